@@ -1,0 +1,1 @@
+"""Custom KServe predictors; each runs as ``python -m predictors.<name>``."""

@@ -1,0 +1,87 @@
+"""``python -m predictors.llm --model_name=NAME --model_dir=DIR [any flag of vLLM's]``."""
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from predictors.llm.arguments import Arguments, parse
+from predictors.llm.settings import LLMSettings
+from predictors.serving.orphan import children_die_with_me
+from predictors.serving.phases import StartClock, process_start
+from predictors.serving.settings import SettingError, Settings
+from switchyard.telemetry import logs, tracing
+
+if TYPE_CHECKING:
+    from predictors.llm.engine import Engine
+    from predictors.serving.server import PredictorServer
+
+ENGINE_CHECK_SECONDS = 1.0
+
+
+async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, clock: StartClock) -> int:
+    """Loads, warms up, serves until a signal; returns the exit code."""
+    from prometheus_client import REGISTRY
+
+    from predictors.llm import engine as engines
+    from predictors.llm.model import LanguageModel
+    from predictors.serving.admission import Admission, App, Door
+    from predictors.serving.server import PredictorServer
+    from switchyard.telemetry.metrics import InferenceMetrics
+
+    logs.configure(arguments.model_name, settings.log_level)  # again: some of these imports reset it
+    clock.done("import")
+    metrics = InferenceMetrics(REGISTRY)
+    server = PredictorServer(
+        host=settings.host,
+        http_port=arguments.http_port,
+        grpc_port=arguments.grpc_port,
+        grace_seconds=settings.grace_seconds,
+    )
+    engine = await engines.start(arguments, llm)
+    clock.done("load")
+    try:
+        admission = Admission(arguments.model_name, settings.max_concurrent_requests, metrics)
+        model = LanguageModel(arguments.model_name, engine, admission)
+        await model.warm_up()
+        clock.done("warm-up")
+        tracer = tracing.configure(arguments.model_name)
+
+        def door(kserve: App) -> App:
+            return Door(openai=engine.app, kserve=kserve, admission=admission, tracer=tracer)
+
+        watcher = asyncio.ensure_future(_report_loss(engine, server))
+        clock.done("ready")
+        clock.publish(metrics)
+        stopped = await server.run(model, door)
+        watcher.cancel()
+        return 0 if stopped else 1
+    finally:
+        engine.stop()
+
+
+async def _report_loss(engine: "Engine", server: "PredictorServer") -> None:
+    while not engine.lost:  # noqa: ASYNC110 - vLLM tells nobody; it only remembers
+        await asyncio.sleep(ENGINE_CHECK_SECONDS)
+    server.lost("vLLM's engine process has died")
+
+
+def main() -> None:
+    try:
+        settings = Settings.from_env(os.environ)
+        llm = LLMSettings.from_env(os.environ)
+        arguments = parse(sys.argv[1:], llm.model_repository)
+        logs.configure(arguments.model_name, settings.log_level)
+        children_die_with_me()
+        clock = StartClock(arguments.model_name, process_start())
+        sys.argv = sys.argv[:1]  # kserve reads the command line while it is imported; ours is not for it
+        from predictors.serving.server import run_to_end
+
+        code = run_to_end(serve(arguments, settings, llm, clock))
+    except SettingError as err:
+        sys.exit(f"{err}")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""The command line of ``python -m predictors.llm``: KServe's flags, then any flag of vLLM's own server."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Where to serve what; ``vllm`` is everything else, for vLLM's own parser to accept or refuse."""
+
+    model_name: str
+    model_dir: Path
+    http_port: int
+    grpc_port: int
+    vllm: tuple[str, ...]
+
+
+def parse(argv: Sequence[str], model_repository: str) -> Arguments:
+    """Reads the command line; exits with a usage message when it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m predictors.llm",
+        description="Serves one language model: KServe V2 (REST, gRPC) and, under /openai, vLLM's own routes.",
+        epilog="Any other flag is vLLM's own (--max-model-len, --dtype, --tensor-parallel-size, --enable-lora, …).",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--model_name", required=True, help="the name that clients ask for; the InferenceService's name"
+    )
+    parser.add_argument("--model_dir", help="folder with the weights; default: $MODEL_REPOSITORY/<model name>")
+    parser.add_argument("--http_port", type=int, default=8080)
+    parser.add_argument("--grpc_port", type=int, default=8081)
+    known, rest = parser.parse_known_args(list(argv))
+    model_dir = Path(known.model_dir or Path(model_repository) / known.model_name)
+    if not (model_dir / "config.json").is_file():
+        parser.error(f"{model_dir} holds no config.json: it is not a model in Hugging Face layout")
+    return Arguments(
+        model_name=known.model_name,
+        model_dir=model_dir,
+        http_port=known.http_port,
+        grpc_port=known.grpc_port,
+        vllm=tuple(rest),
+    )

@@ -1,0 +1,145 @@
+"""Text in, text out: V2's questions put to vLLM's own OpenAI application, in this process.
+
+Asking the application rather than the engine keeps one set of rules for both protocols: validation, chat template,
+sampling defaults, usage and errors are vLLM's.
+"""
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import orjson
+
+# What a V2 request may set, by OpenAI's names (vLLM's sampling extensions included).
+PARAMETERS = frozenset(
+    {
+        "max_tokens",
+        "min_tokens",
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "seed",
+        "stop",
+        "presence_penalty",
+        "frequency_penalty",
+        "repetition_penalty",
+        "ignore_eos",
+        "skip_special_tokens",
+    }
+)
+CHAT_SWITCH = "chat"
+
+
+class BadQuestion(ValueError):
+    """The request cannot be answered as it is; the message is for whoever sent it."""
+
+
+class NoAnswer(RuntimeError):
+    """The model could not answer a valid request."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """One answer; counts are in tokens."""
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding:
+    """One vector for one text."""
+
+    values: tuple[float, ...]
+    prompt_tokens: int
+
+
+class TextModel:
+    """Completes or embeds texts through an OpenAI application that lives in this process."""
+
+    def __init__(self, app: Any, name: str, *, chat: bool) -> None:
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://model", timeout=None)  # noqa: S113
+        self._name = name
+        self._chat = chat
+
+    async def complete(
+        self, prompts: Sequence[str], parameters: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> list[Completion]:
+        """Answers all prompts at once, in order.
+
+        A prompt is a user's turn of a chat when the model has a chat template, unless the parameter ``chat`` is false.
+
+        Raises:
+            BadQuestion: a parameter is unknown or out of range, or a prompt does not fit the context.
+            NoAnswer: the model failed.
+        """
+        options = dict(parameters)
+        chat = bool(options.pop(CHAT_SWITCH, self._chat))
+        _check(options)
+        return list(await asyncio.gather(*(self._complete_one(prompt, chat, options, headers) for prompt in prompts)))
+
+    async def embed(self, texts: Sequence[str], headers: Mapping[str, str]) -> list[Embedding]:
+        """One vector a text, in order.
+
+        Raises:
+            BadQuestion: a text does not fit the context.
+            NoAnswer: the model failed.
+        """
+        return list(await asyncio.gather(*(self._embed_one(text, headers) for text in texts)))
+
+    async def _complete_one(
+        self, prompt: str, chat: bool, options: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> Completion:
+        if chat:
+            messages = [{"role": "user", "content": prompt}]
+            answer = await self._ask("/v1/chat/completions", {"messages": messages, **options}, headers)
+            choice = answer["choices"][0]
+            text = choice["message"]["content"] or ""
+        else:
+            answer = await self._ask("/v1/completions", {"prompt": prompt, **options}, headers)
+            choice = answer["choices"][0]
+            text = choice["text"]
+        usage = answer["usage"]
+        return Completion(
+            text=text,
+            finish_reason=choice["finish_reason"] or "",
+            prompt_tokens=usage["prompt_tokens"],
+            completion_tokens=usage["completion_tokens"],
+        )
+
+    async def _embed_one(self, text: str, headers: Mapping[str, str]) -> Embedding:
+        answer = await self._ask("/v1/embeddings", {"input": text}, headers)
+        return Embedding(values=tuple(answer["data"][0]["embedding"]), prompt_tokens=answer["usage"]["prompt_tokens"])
+
+    async def _ask(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
+        passed = {name: headers[name] for name in ("traceparent", "x-request-id") if name in headers}
+        content = orjson.dumps({"model": self._name, **body})
+        answer = await self._client.post(path, content=content, headers={"content-type": "application/json", **passed})
+        if answer.status_code == 200:
+            return orjson.loads(answer.content)
+        sentence = _sentence(answer)
+        if answer.status_code < 500:
+            raise BadQuestion(sentence)
+        raise NoAnswer(sentence)
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if name not in PARAMETERS:
+            raise BadQuestion(f"parameter {name!r} is unknown; use {', '.join(sorted(PARAMETERS | {CHAT_SWITCH}))}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise BadQuestion(f"parameter {name!r} is {value}; use a finite number")
+
+
+def _sentence(answer: httpx.Response) -> str:
+    try:
+        return str(orjson.loads(answer.content)["error"]["message"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return f"the model answered {answer.status_code}"

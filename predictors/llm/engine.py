@@ -1,0 +1,160 @@
+"""One vLLM engine and vLLM's own OpenAI application around it.
+
+Importing this module is what takes long (vLLM, torch, transformers): ``predictors.serving.preload`` does it once for
+all models. On a CPU the engine process is then forked, not spawned, so that it imports nothing again.
+"""
+
+import gc
+import importlib
+import json
+import os
+from argparse import Namespace
+from dataclasses import dataclass
+
+# Read by vLLM while it is imported: it leaves logging to us and asks no hub about anything.
+for _name in ("VLLM_CONFIGURE_LOGGING", "VLLM_DO_NOT_TRACK", "VLLM_NO_USAGE_STATS"):
+    os.environ.setdefault(_name, "0" if _name == "VLLM_CONFIGURE_LOGGING" else "1")
+
+from fastapi import FastAPI
+from vllm.config import VllmConfig
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.entrypoints.launchers.api_server.app_state import init_app_state
+from vllm.entrypoints.launchers.app import build_app
+from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
+from vllm.model_executor.models.registry import ModelRegistry
+from vllm.platforms import current_platform
+from vllm.usage.usage_lib import UsageContext
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+from vllm.v1.engine.async_llm import AsyncLLM
+
+from predictors.llm.arguments import Arguments
+from predictors.llm.quantization import Device, four_bit_method
+from predictors.llm.settings import LLMSettings
+from predictors.serving.settings import SettingError
+
+# What the engine and the application import only when they start; a child that finds them here starts without imports.
+_LATER = (
+    "model_hosting_container_standards.sagemaker",
+    "prometheus_fastapi_instrumentator",
+    "fastapi.staticfiles",
+    "httpx",
+    "predictors.serving.server",
+    "transformers.models.llama.configuration_llama",
+    "transformers.models.bert.configuration_bert",
+    "vllm.entrypoints.generate.api_router",
+    "vllm.entrypoints.generate.structured_decisions.api_router",
+    "vllm.entrypoints.pooling.factories",
+    "vllm.entrypoints.scale_out.factories",
+    "vllm.entrypoints.serve.sagemaker.api_router",
+    "vllm.model_executor.layers.quantization.online.base",
+    "vllm.model_executor.models.bert",
+    "vllm.model_executor.models.llama",
+    "vllm.tool_parsers.hermes_tool_parser",
+    "vllm.v1.engine.core",
+    "vllm.v1.executor.uniproc_executor",
+    "vllm.v1.structured_output.backend_xgrammar",
+)
+if current_platform.is_cpu():
+    for _name in (*_LATER, "vllm.v1.worker.cpu_worker"):
+        importlib.import_module(_name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """A running engine and the application that speaks OpenAI's protocol for it."""
+
+    client: AsyncLLM
+    app: FastAPI
+    tasks: tuple[str, ...]
+
+    @property
+    def lost(self) -> bool:
+        """Whether the engine has died; it never comes back by itself."""
+        return bool(self.client.errored)
+
+    @property
+    def generates(self) -> bool:
+        return "generate" in self.tasks
+
+    @property
+    def has_chat_template(self) -> bool:
+        tokenizer = self.client.renderer.tokenizer
+        return bool(getattr(tokenizer, "chat_template", None)) or self.app.state.args.chat_template is not None
+
+    def stop(self) -> None:
+        self.client.shutdown(timeout=5)
+
+
+async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
+    """Loads the model and builds the application; blocks the loop meanwhile, for nothing is served yet.
+
+    Raises:
+        SettingError: a flag or setting is not possible for this model on this device.
+    """
+    gc.freeze()  # vLLM collects garbage several times while it loads: a second each over all that was imported
+    options = _vllm_options(arguments, settings)
+    config = _engine_config(options)
+    client = AsyncLLM.from_vllm_config(
+        config, usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=options.disable_log_stats
+    )
+    tasks = await client.get_supported_tasks()
+    app = build_app(options, tasks, client.model_config)
+    await init_app_state(client, app.state, options, tasks)
+    return Engine(client=client, app=app, tasks=tuple(tasks))
+
+
+def _vllm_options(arguments: Arguments, settings: LLMSettings) -> Namespace:
+    argv = [*arguments.vllm, "--model", str(arguments.model_dir), "--served-model-name", arguments.model_name]
+    if defaults := settings.generation_defaults():
+        argv += ["--override-generation-config", json.dumps(defaults)]
+    if settings.use_4bit and (method := four_bit_method(arguments.model_dir, _device())):
+        argv += ["--quantization", method]
+    if endpoint := os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        os.environ.setdefault("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
+        argv += ["--otlp-traces-endpoint", endpoint.rstrip("/") + "/v1/traces"]
+    options: Namespace = make_arg_parser(FlexibleArgumentParser(prog="python -m predictors.llm")).parse_args(argv)
+    try:
+        validate_parsed_serve_args(options)
+    except (TypeError, ValueError) as err:
+        raise SettingError(f"vLLM refuses these flags: {err}") from err
+    return options
+
+
+def _engine_config(options: Namespace) -> VllmConfig:
+    if current_platform.is_cpu():
+        _know_architectures(options.model)
+    try:
+        config = AsyncEngineArgs.from_cli_args(options).create_engine_config(UsageContext.OPENAI_API_SERVER)
+    except ValueError as err:  # pydantic's ValidationError is one
+        raise SettingError(f"vLLM cannot serve {options.model} with these flags: {err}") from err
+    if current_platform.is_cpu() and config.parallel_config.world_size == 1:
+        _start_by_fork(config)
+    return config
+
+
+def _know_architectures(model: str) -> None:
+    """Registers the model's class from this process; by default vLLM imports everything anew in a helper process."""
+    with open(os.path.join(model, "config.json")) as file:
+        architectures = json.load(file).get("architectures") or []
+    for name in architectures:
+        if name in ModelRegistry.models and (known := ModelRegistry._try_load_model_cls(name)):
+            ModelRegistry.register_model(name, known)
+
+
+def _start_by_fork(config: VllmConfig) -> None:
+    """Makes the engine a forked process that runs the model itself.
+
+    vLLM's CPU platform asks for ``spawn`` and for one more process between engine and model, both for the sake of
+    OpenMP settings that must precede its import. A fork from a process that has run no OpenMP region yet keeps them,
+    shares the imported pages, and saves a message hop per token.
+    """
+    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
+    config.parallel_config.distributed_executor_backend = "uni"
+
+
+def _device() -> Device:
+    if current_platform.is_cpu():
+        return "cpu"
+    if current_platform.is_cuda():
+        return "cuda"
+    return "rocm" if current_platform.is_rocm() else "other"

@@ -1,0 +1,176 @@
+"""The V2 face of a language model: tensors to texts and back, nothing else."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from kserve import InferOutput, InferRequest, InferResponse, Model
+from kserve.errors import InferenceError, InvalidInput, ServerNotReady
+
+from predictors.llm.completion import BadQuestion, Completion, Embedding, NoAnswer, TextModel
+from predictors.llm.engine import Engine
+from predictors.serving.admission import Admission, Overloaded
+from switchyard.telemetry.metrics import Outcome
+
+TEXT = "text_input"  # the names of Triton's vLLM backend, so that its clients work unchanged
+MOST_TEXTS = 256  # in one request; more belongs into several, or one client takes every slot
+
+
+class LanguageModel(Model):  # type: ignore[misc]
+    """Answers V2 REST and gRPC: ``text_input`` BYTES [n] to ``text_output`` BYTES [n], or ``embedding`` FP32 [n, d].
+
+    Token counts come as ``prompt_tokens`` and ``completion_tokens`` INT32 [n], why each answer ended as
+    ``finish_reason`` BYTES [n]. Request parameters are those of ``completion.PARAMETERS``, and ``chat``.
+    """
+
+    def __init__(self, name: str, engine: Engine, admission: Admission) -> None:
+        super().__init__(name)
+        self._engine = engine
+        self._texts = TextModel(engine.app, name, chat=engine.generates and engine.has_chat_template)
+        self._admission = admission
+
+    async def healthy(self) -> bool:
+        return self.ready and not self._engine.lost
+
+    async def warm_up(self) -> None:
+        """Answers one small request, and is ready from then on.
+
+        Raises:
+            NoAnswer: the model cannot.
+        """
+        if self._engine.generates:
+            await self._texts.complete(["Hello"], {"max_tokens": 2}, {})
+        else:
+            await self._texts.embed(["Hello"], {})
+        self.ready = True
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        return [{"name": TEXT, "datatype": "BYTES", "shape": [-1]}]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        counts = {"datatype": "INT32", "shape": [-1]}
+        if not self._engine.generates:
+            return [
+                {"name": "embedding", "datatype": "FP32", "shape": [-1, -1]},
+                {"name": "prompt_tokens", **counts},
+            ]
+        return [
+            {"name": "text_output", "datatype": "BYTES", "shape": [-1]},
+            {"name": "prompt_tokens", **counts},
+            {"name": "completion_tokens", **counts},
+            {"name": "finish_reason", "datatype": "BYTES", "shape": [-1]},
+        ]
+
+    async def predict(
+        self, payload: Any, headers: Mapping[str, str] | None = None, response_headers: Any = None
+    ) -> InferResponse:
+        """Answers one V2 request; gRPC requests are admitted and counted here, REST ones at the door."""
+        if not isinstance(payload, InferRequest):
+            raise InvalidInput("this model speaks V2: POST /v2/models/<name>/infer with an `inputs` list")
+        if not payload.from_grpc:
+            return await self._answer(payload, headers or {})
+        began = time.monotonic()
+        outcome: Outcome = "failed"
+        try:
+            with self._admission.enter():
+                answer = await self._answer(payload, headers or {})
+            outcome = "ok"
+        except Overloaded as err:
+            outcome = "rejected"
+            raise ServerNotReady(str(err)) from err
+        except InvalidInput:
+            outcome = "rejected"
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        finally:
+            self._admission.count("grpc-v2", outcome, time.monotonic() - began)
+        return answer
+
+    async def _answer(self, request: InferRequest, headers: Mapping[str, str]) -> InferResponse:
+        texts = _texts(request)
+        lowered = {name.lower(): value for name, value in headers.items()}
+        try:
+            if self._engine.generates:
+                completions = await self._texts.complete(texts, _parameters(request), lowered)
+                return _response(request, self.name, _completion_outputs(completions))
+            return _response(request, self.name, _embedding_outputs(await self._texts.embed(texts, lowered)))
+        except BadQuestion as err:
+            raise InvalidInput(str(err)) from err
+        except NoAnswer as err:
+            raise InferenceError(str(err)) from err
+
+
+def _texts(request: InferRequest) -> list[str]:
+    named = {tensor.name: tensor for tensor in request.inputs}
+    tensor = named.pop(TEXT, None)
+    if tensor is None or named:
+        seen = ", ".join(repr(tensor.name) for tensor in request.inputs) or "none"
+        raise InvalidInput(f"inputs are {seen}; send exactly one, named {TEXT!r}, of datatype BYTES and shape [n]")
+    if tensor.datatype != "BYTES":
+        raise InvalidInput(f"input {TEXT!r} has datatype {tensor.datatype}; use BYTES")
+    try:
+        values = tensor.as_numpy().reshape(-1).tolist()
+        texts = [value if isinstance(value, str) else value.decode("utf-8") for value in values]
+    except (ValueError, AttributeError, TypeError) as err:  # a shape that does not fit, or bytes that are no UTF-8
+        raise InvalidInput(f"input {TEXT!r} cannot be read as {tensor.shape} UTF-8 texts: {err}") from err
+    if not 1 <= len(texts) <= MOST_TEXTS:
+        raise InvalidInput(f"input {TEXT!r} holds {len(texts)} texts; send 1 to {MOST_TEXTS}")
+    return texts
+
+
+def _parameters(request: InferRequest) -> dict[str, Any]:
+    """The request's parameters as plain values; those of the V2 protocol itself are not the model's."""
+    values = {}
+    for name, value in (request.parameters or {}).items():
+        if hasattr(value, "WhichOneof"):
+            value = getattr(value, value.WhichOneof("parameter_choice"))
+        if name not in ("binary_data_output", "sequence_id", "sequence_start", "sequence_end", "priority", "timeout"):
+            values[name] = value
+    return values
+
+
+def _completion_outputs(rows: list[Completion]) -> list[tuple[str, str, np.ndarray]]:
+    def texts(values: list[str]) -> np.ndarray:
+        return np.array([value.encode() for value in values], dtype=np.object_)
+
+    def counts(values: list[int]) -> np.ndarray:
+        return np.array(values, dtype=np.int32)
+
+    return [
+        ("text_output", "BYTES", texts([row.text for row in rows])),
+        ("prompt_tokens", "INT32", counts([row.prompt_tokens for row in rows])),
+        ("completion_tokens", "INT32", counts([row.completion_tokens for row in rows])),
+        ("finish_reason", "BYTES", texts([row.finish_reason for row in rows])),
+    ]
+
+
+def _embedding_outputs(rows: list[Embedding]) -> list[tuple[str, str, np.ndarray]]:
+    return [
+        ("embedding", "FP32", np.array([row.values for row in rows], dtype=np.float32)),
+        ("prompt_tokens", "INT32", np.array([row.prompt_tokens for row in rows], dtype=np.int32)),
+    ]
+
+
+def _response(request: InferRequest, name: str, tensors: list[tuple[str, str, np.ndarray]]) -> InferResponse:
+    wanted = {output.name for output in request.request_outputs or ()}
+    if unknown := wanted - {tensor for tensor, _, _ in tensors}:
+        raise InvalidInput(f"no output is named {', '.join(map(repr, sorted(unknown)))}; see GET /v2/models/{name}")
+    outputs = []
+    for tensor, datatype, array in tensors:
+        if wanted and tensor not in wanted:
+            continue
+        output = InferOutput(tensor, list(array.shape), datatype)
+        output.set_data_from_numpy(array, binary_data=bool(request.from_grpc or request.use_binary_outputs))
+        outputs.append(output)
+    return InferResponse(
+        response_id=request.id or "",
+        model_name=name,
+        infer_outputs=outputs,
+        from_grpc=request.from_grpc,
+        use_binary_outputs=request.use_binary_outputs,
+        requested_outputs=request.request_outputs,
+    )

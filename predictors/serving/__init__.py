@@ -1,0 +1,1 @@
+"""What the predictors share: settings, phases, warm-up, drain; knows no model."""

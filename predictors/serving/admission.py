@@ -1,0 +1,173 @@
+"""At the door of a predictor: counts what is being answered, refuses what is too much, cancels what nobody awaits."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+from switchyard.telemetry.metrics import InferenceMetrics, Outcome
+from switchyard.telemetry.tracing import Tracer
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OPENAI = "/openai"
+
+
+class Overloaded(Exception):
+    """More requests are being answered than this predictor was configured for."""
+
+
+class Admission:
+    """The one count of requests in flight, shared by HTTP and gRPC."""
+
+    def __init__(self, model: str, limit: int, metrics: InferenceMetrics) -> None:
+        self._limit = limit
+        self._model = model
+        self._in_flight = 0
+        self._gauge = metrics.in_flight.labels(model)
+        self._requests = metrics.requests
+        self._latency = metrics.latency
+
+    @contextmanager
+    def enter(self) -> Iterator[None]:
+        """Takes one place for the duration of the block.
+
+        Raises:
+            Overloaded: no place is free.
+        """
+        if self._in_flight >= self._limit:
+            raise Overloaded(f"{self._in_flight} requests are being answered; try again shortly")
+        self._in_flight += 1
+        self._gauge.set(self._in_flight)
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            self._gauge.set(self._in_flight)
+
+    def count(self, protocol: str, outcome: Outcome, seconds: float) -> None:
+        self._requests.labels(self._model, protocol, outcome).inc()
+        self._latency.labels(self._model, protocol).observe(seconds)
+
+
+class Door:
+    """The outermost ASGI application: OpenAI paths go straight to vLLM's application, all others to KServe's.
+
+    Going straight keeps KServe's timing middleware out of every streamed chunk.
+    """
+
+    def __init__(self, *, openai: App, kserve: App, admission: Admission, tracer: Tracer) -> None:
+        self._openai = openai
+        self._kserve = kserve
+        self._admission = admission
+        self._tracer = tracer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if path.startswith(OPENAI):
+            scope = dict(scope, root_path=scope.get("root_path", "") + OPENAI)
+            app, protocol = self._openai, "openai"
+        else:
+            app, protocol = self._kserve, "v2"
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await app(scope, receive, send)
+            return
+        try:
+            with self._admission.enter():
+                await self._answer(app, protocol, scope, receive, send)
+        except Overloaded as err:
+            await _refuse(send, protocol, str(err))
+
+    async def _answer(self, app: App, protocol: str, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.monotonic()
+        status = 0
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        span = self._tracer.start("predictor", _header(scope, b"traceparent"), {"http.route": scope["path"]})
+        if self._tracer.enabled and span.traceparent:
+            scope = _with_header(scope, b"traceparent", span.traceparent.encode())
+        finished = False
+        try:
+            if protocol == "openai":  # vLLM watches for the client's leaving itself
+                await app(scope, receive, note_status)
+                finished = True
+            else:
+                finished = await _until_client_leaves(app, scope, receive, note_status)
+        finally:
+            outcome = _outcome(status, finished)
+            self._admission.count(protocol, outcome, time.monotonic() - began)
+            span.end(None if outcome in ("ok", "rejected") else outcome)
+
+
+async def _until_client_leaves(app: App, scope: Scope, receive: Receive, send: Send) -> bool:
+    """Runs ``app`` but cancels it when the client hangs up; True when it ran to its end.
+
+    KServe's handlers never look at the connection, so without this an abandoned answer would keep its engine slot.
+    """
+    body_read = asyncio.Event()
+
+    async def receive_body() -> Message:
+        if body_read.is_set():
+            await asyncio.Event().wait()  # the watcher below owns what follows the body
+        message = await receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            body_read.set()
+        return message
+
+    work = asyncio.ensure_future(app(scope, receive_body, send))
+
+    async def watch() -> None:
+        await body_read.wait()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        work.cancel()
+
+    watcher = asyncio.ensure_future(watch())
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not work.cancelled():
+            work.cancel()
+            raise
+        return False
+    finally:
+        watcher.cancel()
+    return True
+
+
+def _outcome(status: int, finished: bool) -> Outcome:
+    if not finished or status == 0 or status == 499:
+        return "cancelled"
+    if status < 400:
+        return "ok"
+    return "rejected" if status < 500 else "failed"
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def _with_header(scope: Scope, name: bytes, value: bytes) -> Scope:
+    others = [(key, old) for key, old in scope["headers"] if key != name]
+    return dict(scope, headers=[*others, (name, value)])
+
+
+async def _refuse(send: Send, protocol: str, sentence: str) -> None:
+    error: object = sentence
+    if protocol == "openai":
+        error = {"message": sentence, "type": "overloaded", "param": None, "code": "overloaded"}
+    body = json.dumps({"error": error}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), (b"retry-after", b"1")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

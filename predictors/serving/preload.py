@@ -1,0 +1,148 @@
+"""A parent with the heavy imports done, which forks one child per model: seconds to the first token, not a minute.
+
+``python -m predictors.serving.preload --socket PATH --import MODULE …`` listens on a unix socket once the imports are
+done. Each connection carries one JSON line ``{"module", "argv", "env", "log", "cwd"}``; the answer is ``{"pid": N}`` at
+once and ``{"exit": code}`` when that child has ended (negative: the signal). Children also share the parent's pages.
+"""
+
+import argparse
+import gc
+import importlib
+import json
+import logging
+import os
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import traceback
+from typing import Any
+
+from predictors.serving.orphan import die_with_parent
+from switchyard.telemetry import logs
+
+logger = logging.getLogger(__name__)
+
+
+class Preload:
+    """Single-threaded on purpose: a fork copies only the thread that calls it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._selector = selectors.DefaultSelector()
+        self._waiting: dict[int, socket.socket] = {}
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._woken, waker = socket.socketpair()
+        self._woken.setblocking(False)
+        waker.setblocking(False)
+        self._waker = waker
+
+    def serve(self) -> None:
+        """Forks on request until SIGTERM; never returns in a child."""
+        self._listener.bind(self._path)
+        os.chmod(self._path, 0o600)
+        self._listener.listen(16)
+        signal.set_wakeup_fd(self._waker.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._listener:
+                    self._accept()
+                else:
+                    self._reap()
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection.makefile("rb") as reader:
+            line = reader.readline()
+        try:
+            order = json.loads(line)
+            pid = self._fork(order)
+        except (ValueError, KeyError, OSError) as err:
+            connection.sendall(json.dumps({"error": str(err)}).encode() + b"\n")
+            connection.close()
+            return
+        self._waiting[pid] = connection
+        _tell(connection, {"pid": pid})
+
+    def _fork(self, order: dict[str, Any]) -> int:
+        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            pid = os.fork()
+            if pid:
+                return pid
+            self._become(order, log)
+        finally:
+            os.close(log)
+        raise AssertionError("a child never gets here")
+
+    def _become(self, order: dict[str, Any], log: int) -> None:
+        """Turns the forked child into ``python -m module argv…``."""
+        code = 1
+        try:
+            die_with_parent()
+            os.setsid()
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            for connection in (*self._waiting.values(), self._listener, self._woken, self._waker):
+                connection.close()
+            self._selector.close()
+            os.chdir(order["cwd"])
+            os.environ.clear()
+            os.environ.update(order["env"])
+            sys.argv = [order["module"], *order["argv"]]
+            runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            if isinstance(end.code, str):
+                print(end.code, file=sys.stderr)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _reap(self) -> None:
+        self._woken.recv(4096)
+        while self._waiting:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            connection = self._waiting.pop(pid, None)
+            if connection is not None:
+                _tell(connection, {"exit": os.waitstatus_to_exitcode(status)})
+                connection.close()
+
+
+def _tell(connection: socket.socket, answer: dict[str, int]) -> None:
+    try:
+        connection.sendall(json.dumps(answer).encode() + b"\n")
+    except OSError:  # the asker is gone; its supervisor's death has ended or will end the child as well
+        logger.warning("nobody awaits %s", answer)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m predictors.serving.preload", description=__doc__)
+    parser.add_argument("--socket", required=True, help="path of the unix socket to listen on")
+    parser.add_argument("--import", dest="modules", nargs="*", default=[], metavar="MODULE")
+    options = parser.parse_args()
+    logs.configure("preload")
+    sys.argv = sys.argv[:1]  # libraries that read the command line at import must not see ours
+    for module in options.modules:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # collections in a child then leave the shared pages alone
+    logger.info("ready to fork", extra={"modules": options.modules})
+    Preload(options.socket).serve()
+
+
+if __name__ == "__main__":
+    main()

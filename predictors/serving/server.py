@@ -1,0 +1,133 @@
+"""KServe's ModelServer with the parts that a production predictor needs: an address, a drain, an application of ours.
+
+``kserve.ModelServer`` always binds every interface, adds a middleware to each streamed chunk and unloads models before
+it has answered what is in flight; this subclass keeps its routes, protocols and error mapping and replaces those.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+import uvloop
+from grpc import aio
+from kserve import Model, ModelServer
+from kserve.model_server import app as kserve_app
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
+from kserve.protocol.grpc.servicer import InferenceServicer
+from kserve.protocol.rest.server import RESTServer
+
+from predictors.serving.admission import App
+from predictors.serving.settings import SettingError
+
+logger = logging.getLogger(__name__)
+
+MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of one gRPC message
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the predictor, which drains HTTP and gRPC together."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class PredictorServer(ModelServer):  # type: ignore[misc]
+    """Serves one ready model over V2 REST, V2 gRPC and whatever ``door`` adds, until a signal or ``lost`` ends it."""
+
+    def __init__(self, *, host: str, http_port: int, grpc_port: int, grace_seconds: int) -> None:
+        super().__init__(
+            http_port=http_port,
+            grpc_port=grpc_port,
+            workers=1,
+            grace_period=grace_seconds,
+            enable_latency_logging=False,
+        )
+        self._host = host
+        self._socket = _bind(host, http_port)
+        self._ending = asyncio.Event()
+        self._failed = False
+
+    async def run(self, model: Model, door: Callable[[App], App]) -> bool:
+        """Answers until SIGTERM or SIGINT, then finishes what is in flight within the grace.
+
+        Returns False when the model was lost rather than the server stopped.
+        """
+        self.register_model(model)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ending.set)
+        http = self._http_server(door)
+        grpc = self._grpc()
+        await grpc.start()
+        serving = asyncio.ensure_future(http.serve(sockets=[self._socket]))
+        ending = asyncio.ensure_future(self._ending.wait())
+        await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
+        model.ready = False
+        http.should_exit = True
+        await asyncio.gather(serving, grpc.stop(self.grace_period))
+        ending.cancel()
+        return not self._failed
+
+    def lost(self, reason: str) -> None:
+        """The model cannot answer any more: stop, so that whoever supervises this process starts it again."""
+        logger.error("stopping: %s", reason)
+        self._failed = True
+        self._ending.set()
+
+    def _http_server(self, door: Callable[[App], App]) -> _Server:
+        rest = RESTServer("kserve.model_server:app", self.dataplane, self.model_repository_extension, self.http_port)
+        rest._register_endpoints(kserve_app)
+        rest._add_exception_handlers(kserve_app)
+        config = uvicorn.Config(
+            door(kserve_app),
+            log_config=None,
+            access_log=False,
+            loop="none",
+            http="httptools",
+            lifespan="off",
+            timeout_keep_alive=75,  # longer than the 60 s that proxies keep idle connections
+            timeout_graceful_shutdown=self.grace_period,
+        )
+        return _Server(config)
+
+    def _grpc(self) -> aio.Server:
+        options: list[tuple[str, Any]] = [
+            ("grpc.max_send_message_length", MESSAGE_LIMIT),
+            ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+            ("grpc.so_reuseport", 0),
+        ]
+        server = aio.server(ThreadPoolExecutor(1), interceptors=(ExceptionToStatusInterceptor(),), options=options)
+        add_GRPCInferenceServiceServicer_to_server(
+            InferenceServicer(self.dataplane, self.model_repository_extension), server
+        )
+        try:
+            server.add_insecure_port(f"{self._host}:{self.grpc_port}")
+        except RuntimeError as err:
+            raise SettingError(f"--grpc_port {self.grpc_port} cannot be had on {self._host}: {err}") from err
+        return server
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Takes the port before the model is loaded, so that a port in use is told at once."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as err:
+        raise SettingError(f"--http_port {port} cannot be had on {host}: {err.strerror}") from err
+    return listener
+
+
+def run_to_end(main: Any) -> int:
+    """Runs a coroutine on uvloop and returns its result, an exit code."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code: int = runner.run(main)
+    return code

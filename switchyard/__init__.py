@@ -1,0 +1,1 @@
+"""Switchyard's platform services and its command; see docs/concepts/architecture.md."""

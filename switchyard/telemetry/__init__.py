@@ -1,0 +1,1 @@
+"""Metrics, logs and traces of every Switchyard process; imports nothing else of the project."""

@@ -1,0 +1,123 @@
+"""Every metric name and label of the platform, once.
+
+Label values are bounded by construction: ``model`` and ``adapter`` are catalog names (anything else is counted as
+``unknown``), ``tenant`` comes from configuration, ``code`` and ``outcome`` from enumerations. Never free text.
+"""
+
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+Outcome = Literal["ok", "rejected", "failed", "cancelled"]
+Phase = Literal["spawn", "import", "load", "warm-up", "ready"]
+
+LATENCY_BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+)
+START_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
+
+
+class InferenceMetrics:
+    """The names that users were promised, the same for language and vision predictors."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "inference_requests", "Inference requests answered.", ("model", "protocol", "outcome"), registry=registry
+        )  # exposed as inference_requests_total
+        self.latency = Histogram(
+            "inference_latency_seconds",
+            "From request to last byte.",
+            ("model", "protocol"),
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "inference_requests_in_flight", "Requests being answered now.", ("model",), registry=registry
+        )
+        self.gpu_utilization = Gauge(
+            "gpu_utilization", "Share of time that the device was busy, 0..1.", ("device",), registry=registry
+        )
+        self.load_time = Gauge(
+            "model_load_time_seconds",
+            "From process start until the model answered its warm-up.",
+            ("model",),
+            registry=registry,
+        )
+        self.start_phase = Gauge(
+            "model_start_phase_seconds",
+            "Seconds of each phase of the last start.",
+            ("model", "phase"),
+            registry=registry,
+        )
+
+
+class GatewayMetrics:
+    """What the gateway counts; time to first byte is what a client sees, cold starts included."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "gateway_requests",
+            "Requests by model, route and status code.",
+            ("model", "route", "code"),
+            registry=registry,
+        )  # exposed as gateway_requests_total
+        self.latency = Histogram(
+            "gateway_request_seconds",
+            "From request to last byte.",
+            ("model", "route"),
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.first_byte = Histogram(
+            "gateway_first_byte_seconds",
+            "From request to the first byte of the model's answer.",
+            ("model", "route"),
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.in_flight = Gauge("gateway_requests_in_flight", "Requests being answered now.", registry=registry)
+        self.cancelled = Counter(
+            "gateway_cancelled", "Requests whose client hung up before the end.", ("model",), registry=registry
+        )
+        self.retries = Counter(
+            "gateway_upstream_retries", "Attempts repeated before the first byte.", ("model",), registry=registry
+        )
+        self.heartbeats = Counter(
+            "gateway_heartbeats",
+            "Comments sent to streams that wait for a model to wake.",
+            ("model",),
+            registry=registry,
+        )
+
+
+class LocalMetrics:
+    """What local mode's activator and supervisor count."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.starts = Counter("local_starts", "Starts of a process.", ("model", "reason"), registry=registry)
+        self.start_seconds = Histogram(
+            "local_start_seconds",
+            "Seconds of each phase of a start.",
+            ("model", "phase"),
+            buckets=START_BUCKETS,
+            registry=registry,
+        )
+        self.held = Gauge("local_requests_held", "Requests waiting for a model to wake.", ("model",), registry=registry)
+        self.replicas = Gauge("local_replicas", "Running processes of a model.", ("model",), registry=registry)
