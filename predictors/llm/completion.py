@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import orjson
+
+from predictors.llm.in_process import Answer, post
+from predictors.serving.admission import App
 
 # What a V2 request may set, by OpenAI's names (vLLM's sampling extensions included).
 PARAMETERS = frozenset(
@@ -63,9 +65,8 @@ class Embedding:
 class TextModel:
     """Completes or embeds texts through an OpenAI application that lives in this process."""
 
-    def __init__(self, app: Any, name: str, *, chat: bool) -> None:
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-        self._client = httpx.AsyncClient(transport=transport, base_url="http://model", timeout=None)  # noqa: S113
+    def __init__(self, app: App, name: str, *, chat: bool) -> None:
+        self._app = app
         self._name = name
         self._chat = chat
 
@@ -121,11 +122,11 @@ class TextModel:
     async def _ask(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
         passed = {name: headers[name] for name in ("traceparent", "x-request-id") if name in headers}
         content = orjson.dumps({"model": self._name, **body})
-        answer = await self._client.post(path, content=content, headers={"content-type": "application/json", **passed})
-        if answer.status_code == 200:
-            return orjson.loads(answer.content)
+        answer = await post(self._app, path, content, passed)
+        if answer.status == 200:
+            return orjson.loads(answer.body)
         sentence = _sentence(answer)
-        if answer.status_code < 500:
+        if answer.status < 500:
             raise BadQuestion(sentence)
         raise NoAnswer(sentence)
 
@@ -138,8 +139,8 @@ def _check(options: Mapping[str, Any]) -> None:
             raise BadQuestion(f"parameter {name!r} is {value}; use a finite number")
 
 
-def _sentence(answer: httpx.Response) -> str:
+def _sentence(answer: Answer) -> str:
     try:
-        return str(orjson.loads(answer.content)["error"]["message"])
+        return str(orjson.loads(answer.body)["error"]["message"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return f"the model answered {answer.status_code}"
+        return f"the model answered {answer.status}"

@@ -10,10 +10,12 @@ import json
 import os
 from argparse import Namespace
 from dataclasses import dataclass
+from typing import NoReturn
 
-# Read by vLLM while it is imported: it leaves logging to us and asks no hub about anything.
-for _name in ("VLLM_CONFIGURE_LOGGING", "VLLM_DO_NOT_TRACK", "VLLM_NO_USAGE_STATS"):
-    os.environ.setdefault(_name, "0" if _name == "VLLM_CONFIGURE_LOGGING" else "1")
+# vLLM leaves logging to us and tells nobody that it runs. It reads these while it is imported and again when it starts,
+# which in a forked child is another environment.
+_QUIET = {"VLLM_CONFIGURE_LOGGING": "0", "VLLM_DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1"}
+os.environ.update(_QUIET)
 
 from fastapi import FastAPI
 from vllm.config import VllmConfig
@@ -37,7 +39,6 @@ _LATER = (
     "model_hosting_container_standards.sagemaker",
     "prometheus_fastapi_instrumentator",
     "fastapi.staticfiles",
-    "httpx",
     "predictors.serving.server",
     "transformers.models.llama.configuration_llama",
     "transformers.models.bert.configuration_bert",
@@ -91,6 +92,7 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     Raises:
         SettingError: a flag or setting is not possible for this model on this device.
     """
+    os.environ.update(_QUIET)
     gc.freeze()  # vLLM collects garbage several times while it loads: a second each over all that was imported
     options = _vllm_options(arguments, settings)
     config = _engine_config(options)
@@ -103,6 +105,13 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     return Engine(client=client, app=app, tasks=tuple(tasks))
 
 
+class _Parser(FlexibleArgumentParser):  # type: ignore[misc]
+    """Names the flag that is wrong instead of printing vLLM's usage, which is 300 lines."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingError(f"{message}; flags that are not ours are those of vLLM's server")
+
+
 def _vllm_options(arguments: Arguments, settings: LLMSettings) -> Namespace:
     argv = [*arguments.vllm, "--model", str(arguments.model_dir), "--served-model-name", arguments.model_name]
     if defaults := settings.generation_defaults():
@@ -112,7 +121,7 @@ def _vllm_options(arguments: Arguments, settings: LLMSettings) -> Namespace:
     if endpoint := os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         os.environ.setdefault("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
         argv += ["--otlp-traces-endpoint", endpoint.rstrip("/") + "/v1/traces"]
-    options: Namespace = make_arg_parser(FlexibleArgumentParser(prog="python -m predictors.llm")).parse_args(argv)
+    options: Namespace = make_arg_parser(_Parser()).parse_args(argv)
     try:
         validate_parsed_serve_args(options)
     except (TypeError, ValueError) as err:

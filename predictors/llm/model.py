@@ -1,13 +1,16 @@
 """The V2 face of a language model: tensors to texts and back, nothing else."""
 
 import asyncio
+import struct
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from google.protobuf.unknown_fields import UnknownFieldSet
 from kserve import InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InferenceError, InvalidInput, ServerNotReady
+from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferParameter
 
 from predictors.llm.completion import BadQuestion, Completion, Embedding, NoAnswer, TextModel
 from predictors.llm.engine import Engine
@@ -126,11 +129,25 @@ def _parameters(request: InferRequest) -> dict[str, Any]:
     """The request's parameters as plain values; those of the V2 protocol itself are not the model's."""
     values = {}
     for name, value in (request.parameters or {}).items():
-        if hasattr(value, "WhichOneof"):
-            value = getattr(value, value.WhichOneof("parameter_choice"))
         if name not in ("binary_data_output", "sequence_id", "sequence_start", "sequence_end", "priority", "timeout"):
-            values[name] = value
+            values[name] = _from_grpc(name, value) if isinstance(value, InferParameter) else value
     return values
+
+
+def _from_grpc(name: str, parameter: InferParameter) -> Any:
+    """The value of a gRPC parameter, fractions included.
+
+    V2's InferParameter has ``double_param = 4`` and ``uint64_param = 5`` (Triton's grpc_service.proto); KServe's copy
+    of the message lacks both, so they arrive as unknown fields.
+    """
+    if choice := parameter.WhichOneof("parameter_choice"):
+        return getattr(parameter, choice)
+    for unknown in UnknownFieldSet(parameter):
+        if unknown.field_number == 4:
+            return struct.unpack("<d", struct.pack("<Q", unknown.data))[0]
+        if unknown.field_number == 5:
+            return unknown.data
+    raise InvalidInput(f"parameter {name!r} has no value")
 
 
 def _completion_outputs(rows: list[Completion]) -> list[tuple[str, str, np.ndarray]]:

@@ -116,6 +116,7 @@ async def _until_client_leaves(app: App, scope: Scope, receive: Receive, send: S
     KServe's handlers never look at the connection, so without this an abandoned answer would keep its engine slot.
     """
     body_read = asyncio.Event()
+    left = False
 
     async def receive_body() -> Message:
         if body_read.is_set():
@@ -128,18 +129,19 @@ async def _until_client_leaves(app: App, scope: Scope, receive: Receive, send: S
     work = asyncio.ensure_future(app(scope, receive_body, send))
 
     async def watch() -> None:
+        nonlocal left
         await body_read.wait()
         while (await receive())["type"] != "http.disconnect":
             pass
+        left = True
         work.cancel()
 
     watcher = asyncio.ensure_future(watch())
     try:
         await work
     except asyncio.CancelledError:
-        if not work.cancelled():
-            work.cancel()
-            raise
+        if not left:
+            raise  # the server is stopping, and awaiting passes that on to the work
         return False
     finally:
         watcher.cancel()

@@ -8,11 +8,19 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def die_with_parent() -> None:
-    """Asks the kernel to kill this process when the thread that forked it ends."""
+def die_with_parent(parent: int) -> None:
+    """Asks the kernel to kill this process when the thread of process ``parent`` that forked it ends."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def children_die_with_me() -> None:
-    """Does the same for every process that this one forks from now on."""
-    os.register_at_fork(after_in_child=die_with_parent)
+    """Does the same for every process that this one, or a child of it, forks from now on."""
+    parent = os.getpid()
+
+    def note_parent() -> None:
+        nonlocal parent
+        parent = os.getpid()
+
+    os.register_at_fork(before=note_parent, after_in_child=lambda: die_with_parent(parent))

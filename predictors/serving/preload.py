@@ -71,19 +71,20 @@ class Preload:
     def _fork(self, order: dict[str, Any]) -> int:
         log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
+            parent = os.getpid()
             pid = os.fork()
             if pid:
                 return pid
-            self._become(order, log)
+            self._become(order, log, parent)
         finally:
             os.close(log)
         raise AssertionError("a child never gets here")
 
-    def _become(self, order: dict[str, Any], log: int) -> None:
+    def _become(self, order: dict[str, Any], log: int, parent: int) -> None:
         """Turns the forked child into ``python -m module argv…``."""
         code = 1
         try:
-            die_with_parent()
+            die_with_parent(parent)
             os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import pytest
+
+from predictors.llm.arguments import parse
+
+
+def test_flags_that_are_not_ours_are_left_for_vllm(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    arguments = parse(["--model_name=m", f"--model_dir={tmp_path}", "--max-model-len=8", "--enforce-eager"], "/none")
+    assert arguments.vllm == ("--max-model-len=8", "--enforce-eager")
+    assert (arguments.http_port, arguments.grpc_port) == (8080, 8081)
+
+
+def test_without_a_folder_the_repository_is_searched_by_name(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text("{}")
+    assert parse(["--model_name=m"], str(tmp_path)).model_dir == tmp_path / "m"
+
+
+def test_a_folder_that_is_no_model_is_refused_by_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--model_name=m", f"--model_dir={tmp_path}"], "/none")
+    assert f"{tmp_path} holds no config.json" in capsys.readouterr().err

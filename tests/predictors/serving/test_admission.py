@@ -1,0 +1,149 @@
+"""The door, in front of small ASGI applications that stand where vLLM's and KServe's stand."""
+
+import asyncio
+import json
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from predictors.serving.admission import Admission, App, Door, Message, Overloaded, Receive, Scope, Send
+from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.tracing import DisabledTracer
+
+
+class Client:
+    """One HTTP exchange with an ASGI application, the connection included."""
+
+    def __init__(self, path: str, method: str = "POST") -> None:
+        self.scope: Scope = {"type": "http", "method": method, "path": path, "headers": []}
+        self.sent: list[Message] = []
+        self._incoming: asyncio.Queue[Message] = asyncio.Queue()
+        self._incoming.put_nowait({"type": "http.request", "body": b"{}", "more_body": False})
+
+    def hang_up(self) -> None:
+        self._incoming.put_nowait({"type": "http.disconnect"})
+
+    async def ask(self, app: App) -> None:
+        await app(self.scope, self._incoming.get, self._send)
+
+    async def _send(self, message: Message) -> None:
+        self.sent.append(message)
+
+    @property
+    def status(self) -> int:
+        return int(self.sent[0]["status"])
+
+
+def answering(status: int, seen: list[Scope] | None = None) -> App:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if seen is not None:
+            seen.append(scope)
+        await receive()
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    return app
+
+
+async def never(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await asyncio.Event().wait()
+
+
+class Setup:
+    def __init__(self, *, openai: App = never, kserve: App = never, limit: int = 2) -> None:
+        self.registry = CollectorRegistry()
+        self.admission = Admission("m", limit, InferenceMetrics(self.registry))
+        self.door = Door(openai=openai, kserve=kserve, admission=self.admission, tracer=DisabledTracer())
+
+    def counted(self, protocol: str, outcome: str) -> float:
+        labels = {"model": "m", "protocol": protocol, "outcome": outcome}
+        return self.registry.get_sample_value("inference_requests_total", labels) or 0.0
+
+    def in_flight(self) -> float:
+        return self.registry.get_sample_value("inference_requests_in_flight", {"model": "m"}) or 0.0
+
+
+async def test_openai_paths_go_to_vllm_with_their_mount_point() -> None:
+    seen: list[Scope] = []
+    client = Client("/openai/v1/models")
+    await client.ask(Setup(openai=answering(200, seen)).door)
+    assert seen[0]["root_path"] == "/openai"
+    assert seen[0]["path"] == "/openai/v1/models"
+
+
+@pytest.mark.parametrize("path", ["/v2/models/m/infer", "/metrics", "/"])
+async def test_all_other_paths_go_to_kserve_untouched(path: str) -> None:
+    seen: list[Scope] = []
+    await Client(path).ask(Setup(kserve=answering(200, seen)).door)
+    assert seen[0]["path"] == path
+    assert "root_path" not in seen[0]
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(200, "ok"), (404, "rejected"), (503, "failed")])
+async def test_an_answer_is_counted_by_its_status(status: int, outcome: str) -> None:
+    setup = Setup(openai=answering(status))
+    await Client("/openai/v1/completions").ask(setup.door)
+    assert setup.counted("openai", outcome) == 1
+    assert setup.in_flight() == 0
+
+
+async def test_requests_beyond_the_limit_are_refused_in_the_callers_protocol_and_told_when_to_return() -> None:
+    setup = Setup(limit=1)
+    waiting = asyncio.ensure_future(Client("/openai/v1/completions").ask(setup.door))
+    while setup.in_flight() < 1:
+        await asyncio.sleep(0)
+    openai, v2 = Client("/openai/v1/completions"), Client("/v2/models/m/infer")
+    await openai.ask(setup.door)
+    await v2.ask(setup.door)
+    assert (openai.status, v2.status) == (503, 503)
+    assert (b"retry-after", b"1") in openai.sent[0]["headers"]
+    assert json.loads(openai.sent[1]["body"])["error"]["code"] == "overloaded"
+    assert isinstance(json.loads(v2.sent[1]["body"])["error"], str)
+    waiting.cancel()
+
+
+async def test_reading_metrics_takes_no_place() -> None:
+    setup = Setup(kserve=answering(200), limit=1)
+    with setup.admission.enter():
+        client = Client("/metrics", method="GET")
+        await client.ask(setup.door)
+    assert client.status == 200
+
+
+async def test_a_v2_client_that_hangs_up_ends_the_work_at_once() -> None:
+    ended = asyncio.Event()
+
+    async def working(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    setup = Setup(kserve=working)
+    client = Client("/v2/models/m/infer")
+    client.hang_up()
+    await asyncio.wait_for(client.ask(setup.door), 5)
+    assert ended.is_set()
+    assert setup.counted("v2", "cancelled") == 1
+    assert setup.in_flight() == 0
+
+
+async def test_a_server_that_is_stopped_ends_the_work_it_runs() -> None:
+    setup = Setup()
+    asking = asyncio.ensure_future(Client("/v2/models/m/infer").ask(setup.door))
+    while setup.in_flight() < 1:
+        await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert setup.in_flight() == 0
+
+
+def test_a_place_is_given_back_when_the_work_fails() -> None:
+    admission = Setup(limit=1).admission
+    with pytest.raises(ZeroDivisionError), admission.enter():
+        raise ZeroDivisionError
+    with admission.enter(), pytest.raises(Overloaded, match="1 requests are being answered"), admission.enter():
+        pass
