@@ -1,0 +1,50 @@
+"""Rendered documents as the tests of this folder see them."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from switchyard.local.render import render
+
+Document = Mapping[str, Any]
+Rendered = Mapping[str, list[Document]]
+
+ROOT = Path(__file__).parents[2]
+OVERLAYS = ROOT / "kustomize/overlays"
+SERVICES = ROOT / "manifests/services"
+ENVIRONMENTS = sorted(path.parent.name for path in OVERLAYS.glob("*/kustomization.yaml"))
+
+
+def render_all() -> Rendered:
+    return {name: render(OVERLAYS / name) for name in ENVIRONMENTS}
+
+
+def of_kind(documents: list[Document], kind: str) -> dict[str, Document]:
+    """The documents of a kind by name."""
+    return {document["metadata"]["name"]: document for document in documents if document["kind"] == kind}
+
+
+def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Each scalar of a document with its path, such as ``spec.containers.0.image``; an empty list or map counts."""
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and value:
+        for position, item in enumerate(value):
+            yield from leaves(item, f"{path}.{position}")
+    else:
+        yield path, value
+
+
+def containers(document: Document) -> list[Document]:
+    """The containers of a runtime or a Deployment."""
+    spec = document["spec"]
+    pod = spec["template"]["spec"] if document["kind"] == "Deployment" else spec
+    found: list[Document] = pod.get("containers", [])
+    return found
+
+
+def settings(path: Path) -> dict[str, str]:
+    """The entries of a ``settings.env``."""
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)

@@ -1,0 +1,187 @@
+"""Rules that every rendered document follows, whatever it serves."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+
+import pytest
+
+from switchyard.catalog import CONTEXT_LENGTH_ANNOTATION, describe
+from tests.manifests.documents import ENVIRONMENTS, ROOT, Document, Rendered, containers, leaves, of_kind, settings
+
+KEBAB_CASE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")  # what KServe accepts as a name
+MODEL_FORMATS = {"vllm": "switchyard-vllm", "python": "switchyard-python"}
+KNATIVE_TIMEOUT = 600  # config-defaults, max-revision-timeout-seconds
+
+
+def workloads(documents: list[Document]) -> Iterator[tuple[str, Document]]:
+    """Each container of each runtime and Deployment, with a name for messages."""
+    for document in documents:
+        if document["kind"] in ("ClusterServingRuntime", "Deployment"):
+            for container in containers(document):
+                yield f"{document['metadata']['name']}/{container['name']}", container
+
+
+@pytest.fixture(params=ENVIRONMENTS)
+def documents(rendered: Rendered, request: pytest.FixtureRequest) -> list[Document]:
+    found: list[Document] = rendered[request.param]
+    return found
+
+
+def test_every_image_has_a_tag_that_does_not_float(documents: list[Document]) -> None:
+    for name, container in workloads(documents):
+        tag = container["image"].rpartition(":")[2]
+        assert re.fullmatch(r"\d+\.\d+\.\d+|sha256:[0-9a-f]{64}", tag), f"{name} runs {container['image']}"
+
+
+def test_the_images_of_the_base_are_of_this_version(rendered: Rendered) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+    assert {container["image"] for _, container in workloads(rendered["local"])} == {
+        f"switchyard/platform:{version}",
+        f"switchyard/predictor:{version}",
+    }
+
+
+def test_every_container_has_requests_and_limits(documents: list[Document]) -> None:
+    for name, container in workloads(documents):
+        for side in ("requests", "limits"):
+            assert {"cpu", "memory"} <= container["resources"][side].keys(), f"{name}: {side}"
+
+
+def test_every_container_runs_without_privileges_on_a_read_only_root(documents: list[Document]) -> None:
+    for name, container in workloads(documents):
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False, name
+        assert context["capabilities"] == {"drop": ["ALL"]}, name
+        assert context["runAsNonRoot"] is True, name
+        assert context["runAsUser"] > 0, name
+        assert context["readOnlyRootFilesystem"] is True, name
+        assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}, f"{name} needs a place to write"
+
+
+def test_every_container_is_asked_whether_it_is_ready(documents: list[Document]) -> None:
+    for name, container in workloads(documents):
+        assert container["readinessProbe"]["httpGet"]["path"].startswith("/"), name
+
+
+def test_no_document_sets_what_kserve_refuses(documents: list[Document]) -> None:
+    assert "PYTHONPATH" not in [value for document in documents for _, value in leaves(document)]
+
+
+def test_a_runtime_opens_exactly_one_port(documents: list[Document]) -> None:
+    for name, runtime in of_kind(documents, "ClusterServingRuntime").items():
+        (container,) = containers(runtime)
+        assert [port["containerPort"] for port in container["ports"]] == [8080], name
+
+
+def test_cluster_wide_objects_carry_no_namespace_and_all_others_do(documents: list[Document]) -> None:
+    for document in documents:
+        cluster_wide = document["kind"] in ("Namespace", "ClusterServingRuntime")
+        assert ("namespace" in document["metadata"]) != cluster_wide, document["metadata"]["name"]
+
+
+def test_a_service_has_one_name_everywhere(documents: list[Document]) -> None:
+    for name, service in of_kind(documents, "InferenceService").items():
+        model = service["spec"]["predictor"]["model"]
+        assert KEBAB_CASE.fullmatch(name)
+        assert "name" not in model, "KServe refuses it"
+        assert not [argument for argument in model.get("args", []) if argument.startswith("--model_name")]
+        (reference,) = model["envFrom"]
+        assert reference["configMapRef"]["name"].startswith(f"{name}-settings-")
+        assert reference["configMapRef"]["name"] in of_kind(documents, "ConfigMap"), "the hash did not reach it"
+
+
+def test_the_runtime_gives_a_service_its_name(documents: list[Document]) -> None:
+    container = containers(of_kind(documents, "ClusterServingRuntime")["switchyard-vllm"])[0]
+
+    assert "--model_name={{.Name}}" in container["args"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/v2/models/{{.Name}}/ready"
+
+
+def test_a_service_says_how_it_is_deployed_and_where_its_model_lies(documents: list[Document]) -> None:
+    runtimes = of_kind(documents, "ClusterServingRuntime")
+    for name, service in of_kind(documents, "InferenceService").items():
+        model = service["spec"]["predictor"]["model"]
+        assert service["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "Knative", name
+        assert model["storageUri"], f"{name}: without it KServe takes it for a multi-model server"
+        assert model["runtime"] == MODEL_FORMATS[model["modelFormat"]["name"]], name
+        formats = {entry["name"] for entry in runtimes[model["runtime"]]["spec"]["supportedModelFormats"]}
+        assert model["modelFormat"]["name"] in formats
+
+
+def test_a_service_can_be_listed_in_the_catalog(documents: list[Document]) -> None:
+    for name, service in of_kind(documents, "InferenceService").items():
+        listed = describe(service, url="http://127.0.0.1:1")
+        pools = "--runner=pooling" in service["spec"]["predictor"]["model"]["args"]
+        assert (listed.name, listed.kind) == (name, "embedding" if pools else "llm")
+
+
+def test_the_context_length_that_is_listed_is_the_one_that_the_engine_gets(documents: list[Document]) -> None:
+    for name, service in of_kind(documents, "InferenceService").items():
+        listed = service["metadata"]["annotations"][CONTEXT_LENGTH_ANNOTATION]
+        assert f"--max-model-len={listed}" in service["spec"]["predictor"]["model"]["args"], name
+
+
+def test_a_service_scales_within_what_knative_allows(documents: list[Document]) -> None:
+    for name, service in of_kind(documents, "InferenceService").items():
+        predictor = service["spec"]["predictor"]
+        assert 0 <= predictor["minReplicas"] <= predictor["maxReplicas"], name
+        assert predictor["maxReplicas"] > 0, f"{name}: 0 means without a limit"
+        assert 0 < predictor["scaleTarget"] <= predictor["containerConcurrency"], name
+        assert 0 < predictor["timeout"] <= KNATIVE_TIMEOUT, name
+        assert predictor["scaleMetric"] == "concurrency", name
+
+
+def test_a_predictor_accepts_every_request_that_its_queue_sends(documents: list[Document]) -> None:
+    for name, service in of_kind(documents, "InferenceService").items():
+        env = settings(ROOT / f"manifests/services/{name}/settings.env")
+        assert service["spec"]["predictor"]["containerConcurrency"] <= int(env["MAX_CONCURRENT_REQUESTS"]), name
+
+
+def test_the_start_up_probe_waits_as_long_as_knative_does(documents: list[Document]) -> None:
+    probe = containers(of_kind(documents, "ClusterServingRuntime")["switchyard-vllm"])[0]["startupProbe"]
+    waits = probe["periodSeconds"] * probe["failureThreshold"]
+    for name, service in of_kind(documents, "InferenceService").items():
+        deadline = service["spec"]["predictor"]["annotations"]["serving.knative.dev/progress-deadline"]
+        assert deadline == f"{waits}s", name
+
+
+def test_only_a_cluster_exposes_the_gateway_beyond_loopback(rendered: Rendered) -> None:
+    hosts = {
+        name: [
+            argument
+            for argument in containers(of_kind(documents, "Deployment")["gateway"])[0]["args"]
+            if argument.startswith("--host")
+        ]
+        for name, documents in rendered.items()
+    }
+
+    assert hosts["local"] == ["--host=127.0.0.1"]
+    assert hosts["dev"] == hosts["prod"] == ["--host=0.0.0.0"]
+
+
+def test_an_open_gateway_is_closed_to_all_but_its_namespace(rendered: Rendered) -> None:
+    for name, documents in rendered.items():
+        (data,) = [
+            document["data"]
+            for document in documents
+            if document["kind"] == "ConfigMap" and document["metadata"]["name"].startswith("gateway-settings-")
+        ]
+        policies = of_kind(documents, "NetworkPolicy")
+        assert (data.get("SWITCHYARD_ALLOW_OPEN") == "true") == bool(policies), name
+        for policy in policies.values():
+            assert policy["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "gateway"}
+            assert policy["spec"]["ingress"] == [{"from": [{"podSelector": {}}]}]
+
+
+def test_the_gateway_is_given_the_time_that_its_drain_takes(rendered: Rendered) -> None:
+    for name, documents in rendered.items():
+        gateway = of_kind(documents, "Deployment")["gateway"]["spec"]["template"]["spec"]
+        (reference,) = gateway["containers"][0]["envFrom"]
+        data = of_kind(documents, "ConfigMap")[reference["configMapRef"]["name"]]["data"]
+        assert int(data["GRACE_SECONDS"]) < gateway["terminationGracePeriodSeconds"], name
+
+
+def test_the_claim_that_services_name_exists(documents: list[Document]) -> None:
+    assert "model-repository" in of_kind(documents, "PersistentVolumeClaim")
