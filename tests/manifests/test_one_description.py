@@ -38,13 +38,12 @@ MAY_DIFFER = {
     "ConfigMap": ["metadata.name", "data.*"],
 }
 
-# Args and variables that an environment may add or change, by flag or name.
+# Args that an environment may add or change, by flag.
 MAY_DIFFER_ARGS = {
     "InferenceService": {"--max-model-len", "--tool-call-parser"},
-    "ClusterServingRuntime": {"--dtype", "--enforce-eager"},
+    "ClusterServingRuntime": {"--dtype", "--enforce-eager", "--kv-cache-memory-bytes", "--structured-outputs-config"},
     "Deployment": {"--host"},
 }
-MAY_DIFFER_ENV = {"ClusterServingRuntime": {"VLLM_CPU_KVCACHE_SPACE"}}
 
 # Objects that only some environments have.
 MAY_BE_ABSENT = {"Namespace", "NetworkPolicy"}
@@ -63,7 +62,7 @@ def fixed(document: Document) -> dict[str, object]:
     """The fields of a document that no environment may change."""
     kind = document["kind"]
     patterns = MAY_DIFFER["*"] + MAY_DIFFER.get(kind, [])
-    named = _name_lists(copy.deepcopy(dict(document)), kind)
+    named = _without_args(copy.deepcopy(dict(document)), kind)
     return {
         path: value
         for path, value in leaves(named)
@@ -71,19 +70,16 @@ def fixed(document: Document) -> dict[str, object]:
     }
 
 
-def _name_lists(value: Any, kind: str) -> Any:
-    """``value`` with the args and variables that may differ left out."""
+def _without_args(value: Any, kind: str) -> Any:
+    """``value`` with the args that may differ left out."""
     if isinstance(value, list):
-        return [_name_lists(item, kind) for item in value]
+        return [_without_args(item, kind) for item in value]
     if not isinstance(value, dict):
         return value
-    kept = {name: _name_lists(item, kind) for name, item in value.items()}
+    kept = {name: _without_args(item, kind) for name, item in value.items()}
     if "args" in kept:
         flags = MAY_DIFFER_ARGS.get(kind, set())
         kept["args"] = [argument for argument in kept["args"] if argument.split("=")[0] not in flags]
-    if "env" in kept:
-        names = MAY_DIFFER_ENV.get(kind, set())
-        kept["env"] = [entry for entry in kept["env"] if entry["name"] not in names]
     return kept
 
 

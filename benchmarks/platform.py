@@ -1,0 +1,66 @@
+"""The whole platform on this machine, from the local overlay, on ports of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.processes import ROOT, Tree, free_port
+
+_OVERLAY = """\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [{base}]
+patches:
+  - target: {{kind: Deployment, name: gateway}}
+    patch: |
+      - {{op: replace, path: /spec/template/spec/containers/0/args/1, value: --http_port={http}}}
+      - {{op: replace, path: /spec/template/spec/containers/0/args/2, value: --grpc_port={grpc}}}
+  - target: {{kind: InferenceService}}
+    patch: |
+      - {{op: add, path: /spec/predictor/annotations/autoscaling.knative.dev~1window, value: {window}}}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """A running ``switchyard up``; ``ready_seconds`` is what its gateway took to answer."""
+
+    url: str
+    ready_seconds: float
+    supervisor: Tree
+
+    def state(self, model: str) -> str:
+        with urllib.request.urlopen(f"{self.url}/v1/models/{model}", timeout=10) as answer:
+            row: dict[str, Any] = json.load(answer)
+        return str(row["state"])
+
+
+@contextmanager
+def running(*, preload: bool = True, window: str = "6s") -> Iterator[Platform]:
+    """``switchyard up`` with models that sleep after ``window``; stopped by ``switchyard down``."""
+    switchyard = str(Path(sys.executable).with_name("switchyard"))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        http = free_port()
+        base = os.path.relpath(ROOT / "kustomize" / "overlays" / "local", folder.resolve())
+        overlay = _OVERLAY.format(base=base, http=http, grpc=free_port(), window=window)
+        (folder / "kustomization.yaml").write_text(overlay)
+        env = dict(os.environ, SWITCHYARD_STATE_DIR=str(folder / "state"))
+        command = [switchyard, "up", str(folder), "--detach", *([] if preload else ["--no-preload"])]
+        began = time.monotonic()
+        subprocess.run(command, env=env, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        seconds = time.monotonic() - began
+        try:
+            pid = int(json.loads((folder / "state" / "run.json").read_text())["supervisor"]["pid"])
+            yield Platform(url=f"http://127.0.0.1:{http}", ready_seconds=seconds, supervisor=Tree(pid))
+        finally:
+            subprocess.run([switchyard, "down"], env=env, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,127 @@
+"""Short forms: small requests turned into OpenAI ones, and their answers back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from .errors import GatewayError
+
+_CODE = "You write code. Answer with the code alone, without explanations and without Markdown fences."
+_OPTIONS: dict[str, type | tuple[type, ...]] = {
+    "model": str,
+    "max_tokens": int,
+    "temperature": (int, float),
+    "stream": bool,
+}
+
+Payload = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Form:
+    """One short form: ``request`` makes the OpenAI request, ``piece`` reads the text of an answer or a chunk of one.
+
+    ``text`` forms take and stream plain text; the others take JSON and answer a JSON object or events of objects.
+    """
+
+    upstream: str
+    text: bool
+    request: Callable[[bytes, Mapping[str, str]], Payload]
+    piece: Callable[[Payload], str]
+
+    def answer(self, data: bytes) -> bytes:
+        """The short answer of a whole OpenAI answer."""
+        whole = orjson.loads(data)
+        choice = (whole.get("choices") or [{}])[0]
+        short = {
+            "model": whole.get("model"),
+            "text": self.piece(whole),
+            "finish_reason": choice.get("finish_reason"),
+            "usage": whole.get("usage"),
+        }
+        return orjson.dumps(short)
+
+    def frame(self, data: bytes) -> bytes:
+        """What goes out for the data of one event of an OpenAI stream."""
+        if data == b"[DONE]":
+            return b"" if self.text else b"data: [DONE]\n\n"
+        text = self.piece(orjson.loads(data))
+        if self.text:
+            return text.encode()
+        return b"data: " + orjson.dumps({"text": text}) + b"\n\n" if text else b""
+
+
+def parse_object(body: bytes) -> Payload:
+    """The JSON object of a request body.
+
+    Raises:
+        GatewayError: it is not one.
+    """
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError as err:
+        message = f"the body is not JSON: {err} (NaN and Infinity are not JSON either)"
+        raise GatewayError("invalid_json", message) from None
+    if not isinstance(payload, dict):
+        raise GatewayError("invalid_json", "the body must be a JSON object")
+    return payload
+
+
+def _fields(body: bytes, text_field: str, *extra: str) -> Payload:
+    payload = parse_object(body)
+    known = {text_field: str, **dict.fromkeys(extra, str), **_OPTIONS}
+    for name, value in payload.items():
+        if name not in known:
+            raise GatewayError("invalid_value", f"unknown field {name}; known: {', '.join(known)}", param=name)
+        if value is not None and (not isinstance(value, known[name]) or (value is True and known[name] is int)):
+            raise GatewayError("invalid_value", f"field {name} has a value of the wrong type", param=name)
+    if not payload.get(text_field):
+        raise GatewayError("invalid_value", f"field {text_field} is missing or empty", param=text_field)
+    return {name: value for name, value in payload.items() if value is not None}
+
+
+def _messages(text: str, system: str | None) -> list[dict[str, str]]:
+    user = {"role": "user", "content": text}
+    return [{"role": "system", "content": system}, user] if system else [user]
+
+
+def _chat(body: bytes, params: Mapping[str, str]) -> Payload:
+    fields = _fields(body, "prompt", "system")
+    messages = _messages(fields.pop("prompt"), fields.pop("system", None))
+    return {"messages": messages, **fields}
+
+
+def _generate(body: bytes, params: Mapping[str, str]) -> Payload:
+    fields = _fields(body, "text")
+    return {"prompt": fields.pop("text"), **fields}
+
+
+def _plain(system: str | None) -> Callable[[bytes, Mapping[str, str]], Payload]:
+    def request(body: bytes, params: Mapping[str, str]) -> Payload:
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            raise GatewayError("invalid_value", "the body is not UTF-8 text") from None
+        if not text.strip():
+            raise GatewayError("invalid_value", "the body is empty; send the text itself")
+        return {"model": params["model"], "messages": _messages(text, system), "stream": True}
+
+    return request
+
+
+def _chat_piece(payload: Payload) -> str:
+    choice = (payload.get("choices") or [{}])[0]
+    return (choice.get("delta") or choice.get("message") or {}).get("content") or ""
+
+
+def _completion_piece(payload: Payload) -> str:
+    return (payload.get("choices") or [{}])[0].get("text") or ""
+
+
+_CHAT_PATH = "/openai/v1/chat/completions"
+CHAT_FORM = Form(upstream=_CHAT_PATH, text=False, request=_chat, piece=_chat_piece)
+GENERATE_FORM = Form(upstream="/openai/v1/completions", text=False, request=_generate, piece=_completion_piece)
+CHAT_TEXT = Form(upstream=_CHAT_PATH, text=True, request=_plain(None), piece=_chat_piece)
+CODE_TEXT = Form(upstream=_CHAT_PATH, text=True, request=_plain(_CODE), piece=_chat_piece)

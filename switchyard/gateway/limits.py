@@ -1,0 +1,26 @@
+"""Stage: how much at once, how large, how slow."""
+
+from collections.abc import Callable
+
+from switchyard.http.forward import BodyTooLarge, BodyTooSlow, read_body
+
+from .context import Context
+from .errors import GatewayError
+from .pipeline import Stage
+
+
+def limits(*, in_flight: Callable[[], int], max_in_flight: int, max_body_bytes: int, body_seconds: float) -> Stage:
+    """Reads the body, unless the gateway is full or the body too large or too slow."""
+
+    async def stage(context: Context) -> None:
+        if in_flight() > max_in_flight:
+            message = f"the gateway is answering {max_in_flight} requests; try again"
+            raise GatewayError("overloaded", message, retry_after=1)
+        try:
+            context.body = await read_body(context.receive, context.scope, max_body_bytes, deadline=body_seconds)
+        except BodyTooLarge as err:
+            raise GatewayError("body_too_large", f"{err}; send less") from err
+        except BodyTooSlow as err:
+            raise GatewayError("body_too_slow", str(err)) from err
+
+    return stage

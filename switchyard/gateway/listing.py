@@ -1,0 +1,96 @@
+"""Stage of the routes that the gateway answers from the catalog; none of them wakes a model."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import orjson
+
+from switchyard.catalog import Catalog, CatalogSource, Model
+
+from .context import Context
+from .pipeline import Stage
+from .resolve import locator, read_catalog
+
+SERVER = "switchyard"
+EXTENSIONS = ("model_repository", "classification", "binary_tensor_data")
+
+Answer = Callable[[Catalog, Model | None], Any]
+
+
+def server_version() -> str:
+    """The version of the installed distribution."""
+    return version("switchyard-serving")
+
+
+def openai_model(model: Model) -> dict[str, Any]:
+    """A model in OpenAI's form; ``kind``, ``state`` and ``max_model_len`` are additions."""
+    entry: dict[str, Any] = {
+        "id": model.name,
+        "object": "model",
+        "created": 0,
+        "owned_by": SERVER,
+        "kind": model.kind,
+        "state": model.state.phase,
+    }
+    if model.context_length is not None:
+        entry["max_model_len"] = model.context_length
+    if model.state.reason:
+        entry["reason"] = model.state.reason
+    return entry
+
+
+def index_entry(model: Model) -> dict[str, str]:
+    """A model in the form of Triton's repository index: what sleeps is READY, because it answers when asked."""
+    failed = model.state.phase == "failed"
+    state = "UNAVAILABLE" if failed else "READY"
+    return {"name": model.name, "version": "1", "state": state, "reason": model.state.reason}
+
+
+def _one(catalog: Catalog, model: Model | None) -> Any:
+    assert model is not None
+    return openai_model(model)
+
+
+def _all(catalog: Catalog, model: Model | None) -> Any:
+    return {"object": "list", "data": [openai_model(one) for one in catalog.models.values()]}
+
+
+def _ready(catalog: Catalog, model: Model | None) -> Any:
+    assert model is not None
+    return {"name": model.name, "ready": True}
+
+
+def _index(catalog: Catalog, model: Model | None) -> Any:
+    return [index_entry(one) for one in catalog.models.values()]
+
+
+_ANSWERS: dict[str, Answer] = {
+    "/v1/models": _all,
+    "/v1/models/{model}": _one,
+    "/v2": lambda catalog, model: {"name": SERVER, "version": server_version(), "extensions": list(EXTENSIONS)},
+    "/v2/health/live": lambda catalog, model: {"live": True},
+    "/v2/health/ready": lambda catalog, model: {"ready": True},
+    "/v2/models": lambda catalog, model: {"models": list(catalog.models)},
+    "/v2/models/{model}/ready": _ready,
+    "/v2/models/{model}/versions/{version}/ready": _ready,
+    "/v2/repository/index": _index,
+}
+_LISTED_WHEN_FAILED = frozenset(("/v1/models/{model}",))
+
+
+def listing(*, source: CatalogSource) -> Stage:
+    """Answers from the catalog; a failed model is shown by ``/v1/models`` and refused elsewhere."""
+    locate = locator(source)
+
+    async def stage(context: Context) -> None:
+        path = context.route.path
+        # /v2/health/live says that the process runs, which an unreadable catalog does not change
+        catalog = Catalog({}) if path == "/v2/health/live" else read_catalog(source)
+        name = context.params.get("model")
+        if name is not None:
+            context.model = catalog.get(name) if path in _LISTED_WHEN_FAILED else None
+            context.model = context.model or locate(name)
+        await context.answer(200, b"application/json", orjson.dumps(_ANSWERS[path](catalog, context.model)))
+
+    return stage

@@ -1,0 +1,53 @@
+"""Counts requests with label children that are bound once, because looking them up costs more than counting."""
+
+from switchyard.telemetry.metrics import GatewayMetrics
+
+UNKNOWN = "unknown"
+
+
+class _Bound:
+    __slots__ = ("_codes", "_labels", "_metrics", "first_byte", "latency")
+
+    def __init__(self, metrics: GatewayMetrics, model: str, route: str) -> None:
+        self._metrics = metrics
+        self._labels = (model, route)
+        self._codes: dict[int | str, object] = {}
+        self.latency = metrics.latency.labels(model, route)
+        self.first_byte = metrics.first_byte.labels(model, route)
+
+    def count(self, code: int | str) -> None:
+        child = self._codes.get(code)
+        if child is None:
+            child = self._codes[code] = self._metrics.requests.labels(*self._labels, str(code))
+        child.inc()  # type: ignore[attr-defined]
+
+
+class Meter:
+    """What the pipeline and gRPC report to; ``model`` is a catalog name or ``UNKNOWN``."""
+
+    def __init__(self, metrics: GatewayMetrics) -> None:
+        self.metrics = metrics
+        self._bound: dict[tuple[str, str], _Bound] = {}
+
+    def _of(self, model: str, route: str) -> _Bound:
+        bound = self._bound.get((model, route))
+        if bound is None:
+            bound = self._bound[model, route] = _Bound(self.metrics, model, route)
+        return bound
+
+    def done(self, model: str, route: str, code: int | str, seconds: float) -> None:
+        bound = self._of(model, route)
+        bound.count(code)
+        bound.latency.observe(seconds)
+
+    def first_byte(self, model: str, route: str, seconds: float) -> None:
+        self._of(model, route).first_byte.observe(seconds)
+
+    def cancelled(self, model: str) -> None:
+        self.metrics.cancelled.labels(model).inc()
+
+    def retried(self, model: str) -> None:
+        self.metrics.retries.labels(model).inc()
+
+    def heartbeat(self, model: str) -> None:
+        self.metrics.heartbeats.labels(model).inc()

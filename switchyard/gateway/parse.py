@@ -1,0 +1,58 @@
+"""Stage: which model is asked, and whether the answer streams. Bodies go on unchanged, except those of short forms."""
+
+from collections.abc import Callable
+
+import orjson
+
+from .context import Context
+from .errors import GatewayError
+from .forms import parse_object
+from .pipeline import Stage
+
+_JSON = b"application/json"
+
+
+def parse(*, default_model: Callable[[], str]) -> Stage:
+    """``default_model`` names the model of forms that name none, or is empty."""
+
+    async def stage(context: Context) -> None:
+        kind = context.route.body
+        if kind == "json":
+            _require_json(context)
+            payload = parse_object(context.body)
+            context.model_name = _model_of(payload.get("model"))
+            context.stream = payload.get("stream") is True
+        elif kind == "form":
+            _parse_form(context, default_model)
+        else:
+            context.model_name = context.params.get("model", "")
+
+    return stage
+
+
+def _require_json(context: Context) -> None:
+    given = context.fields.get(b"content-type", b"")
+    if given != _JSON and given.partition(b";")[0].strip().lower() != _JSON:
+        shown = given.decode("latin-1") or "missing"
+        raise GatewayError("unsupported_media_type", f"content-type is {shown}; send content-type: application/json")
+    if context.fields.get(b"content-encoding", b"identity") != b"identity":
+        raise GatewayError("unsupported_media_type", "the body is compressed; send it as it is")
+
+
+def _model_of(name: object) -> str:
+    if name is None:
+        raise GatewayError("missing_model", "the body names no model; GET /v1/models lists them", param="model")
+    if not isinstance(name, str):
+        raise GatewayError("invalid_value", "model must be a string; GET /v1/models lists them", param="model")
+    return name
+
+
+def _parse_form(context: Context, default_model: Callable[[], str]) -> None:
+    form = context.route.form
+    assert form is not None
+    if not form.text:
+        _require_json(context)
+    payload = form.request(context.body, context.params)
+    payload["model"] = context.model_name = payload.get("model") or default_model() or _model_of(None)
+    context.stream = payload.get("stream") is True
+    context.body = orjson.dumps(payload)

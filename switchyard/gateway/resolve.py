@@ -1,0 +1,61 @@
+"""Stage: the catalog's entry of the model that a request names."""
+
+from collections.abc import Callable
+
+from switchyard.catalog import Catalog, CatalogError, CatalogSource, Model
+
+from .context import Context
+from .errors import GatewayError
+from .pipeline import Stage
+
+Locate = Callable[[str], Model]
+
+
+def read_catalog(source: CatalogSource) -> Catalog:
+    """The catalog now.
+
+    Raises:
+        GatewayError: it cannot be read.
+    """
+    try:
+        return source.current()
+    except (CatalogError, OSError) as err:
+        message = "the list of models cannot be read; try again"
+        raise GatewayError("catalog_unreadable", message, retry_after=5) from err
+
+
+def locator(source: CatalogSource) -> Locate:
+    """Finds a model that can be asked now or will wake when asked."""
+
+    def locate(name: str) -> Model:
+        model = read_catalog(source).get(name)
+        if model is None:
+            message = f"The model `{name[:200]}` does not exist; GET /v1/models lists those that do."
+            raise GatewayError("model_not_found", message, param="model")
+        if model.state.phase == "failed":
+            reason = model.state.reason or "no reason was recorded"
+            raise GatewayError("model_failed", f"model {name} failed: {reason}", retry_after=10)
+        return model
+
+    return locate
+
+
+def default_model(source: CatalogSource, configured: str) -> str:
+    """The model of forms that name none: the configured one, else the first language model, else empty."""
+    if configured:
+        return configured
+    return next((model.name for model in read_catalog(source).models.values() if model.kind == "llm"), "")
+
+
+def resolve(*, locate: Locate) -> Stage:
+    """Refuses models that do not exist, have failed or cannot do what the route asks."""
+
+    async def stage(context: Context) -> None:
+        model = context.model = locate(context.model_name)
+        route = context.route
+        if model.kind not in route.kinds:
+            kinds = " or ".join(sorted(route.kinds))
+            message = f"model {model.name} is of kind {model.kind}; {route.path} asks for one of kind {kinds}"
+            raise GatewayError("wrong_model_kind", message, param="model")
+
+    return stage

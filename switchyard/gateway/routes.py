@@ -1,0 +1,206 @@
+"""Every route: the table that is matched, documented and tested, and the only paths of a model that can be reached."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from switchyard.catalog import Kind
+
+from .errors import Shape
+from .forms import CHAT_FORM, CHAT_TEXT, CODE_TEXT, GENERATE_FORM, Form
+
+By = Literal["model", "gateway", "pages"]
+Body = Literal["none", "json", "any", "form"]
+
+CHATTING: frozenset[Kind] = frozenset(("llm", "graph", "adapter"))
+EMBEDDING: frozenset[Kind] = frozenset(("embedding", "graph"))
+TOKENS: frozenset[Kind] = CHATTING | EMBEDDING
+ANY: frozenset[Kind] = TOKENS | {"vision"}
+
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Route:
+    """One route; ``upstream`` is the path below the model's URL when a model answers.
+
+    Of ``path``, ``{model}`` and ``{version}`` match one segment each. ``body`` says what is parsed of the request.
+    """
+
+    method: str
+    path: str
+    summary: str
+    shape: Shape
+    by: By
+    kinds: frozenset[Kind] = ANY
+    upstream: str = ""
+    body: Body = "none"
+    form: Form | None = None
+
+    @property
+    def prefixed(self) -> bool:
+        """Whether KServe's clients find it below ``/openai`` too."""
+        return self.by != "pages" and self.shape != "v2"
+
+    @property
+    def label(self) -> str:
+        """The route's value in metrics."""
+        return self.path
+
+
+def _openai(path: str, summary: str, kinds: frozenset[Kind], shape: Shape = "openai") -> Route:
+    return Route(
+        method="POST",
+        path=path,
+        summary=summary,
+        shape=shape,
+        by="model",
+        kinds=kinds,
+        upstream="/openai" + path,
+        body="json",
+    )
+
+
+def _form(path: str, summary: str, form: Form) -> Route:
+    shape: Shape = "text" if form.text else "openai"
+    return Route(
+        method="POST",
+        path=path,
+        summary=summary,
+        shape=shape,
+        by="model",
+        kinds=CHATTING,
+        upstream=form.upstream,
+        body="form",
+        form=form,
+    )
+
+
+def _v2(method: str, path: str, summary: str, by: By = "gateway") -> Route:
+    body: Body = "any" if by == "model" and method == "POST" else "none"
+    return Route(
+        method=method,
+        path=path,
+        summary=summary,
+        shape="v2",
+        by=by,
+        upstream=path if by == "model" else "",
+        body=body,
+    )
+
+
+def _get(path: str, summary: str, by: By = "gateway") -> Route:
+    return Route(method="GET", path=path, summary=summary, shape="openai", by=by)
+
+
+ROUTES: tuple[Route, ...] = (
+    _get("/v1/models", "Every model, those asleep included."),
+    _get("/v1/models/{model}", "One model."),
+    _openai("/v1/chat/completions", "Chat.", CHATTING),
+    _openai("/v1/completions", "Text completion.", CHATTING),
+    _openai("/v1/responses", "OpenAI responses.", CHATTING),
+    _openai("/v1/messages", "Anthropic messages.", CHATTING, "messages"),
+    _openai("/v1/embeddings", "Embeddings.", EMBEDDING),
+    _openai("/v1/score", "Similarity of pairs of texts.", EMBEDDING),
+    _openai("/v1/rerank", "Order of documents for a query.", EMBEDDING),
+    _openai("/pooling", "Pooled hidden states.", EMBEDDING),
+    _openai("/tokenize", "Tokens of a text.", TOKENS),
+    _openai("/detokenize", "Text of tokens.", TOKENS),
+    _form("/v1/llm/chat", "Chat in one field.", CHAT_FORM),
+    _form("/generate", "Completion in one field.", GENERATE_FORM),
+    _form("/v1/chat/{model}", "Text in, streamed text out.", CHAT_TEXT),
+    _form("/v1/code/{model}", "Text in, streamed code out.", CODE_TEXT),
+    _v2("GET", "/v2", "Name, version and extensions of this server."),
+    _v2("GET", "/v2/health/live", "Whether the gateway runs."),
+    _v2("GET", "/v2/health/ready", "Whether the gateway can answer."),
+    _v2("GET", "/v2/models", "Names of every model."),
+    _v2("POST", "/v2/repository/index", "Every model and its state."),
+    _v2("GET", "/v2/repository/index", "The same, for browsers."),
+    _v2("GET", "/v2/models/{model}", "Inputs and outputs; wakes the model.", "model"),
+    _v2("GET", "/v2/models/{model}/versions/{version}", "The same of one version.", "model"),
+    _v2("GET", "/v2/models/{model}/ready", "Whether the model answers when asked; wakes nothing."),
+    _v2("GET", "/v2/models/{model}/versions/{version}/ready", "The same of one version."),
+    _v2("POST", "/v2/models/{model}/infer", "Inference.", "model"),
+    _v2("POST", "/v2/models/{model}/versions/{version}/infer", "Inference on one version.", "model"),
+    _v2("GET", "/v2/models/{model}/config", "Triton's configuration of the model.", "model"),
+    _v2("GET", "/v2/models/{model}/stats", "Triton's statistics of the model.", "model"),
+    _get("/health", "Whether the gateway runs.", "pages"),
+    _get("/healthz", "The same, under Kubernetes' usual name.", "pages"),
+    _get("/readyz", "Whether the gateway can answer: its catalog is readable.", "pages"),
+    _get("/metrics", "Prometheus metrics.", "pages"),
+    _get("/docs", "This interface, for browsers.", "pages"),
+    _get("/openapi.json", "This interface as OpenAPI.", "pages"),
+)
+
+
+class Match(NamedTuple):
+    """A route and the values of its path's variables."""
+
+    route: Route
+    params: Mapping[str, str]
+
+
+class Missed(NamedTuple):
+    """No route: ``allow`` lists the methods that the path does have."""
+
+    allow: str
+    shape: Shape
+
+
+_NO_PARAMS: Mapping[str, str] = {}
+
+
+class Router:
+    """Finds the route of a request; ``/openai`` before an OpenAI path is accepted, as KServe's clients send it."""
+
+    def __init__(self, routes: Iterable[Route] = ROUTES) -> None:
+        self._fixed: dict[tuple[str, str], Match] = {}
+        self._templates: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
+        self._methods: set[str] = set()
+        for route in routes:
+            self._methods.add(route.method)
+            if "{" not in route.path:
+                self._fixed[route.method, route.path] = Match(route, _NO_PARAMS)
+            else:
+                segments = route.path.split("/")
+                self._templates.setdefault((route.method, len(segments)), []).append((segments, route))
+
+    def match(self, method: str, path: str) -> Match | Missed:
+        """The route of ``method`` and ``path``, or why there is none."""
+        found = self._find(method, path)
+        if found is not None:
+            return found
+        allow = ", ".join(sorted(other for other in self._methods if self._find(other, path)))
+        return Missed(allow, "v2" if path == "/v2" or path.startswith("/v2/") else "openai")
+
+    def _find(self, method: str, path: str) -> Match | None:
+        found = self._look_up(method, path)
+        if found is None and path.startswith("/openai/"):
+            found = self._look_up(method, path.removeprefix("/openai"))
+            return found if found is not None and found.route.prefixed else None
+        return found
+
+    def _look_up(self, method: str, path: str) -> Match | None:
+        fixed = self._fixed.get((method, path))
+        if fixed is not None:
+            return fixed
+        segments = path.split("/")
+        for template, route in self._templates.get((method, len(segments)), ()):
+            params = _fill(template, segments)
+            if params is not None:
+                return Match(route, params)
+        return None
+
+
+def _fill(template: list[str], segments: list[str]) -> dict[str, str] | None:
+    params = {}
+    for expected, given in zip(template, segments, strict=True):
+        if expected == given:
+            continue
+        if expected == "{version}" and not _VERSION.fullmatch(given):
+            return None
+        if not expected.startswith("{") or not given:
+            return None
+        params[expected[1:-1]] = given
+    return params

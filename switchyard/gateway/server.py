@@ -1,0 +1,98 @@
+"""Runs the gateway's HTTP and gRPC servers in one event loop until it is told to stop, then lets requests finish."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+from collections.abc import Iterator
+
+import orjson
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from switchyard.catalog import CatalogSource
+from switchyard.http.client import Client, Limits
+from switchyard.http.grpc_forward import Channels
+from switchyard.telemetry import tracing
+
+from .app import build, parts
+from .context import request_id
+from .grpc_service import serve as grpc_server
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+
+_KEEP_ALIVE_SECONDS = 75  # longer than a client's or load balancer's usual 60, so that they close first
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's, whose one answer of its own also gets a request id."""
+
+    def send_400_response(self, msg: str) -> None:
+        body = orjson.dumps({"error": {"message": msg, "type": "invalid_request_error", "param": None, "code": None}})
+        head = b"HTTP/1.1 400 Bad Request\r\nserver: switchyard\r\ncontent-type: application/json\r\n"
+        tail = b"content-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n\r\n" % (len(body), request_id(None))
+        self.transport.write(head + tail + body)
+        self.transport.close()
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn without its signal handling: gRPC and the pools must end with it, in order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: Settings, source: CatalogSource, host: str, http_port: int, grpc_port: int) -> None:
+    """Serves until SIGTERM or SIGINT; requests in flight then have ``grace_seconds`` to finish.
+
+    Raises:
+        OSError: a port cannot be bound.
+    """
+    client, channels = Client(Limits()), Channels(settings.max_body_bytes)
+    given = parts(settings, source, client, tracing.configure("gateway"))
+    http = HttpServer(http_config(build(given), settings, host, http_port))
+    grpc, bound = grpc_server(source, channels, given.meter, f"{host}:{grpc_port}", settings.max_body_bytes)
+    loop = asyncio.get_running_loop()
+    stopping: list[asyncio.Task[None]] = []
+
+    def stop() -> None:
+        http.should_exit = True
+        stopping.append(loop.create_task(grpc.stop(settings.grace_seconds)))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await grpc.start()
+    gc.collect()
+    gc.freeze()  # what lives now lives to the end: collections during requests need not look at it again
+    log.info("serving", extra={"http": f"{host}:{http_port}", "grpc": f"{host}:{bound}"})
+    try:
+        await http.serve()
+    finally:
+        await asyncio.gather(grpc.stop(settings.grace_seconds), *stopping)
+        await channels.aclose()
+        await client.aclose()
+    log.info("stopped")
+
+
+def http_config(app: object, settings: Settings, host: str, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host=host,
+        port=port,
+        loop="none",
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        headers=[("server", "switchyard")],
+        backlog=2048,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(settings.grace_seconds) or 1,
+    )

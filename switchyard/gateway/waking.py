@@ -1,0 +1,42 @@
+"""Comments for a stream that waits for its model to wake, so that nothing between here and the client gives up."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from switchyard.http.client import Response
+
+from .context import Context
+
+
+async def open_with_heartbeats(
+    context: Context,
+    open_answer: Callable[[Context], Coroutine[Any, Any, Response]],
+    *,
+    seconds: float,
+    on_heartbeat: Callable[[str], None],
+) -> Response:
+    """Sends the head of an event stream at once and a comment every ``seconds`` until there is an answer.
+
+    Raises:
+        UpstreamError: what ``open_answer`` raised.
+    """
+    await context.start(200, [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")])
+    comment = b": waking %b\n\n" % context.model_name.encode()
+    task = asyncio.create_task(open_answer(context))
+    try:
+        while not task.done():
+            on_heartbeat(context.model_name)
+            await context.send({"type": "http.response.body", "body": comment, "more_body": True})
+            await asyncio.wait({task}, timeout=seconds)
+        return task.result()
+    except BaseException:
+        await _give_up(task)
+        raise
+
+
+async def _give_up(task: "asyncio.Task[Response]") -> None:
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()

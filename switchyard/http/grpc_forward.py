@@ -1,0 +1,196 @@
+"""V2 gRPC passed through as bytes: nothing is deserialised, only the model's name is read from a request.
+
+Every V2 predictor serves ``inference.GRPCInferenceService``; names and field numbers are those of KServe's and Triton's
+``grpc_predict_v2.proto``. Loading and unloading are not here: what is served is decided by the catalog.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from .wire import read_text
+
+SERVICE = "inference.GRPCInferenceService"
+UNARY = ("ModelInfer", "ModelMetadata", "ModelReady", "ModelConfig", "ModelStatistics")
+STREAMS = ("ModelStreamInfer",)
+MODEL_NAME = 1  # the field that holds it, in all of them
+
+Metadata = Sequence[tuple[str, str | bytes]]
+Resolve = Callable[[str], Awaitable[str]]
+
+_NOT_FORWARDED = frozenset(("user-agent", "authorization", "x-api-key", "te", "content-type"))
+_INTERNAL = ("x-switchyard-", "grpc-", ":")
+
+
+class Refused(Exception):
+    """A call that is not forwarded: a gRPC status and a sentence for the caller."""
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(kw_only=True, slots=True)
+class Passage:
+    """What a call carries besides its messages: metadata upstream, initial metadata back, and who hears of its end."""
+
+    upstream: Metadata
+    initial: Metadata = ()
+    done: Callable[[str, grpc.StatusCode], None] = field(default=lambda model, code: None)
+
+
+Enter = Callable[[str, Metadata], Passage]
+
+
+def forwarded(metadata: Metadata) -> list[tuple[str, str | bytes]]:
+    """``metadata`` without credentials and what belongs to this hop or to the platform."""
+    return [(key, value) for key, value in metadata if key not in _NOT_FORWARDED and not key.startswith(_INTERNAL)]
+
+
+def _enter(method: str, metadata: Metadata) -> Passage:
+    return Passage(upstream=forwarded(metadata))
+
+
+class Channels:
+    """One channel per target, opened at first use; ``message_bytes`` bounds a message either way."""
+
+    def __init__(self, message_bytes: int = 64 * 1024 * 1024, targets: int = 512) -> None:
+        self._options = [
+            ("grpc.max_receive_message_length", message_bytes),
+            ("grpc.max_send_message_length", message_bytes),
+            ("grpc.enable_http_proxy", 0),
+        ]
+        self._targets = targets
+        self._channels: dict[str, Any] = {}
+
+    async def get(self, target: str) -> Any:
+        channel = self._channels.get(target)
+        if channel is None:
+            while len(self._channels) >= self._targets:  # a target that is gone must not stay for ever
+                await self._channels.pop(next(iter(self._channels))).close(None)
+            channel = self._channels[target] = grpc.aio.insecure_channel(target, options=self._options)
+        return channel
+
+    async def aclose(self) -> None:
+        while self._channels:
+            await self._channels.popitem()[1].close(None)
+
+
+class Forwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """The generic handler of the methods above; ``resolve`` names the ``host:port`` that serves a model.
+
+    ``resolve`` raises ``Refused`` for a model that is not served. All messages of one stream go where the model that
+    its first message names is served.
+    """
+
+    def __init__(self, resolve: Resolve, channels: Channels, enter: Enter = _enter) -> None:
+        self._resolve = resolve
+        self._channels = channels
+        self._enter = enter
+        self._handlers = {
+            f"/{SERVICE}/{name}": grpc.unary_unary_rpc_method_handler(self._unary(name)) for name in UNARY
+        } | {f"/{SERVICE}/{name}": grpc.stream_stream_rpc_method_handler(self._stream(name)) for name in STREAMS}
+
+    def service(self, handler_call_details: Any) -> Any:
+        return self._handlers.get(handler_call_details.method)
+
+    async def _target(self, request: bytes) -> tuple[str, Any]:
+        try:
+            model = read_text(request, MODEL_NAME)
+        except ValueError as err:
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"the request is not a V2 message: {err}") from err
+        if not model:
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "the request names no model")
+        return model, await self._channels.get(await self._resolve(model))
+
+    def _unary(self, name: str) -> Callable[[bytes, Any], Awaitable[bytes]]:
+        path = f"/{SERVICE}/{name}"
+
+        async def handle(request: bytes, context: Any) -> bytes:
+            call_state = _Call(self._enter(name, tuple(context.invocation_metadata() or ())), context)
+            async with call_state:
+                call_state.model, channel = await self._target(request)
+                call = channel.unary_unary(path)(
+                    request, timeout=context.time_remaining(), metadata=tuple(call_state.passage.upstream)
+                )
+                await call_state.follow(call)
+                answer: bytes = await call
+                context.set_trailing_metadata(tuple(await call.trailing_metadata()))
+                return answer
+            raise AssertionError("abort raises")
+
+        return handle
+
+    def _stream(self, name: str) -> Callable[[AsyncIterator[bytes], Any], AsyncIterator[bytes]]:
+        path = f"/{SERVICE}/{name}"
+
+        async def handle(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+            call_state = _Call(self._enter(name, tuple(context.invocation_metadata() or ())), context)
+            async with call_state:
+                first = await anext(aiter(requests), None)
+                if first is None:
+                    return
+                call_state.model, channel = await self._target(first)
+                call = channel.stream_stream(path)(
+                    _with_first(first, requests),
+                    timeout=context.time_remaining(),
+                    metadata=tuple(call_state.passage.upstream),
+                )
+                await call_state.follow(call)
+                async for answer in call:
+                    yield answer
+                context.set_trailing_metadata(tuple(await call.trailing_metadata()))
+
+        return handle
+
+
+async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for request in rest:
+        yield request
+
+
+class _Call:
+    """Turns what ends a call into its status here, and cancels upstream when the caller leaves."""
+
+    def __init__(self, passage: Passage, context: Any) -> None:
+        self.passage = passage
+        self.model = ""
+        self._context = context
+        self._call: Any = None
+        self._answered = False
+
+    async def __aenter__(self) -> "_Call":
+        return self
+
+    async def follow(self, call: Any) -> None:
+        """Passes the initial metadata of ``call`` back as soon as it is there."""
+        self._call = call
+        await self._send_initial(await call.initial_metadata())
+
+    async def _send_initial(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> None:
+        own = {key for key, _ in self.passage.initial}
+        passed = [(key, value) for key, value in metadata or () if key not in own]
+        self._answered = True
+        await self._context.send_initial_metadata((*self.passage.initial, *passed))
+
+    async def __aexit__(self, kind: Any, err: BaseException | None, tb: Any) -> None:
+        code, details, trailing = grpc.StatusCode.OK, "", ()
+        if isinstance(err, Refused):
+            code, details = err.code, str(err)
+        elif isinstance(err, grpc.aio.AioRpcError):
+            code, details, trailing = err.code(), err.details() or "", tuple(err.trailing_metadata() or ())
+        elif err is not None:
+            left = isinstance(err, (asyncio.CancelledError, GeneratorExit))
+            code = grpc.StatusCode.CANCELLED if left else grpc.StatusCode.UNKNOWN
+            if self._call is not None:
+                self._call.cancel()
+        self.passage.done(self.model, code)
+        if isinstance(err, (Refused, grpc.aio.AioRpcError)):
+            if not self._answered:
+                await self._send_initial(())
+            await self._context.abort(code, details, trailing)

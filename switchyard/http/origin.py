@@ -1,0 +1,44 @@
+"""URLs, split once: an origin to connect to and the target that goes into the request line."""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_TARGET = re.compile(r"/[!-~]*")  # visible ASCII only: nothing that could end the request line
+
+
+class Origin(NamedTuple):
+    """What connections are pooled by."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+
+class Address(NamedTuple):
+    """A split URL; ``tail`` is the rest of the request line after the method, and the host header."""
+
+    origin: Origin
+    tail: bytes
+
+
+@lru_cache(maxsize=2048)
+def split(url: str) -> Address:
+    """The origin of ``url`` and the bytes that follow the method in a request for it.
+
+    Raises:
+        ValueError: the URL is not plain http or https, or holds characters that must be percent-encoded.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.username is not None:
+        raise ValueError(f"{url!r} is not an http or https URL of a host")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not _TARGET.fullmatch(target):
+        raise ValueError(f"{url!r} holds characters that must be percent-encoded")
+    origin = Origin(parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme])
+    return Address(origin, f" {target} HTTP/1.1\r\nhost: {parts.netloc}\r\n".encode("ascii"))

@@ -1,0 +1,151 @@
+"""An answer as it arrives: status and headers first, then its body in the pieces in which it came."""
+
+import asyncio
+from collections.abc import Callable
+
+from .errors import TooLarge, UpstreamError
+from .limits import Limits
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Response:
+    """One answer; the client hands it out once its head is complete.
+
+    Read it whole with ``read`` or in pieces with ``async for``, and always ``close`` it.
+    """
+
+    __slots__ = ("_abort", "_chunks", "_done", "_error", "_limits", "_loop", "_pause_at", "_resume", "_size", "_waiter",
+                 "headers", "status")  # fmt: skip
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        abort: Callable[[], None],
+        resume: Callable[[], None],
+    ) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        self._loop = loop
+        self._limits = limits
+        self._abort = abort
+        self._resume = resume
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._pause_at = limits.buffer_bytes
+        self._done = False
+        self._error: UpstreamError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first header called ``name`` (lower case)."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the body's last byte has arrived (it may still be unread)."""
+        return self._done and self._error is None
+
+    def take(self) -> bytes:
+        """What of the body lies here unread, without waiting; empty when nothing does."""
+        chunks = self._chunks
+        if not chunks:
+            return b""
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self._size = 0
+        if not self._done:
+            self._resume()
+        return data
+
+    async def chunk(self) -> bytes:
+        """The next piece of the body, empty at its end.
+
+        Raises:
+            UpstreamError: the answer broke off.
+        """
+        while not self._chunks:
+            if self._done:
+                if self._error is not None:
+                    raise self._error
+                return b""
+            await self.wait()
+        return self.take()
+
+    async def read(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            TooLarge: it exceeds ``Limits.answer_bytes``.
+            UpstreamError: the answer broke off.
+        """
+        limit = self._pause_at = self._limits.answer_bytes
+        if not self._done:
+            self._resume()
+        while True:
+            if self._size > limit:
+                self.close()
+                raise TooLarge(f"the answer exceeds {limit} bytes")
+            if self._done:
+                break
+            await self.wait()
+        if self._error is not None:
+            raise self._error
+        return self.take()
+
+    def __aiter__(self) -> "Response":
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self.chunk()
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+    def close(self) -> None:
+        """Ends the exchange: aborts the connection when the answer is not complete."""
+        self._chunks.clear()
+        if not self._done:
+            self._done = True
+            self._abort()
+
+    # What follows is for the connection that feeds this answer.
+
+    async def wait(self) -> None:
+        """Returns after the connection has fed or ended this answer."""
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def wake(self) -> None:
+        """Lets the consumer look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def feed(self, data: bytes) -> None:
+        """Adds a piece of the body; the consumer wakes with the next ``wake``."""
+        self._chunks.append(data)
+        self._size += len(data)
+
+    @property
+    def full(self) -> bool:
+        """Whether the consumer lags so far that the socket should not be read."""
+        return self._size > self._pause_at
+
+    def end(self, error: UpstreamError | None = None) -> None:
+        """The answer is complete, or broke off with ``error``."""
+        if not self._done:
+            self._done = True
+            self._error = error
+            self.wake()
+
+    @property
+    def ended(self) -> bool:
+        return self._done
+
+    @property
+    def error(self) -> UpstreamError | None:
+        return self._error

@@ -1,0 +1,98 @@
+"""The gateway as a process: how it starts, refuses to start and stops."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from switchyard.catalog import CatalogFile
+
+from .conftest import Call, ModelServer, entries, running
+
+COMMAND = [sys.executable, "-m", "switchyard.gateway"]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def process(catalog: Path, **env: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    http, grpc = free_port(), free_port()
+    arguments = ["--http_port", str(http), "--grpc_port", str(grpc)]
+    environment = {**os.environ, "SWITCHYARD_CATALOG": str(catalog), **env}
+    child = await asyncio.create_subprocess_exec(*COMMAND, *arguments, env=environment, stderr=asyncio.subprocess.PIPE)
+    url = f"http://127.0.0.1:{http}"
+    try:
+        async with asyncio.timeout(30), httpx.AsyncClient() as client:
+            while child.returncode is None:
+                try:
+                    await client.get(url + "/readyz")
+                    break
+                except httpx.ConnectError:
+                    await asyncio.sleep(0.02)
+        yield child, url
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.communicate()
+
+
+async def test_sigterm_finishes_what_is_in_flight_and_exits_cleanly(tmp_path: Path) -> None:
+    arrived, release = asyncio.Event(), asyncio.Event()
+
+    async def hold(call: Call) -> None:
+        arrived.set()
+        await release.wait()
+        await call.answer({"done": True})
+
+    catalog = CatalogFile(tmp_path / "catalog.json")
+    async with running(ModelServer(hold)) as model, httpx.AsyncClient(timeout=30) as client:
+        catalog.replace(entries(model))
+        async with process(tmp_path / "catalog.json", GRACE_SECONDS="20") as (child, url):
+            held = asyncio.create_task(client.post(url + "/v1/chat/completions", json={"model": "chat"}))
+            await asyncio.wait_for(arrived.wait(), 10)
+            child.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(10), httpx.AsyncClient() as other:
+                while True:
+                    try:
+                        await other.get(url + "/health")
+                    except httpx.TransportError:
+                        break
+            release.set()
+            assert (await held).json() == {"done": True}
+            _, stderr = await asyncio.wait_for(child.communicate(), 10)
+            assert child.returncode == 0
+            assert b"Traceback" not in stderr
+
+
+async def refused(*arguments: str, **env: str) -> tuple[int | None, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "SWITCHYARD_CATALOG"}
+    child = await asyncio.create_subprocess_exec(
+        *COMMAND, *arguments, env={**kept, **env}, stderr=asyncio.subprocess.PIPE
+    )
+    _, stderr = await asyncio.wait_for(child.communicate(), 30)
+    return child.returncode, stderr.decode()
+
+
+async def test_it_says_why_it_does_not_start() -> None:
+    assert await refused() == (
+        2,
+        "gateway: SWITCHYARD_CATALOG is not set: name the catalog file that local mode writes "
+        "(reading the catalog from a cluster is not built yet)\n",
+    )
+    status, sentence = await refused("--host", "0.0.0.0", SWITCHYARD_CATALOG="/x")
+    assert status == 2
+    assert "does not listen on 0.0.0.0" in sentence
+    status, sentence = await refused(SWITCHYARD_CATALOG="/x", LOG_LEVEL="loud")
+    assert status == 2
+    assert "LOG_LEVEL" in sentence

@@ -1,0 +1,36 @@
+"""Settings from an environment, and which addresses an open gateway listens on."""
+
+from pathlib import Path
+
+import pytest
+
+from switchyard.gateway.settings import Settings, SettingsError, refuse_open_door
+
+
+def test_every_setting_can_be_given() -> None:
+    env = {"SWITCHYARD_CATALOG": "/c.json", "MAX_BODY_BYTES": "10", "HEARTBEAT_SECONDS": "0.5", "DEFAULT_MODEL": "m"}
+    settings = Settings.from_env(env)
+    assert settings.switchyard_catalog == Path("/c.json")
+    assert (settings.max_body_bytes, settings.heartbeat_seconds, settings.default_model) == (10, 0.5, "m")
+    assert Settings.from_env({}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MAX_BODY_BYTES", "many"), ("IDLE_SECONDS", "0"), ("RETRY_SECONDS", "nan"), ("SWITCHYARD_ALLOW_OPEN", "yes")],
+)
+def test_a_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_env({name: value})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback_is_open(host: str) -> None:
+    refuse_open_door(host, Settings())
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "::", "example.org", ""])
+def test_any_other_address_needs_permission(host: str) -> None:
+    with pytest.raises(SettingsError, match="SWITCHYARD_ALLOW_OPEN=true"):
+        refuse_open_door(host, Settings())
+    refuse_open_door(host, Settings(switchyard_allow_open=True))

@@ -1,0 +1,214 @@
+"""Streams and hang-ups: bytes unchanged, comments while a model wakes, cancellation upstream, repeats."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+import uvloop
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from .conftest import Bench, Call, gateway, until
+
+
+def test_streams_pass_byte_for_byte(tmp_path: Path) -> None:
+    pieces: list[bytes] = []
+
+    async def stream(call: Call) -> None:
+        await call.start(content_type=b"text/event-stream")
+        for piece in pieces:
+            await call.piece(piece)
+            await asyncio.sleep(0)
+        await call.end()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        opened = gateway(tmp_path, stream)
+        bench = runner.run(opened.__aenter__())
+
+        @settings(max_examples=50, deadline=None)
+        @given(st.lists(st.binary(min_size=1, max_size=3000), min_size=1, max_size=12))
+        def passes(drawn: list[bytes]) -> None:
+            pieces[:] = drawn
+            assert runner.run(bench.chat(stream=True)).content == b"".join(drawn)
+
+        try:
+            passes()
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
+
+
+async def test_each_piece_is_sent_on_at_once(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+
+    async def stream(call: Call) -> None:
+        await call.start(content_type=b"text/event-stream")
+        await call.piece(b"data: 1\n\n")
+        await go_on.wait()
+        await call.end(b"data: 2\n\n")
+
+    async with gateway(tmp_path, stream) as bench:
+        request = bench.http.build_request("POST", "/v1/chat/completions", json={"model": "chat", "stream": True})
+        answer = await bench.http.send(request, stream=True)
+        pieces = answer.aiter_raw()
+        assert await anext(pieces) == b"data: 1\n\n"
+        go_on.set()
+        assert [piece async for piece in pieces] == [b"data: 2\n\n"]
+
+
+async def test_a_stream_to_a_sleeping_model_gets_comments_until_the_model_answers(tmp_path: Path) -> None:
+    awake = asyncio.Event()
+
+    async def wake(call: Call) -> None:
+        await awake.wait()
+        await call.start(content_type=b"text/event-stream")
+        await call.end(b"data: x\n\ndata: [DONE]\n\n")
+
+    async with gateway(tmp_path, wake, heartbeat_seconds=0.02) as bench:
+        request = bench.http.build_request("POST", "/v1/chat/completions", json={"model": "sleepy", "stream": True})
+        answer = await bench.http.send(request, stream=True)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        got = b""
+        async for piece in answer.aiter_raw():
+            got += piece
+            if got.count(b": waking sleepy\n\n") == 3:
+                awake.set()
+        assert got.startswith(b": waking sleepy\n\n" * 3)
+        assert got.replace(b": waking sleepy\n\n", b"") == b"data: x\n\ndata: [DONE]\n\n"
+
+
+async def test_an_error_after_the_comments_arrives_as_an_event(tmp_path: Path) -> None:
+    async def fail(call: Call) -> None:
+        await call.answer({"error": {"message": "no memory", "code": "oom"}}, 503)
+
+    async with gateway(tmp_path, fail) as bench:
+        answer = await bench.chat("sleepy", stream=True)
+        assert answer.status_code == 200
+        events = [line for line in answer.text.split("\n\n") if line.startswith("data:")]
+        assert json.loads(events[0][5:]) == {"error": {"message": "no memory", "code": "oom"}}
+        assert events[1] == "data: [DONE]"
+
+
+async def test_a_plain_request_to_a_sleeping_model_just_waits(bench: Bench) -> None:
+    answer = await bench.chat("sleepy")
+    assert (answer.status_code, answer.json()["model"]) == (200, "sleepy")
+
+
+async def test_a_stream_that_breaks_off_ends_with_an_error_and_without_done(tmp_path: Path) -> None:
+    async def break_off(call: Call) -> None:
+        await call.start(content_type=b"text/event-stream")
+        await call.piece(b"data: 1\n\n")
+        raise ConnectionError
+
+    async with gateway(tmp_path, break_off) as bench:
+        answer = await bench.chat(stream=True)
+        assert '"code":"upstream_closed"' in answer.text
+        assert "[DONE]" not in answer.text
+
+
+async def test_a_plain_answer_that_breaks_off_is_seen_as_broken(tmp_path: Path) -> None:
+    async def break_off(call: Call) -> None:
+        await call.start(content_length="1000")
+        await call.piece(b"{")
+        raise ConnectionError
+
+    async with gateway(tmp_path, break_off) as bench:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await bench.chat()
+
+
+@pytest.mark.parametrize("model", ["chat", "sleepy"])
+@pytest.mark.parametrize("form", ["plain", "stream", "silent-stream"])
+async def test_a_client_that_hangs_up_cancels_the_model_at_once(tmp_path: Path, form: str, model: str) -> None:
+    left = asyncio.Event()
+    when = 0.0
+
+    async def generate(call: Call) -> None:
+        nonlocal when
+        if form == "stream":
+            await call.start(content_type=b"text/event-stream")
+            await call.piece(b"data: 1\n\n")
+        await call.hung_up()
+        when = asyncio.get_running_loop().time()
+        left.set()
+
+    async with gateway(tmp_path, generate) as bench:
+        host, port = bench.url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        body = json.dumps({"model": model, "stream": form != "plain"}).encode()
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        writer.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        await until(lambda: len(bench.model.calls) == 1)
+        closed = asyncio.get_running_loop().time()
+        writer.close()
+        await asyncio.wait_for(left.wait(), 5)
+        assert when - closed < 0.5  # a few milliseconds on a quiet machine
+        labels = f'code="499",model="{model}",route="/v1/chat/completions"'
+        async with asyncio.timeout(5):
+            while not await bench.metric(f"gateway_requests_total{{{labels}}} 1.0"):
+                await asyncio.sleep(0.001)
+        assert await bench.metric(f'gateway_cancelled_total{{model="{model}"}} 1.0')
+
+
+async def test_a_model_that_moves_while_it_cannot_be_reached_is_found(bench: Bench) -> None:
+    task = asyncio.create_task(bench.chat("nobody"))
+    while not await bench.metric('gateway_upstream_retries_total{model="nobody"} 1.0'):
+        await asyncio.sleep(0.001)
+    bench.put("nobody", url=bench.model.url)
+    assert (await task).status_code == 200
+
+
+async def test_a_model_that_stays_unreachable_is_a_503(bench: Bench) -> None:
+    answer = await bench.chat("nobody")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "upstream_unreachable")
+    assert answer.headers["retry-after"] == "1"
+
+
+async def test_a_request_on_which_a_fresh_connection_dies_is_repeated_once(bench: Bench) -> None:
+    tries = 0
+
+    async def die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tries
+        tries += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(die, "127.0.0.1", 0)
+    bench.put("chat", url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    answer = await bench.chat()
+    assert (answer.status_code, answer.json()["error"]["code"], tries) == (502, "upstream_closed", 2)
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_an_answer_to_a_post_is_never_asked_for_again(tmp_path: Path, status: int) -> None:
+    async def fail(call: Call) -> None:
+        await call.answer({}, status)
+
+    async with gateway(tmp_path, fail) as bench:
+        assert (await bench.chat()).status_code == status
+        assert len(bench.model.calls) == 1
+
+
+@pytest.mark.parametrize(("headers", "calls"), [({}, 2), ({"retry_after": "5"}, 1)])
+async def test_metadata_is_asked_for_again_unless_the_model_says_when(
+    tmp_path: Path, headers: dict[str, str], calls: int
+) -> None:
+    async def once_unavailable(call: Call) -> None:
+        await call.answer({}, 503 if len(bench.model.calls) == 1 else 200, **headers)
+
+    async with gateway(tmp_path, once_unavailable) as bench:
+        answer = await bench.http.get("/v2/models/ocr")
+        assert (answer.status_code, len(bench.model.calls)) == (200 if calls == 2 else 503, calls)
+
+
+async def test_a_model_that_never_begins_is_a_504(tmp_path: Path) -> None:
+    async def mute(call: Call) -> None:
+        await call.hung_up()
+
+    async with gateway(tmp_path, mute, first_byte_seconds=0.05) as bench:
+        answer = await bench.chat()
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
+        assert len(bench.model.calls) == 1

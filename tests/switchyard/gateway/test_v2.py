@@ -1,0 +1,227 @@
+"""V2 over HTTP and gRPC, with Triton's own clients."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import numpy as np
+import pytest
+import tritonclient.grpc.aio as triton_grpc
+import tritonclient.http.aio as triton_http
+from prometheus_client import CollectorRegistry
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.utils import InferenceServerException
+
+from switchyard.catalog import Catalog, CatalogFile
+from switchyard.gateway.grpc_service import serve
+from switchyard.gateway.meter import Meter
+from switchyard.http.grpc_forward import Channels
+from switchyard.telemetry.metrics import GatewayMetrics
+
+from .conftest import Bench, Call, entries, gateway
+
+
+async def infer(call: Call) -> None:
+    outputs = [{"name": "out", "datatype": "INT32", "shape": [1, 2], "data": [3, 4]}]
+    await call.answer({"model_name": "ocr", "model_version": "1", "outputs": outputs})
+
+
+async def test_tritons_http_client_infers_and_asks_for_state(tmp_path: Path) -> None:
+    async with gateway(tmp_path, infer) as bench:
+        client = triton_http.InferenceServerClient(bench.url.removeprefix("http://"))
+        assert await client.is_server_live()
+        assert await client.is_server_ready()
+        assert await client.is_model_ready("ocr")
+        assert not await client.is_model_ready("broken")
+        index = {entry["name"]: entry for entry in await client.get_model_repository_index()}
+        assert index["sleepy"] == {"name": "sleepy", "version": "1", "state": "READY", "reason": ""}
+        assert (index["broken"]["state"], index["broken"]["reason"]) == ("UNAVAILABLE", "its weights are missing")
+        tensor = triton_http.InferInput("in", [1, 2], "INT32")
+        tensor.set_data_from_numpy(np.array([[1, 2]], dtype=np.int32))
+        result = await client.infer("ocr", [tensor])
+        assert result.as_numpy("out").tolist() == [[3, 4]]
+        with pytest.raises(InferenceServerException, match="does not exist"):
+            await client.infer("nope", [tensor])
+        await client.close()
+        (call,) = bench.model.calls
+        assert call.scope["path"] == "/v2/models/ocr/infer"
+        assert b"inference-header-content-length" in call.headers  # the binary form passes as it is
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "upstream"),
+    [
+        ("GET", "/v2/models/ocr", "/v2/models/ocr"),
+        ("GET", "/v2/models/ocr/versions/1", "/v2/models/ocr/versions/1"),
+        ("GET", "/v2/models/ocr/config", "/v2/models/ocr/config"),
+        ("GET", "/v2/models/ocr/stats", "/v2/models/ocr/stats"),
+        ("POST", "/v2/models/ocr/versions/2/infer", "/v2/models/ocr/versions/2/infer"),
+    ],
+)
+async def test_model_routes_pass_through(bench: Bench, method: str, path: str, upstream: str) -> None:
+    bench.model.script = infer
+    assert (await bench.http.request(method, path)).status_code == 200
+    assert bench.model.calls[0].scope["path"] == upstream
+
+
+@pytest.mark.parametrize("path", ["/v2/models/ocr/versions/%2e%2e/infer", "/v2/models/ocr/versions/a%2Fb/infer"])
+async def test_a_version_cannot_lead_elsewhere(bench: Bench, path: str) -> None:
+    answer = await bench.http.post(path)
+    assert answer.status_code == 404
+    assert set(answer.json()) == {"error", "code"}
+    assert not bench.model.calls
+
+
+async def test_asking_whether_a_sleeping_model_is_ready_does_not_wake_it(bench: Bench) -> None:
+    answer = await bench.http.get("/v2/models/sleepy/ready")
+    assert (answer.status_code, answer.json()) == (200, {"name": "sleepy", "ready": True})
+    assert (await bench.http.get("/v2/models/broken/ready")).status_code == 503
+    assert (await bench.http.get("/v2/models/nope/ready")).status_code == 404
+    assert (await bench.http.post("/v2/repository/index")).json() == (
+        await bench.http.get("/v2/repository/index")
+    ).json()
+    assert (await bench.http.get("/v2")).json()["name"] == "switchyard"
+    assert (await bench.http.get("/v2/models")).json()["models"][0] == "chat"
+    assert not bench.model.calls
+
+
+# -- gRPC
+
+
+@dataclass
+class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
+    """A V2 gRPC model: answers with the request's id, or as the id says."""
+
+    metadata: list[dict[str, Any]] = field(default_factory=list)
+    remaining: list[float | None] = field(default_factory=list)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def ModelInfer(self, request: Any, context: Any) -> Any:
+        self.metadata.append(dict(context.invocation_metadata()))
+        self.remaining.append(context.time_remaining())
+        self.arrived.set()
+        if request.id == "refuse":
+            context.set_trailing_metadata((("x-why", "test"),))
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no memory")
+        if request.id == "hang":
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.cancelled.set()
+        context.set_trailing_metadata((("x-trailing", "1"),))
+        return service_pb2.ModelInferResponse(model_name=request.model_name, id=request.id)
+
+    async def ModelMetadata(self, request: Any, context: Any) -> Any:
+        return service_pb2.ModelMetadataResponse(name=request.name, platform="test")
+
+    async def ModelStreamInfer(self, requests: Any, context: Any) -> AsyncIterator[Any]:
+        async for request in requests:
+            answer = service_pb2.ModelInferResponse(model_name=request.model_name, id=request.id)
+            yield service_pb2.ModelStreamInferResponse(infer_response=answer)
+
+
+@dataclass
+class GrpcBench:
+    stub: Any
+    model: Servicer
+    target: str
+
+
+@pytest.fixture
+async def rpc(tmp_path: Path) -> AsyncIterator[GrpcBench]:
+    upstream, servicer = grpc.aio.server(), Servicer()
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, upstream)
+    port = upstream.add_insecure_port("127.0.0.1:0")
+    await upstream.start()
+    catalog, channels = CatalogFile(tmp_path / "catalog.json"), Channels()
+    catalog.replace(Catalog(dict(entries("http://127.0.0.1:1", f"127.0.0.1:{port}").models)))
+    meter = Meter(GatewayMetrics(CollectorRegistry()))
+    server, bound = serve(catalog, channels, meter, "127.0.0.1:0", 1 << 20)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{bound}") as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        yield GrpcBench(stub, servicer, f"127.0.0.1:{bound}")
+    await server.stop(1)
+    await channels.aclose()
+    await upstream.stop(1)
+
+
+async def test_tritons_grpc_client_infers_and_asks_for_state(rpc: GrpcBench) -> None:
+    async with triton_grpc.InferenceServerClient(rpc.target) as client:
+        assert await client.is_server_live()
+        assert await client.is_server_ready()
+        assert (await client.get_server_metadata()).name == "switchyard"
+        assert await client.is_model_ready("sleepy")
+        assert not await client.is_model_ready("broken")
+        index = {model.name: model for model in (await client.get_model_repository_index()).models}
+        assert (index["chat"].state, index["chat"].version) == ("READY", "1")
+        assert index["broken"].reason == "its weights are missing"
+        assert (await client.get_model_metadata("ocr")).platform == "test"
+        result = await client.infer("ocr", [], request_id="7")
+        assert (result.get_response().model_name, result.get_response().id) == ("ocr", "7")
+
+
+async def test_metadata_deadline_and_request_id_travel_and_internal_metadata_does_not(rpc: GrpcBench) -> None:
+    metadata = (("x-kept", "1"), ("x-switchyard-tenant", "forged"), ("authorization", "secret"), ("x-request-id", "me"))
+    call = rpc.stub.ModelInfer(service_pb2.ModelInferRequest(model_name="ocr"), timeout=5, metadata=metadata)
+    assert dict(await call.initial_metadata())["x-request-id"] == "me"
+    await call
+    assert dict(await call.trailing_metadata())["x-trailing"] == "1"
+    (seen,) = rpc.model.metadata
+    assert (seen["x-kept"], seen["x-request-id"]) == ("1", "me")
+    assert not {"x-switchyard-tenant", "authorization"} & set(seen)
+    assert rpc.model.remaining[0] is not None
+    assert rpc.model.remaining[0] < 6
+
+
+@pytest.mark.parametrize(
+    ("model", "identifier", "code", "sentence"),
+    [
+        ("nope", "", grpc.StatusCode.NOT_FOUND, "does not exist"),
+        ("broken", "", grpc.StatusCode.UNAVAILABLE, "its weights are missing"),
+        ("embed", "", grpc.StatusCode.UNIMPLEMENTED, "serves no gRPC"),
+        ("", "", grpc.StatusCode.INVALID_ARGUMENT, "names no model"),
+        ("ocr", "refuse", grpc.StatusCode.RESOURCE_EXHAUSTED, "no memory"),
+    ],
+)
+async def test_errors_arrive_as_statuses_with_a_sentence_and_a_request_id(
+    rpc: GrpcBench, model: str, identifier: str, code: grpc.StatusCode, sentence: str
+) -> None:
+    call = rpc.stub.ModelInfer(service_pb2.ModelInferRequest(model_name=model, id=identifier))
+    with pytest.raises(grpc.aio.AioRpcError, match=sentence) as caught:
+        await call
+    assert caught.value.code() is code
+    assert len(dict(caught.value.initial_metadata())["x-request-id"]) == 32
+    assert ("x-why", "test") in tuple(caught.value.trailing_metadata()) or identifier != "refuse"
+
+
+async def test_a_caller_that_leaves_cancels_the_model(rpc: GrpcBench) -> None:
+    call = rpc.stub.ModelInfer(service_pb2.ModelInferRequest(model_name="ocr", id="hang"))
+    task = asyncio.ensure_future(call)
+    await asyncio.wait_for(rpc.model.arrived.wait(), 5)
+    call.cancel()
+    await asyncio.wait_for(rpc.model.cancelled.wait(), 5)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_streams_go_both_ways(rpc: GrpcBench) -> None:
+    call = rpc.stub.ModelStreamInfer()
+    for number in range(3):
+        await call.write(service_pb2.ModelInferRequest(model_name="ocr", id=str(number)))
+        answer = await call.read()
+        assert answer.infer_response.id == str(number)
+    await call.done_writing()
+    assert await call.read() is grpc.aio.EOF
+    assert await call.code() is grpc.StatusCode.OK
+
+
+async def test_loading_models_is_not_offered(rpc: GrpcBench) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await rpc.stub.RepositoryModelLoad(service_pb2.RepositoryModelLoadRequest(model_name="ocr"))
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -1,0 +1,127 @@
+"""The forwarding primitive behind a real server: bytes, headers, limits and hang-ups."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import uvicorn
+
+from switchyard.http.asgi import App, Receive, Scope, Send
+from switchyard.http.client import Client, Deadlines
+from switchyard.http.forward import BodyTooLarge, BodyTooSlow, ClientGone, filtered, forward, read_body
+
+from .conftest import Peer, Script, upstream
+
+DEADLINES = Deadlines(first_byte=5, idle=5)
+
+
+@asynccontextmanager
+async def served(app: App) -> AsyncIterator[str]:
+    """The base URL of ``app``, served by uvicorn in this loop."""
+    config = uvicorn.Config(app, log_config=None, lifespan="off", loop="none", ws="none", access_log=False)
+    server = uvicorn.Server(config)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            await asyncio.sleep(0.001)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
+
+
+@asynccontextmanager
+async def proxy(client: Client, script: Script, limit: int = 1 << 20) -> AsyncIterator[tuple[str, list[str]]]:
+    """A proxy in front of ``script``, and how its requests ended."""
+    ends: list[str] = []
+    async with upstream(script) as server:
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                body = await read_body(receive, scope, limit, deadline=0.5)
+                url = server.url + scope["path"]
+                ends.append(str(await forward(client, url, scope, receive, send, body=body, deadlines=DEADLINES)))
+            except (ClientGone, BodyTooLarge, BodyTooSlow) as err:
+                ends.append(type(err).__name__)
+                await send({"type": "http.response.start", "status": 413, "headers": []})
+                await send({"type": "http.response.body"})
+
+        async with served(app) as url:
+            yield url, ends
+
+
+async def test_requests_and_answers_pass_without_what_belongs_to_one_hop(client: Client) -> None:
+    seen: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        seen.append(await peer.request())
+        head = b"HTTP/1.1 201 Created\r\nx-a: 1\r\nx-a: 2\r\nkeep-alive: timeout=5\r\nserver: other\r\n"
+        await peer.send(head + b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+
+    async with proxy(client, script) as (url, ends), httpx.AsyncClient() as http:
+        headers = {"connection": "close, x-hop", "x-hop": "1", "te": "trailers", "x-kept": "yes"}
+        answer = await http.put(url + "/p", content=b"body", headers=headers)
+        assert (answer.status_code, answer.content) == (201, b"abcde")
+        assert answer.headers.get_list("x-a") == ["1", "2"]
+        assert "keep-alive" not in answer.headers
+        assert answer.headers.get_list("server") == ["uvicorn"]
+    assert seen[0].startswith(b"PUT /p HTTP/1.1\r\n")
+    assert seen[0].endswith(b"\r\n\r\nbody")
+    assert b"x-kept: yes" in seen[0]
+    assert not [name for name in (b"x-hop", b"\r\nte:", b"\r\nconnection:") if name in seen[0]]
+    assert ends == ["201"]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_a_hang_up_closes_the_upstream_socket(client: Client, streaming: bool) -> None:
+    arrived, closed = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        if streaming:
+            await peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n")
+        arrived.set()
+        await peer.closed()
+        closed.set()
+
+    async with proxy(client, script) as (url, ends):
+        host, port = url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi")
+        await asyncio.wait_for(arrived.wait(), 5)
+        writer.close()
+        await asyncio.wait_for(closed.wait(), 5)
+        while not ends:
+            await asyncio.sleep(0.001)
+        assert ends == ["ClientGone"]
+
+
+async def test_a_body_is_bounded_in_size_and_time(client: Client) -> None:
+    async def script(peer: Peer) -> None:
+        while await peer.request():
+            await peer.answer()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            yield b"x" * 5
+
+    async with proxy(client, script, limit=10) as (url, ends), httpx.AsyncClient() as http:
+        assert (await http.post(url, content=b"x" * 10)).status_code == 200
+        assert (await http.post(url, content=b"x" * 11)).status_code == 413
+        assert (await http.post(url, content=chunks())).status_code == 413
+        host, port = url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhi")
+        assert b" 413 " in await reader.readuntil(b"\r\n")
+        writer.close()
+        assert ends == ["200", "BodyTooLarge", "BodyTooLarge", "BodyTooSlow"]
+
+
+def test_headers_that_connection_names_are_dropped() -> None:
+    headers = [(b"connection", b"Close, X-One"), (b"x-one", b"1"), (b"x-two", b"2")]
+    assert filtered(headers, frozenset((b"connection",))) == [(b"x-two", b"2")]
