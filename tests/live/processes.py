@@ -56,10 +56,10 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def fetch(url: str, body: Any = None, *, raw: bytes | None = None) -> tuple[int, bytes]:
+def fetch(url: str, body: Any = None, *, raw: bytes | None = None, **headers: str) -> tuple[int, bytes]:
     """Status and body of one request; a body is sent as JSON."""
     data = raw if raw is not None else None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json"})
+    request = urllib.request.Request(url, data, {"content-type": "application/json", **headers})
     try:
         with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
             return answer.status, answer.read()

@@ -1,0 +1,134 @@
+"""``python -m switchyard.local OVERLAY``: the supervisor itself, without the command line's libraries."""
+
+import argparse
+import gc
+import logging
+import os
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from switchyard.local import progress, project, state
+from switchyard.local.board import Board, Entry
+from switchyard.local.errors import LocalError
+from switchyard.local.plan import Plan, plan
+from switchyard.local.render import render
+from switchyard.local.state import Run, StateDirectory
+from switchyard.telemetry.logs import JsonFormatter
+from switchyard.telemetry.metrics import Phase
+
+PRELOAD = "SWITCHYARD_PRELOAD"
+
+
+class Announcer:
+    """Calls ``tell`` once: with nothing when the gateway is ready, or with the reason why it is not."""
+
+    def __init__(self, gateway: str, tell: Callable[[str], None]) -> None:
+        self._gateway = gateway
+        self._tell: Callable[[str], None] | None = tell
+
+    def changed(self, name: str, entry: Entry) -> None:
+        if self._tell and name == self._gateway and entry.doing in ("ready", "failed"):
+            tell, self._tell = self._tell, None
+            tell("" if entry.doing == "ready" else f"{name} {entry.reason}")
+
+    def phase(self, name: str, phase: Phase, seconds: float) -> None:
+        return
+
+
+def supervise(overlay: Path, directory: StateDirectory, *, preloading: bool, report: int | None) -> None:
+    """Renders, plans and runs ``overlay`` until a signal; ``report`` is a pipe that hears when the gateway is ready.
+
+    Raises:
+        LocalError: the overlay cannot be run.
+    """
+    root = project.root_of(overlay)
+    cleaned = state.clean(directory)
+    planned = plan(render(overlay), project.options_of(root, directory))
+    _log_to(directory.log("supervisor"))
+    if cleaned:
+        logging.getLogger(__name__).warning("ended %d processes that a killed run had left", cleaned)
+    shown = progress.view() if report is None else progress.PlainView(lambda line: None)
+    gateway = next((app.name for app in planned.apps if app.gateway), "")
+
+    def up(run: Run, board: Board) -> None:
+        shown.begin(run, board)
+
+        def announce(problem: str) -> None:
+            models = [service.model for service in planned.services]
+            shown.say(problem or progress.next_steps(run, models))
+            if report is not None:
+                os.write(report, problem.encode())
+                os.close(report)
+
+        board.listen(Announcer(gateway, announce))
+        if not gateway:
+            announce("")
+
+    try:
+        _run(planned, overlay, root, directory, preloading, up)
+    finally:
+        shown.end()
+
+
+def _run(
+    planned: Plan,
+    overlay: Path,
+    root: Path,
+    directory: StateDirectory,
+    preloading: bool,
+    up: Callable[[Run, Board], None],
+) -> None:
+    import uvloop
+
+    from switchyard.local.assembly import Settings
+    from switchyard.local.supervise import Supervisor
+
+    settings = Settings(
+        options=project.options_of(root, directory),
+        directory=directory,
+        environ=dict(os.environ),
+        mark=uuid.uuid4().hex,
+        preloading=preloading,
+    )
+
+    async def main() -> None:
+        supervisor = Supervisor(planned, settings, overlay)
+        gc.collect()
+        gc.freeze()
+        await supervisor.run(up)
+
+    uvloop.run(main())
+
+
+def _log_to(path: Path) -> None:
+    handler = logging.FileHandler(path)
+    handler.setFormatter(JsonFormatter("local"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(os.environ.get("LOG_LEVEL", "info").upper())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m switchyard.local", description=__doc__)
+    parser.add_argument("overlay", type=Path)
+    parser.add_argument("--no-preload", action="store_true", help=f"as {PRELOAD}=0")
+    parser.add_argument("--report", type=int, help="file descriptor that gets the outcome of the start")
+    options = parser.parse_args()
+    if options.report is not None:
+        os.set_inheritable(options.report, False)  # its end is the news, so no child may hold it open
+    overlay = options.overlay.resolve()
+    directory = project.directory_of(project.root_of(overlay))
+    preloading = not options.no_preload and os.environ.get(PRELOAD, "1") != "0"
+    try:
+        with directory.lock():
+            supervise(overlay, directory, preloading=preloading, report=options.report)
+    except LocalError as err:
+        if options.report is not None:
+            os.write(options.report, str(err).encode())
+        sys.exit(f"error: {err}")
+
+
+if __name__ == "__main__":
+    main()

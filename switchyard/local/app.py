@@ -1,0 +1,65 @@
+"""The life of a Deployment's process (the gateway): always running, on fixed ports, restarted when it dies."""
+
+import asyncio
+import logging
+
+from switchyard.local import arguments
+from switchyard.local.admission import Address
+from switchyard.local.backoff import Backoff
+from switchyard.local.board import Board
+from switchyard.local.plan import App
+from switchyard.local.start import Starter, StartFailed, exited, stop
+
+START_SECONDS = 60.0
+
+_PROVEN_SECONDS = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class AppRunner:
+    """Keeps one Deployment's process running; ``grace`` bounds the seconds that stopping it may take."""
+
+    def __init__(self, app: App, *, starter: Starter, board: Board, grace: float) -> None:
+        self._app = app
+        self._starter = starter
+        self._board = board
+        self._grace = min(grace, app.command.grace)
+        self._backoff = Backoff()
+
+    async def run(self) -> None:
+        """Runs the process until cancelled; then stops it within its grace."""
+        while True:
+            reason = await self._one_life()
+            pause = self._backoff.failed()
+            logger.warning("%s %s; next attempt in %.1f s", self._app.name, reason, pause)
+            self._board.set(self._app.name, "failed", f"{reason}; see `switchyard logs {self._app.name}`")
+            await asyncio.sleep(pause)
+
+    async def _one_life(self) -> str:
+        name, command, loop = self._app.name, self._app.command, asyncio.get_running_loop()
+        self._board.starting(name, "crash" if self._backoff.failures else "always-on")
+        try:
+            running = await self._starter.start(
+                command,
+                Address(http_port=command.http_port, grpc_port=command.grpc_port or 0),
+                deadline=START_SECONDS,
+                on_phase=lambda phase, seconds: self._board.phase(name, phase, seconds),
+                on_pid=lambda pid: self._board.launched(name, pid),
+            )
+        except StartFailed as err:
+            return str(err)
+        began = loop.time()
+        self._board.set(name, "ready")
+        try:
+            code = await asyncio.shield(running.end)
+        finally:
+            await stop(running.process, running.end, self._grace)
+        if loop.time() - began > _PROVEN_SECONDS:
+            self._backoff.reset()
+        return exited(code, "")
+
+    @property
+    def url(self) -> str:
+        """The base URL of the process."""
+        return f"http://{arguments.LOOPBACK}:{self._app.command.http_port}"

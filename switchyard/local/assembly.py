@@ -1,0 +1,165 @@
+"""Makes the parts of a run from its plan; ``supervise`` gives them their order of life."""
+
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from prometheus_client import CollectorRegistry
+
+from switchyard.catalog import CatalogFile, Model
+from switchyard.http.client import Client
+from switchyard.local import arguments, preload
+from switchyard.local.activator import Activator, Door
+from switchyard.local.admission import HoldLimits
+from switchyard.local.app import AppRunner
+from switchyard.local.backoff import Backoff
+from switchyard.local.board import Board
+from switchyard.local.control import ByPort, Control
+from switchyard.local.launch import Launcher, SpawnLauncher
+from switchyard.local.listener import Listener, loopback_socket
+from switchyard.local.plan import Options, Plan, Service
+from switchyard.local.preload import PreloadedLauncher
+from switchyard.local.replica import Replica
+from switchyard.local.start import Starter
+from switchyard.local.state import StateDirectory
+from switchyard.telemetry.metrics import LocalMetrics
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """How to run a plan; ``grace`` is the seconds that each step of a stop may take."""
+
+    options: Options
+    directory: StateDirectory
+    environ: Mapping[str, str]
+    mark: str
+    preloading: bool = True
+    grace: float = 30.0
+    limits: HoldLimits = HoldLimits()  # noqa: RUF009  (frozen)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """Everything that a run consists of."""
+
+    board: Board
+    replicas: Mapping[str, Replica]
+    apps: Mapping[str, AppRunner]
+    preload: PreloadedLauncher | None
+    listener: Listener
+    grpc: "GrpcDoor | None"
+    client: Client
+    control_port: int
+
+
+class GrpcDoor:
+    """The gRPC server; gRPC is imported only when a service speaks it."""
+
+    def __init__(self, doors: Mapping[str, Door]) -> None:
+        # The children that are spawned here exec at once; without this gRPC complains at each of them.
+        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+        from switchyard.local.activator_grpc import GrpcServer
+
+        self._server = GrpcServer(doors)
+        self.port = self._server.port
+        self.start = self._server.start
+        self.stop = self._server.stop
+
+
+def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) -> Parts:
+    """The parts of ``plan``; call it inside the event loop. ``on_preload`` gets the id of each preloaded parent."""
+    registry = CollectorRegistry()
+    metrics, client = LocalMetrics(registry), Client()
+    sockets = {service.name: loopback_socket() for service in plan.services}
+    control_socket = loopback_socket()
+    doors: dict[str, Door] = {}
+    spoken = any(service.command.grpc_port is not None for service in plan.services)
+    grpc = GrpcDoor(doors) if spoken else None
+    board = Board(
+        models=[_model(service, sockets[service.name], grpc) for service in plan.services],
+        names=[*(service.name for service in plan.services), *(app.name for app in plan.apps)],
+        file=CatalogFile(settings.directory.catalog),
+        metrics=metrics,
+    )
+    preloaded = _preload(plan.services, settings, on_preload) if settings.preloading else None
+    starter = _starter(preloaded or SpawnLauncher(), client, settings)
+    replicas = {
+        service.name: Replica(
+            service,
+            starter=starter,
+            client=client,
+            board=board,
+            metrics=metrics,
+            log=settings.directory.log(service.name),
+            limits=settings.limits,
+            grace=settings.grace,
+        )
+        for service in plan.services
+    }
+    gates = {name: replica.gate for name, replica in replicas.items()}
+    doors.update((s.name, Door(s.name, gates[s.name], timeout=s.scale.timeout)) for s in plan.services)
+    by_port = {_port(sockets[name]): door for name, door in doors.items()}
+    control = Control(board=board, gates=gates, registry=registry)
+    return Parts(
+        board=board,
+        replicas=replicas,
+        apps={app.name: AppRunner(app, starter=starter, board=board, grace=settings.grace) for app in plan.apps},
+        preload=preloaded,
+        listener=Listener(
+            ByPort(_port(control_socket), control, Activator(by_port, client)), [control_socket, *sockets.values()]
+        ),
+        grpc=grpc,
+        client=client,
+        control_port=_port(control_socket),
+    )
+
+
+def _port(listening: socket.socket) -> int:
+    port: int = listening.getsockname()[1]
+    return port
+
+
+def _model(service: Service, listening: socket.socket, grpc: GrpcDoor | None) -> Model:
+    target = f"{arguments.LOOPBACK}:{grpc.port}" if grpc and service.command.grpc_port is not None else ""
+    return replace(service.model, url=f"http://{arguments.LOOPBACK}:{_port(listening)}", grpc=target)
+
+
+def _starter(launcher: Launcher, client: Client, settings: Settings) -> Starter:
+    return Starter(
+        launcher=launcher, client=client, logs=settings.directory.log, mark=settings.mark, base=settings.environ
+    )
+
+
+def _preload(
+    services: Sequence[Service], settings: Settings, on_pid: Callable[[int], None]
+) -> PreloadedLauncher | None:
+    """The preloaded parent, if a service runs a module that gains by it."""
+    options = settings.options
+    modules: dict[str, list[Service]] = {}
+    for service in services:
+        if (module := preload.module_of(service.command.argv, options.python)) and not service.problem:
+            modules.setdefault(module, []).append(service)
+    imports = preload.imports_of(list(modules), options.root)
+    if not imports:
+        return None
+    # What all of them set is set for the imports too; libraries read some variables only there.
+    every = [set(service.command.env.items()) for module in imports for service in modules[module]]
+    path = preload.socket_path(settings.directory.path, settings.mark)
+    base = Starter.environment(settings.environ, settings.mark)
+    return PreloadedLauncher(
+        spawn=SpawnLauncher(),
+        imports=imports,
+        python=options.python,
+        socket=path,
+        order=preload.order(
+            python=options.python,
+            socket=path,
+            imports=imports,
+            env=base | dict(set.intersection(*every)),
+            root=options.root,
+            log=settings.directory.log("preload"),
+        ),
+        delay=Backoff(),
+        on_pid=on_pid,
+    )

@@ -1,0 +1,117 @@
+"""What every process does now, for whoever wants to know: the catalog file, the terminal, ``/status``, the metrics."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+from switchyard.catalog import Catalog, CatalogFile, Model, State
+from switchyard.catalog import Phase as CatalogPhase
+from switchyard.telemetry.metrics import LocalMetrics, Phase
+
+Doing = Literal["asleep", "waking", "ready", "draining", "failed"]
+
+# A model that drains takes no request any more; one that comes then starts it again.
+_IN_CATALOG: Mapping[Doing, CatalogPhase] = {"waking": "waking", "ready": "ready", "failed": "failed"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One process: since when (loop time) it does what, the phases of its last start in seconds, and why it failed."""
+
+    doing: Doing = "asleep"
+    since: float = 0.0
+    reason: str = ""
+    pid: int = 0
+    starts: int = 0
+    phases: Mapping[Phase, float] = field(default_factory=dict)
+
+
+class Listener(Protocol):
+    """Hears of changes; must return at once."""
+
+    def changed(self, name: str, entry: Entry) -> None:
+        """``name`` does something else now."""
+
+    def phase(self, name: str, phase: Phase, seconds: float) -> None:
+        """A phase of a start is done."""
+
+
+class Board:
+    """Keeps one entry per process and rewrites the catalog whenever a model's state changes."""
+
+    def __init__(
+        self, *, models: Iterable[Model], names: Iterable[str], file: CatalogFile, metrics: LocalMetrics
+    ) -> None:
+        self._models = {model.name: model for model in models}
+        self._file = file
+        self._metrics = metrics
+        self._listeners: list[Listener] = []
+        self.entries: dict[str, Entry] = {name: Entry(since=self._now()) for name in names}
+        self._publish()
+
+    def listen(self, listener: Listener) -> None:
+        """Tells ``listener`` of every change from now on."""
+        self._listeners.append(listener)
+
+    def set(self, name: str, doing: Doing, reason: str = "") -> None:
+        """``name`` does ``doing`` from now on."""
+        entry = self.entries[name]
+        pid = entry.pid if doing in ("ready", "draining") else 0
+        if (entry.doing, entry.reason, entry.pid) == (doing, reason, pid):
+            return
+        self.entries[name] = replace(entry, doing=doing, since=self._now(), reason=reason, pid=pid)
+        self._metrics.replicas.labels(name).set(int(pid > 0))
+        if name in self._models:
+            state = State(phase=_IN_CATALOG.get(doing, "asleep"), reason=reason)
+            if state != self._models[name].state:
+                self._models[name] = replace(self._models[name], state=state)
+                self._publish()
+        self._tell(name)
+
+    def starting(self, name: str, cause: str) -> None:
+        """A start of ``name`` begins; ``cause`` is one of request, always-on, crash."""
+        entry = self.entries[name]
+        self.entries[name] = replace(entry, starts=entry.starts + 1, phases={}, pid=0)
+        self._metrics.starts.labels(name, cause).inc()
+        self.set(name, "waking")
+
+    def launched(self, name: str, pid: int) -> None:
+        """The process of ``name`` exists."""
+        self.entries[name] = replace(self.entries[name], pid=pid)
+        self._metrics.replicas.labels(name).set(1)
+        self._tell(name)
+
+    def phase(self, name: str, phase: Phase, seconds: float) -> None:
+        """A phase of the start in progress took ``seconds``."""
+        entry = self.entries[name]
+        self.entries[name] = replace(entry, phases={**entry.phases, phase: seconds})
+        self._metrics.start_seconds.labels(name, phase).observe(seconds)
+        for listener in self._listeners:
+            listener.phase(name, phase, seconds)
+
+    def report(self) -> dict[str, dict[str, object]]:
+        """Every entry as plain values, with the seconds that it has been as it is."""
+        now = self._now()
+        return {
+            name: {
+                "state": entry.doing,
+                "seconds": round(now - entry.since, 3),
+                "reason": entry.reason,
+                "pid": entry.pid,
+                "starts": entry.starts,
+                "phases": dict(entry.phases),
+            }
+            for name, entry in self.entries.items()
+        }
+
+    def _tell(self, name: str) -> None:
+        for listener in self._listeners:
+            listener.changed(name, self.entries[name])
+
+    def _publish(self) -> None:
+        self._file.replace(Catalog(self._models))
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,5 @@
+"""What the person at the terminal gets instead of a traceback."""
+
+
+class LocalError(Exception):
+    """Local mode cannot do what was asked; the message says what was wrong, where, and what to do."""

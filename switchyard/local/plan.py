@@ -1,0 +1,219 @@
+"""From rendered documents to the processes to run: pure, so that it can be tested and printed without running any."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from switchyard import catalog
+from switchyard.local import arguments, containers, fields, scale, volumes
+from switchyard.local.errors import LocalError
+from switchyard.local.render import Document
+
+GATEWAY = "gateway"
+STOP = "serving.kserve.io/stop"
+
+_NAME_LABEL = "app.kubernetes.io/name"
+_PYTHON = ("python", "python3")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """This machine: ``claims`` maps a volume claim's name to its folder, ``state`` is the run directory."""
+
+    root: Path
+    state: Path
+    claims: Mapping[str, Path]
+    python: str = sys.executable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """What a pod's container would run, with paths of this machine; port flags are bound at each start.
+
+    ``readiness`` is a path on ``http_port``, ``grace`` the seconds between SIGTERM and SIGKILL.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    readiness: str
+    http_port: int
+    grpc_port: int | None
+    grace: float
+    files: Mapping[Path, str] = field(default_factory=dict)
+    folders: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """An InferenceService; ``problem`` says why it cannot run here, ``stopped`` that its owner switched it off."""
+
+    name: str
+    model: catalog.Model
+    command: Command
+    scale: scale.Scale
+    model_dir: Path | None
+    problem: str = ""
+    stopped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class App:
+    """A Deployment: one process on the ports that its command names."""
+
+    name: str
+    command: Command
+    gateway: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """Everything to run, in the order of the documents."""
+
+    services: tuple[Service, ...]
+    apps: tuple[App, ...]
+
+
+def plan(documents: Sequence[Document], options: Options) -> Plan:
+    """The plan of an overlay.
+
+    Raises:
+        LocalError: a field is unknown to local mode, or a document does not say what to run.
+    """
+    fields.require_known(documents)
+    index = containers.Index(documents)
+    services = tuple(_service(document, index, options) for document in index.of_kind("InferenceService"))
+    apps = tuple(
+        _app(document, index, options)
+        for document in index.of_kind("Deployment")
+        if document["spec"].get("replicas", 1) > 0
+    )
+    _require_unique([*(item.name for item in services), *(item.name for item in apps)])
+    return Plan(services=services, apps=apps)
+
+
+def _require_unique(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise LocalError(f"{', '.join(twice)}: two documents of the overlay have this name; local mode needs it once")
+
+
+def _service(document: Document, index: containers.Index, options: Options) -> Service:
+    metadata, predictor = document["metadata"], document["spec"]["predictor"]
+    name = metadata["name"]
+    try:
+        model = catalog.describe(document, url="")
+    except catalog.CatalogError as err:
+        raise LocalError(str(err)) from err
+    container = containers.predictor_container(document, index)
+    own = {item["name"]: item.get("value") for item in container.get("env") or ()}
+    uri = (predictor.get("model") or {}).get("storageUri") or own.get("STORAGE_URI")
+    storage = volumes.model_storage(uri, name, options.claims)
+    mounts = {volumes.MODEL_MOUNT: str(storage.folder)} if storage.folder else {}
+    read = scale.read(metadata, predictor)
+    annotations = {**(metadata.get("annotations") or {}), **(predictor.get("annotations") or {})}
+    return Service(
+        name=name,
+        model=model,
+        command=_command(
+            f"InferenceService {name}",
+            metadata,
+            predictor if "containers" in predictor else _runtime_pod(document, index, predictor),
+            container,
+            index=index,
+            options=options,
+            mounts=mounts,
+            env={"INFERENCE_SERVICE_NAME": name},
+            grace=read.timeout,
+        ),
+        scale=read,
+        model_dir=storage.folder,
+        problem=storage.problem,
+        stopped=str(annotations.get(STOP, "false")).lower() == "true",
+    )
+
+
+def _runtime_pod(document: Document, index: containers.Index, predictor: Mapping[str, Any]) -> Mapping[str, Any]:
+    runtime = containers.runtime_of(document, index)["spec"]
+    return {"volumes": [*(runtime.get("volumes") or ()), *(predictor.get("volumes") or ())]}
+
+
+def _app(document: Document, index: containers.Index, options: Options) -> App:
+    metadata, pod = document["metadata"], document["spec"]["template"]["spec"]
+    name = metadata["name"]
+    command = _command(
+        f"Deployment {name}",
+        metadata,
+        pod,
+        containers.main_container(pod["containers"], f"Deployment {name}"),
+        index=index,
+        options=options,
+        mounts={},
+        env={"SWITCHYARD_CATALOG": str(options.state / "catalog.json")},
+        grace=float(pod.get("terminationGracePeriodSeconds", 30)),
+    )
+    label = (metadata.get("labels") or {}).get(_NAME_LABEL, name)
+    return App(name=name, command=command, gateway=GATEWAY in (label, name))
+
+
+def _command(
+    where: str,
+    metadata: Mapping[str, Any],
+    pod: Mapping[str, Any],
+    container: Mapping[str, Any],
+    *,
+    index: containers.Index,
+    options: Options,
+    mounts: Mapping[str, str],
+    env: Mapping[str, str],
+    grace: float,
+) -> Command:
+    name, namespace = metadata["name"], metadata.get("namespace", "")
+    program = list(container.get("command") or ())
+    if not program:
+        raise LocalError(
+            f"{where}: its container has no command, and local mode runs no image; write the image's command there"
+        )
+    home = options.state / "workloads" / name
+    volume = volumes.of_pod(pod, container, index=index, namespace=namespace, home=home, claims=options.claims)
+    here = {**volume.mounts, **mounts}
+    variables = containers.environment(container, index, namespace, where)
+
+    def localise(text: str) -> str:
+        return arguments.replace_paths(arguments.expand_references(text, variables), here)
+
+    argv = [localise(str(part)) for part in (*program, *(container.get("args") or ()))]
+    argv[0] = options.python if argv[0] in _PYTHON else argv[0]
+    http_port = arguments.port_of(argv)
+    if http_port is None:
+        raise LocalError(f"{where}: no --http_port or --port among its args, so local mode cannot choose its port")
+    return Command(
+        name=name,
+        argv=tuple(argv),
+        env={**{key: localise(value) for key, value in variables.items()}, **env},
+        cwd=options.root,
+        readiness=_readiness(container, http_port, where),
+        http_port=http_port,
+        grpc_port=arguments.port_of(argv, grpc=True),
+        grace=grace,
+        files=volume.files,
+        folders=volume.folders,
+    )
+
+
+def _readiness(container: Mapping[str, Any], http_port: int, where: str) -> str:
+    probes = [(container.get(probe) or {}).get("httpGet") for probe in ("readinessProbe", "startupProbe")]
+    probe = next((probe for probe in probes if probe), None)
+    if probe is None or "path" not in probe:
+        raise LocalError(
+            f"{where}: no readinessProbe.httpGet.path; an open port does not mean that a model is loaded, so name the "
+            "path that answers 200 when it is (such as /v2/models/<name>/ready)"
+        )
+    named = {port.get("name"): port["containerPort"] for port in container.get("ports") or ()}
+    port = named.get(probe.get("port"), probe.get("port", http_port))
+    if port != http_port:
+        raise LocalError(f"{where}: its probe asks port {port}, but its HTTP port is {http_port}; use that one")
+    return str(probe["path"])

@@ -1,0 +1,208 @@
+"""A parent with heavy imports done, which forks one child per model.
+
+The program is ``python -m predictors.serving.preload --socket PATH --import MODULE…``; it listens once its imports are
+done. One connection is one child: a JSON line ``{"module", "argv", "env", "log", "cwd"}`` is answered by ``{"pid": n}``
+and, when the child ends, ``{"exit": code}``. A broken connection means that the children are dead too.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from switchyard.local.backoff import Backoff
+from switchyard.local.launch import Launcher, LaunchError, Order, Process, kill_all, kill_group, signal_process
+
+PROGRAM = "predictors.serving.preload"
+
+_POLL_SECONDS = 0.05
+_STOP_SECONDS = 5.0
+_CONNECTS = 20
+_SOCKET_BYTES = 108
+# A parent that has lived this long was no failed start.
+_PROVEN_SECONDS = 30.0
+
+logger = logging.getLogger(__name__)
+
+
+def imports_of(modules: Sequence[str], root: Path) -> dict[str, str]:
+    """What to import before forking each ``predictors.x``: its ``engine`` module, where its heavy imports are."""
+    found = {}
+    for module in modules:
+        if module.startswith("predictors.") and root.joinpath(*module.split("."), "engine.py").is_file():
+            found[module] = f"{module}.engine"
+    return found
+
+
+def socket_path(folder: Path, mark: str) -> Path:
+    """A socket in ``folder``, or in the system's temporary one: unix(7) allows 107 bytes."""
+    path = folder / "preload.sock"
+    return path if len(os.fsencode(path)) < _SOCKET_BYTES else Path(tempfile.gettempdir()) / f"switchyard-{mark}.sock"
+
+
+def module_of(argv: Sequence[str], python: str) -> str | None:
+    """The module that a command line runs with ``python -m``, None if it is no such command."""
+    return argv[2] if len(argv) > 2 and argv[0] == python and argv[1] == "-m" else None
+
+
+class ForkedProcess:
+    """A child of the preloaded parent, known by its process id and the connection that tells its end."""
+
+    def __init__(self, pid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._pid = pid
+        self._end = asyncio.ensure_future(self._await_end(reader, writer))
+
+    @property
+    def pid(self) -> int:
+        return self._pid
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._end)
+
+    def terminate(self) -> None:
+        if not self._end.done():
+            signal_process(self._pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        if not self._end.done():
+            kill_all(self._pid)
+
+    async def _await_end(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+        code = -int(signal.SIGKILL)
+        try:
+            line = await reader.readline()
+            if line:
+                code = int(json.loads(line)["exit"])
+        except (OSError, ValueError, KeyError) as err:
+            logger.warning("lost the preloaded parent of process %d: %s", self._pid, err)
+        finally:
+            kill_group(self._pid)
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        return code
+
+
+class PreloadedLauncher:
+    """Forks commands of known modules from a preloaded parent, spawns the others; restarts the parent when it dies.
+
+    A start that comes while the parent still imports waits for it: a process of its own would import the same again,
+    on the same cores, and be ready later.
+    """
+
+    def __init__(
+        self,
+        *,
+        spawn: Launcher,
+        imports: Mapping[str, str],
+        python: str,
+        socket: Path,
+        order: Order,
+        delay: Backoff,
+        on_pid: Callable[[int], None],
+    ) -> None:
+        self._spawn = spawn
+        self._imports = imports
+        self._python = python
+        self._socket = socket
+        self._order = order
+        self._delay = delay
+        self._on_pid = on_pid
+        self._settled = asyncio.Event()  # the parent listens, or has died
+        self._listening = False
+        self.process: Process | None = None
+
+    async def launch(self, order: Order) -> Process:
+        module = module_of(order.argv, self._python)
+        if module not in self._imports:
+            return await self._spawn.launch(order)
+        await self._settled.wait()
+        if self._listening:
+            try:
+                return await self._fork(module or "", order)
+            except (OSError, ValueError, KeyError) as err:
+                logger.warning("%s: not forked, starting a process of its own: %s", order.name, err)
+        return await self._spawn.launch(order)
+
+    async def _fork(self, module: str, order: Order) -> Process:
+        reader, writer = await self._connect()
+        request = {
+            "module": module,
+            "argv": list(order.argv[3:]),
+            "env": dict(order.env),
+            "log": str(order.log),
+            "cwd": str(order.cwd),
+        }
+        writer.write(json.dumps(request).encode() + b"\n")
+        answer = json.loads(await reader.readline())
+        return ForkedProcess(int(answer["pid"]), reader, writer)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        for _ in range(_CONNECTS):
+            with contextlib.suppress(ConnectionRefusedError):  # between its bind and its listen
+                return await asyncio.open_unix_connection(str(self._socket))
+            await asyncio.sleep(_POLL_SECONDS)
+        return await asyncio.open_unix_connection(str(self._socket))
+
+    async def run(self) -> None:
+        """Keeps the parent running until cancelled, then stops it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            code = await self._one_life()
+            self._listening = False
+            self._settled.set()
+            if loop.time() - began > _PROVEN_SECONDS:
+                self._delay.reset()
+            pause = self._delay.failed()
+            logger.warning(
+                "the preloaded parent ended with %s; models start without it for %.1f s (see %s)",
+                code,
+                pause,
+                self._order.log,
+            )
+            await asyncio.sleep(pause)
+
+    async def _one_life(self) -> int | str:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._socket)
+        try:
+            self.process = await self._spawn.launch(self._order)
+        except LaunchError as err:
+            return str(err)
+        self._on_pid(self.process.pid)
+        end = asyncio.ensure_future(self.process.wait())
+        try:
+            while not end.done() and not self._socket.exists():
+                await asyncio.wait({end}, timeout=_POLL_SECONDS)
+            self._listening = not end.done()
+            self._settled.set()
+            return await asyncio.shield(end)
+        finally:
+            if not end.done():
+                self.process.terminate()
+                await asyncio.wait({end}, timeout=_STOP_SECONDS)
+                self.process.kill()
+                await end
+            self._settled.clear()
+            self.process = None
+            self._socket.unlink(missing_ok=True)
+
+
+def order(
+    *, python: str, socket: Path, imports: Mapping[str, str], env: Mapping[str, str], root: Path, log: Path
+) -> Order:
+    """How the preloaded parent is started."""
+    modules = sorted(set(imports.values()))
+    return Order(
+        name="preload",
+        argv=(python, "-m", PROGRAM, "--socket", str(socket), "--import", *modules),
+        env=env,
+        cwd=root,
+        log=log,
+    )

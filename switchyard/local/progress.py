@@ -1,0 +1,158 @@
+"""What the person who started local mode sees: a live table on a terminal, plain lines elsewhere."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from switchyard.catalog import Model
+from switchyard.local.board import Board, Doing, Entry
+from switchyard.local.state import Run
+from switchyard.telemetry.metrics import Phase
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_PHASES: tuple[Phase, ...] = ("spawn", "import", "load", "warm-up", "ready")
+_TICK_SECONDS = 0.25
+_STYLES: Mapping[Doing, str] = {
+    "ready": "green",
+    "waking": "yellow",
+    "draining": "yellow",
+    "failed": "red",
+    "asleep": "dim",
+}
+
+
+class View(Protocol):
+    """Shows a run; a ``board.Listener`` with a beginning and an end."""
+
+    def begin(self, run: Run, board: Board) -> None:
+        """Shows ``board`` from now on."""
+
+    def say(self, text: str) -> None:
+        """Shows a text."""
+
+    def end(self) -> None:
+        """Leaves the terminal as it was."""
+
+    def changed(self, name: str, entry: Entry) -> None: ...
+
+    def phase(self, name: str, phase: Phase, seconds: float) -> None: ...
+
+
+def view() -> View:
+    """The view that fits this process's output."""
+    return TableView() if sys.stdout.isatty() else PlainView(_print)
+
+
+def _print(line: str) -> None:
+    with contextlib.suppress(OSError):  # whoever read this is gone; what runs must not suffer from it
+        print(line, flush=True)
+
+
+def steps(entry: Entry, now: float) -> str:
+    """The phases of a start in words; the one in progress ends in dots."""
+    done = [f"{phase} {entry.phases[phase]:.1f} s" for phase in _PHASES if phase in entry.phases]
+    if entry.doing == "waking":
+        following = _PHASES[min(max(map(_PHASES.index, entry.phases), default=-1) + 1, len(_PHASES) - 1)]
+        left = now - entry.since - sum(entry.phases.values())
+        done.append(f"{following} {max(left, 0.0):.1f} s …")
+    return ", ".join(done)
+
+
+def next_steps(run: Run, models: Iterable[Model]) -> str:
+    """What to try once the gateway answers."""
+    base, by_kind = run.gateway, {model.kind: model.name for model in reversed(list(models))}
+    json = "-H 'content-type: application/json'"
+    lines = [f"Serving at {base}. Try:", f"  curl {base}/v1/models"]
+    if name := by_kind.get("llm"):
+        body = f'{{"model": "{name}", "stream": true, "messages": [{{"role": "user", "content": "Hello"}}]}}'
+        lines.append(f"  curl -N {base}/v1/chat/completions {json} -d '{body}'")
+    if name := by_kind.get("embedding"):
+        lines.append(f'  curl {base}/v1/embeddings {json} -d \'{{"model": "{name}", "input": "Hello"}}\'')
+    return "\n".join([*lines, "  switchyard status | switchyard logs -f NAME | switchyard down"])
+
+
+class PlainView:
+    """One line per change."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._last: dict[str, tuple[str, str]] = {}
+
+    def begin(self, run: Run, board: Board) -> None:
+        board.listen(self)
+
+    def say(self, text: str) -> None:
+        self._write(text)
+
+    def end(self) -> None:
+        return
+
+    def changed(self, name: str, entry: Entry) -> None:
+        if self._last.get(name) == (entry.doing, entry.reason):
+            return
+        self._last[name] = (entry.doing, entry.reason)
+        took = f" after {steps(entry, 0.0)}" if entry.doing == "ready" and entry.phases else ""
+        self._write(f"{name}: {entry.doing}{took}{f': {entry.reason}' if entry.reason else ''}")
+
+    def phase(self, name: str, phase: Phase, seconds: float) -> None:
+        self._write(f"{name}: {phase} {seconds:.2f} s")
+
+
+class TableView:
+    """A table that is drawn again at each change, and four times a second only while something starts."""
+
+    def __init__(self) -> None:
+        from rich.live import Live
+
+        self._live = Live(auto_refresh=False)
+        self._board: Board | None = None
+        self._tick: asyncio.TimerHandle | None = None
+
+    def begin(self, run: Run, board: Board) -> None:
+        self._board = board
+        board.listen(self)
+        self._live.start()
+        self._draw()
+
+    def say(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._live.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def end(self) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+        with contextlib.suppress(OSError):
+            self._live.stop()
+
+    def changed(self, name: str, entry: Entry) -> None:
+        self._draw()
+
+    def phase(self, name: str, phase: Phase, seconds: float) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._board is None:
+            return
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):  # the terminal is gone
+            self._live.update(table(self._board, loop.time()), refresh=True)
+        if self._tick is not None:
+            self._tick.cancel()
+        moving = any(entry.doing == "waking" for entry in self._board.entries.values())
+        self._tick = loop.call_later(_TICK_SECONDS, self._draw) if moving else None
+
+
+def table(board: Board, now: float) -> "Table":
+    """The board as a table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table("service", "state", "last start", box=None, pad_edge=False)
+    for name, entry in board.entries.items():
+        state = Text(entry.doing, style=_STYLES[entry.doing])
+        drawn.add_row(name, state, Text(entry.reason or steps(entry, now)))
+    return drawn

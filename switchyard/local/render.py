@@ -1,0 +1,66 @@
+"""Renders an overlay with ``kubectl kustomize``: the documents that a cluster would get."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from switchyard.local.errors import LocalError
+
+Document = Mapping[str, Any]
+
+_TIMEOUT_SECONDS = 60
+
+
+class RenderError(LocalError):
+    """The overlay does not render."""
+
+
+def render(overlay: Path, *, kubectl: str = "kubectl") -> list[Document]:
+    """The documents of ``overlay``.
+
+    Raises:
+        RenderError: kubectl is missing, ``overlay`` is no kustomization, or the build fails.
+    """
+    return documents(render_text(overlay, kubectl=kubectl), overlay)
+
+
+def render_text(overlay: Path, *, kubectl: str = "kubectl") -> str:
+    """The YAML text of ``overlay``; raises as ``render`` does."""
+    if not overlay.is_dir():
+        raise RenderError(f"{overlay} is not a folder; name one that has a kustomization.yaml")
+    program = shutil.which(kubectl)
+    if program is None:
+        raise RenderError(
+            f"{kubectl} is not on PATH; local mode renders with `kubectl kustomize` (no cluster is contacted), "
+            "so install the kubectl binary"
+        )
+    try:
+        done = subprocess.run(  # noqa: S603  (the program is kubectl, the argument a folder)
+            [program, "kustomize", str(overlay)], capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as err:
+        raise RenderError(f"`kubectl kustomize {overlay}` took more than {_TIMEOUT_SECONDS} s") from err
+    if done.returncode != 0:
+        raise RenderError(f"`kubectl kustomize {overlay}` failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def documents(text: str, overlay: Path) -> list[Document]:
+    """The documents of rendered YAML.
+
+    Raises:
+        RenderError: the text is no YAML, or a document in it is no object.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        found = [document for document in yaml.load_all(text, loader) if document is not None]
+    except yaml.YAMLError as err:
+        raise RenderError(f"what {overlay} renders is not YAML: {err}") from err
+    for document in found:
+        if not isinstance(document, dict) or not {"apiVersion", "kind", "metadata"} <= document.keys():
+            raise RenderError(f"{overlay} renders something that is no Kubernetes object: {str(document)[:200]}")
+    return found

@@ -1,0 +1,187 @@
+"""The life of one service's process: asleep → waking → ready → draining → asleep, or failed with a reason."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+from switchyard.http.client import Client
+from switchyard.local.admission import Address, Gate, HoldLimits, Refused
+from switchyard.local.backoff import Backoff
+from switchyard.local.board import Board
+from switchyard.local.plan import Service
+from switchyard.local.start import PROBE_SECONDS, Running, Starter, StartFailed, exited, free_port, is_ready, stop
+from switchyard.local.startlog import StartLog
+from switchyard.telemetry.metrics import LocalMetrics
+
+# So many ends in a row, with nothing answered between them, are a failure that is told to clients.
+CRASHES = 3
+
+_PROVEN_SECONDS = 10.0  # a process that has been ready this long did not crash at its start
+_DEAF_SECONDS = 30.0  # a process that refuses connections this long is started again
+
+logger = logging.getLogger(__name__)
+
+
+class Replica:
+    """Runs one service's process when it is wanted; ``grace`` bounds the seconds that a stop by ``cancel`` may take.
+
+    After a failure the next attempt waits 0.5 s, doubling to 30 s. The third in a row, or a start past its progress
+    deadline, fails the service: waiting requests are refused with the reason, and so are new ones until the wait is
+    over; then a request (or minReplicas) starts it again.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        starter: Starter,
+        client: Client,
+        board: Board,
+        metrics: LocalMetrics,
+        log: Path,
+        limits: HoldLimits,
+        grace: float,
+    ) -> None:
+        self._service = service
+        self._starter = starter
+        self._client = client
+        self._board = board
+        self._log = log
+        self._grace = min(grace, service.command.grace)
+        self._backoff = Backoff()
+        self._wanted = asyncio.Event()
+        self._cause = "request"
+        self.gate = Gate(
+            service.name,
+            concurrency=service.scale.concurrency,
+            limits=limits,
+            demand=self._wanted.set,
+            held=lambda count: metrics.held.labels(service.name).set(count),
+        )
+
+    async def run(self) -> None:
+        """Keeps the service as it should be, until cancelled; then stops its process."""
+        if reason := self._never():
+            self._board.set(self._service.name, "failed", reason)
+            self.gate.refuse(lambda: Refused(503, f"{self._service.name}: {reason}"))
+            return
+        while True:
+            await self._demand()
+            self._board.starting(self._service.name, self._cause)
+            try:
+                running = await self._start()
+            except StartFailed as err:
+                await self._recover(str(err), final=err.final)
+                continue
+            died = await self._serve(running)
+            if died:
+                await self._recover(died, final=False)
+
+    def _never(self) -> str:
+        if self._service.stopped:
+            return "its owner stopped it by annotation serving.kserve.io/stop"
+        return self._service.problem
+
+    async def _demand(self) -> None:
+        """Returns when a process is wanted: always, or because a request waits."""
+        if self._service.scale.minimum > 0:
+            self._cause = "crash" if self._backoff.failures else "always-on"
+            return
+        while not self.gate.waiting:
+            self._wanted.clear()
+            await self._wanted.wait()
+        self._cause = "crash" if self._backoff.failures else "request"
+
+    async def _start(self) -> Running:
+        service, name = self._service, self._service.name
+        if service.model_dir is not None and not service.model_dir.is_dir():
+            raise StartFailed(f"its model folder {service.model_dir} does not exist; put the model there", final=True)
+        address = Address(http_port=free_port(), grpc_port=free_port() if service.command.grpc_port is not None else 0)
+        return await self._starter.start(
+            service.command,
+            address,
+            deadline=service.scale.progress_deadline,
+            on_phase=lambda phase, seconds: self._board.phase(name, phase, seconds),
+            on_pid=lambda pid: self._board.launched(name, pid),
+        )
+
+    async def _serve(self, running: Running) -> str:
+        """Lets requests through until the process is idle or dies; returns why it died, or nothing."""
+        log = StartLog(self._log)  # from here on, so that the reason of a death is what was said before it
+        began, answered = asyncio.get_running_loop().time(), self.gate.answered
+        self._board.set(self._service.name, "ready")
+        self.gate.open(running.address)
+        try:
+            await self._watch(running)
+            self.gate.close()
+            if not running.end.done():
+                self._board.set(self._service.name, "draining")
+                await stop(running.process, running.end, self._service.command.grace)
+                self._backoff.reset()
+                self._board.set(self._service.name, "asleep")
+                return ""
+            if self.gate.answered > answered or asyncio.get_running_loop().time() - began > _PROVEN_SECONDS:
+                self._backoff.reset()
+            return exited(running.end.result(), log.reason())
+        finally:
+            log.close()
+            self.gate.close()
+            await stop(running.process, running.end, self._grace)
+
+    async def _watch(self, running: Running) -> None:
+        """Returns when the process has ended, is deaf, or has been idle long enough to sleep."""
+        doubted: asyncio.Future[Any] = asyncio.ensure_future(self.gate.doubted.wait())
+        ends: asyncio.Future[Any] = running.end
+        try:
+            while not ends.done():
+                left = self._idle_left()
+                if left is not None and left <= 0:
+                    return
+                await asyncio.wait({ends, doubted}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                if doubted.done() and not ends.done():
+                    if not await self._ask_again(running):
+                        return
+                    doubted = asyncio.ensure_future(self.gate.doubted.wait())
+        finally:
+            doubted.cancel()
+
+    def _idle_left(self) -> float | None:
+        """Seconds until the service may sleep at the earliest, None if it never does."""
+        scale = self._service.scale
+        if scale.minimum > 0:
+            return None
+        if self.gate.busy:
+            return max(scale.idle, PROBE_SECONDS)
+        return self.gate.last_used + scale.idle - asyncio.get_running_loop().time()
+
+    async def _ask_again(self, running: Running) -> bool:
+        """Asks a process for which a request failed whether it is still there, and lets requests through if so."""
+        due = asyncio.get_running_loop().time() + _DEAF_SECONDS
+        while asyncio.get_running_loop().time() < due:
+            await asyncio.wait({running.end}, timeout=PROBE_SECONDS)
+            if running.end.done():
+                return True
+            if await is_ready(self._client, running.address.http_port, self._service.command.readiness):
+                self.gate.open(running.address)
+                return True
+        logger.error("%s has not answered its readiness path for %.0f s", self._service.name, _DEAF_SECONDS)
+        running.process.kill()
+        await asyncio.shield(running.end)
+        return False
+
+    async def _recover(self, reason: str, *, final: bool) -> None:
+        """Waits before the next attempt; tells clients when it is time to give up for now."""
+        pause = self._backoff.failed()
+        name, loop = self._service.name, asyncio.get_running_loop()
+        logger.warning("%s %s; next attempt in %.1f s", name, reason, pause)
+        if final or self._backoff.failures >= CRASHES:
+            again = loop.time() + pause
+            times = f", {self._backoff.failures} times in a row" if self._backoff.failures > 1 else ""
+            text = f"{reason}{times}; see `switchyard logs {name}`"
+            self._board.set(name, "failed", text)
+            self.gate.refuse(lambda: Refused(503, f"{name}: {text}", max(1.0, again - loop.time())))
+        else:
+            self._board.set(name, "waking" if self.gate.waiting or self._service.scale.minimum else "asleep")
+        await asyncio.sleep(pause)
+        self.gate.accept()

@@ -1,0 +1,56 @@
+"""What a process writes to its log while it starts: the phases that are done, and why it failed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from switchyard.telemetry.metrics import Phase
+
+_KNOWN = frozenset(get_args(Phase)) - {"spawn"}
+_REASON_LENGTH = 300
+_READ_BYTES = 256 * 1024
+
+
+class StartLog:
+    """Reads a log from where it ends now; opened when a start begins and closed when it is over."""
+
+    def __init__(self, path: Path) -> None:
+        path.touch()
+        self._file = path.open("rb")
+        self._file.seek(0, 2)
+        self._rest = b""
+        self._last = ""
+
+    def phases(self) -> Iterator[tuple[Phase, float]]:
+        """The phases that were reported since the last call, each with its seconds."""
+        while data := self._file.read(_READ_BYTES):
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            for line in lines:
+                if (row := self._row(line)) and row.get("phase") in _KNOWN:
+                    yield row["phase"], float(row.get("seconds", 0))
+
+    def reason(self) -> str:
+        """The last thing that was said."""
+        for _ in self.phases():
+            pass
+        if self._rest:
+            self._row(self._rest)
+        return self._last[:_REASON_LENGTH]
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _row(self, line: bytes) -> "dict[str, Phase] | None":
+        text = line.decode(errors="replace").strip()
+        if text:
+            self._last = text
+        if not text.startswith("{"):
+            return None
+        try:
+            row = json.loads(text)
+        except ValueError:
+            return None
+        trace = str(row.get("traceback") or "").strip().splitlines()
+        self._last = str(row.get("message") or text) + (f" ({trace[-1]})" if trace else "")
+        return row if isinstance(row, dict) else None

@@ -1,0 +1,157 @@
+"""The run directory: who runs, since when, on which ports; a lock, so that there is one supervisor per directory."""
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from switchyard.local import procfs
+from switchyard.local.errors import LocalError
+from switchyard.local.procfs import Identity
+
+DIRECTORY = ".switchyard"
+VARIABLE = "SWITCHYARD_STATE_DIR"
+
+_GONE_SECONDS = 10.0
+_LOG_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """A supervisor that runs, or ran until it was killed.
+
+    ``gateway`` is the base URL of the public door (empty without a gateway), ``control`` that of the supervisor's own
+    ``/metrics`` and ``/status``; ``mark`` is in the environment of all that it started.
+    """
+
+    supervisor: Identity
+    overlay: str
+    mark: str
+    gateway: str
+    gateway_readiness: str
+    control: str
+    processes: Mapping[str, Identity] = field(default_factory=dict)
+
+    def dumps(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+    @staticmethod
+    def loads(text: str) -> "Run":
+        """Reads what ``dumps`` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        try:
+            row = json.loads(text)
+            processes = {name: Identity(**entry) for name, entry in row.pop("processes").items()}
+            return Run(supervisor=Identity(**row.pop("supervisor")), processes=processes, **row)
+        except (KeyError, TypeError, AttributeError) as err:
+            raise ValueError(f"no run: {err}") from err
+
+
+class StateDirectory:
+    """The files of a run below ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.logs = path / "logs"
+        self.catalog = path / "catalog.json"
+        self._run = path / "run.json"
+        self._lock = path / "lock"
+
+    @staticmethod
+    def of_project(root: Path, environ: Mapping[str, str]) -> "StateDirectory":
+        """``SWITCHYARD_STATE_DIR``, or ``.switchyard`` in the project's folder."""
+        return StateDirectory(Path(environ.get(VARIABLE) or root / DIRECTORY).resolve())
+
+    def log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    def make(self) -> None:
+        """Makes the directory, and puts logs aside that have grown large."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for log in self.logs.glob("*.log"):
+            if log.stat().st_size > _LOG_BYTES:
+                log.replace(log.with_suffix(".log.1"))
+
+    def read(self) -> Run | None:
+        """The run that is recorded here, None if there is none or its record cannot be read."""
+        try:
+            return Run.loads(self._run.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def write(self, run: Run) -> None:
+        """Records ``run``; a reader sees the old record or the new one."""
+        staged = self._run.with_suffix(".new")
+        staged.write_text(run.dumps())
+        os.replace(staged, self._run)
+
+    def forget(self) -> None:
+        """Removes the record and the catalog of a run that has ended."""
+        self._run.unlink(missing_ok=True)
+        self.catalog.unlink(missing_ok=True)
+
+    def running(self) -> Run | None:
+        """The run whose supervisor is alive."""
+        run = self.read()
+        return run if run and run.supervisor.alive() else None
+
+    def lock(self) -> "Lock":
+        """The lock that a supervisor holds as long as it lives; the kernel drops it at its death.
+
+        Raises:
+            LocalError: another supervisor holds it.
+        """
+        self.make()
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            run = self.read()
+            what = f" with {run.overlay} (process {run.supervisor.pid}, {run.gateway or 'no gateway'})" if run else ""
+            raise LocalError(
+                f"switchyard is already running{what}; stop it with `switchyard down`, or look at it with "
+                f"`switchyard status` (run directory: {self.path})"
+            ) from None
+        return Lock(descriptor)
+
+
+class Lock:
+    """Held until closed or until its process ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __enter__(self) -> "Lock":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        os.close(self._descriptor)
+
+
+def leftovers(run: Run) -> list[Identity]:
+    """What still runs of a run, its supervisor aside: recorded processes, their sessions, and all with its mark."""
+    return [*{*procfs.with_sessions(run.processes.values()), *procfs.of_run(run.mark)} - {run.supervisor}]
+
+
+def clean(directory: StateDirectory) -> int:
+    """Ends what a killed supervisor left and returns how many processes that were; call it with the lock held.
+
+    Raises:
+        LocalError: a process did not end.
+    """
+    run = directory.read()
+    if run is None:
+        return 0
+    found = leftovers(run)
+    if left := procfs.kill(found, within=_GONE_SECONDS):
+        pids = ", ".join(str(identity.pid) for identity in left)
+        raise LocalError(f"processes {pids} of an earlier run do not end; end them by hand, then try again")
+    directory.forget()
+    return len(found)

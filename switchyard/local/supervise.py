@@ -1,0 +1,167 @@
+"""The life of a run: everything up, then wait, then down in the order in which nothing is lost."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from switchyard.local import arguments, procfs
+from switchyard.local.admission import Refused
+from switchyard.local.assembly import Parts, Settings, assemble
+from switchyard.local.board import Board, Entry
+from switchyard.local.errors import LocalError
+from switchyard.local.plan import App, Plan
+from switchyard.local.procfs import Identity
+from switchyard.local.state import Run, StateDirectory, leftovers
+from switchyard.telemetry.metrics import Phase
+
+logger = logging.getLogger(__name__)
+
+# Told once everything listens, before the first process starts; may listen to the board.
+OnUp = Callable[[Run, Board], None]
+
+
+def require_free_ports(apps: Iterable[App]) -> None:
+    """Fails early and clearly when a public port is taken.
+
+    Raises:
+        LocalError: names the port, whose it is, and what to do.
+    """
+    for app in apps:
+        for port in (app.command.http_port, app.command.grpc_port):
+            if port is None:
+                continue
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((arguments.LOOPBACK, port))
+                except OSError as err:
+                    raise LocalError(
+                        f"port {port} of Deployment {app.name} cannot be used: {err.strerror}; stop the program that "
+                        "listens there, or change the port in the overlay"
+                    ) from err
+
+
+class Record:
+    """Keeps ``run.json`` true: which processes there are."""
+
+    def __init__(self, directory: StateDirectory, run: Run) -> None:
+        self._directory = directory
+        self.run = run
+
+    def changed(self, name: str, entry: Entry) -> None:
+        self.put(name, entry.pid)
+
+    def phase(self, name: str, phase: Phase, seconds: float) -> None:
+        return
+
+    def put(self, name: str, pid: int) -> None:
+        """``name`` is process ``pid`` now, or none if 0."""
+        identity = procfs.identify(pid) if pid else None
+        if self.run.processes.get(name) == identity:
+            return
+        processes = {other: known for other, known in self.run.processes.items() if other != name}
+        self.run = replace(self.run, processes=processes | ({name: identity} if identity else {}))
+        self._directory.write(self.run)
+
+
+class Supervisor:
+    """Runs ``plan`` in the current event loop, which must be the main thread's: children die with that thread."""
+
+    def __init__(self, plan: Plan, settings: Settings, overlay: Path) -> None:
+        self._plan = plan
+        self._settings = settings
+        me = procfs.identify(os.getpid())
+        gateway = next((app.command for app in plan.apps if app.gateway), None)
+        run = Run(
+            supervisor=me or Identity(os.getpid(), 0),
+            overlay=str(overlay),
+            mark=settings.mark,
+            gateway=f"http://{arguments.LOOPBACK}:{gateway.http_port}" if gateway else "",
+            gateway_readiness=gateway.readiness if gateway else "",
+            control="",
+        )
+        self._record = Record(settings.directory, run)
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    async def run(self, on_up: OnUp) -> None:
+        """Runs until SIGTERM, SIGINT or SIGHUP; a second signal ends the waiting for what is in flight.
+
+        Raises:
+            LocalError: a public port is taken.
+        """
+        require_free_ports(self._plan.apps)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_IGN:
+                continue  # by nohup
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+        parts = assemble(self._plan, self._settings, lambda pid: self._record.put("preload", pid))
+        self._record.run = replace(self._record.run, control=f"http://{arguments.LOOPBACK}:{parts.control_port}")
+        self._settings.directory.write(self._record.run)
+        parts.board.listen(self._record)
+        await parts.listener.start()
+        if parts.grpc is not None:
+            await parts.grpc.start()
+        on_up(self._record.run, parts.board)
+        apps = [asyncio.ensure_future(app.run()) for app in parts.apps.values()]
+        replicas = [asyncio.ensure_future(replica.run()) for replica in parts.replicas.values()]
+        preload = [asyncio.ensure_future(parts.preload.run())] if parts.preload else []
+        try:
+            await self._until_stopped([*apps, *replicas, *preload])
+        finally:
+            await self._take_down(parts, apps, replicas, preload)
+
+    def _on_signal(self) -> None:
+        (self._hurry if self._stop.is_set() else self._stop).set()
+
+    async def _until_stopped(self, tasks: list["asyncio.Task[None]"]) -> None:
+        """Returns at a signal; a task that ends by an error is a fault of ours and ends the run."""
+        stop: asyncio.Future[object] = asyncio.ensure_future(self._stop.wait())
+        pending: set[asyncio.Future[object]] = {*tasks, stop}  # type: ignore[arg-type]
+        while not stop.done():
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stop}:
+                task.result()
+
+    async def _take_down(
+        self,
+        parts: Parts,
+        apps: list["asyncio.Task[None]"],
+        replicas: list["asyncio.Task[None]"],
+        preload: list["asyncio.Task[None]"],
+    ) -> None:
+        """Gateway first, so that nothing new comes; then what is held, in flight, running; the parent of forks last."""
+        grace = self._settings.grace
+        hurry = asyncio.ensure_future(self._kill_when_hurried())
+        await _cancelled(apps)
+        for name, replica in parts.replicas.items():
+            replica.gate.refuse(partial(Refused, 503, f"{name}: switchyard is stopping"))
+        doors: list[Awaitable[None]] = [parts.listener.stop(grace)]
+        if parts.grpc is not None:
+            doors.append(parts.grpc.stop(grace))
+        await asyncio.gather(*doors)
+        await _cancelled(replicas)
+        await _cancelled(preload)
+        await parts.client.aclose()
+        hurry.cancel()
+        if left := procfs.kill(leftovers(self._record.run), within=grace):
+            logger.error("processes %s do not end", [identity.pid for identity in left])
+        self._settings.directory.forget()
+
+    async def _kill_when_hurried(self) -> None:
+        await self._hurry.wait()
+        procfs.kill(leftovers(self._record.run), within=0.0)
+
+
+async def _cancelled(tasks: list["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            logger.error("a task ended with an error", exc_info=outcome)

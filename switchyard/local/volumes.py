@@ -1,0 +1,91 @@
+"""Folders of this machine that stand for a pod's volumes and for the model that ``storageUri`` names."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from switchyard.local.containers import Index
+from switchyard.local.errors import LocalError
+
+MODEL_MOUNT = "/mnt/models"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Volumes:
+    """Where mount paths lie on this machine, and the files and folders to make there before the process starts."""
+
+    mounts: Mapping[str, str]
+    files: Mapping[Path, str]
+    folders: tuple[Path, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Storage:
+    """The folder that ``storageUri`` names here, or the reason why there is none."""
+
+    folder: Path | None = None
+    problem: str = ""
+
+
+def model_storage(uri: str | None, service: str, claims: Mapping[str, Path]) -> Storage:
+    """Where the model of ``service`` lies; local mode downloads nothing."""
+    if uri is None:
+        return Storage()
+    scheme, _, rest = uri.partition("://")
+    claim, _, path = rest.partition("/")
+    if scheme == "pvc" and claim in claims:
+        folder = (claims[claim] / path).resolve()
+        if not folder.is_relative_to(claims[claim].resolve()):
+            return Storage(problem=f"storageUri {uri} leaves the claim {claim}; name a folder inside it")
+        return Storage(folder=folder)
+    here = ", ".join(f"pvc://{name}/<folder> for {folder}/<folder>" for name, folder in claims.items())
+    if scheme == "hf":
+        return Storage(
+            problem=f"storageUri {uri}: local mode downloads nothing; put the model in model-repository/llm/{service} "
+            f"(`hf download {rest} --local-dir model-repository/llm/{service}`) and set storageUri: "
+            f"pvc://model-repository/llm/{service} in the local overlay"
+        )
+    return Storage(problem=f"storageUri {uri}: local mode downloads nothing; put the model in a folder and use {here}")
+
+
+def of_pod(
+    pod: Mapping[str, Any],
+    container: Mapping[str, Any],
+    *,
+    index: Index,
+    namespace: str,
+    home: Path,
+    claims: Mapping[str, Path],
+) -> Volumes:
+    """What the container's ``volumeMounts`` are on this machine; ``home`` holds what is not a claim.
+
+    Raises:
+        LocalError: a mount names no volume, or a volume refers to a ConfigMap or Secret that is not rendered.
+    """
+    volumes = {volume["name"]: volume for volume in pod.get("volumes") or ()}
+    mounts: dict[str, str] = {}
+    files: dict[Path, str] = {}
+    folders: list[Path] = []
+    for mount in container.get("volumeMounts") or ():
+        if mount["name"] not in volumes:
+            raise LocalError(f"volumeMount {mount['name']} of container {container.get('name')} names no volume")
+        volume = volumes[mount["name"]]
+        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        folder = claims.get(claim, home / "claims" / claim) if claim else home / "volumes" / mount["name"]
+        folders.append(folder)
+        for name, text in _entries(volume, index, namespace).items():
+            files[folder / name] = text
+        mounts[mount["mountPath"].rstrip("/")] = str(folder / mount.get("subPath", ""))
+    return Volumes(mounts=mounts, files=files, folders=tuple(folders))
+
+
+def _entries(volume: Mapping[str, Any], index: Index, namespace: str) -> Mapping[str, str]:
+    for field, kind, key in (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName")):
+        source = volume.get(field)
+        if source is None or (source.get("optional") and not index.get(kind, namespace, source[key])):
+            continue
+        data = index.data(kind, namespace, source[key], f"volume {volume['name']}")
+        items: Sequence[Mapping[str, str]] | None = source.get("items")
+        return data if items is None else {item["path"]: data[item["key"]] for item in items}
+    return {}

@@ -1,0 +1,115 @@
+"""Tiny overlays whose services run ``tests/testdata/stub_predictor.py``."""
+
+import json
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+STUB = Path(__file__).parents[2] / "testdata" / "stub_predictor.py"
+
+WINDOW = "autoscaling.knative.dev/window"
+DEADLINE = "serving.knative.dev/progress-deadline"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(kw_only=True)
+class Stub:
+    """An InferenceService that runs the stub."""
+
+    name: str
+    min_replicas: int = 0
+    window: str = "1h"
+    deadline: str = "20s"
+    concurrency: int = 0
+    timeout: int = 30
+    env: dict[str, str] = field(default_factory=dict)
+    storage: str = "pvc://model-repository/llm/stub"
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "apiVersion": "serving.kserve.io/v1beta1",
+            "kind": "InferenceService",
+            "metadata": {"name": self.name, "labels": {"switchyard.dev/kind": "llm"}},
+            "spec": {
+                "predictor": {
+                    "minReplicas": self.min_replicas,
+                    "containerConcurrency": self.concurrency,
+                    "timeout": self.timeout,
+                    "annotations": {WINDOW: self.window, DEADLINE: self.deadline},
+                    "model": {
+                        "modelFormat": {"name": "stub"},
+                        "runtime": "stub",
+                        "storageUri": self.storage,
+                        "env": [{"name": name, "value": value} for name, value in self.env.items()],
+                        "envFrom": [{"configMapRef": {"name": "stub-settings"}}],
+                    },
+                }
+            },
+        }
+
+
+def runtime() -> dict[str, Any]:
+    return {
+        "apiVersion": "serving.kserve.io/v1alpha1",
+        "kind": "ClusterServingRuntime",
+        "metadata": {"name": "stub"},
+        "spec": {
+            "supportedModelFormats": [{"name": "stub"}],
+            "containers": [
+                {
+                    "name": "kserve-container",
+                    "image": "stub",
+                    "command": ["python", str(STUB)],
+                    "args": ["--model_name={{.Name}}", "--model_dir=/mnt/models", "--http_port=8080"],
+                    "env": [{"name": "MODEL_FILE", "value": "/mnt/models/weights"}],
+                    "readinessProbe": {"httpGet": {"path": "/v2/models/{{.Name}}/ready", "port": 8080}},
+                }
+            ],
+        },
+    }
+
+
+def gateway(port: int) -> dict[str, Any]:
+    container = {
+        "name": "gateway",
+        "image": "stub",
+        "command": ["python", str(STUB)],
+        "args": [f"--http_port={port}"],
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": port}},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "gateway", "labels": {"app.kubernetes.io/name": "gateway"}},
+        "spec": {
+            "selector": {"matchLabels": {"app": "gateway"}},
+            "template": {"metadata": {"labels": {"app": "gateway"}}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+def write(root: Path, stubs: list[Stub], port: int) -> Path:
+    """A project at ``root`` with one overlay; returns the overlay's folder."""
+    (root / "model-repository" / "llm" / "stub").mkdir(parents=True, exist_ok=True)
+    overlay = root / "overlay"
+    overlay.mkdir(exist_ok=True)
+    documents = [runtime(), gateway(port), *(stub.document() for stub in stubs)]
+    # JSON is YAML
+    (overlay / "documents.yaml").write_text("\n---\n".join(json.dumps(document) for document in documents))
+    (overlay / "kustomization.yaml").write_text(
+        "resources: [documents.yaml]\n"
+        "configurations: [references.yaml]\n"
+        "configMapGenerator:\n- name: stub-settings\n  literals: [FROM_MAP=yes]\n"
+    )
+    (overlay / "references.yaml").write_text(
+        "nameReference:\n- kind: ConfigMap\n  fieldSpecs:\n"
+        "  - {kind: InferenceService, path: spec/predictor/model/envFrom/configMapRef/name}\n"
+    )
+    return overlay

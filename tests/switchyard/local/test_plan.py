@@ -1,0 +1,213 @@
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from switchyard.local.errors import LocalError
+from switchyard.local.plan import Options, Plan, Service, plan
+from switchyard.local.scale import Scale
+from tests.switchyard.local.overlays import STUB, Stub, gateway, runtime
+
+ROOT = Path("/project")
+OPTIONS = Options(root=ROOT, state=ROOT / ".switchyard", claims={"model-repository": ROOT / "model-repository"})
+
+SETTINGS = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "stub-settings"},
+    "data": {"FROM_MAP": "yes", "BOTH": "map", "CACHE": "/mnt/models/cache"},
+}
+
+
+def planned(*documents: dict[str, Any]) -> Plan:
+    return plan([runtime(), SETTINGS, *documents], OPTIONS)
+
+
+def service(stub: Stub, **predictor: Any) -> Service:
+    document = stub.document()
+    document["spec"]["predictor"] |= predictor
+    return planned(document).services[0]
+
+
+def test_a_service_runs_what_its_pod_would_run() -> None:
+    found = service(Stub(name="chat", env={"BOTH": "own"}))
+    models = "/project/model-repository/llm/stub"
+    assert found.command.argv == (
+        sys.executable,
+        str(STUB),
+        "--model_name=chat",
+        f"--model_dir={models}",
+        "--http_port=8080",
+    )
+    assert found.command.env == {
+        "FROM_MAP": "yes",
+        "BOTH": "own",
+        "CACHE": f"{models}/cache",
+        "MODEL_FILE": f"{models}/weights",
+        "INFERENCE_SERVICE_NAME": "chat",
+    }
+    assert found.command.readiness == "/v2/models/chat/ready"
+    assert (found.command.http_port, found.command.grpc_port) == (8080, None)
+    assert found.model.name == "chat"
+
+
+def test_the_services_args_follow_its_runtimes() -> None:
+    document = Stub(name="chat").document()
+    document["spec"]["predictor"]["model"]["args"] = ["--dtype=float32", "--grpc_port=8081"]
+    command = planned(document).services[0].command
+    assert command.argv[-2:] == ("--dtype=float32", "--grpc_port=8081")
+    assert command.grpc_port == 8081
+
+
+def test_scale_comes_from_the_fields_that_knative_reads() -> None:
+    annotations = {
+        "autoscaling.knative.dev/window": "30s",
+        "autoscaling.knative.dev/scale-down-delay": "1m",
+        "autoscaling.knative.dev/scale-to-zero-pod-retention-period": "2m",
+        "serving.knative.dev/progress-deadline": "20m",
+    }
+    found = service(Stub(name="chat"), annotations=annotations, timeout=600, containerConcurrency=8, minReplicas=3)
+    assert found.scale == Scale(minimum=1, concurrency=8, timeout=600, idle=210, progress_deadline=1200)
+
+
+def test_absent_scale_fields_have_knatives_defaults() -> None:
+    document = Stub(name="chat").document()
+    for field in ("annotations", "minReplicas", "containerConcurrency", "timeout"):
+        del document["spec"]["predictor"][field]
+    found = planned(document).services[0]
+    assert found.scale == Scale(minimum=1, concurrency=0, timeout=300, idle=60, progress_deadline=600)
+
+
+@pytest.mark.parametrize(
+    ("predictor", "message"),
+    [
+        ({"annotations": {"autoscaling.knative.dev/window": "60"}}, r"annotation .*window: '60' is not a duration"),
+        ({"minReplicas": -1}, "spec.predictor.minReplicas is -1"),
+        ({"timeout": "600"}, "spec.predictor.timeout is '600'"),
+        ({"model": None}, "needs either `model` or one container, and has neither"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(predictor: dict[str, Any], message: str) -> None:
+    with pytest.raises(LocalError, match=message):
+        service(Stub(name="chat"), **predictor)
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("hf://org/model", "`hf download org/model --local-dir model-repository/llm/chat`"),
+        ("s3://bucket/model", "put the model in a folder and use pvc://model-repository/<folder>"),
+        ("pvc://other/model", "pvc://model-repository/<folder>"),
+        ("pvc://model-repository/../../etc", "leaves the claim"),
+    ],
+)
+def test_a_model_that_is_not_here_fails_its_service_only(uri: str, message: str) -> None:
+    found = service(Stub(name="chat", storage=uri))
+    assert message in found.problem
+    assert found.model_dir is None
+
+
+def test_a_custom_container_needs_no_runtime() -> None:
+    document = Stub(name="custom").document()
+    predictor = document["spec"]["predictor"]
+    del predictor["model"]
+    predictor["containers"] = [
+        {
+            "name": "kserve-container",
+            "command": ["serve"],
+            "args": ["--port", "9000", "$(MODE)"],
+            "env": [{"name": "MODE", "value": "fast"}, {"name": "STORAGE_URI", "value": "pvc://model-repository/m"}],
+            "ports": [{"name": "h", "containerPort": 9000}],
+            "readinessProbe": {"httpGet": {"path": "/ok", "port": "h"}},
+        }
+    ]
+    found = planned(document).services[0]
+    assert found.command.argv == ("serve", "--port", "9000", "fast")
+    assert found.model_dir == ROOT / "model-repository" / "m"
+
+
+def test_a_runtime_selects_itself_by_format_and_priority() -> None:
+    low, high = runtime(), runtime()
+    low["metadata"] = {"name": "low"}
+    high["metadata"] = {"name": "high"}
+    for document, priority in ((low, 1), (high, 2)):
+        document["spec"]["supportedModelFormats"] = [{"name": "stub", "autoSelect": True, "priority": priority}]
+        document["spec"]["containers"][0]["args"].append(f"--which={priority}")
+    document = Stub(name="chat").document()
+    del document["spec"]["predictor"]["model"]["runtime"]
+    assert planned(low, high, document).services[0].command.argv[-1] == "--which=2"
+
+
+def test_a_runtime_that_is_not_rendered_is_named() -> None:
+    document = Stub(name="chat").document()
+    document["spec"]["predictor"]["model"]["runtime"] = "absent"
+    with pytest.raises(LocalError, match="runtime absent is not in the overlay"):
+        planned(document)
+
+
+def test_a_config_map_reference_without_its_hash_is_explained() -> None:
+    settings = {**SETTINGS, "metadata": {"name": "stub-settings-h4sh"}}
+    with pytest.raises(LocalError, match="the overlay has stub-settings-h4sh, so kustomize's name reference"):
+        plan([runtime(), settings, Stub(name="chat").document()], OPTIONS)
+
+
+def test_a_deployment_keeps_its_ports_and_reads_the_catalog() -> None:
+    (app,) = planned(gateway(8000)).apps
+    assert app.gateway
+    assert app.command.http_port == 8000
+    assert app.command.env["SWITCHYARD_CATALOG"] == "/project/.switchyard/catalog.json"
+
+
+def test_volumes_become_folders_of_the_run_directory() -> None:
+    document = gateway(8000)
+    pod = document["spec"]["template"]["spec"]
+    pod["volumes"] = [
+        {"name": "settings", "configMap": {"name": "stub-settings"}},
+        {"name": "scratch", "emptyDir": {"sizeLimit": "1Gi"}},
+    ]
+    pod["containers"][0]["volumeMounts"] = [
+        {"name": "settings", "mountPath": "/etc/switchyard"},
+        {"name": "scratch", "mountPath": "/tmp"},
+    ]
+    pod["containers"][0]["args"] += ["--config=/etc/switchyard/FROM_MAP"]
+    pod["containers"][0]["env"] = [{"name": "HOME", "value": "/tmp"}]
+    command = planned(document).apps[0].command
+    home = ROOT / ".switchyard" / "workloads" / "gateway" / "volumes"
+    assert command.argv[-1] == f"--config={home / 'settings' / 'FROM_MAP'}"
+    assert command.files[home / "settings" / "FROM_MAP"] == "yes"
+    assert command.env["HOME"] == str(home / "scratch")
+    assert home / "scratch" in command.folders
+
+
+def test_a_container_without_a_readiness_path_is_an_error() -> None:
+    document = gateway(8000)
+    del document["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]
+    with pytest.raises(LocalError, match=r"Deployment gateway: no readinessProbe\.httpGet\.path"):
+        planned(document)
+
+
+def test_a_container_without_a_port_flag_is_an_error() -> None:
+    document = gateway(8000)
+    document["spec"]["template"]["spec"]["containers"][0]["args"] = []
+    with pytest.raises(LocalError, match="no --http_port or --port"):
+        planned(document)
+
+
+def test_a_stopped_service_is_planned_as_stopped() -> None:
+    document = Stub(name="chat").document()
+    document["metadata"]["annotations"] = {"serving.kserve.io/stop": "true"}
+    assert planned(document).services[0].stopped
+
+
+def test_two_workloads_of_one_name_are_an_error() -> None:
+    document = Stub(name="gateway").document()
+    with pytest.raises(LocalError, match="gateway: two documents"):
+        planned(document, gateway(8000))
+
+
+def test_a_service_without_a_kind_label_is_an_error() -> None:
+    document = Stub(name="chat").document()
+    del document["metadata"]["labels"]
+    with pytest.raises(LocalError, match=r"label switchyard\.dev/kind"):
+        planned(document)

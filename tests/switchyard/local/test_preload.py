@@ -1,0 +1,143 @@
+"""The client of the preloaded parent, against the real program with nothing heavy to import."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from switchyard.local import preload, procfs
+from switchyard.local.backoff import Backoff
+from switchyard.local.launch import Order, Process, SpawnLauncher
+from switchyard.local.preload import PreloadedLauncher
+from tests.switchyard.local.conftest import until
+
+CHILD = """
+import os, sys, time
+print("argv", sys.argv[1:], os.environ["WORD"], flush=True)
+if sys.argv[1:] == ["exit"]:
+    sys.exit(5)
+time.sleep(60)
+"""
+
+
+class Parent:
+    def __init__(self, folder: Path) -> None:
+        (folder / "child.py").write_text(CHILD)
+        self.folder = folder
+        self.log = folder / "log"
+        self.pids: list[int] = []
+        env = {**os.environ, "PYTHONPATH": f"{folder}:{Path(__file__).parents[3]}"}
+        socket = preload.socket_path(folder, "test")
+        imports = {"child": "json"}
+        self.launcher = PreloadedLauncher(
+            spawn=SpawnLauncher(),
+            imports=imports,
+            python=sys.executable,
+            socket=socket,
+            order=preload.order(
+                python=sys.executable, socket=socket, imports=imports, env=env, root=folder, log=folder / "preload.log"
+            ),
+            delay=Backoff(first=0.05),
+            on_pid=self.pids.append,
+        )
+
+    async def launch(self, *argv: str) -> Process:
+        env = {**os.environ, "WORD": "hello", "PYTHONPATH": str(self.folder)}
+        order = Order(name="child", argv=(sys.executable, "-m", "child", *argv), env=env, cwd=self.folder, log=self.log)
+        return await self.launcher.launch(order)
+
+
+@pytest.fixture
+async def parent(tmp_path: Path) -> AsyncIterator[Parent]:
+    made = Parent(tmp_path)
+    running = asyncio.ensure_future(made.launcher.run())
+    yield made
+    running.cancel()
+    await asyncio.wait([running])
+    assert not [pid for pid in made.pids if procfs.identify(pid)]
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+async def test_a_start_waits_for_the_imports_and_is_then_forked(parent: Parent) -> None:
+    process = await parent.launch("a", "b")
+    assert parent_of(process.pid) == parent.pids[0]
+    await until(lambda: "argv ['a', 'b'] hello" in parent.log.read_text(), "it got its arguments and environment")
+    process.terminate()
+    assert await process.wait() == -signal.SIGTERM
+
+
+async def test_an_exit_code_comes_back(parent: Parent) -> None:
+    assert await (await parent.launch("exit")).wait() == 5
+
+
+async def test_a_killed_child_ends_with_its_signal(parent: Parent) -> None:
+    process = await parent.launch()
+    process.kill()
+    assert await process.wait() == -signal.SIGKILL
+
+
+async def test_children_end_with_a_killed_parent_which_is_started_again(parent: Parent) -> None:
+    process = await parent.launch()
+    os.kill(parent.pids[0], signal.SIGKILL)
+    assert await process.wait() == -signal.SIGKILL
+    await until(lambda: len(parent.pids) == 2, "it is started again")
+    again = await parent.launch("exit")
+    assert await again.wait() == 5
+
+
+async def test_a_command_of_another_module_is_spawned(parent: Parent) -> None:
+    order = Order(
+        name="other", argv=(sys.executable, "-c", "pass"), env=dict(os.environ), cwd=parent.folder, log=parent.log
+    )
+    process = await parent.launcher.launch(order)
+    assert parent_of(process.pid) == os.getpid()
+    assert await process.wait() == 0
+
+
+async def test_without_a_working_parent_children_are_spawned(tmp_path: Path) -> None:
+    made = Parent(tmp_path)
+    broken = preload.order(
+        python=sys.executable,
+        socket=tmp_path / "s",
+        imports={"child": "no_such_module"},
+        env=dict(os.environ),
+        root=Path(__file__).parents[3],
+        log=tmp_path / "preload.log",
+    )
+    made.launcher = PreloadedLauncher(
+        spawn=SpawnLauncher(),
+        imports={"child": "no_such_module"},
+        python=sys.executable,
+        socket=tmp_path / "s",
+        order=broken,
+        delay=Backoff(first=60),
+        on_pid=made.pids.append,
+    )
+    running = asyncio.ensure_future(made.launcher.run())
+    try:
+        process = await made.launch("exit")
+        assert parent_of(process.pid) == os.getpid()
+        assert await process.wait() == 5
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+def test_what_is_imported_is_the_engine_of_each_predictor(tmp_path: Path) -> None:
+    (tmp_path / "predictors" / "llm").mkdir(parents=True)
+    (tmp_path / "predictors" / "llm" / "engine.py").touch()
+    modules = ["predictors.llm", "predictors.other", "http.server"]
+    assert preload.imports_of(modules, tmp_path) == {"predictors.llm": "predictors.llm.engine"}
+
+
+def test_a_socket_path_that_is_too_long_moves_to_the_temporary_folder(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 120)
+    assert len(str(preload.socket_path(long, "mark"))) < 108
+    assert preload.socket_path(Path("/run/x"), "mark") == Path("/run/x/preload.sock")

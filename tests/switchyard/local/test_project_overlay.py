@@ -1,0 +1,23 @@
+"""The overlay that this repository ships for one machine."""
+
+from pathlib import Path
+
+from switchyard.local import project
+from switchyard.local.plan import plan
+from switchyard.local.render import render
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_it_plans_without_an_unknown_field() -> None:
+    overlay = project.overlay_of(None, ROOT / "tests")
+    assert overlay == ROOT / "kustomize" / "overlays" / "local"
+    found = plan(render(overlay), project.options_of(ROOT, project.directory_of(ROOT)))
+    assert [app.name for app in found.apps if app.gateway] == ["gateway"]
+    assert {"chat-fast", "chat-reasoning", "embed"} <= {service.name for service in found.services}
+    for service in found.services:
+        assert service.problem == ""
+        assert service.model_dir == ROOT / "model-repository" / "llm" / service.name
+        assert service.scale.minimum == 0
+        assert service.scale.idle == 60
+        assert service.command.grpc_port is not None
