@@ -24,6 +24,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     from prometheus_client import REGISTRY
 
     from predictors.llm import engine as engines
+    from predictors.llm.devices import publish_utilization
     from predictors.llm.model import LanguageModel
     from predictors.serving.admission import Admission, App, Door
     from predictors.serving.server import PredictorServer
@@ -53,6 +54,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         watcher = asyncio.ensure_future(_report_loss(engine, server))
         clock.done("ready")
         clock.publish(metrics)
+        publish_utilization(metrics)
         stopped = await server.run(model, door)
         watcher.cancel()
         return 0 if stopped else 1

@@ -1,0 +1,27 @@
+"""docs/reference/metrics.md against the module that declares every metric."""
+
+import re
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+
+from switchyard.telemetry.metrics import GatewayMetrics, InferenceMetrics, LocalMetrics
+
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text()
+
+
+def declared() -> dict[str, tuple[str, str]]:
+    """Exposed name to type and labels, as the page writes them."""
+    found = {}
+    for holder in (InferenceMetrics, GatewayMetrics, LocalMetrics):
+        for metric in vars(holder(CollectorRegistry())).values():
+            assert isinstance(metric, MetricWrapperBase)
+            name = metric._name + ("_total" if metric._type == "counter" else "")
+            found[name] = (metric._type, ", ".join(metric._labelnames) or "–")
+    return found
+
+
+def test_the_page_lists_every_metric_with_its_type_and_labels() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]+) \|", PAGE, re.MULTILINE)
+    assert {name: (kind, labels) for name, kind, labels in rows} == declared()
