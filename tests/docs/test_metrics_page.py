@@ -11,9 +11,9 @@ from switchyard.telemetry.metrics import GatewayMetrics, InferenceMetrics, Local
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text()
 
 
-def declared() -> dict[str, tuple[str, str]]:
+def declared() -> dict[str, tuple[str | None, str]]:
     """Exposed name to type and labels, as the page writes them."""
-    found = {}
+    found: dict[str, tuple[str | None, str]] = {}
     for holder in (InferenceMetrics, GatewayMetrics, LocalMetrics):
         for metric in vars(holder(CollectorRegistry())).values():
             assert isinstance(metric, MetricWrapperBase)

@@ -1,0 +1,18 @@
+"""``python -m benchmarks``: all benchmarks, one after the other, and then their page."""
+
+import subprocess
+import sys
+
+from benchmarks import page
+
+NAMES = ("gateway", "predictor", "cold_start", "idle")
+
+
+def main() -> None:
+    for name in NAMES:
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+    page.write()
+
+
+if __name__ == "__main__":
+    main()
