@@ -17,7 +17,8 @@ from typing import NoReturn
 _QUIET = {"VLLM_CONFIGURE_LOGGING": "0", "VLLM_DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1"}
 os.environ.update(_QUIET)
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
@@ -28,6 +29,7 @@ from vllm.platforms import current_platform
 from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError
 
 from predictors.llm.arguments import Arguments
 from predictors.llm.quantization import Device, four_bit_method
@@ -101,8 +103,17 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     )
     tasks = await client.get_supported_tasks()
     app = build_app(options, tasks, client.model_config)
+    app.add_exception_handler(EngineDeadError, _engine_died)
+    app.middleware_stack = None  # build_app built it without that handler; the first request builds it anew
     await init_app_state(client, app.state, options, tasks)
     return Engine(client=client, app=app, tasks=tuple(tasks))
+
+
+async def _engine_died(request: Request, err: Exception) -> JSONResponse:
+    """Until this process has ended, which it does by itself; vLLM's handler would stop a server that is not its own."""
+    sentence = "the engine of this model has died and is started anew; try again"
+    error = {"message": sentence, "type": "server_error", "param": None, "code": "engine_died"}
+    return JSONResponse({"error": error}, 503, {"retry-after": "1"})
 
 
 class _Parser(FlexibleArgumentParser):  # type: ignore[misc]

@@ -104,7 +104,7 @@ class LanguageModel(Model):  # type: ignore[misc]
         except BadQuestion as err:
             raise InvalidInput(str(err)) from err
         except NoAnswer as err:
-            raise InferenceError(str(err)) from err
+            raise (ServerNotReady if self._engine.lost else InferenceError)(str(err)) from err
 
 
 def _texts(request: InferRequest) -> list[str]:

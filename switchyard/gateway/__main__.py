@@ -7,11 +7,10 @@ import sys
 import uvloop
 
 from switchyard.catalog import CatalogFile, CatalogSource
+from switchyard.gateway.recent import Recent
+from switchyard.gateway.server import serve
+from switchyard.gateway.settings import Settings, SettingsError, refuse_open_door
 from switchyard.telemetry import logs
-
-from .recent import Recent
-from .server import serve
-from .settings import Settings, SettingsError, refuse_open_door
 
 
 def _arguments() -> argparse.Namespace:

@@ -6,24 +6,23 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from switchyard.catalog import CatalogSource
+from switchyard.gateway.attempts import Opener, Retry
+from switchyard.gateway.context import Context, request_id
+from switchyard.gateway.errors import GatewayError
+from switchyard.gateway.forward import forward
+from switchyard.gateway.limits import limits
+from switchyard.gateway.listing import listing
+from switchyard.gateway.meter import Meter
+from switchyard.gateway.pages import pages
+from switchyard.gateway.parse import parse
+from switchyard.gateway.pipeline import InFlight, Pipeline
+from switchyard.gateway.resolve import default_model, locator, resolve
+from switchyard.gateway.routes import Match, Missed, Route, Router
+from switchyard.gateway.settings import Settings
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.client import Client, Deadlines
 from switchyard.telemetry.metrics import GatewayMetrics
 from switchyard.telemetry.tracing import Tracer
-
-from .attempts import Opener, Retry
-from .context import Context, request_id
-from .errors import GatewayError
-from .forward import forward
-from .limits import limits
-from .listing import listing
-from .meter import Meter
-from .pages import pages
-from .parse import parse
-from .pipeline import InFlight, Pipeline
-from .resolve import default_model, locator, resolve
-from .routes import Match, Missed, Route, Router
-from .settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

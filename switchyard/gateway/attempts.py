@@ -5,12 +5,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from switchyard.gateway.context import Context
+from switchyard.gateway.resolve import Locate
 from switchyard.http.client import Client, Deadlines, Response
 from switchyard.http.errors import ClosedEarly, UpstreamError
 from switchyard.http.forward import NOT_FORWARDED, filtered
-
-from .context import Context
-from .resolve import Locate
 
 # A client's credentials are for this door; predictors take none.
 _DROPPED = NOT_FORWARDED | {b"authorization", b"x-api-key", b"cookie", b"x-request-id"}

@@ -5,12 +5,11 @@ import re
 from collections.abc import Mapping
 
 from switchyard.catalog import Model
+from switchyard.gateway.errors import Shape
+from switchyard.gateway.routes import Route
 from switchyard.http.asgi import Receive, Scope, Send
 from switchyard.http.forward import Header
 from switchyard.telemetry.tracing import Span
-
-from .errors import Shape
-from .routes import Route
 
 INTERNAL = b"x-switchyard-"
 # RFC 9562 §5.4: the version and variant bits of a random UUID, here because uuid.uuid4 costs six times as much

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from .errors import GatewayError
+from switchyard.gateway.errors import GatewayError
 
 _CODE = "You write code. Answer with the code alone, without explanations and without Markdown fences."
 _OPTIONS: dict[str, type | tuple[type, ...]] = {

@@ -5,17 +5,16 @@ from collections.abc import Callable
 
 import orjson
 
+from switchyard.gateway.attempts import Opener
+from switchyard.gateway.context import Context
+from switchyard.gateway.errors import CODES, GatewayError, event
+from switchyard.gateway.events import Events
+from switchyard.gateway.forms import Form
+from switchyard.gateway.meter import Meter
+from switchyard.gateway.pipeline import Stage
+from switchyard.gateway.waking import open_with_heartbeats
 from switchyard.http.client import Response
 from switchyard.http.forward import NOT_RETURNED, HangUp, filtered, relay_body
-
-from .attempts import Opener
-from .context import Context
-from .errors import CODES, GatewayError, event
-from .events import Events
-from .forms import Form
-from .meter import Meter
-from .pipeline import Stage
-from .waking import open_with_heartbeats
 
 _DROPPED = NOT_RETURNED | {b"x-request-id"}
 _DROPPED_FROM_STREAMS = _DROPPED | {b"content-length"}  # an error event may follow what the model sent

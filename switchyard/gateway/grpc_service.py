@@ -8,6 +8,11 @@ import grpc
 import grpc.aio
 
 from switchyard.catalog import CatalogSource
+from switchyard.gateway.context import request_id
+from switchyard.gateway.errors import GatewayError
+from switchyard.gateway.listing import EXTENSIONS, SERVER, index_entry, server_version
+from switchyard.gateway.meter import UNKNOWN, Meter
+from switchyard.gateway.resolve import Locate, locator, read_catalog
 from switchyard.http.grpc_forward import (
     MODEL_NAME,
     SERVICE,
@@ -21,12 +26,6 @@ from switchyard.http.grpc_forward import (
     forwarded,
 )
 from switchyard.http.wire import read_text, write
-
-from .context import request_id
-from .errors import GatewayError
-from .listing import EXTENSIONS, SERVER, index_entry, server_version
-from .meter import UNKNOWN, Meter
-from .resolve import Locate, locator, read_catalog
 
 _STATUS = {
     400: grpc.StatusCode.INVALID_ARGUMENT,

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
+from switchyard.gateway.context import Context
+from switchyard.gateway.errors import GatewayError
+from switchyard.gateway.pipeline import Stage
 from switchyard.http.forward import BodyTooLarge, BodyTooSlow, read_body
-
-from .context import Context
-from .errors import GatewayError
-from .pipeline import Stage
 
 
 def limits(*, in_flight: Callable[[], int], max_in_flight: int, max_body_bytes: int, body_seconds: float) -> Stage:

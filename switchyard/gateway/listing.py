@@ -7,10 +7,9 @@ from typing import Any
 import orjson
 
 from switchyard.catalog import Catalog, CatalogSource, Model
-
-from .context import Context
-from .pipeline import Stage
-from .resolve import locator, read_catalog
+from switchyard.gateway.context import Context
+from switchyard.gateway.pipeline import Stage
+from switchyard.gateway.resolve import locator, read_catalog
 
 SERVER = "switchyard"
 EXTENSIONS = ("model_repository", "classification", "binary_tensor_data")

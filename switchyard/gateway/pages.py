@@ -7,11 +7,10 @@ from fastapi.openapi.utils import get_openapi
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from switchyard.catalog import CatalogSource
-
-from .errors import GatewayError
-from .listing import server_version
-from .resolve import read_catalog
-from .routes import ROUTES, Route
+from switchyard.gateway.errors import GatewayError
+from switchyard.gateway.listing import server_version
+from switchyard.gateway.resolve import read_catalog
+from switchyard.gateway.routes import ROUTES, Route
 
 PATHS = frozenset(route.path for route in ROUTES if route.by == "pages")
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import orjson
 
-from .context import Context
-from .errors import GatewayError
-from .forms import parse_object
-from .pipeline import Stage
+from switchyard.gateway.context import Context
+from switchyard.gateway.errors import GatewayError
+from switchyard.gateway.forms import parse_object
+from switchyard.gateway.pipeline import Stage
 
 _JSON = b"application/json"
 

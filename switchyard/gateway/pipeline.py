@@ -4,14 +4,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
+from switchyard.gateway.context import Context
+from switchyard.gateway.errors import GatewayError, event, from_upstream, internal, render
+from switchyard.gateway.meter import UNKNOWN, Meter
 from switchyard.http.errors import UpstreamError
 from switchyard.http.forward import ClientGone
 from switchyard.telemetry import logs
 from switchyard.telemetry.tracing import Tracer
-
-from .context import Context
-from .errors import GatewayError, event, from_upstream, internal, render
-from .meter import UNKNOWN, Meter
 
 log = logging.getLogger(__name__)
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 from switchyard.catalog import Catalog, CatalogError, CatalogSource, Model
-
-from .context import Context
-from .errors import GatewayError
-from .pipeline import Stage
+from switchyard.gateway.context import Context
+from switchyard.gateway.errors import GatewayError
+from switchyard.gateway.pipeline import Stage
 
 Locate = Callable[[str], Model]
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from switchyard.catalog import Kind
-
-from .errors import Shape
-from .forms import CHAT_FORM, CHAT_TEXT, CODE_TEXT, GENERATE_FORM, Form
+from switchyard.gateway.errors import Shape
+from switchyard.gateway.forms import CHAT_FORM, CHAT_TEXT, CODE_TEXT, GENERATE_FORM, Form
 
 By = Literal["model", "gateway", "pages"]
 Body = Literal["none", "json", "any", "form"]

@@ -12,14 +12,13 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from switchyard.catalog import CatalogSource
+from switchyard.gateway.app import build, parts
+from switchyard.gateway.context import request_id
+from switchyard.gateway.grpc_service import serve as grpc_server
+from switchyard.gateway.settings import Settings
 from switchyard.http.client import Client, Limits
 from switchyard.http.grpc_forward import Channels
 from switchyard.telemetry import tracing
-
-from .app import build, parts
-from .context import request_id
-from .grpc_service import serve as grpc_server
-from .settings import Settings
 
 log = logging.getLogger(__name__)
 

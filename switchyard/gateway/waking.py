@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from switchyard.gateway.context import Context
 from switchyard.http.client import Response
-
-from .context import Context
 
 
 async def open_with_heartbeats(

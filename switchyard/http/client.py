@@ -4,11 +4,11 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 
-from .connection import Connection
-from .errors import ClosedEarly, ConnectFailed, TimedOut
-from .limits import Deadlines, Limits
-from .origin import Origin, split
-from .response import Response
+from switchyard.http.connection import Connection
+from switchyard.http.errors import ClosedEarly, ConnectFailed, TimedOut
+from switchyard.http.limits import Deadlines, Limits
+from switchyard.http.origin import Origin, split
+from switchyard.http.response import Response
 
 __all__ = ["Client", "Deadlines", "Limits", "Response"]
 

@@ -6,10 +6,10 @@ from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from .errors import BadAnswer, ClosedEarly, TimedOut, TooLarge, UpstreamError
-from .limits import Deadlines, Limits
-from .origin import Origin
-from .response import Response
+from switchyard.http.errors import BadAnswer, ClosedEarly, TimedOut, TooLarge, UpstreamError
+from switchyard.http.limits import Deadlines, Limits
+from switchyard.http.origin import Origin
+from switchyard.http.response import Response
 
 PIECE = 256 * 1024
 _COPIED = 32 * 1024  # a body up to here is cheaper to copy behind its head than to write by itself

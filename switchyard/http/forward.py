@@ -1,14 +1,14 @@
 """Forwarding between an ASGI server and the upstream client, byte for byte and without work per byte.
 
-``read_body`` → ``with HangUp(receive)`` → ``Client.request`` → ``relay``; ``forward`` is the four in a row.
+In a row: ``read_body``, ``with HangUp(receive)``, ``Client.request``, ``relay``.
 """
 
 import asyncio
 from collections.abc import Iterable
 from types import TracebackType
 
-from .asgi import Message, Receive, Scope, Send
-from .client import Client, Deadlines, Response
+from switchyard.http.asgi import Message, Receive, Scope, Send
+from switchyard.http.client import Response
 
 Header = tuple[bytes, bytes]
 
@@ -150,30 +150,3 @@ async def relay_body(response: Response, send: Send) -> None:
         data = await response.chunk()
         more = bool(data) and not response.complete
         await send({"type": "http.response.body", "body": data, "more_body": more})
-
-
-async def forward(
-    client: Client,
-    url: str,
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    *,
-    body: bytes,
-    deadlines: Deadlines,
-) -> int:
-    """Sends the request of ``scope`` with ``body`` to ``url``, its answer to the client, and returns its status.
-
-    Raises:
-        ClientGone: the client hung up; the upstream connection has been aborted.
-        UpstreamError: no answer (nothing was sent) or one that broke off.
-    """
-    with HangUp(receive):
-        response = await client.request(
-            scope["method"].encode("ascii"), url, filtered(scope["headers"], NOT_FORWARDED), body, deadlines=deadlines
-        )
-        try:
-            await relay(response, send, filtered(response.headers, NOT_RETURNED))
-        finally:
-            response.close()
-    return response.status

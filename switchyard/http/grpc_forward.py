@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from .wire import read_text
+from switchyard.http.wire import read_text
 
 SERVICE = "inference.GRPCInferenceService"
 UNARY = ("ModelInfer", "ModelMetadata", "ModelReady", "ModelConfig", "ModelStatistics")

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchyard.gateway.events import Events
-
-from .conftest import Bench, Call, gateway
+from tests.switchyard.gateway.conftest import Bench, Call, gateway
 
 
 async def test_chat_in_one_field_uses_the_first_language_model(bench: Bench) -> None:

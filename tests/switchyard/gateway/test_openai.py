@@ -7,7 +7,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from .conftest import Bench, Call, gateway
+from tests.switchyard.gateway.conftest import Bench, Call, gateway
 
 
 async def test_the_openai_sdk_chats_streams_and_lists(bench: Bench) -> None:

@@ -12,8 +12,7 @@ from pathlib import Path
 import httpx
 
 from switchyard.catalog import CatalogFile
-
-from .conftest import Call, ModelServer, entries, running
+from tests.switchyard.gateway.conftest import Call, ModelServer, entries, running
 
 COMMAND = [sys.executable, "-m", "switchyard.gateway"]
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from switchyard.catalog import Catalog, CatalogError, CatalogFile
 from switchyard.gateway.recent import Recent
 from switchyard.gateway.routes import ROUTES, Match, Missed, Router
-
-from .conftest import entries
+from tests.switchyard.gateway.conftest import entries
 
 
 def test_every_route_finds_itself() -> None:

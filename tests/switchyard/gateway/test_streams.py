@@ -10,7 +10,7 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .conftest import Bench, Call, gateway, until
+from tests.switchyard.gateway.conftest import Bench, Call, gateway, until
 
 
 def test_streams_pass_byte_for_byte(tmp_path: Path) -> None:

@@ -21,8 +21,7 @@ from switchyard.gateway.grpc_service import serve
 from switchyard.gateway.meter import Meter
 from switchyard.http.grpc_forward import Channels
 from switchyard.telemetry.metrics import GatewayMetrics
-
-from .conftest import Bench, Call, entries, gateway
+from tests.switchyard.gateway.conftest import Bench, Call, entries, gateway
 
 
 async def infer(call: Call) -> None:

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from switchyard.http.client import Client, Deadlines, Limits
 from switchyard.http.errors import BadAnswer, ClosedEarly, ConnectFailed, TimedOut, TooLarge
-
-from .conftest import Peer, client_of, upstream
+from tests.switchyard.http.conftest import Peer, client_of, upstream
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
 

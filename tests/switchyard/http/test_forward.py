@@ -11,9 +11,18 @@ import uvicorn
 
 from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.http.client import Client, Deadlines
-from switchyard.http.forward import BodyTooLarge, BodyTooSlow, ClientGone, filtered, forward, read_body
-
-from .conftest import Peer, Script, upstream
+from switchyard.http.forward import (
+    NOT_FORWARDED,
+    NOT_RETURNED,
+    BodyTooLarge,
+    BodyTooSlow,
+    ClientGone,
+    HangUp,
+    filtered,
+    read_body,
+    relay,
+)
+from tests.switchyard.http.conftest import Peer, Script, upstream
 
 DEADLINES = Deadlines(first_byte=5, idle=5)
 
@@ -35,6 +44,17 @@ async def served(app: App) -> AsyncIterator[str]:
             await task
 
 
+async def pass_on(client: Client, url: str, scope: Scope, send: Send, body: bytes) -> int:
+    """The four steps of a proxy between its client's request and the upstream's answer."""
+    headers = filtered(scope["headers"], NOT_FORWARDED)
+    response = await client.request(scope["method"].encode(), url, headers, body, deadlines=DEADLINES)
+    try:
+        await relay(response, send, filtered(response.headers, NOT_RETURNED))
+    finally:
+        response.close()
+    return response.status
+
+
 @asynccontextmanager
 async def proxy(client: Client, script: Script, limit: int = 1 << 20) -> AsyncIterator[tuple[str, list[str]]]:
     """A proxy in front of ``script``, and how its requests ended."""
@@ -44,8 +64,8 @@ async def proxy(client: Client, script: Script, limit: int = 1 << 20) -> AsyncIt
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             try:
                 body = await read_body(receive, scope, limit, deadline=0.5)
-                url = server.url + scope["path"]
-                ends.append(str(await forward(client, url, scope, receive, send, body=body, deadlines=DEADLINES)))
+                with HangUp(receive):
+                    ends.append(str(await pass_on(client, server.url + scope["path"], scope, send, body)))
             except (ClientGone, BodyTooLarge, BodyTooSlow) as err:
                 ends.append(type(err).__name__)
                 await send({"type": "http.response.start", "status": 413, "headers": []})
