@@ -1,9 +1,10 @@
-"""Real processes that the live tests share; a failing test prints the log of the predictor that it used."""
+"""Real processes that the live tests share; a failing test prints the logs of those that it used."""
 
 from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.live.platform import Platform
 from tests.live.processes import Predictor, Preload
 
 # Small models that may put white space anywhere between JSON's tokens put nothing else there.
@@ -32,10 +33,23 @@ def embed(preload: Preload) -> Iterator[Predictor]:
     started.stop()
 
 
+@pytest.fixture(scope="module")
+def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A running platform, one at a time because models need memory; a module's ``WINDOW`` keeps its models awake."""
+    made = Platform(tmp_path_factory.mktemp("platform"), window=getattr(request.module, "WINDOW", "600s"))
+    try:
+        made.up()
+        yield made
+        made.down()
+    finally:
+        made.close()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed:
-        used = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Predictor)]
-        report.sections += [(f"log of {one.name}", one.tail()) for one in used]
+        used = list(getattr(item, "funcargs", {}).values())
+        report.sections += [(f"log of {one.name}", one.tail()) for one in used if isinstance(one, Predictor)]
+        report.sections += [("logs of the platform", one.logs()) for one in used if isinstance(one, Platform)]
     return report

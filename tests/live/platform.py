@@ -1,0 +1,138 @@
+"""The whole platform as its user starts it: the repository's local overlay on free ports, by ``switchyard up``."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.live.processes import DEADLINE, ROOT, eventually, fetch, free_port
+
+SWITCHYARD = Path(sys.executable).with_name("switchyard")
+STATE_VARIABLE = "SWITCHYARD_STATE_DIR"
+TAIL = 5000
+
+_OVERLAY = """\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [{base}]
+patches:
+  - target: {{kind: Deployment, name: gateway}}
+    patch: |
+      - {{op: replace, path: /spec/template/spec/containers/0/args/1, value: --http_port={http}}}
+      - {{op: replace, path: /spec/template/spec/containers/0/args/2, value: --grpc_port={grpc}}}
+      - {{op: replace, path: /spec/template/spec/containers/0/ports/0/containerPort, value: {http}}}
+      - {{op: replace, path: /spec/template/spec/containers/0/ports/1/containerPort, value: {grpc}}}
+  - target: {{kind: InferenceService}}
+    patch: |
+      - {{op: add, path: /spec/predictor/annotations/autoscaling.knative.dev~1window, value: {window}}}
+"""
+
+
+class Platform:
+    """A project in ``folder`` with this repository's models; ``up`` may be called again after an end.
+
+    ``printed`` is what the last ``up`` said.
+    """
+
+    def __init__(self, folder: Path, *, window: str) -> None:
+        self.root, self.state = folder / "project", folder / "state"
+        self.http, self.grpc = free_port(), free_port()
+        self.url, self.grpc_target = f"http://127.0.0.1:{self.http}", f"127.0.0.1:{self.grpc}"
+        self.overlay = self.root / "overlay"
+        self.printed = ""
+        self.overlay.mkdir(parents=True)
+        for name in ("model-repository", "predictors"):
+            (self.root / name).symlink_to(ROOT / name)
+        base = os.path.relpath(ROOT / "kustomize" / "overlays" / "local", self.overlay.resolve())
+        text = _OVERLAY.format(base=base, http=self.http, grpc=self.grpc, window=window)
+        (self.overlay / "kustomization.yaml").write_text(text)
+
+    def up(self) -> None:
+        """Starts everything; returns once the gateway answers."""
+        done = self.command("up", str(self.overlay), "--detach")
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{self.logs()}"
+        self.printed = done.stdout
+
+    def down(self) -> None:
+        """Stops everything; whatever is left then is a fault."""
+        done = self.command("down")
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{self.logs()}"
+        eventually(lambda: not self.processes(), f"nothing runs any more, but {self.processes()} do", 10)
+
+    def close(self) -> None:
+        """Ends what a failed test may have left, so that the next one starts clean."""
+        self.command("down")
+        for pid in self.processes():
+            os.kill(pid, 9)
+
+    def command(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Runs ``switchyard argv…`` as from a terminal of its own."""
+        return subprocess.run(
+            [str(SWITCHYARD), *argv],
+            cwd=self.root,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            start_new_session=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, STATE_VARIABLE: str(self.state), "COLUMNS": "160"}
+
+    def processes(self) -> list[int]:
+        """Everything alive that was started for this platform, whoever its parent is: children inherit the marker."""
+        marker = f"{STATE_VARIABLE}={self.state}".encode()
+        return [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if marker in _environ(pid)]
+
+    def record(self) -> dict[str, Any]:
+        """What the run directory says about the run."""
+        row: dict[str, Any] = json.loads((self.state / "run.json").read_text())
+        return row
+
+    def row(self, name: str) -> dict[str, Any]:
+        """What the supervisor says about one process."""
+        row: dict[str, Any] = json.loads(fetch(f"{self.record()['control']}/status")[1])[name]
+        return row
+
+    def model(self, name: str) -> dict[str, Any]:
+        """What a client sees of a model."""
+        rows = json.loads(fetch(f"{self.url}/v1/models")[1])["data"]
+        found: dict[str, Any] = next(row for row in rows if row["id"] == name)
+        return found
+
+    def predictor_url(self, name: str) -> str:
+        """The activator's door of a model, which shows the predictor's own metrics."""
+        catalog = json.loads((self.state / "catalog.json").read_text())
+        return str(next(row for row in catalog["models"] if row["name"] == name)["url"])
+
+    def logs(self) -> str:
+        """The ends of all logs: gateway, supervisor, preloaded parent and predictors."""
+        texts = [f"--- {log.name}\n{log.read_text()[-TAIL:]}" for log in sorted((self.state / "logs").glob("*.log"))]
+        return "\n".join(texts) or "(no logs)"
+
+
+def metric(url: str, name: str, *labels: str) -> float:
+    """The sum of the samples of a metric at ``url`` that carry all ``labels``, each written ``key="value"``."""
+    lines = fetch(f"{url}/metrics")[1].decode().splitlines()
+    rows = [row for row in lines if row.partition("{")[0].split()[:1] == [name] and all(one in row for one in labels)]
+    return sum(float(row.rpartition(" ")[2]) for row in rows)
+
+
+def http_client(platform: Platform) -> httpx.Client:
+    """A plain client of the one base URL; a connection that does not answer in time is a failure of the test."""
+    return httpx.Client(base_url=platform.url, timeout=DEADLINE, trust_env=False)
+
+
+def _environ(pid: int) -> list[bytes]:
+    try:
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+            return []
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
