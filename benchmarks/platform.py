@@ -24,6 +24,8 @@ patches:
     patch: |
       - {{op: replace, path: /spec/template/spec/containers/0/args/1, value: --http_port={http}}}
       - {{op: replace, path: /spec/template/spec/containers/0/args/2, value: --grpc_port={grpc}}}
+      - {{op: replace, path: /spec/template/spec/containers/0/ports/0/containerPort, value: {http}}}
+      - {{op: replace, path: /spec/template/spec/containers/0/ports/1/containerPort, value: {grpc}}}
   - target: {{kind: InferenceService}}
     patch: |
       - {{op: add, path: /spec/predictor/annotations/autoscaling.knative.dev~1window, value: {window}}}

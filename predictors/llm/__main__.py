@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from predictors.llm.engine import Engine
     from predictors.serving.server import PredictorServer
 
-ENGINE_CHECK_SECONDS = 1.0
+ENGINE_CHECK_SECONDS = 0.2
 
 
 async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, clock: StartClock) -> int:

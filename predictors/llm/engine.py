@@ -16,6 +16,9 @@ from typing import NoReturn
 # which in a forked child is another environment.
 _QUIET = {"VLLM_CONFIGURE_LOGGING": "0", "VLLM_DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1"}
 os.environ.update(_QUIET)
+# OpenMP's threads would otherwise spin at every barrier: on a machine with other work, and models share theirs, an
+# answer then takes many times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse

@@ -17,6 +17,9 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPENAI = "/openai"
+RETRY_AFTER = (b"retry-after", b"1")
+# How long the JSON before the binary tensors is (V2's binary tensor extension); its absence means that there are none.
+BINARY_HEADER = b"inference-header-content-length"
 
 
 class Overloaded(Exception):
@@ -75,6 +78,7 @@ class Door:
             app, protocol = self._openai, "openai"
         else:
             app, protocol = self._kserve, "v2"
+            scope = _as_json(scope)
         if scope["type"] != "http" or scope["method"] != "POST":
             await app(scope, receive, send)
             return
@@ -92,6 +96,8 @@ class Door:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if status == 503:
+                    _say_when(message)
             await send(message)
 
         span = self._tracer.start("predictor", _header(scope, b"traceparent"), {"http.route": scope["path"]})
@@ -156,6 +162,25 @@ def _outcome(status: int, finished: bool) -> Outcome:
     return "rejected" if status < 500 else "failed"
 
 
+def _say_when(message: Message) -> None:
+    """Adds ``retry-after`` to a refusal that lacks it: KServe's handlers do not know the header."""
+    headers = list(message.get("headers", ()))
+    if all(name.lower() != b"retry-after" for name, _ in headers):
+        message["headers"] = [*headers, RETRY_AFTER]
+
+
+def _as_json(scope: Scope) -> Scope:
+    """A V2 request without binary tensors is JSON, whatever it is called.
+
+    Triton takes it so, and its HTTP client and curl send no content type that says it; KServe's SDK would take the body
+    for binary tensors.
+    """
+    names = {name for name, _ in scope.get("headers", ())}
+    if scope["type"] != "http" or not scope["path"].endswith("/infer") or BINARY_HEADER in names:
+        return scope
+    return _with_header(scope, b"content-type", b"application/json")
+
+
 def _header(scope: Scope, name: bytes) -> str | None:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
@@ -170,6 +195,6 @@ async def _refuse(send: Send, protocol: str, sentence: str) -> None:
     if protocol == "openai":
         error = {"message": sentence, "type": "overloaded", "param": None, "code": "overloaded"}
     body = json.dumps({"error": error}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), (b"retry-after", b"1")]
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), RETRY_AFTER]
     await send({"type": "http.response.start", "status": 503, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -43,7 +43,7 @@ def supervise(overlay: Path, directory: StateDirectory, *, preloading: bool, rep
     Raises:
         LocalError: the overlay cannot be run.
     """
-    root = project.root_of(overlay)
+    root = project.root_of(Path.cwd())
     cleaned = state.clean(directory)
     planned = plan(render(overlay), project.options_of(root, directory))
     _log_to(directory.log("supervisor"))
@@ -119,7 +119,7 @@ def main() -> None:
     if options.report is not None:
         os.set_inheritable(options.report, False)  # its end is the news, so no child may hold it open
     overlay = options.overlay.resolve()
-    directory = project.directory_of(project.root_of(overlay))
+    directory = project.directory_of(project.root_of(Path.cwd()))
     preloading = not options.no_preload and os.environ.get(PRELOAD, "1") != "0"
     try:
         with directory.lock():

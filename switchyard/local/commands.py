@@ -39,7 +39,7 @@ def up_detached(overlay: Path, *, preloading: bool) -> str:
     Raises:
         LocalError: it did not start, or the gateway failed.
     """
-    directory = project.directory_of(project.root_of(overlay))
+    directory = project.directory_of(project.root_of(Path.cwd()))
     directory.make()
     reading, writing = os.pipe()
     with directory.log("supervisor").open("ab") as log:

@@ -13,7 +13,10 @@ _CLAIM = "model-repository"
 
 
 def root_of(path: Path) -> Path:
-    """The project that ``path`` lies in: the nearest folder above with a model repository, or ``path`` itself."""
+    """The project that ``path``, where the command was given, lies in; ``path`` itself when it lies in none.
+
+    The overlay says nothing about it: one kept elsewhere still runs this project's models.
+    """
     path = path.resolve()
     for folder in (path, *path.parents):
         if any((folder / mark).exists() for mark in _MARKS):

@@ -31,7 +31,6 @@ FORECAST: ChatCompletionFunctionToolParam = {
     "function": {
         "name": "forecast",
         "description": "The weather of the next days.",
-        "strict": True,
         "parameters": {
             "type": "object",
             "properties": {"city": {"enum": ["Oslo", "Lima"]}, "days": {"type": "integer", "minimum": 1, "maximum": 9}},

@@ -103,6 +103,31 @@ async def test_requests_beyond_the_limit_are_refused_in_the_callers_protocol_and
     waiting.cancel()
 
 
+async def test_a_refusal_of_kserves_also_says_when_to_return() -> None:
+    client = Client("/v2/models/m/infer")
+    await client.ask(Setup(kserve=answering(503)).door)
+    assert (b"retry-after", b"1") in client.sent[0]["headers"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([], b"application/json"),
+        ([(b"content-type", b"application/x-www-form-urlencoded")], b"application/json"),
+        ([(b"inference-header-content-length", b"9"), (b"content-type", b"application/octet-stream")], None),
+    ],
+)
+async def test_a_v2_request_without_binary_tensors_is_json_whatever_it_is_called(
+    headers: list[tuple[bytes, bytes]], expected: bytes | None
+) -> None:
+    seen: list[Scope] = []
+    client = Client("/v2/models/m/infer")
+    client.scope["headers"] = headers
+    await client.ask(Setup(kserve=answering(200, seen)).door)
+    types = [value for name, value in seen[0]["headers"] if name == b"content-type"]
+    assert types == [expected or b"application/octet-stream"]
+
+
 async def test_reading_metrics_takes_no_place() -> None:
     setup = Setup(kserve=answering(200), limit=1)
     with setup.admission.enter():
