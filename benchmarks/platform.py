@@ -32,6 +32,13 @@ patches:
 """
 
 
+def write_overlay(folder: Path, *, http: int, grpc: int, window: str) -> None:
+    """The local overlay with a gateway on these ports and models that sleep after ``window`` (a Go duration)."""
+    base = os.path.relpath(ROOT / "kustomize" / "overlays" / "local", folder.resolve())
+    text = _OVERLAY.format(base=base, http=http, grpc=grpc, window=window)
+    (folder / "kustomization.yaml").write_text(text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Platform:
     """A running ``switchyard up``; ``ready_seconds`` is what its gateway took to answer."""
@@ -53,9 +60,7 @@ def running(*, preload: bool = True, window: str = "6s") -> Iterator[Platform]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         http = free_port()
-        base = os.path.relpath(ROOT / "kustomize" / "overlays" / "local", folder.resolve())
-        overlay = _OVERLAY.format(base=base, http=http, grpc=free_port(), window=window)
-        (folder / "kustomization.yaml").write_text(overlay)
+        write_overlay(folder, http=http, grpc=free_port(), window=window)
         env = dict(os.environ, SWITCHYARD_STATE_DIR=str(folder / "state"))
         command = [switchyard, "up", str(folder), "--detach", *([] if preload else ["--no-preload"])]
         began = time.monotonic()

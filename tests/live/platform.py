@@ -9,47 +9,28 @@ from typing import Any
 
 import httpx
 
+from benchmarks.platform import write_overlay
 from tests.live.processes import DEADLINE, ROOT, eventually, fetch, free_port
 
 SWITCHYARD = Path(sys.executable).with_name("switchyard")
 STATE_VARIABLE = "SWITCHYARD_STATE_DIR"
 TAIL = 5000
 
-_OVERLAY = """\
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources: [{base}]
-patches:
-  - target: {{kind: Deployment, name: gateway}}
-    patch: |
-      - {{op: replace, path: /spec/template/spec/containers/0/args/1, value: --http_port={http}}}
-      - {{op: replace, path: /spec/template/spec/containers/0/args/2, value: --grpc_port={grpc}}}
-      - {{op: replace, path: /spec/template/spec/containers/0/ports/0/containerPort, value: {http}}}
-      - {{op: replace, path: /spec/template/spec/containers/0/ports/1/containerPort, value: {grpc}}}
-  - target: {{kind: InferenceService}}
-    patch: |
-      - {{op: add, path: /spec/predictor/annotations/autoscaling.knative.dev~1window, value: {window}}}
-"""
-
 
 class Platform:
-    """A project in ``folder`` with this repository's models; ``up`` may be called again after an end.
+    """This repository's models behind ports of their own, run from ``folder``; ``up`` may be called again after an end.
 
     ``printed`` is what the last ``up`` said.
     """
 
     def __init__(self, folder: Path, *, window: str) -> None:
-        self.root, self.state = folder / "project", folder / "state"
+        self.state = folder / "state"
         self.http, self.grpc = free_port(), free_port()
         self.url, self.grpc_target = f"http://127.0.0.1:{self.http}", f"127.0.0.1:{self.grpc}"
-        self.overlay = self.root / "overlay"
+        self.overlay = folder / "overlay"
         self.printed = ""
-        self.overlay.mkdir(parents=True)
-        for name in ("model-repository", "predictors"):
-            (self.root / name).symlink_to(ROOT / name)
-        base = os.path.relpath(ROOT / "kustomize" / "overlays" / "local", self.overlay.resolve())
-        text = _OVERLAY.format(base=base, http=self.http, grpc=self.grpc, window=window)
-        (self.overlay / "kustomization.yaml").write_text(text)
+        self.overlay.mkdir()
+        write_overlay(self.overlay, http=self.http, grpc=self.grpc, window=window)
 
     def up(self) -> None:
         """Starts everything; returns once the gateway answers."""
@@ -73,7 +54,7 @@ class Platform:
         """Runs ``switchyard argv…`` as from a terminal of its own."""
         return subprocess.run(
             [str(SWITCHYARD), *argv],
-            cwd=self.root,
+            cwd=ROOT,
             env=self.environment(),
             capture_output=True,
             text=True,

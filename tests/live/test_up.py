@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.platform import SWITCHYARD, Platform
-from tests.live.processes import DEADLINE, alive, eventually
+from tests.live.processes import DEADLINE, ROOT, alive, eventually
 
 pytestmark = pytest.mark.live
 
@@ -137,7 +137,7 @@ def terminal(platform: Platform, *argv: str) -> Iterator[subprocess.Popen[str]]:
     """``switchyard argv…`` in the foreground of a terminal of its own, both outputs in one."""
     with subprocess.Popen(
         [str(SWITCHYARD), *argv],
-        cwd=platform.root,
+        cwd=ROOT,
         env=platform.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
