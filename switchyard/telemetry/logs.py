@@ -38,7 +38,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(service: str, level: str = "info") -> None:
-    """Sends all logging of this process to stderr as JSON lines.
+    """Sends all logging of this process to stderr as JSON lines: warnings, and what is imported by now, included.
 
     Raises:
         ValueError: ``level`` is not one of debug, info, warning, error.
@@ -51,3 +51,8 @@ def configure(service: str, level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(numeric)
+    logging.captureWarnings(True)
+    for name in tuple(root.manager.loggerDict):  # libraries that brought handlers of their own
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchyard.catalog import Catalog, CatalogError, CatalogFile, Model, State, describe
+
+models = st.builds(
+    Model,
+    name=st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True),
+    kind=st.sampled_from(["llm", "embedding", "vision", "graph", "adapter"]),
+    url=st.just("http://127.0.0.1:1"),
+    context_length=st.none() | st.integers(1, 10**6),
+    state=st.builds(State, phase=st.sampled_from(["ready", "asleep", "waking", "failed"]), reason=st.text()),
+)
+
+
+def document(**metadata: object) -> dict[str, object]:
+    return {"metadata": {"name": "m", "labels": {"switchyard.dev/kind": "llm"}, **metadata}}
+
+
+@given(st.lists(models, unique_by=lambda model: model.name))
+def test_a_catalog_survives_being_written(rows: list[Model]) -> None:
+    catalog = Catalog({model.name: model for model in rows})
+    assert Catalog.loads(catalog.dumps()) == catalog
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"models": [{"name": "m"}]}', '{"models": 3}'])
+def test_what_is_no_catalog_is_refused(text: str) -> None:
+    with pytest.raises(CatalogError, match="not a catalog"):
+        Catalog.loads(text)
+
+
+def test_a_file_is_read_again_when_it_was_replaced(tmp_path: Path) -> None:
+    writer, reader = CatalogFile(tmp_path / "c.json"), CatalogFile(tmp_path / "c.json")
+    assert reader.current() == Catalog({})
+    first = Catalog({"a": Model(name="a", kind="llm", url="http://a")})
+    writer.replace(first)
+    assert reader.current() == first
+    writer.replace(Catalog({}))
+    assert reader.current() == Catalog({})
+
+
+def test_an_inferenceservice_describes_its_model() -> None:
+    annotations = {"switchyard.dev/context-length": "2048"}
+    model = describe(document(annotations=annotations), url="http://m")
+    assert (model.name, model.kind, model.context_length, model.state.phase) == ("m", "llm", 2048, "asleep")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"labels": {}}, "label switchyard.dev/kind is None; use one of llm, embedding"),
+        ({"labels": {"switchyard.dev/kind": "toy"}}, "'toy'"),
+        ({"annotations": {"switchyard.dev/context-length": "long"}}, "'long', not a number of tokens"),
+    ],
+)
+def test_a_document_that_describes_no_model_is_refused_by_field(metadata: dict[str, object], words: str) -> None:
+    with pytest.raises(CatalogError, match=words):
+        describe(document(**metadata), url="http://m")
