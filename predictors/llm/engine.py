@@ -16,9 +16,9 @@ from typing import NoReturn
 # which in a forked child is another environment.
 _QUIET = {"VLLM_CONFIGURE_LOGGING": "0", "VLLM_DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1"}
 os.environ.update(_QUIET)
-# OpenMP's threads would otherwise spin at every barrier: on a machine with other work, and models share theirs, an
-# answer then takes many times as long.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# OpenMP reads this once, while torch is imported. One core stays free for the server, as vLLM itself does it: threads
+# that spin at barriers on every core would have to wait for the one that the server runs on.
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) - 1)))
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
