@@ -62,9 +62,7 @@ def server(rounds: Rounds, name: str, folder: Path) -> None:
 def woken(rounds: Rounds, running: platform.Platform) -> None:
     """One wake-up of a sleeping model by a request through the gateway."""
     wait_for(lambda: running.state(MODEL) == "asleep", f"{MODEL} asleep")
-    asleep = running.supervisor.pss_mb()
     rounds.add("woken", first_token(f"{running.url}/v1/chat/completions"))
-    rounds.add("woken memory", running.supervisor.pss_mb() - asleep - KV_CACHE_MB)
 
 
 def main() -> None:
@@ -99,12 +97,6 @@ def main() -> None:
             name="memory of the pod against vLLM's server, KV cache apart",
             unit="x",
             values=ratios(measured["pod memory"], measured["vllm memory"]),
-            target="<= 0.6",
-        ),
-        Figure(
-            name="memory that waking adds, against vLLM's server, KV cache apart",
-            unit="x",
-            values=ratios(measured["woken memory"], measured["vllm memory"]),
             target="<= 0.6",
         ),
     ]

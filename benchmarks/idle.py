@@ -6,7 +6,7 @@ from benchmarks import platform
 from benchmarks.processes import wait_for
 from benchmarks.report import Figure, publish
 
-ROUNDS = 3
+ROUNDS = 2
 PARENT_MB = 250.0  # more than this at rest means that the preloaded parent has finished its imports
 SETTLE_SECONDS = 5.0
 
