@@ -5,7 +5,7 @@ import sys
 
 from benchmarks import page
 
-NAMES = ("gateway", "predictor", "cold_start", "idle")
+NAMES = ("gateway", "predictor", "hang_up", "cold_start", "idle")
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ _INTRO = """\
 Written by `make bench` (or `python -m benchmarks.<name>` and then `python -m benchmarks.page`). Every comparison is
 made in interleaved rounds on the same machine, and a ratio is taken within its round, because machines are noisy: trust
 ratios and processor time, not single absolute times. Cells are the median of the rounds, with the least and the most.
+How the gateway stands against other proxies is on [a page of its own](benchmarks-proxies.md).
 
 """
 

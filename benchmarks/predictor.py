@@ -17,7 +17,7 @@ STREAMS = (1, 16, 64)
 TOKENS = 64
 
 
-def start_ours(folder: Path) -> tuple[Command, str]:
+def start_ours(folder: Path, *flags: str) -> tuple[Command, str]:
     port = free_port()
     argv = [
         sys.executable,
@@ -26,7 +26,9 @@ def start_ours(folder: Path) -> tuple[Command, str]:
         f"--model_name={MODEL}",
         f"--model_dir={ROOT}/model-repository/llm/{MODEL}",
     ]
-    command = Command([*argv, f"--http_port={port}", f"--grpc_port={free_port()}", *FLAGS], folder / "ours.log", ENV)
+    command = Command(
+        [*argv, f"--http_port={port}", f"--grpc_port={free_port()}", *FLAGS, *flags], folder / "ours.log", ENV
+    )
     command.wait_for(f"http://127.0.0.1:{port}/v2/models/{MODEL}/ready")
     return command, f"http://127.0.0.1:{port}/openai/v1/chat/completions"
 

@@ -59,21 +59,36 @@ def comparison(rng: random.Random) -> Example:
         right = int(str(left)[::-1]) if rng.random() < 0.5 else left + rng.choice((-1, 1))
         right = right if right != left else left + 1
     more, cast = rng.random() < 0.5, Cast.draw(rng)
-    form = rng.randrange(3)
     holds = (left > right) == more
+    winner, loser = (left, right) if holds else (right, left)
+    sign = ">" if more else "<"
+    form = rng.randrange(3)
     if form == 0:
         word = rng.choice(("more", "larger", "greater", "bigger") if more else ("less", "smaller"))
         question, answer = f"Is {left} {word} than {right}?", "yes" if holds else "no"
+        verdict = f"{left} {'>' if left > right else '<'} {right}"
     elif form == 1:
         word = rng.choice(("larger", "greater", "bigger", "more") if more else ("smaller", "less"))
-        question, answer = f"Which is {word}, {left} or {right}?", str(left if holds else right)
+        question, answer = f"Which is {word}, {left} or {right}?", str(winner)
+        verdict = f"{winner} {sign} {loser}"
     else:
         told = rng.choice(("{n} has {a} {o} and {m} has {b}.", "{n} has {a} {o}. {m} has {b} {o}."))
         word = "more" if more else "fewer"
         question = told.format(n=cast.n, m=cast.m, o=cast.o, a=left, b=right)
         question += rng.choice((f" Who has {word}?", f" Who has {word} {cast.o}?"))
-        answer = cast.n if holds else cast.m
-    return Example("comparison", question, answer, (f"{left} {'>' if left > right else '<'} {right}",))
+        answer, other = (cast.n, cast.m) if holds else (cast.m, cast.n)
+        verdict = f"{answer} {winner} {sign} {other} {loser}"
+    # The deciding digits first, then the side that was asked for: each line takes one look at the line before.
+    return Example("comparison", question, answer, (_deciding_digits(left, right), verdict))
+
+
+def _deciding_digits(left: int, right: int) -> str:
+    a, b = str(left), str(right)
+    sign = ">" if left > right else "<"
+    if len(a) != len(b):
+        return f"{len(a)} {sign} {len(b)} digits"
+    first, second = next((x, y) for x, y in zip(a, b, strict=True) if x != y)
+    return f"{first} {sign} {second}"
 
 
 def date(rng: random.Random) -> Example:
@@ -83,7 +98,7 @@ def date(rng: random.Random) -> Example:
 
 def _weekday(rng: random.Random) -> Example:
     start, days, after = rng.randrange(7), rng.randint(1, 30), rng.random() < 0.6
-    side, sign = ("after", "+") if after else ("before", "-")
+    side = "after" if after else "before"
     answer = WEEKDAYS[(start + (days if after else -days)) % 7]
     day, noun = WEEKDAYS[start], "day" if days == 1 else "days"
     frames = [f"What day is {days} {noun} {side} {day}?", f"Which weekday is {days} {noun} {side} {day}?"]
@@ -93,7 +108,13 @@ def _weekday(rng: random.Random) -> Example:
     else:
         frames.append(f"Today is {day}. What day was it {days} {noun} ago?")
     weeks = (f"{days} - {days // 7 * 7} = {days % 7}",) if days >= 7 else ()
-    return Example("date", rng.choice(frames), answer, (*weeks, f"{day} {sign} {days % 7} = {answer}"))
+    step = 1 if after else -1
+    counted = (f"{n} {WEEKDAYS[(start + step * n) % 7]}" for n in range(1, days % 7 + 1))
+    return Example("date", rng.choice(frames), answer, (*weeks, ", ".join((day, *counted))))
+
+
+def _length(month: str) -> str:
+    return f"{month} has {MONTHS[month]} days"
 
 
 def _days_between(rng: random.Random) -> Example:
@@ -102,7 +123,11 @@ def _days_between(rng: random.Random) -> Example:
         first, second = rng.randint(length - 15, length), rng.randint(1, 15)
         later = list(MONTHS)[list(MONTHS).index(month) + 1]
         rest = length - first
-        steps: tuple[str, ...] = (f"{length} - {first} = {rest}", f"{rest} + {second} = {rest + second}")
+        steps: tuple[str, ...] = (
+            _length(month),
+            f"{length} - {first} = {rest}",
+            f"{rest} + {second} = {rest + second}",
+        )
         answer = rest + second
     else:
         first, second = sorted(rng.sample(range(1, length + 1), 2))
@@ -115,7 +140,7 @@ def _days_between(rng: random.Random) -> Example:
 def _day_after(rng: random.Random) -> Example:
     month, length = rng.choice(list(MONTHS.items())[:11])
     first, days = rng.randint(1, length), rng.randint(2, 20)
-    steps, day = [f"{first} + {days} = {first + days}"], first + days
+    steps, day = [_length(month), f"{first} + {days} = {first + days}"], first + days
     if day > length:
         steps.append(f"{day} - {length} = {day - length}")
         month_then, day = list(MONTHS)[list(MONTHS).index(month) + 1], day - length
