@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 from benchmarks.predictor import MODEL, start_ours
 from benchmarks.report import Figure, publish
 
-CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Hello!"}], "temperature": 0}
+CHAT: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "Hello!"}], "temperature": 0}
 LONG = 800  # tokens: seconds of work
-INFER = {
+INFER: dict[str, Any] = {
     "inputs": [{"name": "text_input", "datatype": "BYTES", "shape": [1], "data": ["Hello!"]}],
     "parameters": {"max_tokens": LONG, "min_tokens": LONG},
 }
@@ -78,7 +78,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         ours, chat = start_ours(Path(folder), "--max-num-seqs=1")
         infer = chat.partition("/openai/")[0] + f"/v2/models/{MODEL}/infer"
-        ways = {"stream": (chat, {**long, "stream": True}), "plain chat": (chat, long), "V2": (infer, INFER)}
+        ways: dict[str, tuple[str, Mapping[str, Any]]] = {
+            "stream": (chat, {**long, "stream": True}),
+            "plain chat": (chat, long),
+            "V2": (infer, INFER),
+        }
         times: dict[str, list[float]] = {name: [] for name in ways}
         try:
             for _ in range(rounds):
