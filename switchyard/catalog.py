@@ -7,7 +7,7 @@ and ``/v2/repository/index`` read it. A sleeping model stays listed: only names 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -16,6 +16,7 @@ Phase = Literal["ready", "asleep", "waking", "failed"]
 
 KIND_LABEL = "switchyard.dev/kind"
 CONTEXT_LENGTH_ANNOTATION = "switchyard.dev/context-length"
+INPUTS_ANNOTATION = "switchyard.dev/chat-inputs"  # what a chat may hold, such as "text,image"; text if absent
 
 
 class CatalogError(ValueError):
@@ -35,7 +36,7 @@ class Model:
     """One served name.
 
     ``url`` is the HTTP base of the predictor (``/openai/v1/…`` and ``/v2/…`` lie below it), ``grpc`` the ``host:port``
-    of its V2 gRPC service or empty, ``context_length`` a number of tokens.
+    of its V2 gRPC service or empty, ``context_length`` a number of tokens; ``sees`` says that a chat may hold pictures.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Model:
     url: str
     grpc: str = ""
     context_length: int | None = None
+    sees: bool = False
     state: State = field(default_factory=lambda: State(phase="asleep"))
 
 
@@ -103,8 +105,33 @@ def describe(document: Mapping[str, Any], *, url: str, grpc: str = "", state: St
         url=url,
         grpc=grpc,
         context_length=None if length is None else int(length),
+        sees="image" in metadata.get("annotations", {}).get(INPUTS_ANNOTATION, "text").split(","),
         state=state or State(phase="asleep"),
     )
+
+
+def hosts_repository(document: Mapping[str, Any]) -> bool:
+    """Whether an InferenceService serves a whole repository, each model of it by its own name.
+
+    So KServe and Triton have it for the format ``triton``: ``storageUri`` names the repository's root.
+    """
+    model = document["spec"]["predictor"].get("model") or {}
+    return bool((model.get("modelFormat") or {}).get("name") == "triton")
+
+
+def hosted(service: Model, folder: Path) -> list[Model]:
+    """The models of the Triton repository in ``folder``, all served where ``service`` is.
+
+    Triton takes any folder with a numbered version in it for a model; hidden ones aside.
+    """
+    names = (path.name for path in sorted(folder.iterdir()) if _is_triton_model(path)) if folder.is_dir() else ()
+    return [replace(service, name=name) for name in names]
+
+
+def _is_triton_model(folder: Path) -> bool:
+    if folder.name.startswith(".") or not folder.is_dir():
+        return False
+    return (folder / "config.pbtxt").is_file() or any(path.name.isdecimal() for path in folder.iterdir())
 
 
 class CatalogFile:

@@ -21,12 +21,26 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 class Context:
     """Filled by one stage after the other; ``status`` is 0 until the head of an answer was sent.
 
+    ``stream`` says that the client wants events, ``pictures`` that its messages hold some.
+
     ``headers`` are the request's without internal ones, ``fields`` the same for look-ups. ``started`` is the loop's
     time at arrival.
     """
 
     __slots__ = (
-        *("body", "fields", "headers", "model", "model_name", "params", "receive", "request_id", "route", "scope"),
+        *(
+            "body",
+            "fields",
+            "headers",
+            "model",
+            "model_name",
+            "params",
+            "pictures",
+            "receive",
+            "request_id",
+            "route",
+            "scope",
+        ),
         *("send", "span", "started", "status", "stream"),
     )
 
@@ -45,6 +59,7 @@ class Context:
         self.body = b""
         self.model_name = ""
         self.stream = False
+        self.pictures = False
         self.model: Model | None = None
         self.span: Span | None = None
         self.status = 0

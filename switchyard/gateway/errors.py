@@ -13,6 +13,7 @@ CODES: dict[str, int] = {
     "invalid_json": 400,
     "invalid_value": 400,
     "missing_model": 400,
+    "pictures_not_read": 400,
     "wrong_model_kind": 400,
     "model_not_found": 404,
     "not_found": 404,

@@ -55,6 +55,22 @@ def targets(locate: Locate) -> Resolve:
     return resolve
 
 
+def repositories(locate: Locate) -> Resolve:
+    """Where a model is loaded and unloaded on request: only those of a repository; others wake and sleep."""
+    resolve = targets(locate)
+
+    async def only_vision(name: str) -> str:
+        target = await resolve(name)
+        if (kind := locate(name).kind) != "vision":
+            raise Refused(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"model {name} is of kind {kind}; it wakes when asked and sleeps when idle, without load and unload",
+            )
+        return target
+
+    return only_vision
+
+
 def _identifier(metadata: Metadata) -> str:
     given = next((value for key, value in metadata if key == "x-request-id"), None)
     return request_id(given.encode() if isinstance(given, str) else None).decode()
@@ -158,7 +174,8 @@ def serve(source: CatalogSource, channels: Channels, meter: Meter, address: str,
         ("grpc.so_reuseport", 0),
     ]
     server = grpc.aio.server(options=options)
-    forwarder = Forwarder(targets(locator(source)), channels, passages(meter))
+    locate = locator(source)
+    forwarder = Forwarder(targets(locate), channels, passages(meter), repository=repositories(locate))
     server.add_generic_rpc_handlers((OwnMethods(source), forwarder))
     try:
         port = server.add_insecure_port(address)

@@ -1,5 +1,6 @@
 """The routes that are not hot, as a FastAPI application, and the OpenAPI document of all routes."""
 
+import re
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -56,13 +57,22 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "responses": {"200": {"description": "The answer."}, "default": {"description": "An error."}},
     }
-    names = [segment[1:-1] for segment in route.path.split("/") if segment.startswith("{")]
+    names = re.findall(r"{(\w+)}", route.path)
     if names:
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
         ]
     if route.body != "none":
-        kind = "text/plain" if route.shape == "text" else "application/json"
-        schema = {"type": "string"} if route.shape == "text" else {"type": "object"}
-        operation["requestBody"] = {"required": True, "content": {kind: {"schema": schema}}}
+        operation["requestBody"] = {"required": True, "content": _content(route)}
     return operation
+
+
+def _content(route: Route) -> dict[str, Any]:
+    if route.shape == "text":
+        return {"text/plain": {"schema": {"type": "string"}}}
+    content: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
+    if route.upstream.startswith("/v1/vision/"):
+        picture = {"type": "string", "format": "binary"}
+        fields = {"type": "object", "properties": {"image": picture}}
+        content |= {"image/*": {"schema": picture}, "multipart/form-data": {"schema": fields}}
+    return content

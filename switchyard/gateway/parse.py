@@ -1,6 +1,7 @@
 """Stage: which model is asked, and whether the answer streams. Bodies go on unchanged, except those of short forms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import orjson
 
@@ -10,6 +11,8 @@ from switchyard.gateway.forms import parse_object
 from switchyard.gateway.pipeline import Stage
 
 _JSON = b"application/json"
+# How a part of a message says that it is a picture: chat, responses and Anthropic's messages
+_PICTURE_TYPES = frozenset(("image_url", "input_image", "image"))
 
 
 def parse(*, default_model: Callable[[], str]) -> Stage:
@@ -22,10 +25,11 @@ def parse(*, default_model: Callable[[], str]) -> Stage:
             payload = parse_object(context.body)
             context.model_name = _model_of(payload.get("model"))
             context.stream = payload.get("stream") is True
+            context.pictures = b"image" in context.body and _holds_picture(payload)
         elif kind == "form":
             _parse_form(context, default_model)
         else:
-            context.model_name = context.params.get("model", "")
+            context.model_name = context.params.get("model", context.route.model)
 
     return stage
 
@@ -37,6 +41,16 @@ def _require_json(context: Context) -> None:
         raise GatewayError("unsupported_media_type", f"content-type is {shown}; send content-type: application/json")
     if context.fields.get(b"content-encoding", b"identity") != b"identity":
         raise GatewayError("unsupported_media_type", "the body is compressed; send it as it is")
+
+
+def _holds_picture(payload: Mapping[str, Any]) -> bool:
+    messages = payload.get("messages") or payload.get("input")
+    for message in messages if isinstance(messages, list) else ():
+        content = message.get("content") if isinstance(message, dict) else None
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, dict) and part.get("type") in _PICTURE_TYPES:
+                return True
+    return False
 
 
 def _model_of(name: object) -> str:

@@ -56,5 +56,8 @@ def resolve(*, locate: Locate) -> Stage:
             kinds = " or ".join(sorted(route.kinds))
             message = f"model {model.name} is of kind {model.kind}; {route.path} asks for one of kind {kinds}"
             raise GatewayError("wrong_model_kind", message, param="model")
+        if context.pictures and not model.sees:
+            message = f"model {model.name} reads text only; POST a picture to /v1/ocr and send the text that it finds"
+            raise GatewayError("pictures_not_read", message, param="messages")
 
     return stage

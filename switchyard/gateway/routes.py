@@ -14,8 +14,10 @@ Body = Literal["none", "json", "any", "form"]
 
 CHATTING: frozenset[Kind] = frozenset(("llm", "graph", "adapter"))
 EMBEDDING: frozenset[Kind] = frozenset(("embedding", "graph"))
+OCR = "ocr"
 TOKENS: frozenset[Kind] = CHATTING | EMBEDDING
-ANY: frozenset[Kind] = TOKENS | {"vision"}
+VISION: frozenset[Kind] = frozenset(("vision",))
+ANY: frozenset[Kind] = TOKENS | VISION
 
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
@@ -24,7 +26,8 @@ _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 class Route:
     """One route; ``upstream`` is the path below the model's URL when a model answers.
 
-    Of ``path``, ``{model}`` and ``{version}`` match one segment each. ``body`` says what is parsed of the request.
+    Of ``path``, ``{model}`` and ``{version}`` match one segment each, or what comes before the rest of it. ``body``
+    says what is parsed of the request; ``model`` is who answers where neither path nor body name one.
     """
 
     method: str
@@ -36,6 +39,7 @@ class Route:
     upstream: str = ""
     body: Body = "none"
     form: Form | None = None
+    model: str = ""
 
     @property
     def prefixed(self) -> bool:
@@ -76,7 +80,21 @@ def _form(path: str, summary: str, form: Form) -> Route:
     )
 
 
-def _v2(method: str, path: str, summary: str, by: By = "gateway") -> Route:
+def _picture(path: str, summary: str, upstream: str, model: str = "") -> Route:
+    return Route(
+        method="POST",
+        path=path,
+        summary=summary,
+        shape="openai",
+        by="model",
+        kinds=VISION,
+        upstream=upstream,
+        body="any",
+        model=model,
+    )
+
+
+def _v2(method: str, path: str, summary: str, by: By = "gateway", kinds: frozenset[Kind] = ANY) -> Route:
     body: Body = "any" if by == "model" and method == "POST" else "none"
     return Route(
         method=method,
@@ -84,6 +102,7 @@ def _v2(method: str, path: str, summary: str, by: By = "gateway") -> Route:
         summary=summary,
         shape="v2",
         by=by,
+        kinds=kinds,
         upstream=path if by == "model" else "",
         body=body,
     )
@@ -110,6 +129,9 @@ ROUTES: tuple[Route, ...] = (
     _form("/generate", "Completion in one field.", GENERATE_FORM),
     _form("/v1/chat/{model}", "Text in, streamed text out.", CHAT_TEXT),
     _form("/v1/code/{model}", "Text in, streamed code out.", CODE_TEXT),
+    _picture("/v1/ocr", "The text of a picture, as JSON or plain text.", "/v1/vision/ocr", OCR),
+    _picture("/v1/vision/{model}", "What a vision model sees in a picture.", "/v1/vision/{model}"),
+    _picture("/v1/models/{model}:predict", "The same in KServe's V1 protocol.", "/v1/models/{model}:predict"),
     _v2("GET", "/v2", "Name, version and extensions of this server."),
     _v2("GET", "/v2/health/live", "Whether the gateway runs."),
     _v2("GET", "/v2/health/ready", "Whether the gateway can answer."),
@@ -122,8 +144,12 @@ ROUTES: tuple[Route, ...] = (
     _v2("GET", "/v2/models/{model}/versions/{version}/ready", "The same of one version."),
     _v2("POST", "/v2/models/{model}/infer", "Inference.", "model"),
     _v2("POST", "/v2/models/{model}/versions/{version}/infer", "Inference on one version.", "model"),
-    _v2("GET", "/v2/models/{model}/config", "Triton's configuration of the model.", "model"),
-    _v2("GET", "/v2/models/{model}/stats", "Triton's statistics of the model.", "model"),
+    _v2("POST", "/v2/models/{model}/generate", "Triton's generate extension.", "model", VISION),
+    _v2("POST", "/v2/models/{model}/generate_stream", "The same, streamed.", "model", VISION),
+    _v2("GET", "/v2/models/{model}/config", "Triton's configuration of the model.", "model", VISION),
+    _v2("GET", "/v2/models/{model}/stats", "Triton's statistics of the model.", "model", VISION),
+    _v2("POST", "/v2/repository/models/{model}/load", "Loads a model of a repository.", "model", VISION),
+    _v2("POST", "/v2/repository/models/{model}/unload", "Unloads it.", "model", VISION),
     _get("/health", "Whether the gateway runs.", "pages"),
     _get("/healthz", "The same, under Kubernetes' usual name.", "pages"),
     _get("/readyz", "Whether the gateway can answer: its catalog is readable.", "pages"),
@@ -197,9 +223,13 @@ def _fill(template: list[str], segments: list[str]) -> dict[str, str] | None:
     for expected, given in zip(template, segments, strict=True):
         if expected == given:
             continue
-        if expected == "{version}" and not _VERSION.fullmatch(given):
+        if not expected.startswith("{"):
             return None
-        if not expected.startswith("{") or not given:
+        name, _, rest = expected[1:].partition("}")
+        if not given.endswith(rest) or given == rest:
             return None
-        params[expected[1:-1]] = given
+        value = given[: len(given) - len(rest)]
+        if name == "version" and not _VERSION.fullmatch(value):
+            return None
+        params[name] = value
     return params

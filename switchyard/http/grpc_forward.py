@@ -1,7 +1,7 @@
 """V2 gRPC passed through as bytes: nothing is deserialised, only the model's name is read from a request.
 
 Every V2 predictor serves ``inference.GRPCInferenceService``; names and field numbers are those of KServe's and Triton's
-``grpc_predict_v2.proto``. Loading and unloading are not here: what is served is decided by the catalog.
+``grpc_predict_v2.proto``. Loading and unloading are forwarded only where ``repository`` says whose models may be.
 """
 
 import asyncio
@@ -17,7 +17,9 @@ from switchyard.http.wire import read_text
 SERVICE = "inference.GRPCInferenceService"
 UNARY = ("ModelInfer", "ModelMetadata", "ModelReady", "ModelConfig", "ModelStatistics")
 STREAMS = ("ModelStreamInfer",)
-MODEL_NAME = 1  # the field that holds it, in all of them
+REPOSITORY = ("RepositoryModelLoad", "RepositoryModelUnload")
+MODEL_NAME = 1  # the field that holds it in all of them but those of the repository
+_NAME_FIELDS = dict.fromkeys(REPOSITORY, 2)
 
 Metadata = Sequence[tuple[str, str | bytes]]
 Resolve = Callable[[str], Awaitable[str]]
@@ -44,6 +46,15 @@ class Passage:
 
 
 Enter = Callable[[str, Metadata], Passage]
+
+
+def name_of(method: str, request: bytes) -> str:
+    """The model that a request of ``method`` names.
+
+    Raises:
+        ValueError: the request is not such a message.
+    """
+    return read_text(request, _NAME_FIELDS.get(method, MODEL_NAME))
 
 
 def forwarded(metadata: Metadata) -> list[tuple[str, str | bytes]]:
@@ -83,37 +94,42 @@ class Channels:
 class Forwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
     """The generic handler of the methods above; ``resolve`` names the ``host:port`` that serves a model.
 
-    ``resolve`` raises ``Refused`` for a model that is not served. All messages of one stream go where the model that
-    its first message names is served.
+    ``resolve`` raises ``Refused`` for a model that is not served, ``repository`` for one that clients may not load and
+    unload. All messages of one stream go where the model that its first message names is served.
     """
 
-    def __init__(self, resolve: Resolve, channels: Channels, enter: Enter = _enter) -> None:
-        self._resolve = resolve
+    def __init__(
+        self, resolve: Resolve, channels: Channels, enter: Enter = _enter, repository: Resolve | None = None
+    ) -> None:
         self._channels = channels
         self._enter = enter
+        unary = dict.fromkeys(UNARY, resolve) | (dict.fromkeys(REPOSITORY, repository) if repository else {})
         self._handlers = {
-            f"/{SERVICE}/{name}": grpc.unary_unary_rpc_method_handler(self._unary(name)) for name in UNARY
-        } | {f"/{SERVICE}/{name}": grpc.stream_stream_rpc_method_handler(self._stream(name)) for name in STREAMS}
+            f"/{SERVICE}/{name}": grpc.unary_unary_rpc_method_handler(self._unary(name, where))
+            for name, where in unary.items()
+        } | {
+            f"/{SERVICE}/{name}": grpc.stream_stream_rpc_method_handler(self._stream(name, resolve)) for name in STREAMS
+        }
 
     def service(self, handler_call_details: Any) -> Any:
         return self._handlers.get(handler_call_details.method)
 
-    async def _target(self, request: bytes) -> tuple[str, Any]:
+    async def _target(self, name: str, request: bytes, resolve: Resolve) -> tuple[str, Any]:
         try:
-            model = read_text(request, MODEL_NAME)
+            model = name_of(name, request)
         except ValueError as err:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"the request is not a V2 message: {err}") from err
         if not model:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "the request names no model")
-        return model, await self._channels.get(await self._resolve(model))
+        return model, await self._channels.get(await resolve(model))
 
-    def _unary(self, name: str) -> Callable[[bytes, Any], Awaitable[bytes]]:
+    def _unary(self, name: str, resolve: Resolve) -> Callable[[bytes, Any], Awaitable[bytes]]:
         path = f"/{SERVICE}/{name}"
 
         async def handle(request: bytes, context: Any) -> bytes:
             call_state = _Call(self._enter(name, tuple(context.invocation_metadata() or ())), context)
             async with call_state:
-                call_state.model, channel = await self._target(request)
+                call_state.model, channel = await self._target(name, request, resolve)
                 call = channel.unary_unary(path)(
                     request, timeout=context.time_remaining(), metadata=tuple(call_state.passage.upstream)
                 )
@@ -125,7 +141,7 @@ class Forwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
 
         return handle
 
-    def _stream(self, name: str) -> Callable[[AsyncIterator[bytes], Any], AsyncIterator[bytes]]:
+    def _stream(self, name: str, resolve: Resolve) -> Callable[[AsyncIterator[bytes], Any], AsyncIterator[bytes]]:
         path = f"/{SERVICE}/{name}"
 
         async def handle(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
@@ -134,7 +150,7 @@ class Forwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
                 first = await anext(aiter(requests), None)
                 if first is None:
                     return
-                call_state.model, channel = await self._target(first)
+                call_state.model, channel = await self._target(name, first, resolve)
                 call = channel.stream_stream(path)(
                     _with_first(first, requests),
                     timeout=context.time_remaining(),

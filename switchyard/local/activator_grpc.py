@@ -11,7 +11,6 @@ import grpc.aio
 
 from switchyard.http import grpc_forward
 from switchyard.http.grpc_forward import Channels, Forwarder, Metadata, Passage
-from switchyard.http.wire import read_text
 from switchyard.local import arguments
 from switchyard.local.activator import ATTEMPTS, Door
 from switchyard.local.admission import Address, Refused
@@ -40,7 +39,7 @@ class Services(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._streams = Forwarder(self._resolve_stream, channels, _enter_stream)
         self._handlers = {
             f"/{grpc_forward.SERVICE}/{name}": grpc.unary_unary_rpc_method_handler(self._unary(name))
-            for name in grpc_forward.UNARY
+            for name in (*grpc_forward.UNARY, *grpc_forward.REPOSITORY)
         }
 
     def service(self, handler_call_details: Any) -> Any:
@@ -51,7 +50,7 @@ class Services(grpc.GenericRpcHandler):  # type: ignore[misc]
 
         async def handle(request: bytes, context: Any) -> bytes:
             try:
-                door = self._door(read_text(request, grpc_forward.MODEL_NAME))
+                door = self._door(grpc_forward.name_of(name, request))
                 return await self._deliver(door, path, request, context)
             except ValueError as err:
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"the request is not a V2 message: {err}")

@@ -4,7 +4,6 @@ import asyncio
 import logging
 
 from switchyard.local import arguments
-from switchyard.local.admission import Address
 from switchyard.local.backoff import Backoff
 from switchyard.local.board import Board
 from switchyard.local.plan import App
@@ -42,7 +41,8 @@ class AppRunner:
         try:
             running = await self._starter.start(
                 command,
-                Address(http_port=command.http_port, grpc_port=command.grpc_port or 0),
+                (),
+                {port: port for port in command.ports},
                 deadline=START_SECONDS,
                 on_phase=lambda phase, seconds: self._board.phase(name, phase, seconds),
                 on_pid=lambda pid: self._board.launched(name, pid),
@@ -54,7 +54,7 @@ class AppRunner:
         try:
             code = await asyncio.shield(running.end)
         finally:
-            await stop(running.process, running.end, self._grace)
+            await stop(running.pod, running.end, self._grace)
         if loop.time() - began > _PROVEN_SECONDS:
             self._backoff.reset()
         return exited(code, "")

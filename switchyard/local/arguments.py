@@ -1,7 +1,7 @@
 """What local mode changes in a container's command line, and nothing else: placeholders, paths, ports, hosts."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from switchyard.local.errors import LocalError
 
@@ -9,7 +9,9 @@ LOOPBACK = "127.0.0.1"
 
 _HTTP_FLAGS = ("--http_port", "--http-port", "--port")
 _GRPC_FLAGS = ("--grpc_port", "--grpc-port")
-_HOST_FLAGS = ("--host", "--http_host", "--grpc_host")
+_PORT_FLAGS = (*_HTTP_FLAGS, *_GRPC_FLAGS, "--metrics_port", "--metrics-port")
+_HOST_FLAGS = ("--host", "--http_host", "--grpc_host", "--http-address", "--grpc-address", "--metrics-address")
+_ADDRESS = re.compile(r"(?<![\w.-])(?:localhost|127\.0\.0\.1):(?P<port>\d{1,5})\b")
 
 _PLACEHOLDER = re.compile(r"\{\{\s*\.(?P<root>Name|Namespace|Labels|Annotations)(?:\.(?P<key>[\w./-]+))?\s*\}\}")
 _REFERENCE = re.compile(r"\$(?:\$|\((?P<name>[-._a-zA-Z][-._a-zA-Z0-9]*)\))")
@@ -60,23 +62,51 @@ def replace_paths(text: str, mounts: Mapping[str, str]) -> str:
     return re.sub(rf"(?<![\w.\-/])({longest_first})(?![\w.\-])", lambda match: mounts[match[0]], text)
 
 
-def bind(argv: Sequence[str], *, http_port: int, grpc_port: int) -> tuple[str, ...]:
-    """``argv`` with its port flags set to these ports and its host flags to loopback; ``--flag=x`` and ``--flag x``."""
-    values = dict.fromkeys(_HTTP_FLAGS, str(http_port)) | dict.fromkeys(_GRPC_FLAGS, str(grpc_port))
-    values |= dict.fromkeys(_HOST_FLAGS, LOOPBACK)
+def bind(texts: Sequence[str], ports: Mapping[int, int]) -> tuple[str, ...]:
+    """``texts`` of a command line with the pod's ``ports`` replaced by this machine's, and host flags by loopback.
+
+    Ports are replaced in port flags (``--flag=x`` and ``--flag x``) and in addresses within the pod, such as
+    ``127.0.0.1:9000``, which one container uses to reach another.
+    """
     bound: list[str] = []
-    pending: str | None = None
-    for argument in argv:
-        flag, equals, _ = argument.partition("=")
+    pending: Callable[[str], str] | None = None
+    for text in texts:
+        flag, equals, value = text.partition("=")
         if pending is not None:
-            bound.append(pending)
+            bound.append(pending(text))
             pending = None
-        elif flag in values and equals:
-            bound.append(f"{flag}={values[flag]}")
+            continue
+        rewrite = _rewrite(flag, ports)
+        if rewrite is None:
+            bound.append(rebase(text, ports))
+        elif equals:
+            bound.append(f"{flag}={rewrite(value)}")
         else:
-            bound.append(argument)
-            pending = values.get(argument)
+            bound.append(text)
+            pending = rewrite
     return tuple(bound)
+
+
+def _rewrite(flag: str, ports: Mapping[int, int]) -> "Callable[[str], str] | None":
+    if flag in _HOST_FLAGS:
+        return lambda value: LOOPBACK
+    if flag in _PORT_FLAGS:
+        return lambda value: str(ports[_port(flag, value)])
+    return None
+
+
+def rebase(text: str, ports: Mapping[int, int]) -> str:
+    """``text`` with the ports of loopback addresses replaced; addresses of other ports stay."""
+    return _ADDRESS.sub(lambda match: f"{LOOPBACK}:{ports.get(int(match['port']), match['port'])}", text)
+
+
+def ports_of(argv: Sequence[str]) -> frozenset[int]:
+    """Every port that a command line asks for.
+
+    Raises:
+        LocalError: a port flag's value is no port number.
+    """
+    return frozenset(port for flag in _PORT_FLAGS for port in _values(argv, (flag,)))
 
 
 def port_of(argv: Sequence[str], *, grpc: bool = False) -> int | None:
@@ -85,13 +115,17 @@ def port_of(argv: Sequence[str], *, grpc: bool = False) -> int | None:
     Raises:
         LocalError: the flag's value is no port number.
     """
-    flags = _GRPC_FLAGS if grpc else _HTTP_FLAGS
+    return next(_values(argv, _GRPC_FLAGS if grpc else _HTTP_FLAGS), None)
+
+
+def _values(argv: Sequence[str], flags: Sequence[str]) -> Iterator[int]:
     for position, argument in enumerate(argv):
         flag, equals, value = argument.partition("=")
-        if flag not in flags:
-            continue
-        text = value if equals else "".join(argv[position + 1 : position + 2])
-        if not text.isdecimal() or not 0 < int(text) < 65536:
-            raise LocalError(f"argument {flag} is {text!r}, not a port number from 1 to 65535")
-        return int(text)
-    return None
+        if flag in flags:
+            yield _port(flag, value if equals else "".join(argv[position + 1 : position + 2]))
+
+
+def _port(flag: str, text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise LocalError(f"argument {flag} is {text!r}, not a port number from 1 to 65535")
+    return int(text)

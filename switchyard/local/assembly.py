@@ -16,6 +16,7 @@ from switchyard.local.app import AppRunner
 from switchyard.local.backoff import Backoff
 from switchyard.local.board import Board
 from switchyard.local.control import ByPort, Control
+from switchyard.local.hosting import Host, Hosting
 from switchyard.local.launch import Launcher, SpawnLauncher
 from switchyard.local.listener import Listener, loopback_socket
 from switchyard.local.plan import Options, Plan, Service
@@ -47,6 +48,7 @@ class Parts:
     replicas: Mapping[str, Replica]
     apps: Mapping[str, AppRunner]
     preload: PreloadedLauncher | None
+    hosting: Hosting
     listener: Listener
     grpc: "GrpcDoor | None"
     client: Client
@@ -76,8 +78,9 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
     doors: dict[str, Door] = {}
     spoken = any(service.command.grpc_port is not None for service in plan.services)
     grpc = GrpcDoor(doors) if spoken else None
+    models = {service.name: _model(service, sockets[service.name], grpc) for service in plan.services}
     board = Board(
-        models=[_model(service, sockets[service.name], grpc) for service in plan.services],
+        served={service.name: [] if service.hosts else [models[service.name]] for service in plan.services},
         names=[*(service.name for service in plan.services), *(app.name for app in plan.apps)],
         file=CatalogFile(settings.directory.catalog),
         metrics=metrics,
@@ -91,21 +94,28 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
             client=client,
             board=board,
             metrics=metrics,
-            log=settings.directory.log(service.name),
+            logs=[settings.directory.log(command.name) for command in (service.command, *service.sidecars)],
             limits=settings.limits,
             grace=settings.grace,
         )
         for service in plan.services
     }
     gates = {name: replica.gate for name, replica in replicas.items()}
-    doors.update((s.name, Door(s.name, gates[s.name], timeout=s.scale.timeout)) for s in plan.services)
-    by_port = {_port(sockets[name]): door for name, door in doors.items()}
+    behind = {s.name: Door(s.name, gates[s.name], timeout=s.scale.timeout) for s in plan.services}
+    doors.update((service.name, behind[service.name]) for service in plan.services if not service.hosts)
+    hosts = [
+        Host(model=models[service.name], folder=service.model_dir, door=behind[service.name])
+        for service in plan.services
+        if service.hosts and service.model_dir is not None
+    ]
+    by_port = {_port(sockets[name]): door for name, door in behind.items()}
     control = Control(board=board, gates=gates, registry=registry)
     return Parts(
         board=board,
         replicas=replicas,
         apps={app.name: AppRunner(app, starter=starter, board=board, grace=settings.grace) for app in plan.apps},
         preload=preloaded,
+        hosting=Hosting(hosts, board=board, doors=doors),
         listener=Listener(
             ByPort(_port(control_socket), control, Activator(by_port, client)), [control_socket, *sockets.values()]
         ),

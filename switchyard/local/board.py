@@ -1,7 +1,7 @@
 """What every process does now, for whoever wants to know: the catalog file, the terminal, ``/status``, the metrics."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -38,12 +38,15 @@ class Listener(Protocol):
 
 
 class Board:
-    """Keeps one entry per process and rewrites the catalog whenever a model's state changes."""
+    """Keeps one entry per process and rewrites the catalog whenever a model's state changes.
+
+    ``served`` are the models by the service whose process answers for them; one name is served by the first of them.
+    """
 
     def __init__(
-        self, *, models: Iterable[Model], names: Iterable[str], file: CatalogFile, metrics: LocalMetrics
+        self, *, served: Mapping[str, Sequence[Model]], names: Iterable[str], file: CatalogFile, metrics: LocalMetrics
     ) -> None:
-        self._models = {model.name: model for model in models}
+        self._served = dict(served)
         self._file = file
         self._metrics = metrics
         self._listeners: list[Listener] = []
@@ -62,12 +65,18 @@ class Board:
             return
         self.entries[name] = replace(entry, doing=doing, since=self._now(), reason=reason, pid=pid)
         self._metrics.replicas.labels(name).set(int(pid > 0))
-        if name in self._models:
-            state = State(phase=_IN_CATALOG.get(doing, "asleep"), reason=reason)
-            if state != self._models[name].state:
-                self._models[name] = replace(self._models[name], state=state)
-                self._publish()
+        if name in self._served:
+            self.serve(name, self._served[name])
         self._tell(name)
+
+    def serve(self, name: str, models: Sequence[Model]) -> None:
+        """The process ``name`` answers for ``models`` from now on, in the state that it is in."""
+        entry = self.entries[name]
+        state = State(phase=_IN_CATALOG.get(entry.doing, "asleep"), reason=entry.reason)
+        now = [replace(model, state=state) for model in models]
+        if now != self._served[name]:
+            self._served[name] = now
+            self._publish()
 
     def starting(self, name: str, cause: str) -> None:
         """A start of ``name`` begins; ``cause`` is one of request, always-on, crash."""
@@ -110,7 +119,11 @@ class Board:
             listener.changed(name, self.entries[name])
 
     def _publish(self) -> None:
-        self._file.replace(Catalog(self._models))
+        models: dict[str, Model] = {}
+        for served in self._served.values():
+            for model in served:
+                models.setdefault(model.name, model)
+        self._file.replace(Catalog(models))
 
     @staticmethod
     def _now() -> float:

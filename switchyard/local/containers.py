@@ -51,37 +51,54 @@ class Index:
         return coded | dict(document.get("stringData") or {})
 
 
-def main_container(containers: Sequence[Mapping[str, Any]], where: str) -> Mapping[str, Any]:
-    """The one container that local mode runs.
+def public_container(containers: Sequence[Mapping[str, Any]], where: str) -> Mapping[str, Any]:
+    """The container that requests go to: the only one, or the only one with ``ports``, as Knative has it.
 
     Raises:
-        LocalError: there is none, or more than one.
+        LocalError: there is none, or none or several of several have ports.
     """
-    if len(containers) != 1:
-        names = ", ".join(str(container.get("name")) for container in containers) or "none"
-        raise LocalError(f"{where} has containers: {names}; local mode runs exactly one, so leave sidecars to clusters")
-    return containers[0]
+    if len(containers) == 1:
+        return containers[0]
+    candidates = [container for container in containers if container.get("ports")]
+    if len(candidates) != 1:
+        names = ", ".join(str(container.get("name")) for container in candidates or containers) or "none"
+        what = "several containers with ports" if candidates else "no container with ports among its containers"
+        raise LocalError(f"{where} has {what}: {names}; give `ports` to the one that answers requests")
+    return candidates[0]
 
 
-def predictor_container(service: Document, index: Index) -> Mapping[str, Any]:
-    """The merged container of an InferenceService: the custom one, or the runtime's with ``model`` over it.
+def predictor_containers(service: Document, index: Index) -> list[Mapping[str, Any]]:
+    """The merged containers of an InferenceService: its own, or the runtime's with ``model`` and its own over them.
+
+    ``model`` goes over the runtime's kserve-container; the service's container of another name over the runtime's of
+    that name, as KServe merges ``transformer-container`` (``predictor.go``, collocation).
 
     Raises:
-        LocalError: the predictor holds neither or both, or no runtime fits.
+        LocalError: the predictor says nothing to run, or no runtime fits.
     """
-    name, predictor = service["metadata"]["name"], service["spec"]["predictor"]
-    model, containers = predictor.get("model"), predictor.get("containers")
-    if (model is None) == (not containers):
-        raise LocalError(
-            f"InferenceService {name}: spec.predictor needs either `model` or one container, and has "
-            f"{'both' if model is not None else 'neither'}"
-        )
+    metadata, predictor = service["metadata"], service["spec"]["predictor"]
+    model, own = predictor.get("model"), predictor.get("containers") or []
     if model is None:
-        return main_container(containers, f"InferenceService {name}")
-    runtime = runtime_of(service, index)
-    template = main_container(runtime["spec"]["containers"], f"{runtime['kind']} {runtime['metadata']['name']}")
-    merged = merge(template, {key: value for key, value in model.items() if key not in _MODEL_FIELDS})
-    filled = _fill(merged, service["metadata"])
+        if not own:
+            raise LocalError(
+                f"InferenceService {metadata['name']}: spec.predictor needs `model` or `containers`, and has neither"
+            )
+        return list(own)
+    over = {container["name"]: container for container in own}
+    if MAIN in over:
+        raise LocalError(
+            f"InferenceService {metadata['name']}: spec.predictor has both `model` and a {MAIN}; leave one out"
+        )
+    over[MAIN] = {key: value for key, value in model.items() if key not in _MODEL_FIELDS}
+    templates = runtime_of(service, index)["spec"]["containers"]
+    merged = [merge(template, over.pop(template["name"], {})) for template in templates]
+    if MAIN in over:
+        raise LocalError(f"InferenceService {metadata['name']}: its runtime has no container {MAIN}")
+    return [_filled(container, metadata) for container in (*merged, *over.values())]
+
+
+def _filled(container: Mapping[str, Any], metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    filled = _fill(container, metadata)
     assert isinstance(filled, dict)
     return filled
 

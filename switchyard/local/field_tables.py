@@ -95,7 +95,7 @@ def _probe(path: str) -> tuple[Field, ...]:
 def _container(path: str) -> tuple[Field, ...]:
     """The fields of a container at ``path``."""
     return (
-        _yes(f"{path}.name", "names the container in errors; in `model` it must be kserve-container or absent"),
+        _yes(f"{path}.name", "joins a service's container to its runtime's; names the log of one that is not asked"),
         _yes(f"{path}.command[]", "the program; python is the interpreter that runs switchyard"),
         _yes(f"{path}.args[]", "with mount paths, ports and hosts of this machine"),
         _yes(f"{path}.env[].name", "a variable; the service's own wins over its runtime's"),
@@ -105,7 +105,7 @@ def _container(path: str) -> tuple[Field, ...]:
         _yes(f"{path}.envFrom[].configMapRef.*", "from the rendered ConfigMap"),
         _yes(f"{path}.envFrom[].secretRef.*", "from the rendered Secret"),
         _yes(f"{path}.envFrom[].prefix", "put before each name"),
-        _yes(f"{path}.ports[].containerPort", "resolves the name of a probe's port"),
+        _yes(f"{path}.ports[].containerPort", "resolves a probe's port; of several containers, this one is asked"),
         _yes(f"{path}.ports[].name", "resolves the name of a probe's port"),
         _no(f"{path}.ports[].protocol", "TCP"),
         _no(f"{path}.workingDir", "processes start in the project's folder"),
@@ -169,6 +169,7 @@ _SERVICE = (
     *_METADATA,
     *_annotations("metadata.annotations"),
     _yes('metadata.annotations["switchyard.dev/context-length"]', "the catalog's context length, in tokens"),
+    _yes('metadata.annotations["switchyard.dev/chat-inputs"]', "whether a chat may hold pictures, in the catalog"),
     *_annotations("spec.predictor.annotations"),
     _no("spec.predictor.annotations.*", _OTHERS),
     _no("spec.predictor.labels.*", "there is no pod to label"),
@@ -182,7 +183,7 @@ _SERVICE = (
     _no("spec.predictor.deploymentStrategy.**", "there is one version of a service at a time"),
     _yes("spec.predictor.containerConcurrency", "hard limit of requests at once; more wait in order of arrival"),
     _yes("spec.predictor.timeout", "seconds until the first byte of an answer, and the grace after SIGTERM"),
-    _yes("spec.predictor.model.modelFormat.name", "selects a runtime when none is named"),
+    _yes("spec.predictor.model.modelFormat.name", "selects a runtime; triton: the folder holds several models"),
     _no("spec.predictor.model.modelFormat.version", "runtimes are selected by name"),
     _yes("spec.predictor.model.runtime", "the ServingRuntime or ClusterServingRuntime"),
     _no("spec.predictor.model.runtimeVersion", "there is no image"),

@@ -30,9 +30,10 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """What a pod's container would run, with paths of this machine; port flags are bound at each start.
+    """What a pod's container would run, with paths of this machine; ports are the pod's and bound at each start.
 
-    ``readiness`` is a path on ``http_port``, ``grace`` the seconds between SIGTERM and SIGKILL.
+    ``readiness`` is a path on ``http_port``, empty for a container that is not asked; ``ports`` are all that it listens
+    on; ``grace`` is the seconds between SIGTERM and SIGKILL.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Command:
     readiness: str
     http_port: int
     grpc_port: int | None
+    ports: frozenset[int]
     grace: float
     files: Mapping[Path, str] = field(default_factory=dict)
     folders: tuple[Path, ...] = ()
@@ -49,13 +51,19 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
-    """An InferenceService; ``problem`` says why it cannot run here, ``stopped`` that its owner switched it off."""
+    """An InferenceService; ``problem`` says why it cannot run here, ``stopped`` that its owner switched it off.
+
+    ``sidecars`` are the containers beside the one that answers requests. ``hosts`` tells that ``model_dir`` is a
+    repository of models that are served by their own names.
+    """
 
     name: str
     model: catalog.Model
     command: Command
     scale: scale.Scale
+    sidecars: tuple[Command, ...]
     model_dir: Path | None
+    hosts: bool = False
     problem: str = ""
     stopped: bool = False
 
@@ -108,32 +116,47 @@ def _service(document: Document, index: containers.Index, options: Options) -> S
         model = catalog.describe(document, url="")
     except catalog.CatalogError as err:
         raise LocalError(str(err)) from err
-    container = containers.predictor_container(document, index)
-    own = {item["name"]: item.get("value") for item in container.get("env") or ()}
-    uri = (predictor.get("model") or {}).get("storageUri") or own.get("STORAGE_URI")
-    storage = volumes.model_storage(uri, name, options.claims)
-    mounts = {volumes.MODEL_MOUNT: str(storage.folder)} if storage.folder else {}
+    found = containers.predictor_containers(document, index)
+    where = f"InferenceService {name}"
+    public = containers.public_container(found, where)
+    storage = _storage(predictor, found, name, options)
     read = scale.read(metadata, predictor)
     annotations = {**(metadata.get("annotations") or {}), **(predictor.get("annotations") or {})}
-    return Service(
-        name=name,
-        model=model,
-        command=_command(
-            f"InferenceService {name}",
+    pod = predictor if "model" not in predictor else _runtime_pod(document, index, predictor)
+
+    def command(container: Mapping[str, Any]) -> Command:
+        return _command(
+            where,
             metadata,
-            predictor if "containers" in predictor else _runtime_pod(document, index, predictor),
+            pod,
             container,
             index=index,
             options=options,
-            mounts=mounts,
+            public=container is public,
+            mounts={volumes.MODEL_MOUNT: str(storage.folder)} if storage.folder else {},
             env={"INFERENCE_SERVICE_NAME": name},
             grace=read.timeout,
-        ),
+        )
+
+    return Service(
+        name=name,
+        model=model,
+        command=command(public),
+        sidecars=tuple(command(container) for container in found if container is not public),
         scale=read,
         model_dir=storage.folder,
+        hosts=catalog.hosts_repository(document),
         problem=storage.problem,
         stopped=str(annotations.get(STOP, "false")).lower() == "true",
     )
+
+
+def _storage(
+    predictor: Mapping[str, Any], found: Sequence[Mapping[str, Any]], name: str, options: Options
+) -> volumes.Storage:
+    own = {item["name"]: item.get("value") for container in found for item in container.get("env") or ()}
+    uri = (predictor.get("model") or {}).get("storageUri") or own.get("STORAGE_URI")
+    return volumes.model_storage(uri, name, options.claims)
 
 
 def _runtime_pod(document: Document, index: containers.Index, predictor: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -148,15 +171,23 @@ def _app(document: Document, index: containers.Index, options: Options) -> App:
         f"Deployment {name}",
         metadata,
         pod,
-        containers.main_container(pod["containers"], f"Deployment {name}"),
+        _only_container(pod["containers"], f"Deployment {name}"),
         index=index,
         options=options,
+        public=True,
         mounts={},
         env={"SWITCHYARD_CATALOG": str(options.state / "catalog.json")},
         grace=float(pod.get("terminationGracePeriodSeconds", 30)),
     )
     label = (metadata.get("labels") or {}).get(_NAME_LABEL, name)
     return App(name=name, command=command, gateway=GATEWAY in (label, name))
+
+
+def _only_container(found: Sequence[Mapping[str, Any]], where: str) -> Mapping[str, Any]:
+    if len(found) != 1:
+        names = ", ".join(str(container.get("name")) for container in found) or "none"
+        raise LocalError(f"{where} has containers: {names}; local mode runs exactly one of a Deployment")
+    return found[0]
 
 
 def _command(
@@ -167,6 +198,7 @@ def _command(
     *,
     index: containers.Index,
     options: Options,
+    public: bool,
     mounts: Mapping[str, str],
     env: Mapping[str, str],
     grace: float,
@@ -188,16 +220,17 @@ def _command(
     argv = [localise(str(part)) for part in (*program, *(container.get("args") or ()))]
     argv[0] = options.python if argv[0] in _PYTHON else argv[0]
     http_port = arguments.port_of(argv)
-    if http_port is None:
+    if public and http_port is None:
         raise LocalError(f"{where}: no --http_port or --port among its args, so local mode cannot choose its port")
     return Command(
-        name=name,
+        name=name if public else f"{name}.{container['name']}",
         argv=tuple(argv),
         env={**{key: localise(value) for key, value in variables.items()}, **env},
         cwd=options.root,
-        readiness=_readiness(container, http_port, where),
-        http_port=http_port,
+        readiness=_readiness(container, http_port, where) if public and http_port else "",
+        http_port=http_port or 0,
         grpc_port=arguments.port_of(argv, grpc=True),
+        ports=arguments.ports_of(argv),
         grace=grace,
         files=volume.files,
         folders=volume.folders,

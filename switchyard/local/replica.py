@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from switchyard.http.client import Client
-from switchyard.local.admission import Address, Gate, HoldLimits, Refused
+from switchyard.local.admission import Gate, HoldLimits, Refused
 from switchyard.local.backoff import Backoff
 from switchyard.local.board import Board
 from switchyard.local.plan import Service
-from switchyard.local.start import PROBE_SECONDS, Running, Starter, StartFailed, exited, free_port, is_ready, stop
-from switchyard.local.startlog import StartLog
+from switchyard.local.start import PROBE_SECONDS, Running, Starter, StartFailed, free_ports, is_ready, stop
+from switchyard.local.startlog import PodLog
 from switchyard.telemetry.metrics import LocalMetrics
 
 # So many ends in a row, with nothing answered between them, are a failure that is told to clients.
@@ -39,7 +40,7 @@ class Replica:
         client: Client,
         board: Board,
         metrics: LocalMetrics,
-        log: Path,
+        logs: Sequence[Path],
         limits: HoldLimits,
         grace: float,
     ) -> None:
@@ -47,7 +48,7 @@ class Replica:
         self._starter = starter
         self._client = client
         self._board = board
-        self._log = log
+        self._logs = logs
         self._grace = min(grace, service.command.grace)
         self._backoff = Backoff()
         self._wanted = asyncio.Event()
@@ -97,10 +98,12 @@ class Replica:
         service, name = self._service, self._service.name
         if service.model_dir is not None and not service.model_dir.is_dir():
             raise StartFailed(f"its model folder {service.model_dir} does not exist; put the model there", final=True)
-        address = Address(http_port=free_port(), grpc_port=free_port() if service.command.grpc_port is not None else 0)
+        containers = (service.command, *service.sidecars)
+        ports = free_ports({port for container in containers for port in container.ports})
         return await self._starter.start(
             service.command,
-            address,
+            service.sidecars,
+            ports,
             deadline=service.scale.progress_deadline,
             on_phase=lambda phase, seconds: self._board.phase(name, phase, seconds),
             on_pid=lambda pid: self._board.launched(name, pid),
@@ -108,7 +111,7 @@ class Replica:
 
     async def _serve(self, running: Running) -> str:
         """Lets requests through until the process is idle or dies; returns why it died, or nothing."""
-        log = StartLog(self._log)  # from here on, so that the reason of a death is what was said before it
+        log = PodLog(self._logs)  # from here on, so that the reason of a death is what was said before it
         began, answered = asyncio.get_running_loop().time(), self.gate.answered
         self._board.set(self._service.name, "ready")
         self.gate.open(running.address)
@@ -117,17 +120,17 @@ class Replica:
             self.gate.close()
             if not running.end.done():
                 self._board.set(self._service.name, "draining")
-                await stop(running.process, running.end, self._service.command.grace)
+                await stop(running.pod, running.end, self._service.command.grace)
                 self._backoff.reset()
                 self._board.set(self._service.name, "asleep")
                 return ""
             if self.gate.answered > answered or asyncio.get_running_loop().time() - began > _PROVEN_SECONDS:
                 self._backoff.reset()
-            return exited(running.end.result(), log.reason())
+            return running.exited(log)
         finally:
             log.close()
             self.gate.close()
-            await stop(running.process, running.end, self._grace)
+            await stop(running.pod, running.end, self._grace)
 
     async def _watch(self, running: Running) -> None:
         """Returns when the process has ended, is deaf, or has been idle long enough to sleep."""
@@ -166,7 +169,7 @@ class Replica:
                 self.gate.open(running.address)
                 return True
         logger.error("%s has not answered its readiness path for %.0f s", self._service.name, _DEAF_SECONDS)
-        running.process.kill()
+        running.pod.kill()
         await asyncio.shield(running.end)
         return False
 

@@ -1,10 +1,11 @@
 """One start of a process: ports, environment, launch, and the wait until it answers that it is ready."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from switchyard.local import arguments, procfs
 from switchyard.local.admission import Address
 from switchyard.local.launch import Launcher, LaunchError, Order, Process
 from switchyard.local.plan import Command
-from switchyard.local.startlog import StartLog
+from switchyard.local.pod import Pod
+from switchyard.local.startlog import PodLog
 from switchyard.telemetry.metrics import Phase
 
 PROBE_SECONDS = 0.05
@@ -35,19 +37,24 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A process that was ready; ``end`` becomes its exit code."""
+    """A pod that runs at ``address``; ``end`` becomes the exit code of the container that ended first."""
 
-    process: Process
+    pod: Pod
     end: "asyncio.Future[int]"
     address: Address
 
+    def exited(self, log: PodLog) -> str:
+        """How it ended, in words."""
+        return exited(self.end.result(), log.reason(self.pod.first_to_end))
 
-def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((arguments.LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+
+def free_ports(wanted: Collection[int]) -> dict[int, int]:
+    """For each of the ``wanted`` ports a loopback port that nobody listens on now."""
+    with contextlib.ExitStack() as stack:  # all are held at once, so that none is found twice
+        probes = {port: stack.enter_context(socket.socket()) for port in wanted}
+        for probe in probes.values():
+            probe.bind((arguments.LOOPBACK, 0))
+        return {port: int(probe.getsockname()[1]) for port, probe in probes.items()}
 
 
 async def is_ready(client: Client, port: int, path: str) -> bool:
@@ -103,61 +110,76 @@ class Starter:
         }
 
     async def start(
-        self, command: Command, address: Address, *, deadline: float, on_phase: OnPhase, on_pid: Callable[[int], None]
+        self,
+        command: Command,
+        sidecars: Sequence[Command],
+        ports: Mapping[int, int],
+        *,
+        deadline: float,
+        on_phase: OnPhase,
+        on_pid: Callable[[int], None],
     ) -> Running:
-        """Starts ``command`` on the ports of ``address`` and returns when it is ready.
+        """Starts ``command`` and its ``sidecars`` and returns when it is ready.
+
+        ``ports`` maps each port of the pod to one of this machine.
 
         Raises:
-            StartFailed: it could not be started, ended, or was not ready within ``deadline`` seconds.
+            StartFailed: one could not be started or ended, or it was not ready within ``deadline`` seconds.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
-        log = StartLog(self._logs(command.name))
-        try:
-            process = await self._launcher.launch(self._order(command, address))
-            on_pid(process.pid)
-            on_phase("spawn", loop.time() - began)
-            end = asyncio.ensure_future(process.wait())
+        grpc_port = ports[command.grpc_port] if command.grpc_port is not None else 0
+        address = Address(http_port=ports[command.http_port], grpc_port=grpc_port)
+        with PodLog([self._logs(one.name) for one in (command, *sidecars)]) as log:
             try:
-                await self._await_ready(command, address, end, log, began + deadline, on_phase)
+                pod = await self._launch(command, sidecars, ports)
+            except LaunchError as err:
+                raise StartFailed(str(err)) from err
+            on_pid(pod.pid)
+            on_phase("spawn", loop.time() - began)
+            running = Running(pod, asyncio.ensure_future(pod.wait()), address)
+            try:
+                await self._await_ready(command, running, log, began + deadline, on_phase)
             except BaseException:
-                await stop(process, end, 0.0)
+                await stop(pod, running.end, 0.0)
                 raise
-        except LaunchError as err:
-            raise StartFailed(str(err)) from err
-        finally:
-            log.close()
-        return Running(process, end, address)
+        return running
 
-    def _order(self, command: Command, address: Address) -> Order:
+    async def _launch(self, command: Command, sidecars: Sequence[Command], ports: Mapping[int, int]) -> Pod:
+        launched: list[Process] = []
+        try:
+            for one in (*sidecars, command):  # what the public container needs may begin first
+                process = await self._launcher.launch(self._order(one, ports))
+                launched.append(process)
+        except BaseException:
+            for process in launched:
+                process.kill()
+            raise
+        return Pod(launched[-1], launched[:-1])
+
+    def _order(self, command: Command, ports: Mapping[int, int]) -> Order:
         for folder in command.folders:
             folder.mkdir(parents=True, exist_ok=True)
         for path, text in command.files.items():
             path.write_text(text)
-        argv = arguments.bind(command.argv, http_port=address.http_port, grpc_port=address.grpc_port)
-        env = {**self._base, **command.env}
+        argv = arguments.bind(command.argv, ports)
+        env = {**self._base, **{key: arguments.rebase(value, ports) for key, value in command.env.items()}}
         return Order(name=command.name, argv=argv, env=env, cwd=command.cwd, log=self._logs(command.name))
 
     async def _await_ready(
-        self,
-        command: Command,
-        address: Address,
-        end: "asyncio.Future[int]",
-        log: StartLog,
-        due: float,
-        on_phase: OnPhase,
+        self, command: Command, running: Running, log: PodLog, due: float, on_phase: OnPhase
     ) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        while not await is_ready(self._client, address.http_port, command.readiness):
+        while not await is_ready(self._client, running.address.http_port, command.readiness):
             for phase, seconds in log.phases():
                 on_phase(phase, seconds)
-            if end.done():
-                raise StartFailed(exited(end.result(), log.reason()))
+            if running.end.done():
+                raise StartFailed(running.exited(log))
             if loop.time() > due:
                 said = f"; it last said: {log.reason()}" if log.reason() else ""
                 raise StartFailed(f"not ready within {due - began:.0f} s ({command.readiness}){said}", final=True)
-            await asyncio.wait({end}, timeout=PROBE_SECONDS)
+            await asyncio.wait({running.end}, timeout=PROBE_SECONDS)
         for phase, seconds in log.phases():
             on_phase(phase, seconds)
 

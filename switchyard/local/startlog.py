@@ -1,8 +1,9 @@
-"""What a process writes to its log while it starts: the phases that are done, and why it failed."""
+"""What the processes of a pod write to their logs while they start: the phases that are done, and why one failed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import get_args
 
 from switchyard.telemetry.metrics import Phase
@@ -54,3 +55,30 @@ class StartLog:
         trace = str(row.get("traceback") or "").strip().splitlines()
         self._last = str(row.get("message") or text) + (f" ({trace[-1]})" if trace else "")
         return row if isinstance(row, dict) else None
+
+
+class PodLog:
+    """The logs of a pod's containers, the public one's first, read from where they end now; close it after use."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._names = [path.stem for path in paths]
+        self._logs = [StartLog(path) for path in paths]
+
+    def __enter__(self) -> "PodLog":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for log in self._logs:
+            log.close()
+
+    def phases(self) -> Iterator[tuple[Phase, float]]:
+        """The phases that the public container has reported since the last call."""
+        return self._logs[0].phases()
+
+    def reason(self, container: int = 0) -> str:
+        """The last thing that a container said, with its name unless it is the public one."""
+        said = self._logs[container].reason()
+        return said if container == 0 else f"{self._names[container]}: {said}"

@@ -112,9 +112,11 @@ class Supervisor:
         apps = [asyncio.ensure_future(app.run()) for app in parts.apps.values()]
         replicas = [asyncio.ensure_future(replica.run()) for replica in parts.replicas.values()]
         preload = [asyncio.ensure_future(parts.preload.run())] if parts.preload else []
+        hosting = asyncio.ensure_future(parts.hosting.run())
         try:
-            await self._until_stopped([*apps, *replicas, *preload])
+            await self._until_stopped([*apps, *replicas, *preload, hosting])
         finally:
+            await _cancelled([hosting])
             await self._take_down(parts, apps, replicas, preload)
 
     def _on_signal(self) -> None:

@@ -7,7 +7,7 @@ from switchyard.gateway.errors import CODES
 from switchyard.gateway.grpc_service import OwnMethods
 from switchyard.gateway.routes import ANY, ROUTES
 from switchyard.gateway.settings import Settings
-from switchyard.http.grpc_forward import STREAMS, UNARY
+from switchyard.http.grpc_forward import REPOSITORY, STREAMS, UNARY
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "http-api.md"
 PROTOCOLS = {"openai": "OpenAI", "messages": "Anthropic", "v2": "V2", "text": "text"}
@@ -41,7 +41,7 @@ def test_every_error_code_is_documented_with_its_status() -> None:
 
 def test_every_grpc_method_is_documented() -> None:
     documented = {row[0]: row[1] for row in rows("gRPC")}
-    assert set(documented) == {*OwnMethods.NAMES, *UNARY, *STREAMS}
+    assert set(documented) == {*OwnMethods.NAMES, *UNARY, *STREAMS, *REPOSITORY}
     assert {name for name, by in documented.items() if by == "gateway"} == set(OwnMethods.NAMES)
 
 

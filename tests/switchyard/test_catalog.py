@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.catalog import Catalog, CatalogError, CatalogFile, Model, State, describe
+from switchyard.catalog import Catalog, CatalogError, CatalogFile, Model, State, describe, hosted, hosts_repository
 
 models = st.builds(
     Model,
@@ -12,6 +12,7 @@ models = st.builds(
     kind=st.sampled_from(["llm", "embedding", "vision", "graph", "adapter"]),
     url=st.just("http://127.0.0.1:1"),
     context_length=st.none() | st.integers(1, 10**6),
+    sees=st.booleans(),
     state=st.builds(State, phase=st.sampled_from(["ready", "asleep", "waking", "failed"]), reason=st.text()),
 )
 
@@ -59,3 +60,29 @@ def test_an_inferenceservice_describes_its_model() -> None:
 def test_a_document_that_describes_no_model_is_refused_by_field(metadata: dict[str, object], words: str) -> None:
     with pytest.raises(CatalogError, match=words):
         describe(document(**metadata), url="http://m")
+
+
+def test_a_chat_model_sees_only_if_its_annotation_says_so() -> None:
+    seeing = {"switchyard.dev/chat-inputs": "text,image"}
+    assert describe(document(annotations=seeing), url="http://m").sees
+    assert not describe(document(), url="http://m").sees
+
+
+@pytest.mark.parametrize(("form", "expected"), [("triton", True), ("vllm", False)])
+def test_a_service_of_tritons_format_hosts_a_repository(form: str, expected: bool) -> None:
+    spec = {"predictor": {"model": {"modelFormat": {"name": form}}}}
+    assert hosts_repository({**document(), "spec": spec}) is expected
+
+
+def test_a_repository_is_what_triton_would_take_for_one(tmp_path: Path) -> None:
+    for folder in ("b/1", "a", "notes", ".git/1"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "a" / "config.pbtxt").touch()
+    (tmp_path / "README.md").touch()
+    service = Model(name="vision", kind="vision", url="http://v", grpc="v:1")
+    models = hosted(service, tmp_path)
+    assert [(model.name, model.kind, model.url, model.grpc) for model in models] == [
+        ("a", "vision", "http://v", "v:1"),
+        ("b", "vision", "http://v", "v:1"),
+    ]
+    assert hosted(service, tmp_path / "absent") == []

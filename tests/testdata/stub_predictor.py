@@ -84,7 +84,7 @@ def phase(name: str, seconds: float) -> None:
 
 async def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--http_port", type=int, required=True)
+    parser.add_argument("--http_port", "--http-port", type=int, required=True)
     options, _ = parser.parse_known_args()
     if code := os.environ.get("STUB_EXIT"):
         print("no engine: out of memory", file=sys.stderr, flush=True)

@@ -19,7 +19,7 @@ async def test_the_openai_sdk_chats_streams_and_lists(bench: Bench) -> None:
         )
         assert [chunk.choices[0].delta.content async for chunk in stream] == ["hel", "lo"]
         listed = [model.id async for model in await sdk.models.list()]
-        assert listed == ["chat", "sleepy", "embed", "ocr", "broken", "nobody"]
+        assert listed == ["chat", "sleepy", "embed", "ocr", "seer", "broken", "nobody"]
 
 
 async def test_the_openai_sdk_embeds(bench: Bench) -> None:

@@ -59,6 +59,9 @@ async def test_tritons_http_client_infers_and_asks_for_state(tmp_path: Path) -> 
         ("GET", "/v2/models/ocr/config", "/v2/models/ocr/config"),
         ("GET", "/v2/models/ocr/stats", "/v2/models/ocr/stats"),
         ("POST", "/v2/models/ocr/versions/2/infer", "/v2/models/ocr/versions/2/infer"),
+        ("POST", "/v2/models/ocr/generate_stream", "/v2/models/ocr/generate_stream"),
+        ("POST", "/v2/repository/models/ocr/load", "/v2/repository/models/ocr/load"),
+        ("POST", "/v2/repository/models/ocr/unload", "/v2/repository/models/ocr/unload"),
     ],
 )
 async def test_model_routes_pass_through(bench: Bench, method: str, path: str, upstream: str) -> None:
@@ -88,6 +91,13 @@ async def test_asking_whether_a_sleeping_model_is_ready_does_not_wake_it(bench: 
     assert not bench.model.calls
 
 
+@pytest.mark.parametrize("action", ["load", "unload"])
+async def test_only_models_of_a_repository_are_loaded_and_unloaded_by_clients(bench: Bench, action: str) -> None:
+    answer = await bench.http.post(f"/v2/repository/models/chat/{action}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "wrong_model_kind")
+    assert not bench.model.calls
+
+
 # -- gRPC
 
 
@@ -99,6 +109,15 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
     remaining: list[float | None] = field(default_factory=list)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    loads: list[str] = field(default_factory=list)
+
+    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:
+        self.loads.append(f"load {request.model_name}")
+        return service_pb2.RepositoryModelLoadResponse()
+
+    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:
+        self.loads.append(f"unload {request.model_name}")
+        return service_pb2.RepositoryModelUnloadResponse()
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:
         self.metadata.append(dict(context.invocation_metadata()))
@@ -220,7 +239,13 @@ async def test_streams_go_both_ways(rpc: GrpcBench) -> None:
     assert await call.code() is grpc.StatusCode.OK
 
 
-async def test_loading_models_is_not_offered(rpc: GrpcBench) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await rpc.stub.RepositoryModelLoad(service_pb2.RepositoryModelLoadRequest(model_name="ocr"))
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+async def test_a_model_of_a_repository_is_loaded_on_request_and_no_other(rpc: GrpcBench) -> None:
+    async with triton_grpc.InferenceServerClient(rpc.target) as client:
+        await client.load_model("ocr")
+        await client.unload_model("ocr")
+        assert rpc.model.loads == ["load ocr", "unload ocr"]
+        with pytest.raises(InferenceServerException, match="it wakes when asked"):
+            await client.unload_model("chat")
+        with pytest.raises(InferenceServerException, match="does not exist"):
+            await client.load_model("nope")
+    assert rpc.model.loads == ["load ocr", "unload ocr"]

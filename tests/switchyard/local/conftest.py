@@ -6,14 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from switchyard.catalog import CatalogFile
+from switchyard.catalog import CatalogFile, Model
 from switchyard.local import commands, procfs
 from switchyard.local.state import Run, StateDirectory
 from tests.switchyard.local import overlays
@@ -80,13 +80,15 @@ class Local:
         self.process = None
         return code
 
+    def models(self) -> Mapping[str, Model]:
+        """The catalog."""
+        return CatalogFile(self.directory.catalog).current().models
+
     def url(self, name: str) -> str:
-        model = CatalogFile(self.directory.catalog).current().get(name)
-        assert model is not None
-        return model.url
+        return self.models()[name].url
 
     def phase(self, name: str) -> str:
-        model = CatalogFile(self.directory.catalog).current().get(name)
+        model = self.models().get(name)
         return model.state.phase if model else "unknown"
 
     def row(self, name: str) -> dict[str, Any]:

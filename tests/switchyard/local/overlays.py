@@ -31,12 +31,15 @@ class Stub:
     timeout: int = 30
     env: dict[str, str] = field(default_factory=dict)
     storage: str = "pvc://model-repository/llm/stub"
+    runtime: str = "stub"
+    format: str = "stub"
+    kind: str = "llm"
 
     def document(self) -> dict[str, Any]:
         return {
             "apiVersion": "serving.kserve.io/v1beta1",
             "kind": "InferenceService",
-            "metadata": {"name": self.name, "labels": {"switchyard.dev/kind": "llm"}},
+            "metadata": {"name": self.name, "labels": {"switchyard.dev/kind": self.kind}},
             "spec": {
                 "predictor": {
                     "minReplicas": self.min_replicas,
@@ -44,8 +47,8 @@ class Stub:
                     "timeout": self.timeout,
                     "annotations": {WINDOW: self.window, DEADLINE: self.deadline},
                     "model": {
-                        "modelFormat": {"name": "stub"},
-                        "runtime": "stub",
+                        "modelFormat": {"name": self.format},
+                        "runtime": self.runtime,
                         "storageUri": self.storage,
                         "env": [{"name": name, "value": value} for name, value in self.env.items()],
                         "envFrom": [{"configMapRef": {"name": "stub-settings"}}],
@@ -76,6 +79,24 @@ def runtime() -> dict[str, Any]:
     }
 
 
+def runtime_of_two() -> dict[str, Any]:
+    """A runtime like Triton's: the public container reaches the other one on the pod's loopback."""
+    document = runtime()
+    public = document["spec"]["containers"][0]
+    other = {
+        "name": "kserve-container",
+        "image": "stub",
+        "command": ["python", str(STUB)],
+        "args": ["--http-port=9000", "--model_dir=/mnt/models"],
+    }
+    public |= {"name": "transformer-container", "ports": [{"containerPort": 8080}]}
+    public["args"] = [*public["args"], "--peer=127.0.0.1:9000"]
+    public["env"] = [*public["env"], {"name": "STUB_LOAD_SECONDS", "value": "0.3"}]  # ready after the other
+    document["metadata"]["name"] = "two"
+    document["spec"]["containers"] = [other, public]
+    return document
+
+
 def gateway(port: int) -> dict[str, Any]:
     container = {
         "name": "gateway",
@@ -100,7 +121,7 @@ def write(root: Path, stubs: list[Stub], port: int) -> Path:
     (root / "model-repository" / "llm" / "stub").mkdir(parents=True, exist_ok=True)
     overlay = root / "overlay"
     overlay.mkdir(exist_ok=True)
-    documents = [runtime(), gateway(port), *(stub.document() for stub in stubs)]
+    documents = [runtime(), runtime_of_two(), gateway(port), *(stub.document() for stub in stubs)]
     # JSON is YAML
     (overlay / "documents.yaml").write_text("\n---\n".join(json.dumps(document) for document in documents))
     (overlay / "kustomization.yaml").write_text(

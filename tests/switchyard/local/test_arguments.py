@@ -43,7 +43,7 @@ def test_mount_paths_are_replaced_at_path_boundaries(text: str, expected: str) -
 
 def test_ports_and_hosts_are_bound_in_both_spellings() -> None:
     argv = ("python", "--http_port=8080", "--grpc_port", "8081", "--host=0.0.0.0", "--model_name=x")
-    assert arguments.bind(argv, http_port=1, grpc_port=2) == (
+    assert arguments.bind(argv, {8080: 1, 8081: 2}) == (
         "python",
         "--http_port=1",
         "--grpc_port",
@@ -51,6 +51,22 @@ def test_ports_and_hosts_are_bound_in_both_spellings() -> None:
         "--host=127.0.0.1",
         "--model_name=x",
     )
+
+
+def test_addresses_within_the_pod_follow_its_ports() -> None:
+    argv = ("--triton_grpc=127.0.0.1:9001", "--url", "http://localhost:9001/x", "127.0.0.1:9999", "10.127.0.0.1:9001")
+    assert arguments.bind(argv, {9001: 4}) == (
+        "--triton_grpc=127.0.0.1:4",
+        "--url",
+        "http://127.0.0.1:4/x",
+        "127.0.0.1:9999",
+        "10.127.0.0.1:9001",
+    )
+
+
+def test_every_port_of_a_command_line_is_found() -> None:
+    argv = ("tritonserver", "--http-port=9000", "--grpc-port", "9001", "--metrics-port=9002", "--x=1")
+    assert arguments.ports_of(argv) == {9000, 9001, 9002}
 
 
 words = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8)
@@ -63,7 +79,7 @@ def test_binding_changes_the_port_and_nothing_else(
     before: list[str], flag: str, old: int, joined: bool, after: list[str], new: int
 ) -> None:
     middle = [f"{flag}={old}"] if joined else [flag, str(old)]
-    bound = arguments.bind([*before, *middle, *after], http_port=new, grpc_port=new)
+    bound = arguments.bind([*before, *middle, *after], {old: new})
     assert list(bound[: len(before)]) == before
     assert list(bound[len(before) + len(middle) :]) == after
     assert arguments.port_of(bound, grpc="grpc" in flag) == new

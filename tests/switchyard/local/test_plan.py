@@ -7,7 +7,7 @@ import pytest
 from switchyard.local.errors import LocalError
 from switchyard.local.plan import Options, Plan, Service, plan
 from switchyard.local.scale import Scale
-from tests.switchyard.local.overlays import STUB, Stub, gateway, runtime
+from tests.switchyard.local.overlays import STUB, Stub, gateway, runtime, runtime_of_two
 
 ROOT = Path("/project")
 OPTIONS = Options(root=ROOT, state=ROOT / ".switchyard", claims={"model-repository": ROOT / "model-repository"})
@@ -21,7 +21,7 @@ SETTINGS = {
 
 
 def planned(*documents: dict[str, Any]) -> Plan:
-    return plan([runtime(), SETTINGS, *documents], OPTIONS)
+    return plan([runtime(), runtime_of_two(), SETTINGS, *documents], OPTIONS)
 
 
 def service(stub: Stub, **predictor: Any) -> Service:
@@ -85,7 +85,7 @@ def test_absent_scale_fields_have_knatives_defaults() -> None:
         ({"annotations": {"autoscaling.knative.dev/window": "60"}}, r"annotation .*window: '60' is not a duration"),
         ({"minReplicas": -1}, "spec.predictor.minReplicas is -1"),
         ({"timeout": "600"}, "spec.predictor.timeout is '600'"),
-        ({"model": None}, "needs either `model` or one container, and has neither"),
+        ({"model": None}, "needs `model` or `containers`, and has neither"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(predictor: dict[str, Any], message: str) -> None:
@@ -106,6 +106,41 @@ def test_a_model_that_is_not_here_fails_its_service_only(uri: str, message: str)
     found = service(Stub(name="chat", storage=uri))
     assert message in found.problem
     assert found.model_dir is None
+
+
+def test_a_pod_of_two_containers_answers_at_the_one_with_ports() -> None:
+    found = service(Stub(name="chat", runtime="two"))
+    assert "--peer=127.0.0.1:9000" in found.command.argv
+    assert found.command.ports == {8080}
+    (other,) = found.sidecars
+    assert other.name == "chat.kserve-container"
+    assert other.argv[-2:] == ("--http-port=9000", "--model_dir=/project/model-repository/llm/stub")
+    assert other.readiness == ""
+    assert other.ports == {9000}
+
+
+def test_a_service_may_change_the_container_beside_its_model() -> None:
+    document = Stub(name="chat", runtime="two").document()
+    document["spec"]["predictor"]["containers"] = [{"name": "transformer-container", "args": ["--extra"]}]
+    assert planned(document).services[0].command.argv[-1] == "--extra"
+
+
+def test_a_pod_in_which_nobody_or_everybody_has_ports_is_an_error() -> None:
+    crowded = runtime_of_two()
+    crowded["spec"]["containers"][0]["ports"] = [{"containerPort": 9000}]
+    with pytest.raises(LocalError, match="several containers with ports: kserve-container, transformer-container"):
+        plan([crowded, SETTINGS, Stub(name="chat", runtime="two").document()], OPTIONS)
+    closed = runtime_of_two()
+    del closed["spec"]["containers"][1]["ports"]
+    with pytest.raises(LocalError, match="no container with ports among its containers"):
+        plan([closed, SETTINGS, Stub(name="chat", runtime="two").document()], OPTIONS)
+
+
+def test_a_model_and_a_main_container_of_ones_own_exclude_each_other() -> None:
+    document = Stub(name="chat").document()
+    document["spec"]["predictor"]["containers"] = [{"name": "kserve-container", "args": []}]
+    with pytest.raises(LocalError, match="both `model` and a kserve-container"):
+        planned(document)
 
 
 def test_a_custom_container_needs_no_runtime() -> None:

@@ -52,6 +52,58 @@ async def test_what_a_pod_would_get_is_what_the_process_gets(local: Local, clien
     assert "--http_port=8080" not in seen["argv"]
 
 
+def _argument(argv: list[str], flag: str) -> str:
+    return next(text.partition("=")[2] for text in argv if text.startswith(f"{flag}="))
+
+
+async def test_the_containers_of_a_pod_reach_each_other(local: Local, client: httpx.AsyncClient) -> None:
+    local.up(Stub(name="chat", runtime="two"))
+    seen = (await client.post(local.url("chat") + "/echo", json={})).json()
+    peer = _argument(seen["argv"], "--peer")
+    other = (await client.post(f"http://{peer}/echo", json={})).json()
+    assert _argument(other["argv"], "--http-port") == peer.partition(":")[2] != "9000"
+    assert other["pid"] != seen["pid"]
+
+
+async def test_a_pod_starts_anew_when_a_container_beside_dies(local: Local, client: httpx.AsyncClient) -> None:
+    local.up(Stub(name="chat", runtime="two"))
+    url = local.url("chat") + "/echo"
+    seen = (await client.post(url, json={})).json()
+    other = (await client.post(f"http://{_argument(seen['argv'], '--peer')}/echo", json={})).json()
+    os.kill(other["pid"], signal.SIGKILL)
+    await until(lambda: procfs.identify(seen["pid"]) is None, "the public container is gone too")
+    again = (await client.post(url, json={})).json()
+    assert again["pid"] != seen["pid"]
+    assert local.row("chat")["starts"] == 2
+
+
+async def test_a_container_that_cannot_start_is_named_with_its_reason(local: Local, client: httpx.AsyncClient) -> None:
+    local.up(Stub(name="chat", runtime="two", env={"STUB_EXIT": "3"}))
+    refused = await client.post(local.url("chat") + "/echo", json={})
+    assert refused.status_code == 503
+    assert "chat.kserve-container:" in refused.json()["error"]
+
+
+async def test_models_in_a_hosted_repository_are_listed_as_they_come_and_go(
+    local: Local, client: httpx.AsyncClient
+) -> None:
+    repository = local.root / "model-repository" / "vision"
+    (repository / "ocr" / "1").mkdir(parents=True)
+    (repository / "not-a-model").mkdir()
+    local.up(
+        Stub(name="vision", runtime="two", format="triton", kind="vision", storage="pvc://model-repository/vision")
+    )
+    assert list(local.models()) == ["ocr"]
+    assert (await client.post(local.models()["ocr"].url + "/echo", json={})).status_code == 200
+    await until(lambda: local.models()["ocr"].state.phase == "ready", "the model is as ready as its host")
+    (repository / "digits").mkdir()
+    (repository / "digits" / "config.pbtxt").touch()
+    await until(lambda: "digits" in local.models(), "a new folder is listed")
+    assert local.models()["digits"].state.phase == "ready"
+    (repository / "digits" / "config.pbtxt").unlink()
+    await until(lambda: "digits" not in local.models(), "a folder that is no model any more is not")
+
+
 async def test_requests_in_flight_when_a_predictor_is_killed_are_answered(
     local: Local, client: httpx.AsyncClient
 ) -> None:

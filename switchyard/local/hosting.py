@@ -1,0 +1,50 @@
+"""Services that host a whole repository: the catalog and the gRPC doors follow what lies in its folder."""
+
+import asyncio
+from collections.abc import Iterable, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from switchyard.catalog import Model, hosted
+from switchyard.local.activator import Door
+from switchyard.local.board import Board
+
+POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Host:
+    """A service that answers for every model in ``folder``, as ``model`` does but by their own names."""
+
+    model: Model
+    folder: Path
+    door: Door
+
+    def models(self) -> list[Model]:
+        """What lies in the folder now."""
+        return hosted(self.model, self.folder)
+
+
+class Hosting:
+    """Looks at the folders every two seconds; whether a model there can be loaded is Triton's to say."""
+
+    def __init__(self, hosts: Iterable[Host], *, board: Board, doors: MutableMapping[str, Door]) -> None:
+        self._hosts = list(hosts)
+        self._board = board
+        self._doors = doors
+
+    async def run(self) -> None:
+        """Keeps catalog and doors as the folders are, until cancelled."""
+        while self._hosts:
+            for host in self._hosts:
+                self._follow(host)
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _follow(self, host: Host) -> None:
+        models = host.models()
+        self._board.serve(host.model.name, models)
+        names = {model.name for model in models}
+        for gone in [name for name, door in self._doors.items() if door is host.door and name not in names]:
+            del self._doors[gone]
+        for name in names:
+            self._doors.setdefault(name, host.door)

@@ -1,0 +1,49 @@
+"""The processes of one pod's containers, which live and die together."""
+
+import asyncio
+from collections.abc import Sequence
+
+from switchyard.local.launch import Process
+
+
+class Pod:
+    """Itself a ``Process``: the first container is the public one, the others serve it.
+
+    A pod ends when one of its containers does (a kubelet would restart that one alone; here the whole pod starts anew).
+    """
+
+    def __init__(self, public: Process, others: Sequence[Process]) -> None:
+        self._public = public
+        self._others = others
+        self._ends = [asyncio.ensure_future(process.wait()) for process in (public, *others)]
+        self._ended = asyncio.ensure_future(self._take_down())
+        self._stopping = False
+        self.first_to_end = 0
+
+    @property
+    def pid(self) -> int:
+        return self._public.pid
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._ended)
+
+    def terminate(self) -> None:
+        """Asks the public container to finish; the others are asked once it has, because it works through them."""
+        self._stopping = True
+        self._public.terminate()
+
+    def kill(self) -> None:
+        for process in (self._public, *self._others):
+            process.kill()
+
+    async def _take_down(self) -> int:
+        done, _ = await asyncio.wait(self._ends, return_when=asyncio.FIRST_COMPLETED)
+        first = next(end for end in self._ends if end in done)
+        self.first_to_end = self._ends.index(first)
+        if self._stopping and self.first_to_end == 0:
+            for process in self._others:
+                process.terminate()
+        else:  # a crash: nothing is left to finish for
+            self.kill()
+        await asyncio.wait(self._ends)
+        return first.result()

@@ -1,0 +1,61 @@
+"""Pictures through a real gateway: to vision models as they are, to chat models only if they see."""
+
+import json
+
+import pytest
+
+from tests.switchyard.gateway.conftest import Bench, Call
+
+PICTURE = b"\x89PNG and the rest"
+
+
+async def text_of(call: Call) -> None:
+    await call.answer({"model": "ocr", "text": "hello", "lines": []})
+
+
+@pytest.mark.parametrize(
+    ("path", "upstream"),
+    [
+        ("/v1/ocr", "/v1/vision/ocr"),
+        ("/v1/vision/ocr", "/v1/vision/ocr"),
+        ("/v1/models/ocr:predict", "/v1/models/ocr:predict"),
+    ],
+)
+async def test_a_picture_reaches_its_model_as_it_is(bench: Bench, path: str, upstream: str) -> None:
+    bench.model.script = text_of
+    headers = {"content-type": "image/png", "accept": "text/plain"}
+    answer = await bench.http.post(path, content=PICTURE, headers=headers)
+    assert (answer.status_code, answer.json()["text"]) == (200, "hello")
+    (call,) = bench.model.calls
+    assert (call.scope["path"], call.body) == (upstream, PICTURE)
+    assert (call.headers[b"content-type"], call.headers[b"accept"]) == (b"image/png", b"text/plain")
+
+
+async def test_a_chat_model_is_not_asked_to_see(bench: Bench) -> None:
+    answer = await bench.http.post("/v1/vision/chat", content=PICTURE)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "wrong_model_kind")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}),
+        ("/v1/responses", {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "data:"}]}]}),
+        ("/v1/messages", {"messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]}),
+    ],
+)
+async def test_a_picture_in_a_chat_is_refused_by_a_model_that_reads_text_only(
+    bench: Bench, path: str, body: dict[str, object]
+) -> None:
+    answer = await bench.http.post(path, json={"model": "chat", **body})
+    assert answer.status_code == 400
+    assert "/v1/ocr" in answer.json()["error"]["message"]
+    assert not bench.model.calls
+    assert (await bench.http.post(path, json={"model": "seer", **body})).status_code == 200
+    assert json.loads(bench.model.calls[0].body)["model"] == "seer"
+
+
+@pytest.mark.parametrize("content", ["an image of a cat", [{"type": "text", "text": "image_url"}], None, [7], 3])
+async def test_words_about_pictures_are_only_words(bench: Bench, content: object) -> None:
+    body = {"model": "chat", "messages": [{"role": "user", "content": content}, "image"]}
+    assert (await bench.http.post("/v1/chat/completions", json=body)).status_code == 200
