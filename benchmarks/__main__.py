@@ -5,7 +5,7 @@ import sys
 
 from benchmarks import page
 
-NAMES = ("gateway", "predictor", "hang_up", "cold_start", "idle")
+NAMES = ("gateway", "predictor", "hang_up", "cold_start", "idle", "passthrough", "ocr")
 
 
 def main() -> None:

@@ -44,6 +44,7 @@ class Platform:
     """A running ``switchyard up``; ``ready_seconds`` is what its gateway took to answer."""
 
     url: str
+    control: str
     ready_seconds: float
     supervisor: Tree
 
@@ -51,6 +52,12 @@ class Platform:
         with urllib.request.urlopen(f"{self.url}/v1/models/{model}", timeout=10) as answer:
             row: dict[str, Any] = json.load(answer)
         return str(row["state"])
+
+    def phases(self, service: str) -> dict[str, float]:
+        """The phases of the last start of a service, in seconds."""
+        with urllib.request.urlopen(f"{self.control}/status", timeout=10) as answer:
+            phases: dict[str, float] = json.load(answer)[service]["phases"]
+        return phases
 
 
 @contextmanager
@@ -67,7 +74,12 @@ def running(*, preload: bool = True, window: str = "6s") -> Iterator[Platform]:
         subprocess.run(command, env=env, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         seconds = time.monotonic() - began
         try:
-            pid = int(json.loads((folder / "state" / "run.json").read_text())["supervisor"]["pid"])
-            yield Platform(url=f"http://127.0.0.1:{http}", ready_seconds=seconds, supervisor=Tree(pid))
+            run = json.loads((folder / "state" / "run.json").read_text())
+            yield Platform(
+                url=f"http://127.0.0.1:{http}",
+                control=run["control"],
+                ready_seconds=seconds,
+                supervisor=Tree(int(run["supervisor"]["pid"])),
+            )
         finally:
             subprocess.run([switchyard, "down"], env=env, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
