@@ -31,6 +31,8 @@ bench: setup ## measure the gateway and the models
 render: ## print what `kubectl apply -k` would send; ENV=dev chooses the overlay
 	@kubectl kustomize kustomize/overlays/$(ENV)
 
-lock: setup ## resolve requirements/ again from pyproject.toml
-	uv pip compile pyproject.toml --extra llm-cpu --extra dev --generate-hashes --no-header --no-emit-index-url \
+lock: setup ## resolve requirements/ again from pyproject.toml and triton.in
+	uv pip compile pyproject.toml --extra llm-cpu --extra vision --extra dev --generate-hashes --no-header --no-emit-index-url \
 	  --python-version 3.11 --python-platform x86_64-manylinux_2_28 --quiet -o requirements/llm-cpu.lock
+	uv pip compile requirements/triton.in --generate-hashes --no-header --no-emit-index-url \
+	  --python-version 3.11 --python-platform x86_64-manylinux_2_35 --quiet -o requirements/triton.lock

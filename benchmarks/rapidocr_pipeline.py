@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from rapidocr_onnxruntime import RapidOCR  # type: ignore[import-not-found]
+from rapidocr_onnxruntime import RapidOCR
 
 
 def measure(engine: RapidOCR, pictures: list[Path], threads: int, seconds: float) -> dict[str, object]:

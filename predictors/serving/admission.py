@@ -78,7 +78,7 @@ class Door:
             app, protocol = self._openai, "openai"
         else:
             app, protocol = self._kserve, "v2"
-            scope = _as_json(scope)
+            scope = as_json(scope)
         if scope["type"] != "http" or scope["method"] != "POST":
             await app(scope, receive, send)
             return
@@ -169,14 +169,14 @@ def _say_when(message: Message) -> None:
         message["headers"] = [*headers, RETRY_AFTER]
 
 
-def _as_json(scope: Scope) -> Scope:
-    """A V2 request without binary tensors is JSON, whatever it is called.
+def as_json(scope: Scope) -> Scope:
+    """A V1 request, or a V2 request without binary tensors, is JSON, whatever it is called.
 
     Triton takes it so, and its HTTP client and curl send no content type that says it; KServe's SDK would take the body
     for binary tensors.
     """
     names = {name for name, _ in scope.get("headers", ())}
-    if scope["type"] != "http" or not scope["path"].endswith("/infer") or BINARY_HEADER in names:
+    if scope["type"] != "http" or not scope["path"].endswith(("/infer", ":predict")) or BINARY_HEADER in names:
         return scope
     return _with_header(scope, b"content-type", b"application/json")
 

@@ -13,15 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import grpc
+import grpc.aio
 import uvicorn
 import uvloop
-from grpc import aio
-from kserve import Model, ModelServer
+from kserve import Model, ModelRepository, ModelServer
 from kserve.model_server import app as kserve_app
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
 from kserve.protocol.grpc.servicer import InferenceServicer
-from kserve.protocol.rest.server import RESTServer
+from kserve.protocol.rest.server import RESTServer, metrics_handler
+from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
+from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
 from predictors.serving.admission import App
 from predictors.serving.settings import SettingError
@@ -42,8 +45,18 @@ class _Server(uvicorn.Server):
 class PredictorServer(ModelServer):  # type: ignore[misc]
     """Serves one ready model over V2 REST, V2 gRPC and whatever ``door`` adds, until a signal or ``lost`` ends it."""
 
-    def __init__(self, *, host: str, http_port: int, grpc_port: int, grace_seconds: int) -> None:
+    def __init__(
+        self,
+        *,
+        host: str,
+        http_port: int,
+        grpc_port: int,
+        grace_seconds: int,
+        models: ModelRepository | None = None,
+        message_bytes: int = MESSAGE_LIMIT,
+    ) -> None:
         super().__init__(
+            registered_models=models,
             http_port=http_port,
             grpc_port=grpc_port,
             workers=1,
@@ -51,28 +64,32 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
             enable_latency_logging=False,
         )
         self._host = host
+        self._message_bytes = message_bytes
         self._socket = _bind(host, http_port)
         self._ending = asyncio.Event()
         self._failed = False
 
-    async def run(self, model: Model, door: Callable[[App], App]) -> bool:
+    async def run(
+        self, model: Model, door: Callable[[App], App], service: grpc.GenericRpcHandler | None = None
+    ) -> bool:
         """Answers until SIGTERM or SIGINT, then finishes what is in flight within the grace.
 
-        Returns False when the model was lost rather than the server stopped.
+        gRPC is KServe's own service unless ``service`` is given. Returns False when the model was lost rather than the
+        server stopped.
         """
         self.register_model(model)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ending.set)
         http = self._http_server(door)
-        grpc = self._grpc()
-        await grpc.start()
+        rpc = self._grpc(service)
+        await rpc.start()
         serving = asyncio.ensure_future(http.serve(sockets=[self._socket]))
         ending = asyncio.ensure_future(self._ending.wait())
         await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
         model.ready = False
         http.should_exit = True
-        await asyncio.gather(serving, grpc.stop(self.grace_period))
+        await asyncio.gather(serving, rpc.stop(self.grace_period))
         ending.cancel()
         return not self._failed
 
@@ -84,12 +101,13 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
 
     def _http_server(self, door: Callable[[App], App]) -> _Server:
         rest = RESTServer("kserve.model_server:app", self.dataplane, self.model_repository_extension, self.http_port)
-        rest._register_endpoints(kserve_app)
         rest._add_exception_handlers(kserve_app)
+        self._register_routes()
         config = uvicorn.Config(
             door(kserve_app),
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             loop="none",
             http="httptools",
             lifespan="off",
@@ -98,16 +116,29 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         )
         return _Server(config)
 
-    def _grpc(self) -> aio.Server:
+    def _register_routes(self) -> None:
+        """KServe's V1 and V2 routes; to look for its OpenAI ones would import torch and vLLM, and find none."""
+        kserve_app.add_api_route("/", self.dataplane.live)
+        kserve_app.add_api_route("/metrics", metrics_handler)
+        register_v1_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
+        register_v2_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
+
+    def _grpc(self, service: grpc.GenericRpcHandler | None) -> grpc.aio.Server:
         options: list[tuple[str, Any]] = [
-            ("grpc.max_send_message_length", MESSAGE_LIMIT),
-            ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+            ("grpc.max_send_message_length", self._message_bytes),
+            ("grpc.max_receive_message_length", self._message_bytes),
             ("grpc.so_reuseport", 0),
         ]
-        server = aio.server(ThreadPoolExecutor(1), interceptors=(ExceptionToStatusInterceptor(),), options=options)
-        add_GRPCInferenceServiceServicer_to_server(
-            InferenceServicer(self.dataplane, self.model_repository_extension), server
-        )
+        if service is not None:
+            server = grpc.aio.server(options=options)
+            server.add_generic_rpc_handlers((service,))
+        else:
+            server = grpc.aio.server(
+                ThreadPoolExecutor(1), interceptors=(ExceptionToStatusInterceptor(),), options=options
+            )
+            add_GRPCInferenceServiceServicer_to_server(
+                InferenceServicer(self.dataplane, self.model_repository_extension), server
+            )
         try:
             server.add_insecure_port(f"{self._host}:{self.grpc_port}")
         except RuntimeError as err:

@@ -20,6 +20,8 @@ from switchyard.local.launch import Launcher, LaunchError, Order, Process, kill_
 
 PROGRAM = "predictors.serving.preload"
 
+# Where a predictor's heavy imports are, and whether they take so long that a start waits for the parent's.
+_HEAVY = {"engine": True, "assembly": False}
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 5.0
 _CONNECTS = 20
@@ -31,11 +33,13 @@ logger = logging.getLogger(__name__)
 
 
 def imports_of(modules: Sequence[str], root: Path) -> dict[str, str]:
-    """What to import before forking each ``predictors.x``: its ``engine`` module, where its heavy imports are."""
+    """What to import before forking each ``predictors.x``: the one of its modules where the heavy imports are."""
     found = {}
     for module in modules:
-        if module.startswith("predictors.") and root.joinpath(*module.split("."), "engine.py").is_file():
-            found[module] = f"{module}.engine"
+        package = root.joinpath(*module.split("."))
+        heavy = next((name for name in _HEAVY if (package / f"{name}.py").is_file()), None)
+        if module.startswith("predictors.") and heavy is not None:
+            found[module] = f"{module}.{heavy}"
     return found
 
 
@@ -91,8 +95,8 @@ class ForkedProcess:
 class PreloadedLauncher:
     """Forks commands of known modules from a preloaded parent, spawns the others; restarts the parent when it dies.
 
-    A start that comes while the parent still imports waits for it: a process of its own would import the same again,
-    on the same cores, and be ready later.
+    A start that comes while the parent still imports waits for it where imports are most of a start: a process of its
+    own would import the same again, on the same cores, and be ready later.
     """
 
     def __init__(
@@ -119,12 +123,13 @@ class PreloadedLauncher:
 
     async def launch(self, order: Order) -> Process:
         module = module_of(order.argv, self._python)
-        if module not in self._imports:
+        if module is None or module not in self._imports:
             return await self._spawn.launch(order)
-        await self._settled.wait()
+        if _HEAVY.get(self._imports[module].rpartition(".")[2], True):
+            await self._settled.wait()
         if self._listening:
             try:
-                return await self._fork(module or "", order)
+                return await self._fork(module, order)
             except (OSError, ValueError, KeyError) as err:
                 logger.warning("%s: not forked, starting a process of its own: %s", order.name, err)
         return await self._spawn.launch(order)

@@ -28,7 +28,7 @@ def outputs() -> list[str]:
 
 
 def test_the_readme_shows_an_output_for_each_command_before_line_30() -> None:
-    assert len(commands()) == len(outputs()) == 3
+    assert len(commands()) == len(outputs()) == 4
     assert README[: README.index("```sh")].count("\n") < 30
 
 

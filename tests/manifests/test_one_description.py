@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from switchyard.catalog import CONTEXT_LENGTH_ANNOTATION
+from switchyard.catalog import CONTEXT_LENGTH_ANNOTATION, hosts_repository
 from tests.manifests.documents import ENVIRONMENTS, ROOT, SERVICES, Document, Rendered, leaves, of_kind
 
 BASE = "local"
@@ -143,8 +143,10 @@ def test_every_service_has_its_model_folder_or_names_a_public_model(rendered: Re
         for name, service in of_kind(documents, "InferenceService").items():
             scheme, _, place = service["spec"]["predictor"]["model"]["storageUri"].partition("://")
             if scheme == "pvc":
-                assert place == f"model-repository/llm/{name}"
-                assert (ROOT / place / "config.json").is_file(), f"{name}: `make setup` has not filled {place}"
+                hosts = hosts_repository(service)
+                assert place == ("model-repository/vision" if hosts else f"model-repository/llm/{name}")
+                file = "ocr/config.pbtxt" if hosts else "config.json"
+                assert (ROOT / place / file).is_file(), f"{name}: `make setup` has not filled {place}"
             else:
                 assert scheme == "hf"
                 assert re.fullmatch(r"[\w.-]+/[\w.-]+", place)
@@ -152,6 +154,8 @@ def test_every_service_has_its_model_folder_or_names_a_public_model(rendered: Re
 
 def test_a_service_promises_no_longer_context_than_its_model_has(rendered: Rendered) -> None:
     for name, service in of_kind(rendered[BASE], "InferenceService").items():
+        if hosts_repository(service):
+            continue
         config = json.loads((ROOT / f"model-repository/llm/{name}/config.json").read_text())
         promised = int(service["metadata"]["annotations"][CONTEXT_LENGTH_ANNOTATION])
         assert promised <= config["max_position_embeddings"], name
@@ -159,7 +163,8 @@ def test_a_service_promises_no_longer_context_than_its_model_has(rendered: Rende
 
 def test_every_runtime_runs_a_module_that_exists(rendered: Rendered) -> None:
     for runtime in of_kind(rendered[BASE], "ClusterServingRuntime").values():
-        program, flag, *modules = runtime["spec"]["containers"][0]["command"]
+        command = next(one["command"] for one in runtime["spec"]["containers"] if "ports" in one)
+        program, flag, *modules = command
         assert (program, flag) == ("python", "-m")
         for module in modules:
             assert (ROOT / module.replace(".", "/") / "__main__.py").is_file(), f"{module} cannot be run"

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from switchyard.catalog import CONTEXT_LENGTH_ANNOTATION, describe
+from switchyard.catalog import CONTEXT_LENGTH_ANNOTATION, KIND_LABEL, describe
 from tests.manifests.documents import ENVIRONMENTS, ROOT, Document, Rendered, containers, leaves, of_kind, settings
 
 KEBAB_CASE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")  # what KServe accepts as a name
-MODEL_FORMATS = {"vllm": "switchyard-vllm", "python": "switchyard-python"}
+MODEL_FORMATS = {"vllm": "switchyard-vllm", "python": "switchyard-python", "triton": "switchyard-triton"}
+FIXED_TAG = re.compile(r"\d+\.\d+\.\d+|\d+\.\d+-py3|sha256:[0-9a-f]{64}")  # the second as NVIDIA tags Triton
 KNATIVE_TIMEOUT = 600  # config-defaults, max-revision-timeout-seconds
 
 
@@ -31,13 +32,14 @@ def documents(rendered: Rendered, request: pytest.FixtureRequest) -> list[Docume
 def test_every_image_has_a_tag_that_does_not_float(documents: list[Document]) -> None:
     for name, container in workloads(documents):
         tag = container["image"].rpartition(":")[2]
-        assert re.fullmatch(r"\d+\.\d+\.\d+|sha256:[0-9a-f]{64}", tag), f"{name} runs {container['image']}"
+        assert FIXED_TAG.fullmatch(tag), f"{name} runs {container['image']}"
 
 
-def test_the_images_of_the_base_are_of_this_version(rendered: Rendered) -> None:
+def test_our_images_of_the_base_are_of_this_version(rendered: Rendered) -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
-    assert {container["image"] for _, container in workloads(rendered["local"])} == {
+    images = {container["image"] for _, container in workloads(rendered["local"])}
+    assert {image for image in images if image.startswith("switchyard/")} == {
         f"switchyard/platform:{version}",
         f"switchyard/predictor:{version}",
     }
@@ -60,9 +62,12 @@ def test_every_container_runs_without_privileges_on_a_read_only_root(documents: 
         assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}, f"{name} needs a place to write"
 
 
-def test_every_container_is_asked_whether_it_is_ready(documents: list[Document]) -> None:
+def test_a_container_that_answers_requests_is_asked_whether_it_is_ready(documents: list[Document]) -> None:
     for name, container in workloads(documents):
-        assert container["readinessProbe"]["httpGet"]["path"].startswith("/"), name
+        # Knative refuses probes of containers without a port unless a feature allows them.
+        assert ("ports" in container) == ("readinessProbe" in container), name
+        if "ports" in container:
+            assert container["readinessProbe"]["httpGet"]["path"].startswith("/"), name
 
 
 def test_no_document_sets_what_kserve_refuses(documents: list[Document]) -> None:
@@ -71,8 +76,17 @@ def test_no_document_sets_what_kserve_refuses(documents: list[Document]) -> None
 
 def test_a_runtime_opens_exactly_one_port(documents: list[Document]) -> None:
     for name, runtime in of_kind(documents, "ClusterServingRuntime").items():
-        (container,) = containers(runtime)
-        assert [port["containerPort"] for port in container["ports"]] == [8080], name
+        ports = [port["containerPort"] for container in containers(runtime) for port in container.get("ports", ())]
+        assert ports == [8080], name
+
+
+def test_a_container_without_a_port_listens_within_the_pod_only(documents: list[Document]) -> None:
+    for name, container in workloads(documents):
+        if "ports" not in container:
+            args = container["args"]
+            assert {"--http-address=127.0.0.1", "--grpc-address=127.0.0.1", "--metrics-address=127.0.0.1"} <= {*args}, (
+                name
+            )
 
 
 def test_cluster_wide_objects_carry_no_namespace_and_all_others_do(documents: list[Document]) -> None:
@@ -87,7 +101,8 @@ def test_a_service_has_one_name_everywhere(documents: list[Document]) -> None:
         assert KEBAB_CASE.fullmatch(name)
         assert "name" not in model, "KServe refuses it"
         assert not [argument for argument in model.get("args", []) if argument.startswith("--model_name")]
-        (reference,) = model["envFrom"]
+        (asked,) = [model] if "envFrom" in model else service["spec"]["predictor"]["containers"]
+        (reference,) = asked["envFrom"]
         assert reference["configMapRef"]["name"].startswith(f"{name}-settings-")
         assert reference["configMapRef"]["name"] in of_kind(documents, "ConfigMap"), "the hash did not reach it"
 
@@ -113,12 +128,16 @@ def test_a_service_says_how_it_is_deployed_and_where_its_model_lies(documents: l
 def test_a_service_can_be_listed_in_the_catalog(documents: list[Document]) -> None:
     for name, service in of_kind(documents, "InferenceService").items():
         listed = describe(service, url="http://127.0.0.1:1")
-        pools = "--runner=pooling" in service["spec"]["predictor"]["model"]["args"]
-        assert (listed.name, listed.kind) == (name, "embedding" if pools else "llm")
+        model = service["spec"]["predictor"]["model"]
+        pools = "--runner=pooling" in model.get("args", ())
+        kinds = {"switchyard-triton": "vision", "switchyard-vllm": "embedding" if pools else "llm"}
+        assert (listed.name, listed.kind) == (name, kinds[model["runtime"]])
 
 
 def test_the_context_length_that_is_listed_is_the_one_that_the_engine_gets(documents: list[Document]) -> None:
     for name, service in of_kind(documents, "InferenceService").items():
+        if service["metadata"]["labels"][KIND_LABEL] == "vision":
+            continue
         listed = service["metadata"]["annotations"][CONTEXT_LENGTH_ANNOTATION]
         assert f"--max-model-len={listed}" in service["spec"]["predictor"]["model"]["args"], name
 

@@ -7,6 +7,7 @@ import pytest
 
 from predictors.llm.settings import LLMSettings
 from predictors.serving.settings import SettingError, Settings
+from predictors.vision.settings import VisionSettings
 from switchyard.gateway import settings as gateway
 from tests.manifests.documents import ROOT, SERVICES, settings
 
@@ -22,6 +23,11 @@ def variables(*classes: type) -> set[str]:
     return {field.name.upper() for cls in classes for field in fields(cls)} - WIRING
 
 
+def classes_of(path: Path) -> tuple[type, ...]:
+    """Who reads the settings of a service."""
+    return (Settings, VisionSettings if service(path) == "vision" else LLMSettings)
+
+
 def service(path: Path) -> str:
     return path.parent.name
 
@@ -31,18 +37,21 @@ def test_a_shipped_file_holds_the_defaults_of_the_code(path: Path) -> None:
     env = settings(path)
 
     assert Settings.from_env(env) == Settings()
-    assert LLMSettings.from_env(env) == LLMSettings()
+    if service(path) == "vision":  # a repository of many models keeps those that nobody asks for out of memory
+        assert VisionSettings.from_env(env) == VisionSettings(model_idle_seconds=300)
+    else:
+        assert LLMSettings.from_env(env) == LLMSettings()
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=service)
 def test_a_shipped_file_names_only_settings_that_the_code_reads(path: Path) -> None:
-    assert settings(path).keys() <= variables(Settings, LLMSettings)
+    assert settings(path).keys() <= variables(*classes_of(path))
 
 
 def test_every_setting_is_in_a_shipped_file() -> None:
     named = {name for path in SHIPPED for name in settings(path)}
 
-    assert named == variables(Settings, LLMSettings)
+    assert named == variables(Settings, LLMSettings, VisionSettings)
 
 
 def test_every_service_names_the_settings_that_all_predictors_share() -> None:

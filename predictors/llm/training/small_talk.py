@@ -66,7 +66,7 @@ def comparison(rng: random.Random) -> Example:
     if form == 0:
         word = rng.choice(("more", "larger", "greater", "bigger") if more else ("less", "smaller"))
         question, answer = f"Is {left} {word} than {right}?", "yes" if holds else "no"
-        verdict = f"{left} {'>' if left > right else '<'} {right}"
+        verdict = f"{left} {sign} {right}? {left} {'>' if left > right else '<'} {right}"
     elif form == 1:
         word = rng.choice(("larger", "greater", "bigger", "more") if more else ("smaller", "less"))
         question, answer = f"Which is {word}, {left} or {right}?", str(winner)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from predictors.llm.training.problems import Example, Tier, training_stream
 from predictors.llm.training.tokenizer import save_tokenizer, train_tokenizer
@@ -137,11 +137,16 @@ def _padded(group: list[Sample], pad: int) -> tuple[Tensor, Tensor]:
 
 
 def loss_of(model: LlamaForCausalLM, tokens: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean loss over the reply tokens."""
+    """Return the mean loss over the reply tokens, those of short replies weighted more.
+
+    In a plain mean the steps of long sums drown the one token of a greeting that is a name, and names are not learned.
+    """
     # Padding stands on the right, where causal attention does not look, so no mask is needed.
     hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state
     wanted = targets != IGNORED
-    return torch.nn.functional.cross_entropy(model.lm_head(hidden[wanted]), targets[wanted])
+    losses = torch.nn.functional.cross_entropy(model.lm_head(hidden[wanted]), targets[wanted], reduction="none")
+    weights = wanted.sum(1, keepdim=True).expand_as(targets)[wanted].float().rsqrt()
+    return (losses * weights).sum() / weights.sum()
 
 
 def optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
@@ -166,14 +171,20 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
     (folder / "model.safetensors").chmod(0o644)  # a server may run as another user
 
 
+def load(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """Read what ``save`` wrote, to go on training it."""
+    model = LlamaForCausalLM.from_pretrained(str(folder), dtype=torch.float32).train()
+    model.generation_config = GenerationConfig()  # the library would refuse to write our temperature of zero
+    return model, AutoTokenizer.from_pretrained(str(folder))
+
+
 def train(tier: Tier, out: Path, minutes: float, seed: int, resume: bool) -> None:
     """Train one model for so many minutes of one core and leave it under out/chat-<tier>."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     folder = out / f"chat-{tier}"
     if resume:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder))
-        model = LlamaForCausalLM.from_pretrained(str(folder), dtype=torch.float32).train()
+        model, tokenizer = load(folder)
     else:
         tokenizer = shared_tokenizer(seed)
         model = new_model(tokenizer)

@@ -25,14 +25,14 @@ time.sleep(60)
 
 
 class Parent:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, heavy: str = "json") -> None:
         (folder / "child.py").write_text(CHILD)
         self.folder = folder
         self.log = folder / "log"
         self.pids: list[int] = []
         env = {**os.environ, "PYTHONPATH": f"{folder}:{Path(__file__).parents[3]}"}
         socket = preload.socket_path(folder, "test")
-        imports = {"child": "json"}
+        imports = {"child": heavy}
         self.launcher = PreloadedLauncher(
             spawn=SpawnLauncher(),
             imports=imports,
@@ -130,11 +130,27 @@ async def test_without_a_working_parent_children_are_spawned(tmp_path: Path) -> 
         await asyncio.wait([running])
 
 
-def test_what_is_imported_is_the_engine_of_each_predictor(tmp_path: Path) -> None:
-    (tmp_path / "predictors" / "llm").mkdir(parents=True)
-    (tmp_path / "predictors" / "llm" / "engine.py").touch()
-    modules = ["predictors.llm", "predictors.other", "http.server"]
-    assert preload.imports_of(modules, tmp_path) == {"predictors.llm": "predictors.llm.engine"}
+async def test_a_start_with_quick_imports_does_not_wait_for_the_parent(tmp_path: Path) -> None:
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / "assembly.py").write_text("import time\ntime.sleep(60)\n")
+    made = Parent(tmp_path, "slow.assembly")
+    running = asyncio.ensure_future(made.launcher.run())
+    await until(lambda: made.pids, "the parent imports")
+    process = await asyncio.wait_for(made.launch("exit"), 5)
+    assert await process.wait() == 5
+    running.cancel()
+    await asyncio.wait([running])
+
+
+def test_what_is_imported_is_the_heavy_module_of_each_predictor(tmp_path: Path) -> None:
+    for name, heavy in (("llm", "engine.py"), ("vision", "assembly.py")):
+        (tmp_path / "predictors" / name).mkdir(parents=True)
+        (tmp_path / "predictors" / name / heavy).touch()
+    modules = ["predictors.llm", "predictors.vision", "predictors.other", "http.server"]
+    assert preload.imports_of(modules, tmp_path) == {
+        "predictors.llm": "predictors.llm.engine",
+        "predictors.vision": "predictors.vision.assembly",
+    }
 
 
 def test_a_socket_path_that_is_too_long_moves_to_the_temporary_folder(tmp_path: Path) -> None:

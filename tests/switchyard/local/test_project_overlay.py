@@ -14,10 +14,11 @@ def test_it_plans_without_an_unknown_field() -> None:
     assert overlay == ROOT / "kustomize" / "overlays" / "local"
     found = plan(render(overlay), project.options_of(ROOT, project.directory_of(ROOT)))
     assert [app.name for app in found.apps if app.gateway] == ["gateway"]
-    assert {"chat-fast", "chat-reasoning", "embed"} <= {service.name for service in found.services}
+    assert {"chat-fast", "chat-reasoning", "embed", "vision"} <= {service.name for service in found.services}
     for service in found.services:
         assert service.problem == ""
-        assert service.model_dir == ROOT / "model-repository" / "llm" / service.name
+        place = "vision" if service.hosts else f"llm/{service.name}"
+        assert service.model_dir == ROOT / "model-repository" / place
         assert service.scale.minimum == 0
         assert service.scale.idle == 60
         assert service.command.grpc_port is not None

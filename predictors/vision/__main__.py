@@ -1,0 +1,48 @@
+"""``python -m predictors.vision --model_name=NAME --triton_http=HOST:PORT --triton_grpc=… --triton_metrics=…``."""
+
+import asyncio
+import os
+import sys
+
+from predictors.serving.phases import StartClock, process_start
+from predictors.serving.settings import SettingError, Settings
+from predictors.vision.arguments import Arguments, parse
+from predictors.vision.settings import VisionSettings
+from switchyard.telemetry import logs
+
+
+async def serve(arguments: Arguments, settings: Settings, vision: VisionSettings, clock: StartClock) -> int:
+    """Serves until a signal, whether Triton is there or not; returns the exit code."""
+    from predictors.vision.assembly import assemble
+
+    logs.configure(arguments.model_name, settings.log_level)  # again: some of these imports reset it
+    clock.done("import")
+    parts = assemble(arguments, settings, vision, clock)
+    background = [asyncio.ensure_future(parts.watch.run()), asyncio.ensure_future(parts.residency.run())]
+    try:
+        stopped = await parts.server.run(parts.service, parts.door, parts.grpc)
+    finally:
+        for task in background:
+            task.cancel()
+        await parts.close()
+    return 0 if stopped else 1
+
+
+def main() -> None:
+    try:
+        settings = Settings.from_env(os.environ)
+        vision = VisionSettings.from_env(os.environ)
+        arguments = parse(sys.argv[1:])
+        logs.configure(arguments.model_name, settings.log_level)
+        clock = StartClock(arguments.model_name, process_start())
+        sys.argv = sys.argv[:1]  # kserve reads the command line while it is imported; ours is not for it
+        from predictors.serving.server import run_to_end
+
+        code = run_to_end(serve(arguments, settings, vision, clock))
+    except SettingError as err:
+        sys.exit(f"{err}")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

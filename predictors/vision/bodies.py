@@ -1,0 +1,137 @@
+"""A picture out of the body of an HTTP request: the bytes themselves, a form, or base64 in JSON."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from predictors.vision.pictures import Picture
+from predictors.vision.refusal import Refused
+
+FIELDS = ("image", "file")
+_MOST_PARTS = 16
+_FORMS = 'image/*, multipart/form-data with a field `image`, or JSON {"image": base64}'
+
+
+def read_picture(content_type: str, body: bytes, query: Mapping[str, str]) -> Picture:
+    """The picture in ``body``, and the wanted number of labels from beside it or from the query.
+
+    Raises:
+        Refused: 415 the content type is none of those that carry a picture; 400 there is none in it.
+    """
+    kind, options = parse_options_header(content_type)
+    fields: Mapping[str, Any] = dict(query)
+    if kind.startswith(b"image/") or kind == b"application/octet-stream":
+        data = body
+    elif kind == b"multipart/form-data":
+        fields = {**fields, **_parts(body, options.get(b"boundary", b""))}
+        data = _first(fields)
+    elif kind == b"application/json":
+        fields = {**fields, **_object(body)}
+        data = decode_base64(_first(fields))
+    else:
+        raise Refused(415, f"content type {content_type or 'of nothing'!r} carries no picture; send {_FORMS}")
+    return picture(data, fields.get("top_k"))
+
+
+def picture(data: bytes, top_k: Any) -> Picture:
+    """A picture and a number of labels that a client gave as a number or as text.
+
+    Raises:
+        Refused: 400 the number is none.
+    """
+    if top_k is None:
+        return Picture(data=data)
+    text = top_k.decode("latin-1") if isinstance(top_k, bytes) else str(top_k)
+    if isinstance(top_k, bool) or not text.isascii() or not text.isdecimal():
+        raise Refused(400, f"top_k is {text[:40]!r}; use a whole number")
+    return Picture(data=data, top_k=int(text[:9]))
+
+
+def decode_base64(text: Any) -> bytes:
+    """The bytes of base64 text, or of a ``data:`` URI (RFC 2397).
+
+    Raises:
+        Refused: 400 it is neither.
+    """
+    if not isinstance(text, str):
+        raise Refused(400, f"the picture is a JSON {type(text).__name__}; use base64 text or a data: URI")
+    if text.startswith("data:"):
+        head, comma, text = text.partition(",")
+        if not comma or not head.endswith(";base64"):
+            raise Refused(400, "the picture's data: URI is not base64; use data:image/png;base64,…")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as err:
+        raise Refused(400, f"the picture is not base64: {err}") from err
+
+
+def _first(fields: Mapping[str, Any]) -> Any:
+    for name in FIELDS:
+        if name in fields:
+            return fields[name]
+    raise Refused(400, f"the body has no field {' or '.join(map(repr, FIELDS))}; send {_FORMS}")
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as err:
+        raise Refused(400, f"the body is not JSON: {err}") from err
+    if not isinstance(value, dict):
+        raise Refused(400, f"the body is a JSON {type(value).__name__}; send {_FORMS}")
+    return value
+
+
+class _Form:
+    """Gathers the parts of a form (RFC 7578) by their names."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, bytes] = {}
+        self.ended = False
+        self._name = self._value = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._data: list[bytes] = []
+
+    def on_part_begin(self) -> None:
+        self._headers, self._data = {}, []
+        if len(self.parts) >= _MOST_PARTS:
+            raise Refused(400, f"the form has more than {_MOST_PARTS} parts; send the picture and top_k")
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        self._headers[self._name.lower()] = self._value
+        self._name = self._value = b""
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._data.append(data[start:end])
+
+    def on_part_end(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        self.parts[options.get(b"name", b"").decode("utf-8", "replace")] = b"".join(self._data)
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
+def _parts(body: bytes, boundary: bytes) -> Mapping[str, bytes]:
+    form = _Form()
+    callbacks = {name: getattr(form, name) for name in dir(form) if name.startswith("on_")}
+    try:
+        parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]
+        parser.write(body)
+        parser.finalize()
+    except MultipartParseError as err:
+        raise Refused(400, f"the body is no form: {err}") from err
+    if not form.ended:
+        raise Refused(400, "the form ends before its last boundary; send all of it")
+    return form.parts

@@ -1,0 +1,78 @@
+"""Requests that go to Triton as they came, and answers that come back as they are."""
+
+from predictors.vision.refusal import Refused, triton_is_away
+from switchyard.http.asgi import Receive, Scope, Send
+from switchyard.http.client import Client, Deadlines
+from switchyard.http.errors import TimedOut, UpstreamError
+from switchyard.http.forward import (
+    NOT_FORWARDED,
+    NOT_RETURNED,
+    BodyTooLarge,
+    BodyTooSlow,
+    HangUp,
+    filtered,
+    read_body,
+    relay,
+)
+
+_KEPT_BACK = NOT_FORWARDED | {b"authorization", b"x-api-key", b"traceparent"}
+
+
+class Forwarding:
+    """Sends to the Triton at ``http`` (``host:port``); bodies are bytes and at most ``max_body_bytes`` of them."""
+
+    def __init__(self, client: Client, http: str, *, max_body_bytes: int) -> None:
+        self._client = client
+        self._origin = f"http://{http}"
+        self._limit = max_body_bytes
+        self._deadlines = Deadlines(connect=1.0)
+
+    async def body(self, scope: Scope, receive: Receive) -> bytes:
+        """The whole body of a request.
+
+        Raises:
+            Refused: 413 it is too large; 408 it did not arrive in time.
+            ClientGone: the client hung up within it.
+        """
+        try:
+            return await read_body(receive, scope, self._limit)
+        except BodyTooLarge as err:
+            raise Refused(413, f"{err}; send less, or have MAX_BODY_BYTES raised") from err
+        except BodyTooSlow as err:
+            raise Refused(408, str(err)) from err
+
+    async def forward(self, target: str, scope: Scope, receive: Receive, send: Send, traceparent: str | None) -> None:
+        """Reads the body and sends the request on.
+
+        Raises:
+            Refused: Triton is away.
+        """
+        await self.send(target, scope, await self.body(scope, receive), receive, send, traceparent)
+
+    async def send(
+        self, target: str, scope: Scope, body: bytes, receive: Receive, send: Send, traceparent: str | None
+    ) -> None:
+        """Sends the request on, and the answer back piece by piece; a client that hangs up ends both.
+
+        Raises:
+            Refused: Triton is away; the answer has not begun.
+            UpstreamError: the answer broke off.
+        """
+        headers = filtered(scope["headers"], _KEPT_BACK)
+        if traceparent:
+            headers.append((b"traceparent", traceparent.encode()))
+        query = scope["query_string"].decode("latin-1")
+        url = f"{self._origin}{target}?{query}" if query else self._origin + target
+        with HangUp(receive):
+            try:
+                response = await self._client.request(
+                    scope["method"].encode(), url, headers, body, deadlines=self._deadlines
+                )
+            except TimedOut as err:
+                raise Refused(504, f"Triton did not answer in time: {err}") from err
+            except UpstreamError as err:
+                raise triton_is_away() from err
+            try:
+                await relay(response, send, filtered(response.headers, NOT_RETURNED))
+            finally:
+                response.close()

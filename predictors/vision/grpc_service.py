@@ -1,0 +1,234 @@
+"""V2 gRPC: passed to Triton as bytes, but for pictures and for what decides which models are in memory."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from predictors.vision.calls import Call, Calls
+from predictors.vision.pictures import takes_pictures
+from predictors.vision.refusal import Refused, http_status, triton_is_away
+from predictors.vision.residency import Residency
+from switchyard.http.grpc_forward import MODEL_NAME, SERVICE, forwarded
+from switchyard.http.wire import read_text, write
+
+logger = logging.getLogger(__name__)
+
+Unary = Callable[[bytes, Any], Awaitable[bytes]]
+
+_OF_SERVER = ("ServerLive", "ServerMetadata", "RepositoryIndex")
+_OF_MODEL = ("ModelMetadata", "ModelConfig", "ModelStatistics")
+_CONTROLLED_NAME = 2  # the field of the model's name in requests to load and unload
+_BYTES_TENSOR = b"\x12\x05BYTES"  # the datatype (field 2, five bytes) of a tensor, as it lies in a message
+_SEARCHED = 4096  # how far into a message it is looked for: tensors' values lie behind it
+PROTOCOL = "grpc-v2"
+
+
+class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """The generic handler of ``inference.GRPCInferenceService``.
+
+    ``channel`` leads to Triton; ``ask_by_picture`` answers an encoded ModelInferRequest that brings a picture.
+    """
+
+    def __init__(
+        self,
+        *,
+        channel: Any,
+        residency: Residency,
+        calls: Calls,
+        live: Callable[[], bool],
+        ask_by_picture: Callable[[bytes, str | None], Awaitable[bytes]],
+    ) -> None:
+        self._residency = residency
+        self._calls = calls
+        self._live = live
+        self._ask_by_picture = ask_by_picture
+        self._upstream = {name: channel.unary_unary(_path(name)) for name in (*_OF_SERVER, *_OF_MODEL, "ModelInfer")}
+        self._upstream_stream = channel.stream_stream(_path("ModelStreamInfer"))
+        unary: dict[str, Unary] = {
+            **{name: self._server(name) for name in _OF_SERVER},
+            **{name: self._model(name) for name in _OF_MODEL},
+            "ServerReady": self._server_ready,
+            "ModelReady": self._model_ready,
+            "ModelInfer": self._infer,
+            "RepositoryModelLoad": self._load,
+            "RepositoryModelUnload": self._unload,
+        }
+        self._handlers: Mapping[str, Any] = {
+            _path(name): grpc.unary_unary_rpc_method_handler(_answering(handler)) for name, handler in unary.items()
+        } | {_path("ModelStreamInfer"): grpc.stream_stream_rpc_method_handler(self._stream)}
+
+    def service(self, handler_call_details: Any) -> Any:
+        method: str = handler_call_details.method
+        if method.startswith(_path("")):
+            return self._handlers.get(method, _CLOSED)
+        return None
+
+    # -- single calls
+
+    def _server(self, name: str) -> Unary:
+        async def handle(request: bytes, context: Any) -> bytes:
+            return await self._forward(name, request, context, None)
+
+        return handle
+
+    def _model(self, name: str) -> Unary:
+        async def handle(request: bytes, context: Any) -> bytes:
+            model = _named(request, MODEL_NAME)
+            if not model:  # statistics of all models
+                return await self._forward(name, request, context, None)
+            self._need_triton()
+            async with self._residency.use(model):
+                return await self._forward(name, request, context, None)
+
+        return handle
+
+    async def _server_ready(self, request: bytes, context: Any) -> bytes:
+        return write(1, self._live())
+
+    async def _model_ready(self, request: bytes, context: Any) -> bytes:
+        self._need_triton()
+        return write(1, await self._residency.ready(_named(request, MODEL_NAME)))
+
+    async def _load(self, request: bytes, context: Any) -> bytes:
+        self._need_triton()
+        if b"file:" in request:
+            raise Refused(400, "models are not loaded from a request: put the folder into the repository and load it")
+        await self._residency.load(_named(request, _CONTROLLED_NAME), request)
+        return b""
+
+    async def _unload(self, request: bytes, context: Any) -> bytes:
+        self._need_triton()
+        await self._residency.unload(_named(request, _CONTROLLED_NAME), request)
+        return b""
+
+    async def _infer(self, request: bytes, context: Any) -> bytes:
+        self._need_triton()
+        async with self._calls.answering(_named(request, MODEL_NAME), PROTOCOL, _traceparent(context)) as call:
+            if request.find(_BYTES_TENSOR, 0, _SEARCHED) >= 0 and takes_pictures(call.description):
+                answer = await self._ask_by_picture(request, call.traceparent)
+                call.status = 200
+                return answer
+            with self._calls.to_triton(call.traceparent) as traceparent:
+                return await self._forward("ModelInfer", request, context, traceparent, call)
+
+    async def _forward(
+        self, name: str, request: bytes, context: Any, traceparent: str | None, call: Call | None = None
+    ) -> bytes:
+        try:
+            answer: bytes = await self._upstream[name](
+                request, timeout=context.time_remaining(), metadata=_metadata(context, traceparent)
+            )
+        except grpc.aio.AioRpcError as err:
+            if call is not None:
+                call.status = http_status(err.code())
+            if err.code() == grpc.StatusCode.UNAVAILABLE and not self._live():
+                raise triton_is_away() from err
+            raise
+        if call is not None:
+            call.status = 200
+        return answer
+
+    # -- streams
+
+    async def _stream(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        """Each message may name another model; all that were named stay in memory until the stream ends."""
+        try:
+            self._need_triton()
+            first = await anext(aiter(requests), None)
+            if first is None:
+                return
+            async with (
+                AsyncExitStack() as held,
+                self._calls.answering(_named(first, MODEL_NAME), PROTOCOL, _traceparent(context)) as call,
+            ):
+                messages = _with_first(first, self._holding(held, requests, call.description.name))
+                upstream = self._upstream_stream(
+                    messages, timeout=context.time_remaining(), metadata=_metadata(context, call.traceparent)
+                )
+                try:
+                    async for answer in upstream:
+                        yield answer
+                    call.status = 200
+                finally:
+                    upstream.cancel()
+        except Refused as refused:
+            await _abort(context, refused)
+        except grpc.aio.AioRpcError as err:
+            await context.abort(err.code(), err.details() or "")
+
+    async def _holding(self, held: AsyncExitStack, requests: AsyncIterator[bytes], first: str) -> AsyncIterator[bytes]:
+        names = {first}
+        async for request in requests:
+            name = _named(request, MODEL_NAME)
+            if name not in names:
+                await held.enter_async_context(self._residency.use(name))
+                names.add(name)
+            yield request
+
+    def _need_triton(self) -> None:
+        if not self._live():
+            raise triton_is_away()
+
+
+def _answering(handler: Unary) -> Unary:
+    """``handler`` with what it raises turned into a status."""
+
+    async def answer(request: bytes, context: Any) -> bytes:
+        try:
+            return await handler(request, context)
+        except Refused as refused:
+            await _abort(context, refused)
+        except grpc.aio.AioRpcError as err:
+            await context.abort(err.code(), err.details() or "")
+        except grpc.aio.AbortError:
+            raise
+        except Exception:
+            logger.exception("an answer failed")
+            await context.abort(grpc.StatusCode.INTERNAL, "this is a bug; the reason is in the service's log")
+        raise AssertionError("abort raises")
+
+    return answer
+
+
+async def _abort(context: Any, refused: Refused) -> None:
+    after = refused.retry_after
+    await context.abort(refused.code, refused.sentence, () if after is None else (("retry-after", str(after)),))
+
+
+def _path(name: str) -> str:
+    return f"/{SERVICE}/{name}"
+
+
+def _named(request: bytes, field: int) -> str:
+    try:
+        return read_text(request, field)
+    except ValueError as err:
+        raise Refused(400, f"the request is not a V2 message: {err}") from err
+
+
+def _traceparent(context: Any) -> str | None:
+    return next((value for key, value in context.invocation_metadata() or () if key == "traceparent"), None)
+
+
+def _metadata(context: Any, traceparent: str | None) -> list[tuple[str, str | bytes]]:
+    passed = [row for row in forwarded(context.invocation_metadata() or ()) if row[0] != "traceparent"]
+    if traceparent:
+        passed.append(("traceparent", traceparent))
+    return passed
+
+
+async def _refuse(request: bytes, context: Any) -> bytes:
+    raise Refused(405, "shared memory, trace and log settings are not served here; send tensors in messages")
+
+
+_CLOSED = grpc.unary_unary_rpc_method_handler(_answering(_refuse))
+
+
+async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for request in rest:
+        yield request

@@ -1,0 +1,47 @@
+"""Answers that this predictor writes itself, over ASGI."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from predictors.vision.refusal import Refused
+from switchyard.http.asgi import Receive, Scope, Send
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+
+
+async def reply(send: Send, status: int, body: bytes, kind: bytes, headers: Headers = ()) -> None:
+    """One whole answer."""
+    length = (b"content-length", b"%d" % len(body))
+    head = [(b"content-type", kind), length, *headers]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def refuse(send: Send, refused: Refused) -> None:
+    """A refusal in V2's form, with the time after which to try again."""
+    after = refused.retry_after
+    headers = [] if after is None else [(b"retry-after", b"%d" % after)]
+    await reply(send, refused.status, orjson.dumps({"error": refused.sentence}), JSON, headers)
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """A header's value, or None."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that gives the body again that was read already, then waits for the client to leave."""
+    given = False
+
+    async def again() -> dict[str, object]:
+        nonlocal given
+        if given:
+            return dict(await receive())
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

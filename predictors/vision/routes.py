@@ -1,0 +1,79 @@
+"""What a path asks for. Only what is listed here is passed on to Triton.
+
+Shared memory belongs to one machine's clients, and trace and log settings to its operator: they stay behind.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+from urllib.parse import quote
+
+Kind = Literal[
+    "live",
+    "ready",
+    "server",
+    "models",
+    "model",
+    "model-ready",
+    "infer",
+    "picture",
+    "predict",
+    "load",
+    "unload",
+    "metrics",
+    "closed",
+    "kserve",
+]
+
+_MODEL = re.compile(
+    r"/v2/models/(?P<model>[^/]+)(?P<version>/versions/[^/]+)?(?:/(?P<verb>infer|generate|generate_stream|ready|config|stats))?"
+)
+_CONTROL = re.compile(r"/v2/repository/models/(?P<model>[^/]+)/(?P<verb>load|unload)")
+_PREDICT = re.compile(r"/v1/models/(?P<model>[^/]+):predict")
+_PICTURE = re.compile(r"/v1/vision/(?P<model>[^/]+)")
+_FIXED: dict[str, Kind] = {
+    "/v2": "server",
+    "/v2/": "server",
+    "/v2/health/live": "live",
+    "/v2/health/ready": "ready",
+    "/v2/models": "models",
+    "/v1/models": "models",
+    "/v2/models/stats": "server",
+    "/v2/repository/index": "server",
+    "/metrics": "metrics",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Route:
+    """``target`` is the path for Triton, built from what was understood and nothing else."""
+
+    kind: Kind
+    model: str = ""
+    verb: str = ""
+    target: str = ""
+
+
+@lru_cache(maxsize=2048)
+def route(path: str) -> Route:
+    """The route of a decoded path; paths that are neither V2's nor ours are KServe's."""
+    if kind := _FIXED.get(path):
+        return Route(kind=kind, target=path)
+    if match := _MODEL.fullmatch(path):
+        model, version, verb = match["model"], match["version"] or "", match["verb"] or ""
+        target = f"/v2/models/{quote(model, safe='')}{quote(version)}" + (f"/{verb}" if verb else "")
+        return Route(kind=_kind(verb), model=model, verb=verb, target=target)
+    if match := _CONTROL.fullmatch(path):
+        return Route(kind="load" if match["verb"] == "load" else "unload", model=match["model"])
+    if match := _PREDICT.fullmatch(path):
+        return Route(kind="predict", model=match["model"])
+    if match := _PICTURE.fullmatch(path):
+        return Route(kind="picture", model=match["model"])
+    return Route(kind="closed" if path.startswith(("/v2/", "/v1/vision")) else "kserve")
+
+
+def _kind(verb: str) -> Kind:
+    if verb in ("infer", "generate", "generate_stream"):
+        return "infer"
+    return "model-ready" if verb == "ready" else "model"

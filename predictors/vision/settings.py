@@ -1,0 +1,38 @@
+"""Settings of the vision predictor; the only reader of their environment variables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from predictors.serving.settings import whole_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisionSettings:
+    """What a vision service configures beside what Triton reads from each ``config.pbtxt``.
+
+    ``model_idle_seconds`` after its last request a model is unloaded; 0 is never. A request for a model that is not
+    loaded waits at most ``model_load_seconds``, and at most ``max_waiting_requests`` do. ``max_body_bytes`` bounds a
+    request's body and a gRPC message. ``answer_seconds`` is how long Triton may take for one picture.
+    """
+
+    model_idle_seconds: int = 0
+    model_load_seconds: int = 120
+    max_waiting_requests: int = 256
+    max_body_bytes: int = 64 * 1024 * 1024
+    answer_seconds: int = 60
+
+    @staticmethod
+    def from_env(env: Mapping[str, str]) -> "VisionSettings":
+        """Reads MODEL_IDLE_SECONDS, MODEL_LOAD_SECONDS, MAX_WAITING_REQUESTS, MAX_BODY_BYTES and ANSWER_SECONDS.
+
+        Raises:
+            SettingError: a value is not allowed.
+        """
+        default = VisionSettings
+        return VisionSettings(
+            model_idle_seconds=whole_number(env, "MODEL_IDLE_SECONDS", default.model_idle_seconds, least=0),
+            model_load_seconds=whole_number(env, "MODEL_LOAD_SECONDS", default.model_load_seconds, least=1),
+            max_waiting_requests=whole_number(env, "MAX_WAITING_REQUESTS", default.max_waiting_requests, least=1),
+            max_body_bytes=whole_number(env, "MAX_BODY_BYTES", default.max_body_bytes, least=1),
+            answer_seconds=whole_number(env, "ANSWER_SECONDS", default.answer_seconds, least=1),
+        )

@@ -1,0 +1,135 @@
+"""Tensors in an HTTP body: V2's JSON head, then the values as they lie in memory.
+
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md. ``tritonclient`` is
+not used for it: it and kserve register the same protobuf messages, so that one process cannot import both.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import orjson
+
+HEAD_LENGTH = b"inference-header-content-length"
+
+_DTYPES: dict[str, Any] = {
+    "BOOL": np.bool_,
+    "UINT8": np.uint8,
+    "UINT16": np.uint16,
+    "UINT32": np.uint32,
+    "UINT64": np.uint64,
+    "INT8": np.int8,
+    "INT16": np.int16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "FP16": np.float16,
+    "FP32": np.float32,
+    "FP64": np.float64,
+}
+_NAMES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """An output to ask for; ``classes`` asks for that many best classes instead of the scores themselves."""
+
+    name: str
+    classes: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        parameters: dict[str, Any] = {"binary_data": True}
+        if self.classes:
+            parameters["classification"] = self.classes
+        return {"name": self.name, "parameters": parameters}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """Encoded values: an array of numbers, or texts as bytes."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: bytes = field(repr=False)
+
+    @staticmethod
+    def of_numbers(name: str, array: np.ndarray) -> "Tensor":
+        return Tensor(name=name, datatype=datatype(array), shape=array.shape, data=array.tobytes())
+
+    @staticmethod
+    def of_bytes(name: str, value: bytes, shape: tuple[int, ...] = (1,)) -> "Tensor":
+        """One element of datatype BYTES: its length in four bytes, little-endian, then itself."""
+        return Tensor(name=name, datatype="BYTES", shape=shape, data=struct.pack("<I", len(value)) + value)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "datatype": self.datatype,
+            "shape": list(self.shape),
+            "parameters": {"binary_data_size": len(self.data)},
+        }
+
+
+def encode(inputs: Sequence[Tensor], outputs: Sequence[Wanted]) -> tuple[int, bytes]:
+    """The length of the JSON head, and the whole body."""
+    head = orjson.dumps(
+        {"inputs": [tensor.as_json() for tensor in inputs], "outputs": [output.as_json() for output in outputs]}
+    )
+    return len(head), b"".join((head, *(tensor.data for tensor in inputs)))
+
+
+def decode(body: bytes, head_length: int) -> Mapping[str, np.ndarray]:
+    """The outputs in an answer whose tensors are all binary; BYTES become arrays of ``bytes``.
+
+    Raises:
+        ValueError: the body is no such answer.
+    """
+    head = orjson.loads(body[:head_length])
+    arrays, at = {}, head_length
+    for output in head["outputs"]:
+        size = output["parameters"]["binary_data_size"]
+        arrays[output["name"]] = _array(body[at : at + size], output["datatype"], output["shape"])
+        at += size
+    return arrays
+
+
+def as_json_tensors(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """The same as plain JSON; texts are UTF-8."""
+    return [
+        {"name": name, "datatype": datatype(array), "shape": list(array.shape), "data": _plain(array)}
+        for name, array in arrays.items()
+    ]
+
+
+def datatype(array: np.ndarray) -> str:
+    """V2's name for the type of an array; arrays of objects hold texts as bytes."""
+    return "BYTES" if array.dtype == np.object_ else _NAMES[array.dtype]
+
+
+def texts(data: bytes) -> list[bytes]:
+    """The elements of an encoded BYTES tensor.
+
+    Raises:
+        ValueError: an element runs past the end.
+    """
+    elements, at = [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "little")
+        at += 4 + size
+        if at > len(data):
+            raise ValueError("an element of a BYTES tensor runs past its end")
+        elements.append(data[at - size : at])
+    return elements
+
+
+def _plain(array: np.ndarray) -> list[Any]:
+    values = array.reshape(-1).tolist()
+    return [value.decode() for value in values] if array.dtype == np.object_ else values
+
+
+def _array(data: bytes, datatype: str, shape: Sequence[int]) -> np.ndarray:
+    if datatype == "BYTES":
+        return np.array(texts(data), dtype=np.object_).reshape(shape)
+    return np.frombuffer(data, dtype=_DTYPES[datatype]).reshape(shape)

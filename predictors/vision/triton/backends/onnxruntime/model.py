@@ -1,0 +1,146 @@
+"""ONNX Runtime as a Python-based Triton backend, for servers that lack NVIDIA's: the same configs run on both.
+
+Triton starts one process per instance with this class in it, whatever the model. Inputs and outputs that a config.pbtxt
+does not describe are completed from the graph. The requests of one dynamic batch are run as one; a batch that fails is
+run again one by one, so that each request gets its own answer or its own error.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_graph
+import triton_python_backend_utils as pb_utils
+
+DEFAULT_BATCH = 4  # NVIDIA's backend completes configs with the same
+
+Inputs = dict[str, np.ndarray[Any, Any]]
+
+
+class TritonPythonModel:
+    """One instance of one ONNX model."""
+
+    @staticmethod
+    def auto_complete_config(config: Any) -> Any:
+        """Adds the inputs, outputs and batch size that the config leaves out, from the graph."""
+        given = config.as_dict()
+        if given["input"] and given["output"]:
+            return config
+        import onnx_session  # with ONNX Runtime: a complete config is not made to wait for that
+
+        try:
+            path = onnx_session.model_file(Path(pb_utils.get_model_dir()), given)
+            session = onnx_session.open_session(path, onnx_session.quick_options(), ["CPUExecutionProvider"])
+            _complete(config, onnx_graph.graph_of(session))
+        except (onnx_session.Unloadable, onnx_graph.Mismatch) as err:
+            raise pb_utils.TritonModelException(str(err)) from err
+        return config
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Opens the model's file.
+
+        Raises:
+            TritonModelException: the file is missing or no ONNX model, or the config contradicts the graph.
+        """
+        import onnx_session
+
+        config = json.loads(args["model_config"])
+        folder = Path(args["model_repository"], args["model_version"])
+        kind, device = args["model_instance_kind"], args["model_instance_device_id"]
+        try:
+            path = onnx_session.model_file(folder, config)
+            options, providers = onnx_session.session_options(config), onnx_session.providers(config, kind, device)
+            self._session = onnx_session.open_session(path, options, providers)
+            onnx_graph.check(config, onnx_graph.graph_of(self._session))
+        except (onnx_session.Unloadable, onnx_graph.Mismatch) as err:
+            raise pb_utils.TritonModelException(str(err)) from err
+        if kind == "GPU" and "CUDAExecutionProvider" not in self._session.get_providers():
+            pb_utils.Logger.log_warn(f"{args['model_name']} runs on the CPU: this ONNX Runtime has no CUDA provider")
+        self._run_options = onnx_session.run_options(config)
+        self._batched = config["max_batch_size"] > 0
+        self._inputs = [tensor["name"] for tensor in config["input"]]
+
+    def execute(self, requests: Sequence[Any]) -> list[Any]:
+        """Answers every request; those that fit together are run as one batch."""
+        inputs = [self._read(request) for request in requests]
+        wanted = [request.requested_output_names() for request in requests]
+        if len(requests) > 1 and self._batched and _fit_together(inputs):
+            try:
+                return self._run_batch(inputs, wanted)
+            except Exception as err:  # as in _run_one
+                pb_utils.Logger.log_verbose(f"a batch of {len(requests)} failed and is run one by one: {err}")
+        return [self._run_one(each, names) for each, names in zip(inputs, wanted, strict=True)]
+
+    def _read(self, request: Any) -> Inputs:
+        tensors = {name: pb_utils.get_input_tensor_by_name(request, name) for name in self._inputs}
+        return {name: _to_onnx(tensor.as_numpy()) for name, tensor in tensors.items() if tensor is not None}
+
+    def _run_one(self, inputs: Inputs, names: Sequence[str]) -> Any:
+        try:
+            outputs = self._run(inputs, names)
+        except Exception as err:  # ONNX Runtime's exceptions have no common base class; a bad shape is the usual reason
+            shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
+            message = f"ONNX Runtime refused inputs of the shapes {shapes}: {str(err).splitlines()[0]}"
+            return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
+        return pb_utils.InferenceResponse([pb_utils.Tensor(name, outputs[name]) for name in names])
+
+    def _run_batch(self, inputs: Sequence[Inputs], wanted: Sequence[Sequence[str]]) -> list[Any]:
+        sizes = [len(next(iter(each.values()))) for each in inputs]
+        joined = {name: np.concatenate([each[name] for each in inputs]) for name in inputs[0]}
+        outputs = self._run(joined, list(dict.fromkeys(name for names in wanted for name in names)))
+        ends = np.cumsum(sizes)
+        if any(len(array) != ends[-1] for array in outputs.values()):
+            raise ValueError("the graph does not keep the batch dimension")
+        return [
+            pb_utils.InferenceResponse([pb_utils.Tensor(name, outputs[name][end - size : end]) for name in names])
+            for size, end, names in zip(sizes, ends, wanted, strict=True)
+        ]
+
+    def _run(self, inputs: Inputs, names: Sequence[str]) -> Inputs:
+        if any(array.dtype == object for array in inputs.values()):  # text cannot be bound
+            arrays = self._session.run(list(names), inputs, self._run_options)
+        else:
+            binding = self._session.io_binding()
+            for name, array in inputs.items():
+                binding.bind_cpu_input(name, np.ascontiguousarray(array))
+            for name in names:
+                binding.bind_output(name)
+            self._session.run_with_iobinding(binding, self._run_options)
+            arrays = binding.copy_outputs_to_cpu()
+        return {name: _from_onnx(array) for name, array in zip(names, arrays, strict=True)}
+
+
+def _complete(config: Any, graph: onnx_graph.Graph) -> None:
+    given = config.as_dict()
+    batch = given["max_batch_size"] or (DEFAULT_BATCH if graph.batches else 0)
+    config.set_max_batch_size(batch)
+    if batch > 1:
+        config.set_dynamic_batching()
+    for key, add, tensors in (
+        ("input", config.add_input, graph.inputs),
+        ("output", config.add_output, graph.outputs),
+    ):
+        if not given[key]:
+            for tensor in tensors:
+                dims = tensor.dims[1:] if batch else tensor.dims
+                add({"name": tensor.name, "data_type": tensor.data_type, "dims": list(dims)})
+
+
+def _fit_together(inputs: Sequence[Inputs]) -> bool:
+    return len({tuple((name, array.shape[1:]) for name, array in each.items()) for each in inputs}) == 1
+
+
+def _to_onnx(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Triton's text is bytes, ONNX's is str."""
+    if array.dtype != object:
+        return array
+    texts = [item.decode() if isinstance(item, bytes) else item for item in array.ravel()]
+    return np.array(texts, dtype=object).reshape(array.shape)
+
+
+def _from_onnx(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if array.dtype.kind not in "OU":
+        return array
+    return np.array([str(item).encode() for item in array.ravel()], dtype=object).reshape(array.shape)

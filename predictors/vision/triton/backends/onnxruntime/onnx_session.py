@@ -1,0 +1,120 @@
+"""Opens a model file as a config.pbtxt asks: threads, optimization, memory, device.
+
+Parameter names and meanings: README of https://github.com/triton-inference-server/onnxruntime_backend
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+DEFAULT_FILE = "model.onnx"
+_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+_LEVELS = {
+    -1: ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    0: ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+    1: ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    2: ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+}
+
+
+class Unloadable(Exception):
+    """The model file cannot be opened; the message says which, why and what to do."""
+
+
+def model_file(version_folder: Path, config: Mapping[str, Any]) -> Path:
+    """The file that a version of a model is served from.
+
+    Raises:
+        Unloadable: it is not there.
+    """
+    path = version_folder / (config.get("default_model_filename") or DEFAULT_FILE)
+    if path.exists():
+        return path
+    found = ", ".join(sorted(entry.name for entry in version_folder.glob("*.onnx"))) or "no *.onnx file"
+    raise Unloadable(
+        f"{path} is missing (the folder has {found}): put the model there, name it by default_model_filename, "
+        "or fetch it if weights.lock names it"
+    )
+
+
+def open_session(path: Path, options: ort.SessionOptions, providers: list[Any]) -> ort.InferenceSession:
+    """The model in ``path``, ready to run.
+
+    Raises:
+        Unloadable: the file is no ONNX model, or one that this version of ONNX Runtime cannot run.
+    """
+    try:
+        return ort.InferenceSession(str(path), sess_options=options, providers=providers)
+    except Exception as err:  # ONNX Runtime's exceptions have no common base class
+        reason = str(err).splitlines()[0] if str(err) else type(err).__name__
+        raise Unloadable(f"{path} ({path.stat().st_size} bytes) cannot be read as an ONNX model: {reason}") from err
+
+
+def quick_options() -> ort.SessionOptions:
+    """Options for a session that is only asked for its inputs and outputs."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    return options
+
+
+def session_options(config: Mapping[str, Any]) -> ort.SessionOptions:
+    """The options that a config's ``parameters`` and ``optimization`` ask for.
+
+    Raises:
+        Unloadable: a parameter is not the number that it has to be.
+    """
+    options = ort.SessionOptions()
+    level = int(config.get("optimization", {}).get("graph", {}).get("level", 0))
+    options.graph_optimization_level = _LEVELS.get(level, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+    options.intra_op_num_threads = whole_number(config, "intra_op_thread_count", 0)
+    options.inter_op_num_threads = whole_number(config, "inter_op_thread_count", 0)
+    options.enable_cpu_mem_arena = whole_number(config, "enable_mem_arena", 1) != 0
+    options.enable_mem_pattern = whole_number(config, "enable_mem_pattern", 1) != 0
+    if whole_number(config, "execution_mode", 0) == 1:
+        options.execution_mode = ort.ExecutionMode.ORT_PARALLEL
+    for key in config.get("parameters", {}):
+        if key.startswith("session."):
+            options.add_session_config_entry(key, _parameter(config, key, ""))
+    return options
+
+
+def run_options(config: Mapping[str, Any]) -> ort.RunOptions:
+    """The options of every run."""
+    options = ort.RunOptions()
+    shrink = _parameter(config, "memory.enable_memory_arena_shrinkage", "")
+    if shrink:
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", shrink)
+    return options
+
+
+def providers(config: Mapping[str, Any], kind: str, device: str) -> list[Any]:
+    """Execution providers for an instance: CUDA first where the instance is on a GPU and this build has it."""
+    if kind != "GPU" or _CUDA not in ort.get_available_providers():
+        return [_CPU]
+    accelerators = config.get("optimization", {}).get("execution_accelerators", {})
+    tuned: dict[str, str] = {}
+    for accelerator in accelerators.get("gpu_execution_accelerator", []):
+        if accelerator["name"] == "cuda":
+            tuned.update(accelerator.get("parameters", {}))
+    return [(_CUDA, {**tuned, "device_id": device}), _CPU]
+
+
+def whole_number(config: Mapping[str, Any], name: str, default: int) -> int:
+    """A parameter that is a number.
+
+    Raises:
+        Unloadable: it is something else.
+    """
+    text = _parameter(config, name, str(default))
+    try:
+        return int(text)
+    except ValueError:
+        raise Unloadable(f"config.pbtxt: parameter {name} is '{text}', which is not a whole number") from None
+
+
+def _parameter(config: Mapping[str, Any], name: str, default: str) -> str:
+    entry = config.get("parameters", {}).get(name)
+    return default if entry is None else str(entry["string_value"])

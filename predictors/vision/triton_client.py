@@ -1,0 +1,173 @@
+"""What this predictor itself asks of Triton; what clients ask goes by as bytes.
+
+Loading goes over gRPC, all else over HTTP: while Triton's HTTP server loads a model, it answers nothing else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+from urllib.parse import quote
+
+import grpc
+import grpc.aio
+import numpy as np
+import orjson
+
+from predictors.vision.refusal import Refused, http_status, triton_is_away
+from predictors.vision.tensors import HEAD_LENGTH, Tensor, Wanted, decode, encode
+from switchyard.http.client import Client, Deadlines, Response
+from switchyard.http.errors import TimedOut, UpstreamError
+from switchyard.http.grpc_forward import SERVICE
+from switchyard.http.wire import write
+
+logger = logging.getLogger(__name__)
+
+Control = Literal["RepositoryModelLoad", "RepositoryModelUnload"]
+
+_ATTEMPTS = 3
+_PAUSE = 0.05  # seconds before the second attempt; each further pause is twice as long
+_LIVE_SECONDS = 2.0
+_QUICK = Deadlines(connect=1.0, first_byte=10.0, total=10.0)
+
+
+class Triton:
+    """One Triton server; ``http`` is its ``host:port``, ``channel`` leads to its gRPC port.
+
+    Every method raises ``Refused``: with Triton's own status and sentence, with 503 when it is away, and with 504 when
+    it takes too long.
+    """
+
+    def __init__(self, client: Client, http: str, channel: Any, *, answer_seconds: float) -> None:
+        self._client = client
+        self._http = f"http://{http}"
+        self._calls = {
+            name: channel.unary_unary(f"/{SERVICE}/{name}")
+            for name in ("RepositoryModelLoad", "RepositoryModelUnload", "ServerLive")
+        }
+        self._answer = Deadlines(connect=1.0, first_byte=answer_seconds, total=answer_seconds)
+
+    async def live(self) -> bool:
+        """Whether it answers by both protocols; a channel that has lost its server takes a moment to find the next."""
+        try:
+            await self._ask(b"GET", "/v2/health/live", _QUICK)
+            await self._calls["ServerLive"](b"", wait_for_ready=True, timeout=_LIVE_SECONDS)
+        except (Refused, grpc.aio.AioRpcError):
+            return False
+        return True
+
+    async def index(self) -> dict[str, bool]:
+        """The names in the repository as it is now, and whether each is loaded."""
+        rows = orjson.loads(await self._ask(b"POST", "/v2/repository/index", _QUICK))
+        loaded: dict[str, bool] = {}
+        for row in rows:
+            loaded[row["name"]] = loaded.get(row["name"], False) or row.get("state") == "READY"
+        return loaded
+
+    async def config(self, model: str) -> Mapping[str, Any]:
+        """The configuration of a loaded model, with all that Triton has filled in."""
+        config: Mapping[str, Any] = orjson.loads(await self._ask(b"GET", f"{_path(model)}/config", _QUICK))
+        return config
+
+    async def control(self, method: Control, request: bytes) -> None:
+        """Loads or unloads as the encoded ``request`` says; returns when a load is done and an unload has begun."""
+        try:
+            await self._calls[method](request)
+        except grpc.aio.AioRpcError as err:
+            if err.code() == grpc.StatusCode.UNAVAILABLE:
+                raise triton_is_away() from err
+            raise Refused(http_status(err.code()), (err.details() or "").strip(" \n;")) from err
+
+    async def infer(
+        self, model: str, inputs: Sequence[Tensor], outputs: Sequence[Wanted], traceparent: str | None
+    ) -> Mapping[str, np.ndarray]:
+        """The outputs of one inference; asked again, after a pause, while Triton cannot be reached."""
+        length, body = encode(inputs, outputs)
+        headers = [(HEAD_LENGTH, b"%d" % length)]
+        if traceparent:
+            headers.append((b"traceparent", traceparent.encode()))
+        response = await self._again("POST", f"{_path(model)}/infer", headers, body)
+        data = await _read(response)
+        if response.status != 200:
+            raise _said(model, response.status, data)
+        return decode(data, int(response.header(HEAD_LENGTH) or len(data)))
+
+    async def _again(self, method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes) -> Response:
+        loop = asyncio.get_running_loop()
+        assert self._answer.total is not None
+        due = loop.time() + self._answer.total
+        for attempt in range(_ATTEMPTS):
+            last = attempt + 1 == _ATTEMPTS
+            try:
+                response = await self._client.request(
+                    method.encode(), self._http + path, headers, body, deadlines=self._answer
+                )
+            except UpstreamError as err:
+                if last or not err.retryable:
+                    raise _broken(err) from err
+            else:
+                if response.status != 503 or last:
+                    return response
+                response.close()
+            pause = _PAUSE * 2**attempt
+            if loop.time() + pause > due:
+                raise triton_is_away()
+            await asyncio.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _ask(self, method: bytes, path: str, deadlines: Deadlines) -> bytes:
+        try:
+            response = await self._client.request(method, self._http + path, [], deadlines=deadlines)
+        except UpstreamError as err:
+            raise _broken(err) from err
+        data = await _read(response)
+        if response.status != 200:
+            raise Refused(response.status, sentence(data))
+        return data
+
+
+def control_request(model: str, parameters: Mapping[str, str | bool]) -> bytes:
+    """A RepositoryModelLoadRequest or RepositoryModelUnloadRequest of Triton's ``grpc_service.proto``.
+
+    ``model_name`` is field 2, ``parameters`` a map in field 3; its values have booleans in field 1 and strings in 3.
+    """
+    rows = [write(1, name) + write(2, _parameter(value)) for name, value in parameters.items()]
+    return write(2, model) + b"".join(write(3, row) for row in rows)
+
+
+def _parameter(value: str | bool) -> bytes:
+    """A member of a oneof: unlike other fields it is written even when it is false."""
+    return bytes((1 << 3, value)) if isinstance(value, bool) else write(3, value.encode())
+
+
+def sentence(body: bytes) -> str:
+    """What Triton says in ``{"error": …}``, without the part that names a request nobody named."""
+    try:
+        said = str(orjson.loads(body)["error"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return "Triton gave no reason"
+    return said.removeprefix("[request id: <id_unknown>] ").strip()
+
+
+def _said(model: str, status: int, body: bytes) -> Refused:
+    if status < 500 or status == 503:
+        return Refused(status, sentence(body))
+    logger.error("model %s failed", model, extra={"status": status, "reason": sentence(body)})
+    return Refused(500, f"model {model!r} failed on this request; the reason is in the service's log")
+
+
+def _broken(err: UpstreamError) -> Refused:
+    if isinstance(err, TimedOut) and not err.retryable:
+        return Refused(504, "Triton did not answer in time; send less at once, or raise ANSWER_SECONDS")
+    return triton_is_away()
+
+
+async def _read(response: Response) -> bytes:
+    try:
+        return await response.read()
+    except UpstreamError as err:
+        raise _broken(err) from err
+
+
+def _path(model: str) -> str:
+    return f"/v2/models/{quote(model, safe='')}"

@@ -1,0 +1,137 @@
+"""What goes wrong between client, predictor and Triton: too much at once, clients that leave, Triton that dies."""
+
+import http.client
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import tritonclient.grpc
+
+from tests.live.processes import eventually, fetch
+from tests.live.vision.asking import echo
+from tests.live.vision.processes import Triton, Vision
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def own(triton: Triton, folder: Path) -> Iterator[Triton]:
+    """A Triton that a test may kill."""
+    started = Triton(triton.repository, folder)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def mine(own: Triton, folder: Path) -> Iterator[Vision]:
+    """A predictor that a test may stop."""
+    started = Vision(own, folder)
+    yield started.wait_ready()
+    started.stop()
+
+
+def in_flight(vision: Vision) -> float:
+    return vision.metric("inference_requests_in_flight", 'model="slow"')
+
+
+def test_what_is_too_much_at_once_is_told_when_to_return(vision: Vision) -> None:
+    assert echo(vision, 0, model="slow")[0] == 200
+    with ThreadPoolExecutor(4) as pool:
+        slow = [pool.submit(echo, vision, 2, model="slow") for _ in range(4)]
+        eventually(lambda: in_flight(vision) == 4, "four requests in flight")
+        with closing(http.client.HTTPConnection("127.0.0.1", vision.http, timeout=60)) as connection:
+            connection.request("POST", "/v2/models/slow/infer", b"{}")
+            answer = connection.getresponse()
+            assert (answer.status, answer.getheader("retry-after")) == (503, "1")
+            assert "4 requests are being answered" in json.loads(answer.read())["error"]
+        assert fetch(f"{vision.url}/v2/models/echo")[0] == 200
+        assert [one.result()[0] for one in slow] == [200] * 4
+
+
+def test_a_client_that_hangs_up_is_counted_and_leaves_nothing_behind(vision: Vision) -> None:
+    assert echo(vision, 0, model="slow")[0] == 200
+    labels = ('model="slow"', 'outcome="cancelled"')
+    before = vision.metric("inference_requests_total", *labels)
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1], "data": [3]}
+    with closing(http.client.HTTPConnection("127.0.0.1", vision.http, timeout=60)) as connection:
+        connection.request("POST", "/v2/models/slow/infer", json.dumps({"inputs": [tensor]}))
+        eventually(lambda: in_flight(vision) == 1, "the request in flight")
+    eventually(lambda: in_flight(vision) == 0, "the request gone", 2)
+    with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{vision.grpc}")) as client:
+        asked = tritonclient.grpc.InferInput("x", [1], "FP32")
+        asked.set_data_from_numpy(np.array([3], np.float32))
+        call = client.async_infer("slow", [asked], lambda result, error: None)
+        eventually(lambda: in_flight(vision) == 1, "the call in flight")
+        call.cancel()
+    eventually(lambda: vision.metric("inference_requests_total", *labels) == before + 2, "both counted", 2)
+
+
+def test_while_triton_is_gone_requests_are_told_and_afterwards_answered(own: Triton, mine: Vision) -> None:
+    assert echo(mine, 1)[0] == 200
+    own.kill()
+    eventually(lambda: not mine.ready(), "not ready", 5)
+    status, body = echo(mine, 1)
+    assert (status, "Triton does not answer" in body["error"]) == (503, True)
+    with grpc.insecure_channel(f"127.0.0.1:{mine.grpc}") as channel:
+        ask = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        with pytest.raises(grpc.RpcError) as raised:
+            ask(b"\n\x04echo", timeout=10)
+    assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+    own.start_again()
+    eventually(mine.ready, "ready again")
+    assert echo(mine, 2)[1]["outputs"][0]["data"] == [2]
+    with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{mine.grpc}")) as client:
+        eventually(lambda: client.is_model_ready("echo"), "gRPC has found Triton again", 10)
+
+
+def test_a_restart_that_nobody_saw_is_noticed(own: Triton, mine: Vision) -> None:
+    assert echo(mine, 1)[0] == 200
+    own.kill()
+    own.start_again()
+    eventually(lambda: echo(mine, 2)[0] == 200, "answers again")
+    assert mine.logged("Triton is gone") == 1
+    assert mine.logged("loaded echo") == 2
+
+
+def test_a_stopping_predictor_answers_what_it_has_begun(mine: Vision) -> None:
+    assert echo(mine, 0, model="slow")[0] == 200
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(echo, mine, 2, model="slow")
+        eventually(lambda: in_flight(mine) == 1, "the request in flight")
+        os.kill(mine.process.pid, signal.SIGTERM)
+        assert slow.result()[0] == 200
+    began = time.monotonic()
+    assert mine.process.wait(30) == 0
+    assert time.monotonic() - began < 10
+
+
+def test_without_triton_the_predictor_is_live_but_not_ready(own: Triton, folder: Path) -> None:
+    own.stop()
+    vision = Vision(own, folder)
+    try:
+        eventually(lambda: vision.status("/v2/health/live") == 200, "live")
+        assert vision.status("/v2/health/ready") == 503
+        assert echo(vision, 1)[0] == 503
+        assert b"inference_" in fetch(f"{vision.url}/metrics")[1]
+        own.start_again()
+        vision.wait_ready()
+        assert vision.logged('"phase": "ready"') == 1
+        assert vision.metric("model_start_phase_seconds", 'phase="load"') > 0
+    finally:
+        vision.stop()
+
+
+def test_one_page_has_the_metrics_of_the_predictor_and_of_triton(vision: Vision) -> None:
+    assert echo(vision, 1)[0] == 200
+    assert echo(vision, 1, model="nobody")[0] == 404
+    assert vision.metric("inference_requests_total", 'model="echo"', 'protocol="v2"', 'outcome="ok"') >= 1
+    assert vision.metric("inference_requests_total", 'model="unknown"', 'outcome="rejected"') >= 1
+    assert vision.metric("nv_inference_request_success", 'model="echo"') >= 1

@@ -1,0 +1,59 @@
+"""What is read off a model's configuration, as Triton gives it."""
+
+from typing import Any
+
+from predictors.vision.description import describe
+
+
+def config(**changes: Any) -> dict[str, Any]:
+    return {
+        "name": "m",
+        "max_batch_size": 0,
+        "input": [{"name": "image", "data_type": "TYPE_STRING", "dims": [1]}],
+        "output": [{"name": "text", "data_type": "TYPE_STRING", "dims": [-1]}],
+        **changes,
+    }
+
+
+def output(name: str, datatype: str = "TYPE_FP32", dims: tuple[int, ...] = (10,), **more: str) -> dict[str, Any]:
+    return {"name": name, "data_type": datatype, "dims": list(dims), **more}
+
+
+def test_a_batch_is_the_first_dimension() -> None:
+    assert describe(config(max_batch_size=4)).inputs[0].shape == (-1, 1)
+    assert describe(config()).inputs[0].shape == (1,)
+
+
+def test_dimensions_may_be_texts_as_in_protobufs_json() -> None:
+    given = config(input=[{"name": "x", "data_type": "TYPE_FP32", "dims": ["3", "-1"]}])
+    assert describe(given).inputs[0].shape == (3, -1)
+
+
+def test_optional_inputs_need_not_be_sent() -> None:
+    size = {"name": "size", "data_type": "TYPE_INT32", "dims": [2], "optional": True}
+    assert [port.name for port in describe(config(input=[*config()["input"], size])).inputs] == ["image"]
+
+
+def test_steps_are_those_of_the_parameter_and_of_an_ensemble_each_once() -> None:
+    given = config(
+        parameters={"steps": {"string_value": "image-decode ocr-detection"}},
+        ensemble_scheduling={"step": [{"model_name": "ocr-detection"}, {"model_name": "last"}]},
+    )
+    assert describe(given).steps == ("image-decode", "ocr-detection", "last")
+
+
+def test_a_model_reads_when_it_gives_text_boxes_and_scores_for_bytes() -> None:
+    outputs = [output("text", "TYPE_STRING"), output("boxes"), output("scores")]
+    assert describe(config(output=outputs)).reads
+    assert not describe(config(output=outputs[:2])).reads
+    numbers = [{"name": "image", "data_type": "TYPE_FP32", "dims": [3, 8, 8]}]
+    assert not describe(config(output=outputs, input=numbers)).reads
+
+
+def test_the_scores_are_the_only_floats_or_what_has_labels() -> None:
+    label, scores = output("label", "TYPE_INT64", (1,)), output("probabilities")
+    assert describe(config(output=[label, scores])).scores == describe(config(output=[scores])).scores
+    assert describe(config(output=[output("a"), output("b")])).scores is None
+    labelled = describe(config(output=[output("a"), output("b", label_filename="labels.txt")])).scores
+    assert labelled is not None
+    assert labelled.name == "b"

@@ -1,0 +1,228 @@
+"""Who is in memory, with a Triton that is a set of names."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from predictors.vision.refusal import Refused
+from predictors.vision.residency import Residency
+from predictors.vision.triton_client import Control, control_request
+from switchyard.http.wire import read_text
+
+
+class Server:
+    """Loads what it is told, when ``gate`` is open; ``orders`` is what it was told."""
+
+    def __init__(self, *names: str, **steps: str) -> None:
+        self.names = [*names, *steps]
+        self.steps = steps
+        self.loaded: set[str] = set()
+        self.orders: list[str] = []
+        self.broken: dict[str, str] = {}
+        self.away = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def index(self) -> dict[str, bool]:
+        if self.away:
+            raise Refused(503, "away")
+        return {name: name in self.loaded for name in self.names}
+
+    async def config(self, model: str) -> Mapping[str, Any]:
+        return {"name": model, "parameters": {"steps": {"string_value": self.steps.get(model, "")}}}
+
+    async def control(self, method: Control, request: bytes) -> None:
+        model = read_text(request, 2)
+        loads = method == "RepositoryModelLoad"
+        self.orders.append(("+" if loads else "-") + model)
+        await self.gate.wait()
+        if self.away:
+            raise Refused(503, "away")
+        if model in self.broken:
+            raise Refused(400, self.broken[model])
+        (self.loaded.add if loads else self.loaded.discard)(model)
+
+
+def residency(server: Server, *, idle: float = 0, wait: float = 5, waiting: int = 8) -> Residency:
+    return Residency(server, idle_seconds=idle, wait_seconds=wait, max_waiting=waiting)
+
+
+async def use(account: Residency, name: str) -> str:
+    async with account.use(name) as description:
+        return description.name
+
+
+async def ordered(server: Server, order: str) -> None:
+    async with asyncio.timeout(5):
+        while order not in server.orders:
+            await asyncio.sleep(0)
+
+
+async def test_a_model_is_loaded_by_its_first_request_only() -> None:
+    server = Server("a")
+    account = residency(server)
+    assert await use(account, "a") == "a"
+    await use(account, "a")
+    assert server.orders == ["+a"]
+
+
+async def test_many_that_wait_load_it_once_even_when_the_first_gives_up() -> None:
+    server = Server("a")
+    server.gate.clear()
+    account = residency(server)
+    waiting = [asyncio.ensure_future(use(account, "a")) for _ in range(4)]
+    await ordered(server, "+a")
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    server.gate.set()
+    assert await asyncio.gather(*waiting[1:]) == ["a"] * 3
+    assert server.orders == ["+a"]
+
+
+async def test_steps_are_loaded_with_the_model_and_together_once_they_are_known() -> None:
+    server = Server("step", "other", whole="step other", outer="whole")
+    account = residency(server)
+    await use(account, "outer")
+    assert sorted(server.loaded) == ["other", "outer", "step", "whole"]
+    account.forget()
+    server.orders.clear()
+    server.gate.clear()
+    again = asyncio.ensure_future(use(account, "outer"))
+    await ordered(server, "+other")
+    assert sorted(server.orders) == ["+other", "+outer", "+step", "+whole"]
+    server.gate.set()
+    await again
+
+
+async def test_models_that_name_each_other_as_steps_are_loaded() -> None:
+    server = Server(a="b", b="a")
+    assert await use(residency(server), "a") == "a"
+    assert server.loaded == {"a", "b"}
+
+
+async def test_a_step_that_is_missing_is_named() -> None:
+    with pytest.raises(Refused, match="lacks the model 'step', which whole needs") as raised:
+        await use(residency(Server(whole="step")), "whole")
+    assert raised.value.status == 503
+
+
+async def test_an_unknown_name_is_not_found_until_its_folder_is_there() -> None:
+    server = Server()
+    account = residency(server)
+    with pytest.raises(Refused, match="no model 'a'") as raised:
+        await use(account, "a")
+    assert raised.value.status == 404
+    assert not account.knows("a")
+    server.names.append("a")
+    assert await use(account, "a") == "a"
+
+
+async def test_a_failed_load_says_why_and_rests_before_it_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server("a")
+    server.broken["a"] = "no weights"
+    account = residency(server)
+    for _ in range(3):
+        with pytest.raises(Refused, match="'a' cannot be loaded: no weights") as raised:
+            await use(account, "a")
+        assert (raised.value.status, raised.value.retry_after) == (503, 5)
+    assert server.orders == ["+a"]
+    del server.broken["a"]
+    monkeypatch.setattr(account, "_now", lambda: asyncio.get_running_loop().time() + 6)
+    assert await use(account, "a") == "a"
+
+
+async def test_a_triton_that_is_away_is_no_failed_load() -> None:
+    server = Server("a")
+    account = residency(server)
+    server.away = True
+    with pytest.raises(Refused, match="away"):
+        await use(account, "a")
+    server.away = False
+    assert await use(account, "a") == "a"
+
+
+async def test_who_waits_too_long_or_as_one_too_many_is_told_to_try_again() -> None:
+    server = Server("a")
+    server.gate.clear()
+    account = residency(server, wait=0.05, waiting=1)
+    first = asyncio.ensure_future(use(account, "a"))
+    await ordered(server, "+a")
+    with pytest.raises(Refused, match="1 requests wait"):
+        await use(account, "a")
+    with pytest.raises(Refused, match=r"still being loaded after 0\.05 s") as raised:
+        await first
+    assert (raised.value.status, raised.value.retry_after) == (503, 1)
+    server.gate.set()
+    assert await use(account, "a") == "a"
+    assert server.orders == ["+a"]
+
+
+async def test_what_is_idle_goes_and_its_steps_with_it_but_nothing_in_use_or_needed() -> None:
+    server = Server("step", "alone", whole="step")
+    account = residency(server, idle=0.01)
+    await use(account, "alone")
+    async with account.use("whole"):
+        await asyncio.sleep(0.02)
+        await account.sweep()
+        assert server.loaded == {"whole", "step"}
+    await asyncio.sleep(0.02)
+    await account.sweep()
+    assert server.loaded == set()
+    assert server.orders[-2:] == ["-whole", "-step"]
+    assert await account.ready("whole")
+    assert server.loaded == set()
+
+
+async def test_a_request_that_meets_an_unload_waits_and_has_it_loaded_again() -> None:
+    server = Server("a")
+    account = residency(server)
+    await use(account, "a")
+    server.gate.clear()
+    unloading = asyncio.ensure_future(account.unload("a", control_request("a", {})))
+    await ordered(server, "-a")
+    asking = asyncio.ensure_future(use(account, "a"))
+    await asyncio.sleep(0)
+    server.gate.set()
+    await unloading
+    assert await asking == "a"
+    assert server.orders == ["+a", "-a", "+a"]
+
+
+async def test_clients_load_and_unload_through_the_same_account() -> None:
+    server = Server("a", "step", whole="step")
+    account = residency(server)
+    await account.load("whole", control_request("whole", {}))
+    assert server.loaded == {"whole", "step"}
+    with pytest.raises(Refused, match="'step' is a step of whole") as raised:
+        await account.unload("step", control_request("step", {}))
+    assert raised.value.status == 409
+    await account.unload("whole", control_request("whole", {}))
+    assert not await account.ready("whole")
+    assert await use(account, "whole") == "whole"
+    assert await account.ready("whole")
+    with pytest.raises(Refused, match="failed to load 'nobody'"):
+        await account.load("nobody", control_request("nobody", {}))
+
+
+async def test_a_model_that_was_never_loaded_is_loaded_to_say_whether_it_is_ready() -> None:
+    server = Server("good", "bad")
+    server.broken["bad"] = "no weights"
+    account = residency(server)
+    assert await account.ready("good")
+    with pytest.raises(Refused, match="no weights"):
+        await account.ready("bad")
+
+
+async def test_what_triton_has_is_taken_over_and_what_it_lost_forgotten() -> None:
+    server = Server("a", "b")
+    server.loaded = {"a"}
+    account = residency(server)
+    await account.synchronise()
+    await use(account, "a")
+    assert server.orders == []
+    server.loaded.clear()
+    account.forget()
+    await use(account, "a")
+    assert server.orders == ["+a"]

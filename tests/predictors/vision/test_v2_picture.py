@@ -1,0 +1,57 @@
+import base64
+import json
+
+import numpy as np
+import orjson
+import pytest
+
+from predictors.vision.pictures import Label, Labels
+from predictors.vision.refusal import Refused
+from predictors.vision.tensors import Tensor, encode
+from predictors.vision.v2_picture import read_v2, write_v2
+
+
+def body(data: object = None, **changes: object) -> bytes:
+    tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "data": data, **changes}
+    return json.dumps({"id": "7", "inputs": [tensor], "parameters": {"top_k": 2}}).encode()
+
+
+def test_base64_in_json_is_the_picture() -> None:
+    given = body([base64.b64encode(b"\xff\0").decode()])
+    identifier, picture = read_v2("m", given, len(given))
+    assert (identifier, picture.data, picture.top_k) == ("7", b"\xff\0", 2)
+
+
+def test_bytes_behind_the_json_are_the_picture() -> None:
+    length, given = encode([Tensor.of_bytes("image", b"\xff\0")], [])
+    assert read_v2("m", given, length)[1].data == b"\xff\0"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (body([]), "holds 0 pictures"),
+        (body(["YQ==", "YQ=="]), "holds 2 pictures"),
+        (body("YQ=="), "no list of pictures"),
+        (body(["YQ=="], name="picture"), "inputs are 'picture' BYTES; send the tensors that GET /v2/models/m lists"),
+        (body([1.0], datatype="FP32"), "inputs are 'image' FP32"),
+        (b'{"inputs": []}', "inputs are none"),
+        (b'{"inputs": [5]}', "no V2 request"),
+        (b"{}", "no V2 request"),
+        (b"", "no V2 request"),
+    ],
+)
+def test_anything_else_is_refused(given: bytes, words: str) -> None:
+    with pytest.raises(Refused, match=words) as raised:
+        read_v2("m", given, len(given))
+    assert raised.value.status == 400
+
+
+def test_an_answer_names_its_request_and_its_tensors() -> None:
+    answer = orjson.loads(write_v2("m", "7", Labels(labels=(Label(label="cat", score=0.5, index=3),))))
+    assert (answer["id"], answer["model_name"]) == ("7", "m")
+    assert [(row["name"], row["datatype"], row["data"]) for row in answer["outputs"]] == [
+        ("label", "BYTES", ["cat"]),
+        ("score", "FP32", [np.float32(0.5)]),
+        ("index", "INT32", [3]),
+    ]
