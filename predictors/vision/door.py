@@ -9,7 +9,7 @@ import orjson
 from predictors.serving.admission import as_json
 from predictors.vision.bodies import read_picture
 from predictors.vision.calls import Call, Calls
-from predictors.vision.forwarding import Forwarding
+from predictors.vision.forwarding import STREAMED_BYTES, Forwarding, declared_length
 from predictors.vision.pictures import Answer, Pictures, takes_pictures
 from predictors.vision.refusal import Refused, triton_is_away
 from predictors.vision.replies import JSON, TEXT, header, refuse, replay, reply
@@ -155,6 +155,10 @@ class Door:
             if kind.startswith("image/"):
                 answer = await self._ask(call, kind, scope, receive)
                 await reply(noted, 200, write_v2(where.model, "", answer), JSON)
+                return
+            if declared_length(scope) >= STREAMED_BYTES and not takes_pictures(call.description):
+                with self._calls.to_triton(call.traceparent) as context:
+                    await self._forwarding.stream(where.target, scope, receive, noted, context)
                 return
             body = await self._forwarding.body(scope, receive)
             head = _head_length(scope, body)

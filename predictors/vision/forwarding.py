@@ -1,8 +1,11 @@
 """Requests that go to Triton as they came, and answers that come back as they are."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 from predictors.vision.refusal import Refused, triton_is_away
-from switchyard.http.asgi import Receive, Scope, Send
-from switchyard.http.client import Client, Deadlines
+from switchyard.http.asgi import Message, Receive, Scope, Send
+from switchyard.http.client import Client, Deadlines, Upload
 from switchyard.http.errors import TimedOut, UpstreamError
 from switchyard.http.forward import (
     NOT_FORWARDED,
@@ -10,12 +13,20 @@ from switchyard.http.forward import (
     BodyTooLarge,
     BodyTooSlow,
     HangUp,
+    body_pieces,
     filtered,
     read_body,
     relay,
 )
 
+STREAMED_BYTES = 1024 * 1024  # from here on a body is sent on while it arrives
+
 _KEPT_BACK = NOT_FORWARDED | {b"authorization", b"x-api-key", b"traceparent"}
+
+
+def declared_length(scope: Scope) -> int:
+    """The length that a request declares, 0 if it declares none."""
+    return next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
 
 
 class Forwarding:
@@ -49,10 +60,36 @@ class Forwarding:
         """
         await self.send(target, scope, await self.body(scope, receive), receive, send, traceparent)
 
+    async def stream(self, target: str, scope: Scope, receive: Receive, send: Send, traceparent: str | None) -> None:
+        """As ``forward``, but sends the body on while it arrives; its length must be declared.
+
+        Raises:
+            Refused: 413 it is too large; Triton is away.
+        """
+        length = declared_length(scope)
+        if length > self._limit:
+            raise Refused(
+                413, f"the request body exceeds {self._limit} bytes; send less, or have MAX_BODY_BYTES raised"
+            )
+        sent = asyncio.Event()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            async for piece in body_pieces(receive):
+                yield piece
+            sent.set()
+
+        async def after_the_body() -> Message:
+            await sent.wait()
+            return await receive()
+
+        await self.send(target, scope, Upload(length, pieces()), after_the_body, send, traceparent)
+
     async def send(
-        self, target: str, scope: Scope, body: bytes, receive: Receive, send: Send, traceparent: str | None
+        self, target: str, scope: Scope, body: bytes | Upload, receive: Receive, send: Send, traceparent: str | None
     ) -> None:
         """Sends the request on, and the answer back piece by piece; a client that hangs up ends both.
+
+        ``receive`` gives what comes after the body.
 
         Raises:
             Refused: Triton is away; the answer has not begun.

@@ -4,13 +4,13 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 
-from switchyard.http.connection import Connection
+from switchyard.http.connection import Connection, Upload
 from switchyard.http.errors import ClosedEarly, ConnectFailed, TimedOut
 from switchyard.http.limits import Deadlines, Limits
 from switchyard.http.origin import Origin, split
 from switchyard.http.response import Response
 
-__all__ = ["Client", "Deadlines", "Limits", "Response"]
+__all__ = ["Client", "Deadlines", "Limits", "Response", "Upload"]
 
 _NO_DEADLINES_GIVEN = Deadlines()
 _BODILESS = frozenset((b"GET", b"HEAD", b"DELETE", b"OPTIONS"))
@@ -37,24 +37,26 @@ class Client:
         method: bytes,
         url: str,
         headers: Sequence[tuple[bytes, bytes]],
-        body: bytes = b"",
+        body: bytes | Upload = b"",
         *,
         deadlines: Deadlines = _NO_DEADLINES_GIVEN,
     ) -> Response:
         """Sends a request and returns its answer as soon as the head is there.
 
         ``host`` and ``content-length`` are set here; ``headers`` must hold neither, nor hop-by-hop ones. A pooled
-        connection that turns out to be closed before any byte of an answer is replaced by a fresh one, once.
+        connection that turns out to be closed before any byte of an answer is replaced by a fresh one, once; an upload
+        gets a fresh one at once, because it cannot be sent twice.
 
         Raises:
             UpstreamError: there is no usable answer.
             ValueError: the URL or a header cannot be sent.
         """
         address = split(url)
-        head = _head(method, address.tail, headers, len(body))
+        length = body.length if isinstance(body, Upload) else len(body)
+        head = _head(method, address.tail, headers, length)
         loop = asyncio.get_running_loop()
         due = None if deadlines.total is None else loop.time() + deadlines.total
-        connection = self._take(address.origin)
+        connection = None if isinstance(body, Upload) else self._take(address.origin)
         if connection is not None:
             try:
                 return await connection.exchange(head, body, head_only=method == b"HEAD", deadlines=deadlines, due=due)

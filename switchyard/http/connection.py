@@ -1,7 +1,8 @@
 """One connection to an upstream: an ``asyncio.Protocol`` around llhttp that carries one exchange at a time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -13,6 +14,20 @@ from switchyard.http.response import Response
 
 PIECE = 256 * 1024
 _COPIED = 32 * 1024  # a body up to here is cheaper to copy behind its head than to write by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A body that is still on its way here: ``pieces`` yields ``length`` bytes in all, once."""
+
+    length: int
+    pieces: AsyncIterator[bytes]
+
+
+async def _cut(body: bytes) -> AsyncIterator[memoryview]:
+    view = memoryview(body)
+    for start in range(0, len(view), PIECE):
+        yield view[start : start + PIECE]
 
 
 class Connection(asyncio.Protocol):
@@ -53,7 +68,7 @@ class Connection(asyncio.Protocol):
     # -- the exchange
 
     async def exchange(
-        self, head: bytes, body: bytes, *, head_only: bool, deadlines: Deadlines, due: float | None
+        self, head: bytes, body: bytes | Upload, *, head_only: bool, deadlines: Deadlines, due: float | None
     ) -> Response:
         """Sends a request and returns its answer once the head is complete.
 
@@ -69,10 +84,12 @@ class Connection(asyncio.Protocol):
         self._deadlines, self._total_due, self._mark = deadlines, due, self._loop.time()
         self._arm()
         try:
-            if len(body) <= PIECE:
+            if isinstance(body, Upload):
+                await self._write_in_pieces(response, head, body.pieces)
+            elif len(body) <= PIECE:
                 self._write(head, body)
             else:
-                await self._write_in_pieces(response, head, body)
+                await self._write_in_pieces(response, head, _cut(body))
             while not response.status and not response.ended:
                 await response.wait()
         except BaseException:
@@ -89,18 +106,20 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.writelines([head, body])
 
-    async def _write_in_pieces(self, response: Response, head: bytes, body: bytes) -> None:
+    async def _write_in_pieces(
+        self, response: Response, head: bytes, pieces: AsyncIterator[bytes | memoryview]
+    ) -> None:
         """Writes as fast as the upstream reads; stops when it has already refused (an early 413, say)."""
         self._writing = True
         self._write(head, b"")
-        view = memoryview(body)
-        for start in range(0, len(view), PIECE):
+        async for piece in pieces:
             while self._write_paused and not response.ended and response.status < 400:
                 self._drained = self._loop.create_future()
                 await self._drained
             if response.ended or response.status >= 400 or self._transport is None:
                 return
-            self._transport.write(view[start : start + PIECE])
+            self._mark = self._loop.time()  # an answer is due only when all has been sent
+            self._transport.write(piece)
         self._writing = False
 
     def abort(self) -> None:

@@ -4,7 +4,7 @@ In a row: ``read_body``, ``with HangUp(receive)``, ``Client.request``, ``relay``
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 
 from switchyard.http.asgi import Message, Receive, Scope, Send
@@ -73,6 +73,19 @@ async def read_body(receive: Receive, scope: Scope, limit: int, *, deadline: flo
     if len(body) > limit:
         raise BodyTooLarge(limit)
     return body
+
+
+async def body_pieces(receive: Receive) -> AsyncIterator[bytes]:
+    """The pieces of a request's body as they come.
+
+    Raises:
+        ClientGone: the client hung up before its end.
+    """
+    more = True
+    while more:
+        message = await receive()
+        yield _piece(message)
+        more = message.get("more_body", False)
 
 
 async def _gather(receive: Receive, first: bytes, limit: int) -> bytes:

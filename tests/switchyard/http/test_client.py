@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import subprocess
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchyard.http.client import Client, Deadlines, Limits
+from switchyard.http.client import Client, Deadlines, Limits, Upload
 from switchyard.http.errors import BadAnswer, ClosedEarly, ConnectFailed, TimedOut, TooLarge
 from tests.switchyard.http.conftest import Peer, client_of, upstream
 
@@ -349,6 +350,42 @@ async def test_a_large_body_waits_for_an_upstream_that_reads_slowly(client: Clie
         response = await client.request(b"POST", server.url + "/", [], body)
         assert await response.read() == b"ok"
         assert bytes(got) == body
+
+
+async def test_an_upload_is_sent_while_it_arrives(client: Client) -> None:
+    arrived = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"first"
+        await asyncio.wait_for(arrived.wait(), 5)  # the upstream has the first piece before there is a second
+        yield b"second"
+
+    async def read_slowly(peer: Peer) -> None:
+        await peer.reader.readuntil(b"first")
+        arrived.set()
+        await peer.reader.readexactly(len(b"second"))
+        await peer.answer()
+
+    async with upstream(read_slowly) as server:
+        response = await client.request(b"POST", server.url + "/", [], Upload(11, pieces()))
+        assert await response.read() == b"ok"
+
+
+async def test_an_upload_whose_source_fails_closes_its_socket(client: Client) -> None:
+    closed = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"first"
+        raise ValueError("the client has left")
+
+    async def until_closed(peer: Peer) -> None:
+        await peer.reader.read()
+        closed.set()
+
+    async with upstream(until_closed) as server:
+        with pytest.raises(ValueError, match="has left"):
+            await client.request(b"POST", server.url + "/", [], Upload(11, pieces()))
+        await asyncio.wait_for(closed.wait(), 5)
 
 
 async def test_an_upstream_that_refuses_a_large_body_early_is_heard(client: Client) -> None:
