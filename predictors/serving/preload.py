@@ -6,6 +6,7 @@ once and ``{"exit": code}`` when that child has ended (negative: the signal). Ch
 """
 
 import argparse
+import contextlib
 import gc
 import importlib
 import json
@@ -40,9 +41,13 @@ class Preload:
 
     def serve(self) -> None:
         """Forks on request until SIGTERM; never returns in a child."""
-        self._listener.bind(self._path)
-        os.chmod(self._path, 0o600)
+        staged = f"{self._path}.new"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(staged)
+        self._listener.bind(staged)
+        os.chmod(staged, 0o600)
         self._listener.listen(16)
+        os.rename(staged, self._path)  # who sees the path can connect to it
         signal.set_wakeup_fd(self._waker.fileno())
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._selector.register(self._listener, selectors.EVENT_READ)

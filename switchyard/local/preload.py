@@ -24,8 +24,7 @@ PROGRAM = "predictors.serving.preload"
 _HEAVY = {"engine": True, "assembly": False}
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 5.0
-_CONNECTS = 20
-_SOCKET_BYTES = 108
+_SOCKET_BYTES = 104  # 108 less what is appended while it is made
 # A parent that has lived this long was no failed start.
 _PROVEN_SECONDS = 30.0
 
@@ -135,7 +134,7 @@ class PreloadedLauncher:
         return await self._spawn.launch(order)
 
     async def _fork(self, module: str, order: Order) -> Process:
-        reader, writer = await self._connect()
+        reader, writer = await asyncio.open_unix_connection(str(self._socket))
         request = {
             "module": module,
             "argv": list(order.argv[3:]),
@@ -146,13 +145,6 @@ class PreloadedLauncher:
         writer.write(json.dumps(request).encode() + b"\n")
         answer = json.loads(await reader.readline())
         return ForkedProcess(int(answer["pid"]), reader, writer)
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        for _ in range(_CONNECTS):
-            with contextlib.suppress(ConnectionRefusedError):  # between its bind and its listen
-                return await asyncio.open_unix_connection(str(self._socket))
-            await asyncio.sleep(_POLL_SECONDS)
-        return await asyncio.open_unix_connection(str(self._socket))
 
     async def run(self) -> None:
         """Keeps the parent running until cancelled, then stops it."""
