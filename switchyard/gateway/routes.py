@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 from switchyard.catalog import Kind
@@ -52,46 +53,21 @@ class Route:
         return self.path
 
 
+_ask = partial(Route, method="POST", by="model")
+
+
 def _openai(path: str, summary: str, kinds: frozenset[Kind], shape: Shape = "openai") -> Route:
-    return Route(
-        method="POST",
-        path=path,
-        summary=summary,
-        shape=shape,
-        by="model",
-        kinds=kinds,
-        upstream="/openai" + path,
-        body="json",
-    )
+    return _ask(path=path, summary=summary, shape=shape, kinds=kinds, upstream="/openai" + path, body="json")
 
 
 def _form(path: str, summary: str, form: Form) -> Route:
     shape: Shape = "text" if form.text else "openai"
-    return Route(
-        method="POST",
-        path=path,
-        summary=summary,
-        shape=shape,
-        by="model",
-        kinds=CHATTING,
-        upstream=form.upstream,
-        body="form",
-        form=form,
-    )
+    upstream = form.upstream
+    return _ask(path=path, summary=summary, shape=shape, kinds=CHATTING, upstream=upstream, body="form", form=form)
 
 
 def _picture(path: str, summary: str, upstream: str, model: str = "") -> Route:
-    return Route(
-        method="POST",
-        path=path,
-        summary=summary,
-        shape="openai",
-        by="model",
-        kinds=VISION,
-        upstream=upstream,
-        body="any",
-        model=model,
-    )
+    return _ask(path=path, summary=summary, shape="openai", kinds=VISION, upstream=upstream, body="any", model=model)
 
 
 def _v2(method: str, path: str, summary: str, by: By = "gateway", kinds: frozenset[Kind] = ANY) -> Route:

@@ -4,11 +4,12 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 
-from switchyard.http.connection import Connection, Upload
+from switchyard.http.connection import Connection
 from switchyard.http.errors import ClosedEarly, ConnectFailed, TimedOut
 from switchyard.http.limits import Deadlines, Limits
 from switchyard.http.origin import Origin, split
 from switchyard.http.response import Response
+from switchyard.http.upload import Upload
 
 __all__ = ["Client", "Deadlines", "Limits", "Response", "Upload"]
 

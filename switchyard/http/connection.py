@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -11,23 +10,10 @@ from switchyard.http.errors import BadAnswer, ClosedEarly, TimedOut, TooLarge, U
 from switchyard.http.limits import Deadlines, Limits
 from switchyard.http.origin import Origin
 from switchyard.http.response import Response
+from switchyard.http.upload import Upload, cut
 
 PIECE = 256 * 1024
 _COPIED = 32 * 1024  # a body up to here is cheaper to copy behind its head than to write by itself
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A body that is still on its way here: ``pieces`` yields ``length`` bytes in all, once."""
-
-    length: int
-    pieces: AsyncIterator[bytes]
-
-
-async def _cut(body: bytes) -> AsyncIterator[memoryview]:
-    view = memoryview(body)
-    for start in range(0, len(view), PIECE):
-        yield view[start : start + PIECE]
 
 
 class Connection(asyncio.Protocol):
@@ -89,7 +75,7 @@ class Connection(asyncio.Protocol):
             elif len(body) <= PIECE:
                 self._write(head, body)
             else:
-                await self._write_in_pieces(response, head, _cut(body))
+                await self._write_in_pieces(response, head, cut(body, PIECE))
             while not response.status and not response.ended:
                 await response.wait()
         except BaseException:
