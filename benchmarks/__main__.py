@@ -5,7 +5,7 @@ import sys
 
 from benchmarks import page
 
-NAMES = ("gateway", "predictor", "hang_up", "cold_start", "idle", "passthrough", "ocr")
+NAMES = ("gateway", "predictor", "hang_up", "cold_start", "idle", "passthrough", "ocr", "vision_start")
 
 
 def main() -> None:

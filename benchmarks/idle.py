@@ -7,7 +7,6 @@ from benchmarks.processes import wait_for
 from benchmarks.report import Figure, publish
 
 ROUNDS = 2
-PARENT_MB = 250.0  # more than this at rest means that the preloaded parent has finished its imports
 SETTLE_SECONDS = 5.0
 
 
@@ -20,7 +19,7 @@ def main() -> None:
             with platform.running(preload=preload) as running:
                 ready.append(running.ready_seconds)
                 if preload:
-                    wait_for(lambda one=running: _at_rest(one), "the preloaded parent")  # type: ignore[misc]
+                    wait_for(lambda one=running: platform.preloaded(one), "the preloaded parent")  # type: ignore[misc]
                 before = running.supervisor.cpu_ms()
                 time.sleep(SETTLE_SECONDS)
                 cpu.append((running.supervisor.cpu_ms() - before) / SETTLE_SECONDS)
@@ -35,13 +34,6 @@ def main() -> None:
         ],
         {"rounds": ROUNDS},
     )
-
-
-def _at_rest(running: platform.Platform) -> bool:
-    """Whether the preloaded parent has stopped importing: it is large, and uses no processor."""
-    before = running.supervisor.cpu_ms()
-    time.sleep(0.5)
-    return running.supervisor.pss_mb() > PARENT_MB and running.supervisor.cpu_ms() - before < 50
 
 
 if __name__ == "__main__":

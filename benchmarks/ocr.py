@@ -1,8 +1,7 @@
 """``python -m benchmarks.ocr``: reading pictures through the vision predictor against the package's own pipeline.
 
 Ours are HTTP clients of ``POST /v1/vision/ocr``; theirs are threads that call the pipeline in its process. Both read
-the pictures of ``tests/testdata/pictures`` in whole rounds and take turns. Then a sleeping platform is woken by one
-picture through its gateway.
+the pictures of ``tests/testdata/pictures`` in whole rounds and take turns.
 """
 
 import argparse
@@ -15,8 +14,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import platform
-from benchmarks.processes import ROOT, wait_for
+from benchmarks.processes import ROOT
 from benchmarks.report import Figure, publish, ratios
 from benchmarks.triton import pod
 
@@ -62,7 +60,9 @@ class Pipeline:
     """The package's pipeline in a process of its own."""
 
     def __init__(self, files: Sequence[Path]) -> None:
-        argv = [str(ROOT / ".venv-triton/bin/python"), str(ROOT / "benchmarks/rapidocr_pipeline.py"), *map(str, files)]
+        # -I: modules of this folder, such as platform, must not hide those of Python itself
+        argv = [str(ROOT / ".venv-triton/bin/python"), "-I", str(ROOT / "benchmarks/rapidocr_pipeline.py")]
+        argv += map(str, files)
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._line()
 
@@ -89,21 +89,6 @@ class Pipeline:
         self._process.wait()
 
 
-def woken(rounds: int) -> tuple[list[float], dict[str, list[float]]]:
-    """Seconds from a request to a sleeping platform to its text, and the phases of each start."""
-    times: list[float] = []
-    phases: dict[str, list[float]] = {}
-    with platform.running(window="6s") as running:
-        for _ in range(rounds):
-            wait_for(lambda: running.state("ocr") == "asleep", "ocr asleep")
-            began = time.perf_counter()
-            read(f"{running.url}/v1/ocr", pictures()[0])
-            times.append(time.perf_counter() - began)
-            for phase, seconds in running.phases("vision").items():
-                phases.setdefault(phase, []).append(seconds)
-    return times, phases
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
@@ -126,7 +111,6 @@ def main() -> None:
                     same.append(equal / len(their_texts))
     finally:
         theirs.stop()
-    times, phases = woken(options.rounds)
     figures = [
         Figure(
             name=f"{clients} clients: pictures/s against the package's pipeline",
@@ -141,8 +125,6 @@ def main() -> None:
         for clients in CLIENTS
     ]
     figures.append(Figure(name="pictures with the same text", unit="share", values=tuple(same), target="1"))
-    figures.append(Figure(name="sleeping platform, picture to text", unit="s", values=tuple(times), target="<= 4"))
-    figures += [Figure(name=f"phase {name}", unit="s", values=tuple(values)) for name, values in phases.items()]
     publish("ocr", figures, {"rounds": options.rounds, "seconds": options.seconds, "pictures": len(pictures())})
 
 

@@ -52,6 +52,13 @@ def way(protocol: str, target: str, size: int) -> Way:
     return Way(ask=ask, close=client.close)
 
 
+async def load(running: Pod) -> None:
+    """Has the model loaded, which only the predictor does on request."""
+    one = way("gRPC", running.grpc, SMALL)
+    await one.ask()
+    await one.close()
+
+
 async def rate(one: Way, clients: int, seconds: float) -> float:
     """Inferences a second."""
     end = time.perf_counter() + seconds
@@ -148,7 +155,7 @@ def main() -> None:
         for model in (MODEL, OTHER):
             write_identity(repository, model)
         with pod(repository, Path(name)) as running:
-            asyncio.run(round_of(running, "gRPC", 0.5, Measured()))  # loads the model, opens connections
+            asyncio.run(load(running))
             for _ in range(options.rounds):
                 for protocol in PROTOCOLS:
                     asyncio.run(round_of(running, protocol, options.seconds, measured))

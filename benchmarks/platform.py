@@ -15,6 +15,8 @@ from typing import Any
 
 from benchmarks.processes import ROOT, Tree, free_port
 
+PARENT_MB = 250.0  # more than this at rest means that the preloaded parent has finished its imports
+
 _OVERLAY = """\
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
@@ -53,11 +55,11 @@ class Platform:
             row: dict[str, Any] = json.load(answer)
         return str(row["state"])
 
-    def phases(self, service: str) -> dict[str, float]:
-        """The phases of the last start of a service, in seconds."""
+    def row(self, service: str) -> dict[str, Any]:
+        """What the supervisor says of a service: ``state``, ``phases`` of its last start in seconds, and more."""
         with urllib.request.urlopen(f"{self.control}/status", timeout=10) as answer:
-            phases: dict[str, float] = json.load(answer)[service]["phases"]
-        return phases
+            row: dict[str, Any] = json.load(answer)[service]
+        return row
 
 
 @contextmanager
@@ -83,3 +85,10 @@ def running(*, preload: bool = True, window: str = "6s") -> Iterator[Platform]:
             )
         finally:
             subprocess.run([switchyard, "down"], env=env, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def preloaded(running: Platform) -> bool:
+    """Whether the preloaded parent has stopped importing: it is large, and uses no processor."""
+    before = running.supervisor.cpu_ms()
+    time.sleep(0.5)
+    return running.supervisor.pss_mb() > PARENT_MB and running.supervisor.cpu_ms() - before < 50

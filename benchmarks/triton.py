@@ -59,7 +59,9 @@ def pod(repository: Path, folder: Path) -> Iterator[Pod]:
         for what, value in (("address", "127.0.0.1"), ("port", ports[f"triton_{name}"]))
     ]
     server = [str(Path(sys.executable).with_name("tritonserver")), f"--model-repository={repository}"]
-    triton = Command([*server, "--model-control-mode=explicit", *listen], folder / "triton.log")
+    triton = Command(
+        [*server, "--model-control-mode=explicit", "--disable-auto-complete-config", *listen], folder / "triton.log"
+    )
     argv = [sys.executable, "-m", "predictors.vision", "--model_name=vision"]
     argv += [f"--http_port={ports['http']}", f"--grpc_port={ports['grpc']}"]
     argv += [f"--{name}={at[name]}" for name in ("triton_http", "triton_grpc", "triton_metrics")]
