@@ -16,6 +16,9 @@ SWITCHYARD = Path(sys.executable).with_name("switchyard")
 STATE_VARIABLE = "SWITCHYARD_STATE_DIR"
 TAIL = 5000
 
+LANGUAGE_MODELS = ["chat-fast", "chat-reasoning", "embed"]
+VISION_MODELS = sorted(path.parent.name for path in (ROOT / "model-repository/vision").glob("*/config.pbtxt"))
+
 
 class Platform:
     """This repository's models behind ports of their own, run from ``folder``; ``up`` may be called again after an end.
