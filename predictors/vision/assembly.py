@@ -67,12 +67,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     client = Client(Limits(answer_bytes=vision.max_body_bytes))
     channel = grpc.aio.insecure_channel(arguments.triton_grpc, options=_channel_options(vision.max_body_bytes))
     triton = Triton(client, arguments.triton_http, channel, answer_seconds=vision.answer_seconds)
-    residency = Residency(
-        triton,
-        idle_seconds=vision.model_idle_seconds,
-        wait_seconds=vision.model_load_seconds,
-        max_waiting=vision.max_waiting_requests,
-    )
+    residency = _residency(triton, vision)
     calls = Calls(residency, limit=settings.max_concurrent_requests, metrics=metrics, tracer=tracer)
     pictures = Pictures(triton, residency, calls)
     service = VisionModel(arguments.model_name, pictures, residency)
@@ -98,14 +93,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
         )
 
     return Parts(
-        server=PredictorServer(
-            host=settings.host,
-            http_port=arguments.http_port,
-            grpc_port=arguments.grpc_port,
-            grace_seconds=settings.grace_seconds,
-            models=Repository(pictures, residency),
-            message_bytes=vision.max_body_bytes,
-        ),
+        server=_server(arguments, settings, vision, Repository(pictures, residency)),
         service=service,
         door=door,
         grpc=Service(
@@ -119,6 +107,26 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
         residency=residency,
         client=client,
         channel=channel,
+    )
+
+
+def _residency(triton: Triton, vision: VisionSettings) -> Residency:
+    return Residency(
+        triton,
+        idle_seconds=vision.model_idle_seconds,
+        wait_seconds=vision.model_load_seconds,
+        max_waiting=vision.max_waiting_requests,
+    )
+
+
+def _server(arguments: Arguments, settings: Settings, vision: VisionSettings, models: Repository) -> PredictorServer:
+    return PredictorServer(
+        host=settings.host,
+        http_port=arguments.http_port,
+        grpc_port=arguments.grpc_port,
+        grace_seconds=settings.grace_seconds,
+        models=models,
+        message_bytes=vision.max_body_bytes,
     )
 
 
