@@ -8,10 +8,10 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import grpc.aio
@@ -32,6 +32,7 @@ from predictors.serving.settings import SettingError
 logger = logging.getLogger(__name__)
 
 MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of one gRPC message
+_LOOPBACK = "127.0.0.1"
 
 
 class _Server(uvicorn.Server):
@@ -40,6 +41,13 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class Front(Protocol):
+    """What listens on the gRPC port instead of KServe's server, which is then behind it on a port of its own."""
+
+    async def start(self, host: str, port: int, service: tuple[str, int]) -> None: ...
+    async def stop(self, grace_seconds: float) -> None: ...
 
 
 class PredictorServer(ModelServer):  # type: ignore[misc]
@@ -70,7 +78,11 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         self._failed = False
 
     async def run(
-        self, model: Model, door: Callable[[App], App], service: grpc.GenericRpcHandler | None = None
+        self,
+        model: Model,
+        door: Callable[[App], App],
+        service: grpc.GenericRpcHandler | None = None,
+        front: Front | None = None,
     ) -> bool:
         """Answers until SIGTERM or SIGINT, then finishes what is in flight within the grace.
 
@@ -82,14 +94,13 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ending.set)
         http = self._http_server(door)
-        rpc = self._grpc(service)
-        await rpc.start()
+        stop_rpc = await self._start_grpc(service, front)
         serving = asyncio.ensure_future(http.serve(sockets=[self._socket]))
         ending = asyncio.ensure_future(self._ending.wait())
         await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
         model.ready = False
         http.should_exit = True
-        await asyncio.gather(serving, rpc.stop(self.grace_period))
+        await asyncio.gather(serving, stop_rpc())
         ending.cancel()
         return not self._failed
 
@@ -123,6 +134,30 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         register_v1_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
         register_v2_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
 
+    async def _start_grpc(
+        self, service: grpc.GenericRpcHandler | None, front: Front | None
+    ) -> Callable[[], Awaitable[None]]:
+        """Listens, and returns what ends it within the grace.
+
+        Raises:
+            SettingError: the port cannot be had.
+        """
+        rpc = self._grpc(service)
+        try:
+            behind = rpc.add_insecure_port(f"{self._host}:{self.grpc_port}" if front is None else f"{_LOOPBACK}:0")
+            await rpc.start()
+            if front is not None:
+                await front.start(self._host, self.grpc_port, (_LOOPBACK, behind))
+        except (RuntimeError, OSError) as err:
+            raise SettingError(f"--grpc_port {self.grpc_port} cannot be had on {self._host}: {err}") from err
+
+        async def stop() -> None:
+            if front is not None:
+                await front.stop(self.grace_period)
+            await rpc.stop(self.grace_period if front is None else 0)
+
+        return stop
+
     def _grpc(self, service: grpc.GenericRpcHandler | None) -> grpc.aio.Server:
         options: list[tuple[str, Any]] = [
             ("grpc.max_send_message_length", self._message_bytes),
@@ -139,10 +174,6 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
             add_GRPCInferenceServiceServicer_to_server(
                 InferenceServicer(self.dataplane, self.model_repository_extension), server
             )
-        try:
-            server.add_insecure_port(f"{self._host}:{self.grpc_port}")
-        except RuntimeError as err:
-            raise SettingError(f"--grpc_port {self.grpc_port} cannot be had on {self._host}: {err}") from err
         return server
 
 

@@ -20,7 +20,7 @@ async def serve(arguments: Arguments, settings: Settings, vision: VisionSettings
     parts = assemble(arguments, settings, vision, clock)
     background = [asyncio.ensure_future(parts.watch.run()), asyncio.ensure_future(parts.residency.run())]
     try:
-        stopped = await parts.server.run(parts.service, parts.door, parts.grpc)
+        stopped = await parts.server.run(parts.service, parts.door, parts.grpc, parts.front)
     finally:
         for task in background:
             task.cancel()

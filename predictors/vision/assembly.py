@@ -31,9 +31,11 @@ from predictors.vision.pictures import Pictures
 from predictors.vision.refusal import Refused
 from predictors.vision.residency import Residency
 from predictors.vision.settings import VisionSettings
+from predictors.vision.splice import INFER, Splice, may_see
 from predictors.vision.triton_client import Triton
 from predictors.vision.watch import Watch
 from switchyard.http.client import Client, Limits
+from switchyard.http.h2.proxy import Proxy
 from switchyard.telemetry import tracing
 from switchyard.telemetry.metrics import InferenceMetrics
 
@@ -46,6 +48,7 @@ class Parts:
     service: Model
     door: Callable[[App], App]
     grpc: grpc.GenericRpcHandler
+    front: Proxy
     watch: Watch
     residency: Residency
     client: Client
@@ -69,7 +72,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     triton = Triton(client, arguments.triton_http, channel, answer_seconds=vision.answer_seconds)
     residency = _residency(triton, vision)
     calls = Calls(residency, limit=settings.max_concurrent_requests, metrics=metrics, tracer=tracer)
-    pictures = Pictures(triton, residency, calls)
+    pictures = Pictures(triton, residency, calls, tensor_bytes=vision.max_body_bytes)
     service = VisionModel(arguments.model_name, pictures, residency)
     watch = Watch(
         triton,
@@ -102,6 +105,12 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
             calls=calls,
             live=lambda: watch.live,
             ask_by_picture=_ByPicture(pictures, residency).ask,
+        ),
+        front=Proxy(
+            peeked=frozenset((INFER,)),
+            enter=Splice(residency, calls, live=lambda: watch.live, message_bytes=vision.max_body_bytes).enter,
+            forwarded=may_see,
+            engine=_address(arguments.triton_grpc),
         ),
         watch=watch,
         residency=residency,
@@ -177,6 +186,11 @@ async def _refused(request: Request, err: Exception) -> JSONResponse:
     assert isinstance(err, Refused)
     headers = {} if err.retry_after is None else {"retry-after": str(err.retry_after)}
     return JSONResponse({"error": err.sentence}, err.status, headers)
+
+
+def _address(target: str) -> tuple[str, int]:
+    host, _, port = target.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _channel_options(message_bytes: int) -> list[tuple[str, int]]:

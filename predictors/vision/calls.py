@@ -1,16 +1,18 @@
 """One inference request from its arrival to its end: its model held in memory, its place, its span, its counts."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+
+from prometheus_client import Counter, Histogram
 
 from predictors.vision.description import Description
 from predictors.vision.refusal import Refused
 from predictors.vision.residency import Residency
 from switchyard.http.forward import ClientGone
 from switchyard.telemetry.metrics import InferenceMetrics, Outcome
-from switchyard.telemetry.tracing import Tracer
+from switchyard.telemetry.tracing import Span, Tracer
 
 UNKNOWN = "unknown"
 
@@ -27,6 +29,51 @@ class Call:
     status: int = field(default=0)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Running:
+    """A request that is being answered outside of any block; ``end`` takes the HTTP status, 0 if nobody waits."""
+
+    traceparent: str | None
+    end: Callable[[int], None]
+
+
+class _Counts:
+    """The counters of each model, protocol and outcome, looked up once."""
+
+    def __init__(self, metrics: InferenceMetrics) -> None:
+        self._metrics = metrics
+        self._found: dict[tuple[str, str, Outcome], tuple[Counter, Histogram]] = {}
+
+    def note(self, model: str, protocol: str, outcome: Outcome, seconds: float) -> None:
+        found = self._found.get((model, protocol, outcome))
+        if found is None:
+            requests = self._metrics.requests.labels(model, protocol, outcome)
+            found = self._found[model, protocol, outcome] = requests, self._metrics.latency.labels(model, protocol)
+        found[0].inc()
+        found[1].observe(seconds)
+
+
+class _Record:
+    """The span and the time of one request, counted at its end."""
+
+    __slots__ = ("_began", "_counts", "_protocol", "_span")
+
+    def __init__(self, counts: _Counts, protocol: str, span: Span) -> None:
+        self._began = time.monotonic()
+        self._counts = counts
+        self._protocol = protocol
+        self._span = span
+
+    @property
+    def traceparent(self) -> str | None:
+        return self._span.traceparent
+
+    def close(self, label: str, status: int) -> None:
+        outcome = _outcome(status)
+        self._counts.note(label, self._protocol, outcome, time.monotonic() - self._began)
+        self._span.end(None if outcome in ("ok", "rejected") else outcome)
+
+
 class Calls:
     """One limit for all models of the service.
 
@@ -37,7 +84,8 @@ class Calls:
     def __init__(self, residency: Residency, *, limit: int, metrics: InferenceMetrics, tracer: Tracer) -> None:
         self._residency = residency
         self._limit = limit
-        self._metrics = metrics
+        self._in_flight_gauge = metrics.in_flight
+        self._counts = _Counts(metrics)
         self._tracer = tracer
         self._in_flight = 0
 
@@ -48,14 +96,12 @@ class Calls:
         Raises:
             Refused: no place is free, or the model cannot be had.
         """
-        began = time.monotonic()
-        attributes = {"model": model, "protocol": protocol} if self._tracer.enabled else None
-        span = self._tracer.start("predictor", traceparent, attributes)
+        record = self._record(model, protocol, traceparent)
         status = 0
         try:
             async with self._residency.use(model) as description:
                 with self._place(model):
-                    call = Call(description=description, traceparent=span.traceparent)
+                    call = Call(description=description, traceparent=record.traceparent)
                     try:
                         yield call
                     finally:
@@ -70,11 +116,29 @@ class Calls:
             status = 500
             raise
         finally:
-            outcome = _outcome(status)
-            label = self._label(model)
-            self._metrics.requests.labels(label, protocol, outcome).inc()
-            self._metrics.latency.labels(label, protocol).observe(time.monotonic() - began)
-            span.end(None if outcome in ("ok", "rejected") else outcome)
+            record.close(self._label(model), status)
+
+    def at_once(self, model: str, protocol: str, traceparent: str | None) -> "Running | None":
+        """As ``answering`` for a model that is loaded; None while no place is free."""
+        if self._in_flight >= self._limit:
+            return None
+        self._residency.take(model)
+        self._in_flight += 1
+        gauge = self._in_flight_gauge.labels(model)
+        gauge.inc()
+        record = self._record(model, protocol, traceparent)
+
+        def end(status: int) -> None:
+            self._residency.give_back(model)
+            self._in_flight -= 1
+            gauge.dec()
+            record.close(model, status)
+
+        return Running(traceparent=record.traceparent, end=end)
+
+    def _record(self, model: str, protocol: str, traceparent: str | None) -> "_Record":
+        attributes = {"model": model, "protocol": protocol} if self._tracer.enabled else None
+        return _Record(self._counts, protocol, self._tracer.start("predictor", traceparent, attributes))
 
     @contextmanager
     def to_triton(self, traceparent: str | None) -> Iterator[str | None]:
@@ -92,7 +156,7 @@ class Calls:
         if self._in_flight >= self._limit:
             raise Refused(503, f"{self._in_flight} requests are being answered; try again shortly")
         self._in_flight += 1
-        gauge = self._metrics.in_flight.labels(self._label(model))
+        gauge = self._in_flight_gauge.labels(self._label(model))
         gauge.inc()
         try:
             yield

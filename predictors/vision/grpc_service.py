@@ -12,6 +12,7 @@ from predictors.vision.calls import Call, Calls
 from predictors.vision.pictures import takes_pictures
 from predictors.vision.refusal import Refused, http_status, triton_is_away
 from predictors.vision.residency import Residency
+from predictors.vision.splice import BYTES_TENSOR, PROTOCOL
 from switchyard.http.grpc_forward import MODEL_NAME, SERVICE, forwarded
 from switchyard.http.wire import read_text, write
 
@@ -22,9 +23,7 @@ Unary = Callable[[bytes, Any], Awaitable[bytes]]
 _OF_SERVER = ("ServerLive", "ServerMetadata", "RepositoryIndex")
 _OF_MODEL = ("ModelMetadata", "ModelConfig", "ModelStatistics")
 _CONTROLLED_NAME = 2  # the field of the model's name in requests to load and unload
-_BYTES_TENSOR = b"\x12\x05BYTES"  # the datatype (field 2, five bytes) of a tensor, as it lies in a message
 _SEARCHED = 4096  # how far into a message it is looked for: tensors' values lie behind it
-PROTOCOL = "grpc-v2"
 
 
 class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
@@ -108,7 +107,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
     async def _infer(self, request: bytes, context: Any) -> bytes:
         self._need_triton()
         async with self._calls.answering(_named(request, MODEL_NAME), PROTOCOL, _traceparent(context)) as call:
-            if request.find(_BYTES_TENSOR, 0, _SEARCHED) >= 0 and takes_pictures(call.description):
+            if request.find(BYTES_TENSOR, 0, _SEARCHED) >= 0 and takes_pictures(call.description):
                 answer = await self._ask_by_picture(request, call.traceparent)
                 call.status = 200
                 return answer

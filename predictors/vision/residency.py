@@ -43,7 +43,8 @@ class _Model:
     proven: bool = False  # it has been loaded once
 
     def needs(self, step: str) -> bool:
-        return self.description is not None and step in self.steps
+        """Whether ``step`` must stay: also for requests that are still answered after the model's own unload began."""
+        return (self.description is not None or self.users > 0) and step in self.steps
 
 
 class Residency:
@@ -80,6 +81,21 @@ class Residency:
         with self._held(model):
             yield model.description
 
+    def loaded(self, name: str) -> Description | None:
+        """What the model says about itself if it and its steps are loaded."""
+        model = self._models.get(name)
+        return model.description if model is not None and self._complete(model) else None
+
+    def take(self, name: str) -> None:
+        """As ``use``, until ``give_back``, of a model that is loaded."""
+        self._models[name].users += 1
+
+    def give_back(self, name: str) -> None:
+        """The end of what ``take`` began."""
+        model = self._models[name]
+        model.users -= 1
+        model.used = self._now()
+
     async def load(self, name: str, request: bytes) -> None:
         """Does what a client's own load request says; a loaded model keeps answering until the new one is ready.
 
@@ -102,11 +118,11 @@ class Residency:
         model = await self._find(name)
         if model is None:
             raise Refused(404, f"failed to unload {name!r}: the repository has no such model")
-        if needing := ", ".join(other.name for other in self._models.values() if other.needs(name)):
-            raise Refused(409, f"model {name!r} is a step of {needing}, which is loaded: unload that first")
         await _settled(model)
+        if needing := ", ".join(other.name for other in self._models.values() if other.needs(name)):
+            raise Refused(409, f"model {name!r} is a step of {needing}, which is loaded or in use: unload that first")
         model.parked = True
-        await asyncio.shield(self._start(model, self._unload(model, request)))
+        await asyncio.shield(self._unload(model, request))
         await self.synchronise()
 
     async def ready(self, name: str) -> bool:
@@ -163,8 +179,9 @@ class Residency:
         """
         while idle := [model for model in self._models.values() if self._is_idle(model)]:
             for model in idle:
-                logger.info("unloading %s", model.name, extra={"model": model.name, "idle_seconds": self._idle})
-                await asyncio.shield(self._start(model, self._unload(model, control_request(model.name, {}))))
+                if self._is_idle(model):  # while the one before it was unloaded, somebody may have come
+                    logger.info("unloading %s", model.name, extra={"model": model.name, "idle_seconds": self._idle})
+                    await asyncio.shield(self._unload(model, control_request(model.name, {})))
 
     @contextmanager
     def _held(self, model: _Model) -> Iterator[None]:
@@ -172,8 +189,7 @@ class Residency:
         try:
             yield
         finally:
-            model.users -= 1
-            model.used = self._now()
+            self.give_back(model.name)
 
     def _is_idle(self, model: _Model) -> bool:
         if model.description is None or model.users or model.work or self._now() - model.used < self._idle:
@@ -266,9 +282,10 @@ class Residency:
         seconds = round(self._now() - began, 3)
         logger.info("loaded %s", model.name, extra={"model": model.name, "seconds": seconds})
 
-    async def _unload(self, model: _Model, request: bytes) -> None:
+    def _unload(self, model: _Model, request: bytes) -> "asyncio.Task[None]":
+        """Whoever comes from now on, before the order goes out, has it loaded again."""
         model.description = None
-        await self._triton.control("RepositoryModelUnload", request)
+        return self._start(model, self._triton.control("RepositoryModelUnload", request))
 
     async def _note_loaded(self, model: _Model) -> None:
         model.description = describe(await self._triton.config(model.name))

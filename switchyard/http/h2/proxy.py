@@ -1,0 +1,219 @@
+"""A gRPC port that hands calls straight on to an engine where it may, and to a service of ours where it must.
+
+Each client's connection has its own connection to either, so that no client's window can hold up another's calls.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from switchyard.http.h2 import frames
+from switchyard.http.h2.call import Answer, Call, Enter, Request
+from switchyard.http.h2.connection import Connection, Stream, own_settings
+from switchyard.http.h2.fields import LIST_BYTES, Field, Memory, Reader, literals
+from switchyard.http.h2.frames import BadFrame
+
+logger = logging.getLogger(__name__)
+
+Address = tuple[str, int]
+
+STREAMS = 1000  # calls at a time on one connection
+_PREFACE_SECONDS = 10
+_LAST_NUMBER = 2**31 - 1
+_HOP = frozenset((b"connection", b"te"))
+
+
+class Proxy:
+    """``enter`` sees calls of the paths ``peeked``; ``forwarded`` says which header fields the ``engine`` gets."""
+
+    def __init__(
+        self, *, peeked: frozenset[str], enter: Enter, forwarded: Callable[[bytes], bool], engine: Address
+    ) -> None:
+        self.peeked = peeked
+        self.enter = enter
+        self.engine = engine
+        self.service: Address | None = None
+        self.requests = Memory(lambda fields: _request(fields, forwarded))
+        self.answers = Memory(_answer)
+        self.clients: set[_Client] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int, service: Address) -> None:
+        """Raises ``OSError`` when the port cannot be had."""
+        self.service = service
+        self._server = await asyncio.get_running_loop().create_server(lambda: _Client(self), host, port)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Takes no more calls, waits for those that run, and closes every connection."""
+        if self._server is not None:
+            self._server.close()
+        for client in tuple(self.clients):
+            client.drain()
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await asyncio.gather(*(client.closed.wait() for client in tuple(self.clients)))
+        except TimeoutError:
+            logger.warning("calls were cut at the end of the grace", extra={"clients": len(self.clients)})
+            for client in tuple(self.clients):
+                client.abort()
+
+
+class _Client(Connection):
+    """The connection of a client, and those that its calls go on by."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        super().__init__()
+        self.closed = asyncio.Event()
+        self._proxy = proxy
+        self._reader = Reader(proxy.requests)
+        self._greeted = self._draining = False
+        self._last = 0
+        self._upstreams: dict[Address, _Upstream] = {}
+
+    # -- streams to where calls go
+
+    def direct(self, call: Call) -> Stream:
+        return self._to(self._proxy.engine).open(call)
+
+    def service(self, call: Call) -> Stream:
+        assert self._proxy.service is not None
+        return self._to(self._proxy.service).open(call)
+
+    def _to(self, address: Address) -> "_Upstream":
+        upstream = self._upstreams.get(address)
+        if upstream is None or not upstream.takes_more:
+            upstream = self._upstreams[address] = _Upstream(address, self._proxy.answers)
+        return upstream
+
+    # -- Connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._proxy.clients.add(self)
+        self.write(own_settings(MAX_CONCURRENT_STREAMS=STREAMS, MAX_HEADER_LIST=LIST_BYTES))
+        self._patience = asyncio.get_running_loop().call_later(_PREFACE_SECONDS, self.close)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._greeted:
+            data, self._rest = self._rest + data, b""
+            known = min(len(data), len(frames.PREFACE))
+            if data[:known] != frames.PREFACE[:known]:
+                self.abort()  # no HTTP/2: nothing that could be said would be understood
+                return
+            if known < len(frames.PREFACE):
+                self._rest = data
+                return
+            self._greeted = True
+            self._patience.cancel()
+            data = data[known:]
+        super().data_received(data)
+
+    def on_headers(self, number: int, block: bytes, end: bool) -> None:
+        request = self._reader.read(block)
+        if (stream := self.streams.get(number)) is not None:  # trailers, of which gRPC has none from clients
+            if not end:
+                raise BadFrame(frames.PROTOCOL_ERROR, "header fields in the middle of a request")
+            stream.heard_all = True
+            stream.half.data(stream, b"", True)
+            return
+        if number <= self._last:  # of a stream that was cut meanwhile
+            return
+        if not number % 2:
+            raise BadFrame(frames.PROTOCOL_ERROR, "a client's stream has an odd number")
+        self._last = number
+        if self._draining or len(self.streams) >= STREAMS:
+            self.write(frames.head(4, frames.RST_STREAM, 0, number) + frames.number(frames.REFUSED_STREAM))
+            return
+        call = Call(request, self._proxy.enter, self)
+        stream = self.streams[number] = Stream(self, number, call)
+        stream.heard_all = end
+        call.begin(stream, peeks=request.path in self._proxy.peeked, end=end)
+
+    def settings_acknowledged(self) -> None:
+        self._reader.acknowledged()
+
+    def goodbye(self) -> None:
+        self._patience.cancel()
+        for upstream in self._upstreams.values():
+            upstream.close()
+        self._proxy.clients.discard(self)
+        self.closed.set()
+
+    def drain(self) -> None:
+        self._draining = True
+        self.go_away(self._last)
+        if not self.streams:
+            self.close()
+
+    def forgotten(self) -> None:
+        if self._draining and not self.streams:
+            self.close()
+
+
+class _Upstream(Connection):
+    """A connection to an engine or a service; what is sent before it stands is kept."""
+
+    def __init__(self, address: Address, answers: Memory[Answer]) -> None:
+        super().__init__()
+        self.takes_more = True
+        self._next = 1
+        self._reader = Reader(answers)
+        self.write(frames.PREFACE + own_settings(ENABLE_PUSH=0))
+        self._connecting = asyncio.ensure_future(self._connect(address))
+
+    def open(self, call: Call) -> Stream:
+        stream = self.streams[self._next] = Stream(self, self._next, call)
+        self._next += 2
+        self.takes_more = self._next < _LAST_NUMBER
+        return stream
+
+    async def _connect(self, address: Address) -> None:
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: self, *address)
+        except OSError as err:
+            self.connection_lost(err)
+
+    def on_headers(self, number: int, block: bytes, end: bool) -> None:
+        answer = self._reader.read(block)
+        stream = self.streams.get(number)
+        if stream is None:
+            return
+        stream.heard_all = end
+        call = stream.half
+        assert isinstance(call, Call)
+        call.answer(answer, end)
+        if end and stream.finished:
+            self._forget(stream)
+
+    def settings_acknowledged(self) -> None:
+        self._reader.acknowledged()
+
+    def going_away(self) -> None:
+        self.takes_more = False
+
+    def goodbye(self) -> None:
+        self.takes_more = False
+
+    def close(self) -> None:
+        self._connecting.cancel()
+        super().close()
+
+
+def _request(fields: list[Field], forwarded: Callable[[bytes], bool]) -> Request:
+    found = dict(fields)
+    onward = [field for field in fields if field[0] not in _HOP]
+    onward.append((b"te", b"trailers"))
+    trace = found.get(b"traceparent")
+    passed = [field for field in onward if field[0] != b"traceparent" and (field[0][:1] == b":" or forwarded(field[0]))]
+    return Request(
+        path=found.get(b":path", b"").decode("latin-1"),
+        traceparent=None if trace is None else trace.decode("latin-1"),
+        block=literals(onward),
+        direct=literals(passed),
+    )
+
+
+def _answer(fields: list[Field]) -> Answer:
+    status = dict(fields).get(b"grpc-status")
+    return Answer(block=literals(fields), status=int(status) if status is not None and status.isdigit() else None)

@@ -1,0 +1,78 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchyard.http.h2 import frames
+from switchyard.http.h2.frames import BadFrame
+from switchyard.http.h2.reading import FrameReader
+
+NUMBERS = st.integers(1, 5)
+
+
+class Recorder(FrameReader):
+    """Notes what it read; data that came in several pieces is one entry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[tuple[str, int, bytes, bool]] = []
+        self.bad: BadFrame | None = None
+        self._open = False
+
+    def on_headers(self, number: int, block: bytes, end: bool) -> None:
+        self._open = False
+        self.read.append(("headers", number, block, end))
+
+    def on_data(self, number: int, piece: bytes, size: int, end: bool) -> None:
+        if self._open and self.read[-1][:2] == ("data", number):
+            _, _, before, _ = self.read.pop()
+            piece = before + piece
+        self._open = True
+        self.read.append(("data", number, piece, end))
+
+    def on_control(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        self._open = False
+        self.read.append((str(kind), number, payload, False))
+
+    def on_bad(self, err: BadFrame) -> None:
+        self.bad = err
+
+
+@st.composite
+def frame(draw: st.DrawFn) -> bytes:
+    kind = draw(st.sampled_from((frames.DATA, frames.HEADERS, frames.PING, frames.WINDOW_UPDATE, 99)))
+    payload = draw(st.binary(max_size=40))
+    flags = draw(st.sampled_from((0, frames.END_STREAM)))
+    number = draw(NUMBERS)
+    if kind == frames.HEADERS and draw(st.booleans()):
+        rest = draw(st.binary(max_size=10))
+        return (
+            frames.head(len(payload), kind, flags, number)
+            + payload
+            + frames.head(len(rest), frames.CONTINUATION, frames.END_HEADERS, number)
+            + rest
+        )
+    if kind == frames.HEADERS:
+        flags |= frames.END_HEADERS
+    if kind in (frames.DATA, frames.HEADERS) and draw(st.booleans()):
+        padding = draw(st.integers(0, 20))
+        payload, flags = bytes((padding,)) + payload + bytes(padding), flags | frames.PADDED
+    return frames.head(len(payload), kind, flags, number) + payload
+
+
+@given(st.lists(frame(), max_size=8), st.lists(st.integers(1, 60), max_size=40))
+def test_however_bytes_are_cut_the_same_frames_are_read(sent: list[bytes], cuts: list[int]) -> None:
+    whole, cut = Recorder(), Recorder()
+    data = b"".join(sent)
+    whole.data_received(data)
+    for size in cuts:
+        cut.data_received(data[:size])
+        data = data[size:]
+    cut.data_received(data)
+
+    assert whole.bad is None
+    assert cut.bad is None
+    assert cut.read == whole.read
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    Recorder().data_received(data)
