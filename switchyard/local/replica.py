@@ -53,6 +53,7 @@ class Replica:
         self._backoff = Backoff()
         self._wanted = asyncio.Event()
         self._cause = "request"
+        self._leaving: set[asyncio.Task[None]] = set()
         self.gate = Gate(
             service.name,
             concurrency=service.scale.concurrency,
@@ -67,17 +68,20 @@ class Replica:
             self._board.set(self._service.name, "failed", reason)
             self.gate.refuse(lambda: Refused(503, f"{self._service.name}: {reason}"))
             return
-        while True:
-            await self._demand()
-            self._board.starting(self._service.name, self._cause)
-            try:
-                running = await self._start()
-            except StartFailed as err:
-                await self._recover(str(err), final=err.final)
-                continue
-            died = await self._serve(running)
-            if died:
-                await self._recover(died, final=False)
+        try:
+            while True:
+                await self._demand()
+                self._board.starting(self._service.name, self._cause)
+                try:
+                    running = await self._start()
+                except StartFailed as err:
+                    await self._recover(str(err), final=err.final)
+                    continue
+                died = await self._serve(running)
+                if died:
+                    await self._recover(died, final=False)
+        finally:
+            await self._end_leaving()
 
     def _never(self) -> str:
         if self._service.stopped:
@@ -119,18 +123,37 @@ class Replica:
             await self._watch(running)
             self.gate.close()
             if not running.end.done():
-                self._board.set(self._service.name, "draining")
-                await stop(running.pod, running.end, self._service.command.grace)
                 self._backoff.reset()
-                self._board.set(self._service.name, "asleep")
+                self._let_go(running)
                 return ""
             if self.gate.answered > answered or asyncio.get_running_loop().time() - began > _PROVEN_SECONDS:
                 self._backoff.reset()
             return running.exited(log)
+        except BaseException:
+            await stop(running.pod, running.end, self._grace)
+            raise
         finally:
             log.close()
             self.gate.close()
-            await stop(running.pod, running.end, self._grace)
+
+    def _let_go(self, running: Running) -> None:
+        """Stops a process that nobody uses; the next may start beside it, as pods do."""
+        self._board.set(self._service.name, "draining")
+        task = asyncio.create_task(self._drain(running))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _drain(self, running: Running) -> None:
+        await stop(running.pod, running.end, self._service.command.grace)
+        if self._board.entries[self._service.name].doing == "draining" and len(self._leaving) == 1:
+            self._board.set(self._service.name, "asleep")
+
+    async def _end_leaving(self) -> None:
+        if self._leaving:
+            _, late = await asyncio.wait(tuple(self._leaving), timeout=self._grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _watch(self, running: Running) -> None:
         """Returns when the process has ended, is deaf, or has been idle long enough to sleep."""

@@ -1,6 +1,7 @@
 """A predictor that takes milliseconds to start: readiness, echo, a slow stream, and every way to fail on command.
 
-Environment: STUB_LOAD_SECONDS delays readiness, STUB_EXIT makes it exit with that code instead of serving.
+Environment: STUB_LOAD_SECONDS delays readiness, STUB_EXIT makes it exit with that code instead of serving,
+STUB_STOP_SECONDS delays its end after SIGTERM.
 """
 
 import argparse
@@ -98,6 +99,7 @@ async def main() -> None:
     phase("ready", 0.0)
     await stop.wait()
     server.close()
+    await asyncio.sleep(float(os.environ.get("STUB_STOP_SECONDS", "0")))
 
 
 asyncio.run(main())

@@ -29,6 +29,18 @@ async def test_a_service_sleeps_until_asked_and_sleeps_again_when_idle(local: Lo
     assert again.json()["pid"] != answer.json()["pid"]
 
 
+async def test_a_request_to_a_service_that_drains_starts_the_next_process_beside_it(
+    local: Local, client: httpx.AsyncClient
+) -> None:
+    local.up(Stub(name="chat", window="300ms", env={"STUB_STOP_SECONDS": "5"}))
+    url = local.url("chat") + "/echo"
+    first = (await client.post(url, json={})).json()["pid"]
+    await until(lambda: local.row("chat")["state"] == "draining", "it drains")
+    second = (await client.post(url, json={})).json()["pid"]
+    assert second != first
+    assert procfs.identify(first) is not None  # nobody waited for its end
+
+
 async def test_fifty_clients_wake_a_sleeping_service_once(local: Local, client: httpx.AsyncClient) -> None:
     local.up(Stub(name="chat", env={"STUB_LOAD_SECONDS": "0.5"}))
     url = local.url("chat") + "/echo"
