@@ -82,7 +82,7 @@ class CatalogSource(Protocol):
 
 
 def describe(document: Mapping[str, Any], *, url: str, grpc: str = "", state: State | None = None) -> Model:
-    """The catalog entry of an InferenceService document.
+    """The catalog entry of an InferenceService or InferenceGraph document.
 
     Raises:
         CatalogError: the kind label is missing or unknown, or the context length is no number.
@@ -92,12 +92,12 @@ def describe(document: Mapping[str, Any], *, url: str, grpc: str = "", state: St
     kind = metadata.get("labels", {}).get(KIND_LABEL)
     if kind not in get_args(Kind):
         raise CatalogError(
-            f"InferenceService {name}: label {KIND_LABEL} is {kind!r}; use one of {', '.join(get_args(Kind))}"
+            f"{document['kind']} {name}: label {KIND_LABEL} is {kind!r}; use one of {', '.join(get_args(Kind))}"
         )
     length = metadata.get("annotations", {}).get(CONTEXT_LENGTH_ANNOTATION)
     if length is not None and not str(length).isdecimal():
         raise CatalogError(
-            f"InferenceService {name}: annotation {CONTEXT_LENGTH_ANNOTATION} is {length!r}, not a number of tokens"
+            f"{document['kind']} {name}: annotation {CONTEXT_LENGTH_ANNOTATION} is {length!r}, not a number of tokens"
         )
     return Model(
         name=name,
@@ -122,16 +122,24 @@ def hosts_repository(document: Mapping[str, Any]) -> bool:
 def hosted(service: Model, folder: Path) -> list[Model]:
     """The models of the Triton repository in ``folder``, all served where ``service`` is.
 
-    Triton takes any folder with a numbered version in it for a model; hidden ones aside.
+    Triton takes any folder with a numbered version in it for a model; hidden ones aside, and those that vanish while
+    they are looked at, or may not be read.
     """
-    names = (path.name for path in sorted(folder.iterdir()) if _is_triton_model(path)) if folder.is_dir() else ()
-    return [replace(service, name=name) for name in names]
+    return [replace(service, name=path.name) for path in sorted(_within(folder)) if _is_triton_model(path)]
 
 
 def _is_triton_model(folder: Path) -> bool:
-    if folder.name.startswith(".") or not folder.is_dir():
+    if folder.name.startswith("."):
         return False
-    return (folder / "config.pbtxt").is_file() or any(path.name.isdecimal() for path in folder.iterdir())
+    inside = _within(folder)
+    return any(path.name == "config.pbtxt" or path.name.isdecimal() for path in inside)
+
+
+def _within(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 class CatalogFile:

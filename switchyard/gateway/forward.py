@@ -23,17 +23,25 @@ _DONE = b"data: [DONE]\n\n"
 
 
 def forward(*, opener: Opener, meter: Meter, heartbeat_seconds: float) -> Stage:
-    """A stream to a model that is not ready gets its head and comments at once; everything else waits for the model."""
+    """A stream to a model that is not ready gets its head and comments at once; everything else waits for the model.
+
+    Whether the models behind a graph are ready is not known here, so its streams wait a heartbeat for the real head.
+    """
     time = asyncio.get_running_loop().time
 
     async def stage(context: Context) -> None:
         model, route = context.model, context.route
         assert model is not None
-        waking = context.stream and model.state.phase != "ready" and route.shape != "text"
+        asleep = model.state.phase != "ready"
+        waking = context.stream and route.shape != "text" and (asleep or model.kind == "graph")
         with HangUp(context.receive):
             if waking:
                 response = await open_with_heartbeats(
-                    context, opener.open, seconds=heartbeat_seconds, on_heartbeat=meter.heartbeat
+                    context,
+                    opener.open,
+                    seconds=heartbeat_seconds,
+                    patience=0 if asleep else heartbeat_seconds,
+                    on_heartbeat=meter.heartbeat,
                 )
             else:
                 response = await opener.open(context)

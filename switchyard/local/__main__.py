@@ -12,9 +12,10 @@ from pathlib import Path
 from switchyard.local import progress, project, state
 from switchyard.local.board import Board, Entry
 from switchyard.local.errors import LocalError
-from switchyard.local.plan import Plan, plan
+from switchyard.local.plan import plan
 from switchyard.local.render import render
 from switchyard.local.state import Run, StateDirectory
+from switchyard.local.workloads import Plan
 from switchyard.telemetry.logs import JsonFormatter
 from switchyard.telemetry.metrics import Phase
 

@@ -6,8 +6,8 @@ import logging
 from switchyard.local import arguments
 from switchyard.local.backoff import Backoff
 from switchyard.local.board import Board
-from switchyard.local.plan import App
 from switchyard.local.start import Starter, StartFailed, exited, stop
+from switchyard.local.workloads import App
 
 START_SECONDS = 60.0
 

@@ -12,6 +12,7 @@ _GRPC_FLAGS = ("--grpc_port", "--grpc-port")
 _PORT_FLAGS = (*_HTTP_FLAGS, *_GRPC_FLAGS, "--metrics_port", "--metrics-port")
 _HOST_FLAGS = ("--host", "--http_host", "--grpc_host", "--http-address", "--grpc-address", "--metrics-address")
 _ADDRESS = re.compile(r"(?<![\w.-])(?:localhost|127\.0\.0\.1):(?P<port>\d{1,5})\b")
+_URL = re.compile(r"https?://(?P<host>[a-z0-9.-]+)(?::(?:80|443))?(?![\w.:-])")
 
 _PLACEHOLDER = re.compile(r"\{\{\s*\.(?P<root>Name|Namespace|Labels|Annotations)(?:\.(?P<key>[\w./-]+))?\s*\}\}")
 _REFERENCE = re.compile(r"\$(?:\$|\((?P<name>[-._a-zA-Z][-._a-zA-Z0-9]*)\))")
@@ -98,6 +99,16 @@ def _rewrite(flag: str, ports: Mapping[int, int]) -> "Callable[[str], str] | Non
 def rebase(text: str, ports: Mapping[int, int]) -> str:
     """``text`` with the ports of loopback addresses replaced; addresses of other ports stay."""
     return _ADDRESS.sub(lambda match: f"{LOOPBACK}:{ports.get(int(match['port']), match['port'])}", text)
+
+
+def rehost(text: str, hosts: Mapping[str, str]) -> str:
+    """``text`` with the cluster's names in URLs replaced by the ``host:port`` in ``hosts``; other names stay."""
+
+    def address(match: re.Match[str]) -> str:
+        found = hosts.get(match["host"])
+        return f"http://{found}" if found else match[0]
+
+    return _URL.sub(address, text)
 
 
 def ports_of(argv: Sequence[str]) -> frozenset[int]:

@@ -16,14 +16,15 @@ from switchyard.local.app import AppRunner
 from switchyard.local.backoff import Backoff
 from switchyard.local.board import Board
 from switchyard.local.control import ByPort, Control
+from switchyard.local.graphs import cluster_hosts
 from switchyard.local.hosting import Host, Hosting
 from switchyard.local.launch import Launcher, SpawnLauncher
 from switchyard.local.listener import Listener, loopback_socket
-from switchyard.local.plan import Options, Plan, Service
 from switchyard.local.preload import PreloadedLauncher
 from switchyard.local.replica import Replica
 from switchyard.local.start import Starter
 from switchyard.local.state import StateDirectory
+from switchyard.local.workloads import Options, Plan, Service
 from switchyard.telemetry.metrics import LocalMetrics
 
 
@@ -86,7 +87,12 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
         metrics=metrics,
     )
     preloaded = _preload(plan.services, settings, on_preload) if settings.preloading else None
-    starter = _starter(preloaded or SpawnLauncher(), client, settings)
+    named = {
+        host: f"{arguments.LOOPBACK}:{_port(sockets[service.name])}"
+        for service in plan.services
+        for host in cluster_hosts(service.name, service.namespace)
+    }
+    starter = _starter(preloaded or SpawnLauncher(), client, settings, named)
     replicas = {
         service.name: Replica(
             service,
@@ -135,9 +141,14 @@ def _model(service: Service, listening: socket.socket, grpc: GrpcDoor | None) ->
     return replace(service.model, url=f"http://{arguments.LOOPBACK}:{_port(listening)}", grpc=target)
 
 
-def _starter(launcher: Launcher, client: Client, settings: Settings) -> Starter:
+def _starter(launcher: Launcher, client: Client, settings: Settings, hosts: Mapping[str, str]) -> Starter:
     return Starter(
-        launcher=launcher, client=client, logs=settings.directory.log, mark=settings.mark, base=settings.environ
+        launcher=launcher,
+        client=client,
+        logs=settings.directory.log,
+        mark=settings.mark,
+        base=settings.environ,
+        hosts=hosts,
     )
 
 

@@ -194,6 +194,22 @@ _SERVICE = (
     *_pod("spec.predictor"),
 )
 
+_GRAPH = (
+    *_METADATA,
+    *_annotations("metadata.annotations"),
+    _yes('metadata.annotations["switchyard.dev/context-length"]', "the catalog's context length, in tokens"),
+    _yes("spec.nodes.**", "the router's, with this machine's addresses for the cluster's names in URLs"),
+    _yes("spec.minReplicas", "0: starts at the first request, stops when idle; absent or more: always runs"),
+    _no("spec.maxReplicas", _ONE),
+    _no("spec.scaleMetric", _ONE),
+    _no("spec.scaleTarget", _ONE),
+    _yes("spec.timeout", "seconds until the first byte of an answer, and the grace after SIGTERM"),
+    _yes("spec.routerTimeouts.**", "the router's"),
+    _no("spec.resources.**", "processes share the machine; the system decides"),
+    _no("spec.serviceAccountName", _ISOLATION),
+    *(_no(f"spec.{name}", _PLACEMENT) for name in ("affinity.**", "nodeSelector.**", "nodeName", "tolerations[].**")),
+)
+
 _RUNTIME = (
     *_METADATA,
     _no('metadata.annotations["serving.kserve.io/server-type"]', "there is no image to choose"),
@@ -245,6 +261,7 @@ def _unused(reason: str) -> tuple[Field, ...]:
 
 TABLES: Mapping[str, tuple[Field, ...]] = {
     "InferenceService": _SERVICE,
+    "InferenceGraph": _GRAPH,
     "ServingRuntime": _RUNTIME,
     "ClusterServingRuntime": _RUNTIME,
     "Deployment": _DEPLOYMENT,

@@ -1,88 +1,18 @@
 """From rendered documents to the processes to run: pure, so that it can be tested and printed without running any."""
 
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from switchyard import catalog
-from switchyard.local import arguments, containers, fields, scale, volumes
+from switchyard.local import arguments, containers, fields, graphs, scale, volumes
 from switchyard.local.errors import LocalError
 from switchyard.local.render import Document
+from switchyard.local.workloads import STOP, App, Command, Options, Plan, Service
 
 GATEWAY = "gateway"
-STOP = "serving.kserve.io/stop"
 
 _NAME_LABEL = "app.kubernetes.io/name"
 _PYTHON = ("python", "python3")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
-    """This machine: ``claims`` maps a volume claim's name to its folder, ``state`` is the run directory."""
-
-    root: Path
-    state: Path
-    claims: Mapping[str, Path]
-    python: str = sys.executable
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Command:
-    """What a pod's container would run, with paths of this machine; ports are the pod's and bound at each start.
-
-    ``readiness`` is a path on ``http_port``, empty for a container that is not asked; ``ports`` are all that it listens
-    on; ``grace`` is the seconds between SIGTERM and SIGKILL.
-    """
-
-    name: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    cwd: Path
-    readiness: str
-    http_port: int
-    grpc_port: int | None
-    ports: frozenset[int]
-    grace: float
-    files: Mapping[Path, str] = field(default_factory=dict)
-    folders: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Service:
-    """An InferenceService; ``problem`` says why it cannot run here, ``stopped`` that its owner switched it off.
-
-    ``sidecars`` are the containers beside the one that answers requests. ``hosts`` tells that ``model_dir`` is a
-    repository of models that are served by their own names.
-    """
-
-    name: str
-    model: catalog.Model
-    command: Command
-    scale: scale.Scale
-    sidecars: tuple[Command, ...]
-    model_dir: Path | None
-    hosts: bool = False
-    problem: str = ""
-    stopped: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class App:
-    """A Deployment: one process on the ports that its command names."""
-
-    name: str
-    command: Command
-    gateway: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """Everything to run, in the order of the documents."""
-
-    services: tuple[Service, ...]
-    apps: tuple[App, ...]
 
 
 def plan(documents: Sequence[Document], options: Options) -> Plan:
@@ -93,7 +23,10 @@ def plan(documents: Sequence[Document], options: Options) -> Plan:
     """
     fields.require_known(documents)
     index = containers.Index(documents)
-    services = tuple(_service(document, index, options) for document in index.of_kind("InferenceService"))
+    services = (
+        *(_service(document, index, options) for document in index.of_kind("InferenceService")),
+        *(graphs.service(document, index, options) for document in index.of_kind("InferenceGraph")),
+    )
     apps = tuple(
         _app(document, index, options)
         for document in index.of_kind("Deployment")
@@ -140,6 +73,7 @@ def _service(document: Document, index: containers.Index, options: Options) -> S
 
     return Service(
         name=name,
+        namespace=metadata.get("namespace", ""),
         model=model,
         command=command(public),
         sidecars=tuple(command(container) for container in found if container is not public),

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from switchyard.local.plan import Options
 from switchyard.local.state import StateDirectory
+from switchyard.local.workloads import Options
 
 DEFAULT_OVERLAY = Path("kustomize/overlays/local")
 

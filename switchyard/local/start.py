@@ -14,9 +14,9 @@ from switchyard.http.errors import UpstreamError
 from switchyard.local import arguments, procfs
 from switchyard.local.admission import Address
 from switchyard.local.launch import Launcher, LaunchError, Order, Process
-from switchyard.local.plan import Command
 from switchyard.local.pod import Pod
 from switchyard.local.startlog import PodLog
+from switchyard.local.workloads import Command
 from switchyard.telemetry.metrics import Phase
 
 PROBE_SECONDS = 0.05
@@ -88,12 +88,23 @@ async def stop(process: Process, end: "asyncio.Future[int]", grace: float) -> No
 
 
 class Starter:
-    """Starts commands; ``base`` is the environment that they all get under their own variables."""
+    """Starts commands; ``base`` is the environment that they all get under their own variables.
+
+    ``hosts`` are the cluster's names of services and where those listen here, as ``host:port``.
+    """
 
     def __init__(
-        self, *, launcher: Launcher, client: Client, logs: Callable[[str], Path], mark: str, base: Mapping[str, str]
+        self,
+        *,
+        launcher: Launcher,
+        client: Client,
+        logs: Callable[[str], Path],
+        mark: str,
+        base: Mapping[str, str],
+        hosts: Mapping[str, str],
     ) -> None:
         self._launcher = launcher
+        self._hosts = hosts
         self._client = client
         self._logs = logs
         self._base = self.environment(base, mark)
@@ -162,9 +173,15 @@ class Starter:
             folder.mkdir(parents=True, exist_ok=True)
         for path, text in command.files.items():
             path.write_text(text)
-        argv = arguments.bind(command.argv, ports)
-        env = {**self._base, **{key: arguments.rebase(value, ports) for key, value in command.env.items()}}
-        return Order(name=command.name, argv=argv, env=env, cwd=command.cwd, log=self._logs(command.name))
+        argv = [arguments.rehost(text, self._hosts) for text in arguments.bind(command.argv, ports)]
+        env = {
+            **self._base,
+            **{
+                key: arguments.rehost(arguments.rebase(value, ports), self._hosts) for key, value in command.env.items()
+            },
+            **{key: str(ports[port]) for key, port in command.port_variables.items()},
+        }
+        return Order(name=command.name, argv=tuple(argv), env=env, cwd=command.cwd, log=self._logs(command.name))
 
     async def _await_ready(
         self, command: Command, running: Running, log: PodLog, due: float, on_phase: OnPhase

@@ -15,9 +15,9 @@ from switchyard.local.admission import Refused
 from switchyard.local.assembly import Parts, Settings, assemble
 from switchyard.local.board import Board, Entry
 from switchyard.local.errors import LocalError
-from switchyard.local.plan import App, Plan
 from switchyard.local.procfs import Identity
 from switchyard.local.state import Run, StateDirectory, leftovers
+from switchyard.local.workloads import App, Plan
 from switchyard.telemetry.metrics import Phase
 
 logger = logging.getLogger(__name__)

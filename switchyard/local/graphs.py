@@ -1,0 +1,122 @@
+"""InferenceGraphs: the router that KServe's controller would start for one, as a process of this machine."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from switchyard import catalog
+from switchyard.local import scale
+from switchyard.local.containers import Index, runtime_of
+from switchyard.local.errors import LocalError
+from switchyard.local.render import Document
+from switchyard.local.workloads import STOP, Command, Options, Service
+
+PORT = 8080  # where KServe's router listens
+METRICS_PORT = 9464
+DOMAIN = "svc.cluster.local"
+
+_MODULE = "switchyard.router"
+_READINESS = "/readyz"
+_PROTOCOLS = ("v1", "v2")
+
+
+def service(document: Document, index: Index, options: Options) -> Service:
+    """The router of a graph, with steps that name a service turned into URLs as the controller does.
+
+    Raises:
+        LocalError: a step's service is not in the overlay.
+    """
+    metadata, spec = document["metadata"], document["spec"]
+    name = metadata["name"]
+    try:
+        model = catalog.describe(document, url="")
+    except catalog.CatalogError as err:
+        raise LocalError(str(err)) from err
+    annotations = metadata.get("annotations") or {}
+    read = scale.read(metadata, spec)
+    command = Command(
+        name=name,
+        argv=(options.python, "-m", _MODULE, "--graph-json", orjson.dumps(_resolved(document, index)).decode()),
+        env={},
+        port_variables={"PORT": PORT, "METRICS_PORT": METRICS_PORT},
+        cwd=options.root,
+        readiness=_READINESS,
+        http_port=PORT,
+        grpc_port=None,
+        ports=frozenset((PORT, METRICS_PORT)),
+        grace=read.timeout,
+    )
+    return Service(
+        name=name,
+        namespace=metadata.get("namespace", ""),
+        model=model,
+        command=command,
+        sidecars=(),
+        scale=read,
+        model_dir=None,
+        stopped=str(annotations.get(STOP, "false")).lower() == "true",
+    )
+
+
+def cluster_hosts(name: str, namespace: str) -> Iterator[str]:
+    """The names by which pods of a cluster reach an InferenceService or a graph."""
+    for workload in (name, f"{name}-predictor", f"{name}-transformer"):
+        for domain in (namespace, f"{namespace}.svc", f"{namespace}.{DOMAIN}"):
+            yield f"{workload}.{domain}"
+
+
+def _resolved(document: Document, index: Index) -> dict[str, Any]:
+    """The spec with a ``serviceUrl`` in each step that names a service, as the router gets it."""
+    spec, metadata = document["spec"], document["metadata"]
+    namespace = metadata.get("namespace", "")
+    known = {
+        host
+        for kind in ("InferenceService", "InferenceGraph")
+        for other in index.of_kind(kind)
+        for host in cluster_hosts(other["metadata"]["name"], other["metadata"].get("namespace", ""))
+    }
+    nodes = {}
+    for node, value in (spec.get("nodes") or {}).items():
+        where = f"InferenceGraph {metadata['name']}, node {node}"
+        steps = [_step(step, where, namespace, index) for step in value.get("steps") or ()]
+        _require_known([step.get("serviceUrl", "") for step in steps], known, namespace, where)
+        nodes[node] = {**value, "steps": steps}
+    return {**spec, "nodes": nodes}
+
+
+def _step(step: Mapping[str, Any], where: str, namespace: str, index: Index) -> Mapping[str, Any]:
+    name = step.get("serviceName")
+    if not name or step.get("serviceUrl"):
+        return step
+    target = index.get("InferenceService", namespace, name)
+    if target is None:
+        raise LocalError(f"{where}: its step names the service {name}, which is not in the overlay")
+    url = f"http://{name}.{namespace}.{DOMAIN}{_path(target, index)}"
+    return {**step, "serviceUrl": url}
+
+
+def _path(target: Document, index: Index) -> str:
+    """What the controller appends: the path of the first protocol that the model speaks.
+
+    Source: KServe, ``pkg/controller/v1alpha1/inferencegraph/controller.go`` with ``GetPredictorEndpoint``.
+    """
+    name, predictor = target["metadata"]["name"], target["spec"]["predictor"]
+    model = predictor.get("model")
+    if model is None:
+        own = (predictor.get("containers") or [{}])[0].get("env") or []
+        protocol = next((row.get("value") for row in own if row.get("name") == "PROTOCOL"), "v1")
+    elif model.get("runtime"):
+        spoken = runtime_of(target, index)["spec"].get("protocolVersions") or ()
+        protocol = next((one for one in spoken if one in _PROTOCOLS), "v1")
+    else:
+        protocol = model.get("protocolVersion") or "v1"
+    return f"/v2/models/{name}/infer" if protocol == "v2" else f"/v1/models/{name}:predict"
+
+
+def _require_known(urls: list[str], known: set[str], namespace: str, where: str) -> None:
+    for url in urls:
+        host = urlsplit(url).hostname or ""
+        if host not in known and f".{namespace}" in host and host.endswith((f".{namespace}", ".svc", f".{DOMAIN}")):
+            raise LocalError(f"{where}: its step calls {host}, and the overlay has no such service")

@@ -1,0 +1,81 @@
+"""What a plan consists of: processes of this machine in the place of pods."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from switchyard import catalog
+from switchyard.local import scale
+
+STOP = "serving.kserve.io/stop"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """This machine: ``claims`` maps a volume claim's name to its folder, ``state`` is the run directory."""
+
+    root: Path
+    state: Path
+    claims: Mapping[str, Path]
+    python: str = sys.executable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """What a pod's container would run, with paths of this machine; ports are the pod's and bound at each start.
+
+    ``readiness`` is a path on ``http_port``, empty for a container that is not asked; ``ports`` are all that it listens
+    on; ``port_variables`` are variables that name one; ``grace`` is the seconds between SIGTERM and SIGKILL.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    readiness: str
+    http_port: int
+    grpc_port: int | None
+    ports: frozenset[int]
+    grace: float
+    files: Mapping[Path, str] = field(default_factory=dict)
+    folders: tuple[Path, ...] = ()
+    port_variables: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """An InferenceService, or an InferenceGraph's router.
+
+    ``problem`` says why it cannot run here, ``stopped`` that its owner switched it off. ``sidecars`` are the containers
+    beside the one that answers requests. ``hosts`` tells that ``model_dir`` is a repository of models that are served
+    by their own names.
+    """
+
+    name: str
+    namespace: str
+    model: catalog.Model
+    command: Command
+    scale: scale.Scale
+    sidecars: tuple[Command, ...]
+    model_dir: Path | None
+    hosts: bool = False
+    problem: str = ""
+    stopped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class App:
+    """A Deployment: one process on the ports that its command names."""
+
+    name: str
+    command: Command
+    gateway: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """Everything to run, in the order of the documents."""
+
+    services: tuple[Service, ...]
+    apps: tuple[App, ...]
