@@ -117,31 +117,41 @@ async def round_of(running: Pod, protocol: str, seconds: float, measured: Measur
 
 
 async def swapping(running: Pod, seconds: float, measured: Measured) -> None:
-    """The latency of one model while another is loaded and unloaded all the time; a failed request raises."""
-    admin = triton_grpc.InferenceServerClient(running.grpc)
-    one = way("gRPC", running.grpc, SMALL)
-    times: dict[bool, list[float]] = {False: [], True: []}
-    for busy in (False, True):
-        swaps = asyncio.ensure_future(_swap(admin)) if busy else None
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            began = time.perf_counter()
-            await one.ask()
-            times[busy].append((time.perf_counter() - began) * 1000)
-            await asyncio.sleep(0.01)
-        if swaps is not None:
-            swaps.cancel()
-            await asyncio.gather(swaps, return_exceptions=True)
-    measured.add("swap p99", percentile(times[True], 0.99) / percentile(times[False], 0.99))
-    measured.add("swap p50", percentile(times[True], 0.5) / percentile(times[False], 0.5))
+    """The latency of one model while another is loaded and unloaded all the time; a failed request raises.
+
+    Triton's own, asked and swapped without the predictor, is the floor.
+    """
+    for name, target in (("direct", running.triton_grpc), ("ours", running.grpc)):
+        quiet = await _paced(target, seconds)
+        swaps = asyncio.ensure_future(_swap(target))
+        busy = await _paced(target, seconds)
+        swaps.cancel()
+        await asyncio.gather(swaps, return_exceptions=True)
+        for share in (0.5, 0.99):
+            measured.add(f"swap {name} {share}", percentile(busy, share) / percentile(quiet, share))
+
+
+async def _paced(target: str, seconds: float) -> list[float]:
+    one = way("gRPC", target, SMALL)
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        began = time.perf_counter()
+        await one.ask()
+        times.append((time.perf_counter() - began) * 1000)
+        await asyncio.sleep(0.01)
     await one.close()
-    await admin.close()
+    return times
 
 
-async def _swap(admin: Any) -> None:
-    while True:
-        await admin.load_model(OTHER)
-        await admin.unload_model(OTHER)
+async def _swap(target: str) -> None:
+    admin = triton_grpc.InferenceServerClient(target)
+    try:
+        while True:
+            await admin.load_model(OTHER)
+            await admin.unload_model(OTHER)
+    finally:
+        await admin.close()
 
 
 def main() -> None:
@@ -171,8 +181,11 @@ def main() -> None:
         figures.append(Figure(name=f"{protocol}, small: added p50", unit="ms", values=added, target="<= 1"))
     figures += [
         Figure(name="memory of the predictor, round by round", unit="MB PSS", values=measured.of("memory")),
-        Figure(name="p99 while another model is swapped", unit="x", values=measured.of("swap p99"), target="<= 2"),
-        Figure(name="p50 while another model is swapped", unit="x", values=measured.of("swap p50")),
+        Figure(
+            name="p99 while another model is swapped", unit="x", values=measured.of("swap ours 0.99"), target="<= 2"
+        ),
+        Figure(name="p99, the same without the predictor", unit="x", values=measured.of("swap direct 0.99")),
+        Figure(name="p50 while another model is swapped", unit="x", values=measured.of("swap ours 0.5")),
     ]
     publish("passthrough", figures, {"rounds": options.rounds, "seconds": options.seconds, "clients": CLIENTS})
 
