@@ -5,7 +5,18 @@ import sys
 
 from benchmarks import page
 
-NAMES = ("gateway", "predictor", "hang_up", "cold_start", "idle", "passthrough", "ocr", "vision_start")
+NAMES = (
+    "gateway",
+    "predictor",
+    "router",
+    "hang_up",
+    "cold_start",
+    "idle",
+    "passthrough",
+    "tensor_memory",
+    "ocr",
+    "vision_start",
+)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ patches:
       - {{op: replace, path: /spec/template/spec/containers/0/args/2, value: --grpc_port={grpc}}}
       - {{op: replace, path: /spec/template/spec/containers/0/ports/0/containerPort, value: {http}}}
       - {{op: replace, path: /spec/template/spec/containers/0/ports/1/containerPort, value: {grpc}}}
-  - target: {{kind: InferenceService}}
+  - target: {{kind: InferenceService, labelSelector: switchyard.dev/kind!=step}}
     patch: |
       - {{op: add, path: /spec/predictor/annotations/autoscaling.knative.dev~1window, value: {window}}}
 """

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
-Kind = Literal["llm", "embedding", "vision", "graph", "adapter"]
+Kind = Literal["llm", "embedding", "vision", "graph", "adapter", "step"]  # a step serves graphs, not clients
 Phase = Literal["ready", "asleep", "waking", "failed"]
 
 KIND_LABEL = "switchyard.dev/kind"
@@ -88,16 +88,16 @@ def describe(document: Mapping[str, Any], *, url: str, grpc: str = "", state: St
         CatalogError: the kind label is missing or unknown, or the context length is no number.
     """
     metadata = document["metadata"]
-    name = metadata["name"]
+    what, name = document.get("kind", "InferenceService"), metadata["name"]
     kind = metadata.get("labels", {}).get(KIND_LABEL)
     if kind not in get_args(Kind):
         raise CatalogError(
-            f"{document['kind']} {name}: label {KIND_LABEL} is {kind!r}; use one of {', '.join(get_args(Kind))}"
+            f"{what} {name}: label {KIND_LABEL} is {kind!r}; use one of {', '.join(get_args(Kind))}"
         )
     length = metadata.get("annotations", {}).get(CONTEXT_LENGTH_ANNOTATION)
     if length is not None and not str(length).isdecimal():
         raise CatalogError(
-            f"{document['kind']} {name}: annotation {CONTEXT_LENGTH_ANNOTATION} is {length!r}, not a number of tokens"
+            f"{what} {name}: annotation {CONTEXT_LENGTH_ANNOTATION} is {length!r}, not a number of tokens"
         )
     return Model(
         name=name,

@@ -1,14 +1,38 @@
 """``python -m predictors.vision --model_name=NAME --triton_http=HOST:PORT --triton_grpc=… --triton_metrics=…``."""
 
 import asyncio
+import logging
 import os
 import sys
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from predictors.serving.phases import StartClock, process_start
 from predictors.serving.settings import SettingError, Settings
 from predictors.vision.arguments import Arguments, parse
 from predictors.vision.settings import VisionSettings
 from switchyard.telemetry import logs
+
+logger = logging.getLogger(__name__)
+
+
+class Stoppable(Protocol):
+    """A server that can be told that it is of no use any more."""
+
+    def lost(self, reason: str) -> None: ...
+
+
+def beside(server: Stoppable, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """Runs ``work``; should it fail, the server ends, for it would answer without knowing what Triton has."""
+
+    def ended(task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (err := task.exception()) is not None:
+            logger.error("what runs beside the server failed", exc_info=err)
+            server.lost(f"what runs beside it failed: {err!r}")
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(ended)
+    return task
 
 
 async def serve(arguments: Arguments, settings: Settings, vision: VisionSettings, clock: StartClock) -> int:
@@ -18,7 +42,7 @@ async def serve(arguments: Arguments, settings: Settings, vision: VisionSettings
     logs.configure(arguments.model_name, settings.log_level)  # again: some of these imports reset it
     clock.done("import")
     parts = assemble(arguments, settings, vision, clock)
-    background = [asyncio.ensure_future(parts.watch.run()), asyncio.ensure_future(parts.residency.run())]
+    background = [beside(parts.server, work) for work in (parts.watch.run(), parts.residency.run())]
     try:
         stopped = await parts.server.run(parts.service, parts.door, parts.grpc, parts.front)
     finally:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from predictors.vision.pictures import Picture
@@ -31,10 +31,10 @@ def read_picture(content_type: str, body: bytes, query: Mapping[str, str]) -> Pi
         fields = {**fields, **_parts(body, options.get(b"boundary", b""))}
         data = _first(fields)
     elif kind == b"application/json":
-        fields = {**fields, **_object(body)}
+        fields = {**fields, **json_object(body, _FORMS)}
         data = decode_base64(_first(fields))
     else:
-        raise Refused(415, f"content type {content_type or 'of nothing'!r} carries no picture; send {_FORMS}")
+        raise Refused(415, f"content type {content_type[:80] or 'of nothing'!r} carries no picture; send {_FORMS}")
     return picture(data, fields.get("top_k"))
 
 
@@ -77,13 +77,18 @@ def _first(fields: Mapping[str, Any]) -> Any:
     raise Refused(400, f"the body has no field {' or '.join(map(repr, FIELDS))}; send {_FORMS}")
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def json_object(body: bytes, instead: str) -> Mapping[str, Any]:
+    """The JSON object in ``body``; a refusal says what to send ``instead``.
+
+    Raises:
+        Refused: 400 there is none.
+    """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as err:
         raise Refused(400, f"the body is not JSON: {err}") from err
     if not isinstance(value, dict):
-        raise Refused(400, f"the body is a JSON {type(value).__name__}; send {_FORMS}")
+        raise Refused(400, f"the body is a JSON {type(value).__name__}; send {instead}")
     return value
 
 
@@ -93,13 +98,15 @@ class _Form:
     def __init__(self) -> None:
         self.parts: dict[str, bytes] = {}
         self.ended = False
+        self._begun = 0
         self._name = self._value = b""
         self._headers: dict[bytes, bytes] = {}
         self._data: list[bytes] = []
 
     def on_part_begin(self) -> None:
         self._headers, self._data = {}, []
-        if len(self.parts) >= _MOST_PARTS:
+        self._begun += 1
+        if self._begun > _MOST_PARTS:
             raise Refused(400, f"the form has more than {_MOST_PARTS} parts; send the picture and top_k")
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
@@ -130,7 +137,7 @@ def _parts(body: bytes, boundary: bytes) -> Mapping[str, bytes]:
         parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]
         parser.write(body)
         parser.finalize()
-    except MultipartParseError as err:
+    except FormParserError as err:
         raise Refused(400, f"the body is no form: {err}") from err
     if not form.ended:
         raise Refused(400, "the form ends before its last boundary; send all of it")

@@ -7,8 +7,10 @@ from urllib.parse import parse_qsl
 import orjson
 
 from predictors.serving.admission import as_json
-from predictors.vision.bodies import read_picture
+from predictors.vision.bodies import json_object, read_picture
 from predictors.vision.calls import Call, Calls
+from predictors.vision.chat import pictures as pictures_of
+from predictors.vision.chat import with_text
 from predictors.vision.forwarding import STREAMED_BYTES, Forwarding, declared_length
 from predictors.vision.pictures import Answer, Pictures, takes_pictures
 from predictors.vision.refusal import Refused, triton_is_away
@@ -24,6 +26,9 @@ from switchyard.http.forward import ClientGone, HangUp
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[Route, Scope, Receive, Send], Awaitable[None]]
+
+_BYTES = b'"BYTES"'  # a datatype that a model of numbers does not have: a picture comes instead of its tensors
+_PEEKED = 64 * 1024  # a JSON head up to here is looked at before the tensors behind it have arrived
 
 
 class Door:
@@ -63,6 +68,7 @@ class Door:
             "model-ready": self._model_ready,
             "infer": self._infer,
             "picture": self._picture,
+            "chat": self._chat,
             "predict": self._predict,
             "load": self._control,
             "unload": self._control,
@@ -156,13 +162,17 @@ class Door:
                 answer = await self._ask(call, kind, scope, receive)
                 await reply(noted, 200, write_v2(where.model, "", answer), JSON)
                 return
-            if declared_length(scope) >= STREAMED_BYTES and not takes_pictures(call.description):
-                with self._calls.to_triton(call.traceparent) as context:
-                    await self._forwarding.stream(where.target, scope, receive, noted, context)
-                return
+            may_be_picture = where.verb == "infer" and takes_pictures(call.description)
+            head = _head_length(scope, declared_length(scope)) if may_be_picture else 0
+            if declared_length(scope) >= STREAMED_BYTES and head <= _PEEKED:
+                begun, receive = await self._forwarding.beginning(scope, receive, head)
+                if begun.find(_BYTES, 0, head) < 0:
+                    with self._calls.to_triton(call.traceparent) as context:
+                        await self._forwarding.stream(where.target, scope, receive, noted, context)
+                    return
             body = await self._forwarding.body(scope, receive)
-            head = _head_length(scope, body)
-            if where.verb == "infer" and takes_pictures(call.description) and body.find(b'"BYTES"', 0, head) >= 0:
+            head = _head_length(scope, len(body))
+            if may_be_picture and body.find(_BYTES, 0, head) >= 0:
                 identifier, picture = read_v2(where.model, body, head)
                 with HangUp(receive):
                     answer = await self._pictures.ask(call.description, picture, call.traceparent)
@@ -183,6 +193,19 @@ class Door:
                 await reply(noted, 200, answer.as_text().encode(), TEXT)
             else:
                 await reply(noted, 200, orjson.dumps({"model": where.model, **answer.as_json()}), JSON)
+
+    async def _chat(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        """Gives a chat back with its pictures read, so that a graph can send it on to a chat model."""
+        _need_method(scope, "POST")
+        self._need_triton()
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+        body = json_object(await self._forwarding.body(scope, receive), "an OpenAI chat completion")
+        asked = pictures_of(body)
+        async with self._calls.answering(where.model, "vision", header(scope, b"traceparent")) as call:
+            with HangUp(receive):
+                answers = [await self._pictures.ask(call.description, one, call.traceparent) for one in asked]
+            told = with_text(body, [answer.as_text() for answer in answers], query.get("model", ""))
+            await reply(_noting(call, send), 200, orjson.dumps(told), JSON)
 
     async def _predict(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
         _need_method(scope, "POST")
@@ -225,10 +248,10 @@ def _noting(call: Call, send: Send) -> Send:
     return note
 
 
-def _head_length(scope: Scope, body: bytes) -> int:
-    """How long the JSON is; binary tensors may lie behind it."""
+def _head_length(scope: Scope, whole: int) -> int:
+    """How long the JSON is in a body of ``whole`` bytes; binary tensors may lie behind it."""
     length = header(scope, HEAD_LENGTH) or ""
-    return int(length) if length.isdecimal() else len(body)
+    return int(length) if length.isdecimal() and len(length) < 20 else whole
 
 
 def _parameters(body: bytes) -> dict[str, str | bool]:

@@ -15,11 +15,13 @@ from switchyard.http.forward import (
     HangUp,
     body_pieces,
     filtered,
+    peek,
     read_body,
     relay,
 )
 
 STREAMED_BYTES = 1024 * 1024  # from here on a body is sent on while it arrives
+_LONGEST = 8000  # bytes of one header or of the query: on more Triton's HTTP server hangs up, or never answers
 
 _KEPT_BACK = NOT_FORWARDED | {b"authorization", b"x-api-key", b"traceparent"}
 
@@ -48,7 +50,20 @@ class Forwarding:
         try:
             return await read_body(receive, scope, self._limit)
         except BodyTooLarge as err:
-            raise Refused(413, f"{err}; send less, or have MAX_BODY_BYTES raised") from err
+            raise _too_large(err) from err
+        except BodyTooSlow as err:
+            raise Refused(408, str(err)) from err
+
+    async def beginning(self, scope: Scope, receive: Receive, length: int) -> tuple[bytes, Receive]:
+        """The first ``length`` bytes of a body, or more, and a ``receive`` that gives all of it.
+
+        Raises:
+            Refused: 413 it is too large; 408 they did not arrive in time.
+        """
+        if declared_length(scope) > self._limit:
+            raise _too_large(BodyTooLarge(self._limit))
+        try:
+            return await peek(receive, length)
         except BodyTooSlow as err:
             raise Refused(408, str(err)) from err
 
@@ -64,13 +79,8 @@ class Forwarding:
         """As ``forward``, but sends the body on while it arrives; its length must be declared.
 
         Raises:
-            Refused: 413 it is too large; Triton is away.
+            Refused: 408 it did not arrive in time; Triton is away.
         """
-        length = declared_length(scope)
-        if length > self._limit:
-            raise Refused(
-                413, f"the request body exceeds {self._limit} bytes; send less, or have MAX_BODY_BYTES raised"
-            )
         sent = asyncio.Event()
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -82,7 +92,11 @@ class Forwarding:
             await sent.wait()
             return await receive()
 
-        await self.send(target, scope, Upload(length, pieces()), after_the_body, send, traceparent)
+        upload = Upload(declared_length(scope), pieces())
+        try:
+            await self.send(target, scope, upload, after_the_body, send, traceparent)
+        except BodyTooSlow as err:
+            raise Refused(408, str(err)) from err
 
     async def send(
         self, target: str, scope: Scope, body: bytes | Upload, receive: Receive, send: Send, traceparent: str | None
@@ -92,10 +106,12 @@ class Forwarding:
         ``receive`` gives what comes after the body.
 
         Raises:
-            Refused: Triton is away; the answer has not begun.
+            Refused: 431 a header is too long for Triton; Triton is away; the answer has not begun.
             UpstreamError: the answer broke off.
         """
         headers = filtered(scope["headers"], _KEPT_BACK)
+        if any(len(name) + len(value) > _LONGEST for name, value in (*headers, (b"", scope["query_string"]))):
+            raise Refused(431, f"a header or the query is longer than {_LONGEST} bytes, which Triton does not take")
         if traceparent:
             headers.append((b"traceparent", traceparent.encode()))
         query = scope["query_string"].decode("latin-1")
@@ -113,3 +129,7 @@ class Forwarding:
                 await relay(response, send, filtered(response.headers, NOT_RETURNED))
             finally:
                 response.close()
+
+
+def _too_large(err: BodyTooLarge) -> Refused:
+    return Refused(413, f"{err}; send less, or have MAX_BODY_BYTES raised")

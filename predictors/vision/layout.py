@@ -46,6 +46,11 @@ class Layout:
         """Height and width to resize to, or None for the picture's own."""
         return None if self.height is None or self.width is None else (self.height, self.width)
 
+    def bytes_of(self, pixels: np.ndarray) -> int:
+        """How large ``tensor`` would be."""
+        height, width = pixels.shape[:2]
+        return int(height * width * self.channels * np.dtype(_DTYPES[self.datatype]).itemsize)
+
     def tensor(self, pixels: np.ndarray) -> np.ndarray:
         """``pixels`` UINT8 [height, width, 3] as the model's input."""
         values = pixels.astype(np.float32)

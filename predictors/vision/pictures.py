@@ -89,12 +89,16 @@ Answer = Reading | Labels
 
 
 class Pictures:
-    """Answers one picture at a time; the model must be held in memory meanwhile."""
+    """Answers one picture at a time; the model must be held in memory meanwhile.
 
-    def __init__(self, triton: Triton, residency: Residency, calls: Calls) -> None:
+    A picture may become a tensor of at most ``tensor_bytes``, where the model leaves its size to the picture.
+    """
+
+    def __init__(self, triton: Triton, residency: Residency, calls: Calls, *, tensor_bytes: int) -> None:
         self._triton = triton
         self._residency = residency
         self._calls = calls
+        self._tensor_bytes = tensor_bytes
 
     async def ask(self, description: Description, picture: Picture, traceparent: str | None) -> Answer:
         """Reads or labels a picture.
@@ -126,6 +130,10 @@ class Pictures:
         except NoPicture as err:
             raise Refused(400, f"model {description.name!r} takes no pictures: {err}; {_tensors(description)}") from err
         pixels = await self._decode(picture, plan.size, context)
+        if plan.bytes_of(pixels) > self._tensor_bytes:
+            size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels as {plan.datatype}"
+            limit = f"{self._tensor_bytes} bytes (MAX_BODY_BYTES)"
+            raise Refused(413, f"{size} are more than {limit}; send a smaller picture")
         tensor = Tensor.of_numbers(plan.name, plan.tensor(pixels))
         wanted = Wanted(name=scores.name, classes=picture.top_k)
         answer = await self._triton.infer(description.name, [tensor], [wanted], context)

@@ -4,16 +4,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from predictors.vision.description import Description, describe
 from predictors.vision.refusal import Refused
+from predictors.vision.resident import RETRY_SECONDS, Resident
 from predictors.vision.triton_client import Control, control_request
 
 logger = logging.getLogger(__name__)
-
-RETRY_SECONDS = 5  # how long a load that failed is not tried again
 
 
 class Server(Protocol):
@@ -22,29 +20,6 @@ class Server(Protocol):
     async def index(self) -> dict[str, bool]: ...
     async def config(self, model: str) -> Mapping[str, Any]: ...
     async def control(self, method: Control, request: bytes) -> None: ...
-
-
-@dataclass(kw_only=True)
-class _Model:
-    """``description`` is there while the model is loaded, ``work`` while it is being loaded or unloaded.
-
-    ``steps`` are remembered when it is unloaded, so that next time all can be loaded at once.
-    """
-
-    name: str
-    description: Description | None = None
-    steps: tuple[str, ...] = ()
-    users: int = 0
-    used: float = 0.0
-    work: "asyncio.Task[None] | None" = None
-    failure: str = ""
-    retry_at: float = 0.0
-    parked: bool = False  # a client unloaded it
-    proven: bool = False  # it has been loaded once
-
-    def needs(self, step: str) -> bool:
-        """Whether ``step`` must stay: also for requests that are still answered after the model's own unload began."""
-        return (self.description is not None or self.users > 0) and step in self.steps
 
 
 class Residency:
@@ -60,7 +35,7 @@ class Residency:
         self._wait = wait_seconds
         self._max_waiting = max_waiting
         self._waiting = 0
-        self._models: dict[str, _Model] = {}
+        self._models: dict[str, Resident] = {}
         self._now: Callable[[], float] = asyncio.get_running_loop().time
 
     def knows(self, name: str) -> bool:
@@ -105,7 +80,7 @@ class Residency:
         model = await self._find(name)
         if model is None:
             raise Refused(404, f"failed to load {name!r}: the repository has no such model")
-        await _settled(model)
+        await model.settled()
         await asyncio.shield(self._start(model, self._load(model, request)))
         await self._bring_steps(model, frozenset())
 
@@ -118,7 +93,7 @@ class Residency:
         model = await self._find(name)
         if model is None:
             raise Refused(404, f"failed to unload {name!r}: the repository has no such model")
-        await _settled(model)
+        await model.settled()
         if needing := ", ".join(other.name for other in self._models.values() if other.needs(name)):
             raise Refused(409, f"model {name!r} is a step of {needing}, which is loaded or in use: unload that first")
         model.parked = True
@@ -148,7 +123,7 @@ class Residency:
         """
         index = await self._triton.index()
         for name, loaded in index.items():
-            model = self._models.setdefault(name, _Model(name=name))
+            model = self._models.setdefault(name, Resident(name=name))
             if model.work is None and not loaded:
                 model.description = None
             elif model.work is None and model.description is None:
@@ -184,19 +159,19 @@ class Residency:
                     await asyncio.shield(self._unload(model, control_request(model.name, {})))
 
     @contextmanager
-    def _held(self, model: _Model) -> Iterator[None]:
+    def _held(self, model: Resident) -> Iterator[None]:
         model.users += 1
         try:
             yield
         finally:
             self.give_back(model.name)
 
-    def _is_idle(self, model: _Model) -> bool:
+    def _is_idle(self, model: Resident) -> bool:
         if model.description is None or model.users or model.work or self._now() - model.used < self._idle:
             return False
         return not any(other.needs(model.name) for other in self._models.values())
 
-    def _complete(self, model: _Model, above: frozenset[str] = frozenset()) -> bool:
+    def _complete(self, model: Resident, above: frozenset[str] = frozenset()) -> bool:
         """Whether the model and all its steps are loaded; ``above`` are those whose step it is."""
         if model.description is None:
             return False
@@ -206,7 +181,7 @@ class Residency:
         steps = [self._models.get(step) for step in model.steps if step not in above]
         return all(step is not None and self._complete(step, above) for step in steps)
 
-    async def _wait_for(self, name: str) -> _Model:
+    async def _wait_for(self, name: str) -> Resident:
         if self._waiting >= self._max_waiting:
             raise Refused(503, f"{self._waiting} requests wait for models to be loaded; try again shortly")
         self._waiting += 1
@@ -224,29 +199,29 @@ class Residency:
         finally:
             self._waiting -= 1
 
-    async def _find(self, name: str) -> _Model | None:
+    async def _find(self, name: str) -> Resident | None:
         """Looks into the repository when the model is not loaded: folders come and go."""
         model = self._models.get(name)
         if model is not None and (model.description is not None or model.work is not None):
             return model
         if name not in await self._triton.index():
             return None
-        return self._models.setdefault(name, _Model(name=name))
+        return self._models.setdefault(name, Resident(name=name))
 
-    async def _bring(self, model: _Model) -> None:
+    async def _bring(self, model: Resident) -> None:
         """Returns when the model is loaded; loads it once, however many wait, and goes on when they give up."""
         while model.description is None:
             if model.work is None:
                 if model.failure and self._now() < model.retry_at:
-                    raise _unloadable(model)
+                    raise model.unloadable()
                 self._start(model, self._load(model, control_request(model.name, {})))
             assert model.work is not None
             try:
                 await asyncio.shield(model.work)
             except Refused as err:
-                raise (_unloadable(model) if model.failure else err) from err
+                raise (model.unloadable() if model.failure else err) from err
 
-    async def _bring_steps(self, model: _Model, above: frozenset[str]) -> None:
+    async def _bring_steps(self, model: Resident, above: frozenset[str]) -> None:
         above |= {model.name}
         await asyncio.gather(*(self._bring_step(step, above) for step in model.steps if step not in above))
 
@@ -256,7 +231,7 @@ class Residency:
             raise Refused(503, f"the repository lacks the model {name!r}, which {' and '.join(above)} needs")
         await asyncio.gather(self._bring(step), self._bring_steps(step, above))
 
-    def _start(self, model: _Model, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def _start(self, model: Resident, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         async def run() -> None:
             try:
                 await work
@@ -267,7 +242,7 @@ class Residency:
         task.add_done_callback(lambda done: done.cancelled() or done.exception())  # who asked for it may have left
         return task
 
-    async def _load(self, model: _Model, request: bytes) -> None:
+    async def _load(self, model: Resident, request: bytes) -> None:
         began = self._now()
         model.failure = ""
         try:
@@ -282,12 +257,12 @@ class Residency:
         seconds = round(self._now() - began, 3)
         logger.info("loaded %s", model.name, extra={"model": model.name, "seconds": seconds})
 
-    def _unload(self, model: _Model, request: bytes) -> "asyncio.Task[None]":
+    def _unload(self, model: Resident, request: bytes) -> "asyncio.Task[None]":
         """Whoever comes from now on, before the order goes out, has it loaded again."""
         model.description = None
         return self._start(model, self._triton.control("RepositoryModelUnload", request))
 
-    async def _note_loaded(self, model: _Model) -> None:
+    async def _note_loaded(self, model: Resident) -> None:
         model.description = describe(await self._triton.config(model.name))
         model.steps = model.description.steps
         model.used = self._now()
@@ -295,14 +270,5 @@ class Residency:
         model.proven = True
 
 
-async def _settled(model: _Model) -> None:
-    while model.work is not None:
-        await asyncio.wait((model.work,))
-
-
 def _unknown(name: str) -> Refused:
     return Refused(404, f"the repository has no model {name!r}; POST /v2/repository/index lists what it has")
-
-
-def _unloadable(model: _Model) -> Refused:
-    return Refused(503, f"model {model.name!r} cannot be loaded: {model.failure}", retry_after=RETRY_SECONDS)

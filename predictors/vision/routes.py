@@ -18,6 +18,7 @@ Kind = Literal[
     "model-ready",
     "infer",
     "picture",
+    "chat",
     "predict",
     "load",
     "unload",
@@ -31,7 +32,7 @@ _MODEL = re.compile(
 )
 _CONTROL = re.compile(r"/v2/repository/models/(?P<model>[^/]+)/(?P<verb>load|unload)")
 _PREDICT = re.compile(r"/v1/models/(?P<model>[^/]+):predict")
-_PICTURE = re.compile(r"/v1/vision/(?P<model>[^/]+)")
+_PICTURE = re.compile(r"/v1/vision/(?P<model>[^/]+)(?P<chat>/chat)?")
 _FIXED: dict[str, Kind] = {
     "/v2": "server",
     "/v2/": "server",
@@ -44,6 +45,8 @@ _FIXED: dict[str, Kind] = {
     "/metrics": "metrics",
 }
 
+_LONGEST = 1024  # characters; nothing here has a longer path, and what was understood is remembered
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
@@ -55,9 +58,13 @@ class Route:
     target: str = ""
 
 
-@lru_cache(maxsize=2048)
 def route(path: str) -> Route:
     """The route of a decoded path; paths that are neither V2's nor ours are KServe's."""
+    return _route(path) if len(path) <= _LONGEST else Route(kind="closed")
+
+
+@lru_cache(maxsize=2048)
+def _route(path: str) -> Route:
     if kind := _FIXED.get(path):
         return Route(kind=kind, target=path)
     if match := _MODEL.fullmatch(path):
@@ -69,7 +76,7 @@ def route(path: str) -> Route:
     if match := _PREDICT.fullmatch(path):
         return Route(kind="predict", model=match["model"])
     if match := _PICTURE.fullmatch(path):
-        return Route(kind="picture", model=match["model"])
+        return Route(kind="chat" if match["chat"] else "picture", model=match["model"])
     return Route(kind="closed" if path.startswith(("/v2/", "/v1/vision")) else "kserve")
 
 

@@ -17,7 +17,7 @@ import orjson
 from predictors.vision.refusal import Refused, http_status, triton_is_away
 from predictors.vision.tensors import HEAD_LENGTH, Tensor, Wanted, decode, encode
 from switchyard.http.client import Client, Deadlines, Response
-from switchyard.http.errors import TimedOut, UpstreamError
+from switchyard.http.errors import TimedOut, TooLarge, UpstreamError
 from switchyard.http.grpc_forward import SERVICE
 from switchyard.http.wire import write
 
@@ -159,6 +159,8 @@ def _said(model: str, status: int, body: bytes) -> Refused:
 def _broken(err: UpstreamError) -> Refused:
     if isinstance(err, TimedOut) and not err.retryable:
         return Refused(504, "Triton did not answer in time; send less at once, or raise ANSWER_SECONDS")
+    if isinstance(err, TooLarge):
+        return Refused(413, f"{err} (MAX_BODY_BYTES); send a smaller picture")
     return triton_is_away()
 
 

@@ -29,7 +29,7 @@ def read_v2(model: str, body: bytes, head_length: int) -> tuple[str, Picture]:
         size = (tensors[0].get("parameters") or {}).get("binary_data_size")
         data = _only(tensors[0]["data"] if size is None else texts(body[head_length : head_length + size]))
         parameters = head.get("parameters") or {}
-        return str(head.get("id", "")), picture(data, parameters.get("top_k"))
+        return str(head.get("id") or ""), picture(data, parameters.get("top_k"))
     except (ValueError, KeyError, TypeError, AttributeError) as err:
         raise Refused(400, "the body is no V2 request: see the protocol's inference request object") from err
 

@@ -43,6 +43,7 @@ class Watch:
             finally:
                 writer.close()
             self._lose()
+            await asyncio.sleep(RETRY_SECONDS)  # a Triton that is ending may still accept connections
 
     async def _follow(self, reader: asyncio.StreamReader) -> None:
         while not (await self._triton.live() and await self._welcome()):

@@ -11,7 +11,7 @@ from switchyard.gateway.context import Context, request_id
 from switchyard.gateway.errors import GatewayError
 from switchyard.gateway.forward import forward
 from switchyard.gateway.limits import limits
-from switchyard.gateway.listing import listing
+from switchyard.gateway.listing import listing, readiness
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.pages import pages
 from switchyard.gateway.parse import parse
@@ -67,7 +67,8 @@ def build(given: Parts) -> App:
         forward(opener=opener, meter=meter, heartbeat_seconds=settings.heartbeat_seconds),
     )
     models = Pipeline(stages, meter=meter, tracer=given.tracer, in_flight=in_flight)
-    answers = Pipeline([listing(source=source)], meter=meter, tracer=given.tracer, in_flight=InFlight())
+    known = (readiness(locate=locate, opener=opener), listing(source=source))
+    answers = Pipeline(known, meter=meter, tracer=given.tracer, in_flight=InFlight())
     missing = Pipeline([_refuse], meter=meter, tracer=given.tracer, in_flight=InFlight())
     return _Gateway(models, answers, missing, pages(source, given.registry))
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from switchyard.gateway.context import Context
 from switchyard.gateway.resolve import Locate
@@ -93,5 +94,7 @@ def _url(context: Context) -> str:
     model, path = context.model, context.route.upstream
     assert model is not None
     if context.params:
-        path = path.replace("{model}", model.name).replace("{version}", context.params.get("version", ""))
-    return model.url.rstrip("/") + path
+        path = path.replace("{version}", context.params.get("version", ""))
+        path = path.replace("{model}", quote(model.name, safe=""))
+    query = context.scope["query_string"] if context.route.query else b""
+    return model.url.rstrip("/") + path + (f"?{query.decode('latin-1')}" if query else "")

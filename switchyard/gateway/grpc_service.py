@@ -10,7 +10,7 @@ import grpc.aio
 from switchyard.catalog import CatalogSource
 from switchyard.gateway.context import request_id
 from switchyard.gateway.errors import GatewayError
-from switchyard.gateway.listing import EXTENSIONS, SERVER, index_entry, server_version
+from switchyard.gateway.listing import EXTENSIONS, SERVER, index_entry, knows_itself, server_version
 from switchyard.gateway.meter import UNKNOWN, Meter
 from switchyard.gateway.resolve import Locate, locator, read_catalog
 from switchyard.http.grpc_forward import (
@@ -34,6 +34,8 @@ _STATUS = {
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
+
+_READY_SECONDS = 5.0
 
 
 def _refused(err: GatewayError) -> Refused:
@@ -94,17 +96,18 @@ def passages(meter: Meter) -> Enter:
 
 
 class OwnMethods(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Health, metadata, readiness and the repository index, from the catalog; wakes nothing.
+    """Health, metadata, readiness and the repository index, from the catalog or the model's server; wakes nothing.
 
     Messages and field numbers: KServe's and Triton's ``grpc_predict_v2.proto``.
     """
 
     NAMES = ("ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "RepositoryIndex")
 
-    def __init__(self, source: CatalogSource) -> None:
+    def __init__(self, source: CatalogSource, channels: Channels) -> None:
         self._source = source
+        self._channels = channels
         self._locate = locator(source)
-        answers: tuple[Callable[[bytes], bytes], ...] = (
+        answers: tuple[Callable[[bytes], Awaitable[bytes]], ...] = (
             *(_server_live, self._server_ready, _server_metadata),
             *(self._model_ready, self._index),
         )
@@ -116,20 +119,27 @@ class OwnMethods(grpc.GenericRpcHandler):  # type: ignore[misc]
     def service(self, handler_call_details: Any) -> Any:
         return self._handlers.get(handler_call_details.method)
 
-    def _server_ready(self, request: bytes) -> bytes:
+    async def _server_ready(self, request: bytes) -> bytes:
         read_catalog(self._source)
         return write(1, True)
 
-    def _model_ready(self, request: bytes) -> bytes:
+    async def _model_ready(self, request: bytes) -> bytes:
         try:
-            self._locate(read_text(request, MODEL_NAME))
+            model = self._locate(read_text(request, MODEL_NAME))
         except GatewayError as err:
             if err.code != "model_failed":
                 raise
             return write(1, False)
-        return write(1, True)
+        if not (knows_itself(model) and model.grpc):
+            return write(1, True)
+        channel = await self._channels.get(model.grpc)
+        try:
+            answer: bytes = await channel.unary_unary(f"/{SERVICE}/ModelReady")(request, timeout=_READY_SECONDS)
+        except grpc.aio.AioRpcError:
+            return write(1, False)
+        return answer
 
-    def _index(self, request: bytes) -> bytes:
+    async def _index(self, request: bytes) -> bytes:
         entries = map(index_entry, read_catalog(self._source).models.values())
         fields = ("name", "version", "state", "reason")  # in the order of their numbers
         return b"".join(
@@ -137,21 +147,21 @@ class OwnMethods(grpc.GenericRpcHandler):  # type: ignore[misc]
         )
 
 
-def _server_live(request: bytes) -> bytes:
+async def _server_live(request: bytes) -> bytes:
     return write(1, True)
 
 
-def _server_metadata(request: bytes) -> bytes:
+async def _server_metadata(request: bytes) -> bytes:
     extensions = b"".join(write(3, extension) for extension in EXTENSIONS)
     return write(1, SERVER) + write(2, server_version()) + extensions
 
 
-def _own(answer: Callable[[bytes], bytes]) -> Callable[[bytes, Any], Awaitable[bytes]]:
+def _own(answer: Callable[[bytes], Awaitable[bytes]]) -> Callable[[bytes, Any], Awaitable[bytes]]:
     async def handle(request: bytes, context: Any) -> bytes:
         identifier = _identifier(tuple(context.invocation_metadata() or ()))
         await context.send_initial_metadata((("x-request-id", identifier),))
         try:
-            return answer(request)
+            return await answer(request)
         except GatewayError as err:
             refused = _refused(err)
             await context.abort(refused.code, str(refused))
@@ -176,7 +186,7 @@ def serve(source: CatalogSource, channels: Channels, meter: Meter, address: str,
     server = grpc.aio.server(options=options)
     locate = locator(source)
     forwarder = Forwarder(targets(locate), channels, passages(meter), repository=repositories(locate))
-    server.add_generic_rpc_handlers((OwnMethods(source), forwarder))
+    server.add_generic_rpc_handlers((OwnMethods(source, channels), forwarder))
     try:
         port = server.add_insecure_port(address)
     except RuntimeError as err:

@@ -7,9 +7,10 @@ from typing import Any
 import orjson
 
 from switchyard.catalog import Catalog, CatalogSource, Model
+from switchyard.gateway.attempts import Opener
 from switchyard.gateway.context import Context
 from switchyard.gateway.pipeline import Stage
-from switchyard.gateway.resolve import locator, read_catalog
+from switchyard.gateway.resolve import Locate, locator, read_catalog
 
 SERVER = "switchyard"
 EXTENSIONS = ("model_repository", "classification", "binary_tensor_data")
@@ -76,6 +77,31 @@ _ANSWERS: dict[str, Answer] = {
     "/v2/repository/index": _index,
 }
 _LISTED_WHEN_FAILED = frozenset(("/v1/models/{model}",))
+
+
+def knows_itself(model: Model) -> bool:
+    """Whether only the model's own server can say if it is loaded: its clients may unload it while the server runs."""
+    return model.kind == "vision" and model.state.phase == "ready"
+
+
+def readiness(*, locate: Locate, opener: Opener) -> Stage:
+    """Asks the servers of such models; all others answer when asked, so that ``listing`` says they are ready."""
+
+    async def stage(context: Context) -> None:
+        if not context.route.path.endswith("/{model}/ready") and not context.route.path.endswith("/{version}/ready"):
+            return
+        model = locate(context.params["model"])
+        if not knows_itself(model):
+            return
+        context.model = model
+        response = await opener.open(context)
+        try:
+            if response.status >= 400:
+                await context.answer(response.status, b"application/json", await response.read())
+        finally:
+            response.close()
+
+    return stage
 
 
 def listing(*, source: CatalogSource) -> Stage:

@@ -18,8 +18,10 @@ EMBEDDING: frozenset[Kind] = frozenset(("embedding", "graph"))
 OCR = "ocr"
 TOKENS: frozenset[Kind] = CHATTING | EMBEDDING
 VISION: frozenset[Kind] = frozenset(("vision",))
+PREDICTING: frozenset[Kind] = frozenset(("vision", "graph"))
 ANY: frozenset[Kind] = TOKENS | VISION
 
+_PREDICT = "/v1/models/{model}:predict"
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
@@ -28,7 +30,8 @@ class Route:
     """One route; ``upstream`` is the path below the model's URL when a model answers.
 
     Of ``path``, ``{model}`` and ``{version}`` match one segment each, or what comes before the rest of it. ``body``
-    says what is parsed of the request; ``model`` is who answers where neither path nor body name one.
+    says what is parsed of the request; ``model`` is who answers where neither path nor body name one; ``query`` whether
+    the query string goes on to the model.
     """
 
     method: str
@@ -41,6 +44,7 @@ class Route:
     body: Body = "none"
     form: Form | None = None
     model: str = ""
+    query: bool = False
 
     @property
     def prefixed(self) -> bool:
@@ -66,11 +70,15 @@ def _form(path: str, summary: str, form: Form) -> Route:
     return _ask(path=path, summary=summary, shape=shape, kinds=CHATTING, upstream=upstream, body="form", form=form)
 
 
-def _picture(path: str, summary: str, upstream: str, model: str = "") -> Route:
-    return _ask(path=path, summary=summary, shape="openai", kinds=VISION, upstream=upstream, body="any", model=model)
+def _picture(path: str, summary: str, upstream: str, model: str = "", kinds: frozenset[Kind] = VISION) -> Route:
+    return _ask(
+        path=path, summary=summary, shape="openai", kinds=kinds, upstream=upstream, body="any", model=model, query=True
+    )
 
 
-def _v2(method: str, path: str, summary: str, by: By = "gateway", kinds: frozenset[Kind] = ANY) -> Route:
+def _v2(
+    method: str, path: str, summary: str, by: By = "gateway", kinds: frozenset[Kind] = ANY, model: str = ""
+) -> Route:
     body: Body = "any" if by == "model" and method == "POST" else "none"
     return Route(
         method=method,
@@ -79,8 +87,9 @@ def _v2(method: str, path: str, summary: str, by: By = "gateway", kinds: frozens
         shape="v2",
         by=by,
         kinds=kinds,
-        upstream=path if by == "model" else "",
+        upstream=path,
         body=body,
+        model=model,
     )
 
 
@@ -107,23 +116,28 @@ ROUTES: tuple[Route, ...] = (
     _form("/v1/code/{model}", "Text in, streamed code out.", CODE_TEXT),
     _picture("/v1/ocr", "The text of a picture, as JSON or plain text.", "/v1/vision/ocr", OCR),
     _picture("/v1/vision/{model}", "What a vision model sees in a picture.", "/v1/vision/{model}"),
-    _picture("/v1/models/{model}:predict", "The same in KServe's V1 protocol.", "/v1/models/{model}:predict"),
+    _picture(_PREDICT, "The same in KServe's V1 protocol, and graphs of such models.", _PREDICT, kinds=PREDICTING),
     _v2("GET", "/v2", "Name, version and extensions of this server."),
     _v2("GET", "/v2/health/live", "Whether the gateway runs."),
     _v2("GET", "/v2/health/ready", "Whether the gateway can answer."),
     _v2("GET", "/v2/models", "Names of every model."),
     _v2("POST", "/v2/repository/index", "Every model and its state."),
     _v2("GET", "/v2/repository/index", "The same, for browsers."),
+    _v2("GET", "/v2/models/stats", "Triton's statistics of all models.", "model", VISION, model=OCR),
     _v2("GET", "/v2/models/{model}", "Inputs and outputs; wakes the model.", "model"),
     _v2("GET", "/v2/models/{model}/versions/{version}", "The same of one version.", "model"),
-    _v2("GET", "/v2/models/{model}/ready", "Whether the model answers when asked; wakes nothing."),
+    _v2("GET", "/v2/models/{model}/ready", "Whether the model would answer; wakes nothing."),
     _v2("GET", "/v2/models/{model}/versions/{version}/ready", "The same of one version."),
     _v2("POST", "/v2/models/{model}/infer", "Inference.", "model"),
     _v2("POST", "/v2/models/{model}/versions/{version}/infer", "Inference on one version.", "model"),
     _v2("POST", "/v2/models/{model}/generate", "Triton's generate extension.", "model", VISION),
+    _v2("POST", "/v2/models/{model}/versions/{version}/generate", "The same on one version.", "model", VISION),
     _v2("POST", "/v2/models/{model}/generate_stream", "The same, streamed.", "model", VISION),
+    _v2("POST", "/v2/models/{model}/versions/{version}/generate_stream", "The same on one version.", "model", VISION),
     _v2("GET", "/v2/models/{model}/config", "Triton's configuration of the model.", "model", VISION),
+    _v2("GET", "/v2/models/{model}/versions/{version}/config", "The same of one version.", "model", VISION),
     _v2("GET", "/v2/models/{model}/stats", "Triton's statistics of the model.", "model", VISION),
+    _v2("GET", "/v2/models/{model}/versions/{version}/stats", "The same of one version.", "model", VISION),
     _v2("POST", "/v2/repository/models/{model}/load", "Loads a model of a repository.", "model", VISION),
     _v2("POST", "/v2/repository/models/{model}/unload", "Unloads it.", "model", VISION),
     _get("/health", "Whether the gateway runs.", "pages"),

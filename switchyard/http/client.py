@@ -46,7 +46,7 @@ class Client:
 
         ``host`` and ``content-length`` are set here; ``headers`` must hold neither, nor hop-by-hop ones. A pooled
         connection that turns out to be closed before any byte of an answer is replaced by a fresh one, once; an upload
-        gets a fresh one at once, because it cannot be sent twice.
+        has one replaced at once, because it cannot be sent twice.
 
         Raises:
             UpstreamError: there is no usable answer.
@@ -57,8 +57,10 @@ class Client:
         head = _head(method, address.tail, headers, length)
         loop = asyncio.get_running_loop()
         due = None if deadlines.total is None else loop.time() + deadlines.total
-        connection = None if isinstance(body, Upload) else self._take(address.origin)
-        if connection is not None:
+        connection = self._take(address.origin)
+        if connection is not None and isinstance(body, Upload):
+            connection.shut()  # or the pool would grow by one with every upload
+        elif connection is not None:
             try:
                 return await connection.exchange(head, body, head_only=method == b"HEAD", deadlines=deadlines, due=due)
             except ClosedEarly as err:

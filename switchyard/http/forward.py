@@ -75,17 +75,48 @@ async def read_body(receive: Receive, scope: Scope, limit: int, *, deadline: flo
     return body
 
 
-async def body_pieces(receive: Receive) -> AsyncIterator[bytes]:
-    """The pieces of a request's body as they come.
+async def body_pieces(receive: Receive, *, deadline: float = 60.0) -> AsyncIterator[bytes]:
+    """The pieces of a request's body as they come; the client may make us wait ``deadline`` seconds in all.
 
     Raises:
+        BodyTooSlow: the deadline passed.
         ClientGone: the client hung up before its end.
     """
-    more = True
+    time = asyncio.get_running_loop().time
+    left, more = deadline, True
     while more:
-        message = await receive()
+        began = time()
+        try:
+            async with asyncio.timeout(left):
+                message = await receive()
+        except TimeoutError as err:
+            raise BodyTooSlow(f"the request body did not arrive within {deadline:g} s") from err
+        left -= time() - began
         yield _piece(message)
         more = message.get("more_body", False)
+
+
+async def peek(receive: Receive, length: int, *, deadline: float = 60.0) -> tuple[bytes, Receive]:
+    """At least the first ``length`` bytes of a request's body if it has them, and a ``receive`` that gives all of it.
+
+    Raises:
+        BodyTooSlow: they did not arrive within ``deadline`` seconds.
+    """
+    messages: list[Message] = []
+    begun, more = b"", True
+    try:
+        async with asyncio.timeout(deadline):
+            while more and len(begun) < length:
+                messages.append(await receive())
+                begun += messages[-1].get("body", b"")
+                more = messages[-1].get("more_body", False)
+    except TimeoutError as err:
+        raise BodyTooSlow(f"the request body did not arrive within {deadline:g} s") from err
+
+    async def again() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return begun, again
 
 
 async def _gather(receive: Receive, first: bytes, limit: int) -> bytes:

@@ -6,6 +6,7 @@ containerConcurrency as its queue-proxy does. One listening socket per service t
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 
 import orjson
@@ -32,7 +33,7 @@ BODY_BYTES = 64 * 1024 * 1024
 # A request whose replica died before the first byte of an answer is sent again, this often in all.
 ATTEMPTS = 3
 
-_PROBES = ("/v2/health/", "/metrics")
+_PROBES = re.compile(r"/v2/health/.*|/metrics|/v2/models/[^/]+(?:/versions/[^/]+)?/ready")
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Activator:
             return
 
     async def _answer(self, door: Door, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "GET" and scope["path"].startswith(_PROBES):
+        if scope["method"] == "GET" and _PROBES.fullmatch(scope["path"]):
             await self._probe(door, scope, send)
             return
         due = asyncio.get_running_loop().time() + door.timeout

@@ -60,7 +60,7 @@ def replace_paths(text: str, mounts: Mapping[str, str]) -> str:
     if not mounts:
         return text
     longest_first = "|".join(map(re.escape, sorted(mounts, key=len, reverse=True)))
-    return re.sub(rf"(?<![\w.\-/])({longest_first})(?![\w.\-])", lambda match: mounts[match[0]], text)
+    return re.sub(rf"(?:(?<![\w.\-/])|(?<=://))({longest_first})(?![\w.\-])", lambda match: mounts[match[0]], text)
 
 
 def bind(texts: Sequence[str], ports: Mapping[int, int]) -> tuple[str, ...]:

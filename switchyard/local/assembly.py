@@ -81,7 +81,7 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
     grpc = GrpcDoor(doors) if spoken else None
     models = {service.name: _model(service, sockets[service.name], grpc) for service in plan.services}
     board = Board(
-        served={service.name: [] if service.hosts else [models[service.name]] for service in plan.services},
+        served={service.name: [models[service.name]] if _listed(service) else [] for service in plan.services},
         names=[*(service.name for service in plan.services), *(app.name for app in plan.apps)],
         file=CatalogFile(settings.directory.catalog),
         metrics=metrics,
@@ -129,6 +129,11 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
         client=client,
         control_port=_port(control_socket),
     )
+
+
+def _listed(service: Service) -> bool:
+    """Whether clients may name it: not a step of graphs, and not the host of models that have names of their own."""
+    return not service.hosts and service.model.kind != "step"
 
 
 def _port(listening: socket.socket) -> int:

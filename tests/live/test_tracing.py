@@ -1,66 +1,25 @@
 """One request is one trace: gateway, predictor and engine, as a collector sees them."""
 
-import gzip
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from switchyard.catalog import Catalog, CatalogFile, Model, State
+from tests.live.collector import PARENT, Collector, collecting
 from tests.live.processes import ROOT, Predictor, Preload, eventually, fetch, free_port
 
 pytestmark = pytest.mark.live
 
-PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-class Collector(ThreadingHTTPServer):
-    """Takes spans by OTLP over HTTP."""
-
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-    def named(self, part: str) -> list[Span]:
-        return [span for span in self.spans if part in span.name]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        if self.headers.get("content-encoding") == "gzip":
-            body = gzip.decompress(body)
-        request = ExportTraceServiceRequest.FromString(body)
-        for resource in request.resource_spans:
-            for scope in resource.scope_spans:
-                self.server.spans.extend(scope.spans)
-        self.send_response(200)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        return
-
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    server = Collector()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with collecting() as server:
+        yield server
 
 
 @pytest.fixture
@@ -104,9 +63,8 @@ def test_gateway_predictor_and_engine_join_the_callers_trace(gateway: str, colle
     assert status == 200, answer
 
     def chain() -> list[Span]:
-        found = [collector.named(name) for name in ("gateway", "predictor", "llm_request")]
-        mine = [[span for span in spans if span.trace_id.hex() == PARENT.split("-")[1]] for spans in found]
-        return [spans[0] for spans in mine] if all(mine) else []
+        found = [collector.of_caller(name) for name in ("gateway", "predictor", "llm_request")]
+        return [spans[0] for spans in found] if all(found) else []
 
     door, predictor, engine = eventually(chain, f"three spans; there are {[span.name for span in collector.spans]}", 60)
     assert door.parent_span_id.hex() == PARENT.split("-")[2]

@@ -92,8 +92,11 @@ def test_tritons_http_client_finds_its_server_behind_the_gateway(platform: Platf
         assert texts(client.infer("ocr", [image(triton_http)])) == [TEXT]
         (statistics,) = client.get_inference_statistics("ocr")["model_stats"]
         assert statistics["inference_stats"]["success"]["count"] >= 1
+        assert {row["name"] for row in client.get_inference_statistics()["model_stats"]} >= {"ocr"}
         client.unload_model("ocr")
+        assert not client.is_model_ready("ocr")
         client.load_model("ocr")
+        assert client.is_model_ready("ocr")
         assert texts(client.infer("ocr", [image(triton_http)])) == [TEXT]
         with pytest.raises(InferenceServerException, match="does not exist"):
             client.infer("nothing", [image(triton_http)])
@@ -110,6 +113,7 @@ def test_tritons_grpc_client_finds_its_server_behind_the_gateway(platform: Platf
         assert client.get_model_config("ocr").config.name == "ocr"
         assert client.get_inference_statistics("ocr").model_stats[0].inference_stats.success.count >= 1
         client.unload_model("ocr")
+        assert not client.is_model_ready("ocr")
         client.load_model("ocr")
         assert texts(client.infer("ocr", [image(triton_grpc)], client_timeout=DEADLINE)) == [TEXT]
 

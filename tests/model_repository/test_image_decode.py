@@ -78,6 +78,22 @@ def test_pictures_are_upright(orientation: int, turned: Any, mode: str) -> None:
     assert np.array_equal(decoded(image, exif=exif), expected)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_each_format_is_turned_once(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    options = {"lossless": True} if kind == "WEBP" else {}
+    assert decoded(Image.new("RGB", (5, 3)), kind, exif=exif, **options).shape == (5, 3, 3)
+
+
+def test_damaged_exif_does_not_damage_the_picture() -> None:
+    text_for_orientation = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x04\0\0\0abc\0\0\0\0\0"
+    for exif in (text_for_orientation, b"Exif\0\0II*\0\xff\xff\xff\xff"):
+        jpeg = encoded(Image.new("RGB", (5, 3)), "JPEG")
+        segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+        assert picture.decode(jpeg[:2] + segment + jpeg[2:], LIMIT).shape == (3, 5, 3)
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_what_is_transparent_is_white(mode: str) -> None:
     image = Image.new("RGBA", (2, 1), (0, 0, 0, 0))

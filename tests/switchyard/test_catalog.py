@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,23 @@ def test_a_repository_is_what_triton_would_take_for_one(tmp_path: Path) -> None:
         ("b", "vision", "http://v", "v:1"),
     ]
     assert hosted(service, tmp_path / "absent") == []
+
+
+def test_a_folder_that_vanishes_or_may_not_be_read_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("gone", "kept", "locked"):
+        (tmp_path / name / "1").mkdir(parents=True)
+    reasons = {"gone": FileNotFoundError, "locked": PermissionError}
+    listed = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path.name in reasons:
+            raise reasons[path.name](path)
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    service = Model(name="vision", kind="vision", url="http://v")
+    assert [model.name for model in hosted(service, tmp_path)] == ["kept"]
+    reasons[tmp_path.name] = PermissionError
+    assert hosted(service, tmp_path) == []

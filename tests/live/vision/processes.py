@@ -7,9 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+import yaml
+
+from switchyard.local.arguments import bind, expand_references, replace_paths
 from tests.live.processes import ROOT, descendants, eventually, fetch, free_port
 
 TRITON = ROOT / ".venv" / "bin" / "tritonserver"
+RUNTIME = ROOT / "manifests" / "runtimes" / "triton.yaml"
 
 _PYTHON = """\
 import time
@@ -70,7 +74,10 @@ def write_echo(folder: Path, *, initialize: str = "pass", answer: str = "values 
 
 
 def write_models(repository: Path) -> None:
-    """``echo`` and others of its kind, ``stream`` that answers word by word, ``colours`` that labels pictures."""
+    """``echo`` and others of its kind, ``stream`` that answers word by word, and two that label pictures.
+
+    ``colours`` wants them in one size, ``any-size`` takes each as it is.
+    """
     write_echo(repository / "echo")
     write_echo(repository / "slow", answer="time.sleep(float(given[0])); values = given")
     write_echo(repository / "broken", initialize='raise pb_utils.TritonModelException("the weights are missing")')
@@ -82,26 +89,33 @@ def write_models(repository: Path) -> None:
     )
     config = config.replace("{!r}", '"text_input"', 1).replace("{!r}", '"text_output"')
     write_model(repository / "stream", config, _STREAM)
-    config = (
-        'backend: "python"\nmax_batch_size: 4\n'
-        'input { name: "pixels" data_type: TYPE_FP32 dims: [3, 8, 6] format: FORMAT_NCHW }\n'
-        'output { name: "shares" data_type: TYPE_FP32 dims: [3] label_filename: "labels.txt" }\n'
-    )
-    answer = "values = given.mean(axis=(2, 3)).astype(np.float32)"
-    code = _PYTHON.format(initialize="pass", input="pixels", answer=answer, output="shares")
-    write_model(repository / "colours", config, code, labels_txt="red\ngreen\nblue\n")
+    write_colours(repository / "colours", "8, 6")
+    write_colours(repository / "any-size", "-1, -1")
     for folder in (ROOT / "model-repository" / "vision").iterdir():
         if folder.is_dir():
             (repository / folder.name).symlink_to(folder)
 
 
-class Triton:
-    """One ``tritonserver`` with the arguments of the pod, on its own ports."""
+def write_colours(folder: Path, size: str) -> None:
+    """A classifier by the mean of each channel."""
+    config = (
+        'backend: "python"\nmax_batch_size: 4\n'
+        f'input {{ name: "pixels" data_type: TYPE_FP32 dims: [3, {size}] format: FORMAT_NCHW }}\n'
+        'output { name: "shares" data_type: TYPE_FP32 dims: [3] label_filename: "labels.txt" }\n'
+    )
+    answer = "values = given.mean(axis=(2, 3)).astype(np.float32)"
+    code = _PYTHON.format(initialize="pass", input="pixels", answer=answer, output="shares")
+    write_model(folder, config, code, labels_txt="red\ngreen\nblue\n")
 
-    def __init__(self, repository: Path, folder: Path) -> None:
+
+class Triton:
+    """One ``tritonserver`` with the arguments of the pod, on its own ports; ``env`` is over the pod's variables."""
+
+    def __init__(self, repository: Path, folder: Path, **env: str) -> None:
         self.repository = repository
         self.http, self.grpc, self.metrics = free_port(), free_port(), free_port()
         self.log = folder / f"triton-{self.http}.log"
+        self._env = env
         self.process = self._start()
 
     def start_again(self) -> None:
@@ -123,11 +137,15 @@ class Triton:
             self.kill()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        command = [str(TRITON), f"--model-repository={self.repository}", "--model-control-mode=explicit"]
-        for kind, port in (("http", self.http), ("grpc", self.grpc), ("metrics", self.metrics)):
-            command += [f"--{kind}-address=127.0.0.1", f"--{kind}-port={port}"]
+        container = yaml.safe_load(RUNTIME.read_text())["spec"]["containers"][0]
+        env = {**{row["name"]: row["value"] for row in container["env"]}, **self._env}
+        bound = bind([expand_references(argument, env) for argument in container["args"]], self._ports())
+        arguments = [replace_paths(argument, {"/mnt/models": str(self.repository)}) for argument in bound]
         with self.log.open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log)
+            return subprocess.Popen([str(TRITON), *arguments], stdout=log, stderr=log, env={**os.environ, **env})
+
+    def _ports(self) -> dict[int, int]:
+        return {9000: self.http, 9001: self.grpc, 9002: self.metrics}
 
 
 class Vision:

@@ -71,6 +71,22 @@ def test_shared_memory_is_not_passed_on(client: Any) -> None:
         client[0].get_system_shared_memory_status()
 
 
+@pytest.mark.parametrize(
+    ("header", "status", "words"),
+    [
+        ({"x-long": "y" * 9000}, 431, "longer than 8000 bytes"),
+        ({"inference-header-content-length": "9" * 5000}, 400, "header size"),
+    ],
+    ids=["long", "no length"],
+)
+def test_a_header_that_cannot_be_passed_on_is_refused(
+    vision: Vision, header: dict[str, str], status: int, words: str
+) -> None:
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1]}
+    got, body = fetch(f"{vision.url}/v2/models/echo/infer", {"inputs": [tensor]}, raw=None, **header)
+    assert (got, words in json.loads(body)["error"]) == (status, True), body
+
+
 def test_a_grpc_stream_gives_every_answer_and_may_change_models(vision: Vision) -> None:
     answers: queue.Queue[Any] = queue.Queue()
     with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{vision.grpc}")) as made:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from predictors.vision.forwarding import STREAMED_BYTES
 from tests.live.processes import fetch
 from tests.live.vision.asking import BOUNDARY, ask, form, picture, send
 from tests.live.vision.digits import add_digits
@@ -55,6 +56,25 @@ def test_a_v2_request_may_bring_a_picture_instead_of_tensors(client: Any) -> Non
     assert answer.as_numpy("label")[0] in (b"red", "red")
     assert answer.as_numpy("index").tolist()[0] == 0
     assert answer.as_numpy("score").dtype == np.float32
+
+
+def test_a_large_picture_in_a_v2_request_is_no_large_tensor(client: Any) -> None:
+    pixels = picture("red", "BMP", (800, 600))
+    assert len(pixels) > STREAMED_BYTES
+    answer = ask(client, "colours", np.array([pixels], dtype=np.object_), "image", "BYTES")
+    assert answer.as_numpy("label")[0] in (b"red", "red")
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [((3000, 1000), "3000 x 1000 pixels as FP32 are more than"), ((4000, 2000), "the answer exceeds")],
+    ids=["tensor too large", "pixels too large"],
+)
+def test_a_picture_that_would_become_too_large_is_refused(vision: Vision, size: tuple[int, int], words: str) -> None:
+    status, body = send(vision, "/v1/vision/any-size", picture("lime", size=size), "image/png")
+    assert (status, words in json.loads(body)["error"]) == (413, True), body
+    status, body = send(vision, "/v1/vision/any-size", picture("lime"), "image/png")
+    assert (status, json.loads(body)["labels"][0]["label"]) == (200, "green")
 
 
 def test_a_picture_as_the_body_of_a_v2_request_is_answered_in_v2(vision: Vision) -> None:

@@ -65,6 +65,8 @@ def test_the_number_of_labels_comes_from_the_body_before_the_query() -> None:
             400,
             "more",
         ),
+        ("multipart/form-data; boundary=b", form(*(("image", DATA),) * 17), 400, "more than 16 parts"),
+        (f"multipart/form-data; boundary={'b' * 300}", form(("image", DATA)), 400, "no form"),
     ],
 )
 def test_what_is_wrong_is_said(kind: str, body: bytes, status: int, words: str) -> None:

@@ -226,3 +226,53 @@ async def test_what_triton_has_is_taken_over_and_what_it_lost_forgotten() -> Non
     account.forget()
     await use(account, "a")
     assert server.orders == ["+a"]
+
+
+async def test_a_request_that_comes_during_a_sweep_keeps_its_model() -> None:
+    server = Server("a", "b")
+    account = residency(server, idle=0.01)
+    await use(account, "a")
+    await use(account, "b")
+    await asyncio.sleep(0.02)
+    server.gate.clear()
+    sweeping = asyncio.ensure_future(account.sweep())
+    await ordered(server, "-a")
+    async with account.use("b"):
+        server.gate.set()
+        await sweeping
+        assert server.loaded == {"b"}
+
+
+async def test_a_request_that_comes_between_the_decision_to_unload_and_the_order_has_it_loaded_again() -> None:
+    server = Server("a")
+    account = residency(server, idle=0.01)
+    await use(account, "a")
+    await asyncio.sleep(0.02)
+    held = asyncio.Event()
+
+    async def hold() -> set[str]:
+        async with account.use("a"):
+            await held.wait()
+            return set(server.loaded)
+
+    sweeping = asyncio.ensure_future(account.sweep())
+    holding = asyncio.ensure_future(hold())
+    await sweeping
+    await ordered(server, "-a")
+    held.set()
+    assert await holding == {"a"}
+
+
+async def test_the_steps_of_a_request_stay_though_its_model_was_unloaded_meanwhile() -> None:
+    server = Server("step", whole="step")
+    account = residency(server, idle=0.01)
+    async with account.use("whole"):
+        await account.unload("whole", control_request("whole", {}))
+        await asyncio.sleep(0.02)
+        await account.sweep()
+        with pytest.raises(Refused, match="'step' is a step of whole, which is loaded or in use"):
+            await account.unload("step", control_request("step", {}))
+        assert server.loaded == {"step"}
+    await asyncio.sleep(0.02)
+    await account.sweep()
+    assert server.loaded == set()

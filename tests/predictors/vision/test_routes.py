@@ -24,6 +24,7 @@ from predictors.vision.routes import route
         ("/v2/trace/setting", "closed", "", ""),
         ("/v2/models/ocr/trace/setting", "closed", "", ""),
         ("/v2/models/../logging", "closed", "", ""),
+        (f"/v2/models/{'a' * 2000}/infer", "closed", "", ""),
         ("/", "kserve", "", ""),
         ("/docs", "kserve", "", ""),
     ],

@@ -22,6 +22,11 @@ def test_base64_in_json_is_the_picture() -> None:
     assert (identifier, picture.data, picture.top_k) == ("7", b"\xff\0", 2)
 
 
+def test_a_request_without_an_id_has_an_empty_one() -> None:
+    given = json.dumps({**json.loads(body(["YQ=="])), "id": None}).encode()
+    assert read_v2("m", given, len(given))[0] == ""
+
+
 def test_bytes_behind_the_json_are_the_picture() -> None:
     length, given = encode([Tensor.of_bytes("image", b"\xff\0")], [])
     assert read_v2("m", given, length)[1].data == b"\xff\0"

@@ -31,6 +31,13 @@ async def test_a_picture_reaches_its_model_as_it_is(bench: Bench, path: str, ups
     assert (call.headers[b"content-type"], call.headers[b"accept"]) == (b"image/png", b"text/plain")
 
 
+async def test_how_many_labels_are_wanted_may_stand_in_the_query(bench: Bench) -> None:
+    bench.model.script = text_of
+    await bench.http.post("/v1/vision/ocr?top_k=3", content=PICTURE, headers={"content-type": "image/png"})
+    await bench.http.post("/v2/models/ocr/infer?top_k=3", content=PICTURE)
+    assert [call.scope["query_string"] for call in bench.model.calls] == [b"top_k=3", b""]
+
+
 async def test_a_chat_model_is_not_asked_to_see(bench: Bench) -> None:
     answer = await bench.http.post("/v1/vision/chat", content=PICTURE)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "wrong_model_kind")

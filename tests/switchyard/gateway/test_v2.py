@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 import grpc.aio
@@ -16,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
-from switchyard.catalog import Catalog, CatalogFile
+from switchyard.catalog import Catalog, CatalogFile, Model, State
 from switchyard.gateway.grpc_service import serve
 from switchyard.gateway.meter import Meter
 from switchyard.http.grpc_forward import Channels
@@ -46,7 +47,8 @@ async def test_tritons_http_client_infers_and_asks_for_state(tmp_path: Path) -> 
         with pytest.raises(InferenceServerException, match="does not exist"):
             await client.infer("nope", [tensor])
         await client.close()
-        (call,) = bench.model.calls
+        asked, call = bench.model.calls
+        assert asked.scope["path"] == "/v2/models/ocr/ready"  # it is awake, and only its server knows what is loaded
         assert call.scope["path"] == "/v2/models/ocr/infer"
         assert b"inference-header-content-length" in call.headers  # the binary form passes as it is
 
@@ -59,6 +61,9 @@ async def test_tritons_http_client_infers_and_asks_for_state(tmp_path: Path) -> 
         ("GET", "/v2/models/ocr/config", "/v2/models/ocr/config"),
         ("GET", "/v2/models/ocr/stats", "/v2/models/ocr/stats"),
         ("POST", "/v2/models/ocr/versions/2/infer", "/v2/models/ocr/versions/2/infer"),
+        ("GET", "/v2/models/ocr/versions/2/config", "/v2/models/ocr/versions/2/config"),
+        ("GET", "/v2/models/ocr/versions/2/stats", "/v2/models/ocr/versions/2/stats"),
+        ("POST", "/v2/models/ocr/versions/2/generate", "/v2/models/ocr/versions/2/generate"),
         ("POST", "/v2/models/ocr/generate_stream", "/v2/models/ocr/generate_stream"),
         ("POST", "/v2/repository/models/ocr/load", "/v2/repository/models/ocr/load"),
         ("POST", "/v2/repository/models/ocr/unload", "/v2/repository/models/ocr/unload"),
@@ -68,6 +73,15 @@ async def test_model_routes_pass_through(bench: Bench, method: str, path: str, u
     bench.model.script = infer
     assert (await bench.http.request(method, path)).status_code == 200
     assert bench.model.calls[0].scope["path"] == upstream
+
+
+async def test_a_folders_odd_name_is_one_segment_of_the_models_path(bench: Bench) -> None:
+    bench.model.script = infer
+    odd = "my model?%2e"
+    model = Model(name=odd, kind="vision", url=bench.model.url, state=State(phase="ready"))
+    bench.catalog.replace(Catalog({odd: model}))
+    assert (await bench.http.get(f"/v2/models/{quote(odd, safe='')}")).status_code == 200
+    assert bench.model.calls[0].scope["path"] == f"/v2/models/{odd}"
 
 
 @pytest.mark.parametrize("path", ["/v2/models/ocr/versions/%2e%2e/infer", "/v2/models/ocr/versions/a%2Fb/infer"])

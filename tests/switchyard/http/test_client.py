@@ -371,6 +371,29 @@ async def test_an_upload_is_sent_while_it_arrives(client: Client) -> None:
         assert await response.read() == b"ok"
 
 
+async def test_uploads_one_after_the_other_leave_one_connection_in_the_pool(client: Client) -> None:
+    open_now = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal open_now
+        open_now += 1
+        await echo_ok(peer)
+        open_now -= 1
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"hello"
+
+    async with upstream(script) as server:
+        for _ in range(5):
+            response = await client.request(b"POST", server.url + "/", [], Upload(5, pieces()))
+            assert await response.read() == b"ok"
+        assert await get(client, server.url + "/") == b"ok"
+        async with asyncio.timeout(5):
+            while open_now > 1:
+                await asyncio.sleep(0)
+        assert open_now == 1
+
+
 async def test_an_upload_whose_source_fails_closes_its_socket(client: Client) -> None:
     closed = asyncio.Event()
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import uvicorn
 
-from switchyard.http.asgi import App, Receive, Scope, Send
+from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.client import Client, Deadlines
 from switchyard.http.forward import (
     NOT_FORWARDED,
@@ -18,7 +18,9 @@ from switchyard.http.forward import (
     BodyTooSlow,
     ClientGone,
     HangUp,
+    body_pieces,
     filtered,
+    peek,
     read_body,
     relay,
 )
@@ -145,3 +147,51 @@ async def test_a_body_is_bounded_in_size_and_time(client: Client) -> None:
 def test_headers_that_connection_names_are_dropped() -> None:
     headers = [(b"connection", b"Close, X-One"), (b"x-one", b"1"), (b"x-two", b"2")]
     assert filtered(headers, frozenset((b"connection",))) == [(b"x-two", b"2")]
+
+
+def arriving(*pieces: bytes, then: Message | None = None) -> Receive:
+    """A ``receive`` that has ``pieces`` of a longer body and then waits, or gives ``then``."""
+    messages: list[Message] = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+    messages += [then] if then is not None else []
+
+    async def receive() -> Message:
+        if not messages:
+            await asyncio.Event().wait()
+        return messages.pop(0)
+
+    return receive
+
+
+async def test_the_pieces_of_a_body_are_bounded_in_time() -> None:
+    pieces = body_pieces(arriving(b"a", b"b"), deadline=0.05)
+    assert [await anext(pieces), await anext(pieces)] == [b"a", b"b"]
+    with pytest.raises(BodyTooSlow):
+        await anext(pieces)
+
+
+async def test_who_takes_the_pieces_slowly_does_not_use_up_the_clients_time() -> None:
+    last: Message = {"type": "http.request", "body": b"c", "more_body": False}
+    seen = []
+    async for piece in body_pieces(arriving(b"a", b"b", then=last), deadline=0.05):
+        await asyncio.sleep(0.06)
+        seen.append(piece)
+    assert seen == [b"a", b"b", b"c"]
+
+
+async def test_the_beginning_of_a_body_can_be_seen_before_all_of_it_is_read() -> None:
+    last: Message = {"type": "http.request", "body": b"ef", "more_body": False}
+    begun, receive = await peek(arriving(b"ab", b"cd", then=last), 3)
+    assert begun == b"abcd"
+    assert await read_body(receive, {"headers": []}, 10) == b"abcdef"
+    begun, receive = await peek(arriving(then=last), 3)
+    assert begun == b"ef"
+    assert [piece async for piece in body_pieces(receive)] == [b"ef"]
+
+
+async def test_a_beginning_that_does_not_come_is_not_waited_for() -> None:
+    with pytest.raises(BodyTooSlow):
+        await peek(arriving(b"ab"), 3, deadline=0.05)
+    gone: Message = {"type": "http.disconnect"}
+    _, receive = await peek(arriving(b"ab", then=gone), 3)
+    with pytest.raises(ClientGone):
+        await read_body(receive, {"headers": []}, 10)

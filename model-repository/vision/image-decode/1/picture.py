@@ -2,11 +2,12 @@
 
 import io
 import struct
+import warnings
 import zlib
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 # Pillow is never asked to try anything else; each of its readers is code that strangers' bytes would reach.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
@@ -18,6 +19,17 @@ _BRANDS = {
 
 # What Pillow's readers raise when damaged bytes lead them astray.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, struct.error, zlib.error)
+
+# What brings a picture upright, by its EXIF orientation; 1 is upright
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 Image.MAX_IMAGE_PIXELS = None  # the limit is the caller's, and is checked before anything is decoded
 
@@ -40,17 +52,25 @@ def decode(data: bytes, max_pixels: int, size: tuple[int, int] | None = None) ->
     """
     if size is not None:
         _check_size("the size that was asked for", size[1], size[0], max_pixels)
+    with warnings.catch_warnings(action="ignore"):  # what is odd about a stranger's file is nothing for our log
+        upright = _upright(data, max_pixels)
+    if size is not None:
+        upright = upright.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(upright)
+
+
+def _upright(data: bytes, max_pixels: int) -> Image.Image:
     picture = _open(data)
     _check_size("the picture", picture.width, picture.height, max_pixels)
     try:
-        upright = ImageOps.exif_transpose(_rgb(picture))
+        picture.load()
+        turn = _TURNS.get(_orientation(picture))
+        plain = _rgb(picture)
     except Refused:
         raise
     except _DAMAGE as err:
         raise Refused(f"the picture is damaged or cut short: {err}") from err
-    if size is not None:
-        upright = upright.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.asarray(upright)
+    return plain if turn is None else plain.transpose(turn)
 
 
 def _open(data: bytes) -> Image.Image:
@@ -83,16 +103,22 @@ def _check_size(what: str, width: int, height: int, max_pixels: int) -> None:
         )
 
 
+def _orientation(picture: Image.Image) -> int:
+    """Of a loaded picture: loading a TIFF turns it already. Damaged EXIF is no reason to refuse a whole picture."""
+    try:
+        found = picture.getexif().get(ExifTags.Base.Orientation)
+    except _DAMAGE:
+        found = None
+    return found if isinstance(found, int) else 1
+
+
 def _rgb(picture: Image.Image) -> Image.Image:
-    exif = picture.getexif()
     picture = _eight_bits(picture)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         paper = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(paper, picture)
-    picture = picture.convert("RGB")
-    picture.info["exif"] = exif.tobytes()
-    return picture
+    return picture.convert("RGB")
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:

@@ -1,0 +1,74 @@
+"""A collector that takes spans by OTLP over HTTP, as protobuf or as JSON, and keeps them for the test to look at."""
+
+import gzip
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class Collector(ThreadingHTTPServer):
+    """``url`` is what OTEL_EXPORTER_OTLP_ENDPOINT must be."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def of_caller(self, part: str) -> list[Span]:
+        """The spans of the trace that ``PARENT`` belongs to whose names contain ``part``."""
+        trace = PARENT.split("-")[1]
+        return [span for span in self.spans if part in span.name and span.trace_id.hex() == trace]
+
+
+@contextmanager
+def collecting() -> Iterator[Collector]:
+    """A collector that listens for the duration of the block."""
+    with Collector() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        is_json = self.headers.get("content-type", "").startswith("application/json")
+        self.server.spans.extend(_of_json(body) if is_json else _of_protobuf(body))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+def _of_protobuf(body: bytes) -> list[Span]:
+    request = ExportTraceServiceRequest.FromString(body)
+    return [span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans]
+
+
+def _of_json(body: bytes) -> list[Span]:
+    """Names and ids only, which OTLP's JSON has in hexadecimal instead of protobuf's base64."""
+    rows = json.loads(body)["resourceSpans"]
+    return [_span(span) for resource in rows for scope in resource["scopeSpans"] for span in scope["spans"]]
+
+
+def _span(row: dict[str, Any]) -> Span:
+    trace, own, parent = (bytes.fromhex(row.get(key, "")) for key in ("traceId", "spanId", "parentSpanId"))
+    return Span(name=row["name"], trace_id=trace, span_id=own, parent_span_id=parent)

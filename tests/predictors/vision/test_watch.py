@@ -1,0 +1,43 @@
+"""Following a Triton that comes and goes."""
+
+import asyncio
+from typing import cast
+
+from predictors.vision.triton_client import Triton
+from predictors.vision.watch import RETRY_SECONDS, Watch
+
+
+class Ending:
+    """A Triton that accepts connections and closes them, as one that is ending does; ``times`` are those of them."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.enough = asyncio.Event()
+
+    async def live(self) -> bool:
+        return False
+
+    async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.times.append(asyncio.get_running_loop().time())
+        if len(self.times) == 3:
+            self.enough.set()
+        writer.close()
+
+
+async def test_a_triton_that_hangs_up_is_not_called_without_pause() -> None:
+    triton = Ending()
+
+    async def welcome() -> None:
+        raise AssertionError("it is not live")
+
+    server = await asyncio.start_server(triton.meet, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    watch = Watch(cast(Triton, triton), f"127.0.0.1:{port}", on_live=welcome, on_lost=lambda: None)
+    following = asyncio.ensure_future(watch.run())
+    async with asyncio.timeout(5):
+        await triton.enough.wait()
+    following.cancel()
+    server.close()
+    await server.wait_closed()
+    assert not watch.live
+    assert triton.times[2] - triton.times[0] >= 2 * RETRY_SECONDS
