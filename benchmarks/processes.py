@@ -94,6 +94,11 @@ class Command:
 
         wait_for(there, url)
 
+    def kill(self) -> None:
+        """Ends it at once."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         pids = self.tree.pids()
         self._process.terminate()

@@ -31,6 +31,8 @@ LATENCY_BUCKETS = (
     300.0,
     600.0,
 )
+SCORE_BUCKETS = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+DECISION_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 START_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 
 
@@ -121,3 +123,70 @@ class LocalMetrics:
         )
         self.held = Gauge("local_requests_held", "Requests waiting for a model to wake.", ("model",), registry=registry)
         self.replicas = Gauge("local_replicas", "Running processes of a model.", ("model",), registry=registry)
+
+
+class GraphMetrics:
+    """What the router of a graph counts; nodes and steps are the graph's own names.
+
+    ``code`` is a status, or ``cancelled`` (the client hung up), ``error`` (a step gave no answer) or ``broken`` (an
+    answer broke off after its head).
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter("graph_requests", "Requests by status code.", ("code",), registry=registry)
+        self.latency = Histogram(
+            "graph_request_seconds", "From request to last byte.", buckets=LATENCY_BUCKETS, registry=registry
+        )
+        self.in_flight = Gauge("graph_requests_in_flight", "Requests being answered now.", registry=registry)
+        self.node_latency = Histogram(
+            "graph_node_seconds",
+            "From reaching a node until its answer began.",
+            ("node",),
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.unmatched = Counter(
+            "graph_node_unmatched", "Requests for which a node has no step.", ("node",), registry=registry
+        )
+        self.step_requests = Counter(
+            "graph_step_requests", "Runs of a step by status code.", ("node", "step", "code"), registry=registry
+        )
+        self.step_latency = Histogram(
+            "graph_step_seconds",
+            "From starting a step until its answer began.",
+            ("node", "step"),
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.retries = Counter(
+            "graph_step_retries", "Calls of a step repeated before the first byte.", ("node", "step"), registry=registry
+        )
+
+
+class RoutingMetrics:
+    """What the complexity predictor decides; ``tier`` is fast or reasoning, ``reason`` one of a fixed list."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.decisions = Counter(
+            "routing_decisions", "Requests by the tier that was chosen and why.", ("tier", "reason"), registry=registry
+        )  # exposed as routing_decisions_total
+        self.share = Gauge(
+            "routing_share", "Part of the last 500 free choices that went to reasoning.", registry=registry
+        )
+        self.target = Gauge("routing_share_target", "The share that the operator asked for.", registry=registry)
+        self.score = Histogram("routing_score", "Scores of the classifier.", buckets=SCORE_BUCKETS, registry=registry)
+        self.seconds = Histogram(
+            "routing_decision_seconds",
+            "From a request's arrival until its tier was chosen.",
+            buckets=DECISION_BUCKETS,
+            registry=registry,
+        )
+        self.moves = Counter(
+            "routing_moves", "Conversations that went on with the other tier.", ("tier",), registry=registry
+        )
+        self.shadow = Counter(
+            "routing_shadow",
+            "Chats asked of both tiers: agreed, disagreed, failed, skipped.",
+            ("result",),
+            registry=registry,
+        )

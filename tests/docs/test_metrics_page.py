@@ -6,7 +6,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from switchyard.telemetry.metrics import GatewayMetrics, InferenceMetrics, LocalMetrics
+from switchyard.telemetry.metrics import GatewayMetrics, GraphMetrics, InferenceMetrics, LocalMetrics, RoutingMetrics
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text()
 
@@ -14,7 +14,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_te
 def declared() -> dict[str, tuple[str | None, str]]:
     """Exposed name to type and labels, as the page writes them."""
     found: dict[str, tuple[str | None, str]] = {}
-    for holder in (InferenceMetrics, GatewayMetrics, LocalMetrics):
+    for holder in (InferenceMetrics, GatewayMetrics, GraphMetrics, LocalMetrics, RoutingMetrics):
         for metric in vars(holder(CollectorRegistry())).values():
             assert isinstance(metric, MetricWrapperBase)
             name = metric._name + ("_total" if metric._type == "counter" else "")

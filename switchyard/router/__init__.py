@@ -1,0 +1,1 @@
+"""The router of an InferenceGraph: KServe's contract, streamed."""

@@ -1,0 +1,47 @@
+"""``python -m switchyard.router --graph-json JSON``: what KServe's controller starts for an InferenceGraph."""
+
+import argparse
+import logging
+import os
+import sys
+
+import uvloop
+
+from switchyard.router.check import require
+from switchyard.router.propagate import compile_patterns
+from switchyard.router.server import serve
+from switchyard.router.settings import Settings
+from switchyard.router.spec import parse
+from switchyard.telemetry import logs
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Serves until told to stop; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m switchyard.router", description="Runs an InferenceGraph.", allow_abbrev=False
+    )
+    parser.add_argument("--graph-json", required=True, help="the spec of an InferenceGraph, as JSON")
+    arguments = parser.parse_args()
+    try:
+        settings = Settings.from_env(os.environ)
+        logs.configure("router", settings.log_level)
+        graph = parse(arguments.graph_json)
+        warnings = require(graph)
+    except ValueError as err:
+        print(f"router: {err}", file=sys.stderr)
+        return 1
+    propagation, problems = compile_patterns(settings.propagate_headers)
+    for warning in (*warnings, *problems):
+        log.warning(str(warning))
+    try:
+        uvloop.run(serve(graph, settings, propagation))
+    except OSError as err:
+        print(f"router: {err}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Answers requests with a graph."""
+
+import asyncio
+import logging
+from time import perf_counter
+
+import orjson
+
+from switchyard.http.errors import UpstreamError
+from switchyard.http.exchange import BadRequest, Exchange
+from switchyard.http.forward import BodyTooLarge, BodyTooSlow
+from switchyard.router.arm import Target
+from switchyard.router.errors import GraphFailure
+from switchyard.router.meter import GraphMeter
+from switchyard.router.propagate import Propagation
+from switchyard.router.request import Request
+from switchyard.telemetry.tracing import Tracer
+
+log = logging.getLogger(__name__)
+
+READY = b"/readyz"
+_JSON = (b"content-type", b"application/json")
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+
+
+class App:
+    """The handler of a router's server: readiness, and everything else is for the graph."""
+
+    def __init__(
+        self, root: Target, *, propagation: Propagation, meter: GraphMeter, tracer: Tracer, max_body_bytes: int
+    ) -> None:
+        self.draining = False
+        self._root = root
+        self._propagation = propagation
+        self._meter = meter
+        self._tracer = tracer
+        self._max_body_bytes = max_body_bytes
+
+    async def handle(self, exchange: Exchange) -> None:
+        """Answers one request."""
+        if exchange.path == READY:
+            self._ready(exchange)
+            return
+        began = perf_counter()
+        try:
+            status = await self._traced(exchange) if self._tracer.enabled else await self._answer(exchange, None)
+        except asyncio.CancelledError:
+            self._meter.cancelled()
+            raise
+        except UpstreamError as err:
+            log.warning("an answer broke off", extra={"cause": str(err)})
+            self._meter.broken()
+            exchange.cut()
+            return
+        self._meter.answered(status, perf_counter() - began)
+
+    def _ready(self, exchange: Exchange) -> None:
+        if self.draining:
+            exchange.answer(503, [_TEXT], b"shutting down\n")
+        else:
+            exchange.answer(200, [])
+
+    async def _traced(self, exchange: Exchange) -> int:
+        given = exchange.header(b"traceparent")
+        span = self._tracer.start("graph", given.decode("latin-1") if given is not None else None)
+        error: str | None = "cancelled"
+        try:
+            status = await self._answer(exchange, span.traceparent)
+            span.set("http.response.status_code", status)
+            error = f"status {status}" if status >= 500 else None
+        except UpstreamError as err:
+            error = str(err)
+            raise
+        finally:
+            span.end(error)
+        return status
+
+    async def _answer(self, exchange: Exchange, traceparent: str | None) -> int:
+        try:
+            body = await exchange.body(self._max_body_bytes)
+            request = Request(exchange.method, exchange.target, self._propagation.chosen(exchange.headers))
+            answer = await self._root.run(request.under(traceparent), body)
+        except GraphFailure as err:
+            return _explain(exchange, err.status, err)
+        except BodyTooLarge as err:
+            return _explain(exchange, 413, err)
+        except BodyTooSlow as err:
+            return _explain(exchange, 408, err)
+        except BadRequest as err:
+            return _explain(exchange, err.status, err)
+        try:
+            await answer.relay(exchange)
+        finally:
+            answer.close()
+        return answer.status
+
+
+def _explain(exchange: Exchange, status: int, cause: Exception) -> int:
+    """An error in the shape of KServe's router."""
+    if status >= 500:
+        log.warning("a request failed", extra={"status": status, "cause": str(cause)})
+    exchange.answer(status, [_JSON], orjson.dumps({"error": "Failed to process request", "cause": str(cause)}))
+    return status

@@ -1,0 +1,94 @@
+"""Builds what runs from what the graph says."""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+from switchyard.http.client import Client
+from switchyard.router.answer import Answer
+from switchyard.router.arm import Arm, Target
+from switchyard.router.ensemble import Ensemble
+from switchyard.router.mesh import Mesh
+from switchyard.router.meter import GraphMeter, NodeMeter
+from switchyard.router.nodes import Splitter, Switch
+from switchyard.router.request import Request
+from switchyard.router.retry import Retry
+from switchyard.router.sequence import Sequence, stands_in
+from switchyard.router.service import Service
+from switchyard.router.spec import ROOT, Graph, Node
+from switchyard.telemetry.tracing import Tracer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What nodes and steps are given."""
+
+    client: Client
+    meter: GraphMeter
+    tracer: Tracer
+    mesh: Mesh
+    retry: Retry
+    ensemble_parallel: int
+
+
+class _Timed:
+    """A node with its share of metrics."""
+
+    def __init__(self, node: Target, meter: NodeMeter) -> None:
+        self._node = node
+        self._meter = meter
+
+    async def run(self, request: Request, body: bytes) -> Answer:
+        began = perf_counter()
+        try:
+            return await self._node.run(request, body)
+        finally:
+            self._meter.answered(perf_counter() - began)
+
+
+def build(graph: Graph, parts: Parts) -> Target:
+    """The root node of a graph that was checked, ready to run; call it in the event loop that will run it."""
+    return _Builder(graph, parts).node(ROOT)
+
+
+class _Builder:
+    def __init__(self, graph: Graph, parts: Parts) -> None:
+        self._graph = graph
+        self._parts = parts
+        self._built: dict[str, Target] = {}
+
+    def node(self, name: str) -> Target:
+        """Each node once, however many steps lead to it."""
+        if name not in self._built:
+            meter = self._parts.meter.node(name)
+            self._built[name] = _Timed(self._bare(self._graph.nodes[name], meter), meter)
+        return self._built[name]
+
+    def _bare(self, node: Node, meter: NodeMeter) -> Target:
+        arms = [self._arm(node, index) for index in range(len(node.steps))]
+        if node.kind == "Switch":
+            return Switch(node.name, arms, meter)
+        if node.kind == "Splitter":
+            return Splitter(node.name, arms, meter)
+        if node.kind == "Ensemble":
+            return Ensemble(arms, self._parts.ensemble_parallel)
+        return Sequence(node.name, arms)
+
+    def _arm(self, node: Node, index: int) -> Arm:
+        step = node.steps[index]
+        name = step.name or str(index)
+        meter = self._parts.meter.step(node.name, name)
+        if step.node is not None:
+            return Arm(node.name, step, name, self.node(step.node), meter, self._parts.tracer)
+        followed = node.kind == "Sequence" and index + 1 < len(node.steps)
+        covered = followed and not step.hard and stands_in(node.steps[index + 1].condition)
+        limit = self._graph.timeouts.service_client
+        service = Service(
+            step.url or "",
+            label=f"step {name} of node {node.name}",
+            client=self._parts.client,
+            mesh=self._parts.mesh,
+            retry=Retry(attempts=1) if covered else self._parts.retry,  # the step that stands in is the repeat
+            seconds=float(limit) if limit is not None and limit > 0 else None,
+            meter=meter,
+        )
+        return Arm(node.name, step, name, service, meter, self._parts.tracer)

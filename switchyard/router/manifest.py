@@ -1,0 +1,82 @@
+"""InferenceGraphs as people write them: YAML documents, which may stand among others."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import orjson
+import yaml
+
+from switchyard.router.check import examine
+from switchyard.router.spec import GraphError, Problem, read
+
+_GROUP = "serving.kserve.io/"
+# KServe's webhook (pkg/apis/serving/v1alpha1/inference_graph_validation.go: GraphNameFmt)
+_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+# The spec is one argument of the router's process, and Linux takes none longer than 128 KiB (MAX_ARG_STRLEN).
+_LONGEST_SPEC = 128 * 1024 - 1
+
+
+class ManifestError(ValueError):
+    """A text is not YAML, or holds no InferenceGraph; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A graph's name, the number of its nodes, and its problems, errors first."""
+
+    name: str
+    nodes: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def failed(self) -> bool:
+        return any(problem.severity == "error" for problem in self.problems)
+
+
+def verdicts(text: str) -> Iterator[Verdict]:
+    """One for each InferenceGraph among the YAML documents of ``text``; other kinds are passed over.
+
+    Raises:
+        ManifestError: it is not YAML, or holds no InferenceGraph.
+    """
+    try:
+        documents = list(yaml.safe_load_all(text))
+    except yaml.YAMLError as err:
+        raise ManifestError(f"it is not YAML: {' '.join(str(err).split())}") from err
+    graphs = [document for document in documents if _is_graph(document)]
+    if not graphs:
+        raise ManifestError(f"it holds no InferenceGraph ({len(documents)} documents); give one of {_GROUP}v1alpha1")
+    yield from map(_verdict, graphs)
+
+
+def _is_graph(document: object) -> bool:
+    return (
+        isinstance(document, dict)
+        and document.get("kind") == "InferenceGraph"
+        and str(document.get("apiVersion")).startswith(_GROUP)
+    )
+
+
+def _verdict(document: dict[str, object]) -> Verdict:
+    metadata = document.get("metadata")
+    name = str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+    problems = () if _NAME.fullmatch(name) else (_name_problem(name),)
+    spec = document.get("spec")
+    try:
+        graph = read(spec)
+    except GraphError as err:
+        return Verdict(name, 0, (*problems, *err.problems))
+    length = len(orjson.dumps(spec, default=str, option=orjson.OPT_NON_STR_KEYS))
+    if length > _LONGEST_SPEC:
+        text = (
+            f"its spec has {length} bytes as JSON, more than a process can be given ({_LONGEST_SPEC}); split the graph"
+        )
+        problems = (*problems, Problem("error", "graph", text))
+    return Verdict(name, len(graph.nodes), (*problems, *examine(graph)))
+
+
+def _name_problem(name: str) -> Problem:
+    shown = f'metadata.name is "{name}"' if name else "metadata.name is missing"
+    text = f"{shown}; use lower-case letters, digits and hyphens, beginning with a letter"
+    return Problem("error", "graph", text)

@@ -1,0 +1,36 @@
+"""Whether an Istio sidecar takes care of TLS."""
+
+import asyncio
+
+from switchyard.http.client import Client, Deadlines
+from switchyard.http.errors import UpstreamError
+
+_SIDECAR = "http://localhost:15000/"
+_SECONDS = 3.0
+
+
+class Mesh:
+    """Asks for the sidecar's administration port once, with the first https step, as KServe's router does.
+
+    https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio
+    """
+
+    def __init__(self, client: Client, sidecar: str = _SIDECAR) -> None:
+        self._client = client
+        self._sidecar = sidecar
+        self._asked: asyncio.Task[bool] | None = None
+
+    async def plain(self, url: str) -> str:
+        """``url``, with http for https when the sidecar will encrypt (or the service be encrypted to twice)."""
+        if self._asked is None:
+            self._asked = asyncio.get_running_loop().create_task(self._ask())
+        return "http" + url.removeprefix("https") if await asyncio.shield(self._asked) else url
+
+    async def _ask(self) -> bool:
+        deadlines = Deadlines(connect=_SECONDS, first_byte=_SECONDS, idle=_SECONDS)
+        try:
+            response = await self._client.request(b"GET", self._sidecar, [], deadlines=deadlines)
+        except UpstreamError:
+            return False
+        response.close()
+        return response.status == 200

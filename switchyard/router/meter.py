@@ -1,0 +1,96 @@
+"""Counts nodes and steps with label children that are bound once, because looking them up costs more than counting."""
+
+from typing import Any
+
+from switchyard.telemetry.metrics import GraphMetrics
+
+
+class _Codes:
+    """A counter's children by their last label."""
+
+    __slots__ = ("_children", "_counter", "_labels")
+
+    def __init__(self, counter: Any, *labels: str) -> None:
+        self._counter = counter
+        self._labels = labels
+        self._children: dict[int | str, Any] = {}
+
+    def count(self, code: int | str) -> None:
+        child = self._children.get(code)
+        if child is None:
+            child = self._children[code] = self._counter.labels(*self._labels, str(code))
+        child.inc()
+
+
+class StepMeter:
+    """What the runs of one step report to."""
+
+    __slots__ = ("_codes", "_latency", "_retries")
+
+    def __init__(self, metrics: GraphMetrics, node: str, step: str) -> None:
+        self._codes = _Codes(metrics.step_requests, node, step)
+        self._latency = metrics.step_latency.labels(node, step)
+        self._retries = metrics.retries.labels(node, step)
+
+    def answered(self, status: int, seconds: float) -> None:
+        """The head of its answer came after ``seconds``."""
+        self._codes.count(status)
+        self._latency.observe(seconds)
+
+    def failed(self) -> None:
+        """It gave no answer."""
+        self._codes.count("error")
+
+    def cancelled(self) -> None:
+        """Its client hung up, or another step made it needless."""
+        self._codes.count("cancelled")
+
+    def repeated(self) -> None:
+        """It is asked again."""
+        self._retries.inc()
+
+
+class NodeMeter:
+    """What the runs of one node report to."""
+
+    __slots__ = ("_latency", "_unmatched")
+
+    def __init__(self, metrics: GraphMetrics, node: str) -> None:
+        self._latency = metrics.node_latency.labels(node)
+        self._unmatched = metrics.unmatched.labels(node)
+
+    def answered(self, seconds: float) -> None:
+        """The head of its answer came after ``seconds``."""
+        self._latency.observe(seconds)
+
+    def unmatched(self) -> None:
+        """None of its steps is for a request."""
+        self._unmatched.inc()
+
+
+class GraphMeter:
+    """What whole requests report to, and where nodes and steps get their meters."""
+
+    def __init__(self, metrics: GraphMetrics) -> None:
+        self._metrics = metrics
+        self._codes = _Codes(metrics.requests)
+        self._latency = metrics.latency
+
+    def node(self, node: str) -> NodeMeter:
+        return NodeMeter(self._metrics, node)
+
+    def step(self, node: str, step: str) -> StepMeter:
+        return StepMeter(self._metrics, node, step)
+
+    def answered(self, status: int, seconds: float) -> None:
+        """The last byte of an answer was handed to the client's connection after ``seconds``."""
+        self._codes.count(status)
+        self._latency.observe(seconds)
+
+    def cancelled(self) -> None:
+        """A client hung up."""
+        self._codes.count("cancelled")
+
+    def broken(self) -> None:
+        """An answer broke off after its head had been sent."""
+        self._codes.count("broken")

@@ -1,0 +1,23 @@
+"""What every step of one request shares."""
+
+from dataclasses import dataclass
+
+from switchyard.http.forward import Header
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The client's request without its body; ``headers`` are those that steps get."""
+
+    method: bytes
+    target: bytes
+    headers: list[Header]
+    traceparent: str | None = None
+
+    def under(self, traceparent: str | None) -> "Request":
+        """The same request as part of another span."""
+        if traceparent is None or traceparent == self.traceparent:
+            return self
+        headers = [header for header in self.headers if header[0] != b"traceparent"]
+        headers.append((b"traceparent", traceparent.encode("ascii")))
+        return Request(self.method, self.target, headers, traceparent)

@@ -1,0 +1,243 @@
+"""The router as its clients see it: readiness, streaming, hang-ups, headers, spans."""
+
+import asyncio
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from switchyard.telemetry.tracing import Span
+from tests.switchyard.http.serving import Wire
+from tests.switchyard.router.running import (
+    Call,
+    Router,
+    always,
+    forever,
+    node,
+    router,
+    services,
+    stream,
+    until,
+)
+
+BODY = b'{"model":"m"}'
+
+
+async def wire(one: Router) -> Wire:
+    return Wire(*await asyncio.open_connection("127.0.0.1", one.port))
+
+
+def request(path: bytes = b"/", body: bytes = BODY) -> bytes:
+    return b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (path, len(body), body)
+
+
+def all_kinds(behind: Any, name: str) -> dict[str, Any]:
+    """A graph in which the service ``name`` is reached through nodes of every kind."""
+    return {
+        "root": node("Switch", {"name": "s", "nodeName": "split", "condition": "model"}),
+        "split": node("Splitter", {"name": "p", "nodeName": "sequence", "weight": 100}),
+        "sequence": node("Sequence", behind.step("first"), {"name": "e", "nodeName": "ensemble"}),
+        "ensemble": node("Ensemble", behind.step(name), behind.step(name + "2")),
+    }
+
+
+async def test_a_router_is_ready_until_it_drains() -> None:
+    async with services() as behind, router(behind, {"root": node("Sequence", behind.step("a"))}) as one:
+        assert ((await one.http.get("/readyz")).status_code, behind.calls) == (200, [])
+        one.app.draining = True
+        answer = await one.http.get("/readyz")
+        assert (answer.status_code, answer.text) == (503, "shutting down\n")
+        assert (await one.post()).status_code == 200
+
+
+async def test_metrics_cannot_be_reached_where_graph_traffic_goes() -> None:
+    async with services() as behind, router(behind, {"root": node("Sequence", behind.step("a"))}) as one:
+        assert (await one.http.get("/metrics")).json()["from"] == "a"
+
+
+async def test_a_piece_is_forwarded_within_a_millisecond_of_its_arrival() -> None:
+    sent: list[float] = []
+    late: list[float] = []
+    more: asyncio.Queue[None] = asyncio.Queue()
+
+    async def timed(call: Call) -> None:
+        call.exchange.start(200, [(b"content-type", b"text/event-stream")])
+        for _ in range(50):
+            sent.append(perf_counter())
+            call.exchange.write(b"data: 1\n\n")
+            await more.get()
+        call.exchange.end()
+
+    async with services(chat=timed) as behind:
+        nodes = {"root": node("Switch", behind.step("chat", condition="model"))}
+        async with router(behind, nodes) as one:
+            client = await wire(one)
+            client.send(request())
+            await client.head()
+            while await client.chunk():
+                late.append(perf_counter() - sent[-1])
+                more.put_nowait(None)
+            await client.close()
+    assert len(late) == 50
+    assert sorted(late)[12] <= 0.001  # a busy machine delays some of them; the router delays all alike
+
+
+@pytest.mark.parametrize("name", ["slow", "first"])
+async def test_a_client_that_hangs_up_cancels_every_running_step_within_100_ms(name: str) -> None:
+    async with services(slow=forever, slow2=forever) as behind:
+        behind.scripts[name] = forever
+        async with router(behind, all_kinds(behind, "slow")) as one:
+            client = await wire(one)
+            client.send(request())
+            expected = ["first"] if name == "first" else ["slow", "slow2"]
+            await until(lambda: set(expected) <= set(behind.names))
+            left = asyncio.get_running_loop().time()
+            await client.close()
+            await until(lambda: sorted(behind.cancelled) == expected)
+            assert asyncio.get_running_loop().time() - left < 0.1
+            assert one.metric('graph_requests_total{code="cancelled"} 1.0')
+            await until(lambda: one.server.in_flight == 0)
+
+
+async def test_a_client_that_leaves_a_stream_cancels_the_step_within_100_ms() -> None:
+    gate = asyncio.Event()
+    async with services(chat=stream(b"data: 1\n\n", b"never", gate=gate)) as behind:
+        nodes = {"root": node("Switch", behind.step("chat", condition="model"))}
+        async with router(behind, nodes) as one:
+            client = await wire(one)
+            client.send(request())
+            await client.head()
+            await client.chunk()
+            left = asyncio.get_running_loop().time()
+            await client.close()
+            await until(lambda: behind.cancelled)
+            assert asyncio.get_running_loop().time() - left < 0.1
+
+
+async def test_a_service_that_dies_in_mid_stream_cuts_the_answer() -> None:
+    async def dies(call: Call) -> None:
+        call.exchange.start(200, [(b"content-type", b"text/event-stream")])
+        call.exchange.write(b"data: 1\n\n")
+        await asyncio.sleep(0.01)
+        call.exchange.cut()
+
+    async with services(chat=dies) as behind:
+        nodes = {"root": node("Switch", behind.step("chat", condition="model"))}
+        async with router(behind, nodes) as one:
+            client = await wire(one)
+            client.send(request())
+            await client.head()
+            assert await client.chunk() == b"data: 1\n\n"
+            assert await client.rest() == b""
+            await until(lambda: one.metric('graph_requests_total{code="broken"} 1.0'))
+            await client.close()
+
+
+async def test_a_slow_client_holds_the_service_back() -> None:
+    written = 0
+
+    async def pours(call: Call) -> None:
+        nonlocal written
+        call.exchange.start(200, [(b"content-type", b"text/event-stream")])
+        for _ in range(600):
+            call.exchange.write(bytes(65536))
+            written += 1
+            await call.exchange.drain()
+        call.exchange.end()
+
+    async with services(chat=pours) as behind:
+        nodes = {"root": node("Switch", behind.step("chat", condition="model"))}
+        async with router(behind, nodes) as one:
+            client = await wire(one)
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            client.send(request())
+            before = -1
+            while written != before or not written:
+                before = written
+                await asyncio.sleep(0.1)
+            assert written < 600
+            client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            await client.head()
+            size = 0
+            while piece := await client.chunk():
+                size += len(piece)
+            assert size == 600 * 65536
+            await client.close()
+
+
+async def test_steps_get_the_listed_headers_the_trace_context_and_json_as_the_type() -> None:
+    async with services() as behind:
+        nodes = {"root": node("Sequence", behind.step("a"), behind.step("b"))}
+        async with router(behind, nodes, propagate="^X-Request-Id$,Custom") as one:
+            given = {"X-Request-Id": "7", "My-Custom-Thing": "c", "Authorization": "secret", "Traceparent": "00-1-2-3"}
+            await one.http.post("/", content=BODY, headers={**given, "Tracestate": "x=1", "Content-Type": "text/x"})
+            for call in behind.calls:
+                headers = call.headers
+                del headers[b"host"], headers[b"content-length"]
+                assert headers == {
+                    b"x-request-id": b"7",
+                    b"my-custom-thing": b"c",
+                    b"traceparent": b"00-1-2-3",
+                    b"tracestate": b"x=1",
+                    b"content-type": b"application/json",
+                }
+
+
+async def test_a_listed_content_type_is_kept() -> None:
+    async with services() as behind:
+        nodes = {"root": node("Sequence", behind.step("a"))}
+        async with router(behind, nodes, propagate="Content-Type") as one:
+            await one.http.post("/", content=BODY, headers={"Content-Type": "text/x"})
+            assert behind.calls[0].headers[b"content-type"] == b"text/x"
+
+
+async def test_answers_lose_only_what_belongs_to_one_connection() -> None:
+    script = always(200, {}, (b"x-one", b"1"), (b"set-cookie", b"a"), (b"set-cookie", b"b"), (b"keep-alive", b"1"))
+    async with services(a=script) as behind, router(behind, {"root": node("Sequence", behind.step("a"))}) as one:
+        answer = await one.post()
+        assert answer.headers.get_list("set-cookie") == ["a", "b"]
+        assert answer.headers["x-one"] == "1"
+        assert "keep-alive" not in answer.headers
+
+
+class Recorder:
+    """A tracer that keeps what it was told."""
+
+    enabled = True
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, str | None, str | None]] = []
+
+    def start(self, name: str, traceparent: str | None, attributes: Mapping[str, Any] | None = None) -> Span:
+        return _Span(self, name, traceparent)
+
+
+class _Span:
+    def __init__(self, recorder: Recorder, name: str, parent: str | None) -> None:
+        self.traceparent: str | None = f"00-{name.replace('/', '-').replace(' ', '-')}"
+        self._recorder, self._name, self._parent = recorder, name, parent
+
+    def set(self, key: str, value: str | int | float | bool) -> None:
+        return
+
+    def end(self, error: str | None = None) -> None:
+        self._recorder.spans.append((self._name, self._parent, error))
+
+
+async def test_each_step_is_a_span_below_the_requests() -> None:
+    tracer = Recorder()
+    async with services(a=always(500, {})) as behind:
+        nodes = {
+            "root": node("Sequence", behind.step("a"), {"name": "to", "nodeName": "inner"}),
+            "inner": node("Sequence", behind.step("b")),
+        }
+        async with router(behind, nodes, tracer=tracer) as one:
+            await one.post({}, traceparent="00-client")
+            assert [call.headers[b"traceparent"] for call in behind.calls] == [b"00-step-root-a", b"00-step-inner-b"]
+    assert tracer.spans == [
+        ("step root/a", "00-graph", "status 500"),
+        ("step inner/b", "00-step-root-to", None),
+        ("step root/to", "00-graph", None),
+        ("graph", "00-client", None),
+    ]

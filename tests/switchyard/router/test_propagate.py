@@ -1,0 +1,110 @@
+"""Header patterns: Go's RE2 in Python."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchyard.router.propagate import canonical_name, compile_patterns, translate
+
+
+def names(patterns: str, *given_names: bytes) -> list[bytes]:
+    propagation, problems = compile_patterns(patterns)
+    assert problems == []
+    return [name for name, _ in propagation.chosen([(name, b"v") for name in given_names])]
+
+
+def test_patterns_are_searched_for_in_canonical_names() -> None:
+    asked = (b"x-request-id", b"my-x-request-id-2", b"authorization", b"content-type")
+    assert names("Request-Id,^Auth,^Content-Type$", *asked) == list(asked)
+    assert names("request-id,^auth", b"x-request-id", b"authorization") == [b"content-type"]
+
+
+def test_without_patterns_only_the_trace_context_is_passed_on_and_the_type_is_json() -> None:
+    propagation, _ = compile_patterns("")
+    given_headers = [(b"traceparent", b"1"), (b"tracestate", b"2"), (b"x", b"3"), (b"content-type", b"text/x")]
+    assert propagation.chosen(given_headers) == [*given_headers[:2], (b"content-type", b"application/json")]
+
+
+def test_what_belongs_to_one_connection_is_never_passed_on() -> None:
+    asked = (b"host", b"connection", b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"te")
+    assert names(".*", *asked, b"x", b"content-type") == [b"x", b"content-type"]
+
+
+def test_a_header_that_comes_twice_is_passed_on_twice() -> None:
+    propagation, _ = compile_patterns("^X$")
+    assert propagation.chosen([(b"x", b"1"), (b"x", b"2")])[:2] == [(b"x", b"1"), (b"x", b"2")]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found", "missed"),
+    [
+        ("(?i)x-trace", "X-Trace-Id", "Trace"),
+        ("^(?i)x-trace", "X-Trace-Id", "Trace"),
+        ("(?i:x)-Trace", "X-Trace", "X-trace"),
+        ("^X(?i)-b", "X-B", "x-b"),
+        (r"^X-Id\z", "X-Id", "X-Id-2"),
+        ("^[[:upper:]]-[[:alpha:]]+$", "X-Id", "x-id"),
+        ("[^[:alpha:]-]", "X-1", "X-Id"),
+        (r"\QX.Y\E$", "X.Y", "X-Y"),
+        (r"(?P<n>X)-Id|(?<m>Y)", "Y", "Z"),
+        (r"X-\d{1,3}$", "X-12", "X-a"),
+        ("a??b", "ab", "c"),
+        ("(?s)a.b", "a\nb", "ab"),
+    ],
+)
+def test_what_python_spells_otherwise_is_translated(pattern: str, found: str, missed: str) -> None:
+    assert translate(pattern).search(found)
+    assert not translate(pattern).search(missed)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "*Trace-Id*",
+        "(",
+        "[a",
+        "a**",
+        "(?=a)",
+        "(?!a)",
+        "(?<=a)b",
+        r"(a)\1",
+        "(?>a)",
+        "a++",
+        r"\pL",
+        "[[:nope:]]",
+    ],
+)
+def test_what_is_not_re2_is_left_out_with_a_sentence(pattern: str) -> None:
+    propagation, problems = compile_patterns(f"{pattern},^X-Id$")
+    assert len(problems) == 1
+    assert f"the header pattern {pattern!r} " in problems[0]
+    assert propagation.chosen([(b"x-id", b"1")])[0] == (b"x-id", b"1")
+
+
+def test_names_are_canonical_as_go_spells_them() -> None:
+    assert [canonical_name(name) for name in (b"x-request-id", b"te", b"x--y", b"etag")] == [
+        "X-Request-Id",
+        "Te",
+        "X--Y",
+        "Etag",
+    ]
+
+
+@given(st.text(alphabet=r"abX-.*+?()[]{}|^$\\:,0123PQEzdw<>=!iU#", max_size=20))
+def test_any_text_is_compiled_or_explained(text: str) -> None:
+    propagation, problems = compile_patterns(text)
+    assert all(isinstance(problem, str) for problem in problems)
+    propagation.chosen([(b"x-abx", b"1")])
+
+
+@given(st.text(alphabet="abX-.*?()|^$", max_size=12))
+def test_plain_patterns_mean_what_they_mean_to_python(text: str) -> None:
+    try:
+        expected = re.compile(text, re.ASCII)
+    except re.error:
+        return
+    _, problems = compile_patterns(text)
+    if not problems:
+        assert bool(translate(text).search("X-ab")) == bool(expected.search("X-ab"))
