@@ -1,0 +1,63 @@
+"""A store in Redis: for several replicas, on several machines."""
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from switchyard.store.contract import StoreError
+
+_CONNECTIONS = 16  # of one process; further callers wait for one
+
+
+class RedisStore:
+    """``url`` is ``redis://…``, ``rediss://…`` or ``unix://…``; no answer within ``seconds`` is an error.
+
+    Keys are written as ``switchyard:{<what it belongs to>}:<rest>``: a Redis cluster hashes only what stands in braces
+    (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags).
+    """
+
+    def __init__(self, url: str, *, seconds: float = 1.0) -> None:
+        retry = Retry(NoBackoff(), 1)  # a pooled connection may have been closed meanwhile
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=_CONNECTIONS,
+            timeout=seconds,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            retry=retry,
+        )
+        self._redis: Redis = Redis.from_pool(pool)
+        self._closed = False
+
+    async def get(self, key: str) -> bytes | None:
+        self._need_open()
+        try:
+            value = await self._redis.get(tagged(key))
+        except (RedisError, OSError) as err:
+            raise StoreError(f"Redis does not answer: {err}") from err
+        assert not isinstance(value, str)  # nothing is decoded here
+        return value
+
+    async def put(self, key: str, value: bytes, *, ttl: float) -> None:
+        if ttl <= 0:
+            raise ValueError(f"a time to live of {ttl:g} s is none; give a positive number of seconds")
+        self._need_open()
+        try:
+            await self._redis.set(tagged(key), value, px=max(1, round(ttl * 1000)))
+        except (RedisError, OSError) as err:
+            raise StoreError(f"Redis does not answer: {err}") from err
+
+    async def aclose(self) -> None:
+        self._closed = True
+        await self._redis.aclose()
+
+    def _need_open(self) -> None:
+        if self._closed:
+            raise StoreError("the store is closed")
+
+
+def tagged(key: str) -> str:
+    """The key as Redis has it; a brace within would end the tag early and is escaped."""
+    owner, colon, rest = key.replace("%", "%25").replace("{", "%7B").replace("}", "%7D").rpartition(":")
+    return f"switchyard:{{{owner}}}:{rest}" if colon else f"switchyard:{{{rest}}}"
