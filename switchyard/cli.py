@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from switchyard import route_commands
+
 app = typer.Typer(
     help="Serve language and vision models: on this machine with `up`, in a cluster with kustomize overlays.",
     no_args_is_help=True,
@@ -15,6 +17,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich would be imported for --help alone
 )
+
+graph = typer.Typer(help="InferenceGraphs.", no_args_is_help=True)
+app.add_typer(graph, name="graph")
+app.add_typer(route_commands.app, name="route")
 
 Overlay = Annotated[Path | None, typer.Argument(help="Folder with a kustomization; default kustomize/overlays/local.")]
 NoPreload = Annotated[bool, typer.Option("--no-preload", help="Start every model as a process of its own.")]
@@ -64,7 +70,7 @@ def status() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from switchyard.local import commands, project
+    from switchyard.local import commands, decisions, project
 
     with _told():
         run, rows = commands.status(project.directory_of(project.root_of(Path.cwd())))
@@ -86,6 +92,9 @@ def status() -> None:
     place = f"{run.overlay}\ngateway {run.gateway or '-'}, supervisor {run.control} (process {run.supervisor.pid})"
     console.print(place, soft_wrap=True, highlight=False)
     console.print(table)
+    for name, row in rows.items():
+        if "decisions" in row:
+            console.print(f"{name}: {decisions.sentence(row['decisions'])}", soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -110,6 +119,38 @@ def render(overlay: Overlay = None) -> None:
 
     with _told():
         typer.echo(render_text(project.overlay_of(overlay, Path.cwd())), nl=False)
+
+
+@graph.command()
+def check(
+    files: Annotated[
+        list[str], typer.Argument(help="YAML with InferenceGraphs among its documents; - is standard input.")
+    ],
+    propagate_headers: Annotated[str, typer.Option(help="What PROPAGATE_HEADERS will be, to be checked too.")] = "",
+) -> None:
+    """Say what is wrong with InferenceGraphs: what cannot work, and what can hardly be meant."""
+    from switchyard.router.check import examine_headers
+    from switchyard.router.manifest import ManifestError, verdicts
+
+    failed = False
+    for problem in examine_headers(propagate_headers):
+        typer.echo(str(problem))
+        failed = True
+    for file in files:
+        try:
+            for verdict in verdicts(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")):
+                for problem in verdict.problems:
+                    typer.echo(f'{file}: graph "{verdict.name}": {problem}')
+                if not verdict.problems:
+                    typer.echo(
+                        f'{file}: graph "{verdict.name}": fine ({verdict.nodes} node{"s" * (verdict.nodes != 1)})'
+                    )
+                failed = failed or verdict.failed
+        except (OSError, UnicodeDecodeError, ManifestError) as err:
+            typer.echo(f"{file}: error: {err}")
+            failed = True
+    if failed:
+        raise typer.Exit(1)
 
 
 def main() -> None:

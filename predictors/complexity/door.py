@@ -1,0 +1,228 @@
+"""The ASGI application: an OpenAI body in, the same body with ``model`` rewritten out; and KServe's probes.
+
+Which path a body comes on does not matter, so that a graph may name any: ``/``, ``/v1/models/<name>:predict``,
+``/v2/models/<name>/infer`` or the client's own ``/openai/v1/…``. Only ``/other-tier`` is different: what comes there
+is addressed to one tier, which did not answer, and goes back addressed to the other.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from prometheus_client import CollectorRegistry, generate_latest
+
+from predictors.complexity import conversation
+from predictors.complexity.affinity import CONVERSATION_HEADER
+from predictors.complexity.conversation import Malformed
+from predictors.complexity.decider import Decider, Decision, Request
+from predictors.complexity.shadow import Shadow
+from switchyard.http.asgi import Receive, Scope, Send
+from switchyard.http.forward import BodyTooLarge, BodyTooSlow, ClientGone, Header, read_body
+from switchyard.telemetry.metrics import InferenceMetrics, RoutingMetrics
+from switchyard.telemetry.tracing import Tracer
+
+logger = logging.getLogger(__name__)
+
+JSON = b"application/json"
+POLICY_HEADER = b"x-switchyard-policy"
+OTHER_TIER = "/other-tier"
+TENANT_HEADER = b"x-switchyard-tenant"
+PROTOCOL = "openai"
+
+
+class Refused(Exception):
+    """A request that is not decided on: a status, a stable code and a sentence."""
+
+    def __init__(self, status: int, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.code = code
+
+
+class Meter:
+    """Counts decisions and what they took."""
+
+    def __init__(self, model: str, registry: CollectorRegistry) -> None:
+        self.inference = InferenceMetrics(registry)
+        self.routing = RoutingMetrics(registry)
+        self._model = model
+        self.in_flight = self.inference.in_flight.labels(model)
+        self._latency = self.inference.latency.labels(model, PROTOCOL)
+
+    def decided(self, decision: Decision, share: float, seconds: float) -> None:
+        self.routing.decisions.labels(decision.tier, decision.reason).inc()
+        self.routing.share.set(share)
+        self.routing.seconds.observe(seconds)
+        if decision.score is not None:
+            self.routing.score.observe(decision.score)
+        if decision.moved:
+            self.routing.moves.labels(decision.tier).inc()
+
+    def answered(self, outcome: str, seconds: float) -> None:
+        self.inference.requests.labels(self._model, PROTOCOL, outcome).inc()
+        self._latency.observe(seconds)
+
+
+class Door:
+    """``is_open`` says whether this predictor takes requests (it is not stopping)."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        decider: Decider,
+        shadow: Shadow | None,
+        meter: Meter,
+        registry: CollectorRegistry,
+        tracer: Tracer,
+        is_open: Callable[[], bool],
+        max_body_bytes: int,
+        max_requests: int,
+    ) -> None:
+        self._name = name
+        self._decider = decider
+        self._shadow = shadow
+        self._meter = meter
+        self._registry = registry
+        self._tracer = tracer
+        self._open = is_open
+        self._max_body_bytes = max_body_bytes
+        self._max_requests = max_requests
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        if scope["method"] != "POST":
+            await self._page(scope, send)
+            return
+        began, outcome = time.perf_counter(), "failed"
+        decided: tuple[Request, Decision] | None = None
+        self._in_flight += 1
+        self._meter.in_flight.inc()
+        try:
+            decided = await self._answer(scope, receive, send, began)
+            outcome = "ok"
+        except Refused as err:
+            outcome = "rejected"
+            await _refuse(send, err)
+        except ClientGone:
+            outcome = "cancelled"
+        finally:
+            self._in_flight -= 1
+            self._meter.in_flight.dec()
+            self._meter.answered(outcome, time.perf_counter() - began)
+        if decided is not None:
+            await self._decider.remember(*decided)  # after the answer, which need not wait for it
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, began: float
+    ) -> tuple[Request, Decision] | None:
+        if self._in_flight > self._max_requests:
+            raise Refused(503, "overloaded", f"{self._max_requests} requests are being decided on; try again shortly")
+        headers = dict(scope["headers"])
+        body = await self._body(scope, receive)
+        model = body.get("model")
+        if not isinstance(model, str | None):
+            raise Refused(400, "invalid_request", "`model` must be a text: a model's name, or `auto`")
+        tiers = self._decider.tiers
+        failed = scope["path"] == OTHER_TIER
+        if not failed and model is not None and model not in (tiers.fast, tiers.reasoning, self._name, *tiers.auto):
+            await _reply(send, 200, orjson.dumps(body), [(b"x-switchyard-reason", b"explicit-model")])
+            return None
+        try:
+            read = conversation.read(body)
+        except Malformed as err:
+            raise Refused(400, "invalid_request", str(err)) from err
+        request = Request(
+            body=body,
+            conversation=read,
+            policy=_text(headers, POLICY_HEADER),
+            tenant=_text(headers, TENANT_HEADER),
+            named=_text(headers, CONVERSATION_HEADER),
+        )
+        decision = await self._decide(request, failed, _text(headers, b"traceparent"), began)
+        await _reply(send, 200, orjson.dumps({**body, "model": tiers.model(decision.tier)}), self._told(decision))
+        if self._shadow is not None and decision.reason == "classifier" and decision.tier == "fast":
+            self._shadow.offer(body, read)
+        return request, decision
+
+    async def _decide(self, request: Request, failed: bool, traceparent: str, began: float) -> Decision:
+        span = self._tracer.start("complexity", traceparent or None)
+        decision = self._decider.turned_over(request) if failed else await self._decider.decide(request)
+        if decision is None:
+            span.end("addressed to neither tier")
+            raise Refused(400, "invalid_request", f"{OTHER_TIER} takes a body whose `model` is one of the two tiers'")
+        seconds, share = time.perf_counter() - began, self._decider.share.current
+        self._meter.decided(decision, share, seconds)
+        if self._tracer.enabled:
+            span.set("switchyard.tier", decision.tier)
+            span.set("switchyard.reason", decision.reason)
+        span.end()
+        said = {"tier": decision.tier, "reason": decision.reason, "share": round(share, 3)}
+        score = {} if decision.score is None else {"score": round(decision.score, 3)}
+        logger.info("decided", extra={**said, **score, "seconds": round(seconds, 6)})
+        return decision
+
+    def _told(self, decision: Decision) -> list[Header]:
+        headers = [
+            (b"x-switchyard-tier", decision.tier.encode()),
+            (b"x-switchyard-reason", decision.reason.encode()),
+            (b"x-switchyard-share", b"%.3f" % self._decider.share.current),
+        ]
+        if decision.score is not None:
+            headers.append((b"x-switchyard-score", b"%.3f" % decision.score))
+        return headers
+
+    async def _body(self, scope: Scope, receive: Receive) -> Mapping[str, Any]:
+        try:
+            raw = await read_body(receive, scope, self._max_body_bytes)
+        except BodyTooLarge as err:
+            raise Refused(413, "request_too_large", f"{err}; send less, or raise MAX_BODY_BYTES") from err
+        except BodyTooSlow as err:
+            raise Refused(408, "request_timeout", str(err)) from err
+        try:
+            body = orjson.loads(raw)
+        except orjson.JSONDecodeError as err:
+            raise Refused(400, "invalid_json", f"the body is not JSON: {err}") from err
+        if not isinstance(body, dict):
+            raise Refused(400, "invalid_request", "the body must be a JSON object, as OpenAI's requests are")
+        return body
+
+    async def _page(self, scope: Scope, send: Send) -> None:
+        path = scope["path"]
+        if path == "/metrics":
+            await _reply(send, 200, generate_latest(self._registry), [], b"text/plain; version=0.0.4; charset=utf-8")
+        elif path in ("/", "/v2/health/live"):
+            await _reply(send, 200, b'{"live":true}')
+        elif path in ("/v2/health/ready", f"/v2/models/{self._name}/ready", f"/v1/models/{self._name}"):
+            ready = self._open()
+            await _reply(send, 200 if ready else 503, orjson.dumps({"name": self._name, "ready": ready}))
+        elif path == f"/v2/models/{self._name}":
+            described = {"name": self._name, "versions": [], "platform": "switchyard-complexity"}
+            await _reply(send, 200, orjson.dumps(described | {"inputs": [], "outputs": []}))
+        elif path == "/v2":
+            await _reply(send, 200, orjson.dumps({"name": self._name, "version": "1", "extensions": []}))
+        else:
+            sentence = f"{scope['method']} {path[:80]} is not served here; POST an OpenAI request to any path"
+            await _refuse(send, Refused(404, "not_found", sentence))
+
+
+async def _refuse(send: Send, refused: Refused) -> None:
+    kind = "overloaded" if refused.status == 503 else "invalid_request_error"
+    error = {"message": str(refused), "type": kind, "param": None, "code": refused.code}
+    headers = [(b"retry-after", b"1")] if refused.status == 503 else []
+    await _reply(send, refused.status, orjson.dumps({"error": error}), headers)
+
+
+async def _reply(send: Send, status: int, body: bytes, headers: list[Header] | None = None, kind: bytes = JSON) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    head = [(b"content-type", kind), length, *(headers or ())]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:
+    return headers.get(name, b"").decode("latin-1")

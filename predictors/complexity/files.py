@@ -1,0 +1,119 @@
+"""A model as one safetensors file: tensors, names as text, nothing that is executed when it is read.
+
+Format: https://github.com/huggingface/safetensors (README, "Format"); all values are little-endian numbers.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from predictors.complexity import features
+from predictors.complexity.forest import Forest
+from predictors.complexity.model import QUESTIONS, Answerer, Heads, Model
+from predictors.complexity.vocabulary import Vocabulary
+
+_KEY, _FORM = "switchyard", "complexity-1"
+_NUMBERS = ("constant", "mean", "deviation")
+
+Tensors = Mapping[str, NDArray[np.generic]]
+
+
+class ModelFileError(Exception):
+    """A model file cannot be used; the message names it and says why."""
+
+
+def save(model: Model, path: Path, note: str) -> None:
+    """Writes a model without its prior; ``note`` says from what it was trained."""
+    heads = model.heads
+    tensors: dict[str, NDArray[np.generic]] = {
+        "terms": _text(heads.vocabulary.terms),
+        "idf": heads.vocabulary.idf,
+        "heads": heads.weights,
+        "constants": heads.constants,
+        "quantiles": model.quantiles,
+        "scale": np.array([model.scale, model.trust], np.float64),
+    }
+    for question, answer in zip(QUESTIONS, model.answerers, strict=True):
+        tensors |= {f"{question}.{name}": part for name, part in _parts(answer).items()}
+    described = {
+        "form": _FORM,
+        "note": note,
+        "features": features.NAMES,
+        "heads": heads.names,
+        "stands_on_prior": model.prior is not None,
+    }
+    metadata = {_KEY: orjson.dumps(described).decode()}  # one entry: the format keeps several in any order
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path, metadata)
+    path.chmod(0o644)  # a server may run as another user
+
+
+def load(path: Path, prior: Model | None = None) -> Model:
+    """Reads what ``save`` wrote; ``prior`` is the model that a domain's model stands on.
+
+    Raises:
+        ModelFileError: it is missing, broken, of another form, or needs a prior (or none).
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            described = orjson.loads((file.metadata() or {}).get(_KEY, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError, orjson.JSONDecodeError) as err:
+        raise ModelFileError(f"{path} cannot be read as safetensors: {err}") from err
+    if described.get("form") != _FORM or described.get("features") != list(features.NAMES):
+        raise ModelFileError(f"{path} is of another version of this project: train it again")
+    stands = described.get("stands_on_prior")
+    if stands != (prior is not None):
+        raise ModelFileError(
+            f"{path} is the model of a domain and needs a prior" if stands else f"{path} is a prior, not a domain's"
+        )
+    try:
+        return _model(tuple(described["heads"]), tensors, prior)
+    except (KeyError, ValueError, IndexError) as err:
+        raise ModelFileError(f"{path} is broken: {err}; train it again") from err
+
+
+def _model(names: tuple[str, ...], tensors: Mapping[str, NDArray[np.float32]], prior: Model | None) -> Model:
+    vocabulary = Vocabulary(list(filter(None, tensors["terms"].tobytes().decode().split("\n"))), tensors["idf"])
+    heads = Heads(names, vocabulary, tensors["heads"], tensors["constants"])
+    if heads.weights.shape != (len(vocabulary), len(names)) or vocabulary.idf.shape != (len(vocabulary),):
+        raise ValueError(f"weights of shape {heads.weights.shape} for {len(vocabulary)} terms and {len(names)} heads")
+    wrong, gain = (_answerer(tensors, question) for question in QUESTIONS)
+    scale, trust = (float(number) for number in tensors["scale"])
+    model = Model(heads, (wrong, gain), scale, tensors["quantiles"], trust, prior)
+    for answer in model.answerers:
+        if answer.line.shape != (len(model.column_names),) or answer.forest.feature.max() >= len(answer.line):
+            raise ValueError(f"{len(answer.line)} weights for {len(model.column_names)} columns")
+    return model
+
+
+def _parts(answer: Answerer) -> dict[str, NDArray[np.generic]]:
+    return {
+        "line": answer.line,
+        "centre": answer.centre,
+        "feature": answer.forest.feature,
+        "threshold": answer.forest.threshold,
+        "leaf": answer.forest.leaf,
+        "numbers": np.array([*(getattr(answer, name) for name in _NUMBERS), answer.forest.base], np.float64),
+    }
+
+
+def _answerer(tensors: Mapping[str, NDArray[np.float32]], question: str) -> Answerer:
+    part = {
+        name: tensors[f"{question}.{name}"] for name in ("line", "centre", "feature", "threshold", "leaf", "numbers")
+    }
+    constant, mean, deviation, base = (float(number) for number in part["numbers"])
+    forest = Forest(part["feature"].astype(np.int32), part["threshold"], part["leaf"], base)
+    trees, inner = forest.feature.shape
+    if forest.threshold.shape != (trees, inner) or forest.leaf.shape != (trees, inner + 1):
+        raise ValueError(f"the trees of {question!r} are of different shapes")
+    return Answerer(part["line"], part["centre"], constant, forest, mean, deviation)
+
+
+def _text(lines: tuple[str, ...]) -> NDArray[np.uint8]:
+    return np.frombuffer("\n".join(lines).encode(), np.uint8)

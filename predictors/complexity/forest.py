@@ -1,0 +1,31 @@
+"""Boosted regression trees of one depth, walked all at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """``base`` plus one leaf of each tree.
+
+    Node ``i`` of a tree goes on to ``2i + 1`` where ``x[feature[i]] <= threshold[i]`` and to ``2i + 2`` otherwise; the
+    leaves follow the inner nodes. Shapes: (trees, 2^depth - 1) twice, and (trees, 2^depth).
+    """
+
+    feature: NDArray[np.int32]
+    threshold: NDArray[np.float32]
+    leaf: NDArray[np.float32]
+    base: float
+
+    def __call__(self, x: NDArray[np.float32]) -> float:
+        """The value for one row of features."""
+        trees, inner = self.feature.shape
+        offset = np.arange(0, trees * inner, inner)
+        feature, threshold = self.feature.ravel(), self.threshold.ravel()
+        node = np.zeros(trees, np.intp)
+        for _ in range(inner.bit_length()):
+            at = offset + node
+            node = 2 * node + 1 + (x[feature[at]] > threshold[at])
+        return self.base + float(self.leaf[np.arange(trees), node - inner].sum())

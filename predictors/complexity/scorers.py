@@ -1,0 +1,116 @@
+"""What can score a text, behind one Protocol: the learned model, and the two baselines that it must beat."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import NormalDist
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictors.complexity import features
+from predictors.complexity.files import ModelFileError, load
+from predictors.complexity.model import Model
+from predictors.complexity.tokens import Text
+
+ScorerName = Literal["learned", "heuristic", "length"]
+SCORERS: tuple[ScorerName, ...] = get_args(ScorerName)
+PRIOR = "prior"
+
+Reasons = list[tuple[str, float]]
+
+
+class Scorer(Protocol):
+    """Says how hard a text is: about 0 for an ordinary one, 1 more per standard deviation.
+
+    ``quantiles`` are those of the scores that it expects, evenly spaced from the least to the greatest.
+    """
+
+    quantiles: NDArray[np.float32]
+
+    def score(self, text: Text) -> float:
+        """The score."""
+
+    def explain(self, text: Text, most: int) -> Reasons:
+        """What moved the score most, and by how much."""
+
+
+class LearnedScorer:
+    """The model of a file, or of two: a prior and a domain's."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.quantiles = model.quantiles
+
+    def score(self, text: Text) -> float:
+        return self.model.judge(text).score
+
+    def explain(self, text: Text, most: int) -> Reasons:
+        return self.model.reasons(self.model.judge(text), most)
+
+
+class WeightedScorer:
+    """A sum of surface features, each in standard deviations of an ordinary mixture of prompts, weighed by hand."""
+
+    def __init__(self, weights: Mapping[str, tuple[float, float, float]]) -> None:
+        self._names = tuple(weights)
+        self._places = [features.NAMES.index(feature) for feature in weights]
+        self._weights, self._means, self._deviations = np.array(list(weights.values())).T
+        self.quantiles = _NORMAL
+
+    def score(self, text: Text) -> float:
+        return float(self._parts(text).sum())
+
+    def explain(self, text: Text, most: int) -> Reasons:
+        parts = self._parts(text)
+        return [(self._names[place], float(parts[place])) for place in np.argsort(-np.abs(parts))[:most]]
+
+    def _parts(self, text: Text) -> NDArray[np.float64]:
+        found = features.surface(text)[self._places]
+        parts: NDArray[np.float64] = self._weights * (found - self._means) / self._deviations
+        return parts
+
+
+_NORMAL = np.array(
+    [NormalDist().inv_cdf(min(max(share, 0.005), 0.995)) for share in np.linspace(0, 1, 101)], np.float32
+)
+_LENGTH = {"characters": (1.0, 5.6, 0.9)}
+# feature: weight, mean, deviation; mean and deviation are those of the published label sets, rounded
+_HEURISTIC = {
+    "characters": (0.3, 5.6, 0.9),
+    "numbers": (0.3, 1.2, 0.9),
+    "signs of arithmetic": (0.2, 0.8, 1.0),
+    "changes": (0.2, 0.5, 0.6),
+    "totals": (0.1, 0.3, 0.5),
+    "reasons": (0.2, 0.4, 0.6),
+    "code": (0.2, 0.3, 0.6),
+    "orders": (0.2, 0.1, 0.3),
+    "asks for a fact": (-0.2, 0.4, 0.5),
+}
+
+_BASELINES: Mapping[str, Callable[[], Scorer]] = {
+    "length": lambda: WeightedScorer(_LENGTH),
+    "heuristic": lambda: WeightedScorer(_HEURISTIC),
+}
+
+
+def make_scorer(name: ScorerName, folder: Path, domain: str = "") -> Scorer:
+    """The scorer called ``name``; the learned one reads ``prior.safetensors`` and, if asked, ``<domain>.safetensors``.
+
+    Raises:
+        ModelFileError: a file is missing or broken.
+    """
+    if name != "learned":
+        return _BASELINES[name]()
+    prior = load(folder / f"{PRIOR}.safetensors")
+    if not domain:
+        return LearnedScorer(prior)
+    return LearnedScorer(load(folder / f"{domain}.safetensors", prior))
+
+
+def make_scorer_or_length(name: ScorerName, folder: Path, domain: str = "") -> tuple[Scorer, str]:
+    """The same, but length where a file cannot be used, and then the reason for it."""
+    try:
+        return make_scorer(name, folder, domain), ""
+    except ModelFileError as err:
+        return make_scorer("length", folder), str(err)
