@@ -20,12 +20,14 @@ _DROPPED = NOT_RETURNED | {b"x-request-id"}
 _DROPPED_FROM_STREAMS = _DROPPED | {b"content-length"}  # an error event may follow what the model sent
 _DROPPED_FROM_FORMS = _DROPPED | {b"content-type", b"content-length", b"content-encoding"}
 _DONE = b"data: [DONE]\n\n"
+_GRAPH_SECONDS = 10.0  # well within the minute after which proxies give up on a silent connection
 
 
 def forward(*, opener: Opener, meter: Meter, heartbeat_seconds: float) -> Stage:
     """A stream to a model that is not ready gets its head and comments at once; everything else waits for the model.
 
-    Whether the models behind a graph are ready is not known here, so its streams wait a heartbeat for the real head.
+    Whether the models behind a graph are ready is not known here, so its streams wait some seconds for the real head,
+    which says what the graph decided.
     """
     time = asyncio.get_running_loop().time
 
@@ -40,7 +42,7 @@ def forward(*, opener: Opener, meter: Meter, heartbeat_seconds: float) -> Stage:
                     context,
                     opener.open,
                     seconds=heartbeat_seconds,
-                    patience=0 if asleep else heartbeat_seconds,
+                    patience=0 if asleep else _GRAPH_SECONDS,
                     on_heartbeat=meter.heartbeat,
                 )
             else:

@@ -16,6 +16,7 @@ from switchyard.local.app import AppRunner
 from switchyard.local.backoff import Backoff
 from switchyard.local.board import Board
 from switchyard.local.control import ByPort, Control
+from switchyard.local.decisions import Decisions
 from switchyard.local.graphs import cluster_hosts
 from switchyard.local.hosting import Host, Hosting
 from switchyard.local.launch import Launcher, SpawnLauncher
@@ -115,7 +116,8 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
         if service.hosts and service.model_dir is not None
     ]
     by_port = {_port(sockets[name]): door for name, door in behind.items()}
-    control = Control(board=board, gates=gates, registry=registry)
+    steps = {service.name: gates[service.name] for service in plan.services if service.model.kind == "step"}
+    control = Control(board=board, gates=gates, decisions=Decisions(steps, client), registry=registry)
     return Parts(
         board=board,
         replicas=replicas,

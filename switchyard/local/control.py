@@ -9,28 +9,34 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.local.admission import Gate
 from switchyard.local.board import Board
+from switchyard.local.decisions import Decisions
 
 
 class Control:
     """A plain ASGI application."""
 
-    def __init__(self, *, board: Board, gates: Mapping[str, Gate], registry: CollectorRegistry) -> None:
+    def __init__(
+        self, *, board: Board, gates: Mapping[str, Gate], decisions: Decisions, registry: CollectorRegistry
+    ) -> None:
         self._board = board
         self._gates = gates
+        self._decisions = decisions
         self._registry = registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/metrics":
             await _answer(send, 200, CONTENT_TYPE_LATEST, generate_latest(self._registry))
         elif scope["path"] == "/status":
-            await _answer(send, 200, "application/json", orjson.dumps(self._status()))
+            await _answer(send, 200, "application/json", orjson.dumps(await self._status()))
         else:
             await _answer(send, 404, "text/plain", b"there are /status and /metrics\n")
 
-    def _status(self) -> dict[str, dict[str, object]]:
+    async def _status(self) -> dict[str, dict[str, object]]:
         report = self._board.report()
         for name, gate in self._gates.items():
             report[name] |= {"held": gate.waiting, "in_flight": gate.in_flight}
+        for name, decided in (await self._decisions.by_step()).items():
+            report[name]["decisions"] = decided
         return report
 
 

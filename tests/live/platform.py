@@ -17,6 +17,7 @@ STATE_VARIABLE = "SWITCHYARD_STATE_DIR"
 TAIL = 5000
 
 LANGUAGE_MODELS = ["chat-fast", "chat-reasoning", "embed"]
+GRAPHS = ["auto", "canary", "read-photo", "two-readers"]
 VISION_MODELS = sorted(path.parent.name for path in (ROOT / "model-repository/vision").glob("*/config.pbtxt"))
 
 

@@ -18,7 +18,7 @@ from langchain_openai import ChatOpenAI
 from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMessageFunctionToolCall
 from pydantic import SecretStr
 
-from tests.live.platform import LANGUAGE_MODELS, VISION_MODELS, Platform, http_client, metric
+from tests.live.platform import GRAPHS, LANGUAGE_MODELS, VISION_MODELS, Platform, http_client, metric
 from tests.live.processes import DEADLINE, ROOT, eventually, fetch
 
 pytestmark = pytest.mark.live
@@ -59,7 +59,7 @@ def ask(sdk: openai.OpenAI, **options: Any) -> Any:
 
 
 def test_the_openai_sdk_lists_the_models_and_finds_one(sdk: openai.OpenAI) -> None:
-    assert [model.id for model in sdk.models.list()] == [*LANGUAGE_MODELS, *VISION_MODELS]
+    assert [model.id for model in sdk.models.list()] == [*LANGUAGE_MODELS, *VISION_MODELS, *GRAPHS]
     assert sdk.models.retrieve(MODEL).id == MODEL
 
 

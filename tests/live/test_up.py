@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.platform import LANGUAGE_MODELS, SWITCHYARD, VISION_MODELS, Platform
+from tests.live.platform import GRAPHS, LANGUAGE_MODELS, SWITCHYARD, VISION_MODELS, Platform
 from tests.live.processes import DEADLINE, ROOT, alive, eventually
 
 pytestmark = pytest.mark.live
@@ -30,7 +30,7 @@ def shell(line: str) -> str:
 
 def test_the_printed_lines_give_answers_when_a_shell_runs_them(platform: Platform) -> None:
     models, chat, embedding = curl_lines(platform.printed)
-    assert {row["id"] for row in json.loads(shell(models))["data"]} == {*LANGUAGE_MODELS, *VISION_MODELS}
+    assert {row["id"] for row in json.loads(shell(models))["data"]} == {*LANGUAGE_MODELS, *VISION_MODELS, *GRAPHS}
     streamed = shell(chat)
     assert streamed.rstrip().endswith("data: [DONE]"), streamed
     assert '"content"' in streamed

@@ -100,7 +100,9 @@ def test_a_service_has_one_name_everywhere(documents: list[Document]) -> None:
         model = service["spec"]["predictor"]["model"]
         assert KEBAB_CASE.fullmatch(name)
         assert "name" not in model, "KServe refuses it"
-        assert not [argument for argument in model.get("args", []) if argument.startswith("--model_name")]
+        named = [argument for argument in model.get("args", []) if argument.startswith("--model_name")]
+        own = model["runtime"] == "switchyard-python"  # which leaves all args to the service
+        assert named == ([f"--model_name={name}"] if own else [])
         (asked,) = [model] if "envFrom" in model else service["spec"]["predictor"]["containers"]
         (reference,) = asked["envFrom"]
         assert reference["configMapRef"]["name"].startswith(f"{name}-settings-")
@@ -130,13 +132,17 @@ def test_a_service_can_be_listed_in_the_catalog(documents: list[Document]) -> No
         listed = describe(service, url="http://127.0.0.1:1")
         model = service["spec"]["predictor"]["model"]
         pools = "--runner=pooling" in model.get("args", ())
-        kinds = {"switchyard-triton": "vision", "switchyard-vllm": "embedding" if pools else "llm"}
+        kinds = {
+            "switchyard-python": "step",
+            "switchyard-triton": "vision",
+            "switchyard-vllm": "embedding" if pools else "llm",
+        }
         assert (listed.name, listed.kind) == (name, kinds[model["runtime"]])
 
 
 def test_the_context_length_that_is_listed_is_the_one_that_the_engine_gets(documents: list[Document]) -> None:
     for name, service in of_kind(documents, "InferenceService").items():
-        if service["metadata"]["labels"][KIND_LABEL] == "vision":
+        if service["metadata"]["labels"][KIND_LABEL] in ("step", "vision"):
             continue
         listed = service["metadata"]["annotations"][CONTEXT_LENGTH_ANNOTATION]
         assert f"--max-model-len={listed}" in service["spec"]["predictor"]["model"]["args"], name
@@ -162,6 +168,8 @@ def test_the_start_up_probe_waits_as_long_as_knative_does(documents: list[Docume
     probe = containers(of_kind(documents, "ClusterServingRuntime")["switchyard-vllm"])[0]["startupProbe"]
     waits = probe["periodSeconds"] * probe["failureThreshold"]
     for name, service in of_kind(documents, "InferenceService").items():
+        if service["metadata"]["labels"][KIND_LABEL] == "step":
+            continue
         deadline = service["spec"]["predictor"]["annotations"]["serving.knative.dev/progress-deadline"]
         assert deadline == f"{waits}s", name
 

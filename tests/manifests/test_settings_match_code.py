@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from predictors.complexity.settings import ComplexitySettings
 from predictors.llm.settings import LLMSettings
 from predictors.serving.settings import SettingError, Settings
 from predictors.vision.settings import VisionSettings
@@ -25,7 +26,8 @@ def variables(*classes: type) -> set[str]:
 
 def classes_of(path: Path) -> tuple[type, ...]:
     """Who reads the settings of a service."""
-    return (Settings, VisionSettings if service(path) == "vision" else LLMSettings)
+    own: dict[str, type] = {"vision": VisionSettings, "complexity": ComplexitySettings}
+    return (Settings, own.get(service(path), LLMSettings))
 
 
 def service(path: Path) -> str:
@@ -39,6 +41,8 @@ def test_a_shipped_file_holds_the_defaults_of_the_code(path: Path) -> None:
     assert Settings.from_env(env) == Settings()
     if service(path) == "vision":  # a repository of many models keeps those that nobody asks for out of memory
         assert VisionSettings.from_env(env) == VisionSettings(model_idle_seconds=300)
+    elif service(path) == "complexity":
+        assert ComplexitySettings.from_env(env) == ComplexitySettings()
     else:
         assert LLMSettings.from_env(env) == LLMSettings()
 
@@ -51,7 +55,7 @@ def test_a_shipped_file_names_only_settings_that_the_code_reads(path: Path) -> N
 def test_every_setting_is_in_a_shipped_file() -> None:
     named = {name for path in SHIPPED for name in settings(path)}
 
-    assert named == variables(Settings, LLMSettings, VisionSettings)
+    assert named == variables(Settings, LLMSettings, VisionSettings, ComplexitySettings)
 
 
 def test_every_service_names_the_settings_that_all_predictors_share() -> None:

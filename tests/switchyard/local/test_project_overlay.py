@@ -15,8 +15,11 @@ def test_it_plans_without_an_unknown_field() -> None:
     found = plan(render(overlay), project.options_of(ROOT, project.directory_of(ROOT)))
     assert [app.name for app in found.apps if app.gateway] == ["gateway"]
     assert {"chat-fast", "chat-reasoning", "embed", "vision"} <= {service.name for service in found.services}
+    assert {service.name for service in found.services if service.model.kind == "graph"} >= {"auto"}
     for service in found.services:
         assert service.problem == ""
+        if service.model.kind in ("graph", "step"):
+            continue
         place = "vision" if service.hosts else f"llm/{service.name}"
         assert service.model_dir == ROOT / "model-repository" / place
         assert service.scale.minimum == 0

@@ -18,7 +18,11 @@ from tests.manifests.documents import Document, render_all
 
 KSERVE = "github.com/kserve/kserve@v0.20.0"
 HERE = Path(__file__).parent
-PLURALS = {"InferenceService": "inferenceservices", "ClusterServingRuntime": "clusterservingruntimes"}
+PLURALS = {
+    "ClusterServingRuntime": "clusterservingruntimes",
+    "InferenceGraph": "inferencegraphs",
+    "InferenceService": "inferenceservices",
+}
 KEPT = ("type", "format", "enum", "pattern", "minimum", "maximum", "anyOf", "minLength", "maxLength")
 
 Schema = Mapping[str, Any]

@@ -1,0 +1,66 @@
+"""What the steps of graphs have decided, read from their own metrics, for ``switchyard status``."""
+
+from collections.abc import Mapping
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from switchyard.http.client import Client, Deadlines
+from switchyard.http.errors import UpstreamError
+from switchyard.local import arguments
+from switchyard.local.admission import Gate
+
+_DEADLINES = Deadlines(connect=1.0, first_byte=2.0, total=3.0)
+_DECISIONS, _SHARE, _TARGET = "routing_decisions_total", "routing_share", "routing_share_target"
+
+
+class Decisions:
+    """Asks the steps behind ``gates`` that run; a step that does not answer has said nothing."""
+
+    def __init__(self, gates: Mapping[str, Gate], client: Client) -> None:
+        self._gates = gates
+        self._client = client
+
+    async def by_step(self) -> dict[str, dict[str, object]]:
+        """For each step: how many requests it gave to which tier and why, and the reasoning tier's share of them."""
+        found = {name: summary(await self._exposition(gate)) for name, gate in self._gates.items()}
+        return {name: row for name, row in found.items() if row}
+
+    async def _exposition(self, gate: Gate) -> str:
+        if gate.address is None:
+            return ""
+        url = f"http://{arguments.LOOPBACK}:{gate.address.http_port}/metrics"
+        try:
+            response = await self._client.request(b"GET", url, (), deadlines=_DEADLINES)
+            return (await response.read()).decode()
+        except UpstreamError:
+            return ""
+
+
+def summary(exposition: str) -> dict[str, object]:
+    """The decisions in a page of metrics, empty if it has none."""
+    tiers: dict[str, int] = {}
+    reasons: dict[str, int] = {}
+    gauges: dict[str, float] = {}
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            if sample.name == _DECISIONS:
+                tier, reason = sample.labels["tier"], sample.labels["reason"]
+                tiers[tier] = tiers.get(tier, 0) + int(sample.value)
+                reasons[reason] = reasons.get(reason, 0) + int(sample.value)
+            elif sample.name in (_SHARE, _TARGET):
+                gauges[sample.name] = sample.value
+    if _SHARE not in gauges:
+        return {}
+    return {"tiers": tiers, "reasons": reasons, "share": gauges[_SHARE], "target": gauges.get(_TARGET, 0.0)}
+
+
+def sentence(row: Mapping[str, object]) -> str:
+    """``summary`` in words."""
+    tiers, reasons = row["tiers"], row["reasons"]
+    assert isinstance(tiers, Mapping)
+    assert isinstance(reasons, Mapping)
+    if not tiers:
+        return "has decided nothing yet"
+    counted = ", ".join(f"{tier} {count}" for tier, count in sorted(tiers.items()))
+    why = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+    return f"{counted} ({why}); reasoning share {row['share']:.2f}, asked for {row['target']:.2f}"
