@@ -9,6 +9,7 @@ NAMES = (
     "gateway",
     "predictor",
     "router",
+    "routing",
     "hang_up",
     "cold_start",
     "idle",

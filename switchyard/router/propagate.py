@@ -2,15 +2,18 @@
 
 KServe's rule: a header is passed on when one of the patterns in ``PROPAGATE_HEADERS`` (Go's RE2 syntax, separated by
 commas, not anchored) is found in its canonical name; without a content-type among those, steps get application/json.
-Beyond it: the W3C trace context always, and never what belongs to one connection.
+Beyond it: the W3C trace context and the headers of the platform itself always, and never what belongs to one
+connection.
 """
 
 import re
+import warnings
 from collections.abc import Iterable
 
 from switchyard.http.forward import NOT_FORWARDED, Header
 
 _ALWAYS = frozenset((b"traceparent", b"tracestate"))
+_OURS = b"x-switchyard-"  # what the gateway says of a request to those behind it; clients' own copies end there
 _JSON = (b"content-type", b"application/json")
 _KNOWN_NAMES = 1024  # verdicts kept: names are the client's, so their number must be bounded
 
@@ -65,7 +68,8 @@ class Propagation:
     def _judge(self, name: bytes) -> bool:
         canonical = canonical_name(name)
         found = any(pattern.search(canonical) for pattern in self._patterns)
-        verdict = name in _ALWAYS or (found and name not in NOT_FORWARDED)
+        always = name in _ALWAYS or name.startswith(_OURS)
+        verdict = always or (found and name not in NOT_FORWARDED)
         if len(self._verdicts) < _KNOWN_NAMES:
             self._verdicts[name] = verdict
         return verdict
@@ -113,7 +117,9 @@ def translate(pattern: str) -> re.Pattern[str]:
 
     try:
         translated = _TOKEN.sub(python, pattern)
-        return re.compile(translated + ")" * opened, re.ASCII)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of sets such as [a--b], which Python may read otherwise
+            return re.compile(translated + ")" * opened, re.ASCII)
     except (re.error, KeyError) as err:
         raise PatternError(
             f"the header pattern {pattern!r} is no regular expression ({err}); use RE2 syntax, such as ^X-Request-Id$"
