@@ -6,7 +6,7 @@ import orjson
 
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _HUGE_EXPONENT = re.compile(r"(?<=[eE])(\+?)([0-9]{3,})")
-_LONG_NUMBER = re.compile(r"([0-9])[0-9]{299,}")
+_LONG_NUMBER = re.compile(r"(?<![0-9])([0-9])[0-9]{299,}")
 
 
 def is_valid_json(body: bytes) -> bool:

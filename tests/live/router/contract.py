@@ -26,7 +26,7 @@ class Rules:
     next_step_stands_in: bool = False  # a condition is also tried on "unavailable", after 502, 503, 504 and no answer
     unavailable_is_repeated: bool = False  # before the first byte, a step without an answer is asked again
     target_is_kept: bool = False  # a step whose URL has no path gets the request's method, path and query
-    trace_context_is_kept: bool = False  # traceparent is propagated, listed or not
+    trace_context_is_kept: bool = False  # and the platform's own headers, listed or not
 
 
 KSERVE = Rules()
@@ -126,7 +126,7 @@ class _Run:
             listed = any(
                 re.search(pattern, canonical) for pattern in patterns.split(",") if not pattern.startswith("*")
             )
-            if listed or (self.rules.trace_context_is_kept and name == "traceparent"):
+            if listed or (self.rules.trace_context_is_kept and name.startswith(("trace", "x-switchyard-"))):
                 found[name] = value
         return {"content-type": "application/json", **found}
 

@@ -135,6 +135,7 @@ _HEADERS = st.fixed_dictionaries(
         "x-request-id": st.just("r-1"),
         "x-other": st.just("o"),
         "cookie": st.just("a=b"),
+        "x-switchyard-tenant": st.just("t-1"),
         "traceparent": st.just("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     },
 )

@@ -58,7 +58,6 @@ class Ours:
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             text=True,
         )
 
@@ -67,7 +66,13 @@ class Ours:
 
     def start(self, graph: dict[str, Any], patterns: str) -> tuple[Router, int]:
         port = free_port()
-        env = {"PORT": str(port), "HOST": "127.0.0.1", "METRICS_PORT": "0", "PROPAGATE_HEADERS": patterns}
+        env = {
+            "PORT": str(port),
+            "HOST": "127.0.0.1",
+            "METRICS_PORT": "0",
+            "PROPAGATE_HEADERS": patterns,
+            "LOG_LEVEL": "error",
+        }
         pid = self._tell({"argv": ["--graph-json", json.dumps(graph)], "env": env})
         return Router(port), int(pid)
 

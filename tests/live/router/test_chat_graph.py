@@ -1,6 +1,9 @@
 """The graph that is shipped, with the real complexity step, when a tier is away."""
 
+import asyncio
 import json
+import os
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from benchmarks import go
 from switchyard.local.render import render
+from tests.live.processes import eventually, free_port
+from tests.live.router import routers
 from tests.predictors.complexity.conftest import Predictor
 from tests.switchyard.router.running import Call, Router, router, services
 
@@ -27,13 +33,14 @@ def complexity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predictor]:
         started.stop()
 
 
-def nodes(hosts: dict[str, str]) -> dict[str, Any]:
-    """The nodes of ``auto`` as the local overlay renders it, with other hosts."""
+def nodes(hosts: dict[str, str], path: str = "") -> dict[str, Any]:
+    """The nodes of ``auto`` as the local overlay renders it, with other hosts and ``path`` behind those without one."""
     documents = render(ROOT / "kustomize/overlays/local")
     (graph,) = [one for one in documents if one["kind"] == "InferenceGraph" and one["metadata"]["name"] == "auto"]
     text = json.dumps(graph["spec"]["nodes"])
     for name, url in hosts.items():
-        text = text.replace(f"http://{name}-predictor.switchyard-local.svc.cluster.local", url)
+        host = f"http://{name}-predictor.switchyard-local.svc.cluster.local"
+        text = text.replace(f'{host}"', f'{url}{path}"').replace(host, url)
     assert "cluster.local" not in text
     found: dict[str, Any] = json.loads(text)
     return found
@@ -117,3 +124,33 @@ async def test_the_clients_own_mistake_is_not_tried_on_both(graph: Router, tiers
 
     assert answer.status_code == 400
     assert tiers.asked == []
+
+
+@pytest.fixture
+async def kserves(complexity: Predictor, tiers: Tiers, tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of KServe's own router with the same graph; it posts to URLs as they are, so that they have paths."""
+    async with services(openai=tiers) as behind:
+        hosts = {"chat-fast": behind.url, "chat-reasoning": behind.url, "complexity": complexity.url}
+        graph = {"nodes": nodes(hosts, "/openai/v1/chat/completions")}
+        port = free_port()
+        env = {**os.environ, "ROUTER_ADDRESS": f"127.0.0.1:{port}"}
+        argv = (go.kserve_router(), "--graph-json", json.dumps(graph))
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = await asyncio.create_subprocess_exec(*argv, env=env, **quiet)
+        try:
+            await asyncio.to_thread(eventually, routers.Router(port).is_ready, "KServe's router is ready", 20)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize("model", EFFORT)
+async def test_the_graph_works_unstreamed_behind_kserves_own_router(kserves: str, tiers: Tiers, model: str) -> None:
+    body = {"model": "auto", "messages": [{"role": "user", "content": "Hello"}], "reasoning_effort": EFFORT[model]}
+    async with httpx.AsyncClient(timeout=20) as client:
+        answer = await client.post(kserves, json=body)
+
+    assert answer.status_code == 200
+    assert answer.json()["model"] == model
+    assert tiers.asked == [model]
