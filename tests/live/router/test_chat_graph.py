@@ -135,8 +135,8 @@ async def kserves(complexity: Predictor, tiers: Tiers, tmp_path: Path) -> AsyncI
         port = free_port()
         env = {**os.environ, "ROUTER_ADDRESS": f"127.0.0.1:{port}"}
         argv = (go.kserve_router(), "--graph-json", json.dumps(graph))
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = await asyncio.create_subprocess_exec(*argv, env=env, **quiet)
+        null = subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(*argv, env=env, stdout=null, stderr=null)
         try:
             await asyncio.to_thread(eventually, routers.Router(port).is_ready, "KServe's router is ready", 20)
             yield f"http://127.0.0.1:{port}"
