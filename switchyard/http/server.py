@@ -6,6 +6,7 @@ or a cut connection when the answer had begun.
 """
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Awaitable, Callable
@@ -49,12 +50,10 @@ class Server:
         Raises:
             OSError: the address cannot be bound.
         """
+        if sock is None and host is None:
+            sock = _everywhere(port)
         address = {"sock": sock} if sock is not None else {"host": host, "port": port}
-        listener = await self.loop.create_server(
-            lambda: ServerConnection(self),
-            backlog=_BACKLOG,
-            **address,
-        )
+        listener = await self.loop.create_server(lambda: ServerConnection(self), backlog=_BACKLOG, **address)
         self._listeners.append(listener)
         bound: int = listener.sockets[0].getsockname()[1]
         return bound
@@ -158,3 +157,14 @@ def _status(err: BadRequest | BodyTooLarge | BodyTooSlow) -> int:
     if isinstance(err, BadRequest):
         return err.status
     return 413 if isinstance(err, BodyTooLarge) else 408
+
+
+def _everywhere(port: int) -> socket.socket:
+    """A socket for both kinds of addresses, or for IPv4 alone where the system has IPv6 but no address of it."""
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
+        except OSError as err:
+            if err.errno != errno.EADDRNOTAVAIL:
+                raise
+    return socket.create_server(("", port), backlog=_BACKLOG)

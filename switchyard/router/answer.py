@@ -85,21 +85,26 @@ class Answer:
         if self._response is not None:
             self._response.close()
 
+    def give(self, exchange: Exchange) -> bool:
+        """Gives this answer to the client in one write, if all of it is here."""
+        response = self._response
+        if response is not None and not response.complete:
+            return False
+        body = self._body if response is None else response.take()
+        exchange.answer(self.status, filtered(self.headers, _UNFRAMED), body)
+        return True
+
     async def relay(self, exchange: Exchange) -> None:
-        """Gives this answer to the client: whole in one write if it is here, else each piece as it comes.
+        """Gives this answer to the client as it comes, each piece at once.
 
         Raises:
             UpstreamError: it broke off; the head has been sent.
         """
         response = self._response
-        if response is None:
-            exchange.answer(self.status, filtered(self.headers, _UNFRAMED), self._body)
-        elif response.complete:
-            exchange.answer(self.status, filtered(self.headers, _UNFRAMED), response.take())
-        else:
-            exchange.start(self.status, filtered(self.headers, NOT_RETURNED))
-            exchange.write(response.take())
-            while data := await response.chunk():
-                exchange.write(data)
-                await exchange.drain()
-            exchange.end()
+        assert response is not None
+        exchange.start(self.status, filtered(self.headers, NOT_RETURNED))
+        exchange.write(response.take())
+        while data := await response.chunk():
+            exchange.write(data)
+            await exchange.drain()
+        exchange.end()

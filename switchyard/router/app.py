@@ -89,7 +89,8 @@ class App:
         except BadRequest as err:
             return _explain(exchange, err.status, err)
         try:
-            await answer.relay(exchange)
+            if not answer.give(exchange):
+                await answer.relay(exchange)
         finally:
             answer.close()
         return answer.status

@@ -1,16 +1,13 @@
 """Builds what runs from what the graph says."""
 
 from dataclasses import dataclass
-from time import perf_counter
 
 from switchyard.http.client import Client
-from switchyard.router.answer import Answer
 from switchyard.router.arm import Arm, Target
 from switchyard.router.ensemble import Ensemble
 from switchyard.router.mesh import Mesh
 from switchyard.router.meter import GraphMeter, NodeMeter
 from switchyard.router.nodes import Splitter, Switch
-from switchyard.router.request import Request
 from switchyard.router.retry import Retry
 from switchyard.router.sequence import Sequence, stands_in
 from switchyard.router.service import Service
@@ -30,21 +27,6 @@ class Parts:
     ensemble_parallel: int
 
 
-class _Timed:
-    """A node with its share of metrics."""
-
-    def __init__(self, node: Target, meter: NodeMeter) -> None:
-        self._node = node
-        self._meter = meter
-
-    async def run(self, request: Request, body: bytes) -> Answer:
-        began = perf_counter()
-        try:
-            return await self._node.run(request, body)
-        finally:
-            self._meter.answered(perf_counter() - began)
-
-
 def build(graph: Graph, parts: Parts) -> Target:
     """The root node of a graph that was checked, ready to run; call it in the event loop that will run it."""
     return _Builder(graph, parts).node(ROOT)
@@ -60,7 +42,7 @@ class _Builder:
         """Each node once, however many steps lead to it."""
         if name not in self._built:
             meter = self._parts.meter.node(name)
-            self._built[name] = _Timed(self._bare(self._graph.nodes[name], meter), meter)
+            self._built[name] = self._bare(self._graph.nodes[name], meter)
         return self._built[name]
 
     def _bare(self, node: Node, meter: NodeMeter) -> Target:
@@ -70,8 +52,8 @@ class _Builder:
         if node.kind == "Splitter":
             return Splitter(node.name, arms, meter)
         if node.kind == "Ensemble":
-            return Ensemble(arms, self._parts.ensemble_parallel)
-        return Sequence(node.name, arms)
+            return Ensemble(arms, meter, self._parts.ensemble_parallel)
+        return Sequence(node.name, arms, meter)
 
     def _arm(self, node: Node, index: int) -> Arm:
         step = node.steps[index]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from time import perf_counter
 
 import orjson
 
@@ -9,6 +10,7 @@ from switchyard.router.answer import Answer
 from switchyard.router.arm import Arm
 from switchyard.router.errors import GraphFailure
 from switchyard.router.gjson import is_valid_json
+from switchyard.router.meter import NodeMeter
 from switchyard.router.request import Request
 
 _JSON = (b"content-type", b"application/json")
@@ -21,8 +23,9 @@ class Ensemble:
     that fails decides the answer alone; a step without a JSON object fails the node.
     """
 
-    def __init__(self, arms: Sequence[Arm], parallel: int) -> None:
+    def __init__(self, arms: Sequence[Arm], meter: NodeMeter, parallel: int) -> None:
         self._arms = arms
+        self._meter = meter
         self._parallel = parallel
         self._keys = [orjson.dumps(arm.step.name or str(index)) for index, arm in enumerate(arms)]
 
@@ -32,6 +35,7 @@ class Ensemble:
         Raises:
             GraphFailure: a step has no answer, or one that is no JSON object.
         """
+        began = perf_counter()
         gate = asyncio.Semaphore(self._parallel)
 
         async def one(arm: Arm) -> tuple[Answer, bytes]:
@@ -46,6 +50,7 @@ class Ensemble:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        self._meter.answered(perf_counter() - began)
         return decided
 
     async def _decided(self, tasks: list[asyncio.Task[tuple[Answer, bytes]]]) -> Answer:

@@ -1,4 +1,8 @@
-"""Counts nodes and steps with label children that are bound once, because looking them up costs more than counting."""
+"""Counts nodes and steps with label children that are bound once, because looking them up costs more than counting.
+
+What is seen on the way to an answer is noted, and counted when the client has the answer: counting takes as long as
+choosing a step.
+"""
 
 from typing import Any
 
@@ -22,20 +26,24 @@ class _Codes:
         child.inc()
 
 
+# Latency, seconds, and for steps the counter and its status.
+_Notes = list[tuple[Any, float, _Codes | None, int]]
+
+
 class StepMeter:
     """What the runs of one step report to."""
 
-    __slots__ = ("_codes", "_latency", "_retries")
+    __slots__ = ("_codes", "_latency", "_notes", "_retries")
 
-    def __init__(self, metrics: GraphMetrics, node: str, step: str) -> None:
+    def __init__(self, metrics: GraphMetrics, notes: _Notes, node: str, step: str) -> None:
+        self._notes = notes
         self._codes = _Codes(metrics.step_requests, node, step)
         self._latency = metrics.step_latency.labels(node, step)
         self._retries = metrics.retries.labels(node, step)
 
     def answered(self, status: int, seconds: float) -> None:
         """The head of its answer came after ``seconds``."""
-        self._codes.count(status)
-        self._latency.observe(seconds)
+        self._notes.append((self._latency, seconds, self._codes, status))
 
     def failed(self) -> None:
         """It gave no answer."""
@@ -53,15 +61,16 @@ class StepMeter:
 class NodeMeter:
     """What the runs of one node report to."""
 
-    __slots__ = ("_latency", "_unmatched")
+    __slots__ = ("_latency", "_notes", "_unmatched")
 
-    def __init__(self, metrics: GraphMetrics, node: str) -> None:
+    def __init__(self, metrics: GraphMetrics, notes: _Notes, node: str) -> None:
+        self._notes = notes
         self._latency = metrics.node_latency.labels(node)
         self._unmatched = metrics.unmatched.labels(node)
 
     def answered(self, seconds: float) -> None:
         """The head of its answer came after ``seconds``."""
-        self._latency.observe(seconds)
+        self._notes.append((self._latency, seconds, None, 0))
 
     def unmatched(self) -> None:
         """None of its steps is for a request."""
@@ -73,24 +82,35 @@ class GraphMeter:
 
     def __init__(self, metrics: GraphMetrics) -> None:
         self._metrics = metrics
+        self._notes: _Notes = []
         self._codes = _Codes(metrics.requests)
         self._latency = metrics.latency
 
     def node(self, node: str) -> NodeMeter:
-        return NodeMeter(self._metrics, node)
+        return NodeMeter(self._metrics, self._notes, node)
 
     def step(self, node: str, step: str) -> StepMeter:
-        return StepMeter(self._metrics, node, step)
+        return StepMeter(self._metrics, self._notes, node, step)
 
     def answered(self, status: int, seconds: float) -> None:
         """The last byte of an answer was handed to the client's connection after ``seconds``."""
         self._codes.count(status)
         self._latency.observe(seconds)
+        self._settle()
 
     def cancelled(self) -> None:
         """A client hung up."""
         self._codes.count("cancelled")
+        self._settle()
 
     def broken(self) -> None:
         """An answer broke off after its head had been sent."""
         self._codes.count("broken")
+        self._settle()
+
+    def _settle(self) -> None:
+        for latency, seconds, codes, status in self._notes:
+            latency.observe(seconds)
+            if codes is not None:
+                codes.count(status)
+        self._notes.clear()

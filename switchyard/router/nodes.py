@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
+from time import perf_counter
 
 from switchyard.router.answer import Answer
 from switchyard.router.arm import Arm
@@ -31,10 +32,16 @@ class Switch:
             NoMatch: none does.
             GraphFailure: that step has no answer.
         """
+        began = perf_counter()
+        answer = await self._chosen(body).run(request, body)
+        self._meter.answered(perf_counter() - began)
+        return answer
+
+    def _chosen(self, body: bytes) -> Arm:
         shared = Body(body)
         for holds, arm in self._cases:
             if holds(shared):
-                return await arm.run(request, body)
+                return arm
         self._meter.unmatched()
         if shared.is_json:
             raise NoMatch(404, f"None of the routes matched with the switch condition of node {self._name}")
@@ -56,11 +63,17 @@ class Splitter:
         Raises:
             GraphFailure: the weights add up to less than 100 and none was drawn, or the step has no answer.
         """
+        began = perf_counter()
+        answer = await self._chosen().run(request, body)
+        self._meter.answered(perf_counter() - began)
+        return answer
+
+    def _chosen(self) -> Arm:
         point = self._draw()
         end = 0
         for arm in self._arms:
             end += arm.step.weight or 0
             if point < end:
-                return await arm.run(request, body)
+                return arm
         self._meter.unmatched()
         raise GraphFailure(500, f"no route was selected by the splitter {self._name}, whose weights add up to {end}")

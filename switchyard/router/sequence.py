@@ -1,6 +1,7 @@
 """The node that runs its steps one after the other."""
 
 from collections.abc import Sequence as Several
+from time import perf_counter
 
 import orjson
 
@@ -9,6 +10,7 @@ from switchyard.router.answer import Answer
 from switchyard.router.arm import Arm
 from switchyard.router.errors import GraphFailure, Unreachable
 from switchyard.router.gjson import Body, Condition
+from switchyard.router.meter import NodeMeter
 from switchyard.router.predictions import instances
 from switchyard.router.request import Request
 from switchyard.router.retry import UNAVAILABLE
@@ -33,9 +35,10 @@ class Sequence:
     gave 502, 503 or 504, or (as 503) no answer at all; and an answer that ends the sequence keeps its own status.
     """
 
-    def __init__(self, name: str, arms: Several[Arm]) -> None:
+    def __init__(self, name: str, arms: Several[Arm], meter: NodeMeter) -> None:
         self._name = name
         self._arms = arms
+        self._meter = meter
 
     async def run(self, request: Request, body: bytes) -> Answer:
         """The answer of the last step that ran.
@@ -43,6 +46,7 @@ class Sequence:
         Raises:
             GraphFailure: a step has no answer, or a condition cannot be tested on the one before it.
         """
+        began = perf_counter()
         answer: Answer | None = None
         notes: list[Header] = []
         try:
@@ -67,6 +71,7 @@ class Sequence:
         if answer is None:
             raise GraphFailure(500, f"node {self._name} has no steps")
         answer.add(notes)
+        self._meter.answered(perf_counter() - began)
         return answer
 
     async def _step(self, index: int, request: Request, body: bytes) -> Answer:

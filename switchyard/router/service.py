@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from switchyard.http.client import Client, Deadlines, Response
 from switchyard.http.errors import ClosedEarly, UpstreamError
+from switchyard.http.forward import Header
 from switchyard.router.answer import Answer
 from switchyard.router.errors import GraphFailure, Unreachable
 from switchyard.router.mesh import Mesh
@@ -13,6 +14,7 @@ from switchyard.router.request import Request
 from switchyard.router.retry import UNAVAILABLE, Budget, Retry
 
 CONNECT_SECONDS = 5.0
+_Call = tuple[bytes, str, list[Header], bytes]
 
 
 class Service:
@@ -48,41 +50,49 @@ class Service:
         if self._mesh is not None:
             url = await self._mesh.plain(url)
         due = None if self._seconds is None else asyncio.get_running_loop().time() + self._seconds
+        self._budget.earn()
+        outcome: Response | UpstreamError
         try:
-            response = await self._ask(method, url, request, body, due)
+            outcome = await self._client.request(method, url, request.headers, body, deadlines=self._deadlines)
         except UpstreamError as err:
-            raise Unreachable(f"{self._label}: {err}") from err
+            outcome = err
         except ValueError as err:
             raise GraphFailure(400, f"{self._label}: {err}") from err
-        return Answer(response.status, response.headers, response=response, source=self._label, due=due)
+        if isinstance(outcome, UpstreamError) or outcome.status in UNAVAILABLE:
+            outcome = await self._repeated(outcome, due, (method, url, request.headers, body))
+        return Answer(outcome.status, outcome.headers, response=outcome, source=self._label, due=due)
 
-    async def _ask(self, method: bytes, url: str, request: Request, body: bytes, due: float | None) -> Response:
-        self._budget.earn()
-        deadlines, attempt, last = self._deadlines, 1, self._retry.attempts
-        while True:
-            try:
-                response = await self._client.request(method, url, request.headers, body, deadlines=deadlines)
-            except UpstreamError as err:
-                if not err.retryable or not self._may_repeat(attempt, last, due):
-                    raise
-                if isinstance(err, ClosedEarly):
-                    last = attempt + 1  # twice could mean that the request itself brings the service down
-            else:
-                if response.status not in UNAVAILABLE or response.header(b"retry-after") is not None:
-                    return response
-                if not self._may_repeat(attempt, last, due):
-                    return response
-                response.close()
+    async def _repeated(self, outcome: Response | UpstreamError, due: float | None, call: _Call) -> Response:
+        """What comes of asking again, as far as that is sensible."""
+        attempt, last = 1, self._retry.attempts
+        while attempt < last and _passing(outcome) and self._in_time(due) and self._budget.spend():
+            if isinstance(outcome, Response):
+                outcome.close()
+            elif isinstance(outcome, ClosedEarly):
+                last = attempt + 1  # twice could mean that the request itself brings the service down
             self._meter.repeated()
             await asyncio.sleep(self._retry.wait(attempt))
             attempt += 1
-            if due is not None:
-                left = max(0.001, due - asyncio.get_running_loop().time())
-                deadlines = replace(self._deadlines, connect=min(CONNECT_SECONDS, left), first_byte=left)
+            try:
+                outcome = await self._client.request(*call, deadlines=self._deadlines_until(due))
+            except UpstreamError as err:
+                outcome = err
+        if isinstance(outcome, UpstreamError):
+            raise Unreachable(f"{self._label}: {outcome}") from outcome
+        return outcome
 
-    def _may_repeat(self, attempt: int, last: int, due: float | None) -> bool:
-        if attempt >= last:
-            return False
-        if due is not None and asyncio.get_running_loop().time() + self._retry.longest >= due:
-            return False
-        return self._budget.spend()
+    def _in_time(self, due: float | None) -> bool:
+        return due is None or asyncio.get_running_loop().time() + self._retry.longest < due
+
+    def _deadlines_until(self, due: float | None) -> Deadlines:
+        if due is None:
+            return self._deadlines
+        left = max(0.001, due - asyncio.get_running_loop().time())
+        return replace(self._deadlines, connect=min(CONNECT_SECONDS, left), first_byte=left)
+
+
+def _passing(outcome: Response | UpstreamError) -> bool:
+    """Whether it may be otherwise in a moment; a service that says when (retry-after) is taken at its word."""
+    if isinstance(outcome, UpstreamError):
+        return outcome.retryable
+    return outcome.status in UNAVAILABLE and outcome.header(b"retry-after") is None

@@ -4,7 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from switchyard.http.server import Handler, Server, ServerLimits
+from switchyard.http.server import Exchange, Handler, Server, ServerLimits
+
+TEXT = (b"content-type", b"text/plain")
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+HEAD_OF_CHUNKS = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def post(body: bytes, *lines: bytes) -> bytes:
+    head = b"".join(line + b"\r\n" for line in lines)
+    return b"POST /echo HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+
+
+async def echo(exchange: Exchange) -> None:
+    exchange.answer(200, [TEXT], exchange.method + b" " + exchange.target + b" " + await exchange.body(2**20))
 
 
 class Wire:

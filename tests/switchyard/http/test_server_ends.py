@@ -1,0 +1,252 @@
+"""How exchanges and servers end: hang-ups, time limits, slow clients, failures, drain."""
+
+import asyncio
+import logging
+import socket
+
+import pytest
+
+from switchyard.http.server import Exchange, Server, ServerLimits
+from tests.switchyard.http.serving import GET, echo, serving, until
+
+
+async def test_a_body_is_taken_in_pieces_no_faster_than_the_handler_takes_them() -> None:
+    taken: asyncio.Queue[None] = asyncio.Queue()
+    sizes: list[int] = []
+
+    async def slowly(exchange: Exchange) -> None:
+        async for piece in exchange.pieces():
+            sizes.append(len(piece))
+            await taken.get()
+        exchange.answer(200, [], b"%d" % sum(sizes))
+
+    async with serving(slowly, ServerLimits(buffer_bytes=1000)) as running:
+        wire = await running.wire()
+        size = 2**24
+        wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
+        await until(lambda: sizes)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await wire.writer.drain()
+        assert len(sizes) == 1
+        for _ in range(100_000):
+            taken.put_nowait(None)
+        assert await wire.answer() == (200, b"%d" % size)
+
+
+@pytest.mark.parametrize("data", [b"GET / HT", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"])
+async def test_a_request_that_does_not_come_to_its_end_in_time_is_408(data: bytes) -> None:
+    async with serving(echo, ServerLimits(read_seconds=0.05)) as running:
+        wire = await running.wire()
+        wire.send(data)
+        status, body = await wire.answer()
+        assert status == 408
+        assert b"within 0.05 s" in body
+        assert await wire.rest() == b""
+
+
+async def test_a_connection_without_requests_is_closed_in_time() -> None:
+    async with serving(echo, ServerLimits(idle_seconds=0.05)) as running:
+        silent, used = await running.wire(), await running.wire()
+        used.send(GET)
+        assert (await used.answer())[0] == 200
+        assert await silent.rest() == b""
+        assert await used.rest() == b""
+
+
+async def test_a_request_that_is_being_answered_is_not_idle() -> None:
+    async def slow(exchange: Exchange) -> None:
+        await asyncio.sleep(0.2)
+        exchange.answer(200, [])
+
+    async with serving(slow, ServerLimits(idle_seconds=0.04, read_seconds=0.04)) as running:
+        assert (await running.ask(GET))[0] == 200
+
+
+async def test_a_client_that_takes_nothing_is_cut_off_in_time() -> None:
+    ended: list[str] = []
+
+    async def stream(exchange: Exchange) -> None:
+        exchange.start(200, [])
+        try:
+            while True:
+                exchange.write(b"x" * 65536)
+                await exchange.drain()
+        finally:
+            ended.append("cancelled")
+
+    async with serving(stream, ServerLimits(stall_seconds=0.1)) as running:
+        wire = await running.wire()
+        wire.send(GET)
+        await until(lambda: ended)
+
+
+async def test_a_slow_client_holds_the_handler_back_and_gets_all_of_it() -> None:
+    written = 0
+
+    async def stream(exchange: Exchange) -> None:
+        nonlocal written
+        exchange.start(200, [])
+        for _ in range(400):
+            exchange.write(b"x" * 65536)
+            written += 65536
+            await exchange.drain()
+        exchange.end()
+
+    async with serving(stream) as running:
+        wire = await running.wire()
+        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        wire.send(GET)
+        await until(lambda: written)
+        before = -1
+        while before != written:
+            before = written
+            await asyncio.sleep(0.1)
+        assert written < 400 * 65536
+        wire.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        status, body = await wire.answer()
+        assert (status, len(body)) == (200, 400 * 65536)
+
+
+@pytest.mark.parametrize("started", [False, True])
+async def test_a_client_that_hangs_up_cancels_its_handler_at_once(started: bool) -> None:
+    ended: list[float] = []
+
+    async def hold(exchange: Exchange) -> None:
+        if started:
+            exchange.start(200, [])
+            exchange.write(b"piece")
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            ended.append(asyncio.get_running_loop().time())
+            raise
+
+    async with serving(hold) as running:
+        wire = await running.wire()
+        wire.send(GET)
+        await until(lambda: running.server.in_flight == 1)
+        left = asyncio.get_running_loop().time()
+        await wire.close()
+        await until(lambda: ended)
+        assert ended[0] - left < 0.1
+        await until(lambda: running.server.in_flight == 0)
+
+
+async def test_a_client_that_hangs_up_within_its_body_cancels_the_handler() -> None:
+    ended: list[str] = []
+
+    async def hold(exchange: Exchange) -> None:
+        try:
+            await exchange.body(100)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    async with serving(hold) as running:
+        wire = await running.wire()
+        wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
+        await until(lambda: running.server.in_flight == 1)
+        await wire.close()
+        await until(lambda: ended)
+
+
+async def test_a_handler_that_fails_is_logged_and_its_client_told_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(exchange: Exchange) -> None:
+        if exchange.target == b"/late":
+            exchange.start(200, [])
+            exchange.write(b"part")
+        raise KeyError("secret")
+
+    async with serving(broken) as running:
+        with caplog.at_level(logging.ERROR):
+            wire = await running.wire()
+            wire.send(GET)
+            assert await wire.answer() == (500, b'{"error": "internal error"}')
+            assert "secret" in caplog.text
+            wire.send(b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n")
+            await wire.head()
+            assert not (await wire.rest()).endswith(b"0\r\n\r\n")
+
+
+async def test_a_handler_that_does_not_answer_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
+    async def silent(exchange: Exchange) -> None:
+        await asyncio.sleep(0)
+
+    async with serving(silent) as running:
+        assert (await running.ask(GET))[0] == 500
+    assert "without an answer" in caplog.text
+
+
+async def test_a_header_that_would_split_the_answer_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    async def splitting(exchange: Exchange) -> None:
+        exchange.answer(200, [(b"x", b"a\r\nset-cookie: b")])
+
+    async with serving(splitting) as running:
+        assert (await running.ask(GET))[0] == 500
+
+
+async def test_a_retiring_server_makes_each_answer_the_last_of_its_connection() -> None:
+    async with serving(echo) as running:
+        wire, idle = await running.wire(), await running.wire()
+        wire.send(GET)
+        await wire.answer()
+        running.server.retire()
+        wire.send(GET)
+        assert b"connection: close" in await wire.head()
+        assert await wire.rest() == b"GET / "
+        idle.send(GET)
+        assert b"connection: close" in await idle.head()
+
+
+async def test_a_draining_server_finishes_what_it_has_and_refuses_the_rest() -> None:
+    release = asyncio.Event()
+
+    async def hold(exchange: Exchange) -> None:
+        exchange.start(200, [])
+        exchange.write(b"begun ")
+        await release.wait()
+        exchange.write(b"done")
+        exchange.end()
+
+    async with serving(hold) as running:
+        busy, idle = await running.wire(), await running.wire()
+        busy.send(GET)
+        await until(lambda: running.server.in_flight == 1)
+        drained = asyncio.create_task(running.server.drain())
+        assert await idle.rest() == b""
+        with pytest.raises(ConnectionError):
+            await running.wire()
+        assert not drained.done()
+        release.set()
+        assert await busy.answer() == (200, b"begun done")
+        async with asyncio.timeout(5):
+            await drained
+
+
+async def test_without_a_host_every_address_of_the_machine_is_served() -> None:
+    server = Server(echo)
+    port = await server.listen()
+    for host in ("127.0.0.1", *(["::1"] if socket.has_dualstack_ipv6() else [])):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(GET)
+        assert await reader.readuntil(b"\r\n") == b"HTTP/1.1 200 OK\r\n"
+        writer.close()
+    await server.aclose()
+
+
+async def test_closing_at_once_cancels_what_is_in_flight() -> None:
+    async def hold(exchange: Exchange) -> None:
+        await asyncio.sleep(30)
+
+    server = Server(hold)
+    port = await server.listen("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET)
+    await until(lambda: server.in_flight == 1)
+    async with asyncio.timeout(5):
+        await server.aclose()
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+    writer.close()
+    assert server.in_flight == 0

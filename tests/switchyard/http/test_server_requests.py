@@ -1,0 +1,260 @@
+"""What a server takes and what it refuses, in exact bytes."""
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from switchyard.http.server import Exchange, ServerLimits
+from tests.switchyard.http.serving import GET, HEAD_OF_CHUNKS, echo, post, serving, until
+
+
+async def test_requests_one_after_the_other_share_a_connection() -> None:
+    async with serving(echo) as running:
+        wire = await running.wire()
+        for number in range(5):
+            wire.send(post(b"%d" % number))
+            assert await wire.answer() == (200, b"POST /echo %d" % number)
+
+
+async def test_names_of_headers_are_in_lower_case_and_repeated_ones_are_kept() -> None:
+    seen: list[object] = []
+
+    async def handler(exchange: Exchange) -> None:
+        seen.extend((exchange.headers, exchange.header(b"x-one"), exchange.header(b"absent"), exchange.path))
+        exchange.answer(204, [])
+
+    async with serving(handler) as running:
+        wire = await running.wire()
+        wire.send(b"GET /p/q?x HTTP/1.1\r\nHost: x\r\nX-One: A\r\nx-oNe:  b \r\n\r\n")
+        assert b" 204 no content\r\n" in await wire.head()
+    assert seen == [[(b"host", b"x"), (b"x-one", b"A"), (b"x-one", b"b")], b"A", None, b"/p/q"]
+
+
+async def test_a_client_that_sends_on_while_its_request_is_answered_is_not_read() -> None:
+    release = asyncio.Event()
+
+    async def hold(exchange: Exchange) -> None:
+        await release.wait()
+        exchange.answer(200, [])
+
+    async with serving(hold) as running:
+        wire = await running.wire()
+        wire.send(GET)
+        await until(lambda: running.server.in_flight == 1)
+        flood = post(b"x" * 2**24)
+        wire.send(flood)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await wire.writer.drain()
+        release.set()
+        assert (await wire.answer())[0] == 200
+        assert (await wire.answer())[0] == 200
+
+
+@pytest.mark.parametrize("cut", [1, 7, 40])
+async def test_a_request_that_comes_in_small_pieces_is_read_whole(cut: int) -> None:
+    async with serving(echo) as running:
+        wire = await running.wire()
+        data = post(b"hello") + HEAD_OF_CHUNKS + b"2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nX-Trailer: t\r\n\r\n"
+        for start in range(0, len(data), cut):
+            wire.send(data[start : start + cut])
+            await asyncio.sleep(0)
+        assert await wire.answer() == (200, b"POST /echo hello")
+        assert await wire.answer() == (200, b"POST / hello")
+
+
+async def test_a_client_of_http_1_0_gets_its_connection_closed_unless_it_asks_to_keep_it() -> None:
+    async def either(exchange: Exchange) -> None:
+        if exchange.target == b"/whole":
+            exchange.answer(200, [], b"whole")
+        else:
+            exchange.start(200, [])
+            exchange.write(b"pie")
+            exchange.write(b"ces")
+            exchange.end()
+
+    async with serving(either) as running:
+        wire = await running.wire()
+        wire.send(b"GET /whole HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        head = await wire.head()
+        assert b"connection: keep-alive" in head
+        assert await wire.exactly(5) == b"whole"
+        wire.send(b"GET /pieces HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        head = await wire.head()
+        assert b"connection: close" in head
+        assert b"transfer-encoding" not in head
+        assert await wire.rest() == b"pieces"
+        other = await running.wire()
+        other.send(b"GET /whole HTTP/1.0\r\n\r\n")
+        assert b"connection: close" in await other.head()
+        assert await other.rest() == b"whole"
+
+
+async def test_connection_close_is_honoured_and_said() -> None:
+    async with serving(echo) as running:
+        wire = await running.wire()
+        wire.send(post(b"bye", b"Connection: close"))
+        assert b"connection: close" in await wire.head()
+        assert await wire.rest() == b"POST /echo bye"
+
+
+async def test_a_client_that_expects_100_continue_is_told_to_go_on_only_when_its_body_is_wanted() -> None:
+    async def picky(exchange: Exchange) -> None:
+        if exchange.target == b"/refuse":
+            exchange.answer(403, [], b"no")
+        else:
+            await echo(exchange)
+
+    async with serving(picky) as running:
+        wire = await running.wire()
+        wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        assert await wire.head() == b"http/1.1 100 continue\r\n\r\n"
+        wire.send(b"body")
+        assert await wire.answer() == (200, b"POST / body")
+        wire.send(b"POST /refuse HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        head = await wire.head()
+        assert b" 403 " in head
+        assert b"connection: close" in head
+        assert await wire.rest() == b"no"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        post(b"x" * 11),
+        HEAD_OF_CHUNKS + b"b\r\nxxxxxxxxxxx\r\n0\r\n\r\n",
+        HEAD_OF_CHUNKS + b"b\r\nxxxxxxxxxxx\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n",
+    ],
+)
+async def test_a_body_over_the_handlers_limit_is_413(data: bytes) -> None:
+    async def small(exchange: Exchange) -> None:
+        exchange.answer(200, [], await exchange.body(10))
+
+    async with serving(small) as running:
+        status, body = await running.ask(data)
+        assert status == 413
+        assert b"exceeds 10 bytes" in body
+
+
+async def test_a_refused_upload_is_told_so_although_it_is_still_being_sent() -> None:
+    async def small(exchange: Exchange) -> None:
+        exchange.answer(200, [], await exchange.body(10))
+
+    async with serving(small) as running:
+        wire = await running.wire()
+        wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n" + b"x" * 4_000_000)
+        assert (await wire.answer())[0] == 413
+        assert await wire.rest() == b""
+
+
+BAD = {
+    "garbage": b"hello\r\n\r\n",
+    "another protocol": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "two framings": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two framings, the other way": HEAD_OF_CHUNKS[:-2] + b"Content-Length: 3\r\n\r\n0\r\n\r\n",
+    "two lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    "a signed length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc",
+    "chunks not last": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    "chunks in name only": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "blank before the colon": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length : 3\r\n\r\nabc",
+    "a folded line": b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",
+    "a zero byte": b"GET / HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n",
+    "a bare line feed": b"GET / HTTP/1.1\nHost: x\n\n",
+    "a bad chunk": HEAD_OF_CHUNKS + b"zz\r\nabc\r\n0\r\n\r\n",
+    "a chunk longer than it says": HEAD_OF_CHUNKS + b"2\r\nabc\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
+async def test_what_breaks_http_is_400_and_the_end_of_the_connection(data: bytes) -> None:
+    async with serving(echo) as running:
+        wire = await running.wire()
+        wire.send(data + GET)
+        assert (await wire.answer())[0] == 400
+        assert await wire.rest() == b""
+
+
+async def test_a_bad_request_behind_a_good_one_is_refused_after_its_answer() -> None:
+    async def slow(exchange: Exchange) -> None:
+        await asyncio.sleep(0.01)
+        exchange.answer(200, [], b"good")
+
+    async with serving(slow) as running:
+        wire = await running.wire()
+        wire.send(GET + b"hello\r\n\r\n")
+        assert await wire.answer() == (200, b"good")
+        assert (await wire.answer())[0] == 400
+        assert await wire.rest() == b""
+
+
+@pytest.mark.parametrize("pieces", [1, 50])
+async def test_a_head_over_the_limit_is_431(pieces: int) -> None:
+    async with serving(echo, ServerLimits(header_bytes=1000)) as running:
+        wire = await running.wire()
+        data = b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 5000 + b"\r\n\r\n"
+        size = len(data) // pieces
+        for start in range(0, len(data), size):
+            wire.send(data[start : start + size])
+            await asyncio.sleep(0)
+        assert (await wire.answer())[0] == 431
+
+
+async def test_a_head_within_the_limit_may_come_with_a_large_body() -> None:
+    async with serving(echo, ServerLimits(header_bytes=200)) as running:
+        assert (await running.ask(post(b"x" * 5000)))[0] == 200
+
+
+async def test_an_offer_to_upgrade_is_declined_and_the_request_answered_body_and_all() -> None:
+    async with serving(echo) as running:
+        wire = await running.wire()
+        wire.send(
+            post(b"abc", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk") + GET
+        )
+        assert await wire.answer() == (200, b"POST /echo abc")
+        assert await wire.answer() == (200, b"GET / ")
+
+
+async def test_connect_is_not_served() -> None:
+    async with serving(echo) as running:
+        assert (await running.ask(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"))[0] == 501
+
+
+async def test_a_target_in_absolute_form_loses_its_authority() -> None:
+    async with serving(echo) as running:
+        assert await running.ask(b"GET http://a.b:1/c?d HTTP/1.1\r\nHost: a.b:1\r\n\r\n") == (200, b"GET /c?d ")
+
+
+@settings(max_examples=50)
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=8), st.lists(st.integers(1, 400), max_size=20))
+def test_any_bodies_cut_anywhere_come_through(bodies: list[bytes], cuts: list[int]) -> None:
+    async def run() -> None:
+        async with serving(echo) as running:
+            wire = await running.wire()
+            data = b"".join(map(post, bodies))
+            at = 0
+            for cut in cuts:
+                wire.send(data[at : at + cut])
+                await asyncio.sleep(0)
+                at += cut
+            wire.send(data[at:])
+            for body in bodies:
+                assert await wire.answer() == (200, b"POST /echo " + body)
+
+    asyncio.run(run())
+
+
+@settings(max_examples=100)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_answered_or_refused_and_nothing_fails(data: bytes) -> None:
+    async def run() -> None:
+        async with serving(echo, ServerLimits(read_seconds=0.05)) as running:
+            wire = await running.wire()
+            wire.send(b"POST / HTTP/1.1\r\nHost: x\r\n" + data + b"\r\n\r\n")
+            assert (await wire.head()).startswith(b"http/1.1 ")
+
+    asyncio.run(run())
