@@ -25,7 +25,7 @@ class Settings:
     metrics_port: int | None = None
     propagate_headers: str = ""
     drain_seconds: float = 5.0
-    max_body_bytes: int = 64 * 1024 * 1024
+    max_body_bytes: int = 16 * 1024 * 1024
     ensemble_parallel: int = 16
     log_level: str = "info"
 
