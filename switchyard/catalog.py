@@ -91,9 +91,7 @@ def describe(document: Mapping[str, Any], *, url: str, grpc: str = "", state: St
     what, name = document.get("kind", "InferenceService"), metadata["name"]
     kind = metadata.get("labels", {}).get(KIND_LABEL)
     if kind not in get_args(Kind):
-        raise CatalogError(
-            f"{what} {name}: label {KIND_LABEL} is {kind!r}; use one of {', '.join(get_args(Kind))}"
-        )
+        raise CatalogError(f"{what} {name}: label {KIND_LABEL} is {kind!r}; use one of {', '.join(get_args(Kind))}")
     length = metadata.get("annotations", {}).get(CONTEXT_LENGTH_ANNOTATION)
     if length is not None and not str(length).isdecimal():
         raise CatalogError(
