@@ -1,0 +1,78 @@
+# syntax=docker/dockerfile:1
+# The images of docs/how-to/build-images.md for docker and buildah; `make images` makes the same ones without them.
+# Pin what they begin with: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:…
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:24.10-py3
+
+FROM ${PYTHON_IMAGE} AS installer
+ARG UV_VERSION=0.13.8
+RUN pip install --no-cache-dir "uv==${UV_VERSION}" && cp "$(command -v uv)" /uv
+
+# Our code, compiled, with the version that programs say they are. Bytecode is trusted whatever the time of its source.
+FROM ${PYTHON_IMAGE} AS code
+WORKDIR /code
+COPY switchyard platform/switchyard
+COPY predictors predictors/predictors
+RUN python -m compileall -q --invalidation-mode unchecked-hash platform predictors
+ARG VERSION=0.1.0
+RUN mkdir platform/switchyard_serving.dist-info \
+ && printf 'Metadata-Version: 2.1\nName: switchyard-serving\nVersion: %s\n' "${VERSION}" \
+    > platform/switchyard_serving.dist-info/METADATA
+
+FROM ${PYTHON_IMAGE} AS services
+LABEL org.opencontainers.image.licenses=MIT
+ENV HOME=/tmp LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    SITE=/usr/local/lib/python3.11/site-packages
+RUN --mount=type=bind,from=installer,source=/uv,target=/uv --mount=type=cache,target=/cache \
+    --mount=type=bind,source=requirements/services.lock,target=/lock \
+    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --require-hashes --requirement /lock
+WORKDIR /tmp
+
+FROM services AS router
+LABEL org.opencontainers.image.title="Switchyard's InferenceGraph router"
+COPY --from=code /code/platform ${SITE}/
+EXPOSE 8080
+USER 65532:65532
+ENTRYPOINT ["python", "-m", "switchyard.router"]
+
+FROM services AS platform
+LABEL org.opencontainers.image.title="Switchyard's gateway"
+RUN --mount=type=bind,from=installer,source=/uv,target=/uv --mount=type=cache,target=/cache \
+    --mount=type=bind,source=requirements/platform.lock,target=/lock \
+    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --require-hashes --requirement /lock
+COPY --from=code /code/platform ${SITE}/
+EXPOSE 8000 8001
+USER 65532:65532
+
+FROM services AS predictor
+LABEL org.opencontainers.image.title="Switchyard's predictors: vLLM on CPU, vision, complexity"
+# vLLM on CPU is linked with libnuma, and asks lscpu (of util-linux, which the base has) which cores there are.
+RUN apt-get update && apt-get install --yes --no-install-recommends libnuma1 && rm -rf /var/lib/apt/lists/*
+RUN --mount=type=bind,from=installer,source=/uv,target=/uv --mount=type=cache,target=/cache \
+    --mount=type=bind,source=requirements/predictor.lock,target=/lock \
+    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --require-hashes --requirement /lock
+COPY --from=code /code/platform ${SITE}/
+COPY --from=code /code/predictors ${SITE}/
+EXPOSE 8080 8081
+USER 1000:1000
+
+FROM services AS predictor-gpu
+LABEL org.opencontainers.image.title="Switchyard's predictors: vLLM on NVIDIA GPUs"
+# Triton's kernels are compiled where they run. The CUDA libraries come as wheels, the driver from the node.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev libnuma1 && rm -rf /var/lib/apt/lists/*
+RUN --mount=type=bind,from=installer,source=/uv,target=/uv --mount=type=cache,target=/cache \
+    --mount=type=bind,source=requirements/predictor-gpu.lock,target=/lock \
+    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --require-hashes --requirement /lock
+COPY --from=code /code/platform ${SITE}/
+COPY --from=code /code/predictors ${SITE}/
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+EXPOSE 8080 8081
+USER 1000:1000
+
+# NVIDIA's server with the one package that models of model-repository/vision import and it lacks. Runs onnxruntime models
+# with NVIDIA's own backend.
+FROM ${TRITON_IMAGE} AS triton
+LABEL org.opencontainers.image.title="Triton with Pillow, for Switchyard's vision models"
+ARG PILLOW_VERSION=12.3.0
+RUN pip install --no-cache-dir --no-deps "pillow==${PILLOW_VERSION}"
+USER 1000:1000
