@@ -9,7 +9,7 @@ import uvloop
 from switchyard.catalog import CatalogFile, CatalogSource
 from switchyard.gateway.recent import Recent
 from switchyard.gateway.server import serve
-from switchyard.gateway.settings import Settings, SettingsError, refuse_open_door
+from switchyard.gateway.settings import Settings, SettingsError, in_cluster, refuse_open_door
 from switchyard.telemetry import logs
 
 
@@ -21,13 +21,23 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _source(settings: Settings) -> CatalogSource:
-    if settings.switchyard_catalog is None:
+def _source(settings: Settings, *, in_pod: bool) -> CatalogSource:
+    """The catalog's file if one is named, as local mode does; in a pod what its namespace serves."""
+    if settings.switchyard_catalog is not None:
+        return Recent(CatalogFile(settings.switchyard_catalog), seconds=0.005)
+    if not in_pod:
         raise SettingsError(
-            "SWITCHYARD_CATALOG is not set: name the catalog file that local mode writes "
-            "(reading the catalog from a cluster is not built yet)"
+            "SWITCHYARD_CATALOG is not set: name the catalog file that local mode writes; in a cluster leave it out"
         )
-    return Recent(CatalogFile(settings.switchyard_catalog), seconds=0.005)
+    from switchyard.cluster.api import ApiError, of_this_pod
+    from switchyard.cluster.source import ClusterCatalog
+
+    try:
+        source = ClusterCatalog(of_this_pod())
+    except ApiError as err:
+        raise SettingsError(str(err)) from err
+    source.start()
+    return source
 
 
 def main() -> int:
@@ -36,8 +46,8 @@ def main() -> int:
     try:
         settings = Settings.from_env(os.environ)
         refuse_open_door(arguments.host, settings)
-        source = _source(settings)
         logs.configure("gateway", settings.log_level)
+        source = _source(settings, in_pod=in_cluster(os.environ))
     except ValueError as err:
         print(f"gateway: {err}", file=sys.stderr)
         return 2

@@ -80,6 +80,11 @@ def _truth(env: Mapping[str, str], name: str) -> bool:
     return text == "true"
 
 
+def in_cluster(env: Mapping[str, str]) -> bool:
+    """Whether this process runs in a pod: Kubernetes tells every container where its API server is."""
+    return "KUBERNETES_SERVICE_HOST" in env
+
+
 def refuse_open_door(host: str, settings: Settings) -> None:
     """A gateway without keys serves its own machine only.
 

@@ -86,12 +86,16 @@ async def refused(*arguments: str, **env: str) -> tuple[int | None, str]:
 async def test_it_says_why_it_does_not_start() -> None:
     assert await refused() == (
         2,
-        "gateway: SWITCHYARD_CATALOG is not set: name the catalog file that local mode writes "
-        "(reading the catalog from a cluster is not built yet)\n",
+        "gateway: SWITCHYARD_CATALOG is not set: name the catalog file that local mode writes; "
+        "in a cluster leave it out\n",
     )
     status, sentence = await refused("--host", "0.0.0.0", SWITCHYARD_CATALOG="/x")
     assert status == 2
     assert "does not listen on 0.0.0.0" in sentence
+    status, sentence = await refused(KUBERNETES_SERVICE_HOST="10.96.0.1", KUBERNETES_SERVICE_PORT="443")
+    assert status == 2
+    assert "this pod cannot ask the API server" in sentence
+    assert "automountServiceAccountToken" in sentence
     status, sentence = await refused(SWITCHYARD_CATALOG="/x", LOG_LEVEL="loud")
     assert status == 2
     assert "LOG_LEVEL" in sentence
