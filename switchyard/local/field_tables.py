@@ -30,6 +30,7 @@ _ISOLATION = "processes of this machine share its user, network and kernel"
 _PLACEMENT = "there is one machine, so nothing is placed"
 _PROBE = "readiness is asked for every 50 ms until the progress deadline; a process that exits is restarted"
 _MESH = "there is no cluster network"
+_LOOPBACK = "clients reach a process at the port that its command names, on loopback"
 _ONE = "local mode runs at most one process per service"
 _OTHERS = "read by other programs"
 
@@ -268,7 +269,7 @@ TABLES: Mapping[str, tuple[Field, ...]] = {
     "ConfigMap": _DATA,
     "Secret": _DATA,
     "Namespace": _unused("names are unique within one overlay"),
-    "Service": _unused("clients reach a process at the port that its command names, on loopback"),
+    "Service": _unused(_LOOPBACK),
     "ServiceAccount": _unused(_ISOLATION),
     "Role": _unused("there is no API server"),
     "RoleBinding": _unused("there is no API server"),
@@ -276,6 +277,17 @@ TABLES: Mapping[str, tuple[Field, ...]] = {
     "ClusterRoleBinding": _unused("there is no API server"),
     "NetworkPolicy": _unused("everything binds loopback"),
     "PodDisruptionBudget": _unused(_PLACEMENT),
+    "PriorityClass": _unused(_PLACEMENT),
+    "HorizontalPodAutoscaler": _unused("there is one process per Deployment"),
+    "StatefulSet": _unused("one machine keeps its state in files"),
+    "LimitRange": _unused("processes share the machine; the system decides"),
+    "ResourceQuota": _unused("processes share the machine; the system decides"),
+    "Ingress": _unused(_LOOPBACK),
+    "Gateway": _unused(_LOOPBACK),
+    "HTTPRoute": _unused(_LOOPBACK),
+    "GRPCRoute": _unused(_LOOPBACK),
+    "LocalModelCache": _unused("models are folders of this machine"),
+    "LocalModelNodeGroup": _unused("models are folders of this machine"),
     "PersistentVolume": _unused("claims are folders of this machine"),
     "PersistentVolumeClaim": _unused("claims are folders of this machine"),
 }

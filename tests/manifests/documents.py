@@ -11,8 +11,11 @@ Rendered = Mapping[str, list[Document]]
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = ROOT / "kustomize/overlays"
+COMPONENTS = ROOT / "kustomize/components"
+PLATFORM = ROOT / "kustomize/platform"
 SERVICES = ROOT / "manifests/services"
 ENVIRONMENTS = sorted(path.parent.name for path in OVERLAYS.glob("*/kustomization.yaml"))
+CLUSTERS = [name for name in ENVIRONMENTS if name != "local"]
 
 
 def render_all() -> Rendered:
@@ -37,9 +40,9 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 
 def containers(document: Document) -> list[Document]:
-    """The containers of a runtime or a Deployment."""
+    """The containers of a runtime, a Deployment or a StatefulSet."""
     spec = document["spec"]
-    pod = spec["template"]["spec"] if document["kind"] == "Deployment" else spec
+    pod = spec["template"]["spec"] if "template" in spec else spec
     found: list[Document] = pod.get("containers", [])
     return found
 

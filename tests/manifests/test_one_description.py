@@ -23,6 +23,17 @@ MAY_DIFFER = {
         "spec.predictor.annotations.autoscaling.knative.dev/scale-down-delay",
         "spec.predictor.model.storageUri",
         "spec.predictor.model.envFrom.0.configMapRef.name",
+        "spec.predictor.model.envFrom.1.secretRef.name",
+        "spec.predictor.model.resources.limits.nvidia.com/*",
+        "spec.predictor.canaryTrafficPercent",
+        "spec.predictor.serviceAccountName",
+        "spec.predictor.priorityClassName",
+        "spec.predictor.topologySpreadConstraints.*",
+    ],
+    "InferenceGraph": [
+        "metadata.annotations.switchyard.dev/context-length",
+        "spec.minReplicas",
+        "spec.serviceAccountName",
     ],
     "ClusterServingRuntime": [
         "spec.containers.0.image",
@@ -32,22 +43,46 @@ MAY_DIFFER = {
     ],
     "Deployment": [
         "spec.replicas",
+        "spec.strategy.rollingUpdate.*",
+        "spec.template.spec.priorityClassName",
+        "spec.template.spec.topologySpreadConstraints.*",
         "spec.template.spec.containers.0.image",
         "spec.template.spec.containers.0.envFrom.0.configMapRef.name",
     ],
+    "RoleBinding": ["subjects.0.namespace"],
     "ConfigMap": ["metadata.name", "data.*"],
 }
 
 # Args that an environment may add or change, by flag.
 MAY_DIFFER_ARGS = {
-    "InferenceService": {"--max-model-len", "--tool-call-parser"},
+    "InferenceService": {"--domain", "--fast_window", "--max-model-len", "--tool-call-parser"},
     "ClusterServingRuntime": {"--dtype", "--enforce-eager", "--kv-cache-memory-bytes", "--structured-outputs-config"},
     "Deployment": {"--host"},
 }
 
-# Objects that only some environments have: kinds, and the sample graphs.
-MAY_BE_ABSENT = {"Namespace", "NetworkPolicy"}
-SAMPLES = {path.stem for path in (ROOT / "manifests/graphs/samples").glob("*.yaml")}
+# Objects that only some environments have: what is around a service but not part of its description, and sample graphs.
+MAY_BE_ABSENT = {
+    "GRPCRoute",
+    "Gateway",
+    "HTTPRoute",
+    "HorizontalPodAutoscaler",
+    "Ingress",
+    "LimitRange",
+    "LocalModelCache",
+    "LocalModelNodeGroup",
+    "Namespace",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "PriorityClass",
+    "ResourceQuota",
+}
+SAMPLES = {("InferenceGraph", path.stem) for path in (ROOT / "manifests/graphs/samples").glob("*.yaml")}
+OF_SOME = SAMPLES | {
+    ("ServiceAccount", "predictor"),
+    ("Service", "redis"),
+    ("ServiceAccount", "redis"),
+    ("StatefulSet", "redis"),
+}
 
 _ABSENT = object()
 _HASH = re.compile(r"-[a-z0-9]{10}$")
@@ -93,7 +128,7 @@ def differences(left: list[Document], right: list[Document]) -> list[str]:
     found = [
         f"{kind} {name} is in one only"
         for kind, name in mine.keys() ^ theirs.keys()
-        if kind not in MAY_BE_ABSENT and (kind != "InferenceGraph" or name not in SAMPLES)
+        if kind not in MAY_BE_ABSENT and (kind, name) not in OF_SOME
     ]
     for kind, name in mine.keys() & theirs.keys():
         here, there = fixed(mine[kind, name]), fixed(theirs[kind, name])

@@ -7,18 +7,29 @@ from collections.abc import Iterator
 import pytest
 
 from switchyard.catalog import CONTEXT_LENGTH_ANNOTATION, KIND_LABEL, describe
-from tests.manifests.documents import ENVIRONMENTS, ROOT, Document, Rendered, containers, leaves, of_kind, settings
+from tests.manifests.documents import (
+    CLUSTERS,
+    ENVIRONMENTS,
+    ROOT,
+    Document,
+    Rendered,
+    containers,
+    leaves,
+    of_kind,
+    settings,
+)
 
 KEBAB_CASE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")  # what KServe accepts as a name
 MODEL_FORMATS = {"vllm": "switchyard-vllm", "python": "switchyard-python", "triton": "switchyard-triton"}
-FIXED_TAG = re.compile(r"\d+\.\d+\.\d+|\d+\.\d+-py3|sha256:[0-9a-f]{64}")  # the second as NVIDIA tags Triton
+FIXED_TAG = re.compile(r"\d+\.\d+\.\d+|sha256:[0-9a-f]{64}")
+CLUSTER_WIDE = {"ClusterServingRuntime", "LocalModelCache", "LocalModelNodeGroup", "Namespace", "PriorityClass"}
 KNATIVE_TIMEOUT = 600  # config-defaults, max-revision-timeout-seconds
 
 
 def workloads(documents: list[Document]) -> Iterator[tuple[str, Document]]:
-    """Each container of each runtime and Deployment, with a name for messages."""
+    """Each container of each runtime, Deployment and StatefulSet, with a name for messages."""
     for document in documents:
-        if document["kind"] in ("ClusterServingRuntime", "Deployment"):
+        if document["kind"] in ("ClusterServingRuntime", "Deployment", "StatefulSet"):
             for container in containers(document):
                 yield f"{document['metadata']['name']}/{container['name']}", container
 
@@ -42,6 +53,7 @@ def test_our_images_of_the_base_are_of_this_version(rendered: Rendered) -> None:
     assert {image for image in images if image.startswith("switchyard/")} == {
         f"switchyard/platform:{version}",
         f"switchyard/predictor:{version}",
+        f"switchyard/triton:{version}",
     }
 
 
@@ -66,8 +78,9 @@ def test_a_container_that_answers_requests_is_asked_whether_it_is_ready(document
     for name, container in workloads(documents):
         # Knative refuses probes of containers without a port unless a feature allows them.
         assert ("ports" in container) == ("readinessProbe" in container), name
-        if "ports" in container:
-            assert container["readinessProbe"]["httpGet"]["path"].startswith("/"), name
+        if "ports" in container:  # an open port is not yet an answer
+            probe = container["readinessProbe"]
+            assert probe["exec"]["command"] if "exec" in probe else probe["httpGet"]["path"].startswith("/"), name
 
 
 def test_no_document_sets_what_kserve_refuses(documents: list[Document]) -> None:
@@ -91,7 +104,7 @@ def test_a_container_without_a_port_listens_within_the_pod_only(documents: list[
 
 def test_cluster_wide_objects_carry_no_namespace_and_all_others_do(documents: list[Document]) -> None:
     for document in documents:
-        cluster_wide = document["kind"] in ("Namespace", "ClusterServingRuntime")
+        cluster_wide = document["kind"] in CLUSTER_WIDE
         assert ("namespace" in document["metadata"]) != cluster_wide, document["metadata"]["name"]
 
 
@@ -104,7 +117,8 @@ def test_a_service_has_one_name_everywhere(documents: list[Document]) -> None:
         own = model["runtime"] == "switchyard-python"  # which leaves all args to the service
         assert named == ([f"--model_name={name}"] if own else [])
         (asked,) = [model] if "envFrom" in model else service["spec"]["predictor"]["containers"]
-        (reference,) = asked["envFrom"]
+        reference, *secrets = asked["envFrom"]
+        assert [{*source} for source in secrets] in ([], [{"secretRef"}])
         assert reference["configMapRef"]["name"].startswith(f"{name}-settings-")
         assert reference["configMapRef"]["name"] in of_kind(documents, "ConfigMap"), "the hash did not reach it"
 
@@ -148,6 +162,14 @@ def test_the_context_length_that_is_listed_is_the_one_that_the_engine_gets(docum
         assert f"--max-model-len={listed}" in service["spec"]["predictor"]["model"]["args"], name
 
 
+def test_auto_knows_how_much_its_quick_tier_reads(documents: list[Document]) -> None:
+    services = of_kind(documents, "InferenceService")
+    window = services["chat-fast"]["metadata"]["annotations"][CONTEXT_LENGTH_ANNOTATION]
+
+    assert f"--fast_window={window}" in services["complexity"]["spec"]["predictor"]["model"]["args"]
+    assert of_kind(documents, "InferenceGraph")["auto"]["metadata"]["annotations"][CONTEXT_LENGTH_ANNOTATION] == window
+
+
 def test_a_service_scales_within_what_knative_allows(documents: list[Document]) -> None:
     for name, service in of_kind(documents, "InferenceService").items():
         predictor = service["spec"]["predictor"]
@@ -185,21 +207,7 @@ def test_only_a_cluster_exposes_the_gateway_beyond_loopback(rendered: Rendered) 
     }
 
     assert hosts["local"] == ["--host=127.0.0.1"]
-    assert hosts["dev"] == hosts["prod"] == ["--host=0.0.0.0"]
-
-
-def test_an_open_gateway_is_closed_to_all_but_its_namespace(rendered: Rendered) -> None:
-    for name, documents in rendered.items():
-        (data,) = [
-            document["data"]
-            for document in documents
-            if document["kind"] == "ConfigMap" and document["metadata"]["name"].startswith("gateway-settings-")
-        ]
-        policies = of_kind(documents, "NetworkPolicy")
-        assert (data.get("SWITCHYARD_ALLOW_OPEN") == "true") == bool(policies), name
-        for policy in policies.values():
-            assert policy["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "gateway"}
-            assert policy["spec"]["ingress"] == [{"from": [{"podSelector": {}}]}]
+    assert all(hosts[name] == ["--host=0.0.0.0"] for name in CLUSTERS)
 
 
 def test_the_gateway_is_given_the_time_that_its_drain_takes(rendered: Rendered) -> None:
@@ -212,3 +220,27 @@ def test_the_gateway_is_given_the_time_that_its_drain_takes(rendered: Rendered) 
 
 def test_the_claim_that_services_name_exists(documents: list[Document]) -> None:
     assert "model-repository" in of_kind(documents, "PersistentVolumeClaim")
+
+
+def test_models_are_kept_on_nodes_by_the_name_that_services_ask_for(rendered: Rendered) -> None:
+    for name, documents in rendered.items():
+        cached = {item["spec"]["sourceModelUri"] for item in of_kind(documents, "LocalModelCache").values()}
+        groups = of_kind(documents, "LocalModelNodeGroup").keys()
+        asked = {
+            service["spec"]["predictor"]["model"]["storageUri"]
+            for service in of_kind(documents, "InferenceService").values()
+        }
+        assert cached in (set(), {uri for uri in asked if uri.startswith("hf://")}), name
+        assert all({*item["spec"]["nodeGroups"]} <= groups for item in of_kind(documents, "LocalModelCache").values())
+
+
+def test_a_quota_holds_every_service_at_its_size_in_production(rendered: Rendered) -> None:
+    hard = of_kind(rendered["prod"], "ResourceQuota")["namespace"]["spec"]["hard"]
+    services = [service["spec"]["predictor"] for service in of_kind(rendered["prod"], "InferenceService").values()]
+    gpus = [
+        predictor["maxReplicas"]
+        * int(predictor["model"].get("resources", {}).get("limits", {}).get("nvidia.com/gpu", 0))
+        for predictor in services
+    ]
+    assert int(hard["requests.nvidia.com/gpu"]) >= sum(gpus) > 0
+    assert int(hard["pods"]) >= 2 * sum(predictor["maxReplicas"] for predictor in services)

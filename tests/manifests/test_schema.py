@@ -1,4 +1,4 @@
-"""KServe's objects have only fields that KServe's own CRDs have, of the right type."""
+"""Every object has only fields of its own schema, of the right type: Kubernetes', KServe's or the Gateway API's."""
 
 import copy
 import json
@@ -19,19 +19,46 @@ def problems(document: Document) -> list[str]:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_every_kserve_object_fits_its_schema(rendered: Rendered, environment: str) -> None:
-    found = [document for document in rendered[environment] if document["apiVersion"].startswith("serving.kserve.io/")]
+def test_every_object_fits_its_schema(rendered: Rendered, environment: str) -> None:
+    found = rendered[environment]
 
-    assert {document["kind"].lower() for document in found} == set(KINDS)
-    assert {document["metadata"]["name"]: problems(document) for document in found if problems(document)} == {}
+    assert {document["kind"].lower() for document in found} <= {*KINDS}
+    assert {f"{document['kind']} {document['metadata']['name']}": problems(document) for document in found} == {
+        f"{document['kind']} {document['metadata']['name']}": [] for document in found
+    }
+
+
+def test_no_schema_is_left_over(rendered: Rendered) -> None:
+    assert {document["kind"].lower() for documents in rendered.values() for document in documents} == {*KINDS}
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [("minReplica", 0), ("containerConcurrency", "32"), ("scaleMetric", "requests"), ("timeout", 1.5)],
 )
-def test_a_misspelt_or_mistyped_field_is_found(rendered: Rendered, field: str, value: object) -> None:
+def test_a_misspelt_or_mistyped_field_of_a_service_is_found(rendered: Rendered, field: str, value: object) -> None:
     service: Any = copy.deepcopy(next(item for item in rendered["local"] if item["kind"] == "InferenceService"))
     service["spec"]["predictor"][field] = value
 
     assert problems(service)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        ("NetworkPolicy", "policyType", ["Ingress"]),
+        ("NetworkPolicy", "policyTypes", "Ingress"),
+        ("Deployment", "replica", 2),
+        ("Deployment", "replicas", "2"),
+        ("HorizontalPodAutoscaler", "maxReplicas", None),
+        ("PodDisruptionBudget", "minAvailible", 1),
+        ("HTTPRoute", "rule", []),
+    ],
+)
+def test_a_misspelt_or_mistyped_field_of_anything_else_is_found(
+    rendered: Rendered, kind: str, field: str, value: object
+) -> None:
+    document: Any = copy.deepcopy(next(item for item in rendered["prod"] if item["kind"] == kind))
+    document["spec"][field] = value
+
+    assert problems(document)

@@ -1,0 +1,79 @@
+"""compose.yaml runs what the local overlay describes: same commands, settings, images and catalog."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from switchyard.catalog import Catalog, describe
+from switchyard.local.plan import plan
+from switchyard.local.workloads import Options
+from tests.manifests.documents import ROOT, Rendered, containers, of_kind
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+MODELS = sorted(SERVICES.keys() - {"gateway"})
+
+
+@pytest.fixture
+def commands(rendered: Rendered) -> dict[str, list[str]]:
+    """What each workload of the local overlay runs, with a pod's paths and ports."""
+    mount = Path("/mnt/models")
+    options = Options(root=ROOT, state=Path("/run"), claims={"model-repository": mount}, python="python")
+    planned = plan(rendered["local"], options)
+    argv = {item.name: list(item.command.argv) for item in planned.services}
+    argv |= {item.name: list(item.command.argv) for item in planned.apps}
+    return {name: [text.replace(f"{mount}/llm/{name}", str(mount)) for text in texts] for name, texts in argv.items()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_runs_the_command_of_its_overlay(commands: dict[str, list[str]], name: str) -> None:
+    assert SERVICES[name]["command"] == commands[name]
+    assert SERVICES[name]["env_file"] == f"manifests/services/{name}/settings.env"
+    assert SERVICES[name]["volumes"] == [f"./model-repository/llm/{name}:/mnt/models:ro"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_is_ready_when_a_pod_would_be(rendered: Rendered, name: str) -> None:
+    probe = containers(of_kind(rendered["local"], "ClusterServingRuntime")["switchyard-vllm"])[0]["readinessProbe"]
+    path = probe["httpGet"]["path"].replace("{{.Name}}", name)
+
+    assert f"'http://127.0.0.1:{probe['httpGet']['port']}{path}'" in SERVICES[name]["healthcheck"]["test"][-1]
+    assert SERVICES["gateway"]["depends_on"][name] == {"condition": "service_healthy"}
+
+
+def test_the_gateway_runs_its_command_beyond_its_container(commands: dict[str, list[str]]) -> None:
+    expected = [text.replace("--host=127.0.0.1", "--host=0.0.0.0") for text in commands["gateway"]]
+
+    assert SERVICES["gateway"]["command"] == expected
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES["gateway"]["ports"]), "it checks no keys"
+
+
+def test_images_and_variables_are_those_of_the_overlay(rendered: Rendered) -> None:
+    runtime = containers(of_kind(rendered["local"], "ClusterServingRuntime")["switchyard-vllm"])[0]
+    gateway = containers(of_kind(rendered["local"], "Deployment")["gateway"])[0]
+
+    assert {SERVICES[name]["image"] for name in MODELS} == {runtime["image"]}
+    assert SERVICES["gateway"]["image"] == gateway["image"]
+    assert all(
+        SERVICES[name]["environment"] == {item["name"]: item["value"] for item in runtime["env"]} for name in MODELS
+    )
+
+
+def test_the_catalog_lists_what_is_there_as_a_cluster_would(rendered: Rendered) -> None:
+    listed = Catalog.loads(COMPOSE["configs"]["catalog"]["content"])
+    services = of_kind(rendered["local"], "InferenceService")
+
+    assert sorted(listed.models) == MODELS
+    for name, model in listed.models.items():
+        url, grpc = f"http://{name}:8080", f"{name}:8081"
+        assert model == describe(services[name], url=url, grpc=grpc, state=model.state)
+        assert model.state.phase == "ready"
+
+
+def test_every_container_is_without_rights_and_cannot_write_its_root() -> None:
+    for name, service in SERVICES.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges" in service["security_opt"], name
