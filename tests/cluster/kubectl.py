@@ -1,0 +1,109 @@
+"""kubectl against this cluster and no other."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster.layout import ADMIN_KUBECONFIG, API_SERVER, RUN
+from tests.cluster.pki import AUTHORITY
+from tests.cluster.shell import ClusterError, eventually, run
+
+Document = dict[str, Any]
+
+
+def kubectl(*arguments: str, text: str | None = None, seconds: float = 180) -> str:
+    """What ``kubectl`` prints; the context of the caller's own kubeconfig is never used.
+
+    Raises:
+        ClusterError: it failed, or the kubeconfig is not the one that `make cluster` wrote.
+    """
+    check_ours()
+    # Its cache of what the server can do is the cluster's own: the next cluster has the same address.
+    env = {"KUBECONFIG": str(ADMIN_KUBECONFIG), "KUBECACHEDIR": str(RUN / "kubectl-cache")}
+    return run("kubectl", *arguments, text=text, env=env, seconds=seconds)
+
+
+def check_ours() -> None:
+    """Raise a ClusterError unless the kubeconfig is this harness's, with its own server and authority."""
+    try:
+        cluster = json.loads(ADMIN_KUBECONFIG.read_text(encoding="utf-8"))["clusters"][0]["cluster"]
+    except FileNotFoundError:
+        raise ClusterError(f"there is no test cluster ({ADMIN_KUBECONFIG} is missing): run `make cluster`") from None
+    except (ValueError, LookupError):
+        cluster = {}
+    if cluster != {"server": API_SERVER, "certificate-authority": str(AUTHORITY)}:
+        raise ClusterError(f"{ADMIN_KUBECONFIG} was not written by `make cluster`: refusing to touch that cluster")
+
+
+def get(*arguments: str) -> Any:
+    """The answer of ``kubectl get … -o json``."""
+    return json.loads(kubectl("get", *arguments, "-o", "json"))
+
+
+def read(*paths: Path) -> list[Document]:
+    """Every document of the YAML files at ``paths``, a folder's files in the order of their names."""
+    files = [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
+    return [document for file in files for document in parse(file.read_text(encoding="utf-8"))]
+
+
+def parse(text: str) -> list[Document]:
+    """The documents of a YAML stream."""
+    return [
+        document for document in yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if document
+    ]
+
+
+def kustomized(name: str, documents: list[Document], component: Path) -> list[Document]:
+    """``documents`` after kustomize has laid ``component`` over them; ``name`` is for a folder to work in."""
+    folder = RUN / "kustomized" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "documents.yaml").write_text("\n---\n".join(map(json.dumps, documents)), encoding="utf-8")
+    base = {"resources": ["documents.yaml"], "components": [os.path.relpath(component, folder)]}
+    (folder / "kustomization.yaml").write_text(json.dumps(base), encoding="utf-8")
+    return parse(run("kubectl", "kustomize", folder))
+
+
+def apply(documents: list[Document], seconds: float = 30) -> None:
+    """Apply ``documents`` server-side, again for ``seconds`` as long as a webhook among them is not up yet.
+
+    Raises:
+        ClusterError: the API server refuses them.
+    """
+    if not documents:
+        return
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+
+    def applied() -> bool:
+        kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", text=text)
+        return True
+
+    eventually("applying documents", applied, seconds, every=0.5)
+
+
+def apply_definitions(documents: list[Document]) -> None:
+    """Apply CustomResourceDefinitions and wait until the API server serves them."""
+    apply(documents)
+    names = [f"customresourcedefinition/{document['metadata']['name']}" for document in documents]
+
+    def established() -> bool:  # kubectl fails on one that has no conditions at all yet
+        kubectl("wait", "--for=condition=Established", *names, "--timeout=30s")
+        return True
+
+    eventually("new kinds are served", established, 60)
+
+
+def rolled_out(namespace: str, *deployments: str, seconds: float = 120) -> None:
+    """Wait until every replica of ``deployments`` is ready."""
+    for name in deployments:
+        kubectl(
+            "-n",
+            namespace,
+            "rollout",
+            "status",
+            f"deployment/{name}",
+            f"--timeout={seconds:.0f}s",
+            seconds=seconds + 10,
+        )

@@ -1,0 +1,33 @@
+"""Where the cluster's files lie and which addresses it takes."""
+
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
+
+KEPT = REPOSITORY / "build" / "cluster"  # what a next cluster uses again: programs and imported images
+PROGRAMS = KEPT / "programs"
+ARCHIVES = KEPT / "images"
+CONTAINERD_ROOT = KEPT / "containerd"
+
+RUN = KEPT / "run"  # what ends with this cluster
+LOGS = RUN / "logs"
+PKI = RUN / "pki"
+ADMIN_KUBECONFIG = RUN / "kubeconfig" / "admin.conf"
+CONTAINERD_SOCKET = RUN / "containerd.sock"
+CNI_PLUGINS = Path("/usr/lib/cni")
+
+BRIDGE = "switchyard0"
+NODE = "switchyard"
+NODE_ADDRESS = "10.200.0.1"  # on a bridge without ports: kube-apiserver does not advertise a loopback address
+API_SERVER = f"https://{NODE_ADDRESS}:6443"
+ETCD = "http://127.0.0.1:23790"
+ETCD_PEERS = "http://127.0.0.1:23800"
+
+PODS = "10.201.0.0/16"
+SERVICES = "10.96.0.0/16"
+KUBERNETES_ADDRESS = "10.96.0.1"  # the first of SERVICES, always the API server's
+DNS_ADDRESS = "10.96.0.10"
+INGRESS_ADDRESS = "10.96.0.80"
+
+PLATFORM = REPOSITORY / "kustomize" / "platform"  # what `make install-platform` sets, which is what is tested here

@@ -1,0 +1,63 @@
+"""Our dev overlay in the cluster: images, volumes, and what this machine needs to be different (./overlay)."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from tests.cluster import images, kubectl
+from tests.cluster.kubectl import Document
+from tests.cluster.layout import CONTAINERD_SOCKET, HERE, REPOSITORY, RUN
+from tests.cluster.shell import ClusterError, run
+
+NAMESPACE = "switchyard-dev"
+_REDIS_USER = 999  # manifests/platform/redis runs as this, and a folder of the host does not take fsGroup
+_OURS = ("platform", "router", "predictor", "triton")
+
+
+def import_images() -> dict[str, str]:
+    """Build our images and import what the node lacks of them; returns each one's name by what it is for."""
+    told = RUN / "images.json"
+    ctr = f"ctr --address {CONTAINERD_SOCKET} --namespace k8s.io"
+    run(REPOSITORY / ".venv/bin/python", "-m", "images", *_OURS, "--import-with", ctr, "--result", told, cwd=REPOSITORY)
+    names = {name: image["image"] for name, image in json.loads(told.read_text(encoding="utf-8")).items()}
+    version = re.search(r"v=(\S+)", run("redis-server", "--version"))
+    if version is None:
+        raise ClusterError("`redis-server --version` tells no version")
+    names["redis"] = f"dev.local/redis:{version[1]}"
+    images.add_linked(names["redis"], "redis-server", "redis-cli")
+    return names
+
+
+def documents(names: dict[str, str]) -> list[Document]:
+    """The overlay's documents with the images in ``names``, fit to be applied to this cluster."""
+    folder = RUN / "overlay"
+    folder.mkdir(parents=True, exist_ok=True)
+    upstream = {"redis": "redis"} | {f"switchyard/{name}": name for name in _OURS}
+    replaced = []
+    for image, name in upstream.items():
+        new_name, _, tag = names[name].rpartition(":")
+        replaced.append({"name": image, "newName": new_name, "newTag": tag})
+    base = {"resources": [os.path.relpath(HERE / "overlay", folder)], "images": replaced}
+    (folder / "kustomization.yaml").write_text(json.dumps(base), encoding="utf-8")
+    made = kubectl.parse(run("kubectl", "kustomize", folder))
+    for document in made:
+        if document["kind"] == "PersistentVolume":
+            document["spec"]["hostPath"]["path"] = str(_folder_of(document["metadata"]["name"]))
+    return made
+
+
+def up(names: dict[str, str]) -> None:
+    """Apply the overlay; returns when the gateway is ready, while models still start for the first time."""
+    kubectl.apply(documents(names))
+    kubectl.rolled_out(NAMESPACE, "gateway")
+
+
+def _folder_of(volume: str) -> Path:
+    if volume == "model-repository":
+        return REPOSITORY / "model-repository"
+    folder = RUN / "volumes" / volume
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.chown(folder, _REDIS_USER, _REDIS_USER)
+    return folder

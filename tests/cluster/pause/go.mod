@@ -1,0 +1,3 @@
+module switchyard.test/pause
+
+go 1.26

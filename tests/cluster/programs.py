@@ -1,0 +1,160 @@
+"""The Go programs of the cluster: built once from the Go module proxy, kept below build/cluster/programs by version."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tests.cluster import versions
+from tests.cluster.layout import HERE, PROGRAMS
+from tests.cluster.shell import ClusterError, installed, run
+
+# Static programs, so that an image needs nothing but the program.
+_GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+_STRIPPED = "-s -w"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program: where its source is and where its file is kept."""
+
+    name: str
+    package: str
+    module: str = ""  # MODULE@VERSION; empty for a folder of ours
+    wrapped: bool = False  # must be built from a module that requires it, not in its own folder
+
+    @property
+    def version(self) -> str:
+        """The module's version without ``v``; for a folder of ours a digest of its files."""
+        return self.module.rpartition("@v")[2] if self.module else _digest(HERE / self.package)
+
+    @property
+    def path(self) -> Path:
+        """Where the built program is kept."""
+        return PROGRAMS / f"{self.name}-{self.version}" / self.name
+
+
+def _digest(folder: Path) -> str:
+    files = sorted(path for path in folder.iterdir() if not path.name.endswith("_test.go"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+
+def _kubernetes(name: str) -> Program:
+    return Program(name, f"k8s.io/kubernetes/cmd/{name}", f"k8s.io/kubernetes@v{versions.KUBERNETES}", wrapped=True)
+
+
+def _knative(name: str) -> Program:
+    return Program(f"knative-{name}", f"./cmd/{name}", f"knative.dev/serving@v{versions.KNATIVE}")
+
+
+def _kserve(name: str) -> Program:
+    return Program(f"kserve-{name}", f"./cmd/{name}", f"github.com/kserve/kserve@v{versions.KSERVE}")
+
+
+KUBE_APISERVER = _kubernetes("kube-apiserver")
+KUBE_CONTROLLER_MANAGER = _kubernetes("kube-controller-manager")
+KUBE_SCHEDULER = _kubernetes("kube-scheduler")
+KUBELET = _kubernetes("kubelet")
+KUBE_PROXY = _kubernetes("kube-proxy")
+COREDNS = Program("coredns", ".", f"github.com/coredns/coredns@v{versions.COREDNS}")
+KNATIVE = {name: _knative(name) for name in ("controller", "autoscaler", "activator", "webhook", "queue")}
+KSERVE_MANAGER = _kserve("manager")
+INGRESS = Program("ingress", "ingress")
+PAUSE = Program("pause", "pause")
+
+ALL = (
+    KUBE_APISERVER,
+    KUBE_CONTROLLER_MANAGER,
+    KUBE_SCHEDULER,
+    KUBELET,
+    KUBE_PROXY,
+    COREDNS,
+    *KNATIVE.values(),
+    KSERVE_MANAGER,
+    INGRESS,
+    PAUSE,
+)
+
+
+def build_missing() -> Iterator[str]:
+    """Build what is not there yet, one after the other; yields a name before each.
+
+    Raises:
+        ClusterError: Go is absent or too old, or a program does not build.
+    """
+    for program in ALL:
+        if not program.path.exists():
+            _check_go()
+            yield program.name
+            _build(program)
+
+
+def module_folder(module: str) -> Path:
+    """The folder of MODULE@VERSION in Go's module cache, downloaded if need be."""
+    return Path(json.loads(_go("mod", "download", "-json", module))["Dir"])
+
+
+def required_version(folder: Path, module: str) -> str:
+    """The version of ``module`` that the go.mod in ``folder`` asks for."""
+    found = re.search(rf"^\s*{re.escape(module)} (\S+)", (folder / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None:
+        raise ClusterError(f"{folder}/go.mod does not name {module}: adapt {__file__}")
+    return found[1]
+
+
+@cache
+def _check_go() -> None:
+    wanted = ".".join(map(str, versions.OLDEST_GO))
+    if not installed("go"):
+        raise ClusterError(f"Go builds the cluster's programs: install Go {wanted} or newer and put it on PATH")
+    version = _go("env", "GOVERSION").strip()
+    if tuple(map(int, version.removeprefix("go").split(".")[:2])) < versions.OLDEST_GO:
+        raise ClusterError(f"{version} is too old to build the cluster's programs: install Go {wanted} or newer")
+
+
+def _build(program: Program) -> None:
+    program.path.parent.mkdir(parents=True, exist_ok=True)
+    made = program.path.with_suffix(f".{os.getpid()}")
+    flags = ("-trimpath", f"-ldflags={_linker_flags(program)}", "-o", str(made))
+    if program.wrapped:
+        _go("build", "-mod=mod", *flags, program.package, cwd=_kubernetes_wrapper())
+    elif program.module:
+        _go("build", "-mod=readonly", *flags, program.package, cwd=module_folder(program.module))
+    else:
+        _go("build", "-mod=readonly", *flags, ".", cwd=HERE / program.package)
+    made.rename(program.path)
+
+
+def _linker_flags(program: Program) -> str:
+    if not program.wrapped:
+        return _STRIPPED
+    major, minor, _ = program.version.split(".")
+    told = {"gitVersion": f"v{program.version}", "gitMajor": major, "gitMinor": minor}
+    return " ".join([_STRIPPED, *(f"-X k8s.io/component-base/version.{key}={value}" for key, value in told.items())])
+
+
+def _kubernetes_wrapper() -> Path:
+    """A module that requires k8s.io/kubernetes.
+
+    Its own go.mod says ``v0.0.0`` for the modules that are released beside it, and replaces them by folders that the
+    proxy's archive lacks; the released ones carry the same number with 0 for 1.
+    """
+    module = f"k8s.io/kubernetes@v{versions.KUBERNETES}"
+    beside = versions.KUBERNETES.replace("1.", "v0.", 1)
+    names = re.findall(r"^\s*(k8s\.io/\S+) v0\.0\.0", (module_folder(module) / "go.mod").read_text(), re.MULTILINE)
+    replaced = "\n".join(f"replace {name} => {name} {beside}" for name in names)
+    folder = PROGRAMS / f"kubernetes-{versions.KUBERNETES}-module"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "go.mod").exists():
+        oldest = ".".join(map(str, versions.OLDEST_GO))
+        text = f"module switchyard.test/kubernetes\n\ngo {oldest}\n\nrequire {module.replace('@', ' ')}\n\n{replaced}\n"
+        (folder / "go.mod").write_text(text, encoding="utf-8")
+    return folder
+
+
+def _go(*arguments: str, cwd: Path | None = None) -> str:
+    return run("go", *arguments, cwd=cwd, env=_GO_ENVIRONMENT, seconds=3600)

@@ -1,0 +1,19 @@
+"""What the gateway reads from the API server is what the overlay's documents describe."""
+
+import pytest
+
+from switchyard.cluster.objects import catalog_of
+from switchyard.local.render import render
+from tests.cluster.client import Cluster
+from tests.cluster.layout import HERE
+from tests.manifests.documents import of_kind
+
+pytestmark = pytest.mark.cluster
+
+
+def test_the_gateway_lists_what_the_rendered_documents_describe(cluster: Cluster) -> None:
+    documents = render(HERE / "overlay")
+    services, graphs = (of_kind(documents, kind).values() for kind in ("InferenceService", "InferenceGraph"))
+    described = catalog_of(services, graphs, [], {}).models
+    told = {name: (row["kind"], row.get("max_model_len")) for name, row in cluster.models().items()}
+    assert told == {name: (model.kind, model.context_length) for name, model in described.items()}
