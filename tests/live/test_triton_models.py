@@ -23,6 +23,7 @@ from tests.live.vision.processes import Triton
 pytestmark = pytest.mark.live
 
 PICTURES = ROOT / "tests" / "testdata" / "pictures"
+COMPLETES = ("--disable-auto-complete-config",)  # left out, so that the backend is asked to complete configurations
 OCR = ("image-decode", "ocr-detection", "ocr-direction", "ocr-recognition", "ocr")
 
 
@@ -72,7 +73,7 @@ def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]:
     repository = folder / "models"
     repository.mkdir()
     write_models(repository)
-    started = Triton(repository, folder)
+    started = Triton(repository, folder, without=COMPLETES)
     eventually(lambda: live(started), "Triton live")
     yield started
     started.stop()
@@ -265,7 +266,7 @@ def test_a_model_that_cannot_be_loaded_says_why(client: Any, model: str, sentenc
 def test_a_killed_server_leaves_no_memory_behind_for_long(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "image-decode").symlink_to(ROOT / "model-repository" / "vision" / "image-decode")
-    own = Triton(tmp_path / "models", tmp_path)
+    own = Triton(tmp_path / "models", tmp_path, without=COMPLETES)
     try:
         eventually(lambda: live(own), "Triton live")
         assert fetch(f"http://127.0.0.1:{own.http}/v2/repository/models/image-decode/load", {})[0] == 200

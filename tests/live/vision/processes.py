@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import yaml
@@ -109,10 +110,14 @@ def write_colours(folder: Path, size: str) -> None:
 
 
 class Triton:
-    """One ``tritonserver`` with the arguments of the pod, on its own ports; ``env`` is over the pod's variables."""
+    """One ``tritonserver`` with the arguments of the pod but those ``without``, on its own ports.
 
-    def __init__(self, repository: Path, folder: Path, **env: str) -> None:
+    ``env`` is over the pod's variables.
+    """
+
+    def __init__(self, repository: Path, folder: Path, *, without: Collection[str] = (), **env: str) -> None:
         self.repository = repository
+        self._without = without
         self.http, self.grpc, self.metrics = free_port(), free_port(), free_port()
         self.log = folder / f"triton-{self.http}.log"
         self._env = env
@@ -139,7 +144,8 @@ class Triton:
     def _start(self) -> "subprocess.Popen[bytes]":
         container = yaml.safe_load(RUNTIME.read_text())["spec"]["containers"][0]
         env = {**{row["name"]: row["value"] for row in container["env"]}, **self._env}
-        bound = bind([expand_references(argument, env) for argument in container["args"]], self._ports())
+        given = [argument for argument in container["args"] if argument not in self._without]
+        bound = bind([expand_references(argument, env) for argument in given], self._ports())
         arguments = [replace_paths(argument, {"/mnt/models": str(self.repository)}) for argument in bound]
         with self.log.open("ab") as log:
             return subprocess.Popen([str(TRITON), *arguments], stdout=log, stderr=log, env={**os.environ, **env})

@@ -1,6 +1,10 @@
-"""One request is one trace: the predictor's spans and Triton's own, as a collector sees them."""
+"""One request is one trace: the predictor's spans and Triton's own, as a collector sees them.
 
-from collections.abc import Iterator
+Triton's exporter loses a span now and then (two of sixty requests that were sent to it directly), so that a request is
+repeated until a whole trace has come.
+"""
+
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -34,39 +38,46 @@ def traced(triton: Triton, folder: Path, collector: Collector) -> Iterator[Visio
     own.stop()
 
 
-@pytest.mark.parametrize("asked", ["tensors", "a picture"])
-def test_predictor_and_triton_join_the_callers_trace(traced: Vision, collector: Collector, asked: str) -> None:
-    if asked == "tensors":
-        tensor = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1]}
-        status, body = fetch(f"{traced.url}/v2/models/echo/infer", {"inputs": [tensor]}, traceparent=PARENT)
-    else:
-        status, body = send(traced, "/v1/vision/colours", picture("red"), "image/png", traceparent=PARENT)
-    assert status == 200, body
+def traces(collector: Collector, ask: Callable[[], None], *names: str) -> list[Span]:
+    """A chain of spans with ``names``, each the child of the one before it."""
 
     def chain() -> list[Span]:
-        found = [collector.of_caller(name) for name in ("predictor", "triton", "InferRequest")]
-        return [spans[0] for spans in found] if all(found) else []
+        ask()
+        found = [[span] for span in collector.of_caller(names[0])]
+        for name in names[1:]:
+            spans = collector.of_caller(name)
+            found = [[*way, span] for way in found for span in spans if span.parent_span_id == way[-1].span_id]
+        return found[0] if found else []
 
-    predictor, way, triton = eventually(chain, f"three spans; there are {[span.name for span in collector.spans]}", 30)
+    found: list[Span] = eventually(chain, f"a trace of {', '.join(names)}", 30)
+    return found
+
+
+@pytest.mark.parametrize("asked", ["tensors", "a picture"])
+def test_predictor_and_triton_join_the_callers_trace(traced: Vision, collector: Collector, asked: str) -> None:
+    def ask() -> None:
+        if asked == "tensors":
+            tensor = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1]}
+            status, body = fetch(f"{traced.url}/v2/models/echo/infer", {"inputs": [tensor]}, traceparent=PARENT)
+        else:
+            status, body = send(traced, "/v1/vision/colours", picture("red"), "image/png", traceparent=PARENT)
+        assert status == 200, body
+
+    predictor, *_ = traces(collector, ask, "predictor", "triton", "InferRequest")
     assert predictor.parent_span_id.hex() == PARENT.split("-")[2]
-    assert way.parent_span_id == predictor.span_id
-    assert triton.parent_span_id == way.span_id
 
 
 def test_a_call_that_passes_as_frames_joins_the_callers_trace(traced: Vision, collector: Collector) -> None:
     assert echo(traced, 1)[0] == 200  # from here on it is loaded, and calls need no service
     tensor = tritonclient.grpc.InferInput("x", [1], "FP32")
     tensor.set_data_from_numpy(np.ones(1, np.float32))
-    with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{traced.grpc}")) as client:
-        client.infer("echo", [tensor], headers={"traceparent": PARENT})
 
-    def chain() -> list[Span]:
-        found = [collector.of_caller(name) for name in ("predictor", "InferRequest")]
-        return [spans[0] for spans in found] if all(found) else []
+    def ask() -> None:
+        with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{traced.grpc}")) as client:
+            client.infer("echo", [tensor], headers={"traceparent": PARENT})
 
-    predictor, triton = eventually(chain, f"two spans; there are {[span.name for span in collector.spans]}", 30)
+    predictor, _ = traces(collector, ask, "predictor", "InferRequest")
     assert predictor.parent_span_id.hex() == PARENT.split("-")[2]
-    assert triton.parent_span_id == predictor.span_id
 
 
 def test_where_no_collector_is_named_triton_records_nothing(vision: Vision, triton: Triton) -> None:
