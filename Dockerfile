@@ -4,6 +4,7 @@
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:24.10-py3
 
+# Installs exactly what a lock names: no dependency that it leaves out, no file with another hash.
 FROM ${PYTHON_IMAGE} AS installer
 ARG UV_VERSION=0.13.8
 RUN pip install --no-cache-dir "uv==${UV_VERSION}" && cp "$(command -v uv)" /uv
@@ -25,7 +26,7 @@ ENV HOME=/tmp LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     SITE=/usr/local/lib/python3.11/site-packages
 RUN --mount=type=bind,from=installer,source=/uv,target=/uv --mount=type=cache,target=/cache \
     --mount=type=bind,source=requirements/services.lock,target=/lock \
-    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --require-hashes --requirement /lock
+    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --no-deps --require-hashes -r /lock
 WORKDIR /tmp
 
 FROM services AS router
@@ -39,7 +40,7 @@ FROM services AS platform
 LABEL org.opencontainers.image.title="Switchyard's gateway"
 RUN --mount=type=bind,from=installer,source=/uv,target=/uv --mount=type=cache,target=/cache \
     --mount=type=bind,source=requirements/platform.lock,target=/lock \
-    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --require-hashes --requirement /lock
+    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --no-deps --require-hashes -r /lock
 COPY --from=code /code/platform ${SITE}/
 EXPOSE 8000 8001
 USER 65532:65532
@@ -50,7 +51,7 @@ LABEL org.opencontainers.image.title="Switchyard's predictors: vLLM on CPU, visi
 RUN apt-get update && apt-get install --yes --no-install-recommends libnuma1 && rm -rf /var/lib/apt/lists/*
 RUN --mount=type=bind,from=installer,source=/uv,target=/uv --mount=type=cache,target=/cache \
     --mount=type=bind,source=requirements/predictor.lock,target=/lock \
-    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --require-hashes --requirement /lock
+    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --no-deps --require-hashes -r /lock
 COPY --from=code /code/platform ${SITE}/
 COPY --from=code /code/predictors ${SITE}/
 EXPOSE 8080 8081
@@ -62,7 +63,7 @@ LABEL org.opencontainers.image.title="Switchyard's predictors: vLLM on NVIDIA GP
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev libnuma1 && rm -rf /var/lib/apt/lists/*
 RUN --mount=type=bind,from=installer,source=/uv,target=/uv --mount=type=cache,target=/cache \
     --mount=type=bind,source=requirements/predictor-gpu.lock,target=/lock \
-    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --require-hashes --requirement /lock
+    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --no-deps --require-hashes -r /lock
 COPY --from=code /code/platform ${SITE}/
 COPY --from=code /code/predictors ${SITE}/
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility

@@ -73,6 +73,19 @@ def program(source: Path) -> Path:
     return kept
 
 
+def kube_score() -> Path:
+    """The linter kube-score, at the version of its folder's go.mod (a minute the first time).
+
+    Raises:
+        GoError: it cannot be built.
+    """
+    source = REPOSITORY / "tests" / "testdata" / "kube_score"
+    kept = _KEPT / f"kube-score-{_key((source / 'go.sum').read_text(encoding='utf-8'))}"
+    if not kept.exists():
+        _build(source, "github.com/zegl/kube-score/cmd/kube-score", kept)
+    return kept
+
+
 def _key(content: str) -> str:
     return hashlib.sha256(f"{_version()}\n{content}".encode()).hexdigest()[:12]
 

@@ -88,8 +88,7 @@ def _alone(state: Path) -> Iterator[None]:
 def _run(arguments: argparse.Namespace, names: list[str]) -> None:
     builder = Builder(arguments.state.resolve(), _say)
     built = {name: builder.build(RECIPES[name]) for name in names}
-    if built.keys() == RECIPES.keys():
-        freed = builder.store.keep_only([one.image for one in built.values()])
+    if built.keys() == RECIPES.keys() and (freed := builder.store.keep_only([one.image for one in built.values()])):
         _say(f"deleted {freed / _MEGABYTE:,.0f} MB that no image holds any more")
     for name, one in built.items():
         _report(name, one.image)

@@ -1,6 +1,5 @@
 """The Python that runs this, moved to ``/usr/local``, where Python's own image has it too."""
 
-import site
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -34,9 +33,11 @@ def entries() -> Iterator[Entry]:
         if path.name in _LEFT_OUT or path.name.startswith(("config-", "__pycache__")):
             continue
         place = f"{LIBRARY}/{path.name}"
+        if path.is_symlink():  # Debian's into /etc, which the image does not have
+            continue
         found = walk(path, place) if path.is_dir() else [Entry(path=place, source=path)]
         yield from (entry for entry in found if not _left_out(entry.path))
-    if any("dist-packages" in path for path in site.getsitepackages([sys.base_prefix])):
+    if (standard.parent / "python3" / "dist-packages").is_dir():
         yield Entry(path=f"{LIBRARY}/dist-packages", link="site-packages")  # where Debian's Python looks
 
 

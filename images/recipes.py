@@ -155,16 +155,16 @@ class Builder:
         return groups
 
     def _system(self, title: str, debs: Sequence[system.Deb], *, users: bool = True) -> Layer:
-        key = f"{title} {[(deb.name, deb.version) for deb in debs]} {_source(system)}"
+        key = f"{title} {[(deb.name, deb.version) for deb in debs]} {_source('system')}"
         return self._kept(title, key, lambda: system.entries(debs, self._state / "debs", users=users))
 
     def _interpreter(self) -> Layer:
         title = f"Python {platform.python_version()}"
-        key = f"{title} {platform.python_build()} {_source(interpreter)}"
+        key = f"{title} {platform.python_build()} {_source('interpreter')}"
         return self._kept(title, key, lambda: self._compiled(interpreter.entries()))
 
     def _site(self, title: str, chosen: Sequence[Package]) -> Layer:
-        key = f"{title} {fingerprint(chosen)} {platform.python_version()} {_source(interpreter)}"
+        key = f"{title} {fingerprint(chosen)} {platform.python_version()} {interpreter.SITE} {_source('packages')}"
         return self._kept(title, key, lambda: self._compiled(file for package in chosen for file in package.files()))
 
     def _code(self, name: str) -> Layer:
@@ -226,7 +226,7 @@ def _groups(recipe: Recipe, chosen: Sequence[Sequence[Package]]) -> list[tuple[s
     return list(groups.items())
 
 
-def _source(module: object) -> str:
+def _source(module: str) -> str:
     """Tells when the code that makes a layer changed."""
-    text = Path(str(getattr(module, "__file__", ""))).read_bytes()
-    return hashlib.sha256(text + Path(__file__).with_name("tree.py").read_bytes()).hexdigest()[:12]
+    texts = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in (module, "tree"))
+    return hashlib.sha256(b"".join(texts)).hexdigest()[:12]

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _ABSENT_SECONDS = 30.0  # until a resource that the cluster lacks is looked for again
 _WORTHWHILE_SECONDS = 1.0
+_DOUBTFUL = 4  # failures in a row, after which the version to watch from is not trusted
 
 
 class Mirror:
@@ -51,7 +52,16 @@ class Mirror:
         self._stop.set()
 
     def run(self) -> None:
-        """Follows the API server until stopped."""
+        """Follows the API server until stopped, whatever happens."""
+        while not self._stop.is_set():
+            try:
+                self._run()
+            except Exception:  # this thread's outermost frame: without it the catalog would stand still unseen
+                log.exception("an object was not understood; listing again", extra={"resource": str(self.resource)})
+                self._version = None
+                self._stop.wait(self._last)
+
+    def _run(self) -> None:
         failures = 0
         while not self._stop.is_set():
             try:
@@ -66,15 +76,23 @@ class Mirror:
                 failures += 1
                 if failures == 1:
                     continue
-            except Absent as err:
-                self._lacking(err)
-                self._stop.wait(_ABSENT_SECONDS)
-                continue
             except ApiError as err:
+                if isinstance(err, Absent) and self._optional and not self.objects:
+                    self._without()
+                    continue
                 failures += 1
                 if failures == 1 and not self._stop.is_set():
                     log.warning("the API server is away; the last catalog stays", extra={"reason": str(err)})
+                if failures >= _DOUBTFUL:
+                    self._version = None  # a server restored from a backup counts versions anew
             self._stop.wait(self._delay(failures))
+
+    def _without(self) -> None:
+        """The cluster lacks the resource, as far as is known; one that was there is only not served for a moment."""
+        if not self.synced:
+            self._replace({})
+        self._version = None
+        self._stop.wait(_ABSENT_SECONDS)
 
     def _list(self) -> None:
         listing = self._api.list(self.resource)
@@ -103,13 +121,6 @@ class Mirror:
     def _replace(self, objects: dict[str, Document]) -> None:
         self.objects, self.synced = objects, True  # readers in other threads see the old or the new ones
         self._changed()
-
-    def _lacking(self, err: Absent) -> None:
-        self._version = None
-        if not self._optional:
-            log.warning("the cluster lacks a resource; the last catalog stays", extra={"reason": str(err)})
-        elif not self.synced or self.objects:
-            self._replace({})
 
     def _delay(self, failures: int) -> float:
         """Twice as long each time, and never the same for all replicas of a gateway."""

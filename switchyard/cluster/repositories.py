@@ -45,10 +45,10 @@ class Repositories:
         known = list(revisions)
         hosts = {one["metadata"]["name"]: one for one in services if hosts_repository(one)}
         awake = {name for name, one in hosts.items() if state_of(one, workload(one), known).phase == "ready"}
-        for name in awake - self._awake:
+        woke, self._awake = awake - self._awake, awake
+        for name in woke:
             asking = (name, address(hosts[name]))
             threading.Thread(target=self._learn, args=asking, name="repository-index", daemon=True).start()
-        self._awake = awake
         self.models = {name: models for name, models in self.models.items() if name in hosts}
 
     def _learn(self, name: str, url: str) -> None:
@@ -63,6 +63,7 @@ class Repositories:
             if pause is None or name not in self._awake:
                 log.warning("a service did not say what it hosts", extra={"asked": name, "reason": reason})
                 return
+        log.info("a service said what it hosts", extra={"asked": name, "models": models})
         if models != self.models.get(name):
             self.models = {**self.models, name: models}
             self._changed()

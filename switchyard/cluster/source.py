@@ -21,15 +21,15 @@ class ClusterCatalog:
     """What the namespace that ``api`` reads serves; the service account may get, list and watch the three resources.
 
     While the API server is away the last catalog stays. A cluster without Knative has no revisions; KServe's own
-    conditions then count.
+    conditions then count. ``patience`` is the longest wait in seconds until it is asked again.
     """
 
-    def __init__(self, api: Api, ask: Callable[[str], list[str]] | None = None) -> None:
+    def __init__(self, api: Api, ask: Callable[[str], list[str]] | None = None, *, patience: float = 15.0) -> None:
         self._lock = threading.Lock()
         self._catalog = Catalog({})
-        self._services = Mirror(SERVICES, api, self._rebuild)
-        self._graphs = Mirror(GRAPHS, api, self._rebuild)
-        self._revisions = Mirror(REVISIONS, api, self._rebuild, optional=True)
+        self._services = Mirror(SERVICES, api, self._rebuild, last=patience)
+        self._graphs = Mirror(GRAPHS, api, self._rebuild, last=patience)
+        self._revisions = Mirror(REVISIONS, api, self._rebuild, last=patience, optional=True)
         self._repositories = Repositories(self._rebuild, ask)
         self._synced = False
         self._refused: set[str] = set()  # said once, not at every change

@@ -215,7 +215,8 @@ def test_the_gateway_is_given_the_time_that_its_drain_takes(rendered: Rendered) 
         gateway = of_kind(documents, "Deployment")["gateway"]["spec"]["template"]["spec"]
         (reference,) = gateway["containers"][0]["envFrom"]
         data = of_kind(documents, "ConfigMap")[reference["configMapRef"]["name"]]["data"]
-        assert int(data["GRACE_SECONDS"]) < gateway["terminationGracePeriodSeconds"], name
+        leaving = gateway["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+        assert leaving + int(data["GRACE_SECONDS"]) < gateway["terminationGracePeriodSeconds"], name
 
 
 def test_the_claim_that_services_name_exists(documents: list[Document]) -> None:

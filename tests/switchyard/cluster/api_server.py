@@ -47,6 +47,15 @@ class ApiServer:
             self._oldest = self._version
             self._changed.notify_all()
 
+    def restore(self, plural: str, document: Document) -> None:
+        """Comes back from an old backup that holds ``document`` alone: versions are counted anew, and lower."""
+        with self._changed:
+            self._objects.clear()
+            self._events.clear()
+            self._version = self._oldest = 0
+        self.put(plural, document)
+        self.break_streams()
+
     def break_streams(self) -> None:
         """Cuts the connections of all watches in the middle of a line."""
         with self._changed:
@@ -96,6 +105,9 @@ class ApiServer:
         if version < self._oldest:
             status = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
             return [(self._oldest, {"type": "ERROR", "object": status})]
+        if version > self._version:
+            status = {"kind": "Status", "code": 504, "reason": "Timeout", "message": "Too large resource version"}
+            return [(version, {"type": "ERROR", "object": status})]
         return [(at, event) for at, found, event in self._events if at > version and found == plural]
 
     def until_watched(self, plural: str, times: int = 1) -> None:

@@ -50,7 +50,9 @@ def test_what_is_no_index_is_an_error(triton: str) -> None:
 
 def test_a_service_whose_address_is_not_there_yet_is_asked_again() -> None:
     learned = threading.Event()
-    answers = iter([OSError("Name or service not known"), ValueError("no index"), ["ocr"]])
+    answers: Iterator[Exception | list[str]] = iter(
+        [OSError("Name or service not known"), ValueError("no index"), ["ocr"]]
+    )
 
     def ask(url: str) -> list[str]:
         answer = next(answers)

@@ -22,7 +22,7 @@ def following(port: int, ask: Callable[[str], list[str]] | None = None) -> Itera
     configuration = Configuration()
     configuration.host = f"http://127.0.0.1:{port}"
     configuration.retries = False
-    source = ClusterCatalog(KubernetesApi(configuration, NAMESPACE, watch_seconds=20), ask)
+    source = ClusterCatalog(KubernetesApi(configuration, NAMESPACE, watch_seconds=20), ask, patience=0.5)
     source.start()
     try:
         yield source
@@ -144,6 +144,31 @@ def test_a_server_that_ended_is_followed_again_when_it_is_back(server: ApiServer
         manager.__exit__(None, None, None)
 
 
+def test_a_server_that_counts_versions_anew_is_listed_again(server: ApiServer) -> None:
+    with serving(server) as port, following(port) as source:
+        for plural in (SERVICES, GRAPHS, REVISIONS):
+            server.until_watched(plural)
+        server.restore(SERVICES, service("old"))
+        until(lambda: names(source) == ["old"])
+
+
+def test_revisions_that_are_not_served_for_a_moment_stay_as_they_were(server: ApiServer) -> None:
+    server.put(SERVICES, service("chat", status=READY))
+    server.put(REVISIONS, revision("chat-predictor", actual=0, desired=0))
+    with serving(server) as port, following(port) as source:
+        until(lambda: names(source) == ["chat", "auto"])
+        for plural in (SERVICES, REVISIONS):
+            server.until_watched(plural)
+        server.absent.add(REVISIONS)
+        server.break_streams()
+        server.put(SERVICES, service("late"))
+        until(lambda: "late" in names(source))
+        assert phase(source) == "asleep"
+        server.absent.clear()
+        server.put(REVISIONS, revision("chat-predictor", actual=1, desired=1))
+        until(lambda: phase(source) == "ready")
+
+
 def test_a_cluster_without_knative_has_services_all_the_same(server: ApiServer) -> None:
     server.absent.add(REVISIONS)
     server.put(SERVICES, service("chat", status=READY))
@@ -185,6 +210,21 @@ def test_an_object_that_describes_no_model_is_told_once(server: ApiServer, caplo
         until(lambda: "late" in names(source))
     told = [record for record in caplog.records if record.message == "not in the catalog"]
     assert len(told) == 1
+
+
+def test_an_object_that_breaks_the_catalog_does_not_end_following_the_others(
+    server: ApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(server) as port, following(port) as source:
+        for plural in (SERVICES, GRAPHS, REVISIONS):
+            server.until_watched(plural)
+        server.put(GRAPHS, {"metadata": {"name": "broken", "labels": {"switchyard.dev/kind": "llm"}}})
+        until(lambda: any(record.exc_info for record in caplog.records))
+        assert names(source) == ["chat", "auto"]
+        server.delete(GRAPHS, "broken")
+        until(lambda: server.lists.count(GRAPHS) == 2)
+        server.put(GRAPHS, graph("late"))
+        until(lambda: "late" in names(source))
 
 
 def test_a_service_account_that_may_not_list_is_told_what_it_lacks(

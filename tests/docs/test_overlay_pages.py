@@ -1,0 +1,103 @@
+"""The pages about overlays say what the overlays are, and their examples render."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from switchyard.local.render import render
+from tests.manifests.documents import COMPONENTS, ENVIRONMENTS, OVERLAYS, ROOT, Document, of_kind
+from tests.manifests.test_overlays_build import components
+
+REFERENCE = ROOT / "docs/reference/overlays.md"
+PAGES = [
+    REFERENCE,
+    ROOT / "docs/concepts/local-vs-cluster.md",
+    *(ROOT / f"docs/how-to/{name}.md" for name in ("deploy-dev", "deploy-prod", "roll-back", "upgrade")),
+]
+_ROW = re.compile(r"^\| (.+?) \|$", re.MULTILINE)
+_BLOCK = re.compile(r"^(?:```yaml\n|cat > kustomization.yaml <<'YAML'\n)(.*?)^(?:```|YAML)$", re.MULTILINE | re.DOTALL)
+
+
+def rows(page: Path) -> list[list[str]]:
+    """The cells of every row of every table of a page."""
+    return [[cell.strip() for cell in row.split("|")] for row in _ROW.findall(page.read_text())]
+
+
+def examples(page: Path) -> list[str]:
+    """The kustomizations, and parts of one, that a page shows."""
+    found: list[str] = _BLOCK.findall(page.read_text())
+    return found
+
+
+def with_example(folder: Path, text: str) -> list[Document]:
+    """What an example renders to, in a folder beside this repository's."""
+    (folder / "switchyard").symlink_to(ROOT)
+    mine = folder / "mine"
+    mine.mkdir()
+    (mine / "kustomization.yaml").write_text(text)
+    return render(mine)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.stem))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+
+    assert links
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_table_of_components_is_what_overlays_list() -> None:
+    table = {
+        re.sub(r"\[(.+?)\].*", r"\1", name): [name for name, dot in zip(order, dots, strict=True) if dot]
+        for name, _, *dots in (row for row in rows(REFERENCE) if "kustomize/components/" in row[0])
+        for order in [("local", "dev", "staging", "prod")]
+    }
+
+    assert table.keys() == {path.name for path in COMPONENTS.iterdir()}
+    for name, environments in table.items():
+        assert {*environments} == {one for one in ENVIRONMENTS if name in components(one)}, name
+
+
+def test_figures_of_the_page_are_those_of_the_overlays() -> None:
+    figures = {row[0]: [int(cell) for cell in row[1:]] for row in rows(REFERENCE) if len(row) == 4 and row[1].isdigit()}
+
+    assert figures.keys() == {*ENVIRONMENTS}
+    for name, (lines, rendered, objects) in figures.items():
+        documents = render(OVERLAYS / name)
+        assert lines == sum(len(path.read_text().splitlines()) for path in (OVERLAYS / name).iterdir()), name
+        assert objects == len(documents), name
+        assert rendered == pytest.approx(len(yaml.safe_dump_all(documents).splitlines()), rel=0.05), name
+
+
+@pytest.mark.parametrize("page", ["deploy-dev", "deploy-prod"])
+def test_an_overlay_of_your_own_runs_your_images(tmp_path: Path, page: str) -> None:
+    (text,) = [text for text in examples(ROOT / f"docs/how-to/{page}.md") if "resources:" in text]
+    documents = with_example(tmp_path, text)
+    runtimes = of_kind(documents, "ClusterServingRuntime").values()
+    images = {container["image"] for runtime in runtimes for container in runtime["spec"]["containers"]}
+
+    assert all(image.startswith("registry.example.com/switchyard/") for image in images), images
+    if page == "deploy-prod":
+        door = of_kind(documents, "Gateway")["front-door"]["spec"]
+        assert door["gatewayClassName"] == "my-internal-class"
+        assert [one["hostname"] for one in door["listeners"]] == ["models.example.org", "grpc.models.example.org"]
+        assert of_kind(documents, "PersistentVolumeClaim")["model-repository"]["spec"]["storageClassName"]
+
+
+def test_a_setting_changed_in_an_overlay_of_your_own_reaches_its_service(tmp_path: Path) -> None:
+    page = (ROOT / "docs/how-to/deploy-dev.md").read_text()
+    (setting,) = re.findall(r"`(configMapGenerator: .*USE_4BIT=true.*)`", page)
+    documents = with_example(tmp_path, f"resources: [../switchyard/kustomize/overlays/dev]\n{setting}\n")
+    service = of_kind(documents, "InferenceService")["chat-reasoning"]
+    (source,) = service["spec"]["predictor"]["model"]["envFrom"]
+
+    assert of_kind(documents, "ConfigMap")[source["configMapRef"]["name"]]["data"]["USE_4BIT"] == "true"
+
+
+def test_a_canary_is_one_patch(tmp_path: Path) -> None:
+    (patch,) = [text for text in examples(ROOT / "docs/how-to/upgrade.md") if "canaryTrafficPercent" in text]
+    documents = with_example(tmp_path, f"resources: [../switchyard/kustomize/overlays/prod]\n{patch}")
+
+    assert of_kind(documents, "InferenceService")["chat-fast"]["spec"]["predictor"]["canaryTrafficPercent"] == 10
