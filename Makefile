@@ -25,7 +25,7 @@ test: check ## everything: static checks, then tests, then tests that start real
 	pytest -m "not live and not cluster"
 	pytest -m live
 
-cluster: setup ## run Kubernetes, Knative, KServe and the dev overlay on this machine; needs root, the first time 15 minutes
+cluster: setup ## run Kubernetes, Knative, KServe and the dev overlay on this machine; needs root; slow the first time
 	python -m tests.cluster up
 
 test-cluster: cluster ## tests in that cluster

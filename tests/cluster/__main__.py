@@ -79,6 +79,8 @@ def _up() -> None:
         kserve.wait()
     with _phase("the dev overlay's gateway"):
         overlay.up(names)
+    with _phase("every model started once"):
+        overlay.wait()
     print(f"{_seconds(began)}  ready: export KUBECONFIG={ADMIN_KUBECONFIG}")
 
 

@@ -72,8 +72,10 @@ def join() -> None:
             f"--hostname-override={NODE}",
             f"--node-ip={NODE_ADDRESS}",
         ],
+        GOGC="50",
     )
-    processes.start("kube-proxy", [programs.KUBE_PROXY.path, f"--config={_written('kube-proxy.json', _kube_proxy())}"])
+    told = f"--config={_written('kube-proxy.json', _kube_proxy())}"
+    processes.start("kube-proxy", [programs.KUBE_PROXY.path, told], GOGC="50")
     eventually("the node is ready", _ready, 90)
 
 

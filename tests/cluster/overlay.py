@@ -13,6 +13,7 @@ from tests.cluster.shell import ClusterError, run
 
 NAMESPACE = "switchyard-dev"
 _REDIS_USER = 999  # manifests/platform/redis runs as this, and a folder of the host does not take fsGroup
+_FIRST_START_SECONDS = 600
 _OURS = ("platform", "router", "predictor", "triton")
 
 
@@ -52,6 +53,13 @@ def up(names: dict[str, str]) -> None:
     """Apply the overlay; returns when the gateway is ready, while models still start for the first time."""
     kubectl.apply(documents(names))
     kubectl.rolled_out(NAMESPACE, "gateway")
+
+
+def wait() -> None:
+    """Wait until every service and graph is Ready, which each is once it has started a first time."""
+    for kind in ("inferenceservices", "inferencegraphs"):
+        waiting = ("wait", "--for=condition=Ready", kind, "--all", f"--timeout={_FIRST_START_SECONDS}s")
+        kubectl.kubectl("--namespace", NAMESPACE, *waiting, seconds=_FIRST_START_SECONDS + 10)
 
 
 def _folder_of(volume: str) -> Path:

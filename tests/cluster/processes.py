@@ -12,8 +12,8 @@ from tests.cluster.shell import ProcessDiedError
 _RECORDS = RUN / "processes"
 
 
-def start(name: str, command: Sequence[str | Path]) -> None:
-    """Start ``command`` unless it runs already; its output goes to the log ``name``."""
+def start(name: str, command: Sequence[str | Path], **environment: str) -> None:
+    """Start ``command`` unless it runs; its output goes to the log ``name``, ``environment`` is added to ours."""
     if running(name):
         return
     for folder in (_RECORDS, LOGS):
@@ -24,7 +24,7 @@ def start(name: str, command: Sequence[str | Path]) -> None:
         (os.POSIX_SPAWN_OPEN, 1, LOGS / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    number = os.posix_spawnp(words[0], words, os.environ, file_actions=streams, setsid=True)
+    number = os.posix_spawnp(words[0], words, {**os.environ, **environment}, file_actions=streams, setsid=True)
     record = f"{number} {_started(number)}"
     (_RECORDS / name).write_text(record, encoding="utf-8")
 

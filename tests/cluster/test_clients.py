@@ -1,9 +1,14 @@
 """The live tests' clients and questions, unchanged, through the cluster's gateway.
 
-What looks into processes of local mode (their ids, the supervisor's counts) stays with tests/live.
+What looks into processes of local mode (their ids, the supervisor's counts) stays with tests/live. So does gRPC:
+Knative opens one port per service, and ours speaks HTTP/1.1.
 """
 
+from contextlib import closing
+
 import pytest
+import tritonclient.grpc
+from tritonclient.utils import InferenceServerException
 
 from tests.cluster.client import Cluster
 from tests.live.test_clients import (  # noqa: F401  (pytest collects what is imported)
@@ -15,7 +20,6 @@ from tests.live.test_clients import (  # noqa: F401  (pytest collects what is im
     test_an_unknown_model_is_not_found,
     test_every_answer_carries_the_callers_request_id,
     test_every_form_of_a_question_is_answered,
-    test_kserves_rest_and_grpc_clients,
     test_langchain_asks_and_streams,
     test_operators_pages_are_there,
     test_plain_text_in_streams_plain_text_out,
@@ -24,14 +28,11 @@ from tests.live.test_clients import (  # noqa: F401  (pytest collects what is im
     test_the_openai_sdk_gets_embeddings_that_tell_meanings_apart,
     test_the_openai_sdk_streams_what_it_would_get_whole,
     test_tools_that_the_model_may_choose_do_not_disturb_the_answer,
-    test_tritonclient_over_grpc,
     test_tritonclient_over_http,
 )
 from tests.live.test_vision import (  # noqa: F401
     client,
     test_a_picture_may_come_in_every_form,
-    test_a_stream_of_pictures_is_answered_by_a_stream,
-    test_tritons_grpc_client_finds_its_server_behind_the_gateway,
     test_tritons_http_client_finds_its_server_behind_the_gateway,
     test_what_is_no_picture_is_refused_and_nothing_breaks,
 )
@@ -43,3 +44,10 @@ pytestmark = pytest.mark.cluster
 def platform(cluster: Cluster) -> Cluster:
     """What those tests take for the platform."""
     return cluster
+
+
+def test_a_grpc_call_is_told_to_use_http(cluster: Cluster) -> None:
+    with closing(tritonclient.grpc.InferenceServerClient(cluster.grpc_target)) as asking:
+        assert asking.is_server_live()
+        with pytest.raises(InferenceServerException, match="use V2 over HTTP"):
+            asking.infer("chat-fast", [])

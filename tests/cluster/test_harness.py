@@ -10,7 +10,7 @@ from tests.cluster import kubectl, processes
 from tests.cluster.layout import API_SERVER, HERE
 from tests.cluster.pki import AUTHORITY
 from tests.cluster.programs import ALL, INGRESS
-from tests.cluster.shell import ClusterError, ProcessDiedError, eventually, installed, run
+from tests.cluster.shell import ClusterError, ProcessDiedError, eventually, run
 
 
 @pytest.fixture
@@ -109,6 +109,5 @@ def test_no_two_programs_are_kept_in_one_place() -> None:
     assert len({program.path for program in ALL}) == len(ALL)
 
 
-@pytest.mark.skipif(not installed("go"), reason="Go is not installed")
 def test_the_ingress_routes_by_its_table() -> None:
     assert "ok" in run("go", "test", "./...", cwd=HERE / INGRESS.package)

@@ -1,9 +1,11 @@
 """Models and graphs of the dev overlay, from zero and back, through the gateway."""
 
+import httpx
 import pytest
 
 from tests.cluster import kubectl
 from tests.cluster.client import SERVICES, Cluster
+from tests.cluster.layout import INGRESS_ADDRESS
 from tests.cluster.overlay import NAMESPACE
 from tests.cluster.shell import eventually
 
@@ -46,6 +48,11 @@ def test_an_embedding_and_a_v2_request_are_answered(cluster: Cluster) -> None:
         answer = client.post("/v2/models/chat-fast/infer", json={"inputs": [asked], "parameters": {"max_tokens": 8}})
         assert answer.status_code == 200, answer.text
         assert {output["name"] for output in answer.json()["outputs"]} >= {"text_output"}
+
+
+def test_the_overlays_ingress_leads_to_the_gateway(cluster: Cluster) -> None:
+    answer = httpx.get(f"http://{INGRESS_ADDRESS}/v1/models", headers={"Host": "models.example.org"}, trust_env=False)
+    assert {row["id"] for row in answer.raise_for_status().json()["data"]} == set(cluster.models())
 
 
 def test_the_gateway_lists_what_the_api_server_has(cluster: Cluster) -> None:

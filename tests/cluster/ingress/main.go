@@ -1,7 +1,7 @@
 // Ingress is a networking layer for Knative Serving in tests, made of Go's standard library alone.
 //
 // It watches Knative's Ingress objects of one class, routes requests by host, path and headers to the Services that
-// they name, and then reports the objects as ready. A revision at zero is no case of its own: Knative points the
+// they name, and then reports the objects as ready. Kubernetes' own Ingress objects are routed too, for any class. A revision at zero is no case of its own: Knative points the
 // revision's Service at the activator. It goes by Kourier's names, so that nothing else need know of it. No TLS, no retries but of connections: enough for tests, not a product.
 package main
 
@@ -10,7 +10,6 @@ import (
 	"flag"
 	"log"
 	"net/http"
-	"sync/atomic"
 )
 
 func main() {
@@ -23,17 +22,17 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	current := new(atomic.Pointer[table])
-	go keep(context.Background(), api, *class, current, status{public: *public, local: *local})
+	routes := &rules{api: api, class: *class, told: status{public: *public, local: *local}}
+	routes.start(context.Background())
 
 	http.HandleFunc("/ready", func(w http.ResponseWriter, _ *http.Request) {
-		if current.Load() == nil {
+		if routes.current.Load() == nil {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
 	go func() { log.Fatal(http.ListenAndServe(":9000", nil)) }()
-	go func() { log.Fatal(serve(":8081", newProxy(current, true))) }()
-	log.Fatal(serve(":8080", newProxy(current, false)))
+	go func() { log.Fatal(serve(":8081", newProxy(&routes.current, true))) }()
+	log.Fatal(serve(":8080", newProxy(&routes.current, false)))
 }
 
 // serve takes HTTP/1.1 and, for gRPC, HTTP/2 without TLS.

@@ -7,15 +7,17 @@ import (
 	"strings"
 )
 
+type metadata struct {
+	Name        string            `json:"name"`
+	Namespace   string            `json:"namespace"`
+	Generation  int64             `json:"generation"`
+	Annotations map[string]string `json:"annotations"`
+}
+
 // ingress is the part of networking.internal.knative.dev/v1alpha1 Ingress that is acted on.
 type ingress struct {
-	Metadata struct {
-		Name        string            `json:"name"`
-		Namespace   string            `json:"namespace"`
-		Generation  int64             `json:"generation"`
-		Annotations map[string]string `json:"annotations"`
-	} `json:"metadata"`
-	Spec struct {
+	Metadata metadata `json:"metadata"`
+	Spec     struct {
 		Rules []struct {
 			Hosts      []string `json:"hosts"`
 			Visibility string   `json:"visibility"`
@@ -32,6 +34,8 @@ type ingress struct {
 		} `json:"conditions"`
 	} `json:"status"`
 }
+
+func (i ingress) key() string { return i.Metadata.Namespace + "/" + i.Metadata.Name }
 
 type path struct {
 	Path    string `json:"path"`
@@ -88,7 +92,8 @@ func newTable(all []ingress) *table {
 	return &made
 }
 
-// find returns the path with the most matching headers, then the longest prefix; nil if nothing matches.
+// find returns the path with the most matching headers, then the longest prefix, among those of the host or, if it has
+// none, of every host; nil if nothing matches.
 func (t *table) find(host, requested string, header func(string) string, fromCluster bool) *path {
 	if name, number, err := net.SplitHostPort(host); err == nil {
 		if _, err := strconv.Atoi(number); err == nil {
@@ -96,7 +101,10 @@ func (t *table) find(host, requested string, header func(string) string, fromClu
 		}
 	}
 	var best *path
-	candidates := (*t)[strings.ToLower(host)]
+	candidates, known := (*t)[strings.ToLower(host)]
+	if !known {
+		candidates = (*t)[""]
+	}
 	for i := range candidates {
 		one := &candidates[i]
 		if (one.local && !fromCluster) || !strings.HasPrefix(requested, one.Path) || !one.wants(header) {

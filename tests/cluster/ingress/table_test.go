@@ -19,6 +19,7 @@ func TestFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	rules := newTable([]ingress{one})
+	(*rules)[""] = []path{{Path: "/", Splits: []split{{ServiceName: "front", Percent: 100}}}}
 	for _, test := range []struct {
 		name, host, path, tag string
 		fromCluster           bool
@@ -31,7 +32,7 @@ func TestFind(t *testing.T) {
 		{"a local host from the world", "a.n", "/", "", false, ""},
 		{"a local host from a pod", "a.n", "/", "", true, "a"},
 		{"a public host from a pod", "a.example.com", "/", "", true, "a"},
-		{"a stranger", "b.example.com", "/", "", false, ""},
+		{"a host that no rule names", "b.example.com", "/", "", false, "front"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			header := func(name string) string { return map[string]string{"Tag": test.tag}[name] }

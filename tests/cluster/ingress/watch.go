@@ -9,19 +9,16 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
-const (
-	identity   = "/var/run/secrets/kubernetes.io/serviceaccount/"
-	collection = "/apis/networking.internal.knative.dev/v1alpha1/ingresses"
-	classKey   = "networking.knative.dev/ingress.class"
-)
+const identity = "/var/run/secrets/kubernetes.io/serviceaccount/"
 
 // server is the API server as this pod's service account sees it.
 type server struct {
@@ -66,87 +63,69 @@ func (s *server) call(ctx context.Context, method, path, kind string, body []byt
 	return answer.Body, nil
 }
 
-// keep holds the table up to date for ever: it reads all, follows the changes, and reads all again when it loses them.
-func keep(ctx context.Context, api *server, class string, current *atomic.Pointer[table], told status) {
+func (s *server) get(ctx context.Context, path string, into any) error {
+	body, err := s.call(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	return json.NewDecoder(body).Decode(into)
+}
+
+// object is what a collection holds.
+type object interface{ key() string }
+
+// keep follows a collection for ever: it reads all, follows the changes, and reads all again when it loses them.
+// changed hears all objects, first and after each change.
+func keep[T object](ctx context.Context, api *server, collection string, changed func([]T) error) {
 	for {
-		err := follow(ctx, api, class, current, told)
+		err := follow(ctx, api, collection, changed)
 		log.Print("reading all again: ", err)
 		time.Sleep(500 * time.Millisecond)
 	}
 }
 
-func follow(ctx context.Context, api *server, class string, current *atomic.Pointer[table], told status) error {
-	body, err := api.call(ctx, http.MethodGet, collection, "", nil)
-	if err != nil {
-		return err
-	}
+func follow[T object](ctx context.Context, api *server, collection string, changed func([]T) error) error {
 	var list struct {
 		Metadata struct {
 			ResourceVersion string `json:"resourceVersion"`
 		} `json:"metadata"`
-		Items []ingress `json:"items"`
+		Items []T `json:"items"`
 	}
-	err = json.NewDecoder(body).Decode(&list)
-	body.Close()
-	if err != nil {
+	if err := api.get(ctx, collection, &list); err != nil {
 		return err
 	}
-	known := map[string]ingress{}
-	take := func(one ingress, gone bool) {
-		key := one.Metadata.Namespace + "/" + one.Metadata.Name
-		delete(known, key)
-		if !gone && one.Metadata.Annotations[classKey] == class {
-			known[key] = one
-		}
-	}
+	known := map[string]T{}
 	for _, one := range list.Items {
-		take(one, false)
+		known[one.key()] = one
 	}
-	if err := publish(ctx, api, known, current, told); err != nil {
+	if err := changed(slices.Collect(maps.Values(known))); err != nil {
 		return err
 	}
 	changes := collection + "?watch=true&timeoutSeconds=300&resourceVersion=" + list.Metadata.ResourceVersion
-	body, err = api.call(ctx, http.MethodGet, changes, "", nil)
+	body, err := api.call(ctx, http.MethodGet, changes, "", nil)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
 	for decoder := json.NewDecoder(body); ; {
 		var event struct {
-			Type   string  `json:"type"`
-			Object ingress `json:"object"`
+			Type   string `json:"type"`
+			Object T      `json:"object"`
 		}
 		if err := decoder.Decode(&event); err != nil {
 			return err
 		}
-		if event.Type == "ERROR" {
+		switch event.Type {
+		case "ERROR":
 			return fmt.Errorf("the watch from version %s is no longer served", list.Metadata.ResourceVersion)
+		case "DELETED":
+			delete(known, event.Object.key())
+		default:
+			known[event.Object.key()] = event.Object
 		}
-		take(event.Object, event.Type == "DELETED")
-		if err := publish(ctx, api, known, current, told); err != nil {
+		if err := changed(slices.Collect(maps.Values(known))); err != nil {
 			return err
 		}
 	}
-}
-
-// publish first routes by what is known, then says so in each object's status.
-func publish(ctx context.Context, api *server, known map[string]ingress, current *atomic.Pointer[table], told status) error {
-	all := make([]ingress, 0, len(known))
-	for _, one := range known {
-		all = append(all, one)
-	}
-	current.Store(newTable(all))
-	for _, one := range all {
-		if told.on(&one) {
-			continue
-		}
-		to := fmt.Sprintf("/apis/networking.internal.knative.dev/v1alpha1/namespaces/%s/ingresses/%s/status",
-			one.Metadata.Namespace, one.Metadata.Name)
-		body, err := api.call(ctx, http.MethodPatch, to, "application/merge-patch+json", told.patch(&one))
-		if err != nil {
-			return err
-		}
-		body.Close()
-	}
-	return nil
 }
