@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from switchyard.http.h2 import frames
-from switchyard.http.h2.connection import Stream
 from switchyard.http.h2.fields import Field, literal, literals
+from switchyard.http.h2.stream import Stream
 
 PREFIX = 5  # bytes before a message: whether it is compressed, and its length
 PEEKED = 4096  # bytes of the first message that decide where a call goes, at most

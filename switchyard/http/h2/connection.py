@@ -4,40 +4,17 @@ A peer may send more only once what it sent has left here.
 """
 
 import asyncio
-from collections import deque
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.frames import BadFrame
 from switchyard.http.h2.reading import MAX_FRAME, FrameReader
+from switchyard.http.h2.stream import Stream
 
 STREAM_WINDOW = 1024 * 1024
 CONNECTION_WINDOW = 4 * 1024 * 1024
 _JOINED = 32 * 1024  # bytes that are cheaper to copy into one piece than to write in several
 _UNSENT = 1024 * 1024  # answers to pings and the like that a peer does not read; more, and it is given up
-
-
-class Half(Protocol):
-    """What a stream's owner hears: the call of which it is one side."""
-
-    def data(self, stream: "Stream", piece: bytes, end: bool) -> None: ...
-    def reset(self, stream: "Stream", code: int) -> None: ...
-
-
-class Stream:
-    """A stream of one connection; ``source`` is where its data comes from, which may then send more."""
-
-    __slots__ = ("connection", "finished", "half", "heard_all", "id", "owed", "pending", "source", "window")
-
-    def __init__(self, connection: "Connection", number: int, half: Half) -> None:
-        self.connection = connection
-        self.id = number
-        self.half = half
-        self.window = connection.initial_window
-        self.pending: deque[tuple[int, bytes, bool]] = deque()
-        self.source: Stream | None = None
-        self.owed = 0  # bytes passed on for which the peer has had no new window yet
-        self.heard_all = self.finished = False
 
 
 class Connection(FrameReader):

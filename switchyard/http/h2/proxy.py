@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.call import Answer, Call, Enter, Request
-from switchyard.http.h2.connection import Connection, Stream, own_settings
+from switchyard.http.h2.connection import Connection, own_settings
 from switchyard.http.h2.fields import LIST_BYTES, Field, Memory, Reader, literals
 from switchyard.http.h2.frames import BadFrame
+from switchyard.http.h2.stream import Stream
 
 logger = logging.getLogger(__name__)
 

@@ -6,16 +6,14 @@ text itself is walked.
 """
 
 import json
-import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
 from switchyard.router.gjson.get import get
-from switchyard.router.gjson.query import Query, parse_query
+from switchyard.router.gjson.query import ORDERS, Query, parse_query
 from switchyard.router.gjson.result import Result
 from switchyard.router.gjson.valid import is_valid_text
 
@@ -25,14 +23,6 @@ _PLAIN = re.compile(rf"(?P<array>\[@this\]|{_KEYS})\.(?P<query>#\( *(?P<path>{_K
 _PLAIN_KEYS = re.compile(_KEYS)
 # A character of such keys that is written as an escape, as it may be in a key.
 _ESCAPED = re.compile(rb"\\u00(?:2[dD]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
-_ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 _ABSENT = object()
 
 
@@ -132,7 +122,7 @@ def _plain(path: str) -> "_Lookup | None":
     keys = () if found["array"] == "[@this]" else tuple(found["array"].split("."))
     query, _ = parse_query(found["query"])
     wanted = found["word"] if found["word"] is not None else found["bare"]
-    return _Lookup(keys, _ORDERS.get(query.op), wanted or "", tuple(found["path"].split(".")), query)
+    return _Lookup(keys, ORDERS.get(query.op), wanted or "", tuple(found["path"].split(".")), query)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from switchyard.router.gjson import strings
 from switchyard.router.gjson.match import matches
 from switchyard.router.gjson.result import NOTHING, Result
 
-_ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {
+ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -43,9 +43,9 @@ class Query:
         if found.type == "string":
             if self.op.endswith("%"):
                 return matches(found.text, wanted) is (self.op == "%")
-            return self.op in _ORDERS and _ORDERS[self.op](found.text, wanted)
+            return self.op in ORDERS and ORDERS[self.op](found.text, wanted)
         if found.type == "number":
-            return self.op in _ORDERS and _ORDERS[self.op](found.number, strings.to_float(wanted))
+            return self.op in ORDERS and ORDERS[self.op](found.number, strings.to_float(wanted))
         return found.type in ("true", "false") and _compares_truth(found.type == "true", self.op, wanted)
 
 

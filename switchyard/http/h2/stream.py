@@ -1,0 +1,37 @@
+"""A stream of a connection, and what is said between the two."""
+
+from collections import deque
+from typing import Protocol
+
+
+class Carrier(Protocol):
+    """What a stream needs of its connection, and the call on it of either side."""
+
+    initial_window: int
+
+    def send(self, stream: "Stream", kind: int, payload: bytes, end: bool) -> None: ...
+    def cut(self, stream: "Stream", code: int) -> None: ...
+    def passed_on(self, stream: "Stream", size: int) -> None: ...
+
+
+class Half(Protocol):
+    """What a stream's owner hears: the call of which it is one side."""
+
+    def data(self, stream: "Stream", piece: bytes, end: bool) -> None: ...
+    def reset(self, stream: "Stream", code: int) -> None: ...
+
+
+class Stream:
+    """A stream of one connection; ``source`` is where its data comes from, which may then send more."""
+
+    __slots__ = ("connection", "finished", "half", "heard_all", "id", "owed", "pending", "source", "window")
+
+    def __init__(self, connection: Carrier, number: int, half: Half) -> None:
+        self.connection = connection
+        self.id = number
+        self.half = half
+        self.window = connection.initial_window
+        self.pending: deque[tuple[int, bytes, bool]] = deque()
+        self.source: Stream | None = None
+        self.owed = 0  # bytes passed on for which the peer has had no new window yet
+        self.heard_all = self.finished = False
