@@ -1,72 +1,76 @@
 # syntax=docker/dockerfile:1
-# The images of docs/how-to/build-images.md for docker and buildah; `make images` makes the same ones without them.
+# The images of docs/how-to/build-images.md for docker, podman and buildah; `make images` makes the same ones without them.
 # Pin what they begin with: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:…
+# Debian's fixes are wanted, and what pip keeps is not in the layer:
+# hadolint global ignore=DL3008,DL3042
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:24.10-py3
-
-# Installs exactly what a lock names: no dependency that it leaves out, no file with another hash.
-FROM ${PYTHON_IMAGE} AS installer
-ARG UV_VERSION=0.13.8
-RUN pip install --no-cache-dir "uv==${UV_VERSION}" && cp "$(command -v uv)" /uv
+ARG VERSION=0.1.0
 
 # Our code, compiled, with the version that programs say they are. Bytecode is trusted whatever the time of its source.
 FROM ${PYTHON_IMAGE} AS code
 WORKDIR /code
 COPY switchyard platform/switchyard
 COPY predictors predictors/predictors
-RUN python -m compileall -q --invalidation-mode unchecked-hash platform predictors
-ARG VERSION=0.1.0
-RUN mkdir platform/switchyard_serving.dist-info \
+ARG VERSION
+RUN python -m compileall -q --invalidation-mode unchecked-hash platform predictors \
+ && mkdir "platform/switchyard_serving-${VERSION}.dist-info" \
  && printf 'Metadata-Version: 2.1\nName: switchyard-serving\nVersion: %s\n' "${VERSION}" \
-    > platform/switchyard_serving.dist-info/METADATA
+    > "platform/switchyard_serving-${VERSION}.dist-info/METADATA" \
+ && chmod -R a+rX . # whatever the rights are where this is built
 
+# Installs exactly what a lock names: no dependency that it leaves out, no file with another hash, nothing built here.
 FROM ${PYTHON_IMAGE} AS services
 LABEL org.opencontainers.image.licenses=MIT
 ENV HOME=/tmp LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     SITE=/usr/local/lib/python3.11/site-packages
-RUN --mount=type=bind,from=installer,source=/uv,target=/uv --mount=type=cache,target=/cache \
-    --mount=type=bind,source=requirements/services.lock,target=/lock \
-    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --no-deps --require-hashes -r /lock
+RUN --mount=type=bind,source=requirements/services.lock,target=/lock --mount=type=cache,target=/cache \
+    pip install --cache-dir /cache --root-user-action ignore --only-binary :all: --no-deps --require-hashes -r /lock
 WORKDIR /tmp
 
 FROM services AS router
-LABEL org.opencontainers.image.title="Switchyard's InferenceGraph router"
 COPY --from=code /code/platform ${SITE}/
+ARG VERSION
+LABEL org.opencontainers.image.title="Switchyard's InferenceGraph router" \
+      org.opencontainers.image.version=${VERSION}
 EXPOSE 8080
 USER 65532:65532
 ENTRYPOINT ["python", "-m", "switchyard.router"]
 
 FROM services AS platform
-LABEL org.opencontainers.image.title="Switchyard's gateway"
-RUN --mount=type=bind,from=installer,source=/uv,target=/uv --mount=type=cache,target=/cache \
-    --mount=type=bind,source=requirements/platform.lock,target=/lock \
-    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --no-deps --require-hashes -r /lock
+RUN --mount=type=bind,source=requirements/platform.lock,target=/lock --mount=type=cache,target=/cache \
+    pip install --cache-dir /cache --root-user-action ignore --only-binary :all: --no-deps --require-hashes -r /lock
 COPY --from=code /code/platform ${SITE}/
+ARG VERSION
+LABEL org.opencontainers.image.title="Switchyard's gateway" \
+      org.opencontainers.image.version=${VERSION}
 EXPOSE 8000 8001
 USER 65532:65532
 
 FROM services AS predictor
-LABEL org.opencontainers.image.title="Switchyard's predictors: vLLM on CPU, vision, complexity"
 # vLLM on CPU is linked with libnuma, and asks lscpu (of util-linux, which the base has) which cores there are.
 RUN apt-get update && apt-get install --yes --no-install-recommends libnuma1 && rm -rf /var/lib/apt/lists/*
-RUN --mount=type=bind,from=installer,source=/uv,target=/uv --mount=type=cache,target=/cache \
-    --mount=type=bind,source=requirements/predictor.lock,target=/lock \
-    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --no-deps --require-hashes -r /lock
+RUN --mount=type=bind,source=requirements/predictor.lock,target=/lock --mount=type=cache,target=/cache \
+    pip install --cache-dir /cache --root-user-action ignore --only-binary :all: --no-deps --require-hashes -r /lock
 COPY --from=code /code/platform ${SITE}/
 COPY --from=code /code/predictors ${SITE}/
+ARG VERSION
+LABEL org.opencontainers.image.title="Switchyard's predictors: vLLM on CPU, vision, complexity" \
+      org.opencontainers.image.version=${VERSION}
 EXPOSE 8080 8081
 USER 1000:1000
 
 FROM services AS predictor-gpu
-LABEL org.opencontainers.image.title="Switchyard's predictors: vLLM on NVIDIA GPUs"
 # Triton's kernels are compiled where they run. The CUDA libraries come as wheels, the driver from the node.
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev libnuma1 && rm -rf /var/lib/apt/lists/*
-RUN --mount=type=bind,from=installer,source=/uv,target=/uv --mount=type=cache,target=/cache \
-    --mount=type=bind,source=requirements/predictor-gpu.lock,target=/lock \
-    /uv pip install --cache-dir /cache --link-mode copy --system --compile-bytecode --no-deps --require-hashes -r /lock
+RUN --mount=type=bind,source=requirements/predictor-gpu.lock,target=/lock --mount=type=cache,target=/cache \
+    pip install --cache-dir /cache --root-user-action ignore --only-binary :all: --no-deps --require-hashes -r /lock
 COPY --from=code /code/platform ${SITE}/
 COPY --from=code /code/predictors ${SITE}/
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+ARG VERSION
+LABEL org.opencontainers.image.title="Switchyard's predictors: vLLM on NVIDIA GPUs" \
+      org.opencontainers.image.version=${VERSION}
 EXPOSE 8080 8081
 USER 1000:1000
 

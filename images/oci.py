@@ -227,15 +227,10 @@ def _write_layer(entries: Iterable[Entry], file: IO[bytes], *, packed: bool) -> 
     """Writes the tar of ``entries`` and returns its digest before compression."""
     outer = gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=9, mtime=0) if packed else None
     hashed = _Hashed(outer or file)  # type: ignore[arg-type]
+    placed = {entry.path: entry for entry in entries}  # podman and buildah refuse a layer that names a path twice
     with tarfile.open(fileobj=hashed, mode="w|", format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
-        folders: set[str] = set()
-        for entry in sorted(entries, key=lambda one: one.path):
-            for parent in reversed(Path(entry.path).parents[:-1]):
-                if str(parent) not in folders:
-                    folders.add(str(parent))
-                    tar.addfile(_header(str(parent), mode=0o755, kind=tarfile.DIRTYPE))
-            if entry.path not in folders:
-                _add(tar, entry)
+        for path in sorted(placed.keys() | {str(parent) for one in placed for parent in Path(one).parents[:-1]}):
+            _add(tar, placed.get(path) or Entry(path=path))
     if outer:
         outer.close()
     return f"sha256:{hashed.hash.hexdigest()}"

@@ -228,5 +228,5 @@ def _groups(recipe: Recipe, chosen: Sequence[Sequence[Package]]) -> list[tuple[s
 
 def _source(module: str) -> str:
     """Tells when the code that makes a layer changed."""
-    texts = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in (module, "tree"))
+    texts = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in (module, "tree", "oci"))
     return hashlib.sha256(b"".join(texts)).hexdigest()[:12]

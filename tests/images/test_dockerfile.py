@@ -45,11 +45,6 @@ def test_the_dockerfile_says_the_projects_version() -> None:
     assert re.findall(r"^ARG VERSION=(.*)$", DOCKERFILE, re.M) == [version]
 
 
-def test_docker_installs_with_the_installer_of_make_setup() -> None:
-    version = re.findall(r"^uv_version=(.*)$", (REPOSITORY / ".ci/setup").read_text(), re.M)
-    assert re.findall(r"^ARG UV_VERSION=(.*)$", DOCKERFILE, re.M) == version
-
-
 def test_code_is_the_last_layer() -> None:
     for recipe in OURS.values():
         lines = [line for line in STAGES[recipe.name][1].splitlines() if line.startswith(("RUN", "COPY"))]

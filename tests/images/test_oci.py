@@ -48,6 +48,21 @@ def test_a_layer_holds_files_links_and_folders_of_root_without_a_time(store: Sto
     assert {(one.uid, one.gid, one.mtime) for one in found.values()} == {(0, 0, 0)}
 
 
+def test_a_layer_names_each_path_once_and_what_comes_last_is_there(store: Store) -> None:
+    again = [
+        Entry(path="usr"),
+        Entry(path="usr/bin"),
+        Entry(path="tmp"),
+        Entry(path="etc/name", content=b"yes"),
+        *FILES[:3],
+    ]
+    layer = store.layer("test", [*FILES, *again])
+    with tarfile.open(store.path(layer.digest)) as tar:
+        names = tar.getnames()
+        assert tar.extractfile("etc/name").read() == b"yes"  # type: ignore[union-attr]
+    assert len(names) == len(set(names))
+
+
 def test_files_of_this_machine_are_readable_by_everybody_and_executable_if_they_were(
     store: Store, tmp_path: Path
 ) -> None:

@@ -62,7 +62,7 @@ def test_images_and_variables_are_those_of_the_overlay(rendered: Rendered) -> No
 
 
 def test_the_catalog_lists_what_is_there_as_a_cluster_would(rendered: Rendered) -> None:
-    listed = Catalog.loads(COMPOSE["configs"]["catalog"]["content"])
+    listed = Catalog.loads((ROOT / COMPOSE["configs"]["catalog"]["file"]).read_text())
     services = of_kind(rendered["local"], "InferenceService")
 
     assert sorted(listed.models) == MODELS
@@ -77,3 +77,7 @@ def test_every_container_is_without_rights_and_cannot_write_its_root() -> None:
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert "no-new-privileges" in service["security_opt"], name
+
+
+def test_what_compose_puts_into_a_container_that_cannot_write_is_a_file() -> None:
+    assert [source.keys() for source in COMPOSE["configs"].values()] == [{"file"}]  # else `up` refuses it
