@@ -14,6 +14,7 @@ from switchyard.gateway.meter import Meter
 from switchyard.gateway.pipeline import Stage
 from switchyard.gateway.waking import open_with_heartbeats
 from switchyard.http.client import Response
+from switchyard.http.errors import ClosedEarly, ConnectFailed, TimedOut, UpstreamError
 from switchyard.http.forward import NOT_RETURNED, HangUp, filtered, relay_body
 
 _DROPPED = NOT_RETURNED | {b"x-request-id"}
@@ -21,6 +22,8 @@ _DROPPED_FROM_STREAMS = _DROPPED | {b"content-length"}  # an error event may fol
 _DROPPED_FROM_FORMS = _DROPPED | {b"content-type", b"content-length", b"content-encoding"}
 _DONE = b"data: [DONE]\n\n"
 _GRAPH_SECONDS = 10.0  # well within the minute after which proxies give up on a silent connection
+# What Knative's proxies answer in plain text in place of a pod that has gone, is not there or takes too long.
+_IN_ITS_PLACE: dict[int, type[UpstreamError]] = {502: ClosedEarly, 503: ConnectFailed, 504: TimedOut}
 
 
 def forward(*, opener: Opener, meter: Meter, heartbeat_seconds: float) -> Stage:
@@ -58,6 +61,9 @@ def forward(*, opener: Opener, meter: Meter, heartbeat_seconds: float) -> Stage:
 
 async def _pass_on(context: Context, response: Response) -> None:
     form = context.route.form
+    instead = _IN_ITS_PLACE.get(response.status)
+    if instead is not None and (response.header(b"content-type") or b"text/plain").startswith(b"text/plain"):
+        raise instead(f"{context.model_name} is answered for with {response.status}: {(await response.read())[:200]!r}")
     if context.status and not _is_stream(response):
         await _explain_in_stream(context, response)
     elif form is not None:

@@ -59,8 +59,14 @@ class Cluster:
         return {row["id"]: row for row in rows}
 
     def pods(self, selector: str) -> list[Document]:
-        """The pods that match and are not on their way out: Knative's leave half a minute after their last request."""
-        found = kubectl.get("pods", "--namespace", NAMESPACE, "--selector", selector)["items"]
+        """The pods that match and neither have ended nor are on their way out.
+
+        Knative's leave half a minute after their last request; those that the kubelet evicted stay, as a record.
+        """
+        alive = "status.phase!=Failed,status.phase!=Succeeded"
+        found = kubectl.get("pods", "--namespace", NAMESPACE, "--selector", selector, f"--field-selector={alive}")[
+            "items"
+        ]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def wait_asleep(self, *services: str) -> None:

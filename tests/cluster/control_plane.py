@@ -56,6 +56,7 @@ def _api_server() -> None:
             f"--kubelet-client-certificate={PKI / 'apiserver-kubelet.crt'}",
             f"--kubelet-client-key={PKI / 'apiserver-kubelet.key'}",
             "--kubelet-preferred-address-types=InternalIP",
+            *_passing_on(),
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             f"--service-account-key-file={pki.SERVICE_ACCOUNT_PUBLIC_KEY}",
             f"--service-account-signing-key-file={pki.SERVICE_ACCOUNT_KEY}",
@@ -67,6 +68,19 @@ def _api_server() -> None:
         ],
         GOGC="30",  # a third less memory; most of it holds the schemas of KServe's definitions
     )
+
+
+def _passing_on() -> list[str]:
+    """How requests for servers behind the API server, such as metrics-server, say for whom they are."""
+    return [
+        f"--requestheader-client-ca-file={pki.AUTHORITY}",
+        f"--requestheader-allowed-names={pki.FRONT_PROXY}",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={PKI / 'front-proxy.crt'}",
+        f"--proxy-client-key-file={PKI / 'front-proxy.key'}",
+    ]
 
 
 def _controllers() -> None:
@@ -82,6 +96,7 @@ def _controllers() -> None:
             f"--root-ca-file={pki.AUTHORITY}",
             f"--service-cluster-ip-range={SERVICES}",
             f"--cert-dir={_CERTIFICATES}",
+            "--horizontal-pod-autoscaler-sync-period=5s",  # of 15: a test waits for it
         ],
         GOGC="50",
     )

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Any
 
 from tests.cluster import images, kubectl, pki, programs, versions
 from tests.cluster.kubectl import Document
@@ -21,7 +22,8 @@ def up(router_image: str) -> None:
     folder = programs.module_folder(f"github.com/kserve/kserve@v{versions.KSERVE}") / "config"
     documents = kubectl.parse(run("kubectl", "kustomize", folder / "overlays" / "standalone" / "kserve"))
     local_models = kubectl.parse(run("kubectl", "kustomize", folder / "crd" / "full" / "localmodel"))
-    kubectl.apply_definitions([one for one in [*documents, *local_models] if one["kind"] == _DEFINITION])
+    definitions = [one for one in [*documents, *local_models] if one["kind"] == _DEFINITION]
+    kubectl.apply_definitions([_undescribed(one) for one in definitions])
     others = [one for one in documents if one["kind"] not in (_DEFINITION, *_OF_CERT_MANAGER)]
     others = kubectl.kustomized("kserve", others, PLATFORM / "kserve")
     for document in others:
@@ -36,6 +38,16 @@ def wait() -> None:
 
 def _namespace_first(documents: list[Document]) -> list[Document]:
     return sorted(documents, key=lambda document: document["kind"] != "Namespace")
+
+
+def _undescribed(schema: Any) -> Any:
+    """A definition without its texts for people, which the API server would hold in memory."""
+    if isinstance(schema, list):
+        return [_undescribed(one) for one in schema]
+    if isinstance(schema, dict):  # a property may be called so as well, but that is no text
+        told = {key: one for key, one in schema.items() if not (key == "description" and isinstance(one, str))}
+        return {key: _undescribed(one) for key, one in told.items()}
+    return schema
 
 
 def _adapt(document: Document, router_image: str) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,18 @@ def apply_definitions(documents: list[Document]) -> None:
         return True
 
     eventually("new kinds are served", established, 60)
+
+
+@contextmanager
+def namespace(name: str) -> Iterator[str]:
+    """A namespace of one's own until the block is left; one that an earlier run left behind is waited for."""
+    asked = ("get", "namespace", name, "--ignore-not-found", "--output=jsonpath={.status.phase}")
+    eventually(f"namespace {name} of an earlier run is gone", lambda: kubectl(*asked) != "Terminating", 120, every=1)
+    apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}])
+    try:
+        yield name
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")
 
 
 def rolled_out(namespace: str, *deployments: str, seconds: float = 120) -> None:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.cluster.layout import BRIDGE, NODE_ADDRESS, PODS, RUN
+from tests.cluster.layout import BRIDGE, NODE_ADDRESS, PODS, RUN, SERVICES
 from tests.cluster.shell import run
 
 CNI_CONFIGURATION = RUN / "cni"
@@ -18,6 +18,9 @@ def up() -> None:
         run("ip", "link", "add", BRIDGE, "type", "bridge")
         run("ip", "address", "add", f"{NODE_ADDRESS}/32", "dev", BRIDGE)
         run("ip", "link", "set", BRIDGE, "up")
+    # What kube-proxy has no rule for yet ends here. It would leave the machine otherwise, and who answered there would
+    # keep the connection: the API server held on to one for metrics-server.
+    run("ip", "route", "replace", SERVICES, "dev", BRIDGE)
     if not _FORWARDING_BEFORE.exists():
         _FORWARDING_BEFORE.write_text(_FORWARDING.read_text(encoding="ascii"), encoding="ascii")
     _FORWARDING.write_text("1", encoding="ascii")

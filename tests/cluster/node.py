@@ -46,6 +46,14 @@ disabled_plugins = [
         SystemdCgroup = false
 """
 
+# A developer's disk is fuller than a server's, and an imported image cannot be pulled again.
+EVICTION = {
+    "memory.available": "200Mi",
+    "nodefs.available": "1%",
+    "nodefs.inodesFree": "1%",
+    "imagefs.available": "1%",
+}
+
 
 def start_containerd() -> None:
     """Start containerd and import the image that every pod begins with."""
@@ -61,11 +69,25 @@ def start_containerd() -> None:
 def join() -> None:
     """Start kubelet and kube-proxy; returns when the node is ready for pods."""
     (RUN / "resolv.conf").write_text(f"nameserver {DNS_ADDRESS}\n", encoding="utf-8")
+    _start_kubelet(_kubelet())
+    told = f"--config={_written('kube-proxy.json', _kube_proxy())}"
+    processes.start("kube-proxy", [programs.KUBE_PROXY.path, told], GOGC="50")
+    eventually("the node is ready", _ready, 90)
+
+
+def restart_kubelet(**changed: object) -> None:
+    """Start kubelet again with ``changed`` over its settings, or with none to have them back; containers run on."""
+    processes.stop("kubelet")
+    _start_kubelet(_kubelet() | changed)
+    processes.check("kubelet")
+
+
+def _start_kubelet(settings: Document) -> None:
     processes.start(
         "kubelet",
         [
             programs.KUBELET.path,
-            f"--config={_written('kubelet.json', _kubelet())}",
+            f"--config={_written('kubelet.json', settings)}",
             f"--kubeconfig={pki.kubeconfig('kubelet')}",
             f"--root-dir={RUN / 'kubelet'}",
             f"--cert-dir={RUN / 'certificates'}",
@@ -74,9 +96,6 @@ def join() -> None:
         ],
         GOGC="50",
     )
-    told = f"--config={_written('kube-proxy.json', _kube_proxy())}"
-    processes.start("kube-proxy", [programs.KUBE_PROXY.path, told], GOGC="50")
-    eventually("the node is ready", _ready, 90)
 
 
 def _ready() -> bool:
@@ -117,13 +136,7 @@ def _kubelet() -> Document:
         "resolvConf": str(RUN / "resolv.conf"),
         "podLogsDir": str(RUN / "pod-logs"),
         "makeIPTablesUtilChains": False,
-        # A developer's disk is fuller than a server's, and an imported image cannot be pulled again.
-        "evictionHard": {
-            "memory.available": "200Mi",
-            "nodefs.available": "1%",
-            "nodefs.inodesFree": "1%",
-            "imagefs.available": "1%",
-        },
+        "evictionHard": EVICTION,
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "registryPullQPS": 0,

@@ -10,6 +10,7 @@ AUTHORITY = PKI / "ca.crt"
 _AUTHORITY_KEY = PKI / "ca.key"
 SERVICE_ACCOUNT_KEY = PKI / "service-accounts.key"
 SERVICE_ACCOUNT_PUBLIC_KEY = PKI / "service-accounts.pub"
+FRONT_PROXY = "front-proxy"  # as whom the API server passes requests on to servers behind it, such as metrics-server
 _CONFIG = PKI / "openssl.cnf"
 _EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "365")
 _USERS = {
@@ -36,6 +37,7 @@ def make() -> None:
     server_certificate("apiserver", "/CN=kube-apiserver", kubernetes, [KUBERNETES_ADDRESS, NODE_ADDRESS, "127.0.0.1"])
     server_certificate("kubelet-serving", f"/O=system:nodes/CN=system:node:{NODE}", [NODE], [NODE_ADDRESS])
     _certificate("apiserver-kubelet", "/O=system:masters/CN=apiserver-kubelet", "clientAuth")
+    _certificate("front-proxy", f"/CN={FRONT_PROXY}", "clientAuth")
     for user, subject_name in _USERS.items():
         _certificate(user, subject_name, "clientAuth")
         _kubeconfig(user)

@@ -63,6 +63,9 @@ KUBE_PROXY = _kubernetes("kube-proxy")
 COREDNS = Program("coredns", ".", f"github.com/coredns/coredns@v{versions.COREDNS}")
 KNATIVE = {name: _knative(name) for name in ("controller", "autoscaler", "activator", "webhook", "queue")}
 KSERVE_MANAGER = _kserve("manager")
+METRICS_SERVER = Program(
+    "metrics-server", "./cmd/metrics-server", f"sigs.k8s.io/metrics-server@v{versions.METRICS_SERVER}"
+)
 INGRESS = Program("ingress", "ingress")
 PAUSE = Program("pause", "pause")
 
@@ -75,6 +78,7 @@ ALL = (
     COREDNS,
     *KNATIVE.values(),
     KSERVE_MANAGER,
+    METRICS_SERVER,
     INGRESS,
     PAUSE,
 )

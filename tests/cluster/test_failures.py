@@ -1,41 +1,26 @@
 """What breaks under load: every request is answered, or refused with words that say try again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from tests.cluster import kubectl
 from tests.cluster.client import READY_SECONDS, Cluster
+from tests.cluster.load import more_answers
 from tests.cluster.overlay import NAMESPACE
 from tests.cluster.shell import eventually
 from tests.live.load import Load
 
 pytestmark = pytest.mark.cluster
 
-MODEL = "chat-fast"
 _PREDICTOR = "serving.kserve.io/inferenceservice=chat-fast"
-
-
-@pytest.fixture
-def load(cluster: Cluster) -> Iterator[Load]:
-    """Clients that ask a model all the time; it is awake."""
-    made = Load(cluster, MODEL)  # type: ignore[arg-type]  # of the platform it wants no more than the address
-    with made:
-        more_answers(made)
-        yield made
-
-
-def more_answers(load: Load, count: int = 8) -> None:
-    """Wait until so many more requests were answered."""
-    before = load.seen.answered
-    eventually(f"{count} more answers", lambda: load.seen.answered >= before + count, READY_SECONDS, every=0.3)
 
 
 def names(pods: Callable[[], list[kubectl.Document]]) -> set[str]:
     return {pod["metadata"]["name"] for pod in pods()}
 
 
-def test_a_predictor_that_dies_under_load_is_replaced(cluster: Cluster, load: Load) -> None:
+def test_a_predictor_that_dies_under_load_is_replaced(cluster: Cluster, chat_load: Load) -> None:
     def pods() -> list[kubectl.Document]:
         return cluster.pods(_PREDICTOR)
 
@@ -43,17 +28,17 @@ def test_a_predictor_that_dies_under_load_is_replaced(cluster: Cluster, load: Lo
     for name in before:
         kubectl.kubectl("delete", "pod", name, "--namespace", NAMESPACE, "--grace-period=0", "--force")
     eventually("another pod", lambda: bool(names(pods) - before), READY_SECONDS)
-    more_answers(load)
-    assert load.seen.wrong == []
+    more_answers(chat_load)
+    assert chat_load.seen.wrong == []
 
 
-def test_a_new_gateway_takes_over_without_a_failed_request(cluster: Cluster, load: Load) -> None:
-    refused = len(load.seen.refused)
+def test_a_new_gateway_takes_over_without_a_failed_request(cluster: Cluster, chat_load: Load) -> None:
+    refused = len(chat_load.seen.refused)
     kubectl.kubectl("rollout", "restart", "deployment/gateway", "--namespace", NAMESPACE)
     kubectl.rolled_out(NAMESPACE, "gateway")
-    more_answers(load)
-    assert load.seen.wrong == []
-    assert load.seen.refused[refused:] == []
+    more_answers(chat_load)
+    assert chat_load.seen.wrong == []
+    assert chat_load.seen.refused[refused:] == []
 
 
 def test_a_graph_answers_while_the_store_of_its_step_restarts(cluster: Cluster) -> None:

@@ -1,17 +1,14 @@
-"""Gateways as staging and prod have them, two and spread, are replaced and killed while requests pass through them."""
+"""Gateways as staging and prod have them, two and spread, are replaced, killed and joined by a third under load."""
 
 import json
-import threading
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 
-import httpx
 import pytest
 
 from switchyard.local.render import render
-from tests.cluster import kubectl
+from tests.cluster import kubectl, metrics
 from tests.cluster.client import Cluster
+from tests.cluster.load import load, lost, status_of
 from tests.cluster.overlay import NAMESPACE
 from tests.cluster.shell import eventually
 from tests.manifests.documents import OVERLAYS
@@ -29,22 +26,28 @@ GATEWAY = {
     ("Service", "gateway"),
     ("ServiceAccount", "gateway"),
 }
+AUTOSCALER = ("HorizontalPodAutoscaler", "gateway")
 READY_SECONDS = 120
 CLIENTS = 4
-# A connection that ends before an answer's first byte: what was asked may be asked again (RFC 9110, section 9.2.2).
-RETRYABLE = ("RemoteProtocolError('Server disconnected without sending a response.')", "ReadError(", "ConnectError(")
+MODELS = status_of("/v1/models")
 
 
-def documents(image: str) -> list[kubectl.Document]:
-    """Prod's gateway, in the namespace of these tests and with the image that is on the node."""
-    found: list[kubectl.Document] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}]
+def prods(wanted: set[tuple[str, str]]) -> list[kubectl.Document]:
+    """Those of prod's documents, in the namespace of these tests."""
+    found: list[kubectl.Document] = []
     for document in render(OVERLAYS / "prod"):
         kind, name = document["kind"], document["metadata"]["name"]
-        if (kind, name.rpartition("-")[0] if kind == "ConfigMap" else name) in GATEWAY:
+        if (kind, name.rpartition("-")[0] if kind == "ConfigMap" else name) in wanted:
             found.append(json.loads(json.dumps(document).replace("switchyard-prod", SPACE)))
+    return found
+
+
+def gateway(image: str) -> list[kubectl.Document]:
+    """Prod's gateway with the image that is on the node."""
+    found = prods(GATEWAY)
     for document in found:
         if document["kind"] == "Deployment":
-            document["spec"]["replicas"] = 2  # there is no autoscaler here
+            document["spec"]["replicas"] = 2  # what the autoscaler would begin with
             document["spec"]["template"]["spec"]["containers"][0]["image"] = image
     return found
 
@@ -53,12 +56,12 @@ def documents(image: str) -> list[kubectl.Document]:
 def url(cluster: Cluster) -> Iterator[str]:
     """Where the two gateways are, both ready."""
     running = kubectl.get("deployment", "gateway", "--namespace", NAMESPACE)
-    kubectl.apply(documents(running["spec"]["template"]["spec"]["containers"][0]["image"]))
-    rolled_out()
-    address = kubectl.get("service", "gateway", "--namespace", SPACE)["spec"]["clusterIP"]
-    yield f"http://{address}:8000"
+    with kubectl.namespace(SPACE):
+        kubectl.apply(gateway(running["spec"]["template"]["spec"]["containers"][0]["image"]))
+        rolled_out()
+        address = kubectl.get("service", "gateway", "--namespace", SPACE)["spec"]["clusterIP"]
+        yield f"http://{address}:8000"
     kubectl.kubectl("delete", "priorityclass", "switchyard-path")
-    kubectl.kubectl("delete", "namespace", SPACE, "--wait=false")
 
 
 def rolled_out() -> None:
@@ -72,33 +75,6 @@ def pods() -> list[str]:
     return [pod["metadata"]["name"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
-@contextmanager
-def load(url: str, *, keep: bool = True) -> Iterator[Counter[str]]:
-    """Clients that ask all the time, each on a connection that it keeps or on a new one; what they were answered."""
-    seen: Counter[str] = Counter()
-    done = threading.Event()
-
-    limits = httpx.Limits(max_keepalive_connections=1 if keep else 0)
-
-    def go() -> None:
-        with httpx.Client(base_url=url, timeout=30, trust_env=False, limits=limits) as client:
-            while not done.is_set():
-                try:
-                    seen[str(client.get("/v1/models").status_code)] += 1
-                except httpx.HTTPError as error:
-                    seen[repr(error)] += 1
-
-    threads = [threading.Thread(target=go) for _ in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield seen
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
-
-
 def replace_all() -> None:
     """Roll both gateways, and wait until the old ones get no request any more."""
     before = set(pods())
@@ -107,29 +83,48 @@ def replace_all() -> None:
     eventually("the old gateways left", lambda: not before & set(pods()), READY_SECONDS)
 
 
-def lost(seen: Counter[str]) -> Counter[str]:
-    """What was not answered, all of which must be clear to have reached nobody."""
-    errors = Counter({what: count for what, count in seen.items() if what != "200"})
-    assert all(what.startswith(RETRYABLE) for what in errors), errors
-    return errors
-
-
 def test_a_rollout_fails_no_request_on_a_new_connection(url: str) -> None:
-    with load(url, keep=False) as seen:
+    with load(url, MODELS, CLIENTS, keep=False) as seen:
         replace_all()
     assert seen.keys() == {"200"}, seen
 
 
 def test_a_rollout_closes_kept_connections_before_an_answer_or_after_it(url: str) -> None:
-    with load(url) as seen:
+    with load(url, MODELS, CLIENTS) as seen:
         replace_all()
     assert lost(seen).total() <= 2 * CLIENTS, "more than one for each client and gateway"
 
 
 def test_a_gateway_that_is_killed_costs_at_most_the_requests_that_it_had(url: str) -> None:
     victim = pods()[0]
-    with load(url) as seen:
+    with load(url, MODELS, CLIENTS) as seen:
         kubectl.kubectl("--namespace", SPACE, "delete", "pod", victim, "--grace-period=0", "--force")
         eventually("another in its place", lambda: len(pods()) == 2 and victim not in pods(), READY_SECONDS)
         rolled_out()
     assert lost(seen).total() <= 2 * CLIENTS
+
+
+@pytest.fixture
+def autoscaler(url: str) -> Iterator[None]:
+    """Prod's autoscaler, with a target that two cores can reach and no more than one gateway to add."""
+    metrics.up()
+    (document,) = prods({AUTOSCALER})
+    (metric,) = document["spec"]["metrics"]
+    metric["resource"]["target"]["averageValue"] = "40m"  # of 700m; a gateway takes 3m when idle
+    document["spec"]["maxReplicas"] = 3  # of 6
+    kubectl.apply([document])
+    yield
+    metrics.down()
+
+
+def test_the_autoscaler_knows_the_gateways_use_and_adds_one_without_a_failed_request(
+    url: str, autoscaler: None
+) -> None:
+    waiting = ("wait", "--for=condition=ScalingActive", "hpa/gateway", f"--timeout={READY_SECONDS}s")
+    kubectl.kubectl("--namespace", SPACE, *waiting, seconds=READY_SECONDS + 10)
+    with load(url, MODELS, CLIENTS, keep=False) as seen:
+        eventually("a third gateway", lambda: len(pods()) == 3, READY_SECONDS)
+        rolled_out()
+        before = seen.total()
+        eventually("answers of three", lambda: seen.total() >= before + 200, READY_SECONDS)
+    assert seen.keys() == {"200"}, seen

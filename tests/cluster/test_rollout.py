@@ -1,9 +1,7 @@
 """A new version of a service comes, is tried on a part of the requests and goes again, without a failed request."""
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from tests.cluster import kubectl
 from tests.cluster.client import Cluster
 from tests.cluster.layout import INGRESS_ADDRESS
+from tests.cluster.load import load, outcome
 from tests.cluster.overlay import NAMESPACE
 from tests.cluster.shell import eventually
 
@@ -62,43 +61,18 @@ def service(version: str, image: str, **predictor: object) -> kubectl.Document:
 def image(cluster: Cluster) -> Iterator[str]:
     """An image with Python that is on the node, and a namespace for what runs it."""
     deployment = kubectl.get("deployment", "gateway", "--namespace", NAMESPACE)
-    kubectl.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}])
-    yield deployment["spec"]["template"]["spec"]["containers"][0]["image"]
-    kubectl.kubectl("delete", "namespace", SPACE, "--wait=false")
+    with kubectl.namespace(SPACE):
+        yield deployment["spec"]["template"]["spec"]["containers"][0]["image"]
 
 
 def ask(client: httpx.Client) -> str:
-    """One request through the front of the networking layer: the version that answered, or what went wrong."""
-    try:
-        answer = client.get("/", headers={"Host": f"{NAME}-predictor.{SPACE}.example.com"})
-    except httpx.HTTPError as error:
-        return repr(error)
+    """One request through the front of the networking layer: the version that answered, or a refusal."""
+    answer = client.get("/", headers={"Host": f"{NAME}-predictor.{SPACE}.example.com"})
     return answer.text if answer.status_code == 200 else f"{answer.status_code} {answer.text}"
 
 
 def versions(client: httpx.Client, requests: int = 60) -> Counter[str]:
-    return Counter(ask(client) for _ in range(requests))
-
-
-@contextmanager
-def load(client: httpx.Client) -> Iterator[Counter[str]]:
-    """Two requests at a time, all the time; what they were answered."""
-    seen: Counter[str] = Counter()
-    done = threading.Event()
-
-    def go() -> None:
-        while not done.is_set():
-            seen[ask(client)] += 1
-
-    threads = [threading.Thread(target=go) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield seen
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
+    return Counter(outcome(ask, client) for _ in range(requests))
 
 
 def percentages() -> dict[str, int]:
@@ -112,8 +86,8 @@ def test_a_canary_takes_its_part_is_stopped_and_promoted_without_a_failed_reques
     kubectl.apply([service("one", image)])
     url = f"http://{INGRESS_ADDRESS}"
     with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
-        eventually("version one", lambda: ask(client) == "one", READY_SECONDS)
-        with load(client) as seen:
+        eventually("version one", lambda: outcome(ask, client) == "one", READY_SECONDS)
+        with load(url, ask, clients=2) as seen:
             kubectl.apply([service("two", image, canaryTrafficPercent=30)])
             eventually("a canary", lambda: percentages() == {"latest": 30, "prev": 70}, READY_SECONDS)
             eventually("its first answer", lambda: seen["two"] > 0, READY_SECONDS)

@@ -19,7 +19,7 @@ def test_a_sleeping_model_is_held_by_heartbeats_woken_answered_and_sleeps_again(
     assert answer.text
     assert answer.finish in ("stop", "length")
     assert answer.heartbeats >= 2, "the stream was silent while the model woke"
-    assert cluster.models()["chat-fast"]["state"] == "ready"
+    eventually("the gateway sees it ready", lambda: cluster.models()["chat-fast"]["state"] == "ready", 15)
     cluster.wait_asleep("chat-fast")
 
 

@@ -3,6 +3,7 @@
 KUBERNETES = "1.34.4"
 COREDNS = "1.14.7"
 KNATIVE = "0.48.1"  # the Go module of Knative 1.21.1; KServe 0.20 is tested with it
+METRICS_SERVER = "0.9.0"
 KSERVE = "0.20.0"  # its newest Go module; the SDK of our predictors is 0.21
 
 OLDEST_GO = (1, 26)

@@ -182,6 +182,23 @@ async def test_a_request_on_which_a_fresh_connection_dies_is_repeated_once(bench
     await server.wait_closed()
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(502, "upstream_closed"), (503, "upstream_unreachable"), (504, "upstream_timeout")]
+)
+async def test_a_proxys_words_in_place_of_a_model_become_an_error_to_try_again_after(
+    bench: Bench, status: int, code: str
+) -> None:
+    async def in_its_place(call: Call) -> None:
+        await call.start(status, b"text/plain; charset=utf-8")
+        await call.end(b"dial tcp 127.0.0.1:8080: connect: connection refused")
+
+    bench.model.script = in_its_place
+    answer = await bench.http.post("/v1/chat/completions", json={"model": "chat", "messages": []})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert "127.0.0.1" not in answer.text
+    assert ("retry-after" in answer.headers) == (status == 503)
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 async def test_an_answer_to_a_post_is_never_asked_for_again(tmp_path: Path, status: int) -> None:
     async def fail(call: Call) -> None:
