@@ -14,7 +14,7 @@ from switchyard.http.h2.stream import Stream
 
 STREAM_WINDOW = 1024 * 1024
 CONNECTION_WINDOW = 4 * 1024 * 1024
-_UNSENT = 1024 * 1024  # answers to pings and the like that a peer does not read; more, and it is given up
+_PATIENCE_SECONDS = 10  # with a peer that broke the protocol and does not read what it is told
 
 
 class Connection(Sender, FrameReader):
@@ -40,8 +40,8 @@ class Connection(Sender, FrameReader):
         """Whether no stream of this number has been opened yet."""
         raise NotImplementedError
 
-    def going_away(self) -> None:
-        """The peer takes no new streams."""
+    def going_away(self, last: int) -> None:
+        """The peer takes no new streams, and of those that we opened none behind ``last``."""
 
     def forgotten(self) -> None:
         """A stream has ended."""
@@ -56,17 +56,20 @@ class Connection(Sender, FrameReader):
 
     def passed_on(self, stream: Stream, size: int) -> None:
         """``size`` bytes of the stream have left here, so that the peer may send as many again."""
-        self._received -= size
-        self._owed += size
-        if self._owed > CONNECTION_WINDOW // 2:
-            self.write(frames.head(4, frames.WINDOW_UPDATE, 0, 0) + frames.number(self._owed))
-            self._owed = 0
+        self._give_back(size)
         if stream.heard_all:
             return
         stream.owed += size
         if stream.owed > STREAM_WINDOW // 2:
             self.write(frames.head(4, frames.WINDOW_UPDATE, 0, stream.id) + frames.number(stream.owed))
             stream.owed = 0
+
+    def _give_back(self, size: int) -> None:
+        self._received -= size
+        self._owed += size
+        if self._owed > CONNECTION_WINDOW // 2:
+            self.write(frames.head(4, frames.WINDOW_UPDATE, 0, 0) + frames.number(self._owed))
+            self._owed = 0
 
     def sent_all(self, stream: Stream) -> None:
         if stream.heard_all:
@@ -77,9 +80,8 @@ class Connection(Sender, FrameReader):
         self._blocked.pop(stream.id, None)
         stream.finished = stream.heard_all = True
         while stream.pending:  # never to be sent: its source must not wait for that
-            _, payload, _ = stream.pending.popleft()
-            if stream.source is not None:
-                stream.source.left(len(payload))
+            kind, payload, _ = stream.pending.popleft()
+            self._release(stream, kind, payload)
         self.forgotten()
 
     # -- in
@@ -87,6 +89,7 @@ class Connection(Sender, FrameReader):
     def on_bad(self, err: BadFrame) -> None:
         self.go_away(max(self.streams, default=0), err.code, str(err))
         self.close()
+        self._loop.call_later(_PATIENCE_SECONDS, self.abort)
 
     def on_control(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         handler = _CONTROL.get(kind)
@@ -108,11 +111,12 @@ class Connection(Sender, FrameReader):
         if len(payload) != 8:
             raise BadFrame(frames.FRAME_SIZE_ERROR, "a PING of another size than eight")
         if not flags & frames.ACK:
-            self._unsent_within_bounds()
             self.write(frames.head(8, frames.PING, frames.ACK, 0) + payload)
 
     def _goaway(self, flags: int, number: int, payload: bytes) -> None:
-        self.going_away()
+        if len(payload) < 8:
+            raise BadFrame(frames.FRAME_SIZE_ERROR, "a GOAWAY shorter than eight")
+        self.going_away(_number(payload[:4]) & frames.MAX_WINDOW)
 
     def _push(self, flags: int, number: int, payload: bytes) -> None:
         raise BadFrame(frames.PROTOCOL_ERROR, "a PUSH_PROMISE, which nobody allowed")
@@ -125,11 +129,13 @@ class Connection(Sender, FrameReader):
         if stream is None or stream.heard_all:
             if self.idle(number) or stream is not None:
                 raise BadFrame(frames.PROTOCOL_ERROR, "data on a stream that is not open")
-            self._received -= size  # of a stream that was cut meanwhile
-            self._owed += size
+            self._give_back(size)  # of a stream that was cut meanwhile
             return
         if padding := size - len(piece):
             self.passed_on(stream, padding)
+        self.hear(stream, piece, end)
+
+    def hear(self, stream: Stream, piece: bytes, end: bool) -> None:
         stream.heard_all = end
         stream.half.data(stream, piece, end)
         if stream.finished and end:
@@ -164,14 +170,8 @@ class Connection(Sender, FrameReader):
         for stream in self.streams.values():  # RFC 9113 §6.9.2
             stream.window += window - self.initial_window
         self.initial_window = window
-        self._unsent_within_bounds()
         self.write(frames.head(0, frames.SETTINGS, frames.ACK, 0))
-        for stream in tuple(self.streams.values()):
-            self._drain(stream)
-
-    def _unsent_within_bounds(self) -> None:
-        if self._transport is not None and self._transport.get_write_buffer_size() > _UNSENT + CONNECTION_WINDOW:
-            raise BadFrame(frames.ENHANCE_YOUR_CALM, "the peer asks and does not read")
+        self._drain_all()
 
     # -- asyncio.Protocol
 

@@ -48,6 +48,10 @@ class DoorConnection(Client[Opening]):
         self._door = door
         self._running = 0
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._addresses = [_address(transport, name) for name in ("sockname", "peername")]
+
     def full(self) -> bool:
         """Work may outlive its stream, so a client cannot have more of it by giving up what it asked."""
         return super().full() or self._running >= STREAMS
@@ -57,9 +61,7 @@ class DoorConnection(Client[Opening]):
             return self.call(head)
         if head is None:
             return _Malformed()
-        assert self._transport is not None
-        server, client = (self._transport.get_extra_info(name)[:2] for name in ("sockname", "peername"))
-        return Exchange(head, scope_of(head, server, client), self._door.app, self._door.headers(), self._run)
+        return Exchange(head, scope_of(head, *self._addresses), self._door.app, self._door.headers(), self._run)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -70,6 +72,12 @@ class DoorConnection(Client[Opening]):
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._running -= 1
         self._door.tasks.discard(task)
+
+
+def _address(transport: asyncio.BaseTransport, name: str) -> tuple[str, int] | None:
+    """None when the client has hung up already."""
+    address = transport.get_extra_info(name)
+    return address[:2] if address else None
 
 
 class _Malformed:

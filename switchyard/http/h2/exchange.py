@@ -24,7 +24,7 @@ _CONTINUE = literals([(b":status", b"100")])
 class Exchange:
     """Answers one request by ``app``, in a task that ``start`` makes; every answer carries ``headers``."""
 
-    __slots__ = ("_answer", "_app", "_begun", "_changed", "_expects", "_gone", "_head", "_headers", "_heard",
+    __slots__ = ("_app", "_begun", "_changed", "_expects", "_gone", "_head", "_headers", "_heard",
                  "_heard_all", "_over", "_pieces", "_scope", "_start", "_stream", "_told_all", "_unsent")  # fmt: skip
 
     def __init__(self, head: Head, scope: Scope, app: App, headers: Sequence[Field], start: Start) -> None:
@@ -37,7 +37,6 @@ class Exchange:
         self._heard = self._unsent = 0
         self._heard_all = self._told_all = self._begun = self._over = self._gone = False
         self._expects = head.expects
-        self._answer: bytes | None = None  # its head, until there is something to send it with
         self._changed = asyncio.Event()
 
     def begin(self, stream: Stream, *, end: bool) -> None:
@@ -71,8 +70,9 @@ class Exchange:
         self._changed.set()
 
     def left(self, size: int) -> None:
+        waits = self._over or self._unsent > UNSENT_BYTES
         self._unsent -= size
-        if self._unsent <= UNSENT_BYTES:
+        if waits and self._unsent <= UNSENT_BYTES:
             self._changed.set()
 
     # -- what the application is given
@@ -89,7 +89,6 @@ class Exchange:
         except Exception:  # the task's outermost frame
             logger.exception("an error escaped the application", extra={"path": self._scope["path"]})
             self._broken()
-        self._drop()
         while not (self._stream.finished or self._gone):
             await self._change()
         if not self._stream.heard_all:
@@ -112,7 +111,7 @@ class Exchange:
         if self._gone or self._over:
             return
         if message["type"] == "http.response.start":
-            self._answer = self._block(message["status"], message.get("headers", ()))
+            self._head_of(message["status"], message.get("headers", ()))
         elif message["type"] == "http.response.body":
             body = b"" if self._head.method == "HEAD" else bytes(message.get("body", b""))
             self._send(body, end=not message.get("more_body", False))
@@ -121,24 +120,24 @@ class Exchange:
 
     # -- the answer
 
-    def _block(self, status: int, headers: Sequence[Field]) -> bytes:
+    def _head_of(self, status: int, headers: Sequence[Field]) -> None:
+        """Leaves at once, as the answer's first piece may be long in coming."""
         own = [(name.lower(), value) for name, value in headers]
         names = {name for name, _ in own}
         general = [field for field in self._headers if field[0] not in names]
         kept = [field for field in own if field[0] not in OF_A_CONNECTION]
-        return literals([(b":status", b"%d" % status), *general, *kept])
+        self._begun, self._expects = True, False
+        block = literals([(b":status", b"%d" % status), *general, *kept])
+        self._stream.connection.send(self._stream, frames.HEADERS, block, False)
 
     def _send(self, body: bytes, *, end: bool) -> None:
-        connection, block, self._answer = self._stream.connection, self._answer, None
-        self._over = end
-        if block is not None:
-            self._begun, self._expects = True, False
-            connection.send(self._stream, frames.HEADERS, block, end and not body)
-            if not body:
-                return
+        if end:
+            self._over = True
+            self._drop()
+            self._changed.set()
         if body or end:
             self._unsent += len(body)
-            connection.send(self._stream, frames.DATA, body, end)
+            self._stream.connection.send(self._stream, frames.DATA, body, end)
 
     def _broken(self) -> None:
         """The application failed: an opaque 500 if nothing was sent, else the stream is cut."""
@@ -148,7 +147,7 @@ class Exchange:
             self._stream.connection.cut(self._stream, frames.INTERNAL_ERROR)
             self.reset(self._stream, frames.INTERNAL_ERROR)
         else:
-            self._answer = self._block(500, ((b"content-type", b"application/json"),))
+            self._head_of(500, ((b"content-type", b"application/json"),))
             self._send(_INTERNAL, end=True)
 
     def _drop(self) -> None:

@@ -44,9 +44,9 @@ def read_head(fields: list[Field]) -> Head | None:
     length = found.get(b"content-length")
     if any(map(_UNFIT.search, pseudo.values())) or (length is not None and not (length.isdigit() and len(length) < 20)):
         return None
-    headers = plain
+    headers = _with_one_cookie(plain)
     if b":authority" in pseudo:
-        headers = [(b"host", pseudo[b":authority"]), *(field for field in plain if field[0] != b"host")]
+        headers = [(b"host", pseudo[b":authority"]), *(field for field in headers if field[0] != b"host")]
     return Head(
         method=pseudo[b":method"].decode("latin-1"),
         target=path,
@@ -54,6 +54,14 @@ def read_head(fields: list[Field]) -> Head | None:
         length=None if length is None else int(length),
         expects=found.get(b"expect", b"").lower() == b"100-continue",
     )
+
+
+def _with_one_cookie(fields: list[Field]) -> list[Field]:
+    """RFC 9113 §8.2.3: applications know of one such field."""
+    cookies = [value for name, value in fields if name == b"cookie"]
+    if len(cookies) < 2:
+        return fields
+    return [*(field for field in fields if field[0] != b"cookie"), (b"cookie", b"; ".join(cookies))]
 
 
 def scope_of(head: Head, server: Any, client: Any) -> Scope:

@@ -157,8 +157,16 @@ class _Upstream(Connection):
     def settings_acknowledged(self) -> None:
         self._reader.acknowledged()
 
-    def going_away(self) -> None:
+    def going_away(self, last: int) -> None:
         self.takes_more = False
+        for stream in [stream for number, stream in self.streams.items() if number > last]:
+            self._forget(stream)
+            stream.half.reset(stream, frames.REFUSED_STREAM)
+        self.forgotten()
+
+    def forgotten(self) -> None:
+        if not (self.takes_more or self.streams):
+            self.close()
 
     def goodbye(self) -> None:
         self.takes_more = False

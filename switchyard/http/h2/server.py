@@ -71,8 +71,7 @@ class ServerConnection(Connection, Generic[T]):
         if (stream := self.streams.get(number)) is not None:  # trailers, which nothing here waits for
             if not end or stream.heard_all:
                 raise BadFrame(frames.PROTOCOL_ERROR, "header fields in the middle of a request or after it")
-            stream.heard_all = True
-            stream.half.data(stream, b"", True)
+            self.hear(stream, b"", True)
             return
         if number % 2 and number <= self._last:  # of a stream that was cut meanwhile
             return

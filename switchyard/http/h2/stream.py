@@ -3,6 +3,8 @@
 from collections import deque
 from typing import Protocol
 
+Payload = bytes | memoryview
+
 
 class Carrier(Protocol):
     """What a stream needs of its connection, and the call on it of either side."""
@@ -38,7 +40,7 @@ class Stream:
         self.id = number
         self.half = half
         self.window = connection.initial_window
-        self.pending: deque[tuple[int, bytes, bool]] = deque()
+        self.pending: deque[tuple[int, Payload, bool]] = deque()
         self.source: Source | None = None
         self.owed = 0  # bytes passed on for which the peer has had no new window yet
         self.heard_all = self.finished = False

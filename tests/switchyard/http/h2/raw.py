@@ -44,11 +44,17 @@ class Talk:
         made._writer.write(request_bytes(fields, ends=ends))
         return made
 
-    def asks(self, number: int, fields: list[Field], *bodies: bytes) -> None:
-        self._writer.write(request_bytes(fields, *bodies, number=number))
+    def asks(self, number: int, fields: list[Field], *bodies: bytes, ends: bool = True) -> None:
+        self._writer.write(request_bytes(fields, *bodies, number=number, ends=ends))
 
-    def sends(self, number: int, body: bytes) -> None:
-        self._writer.write(frames.head(len(body), frames.DATA, frames.END_STREAM, number) + body)
+    def sends(self, number: int, body: bytes, *, ends: bool = True) -> None:
+        flags = frames.END_STREAM if ends else 0
+        self._writer.write(frames.head(len(body), frames.DATA, flags, number) + body)
+
+    def ends_with_fields(self, number: int, fields: list[Field]) -> None:
+        """Trailers."""
+        block, flags = literals(fields), frames.END_STREAM | frames.END_HEADERS
+        self._writer.write(frames.head(len(block), frames.HEADERS, flags, number) + block)
 
     def widens(self, size: int) -> None:
         """Takes ``size`` bytes more on the connection, on each stream only as many as before."""

@@ -1,142 +1,18 @@
 """An application and a gRPC service behind one port, asked by httpx's HTTP/2, gRPC's own client and raw frames."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import grpc
 import grpc.aio
 import httpx
 import pytest
 
-from switchyard.http.asgi import Receive, Scope, Send
 from switchyard.http.h2 import frames
 from switchyard.http.h2.connection import STREAM_WINDOW
-from switchyard.http.h2.door import Door, DoorConnection
 from switchyard.http.h2.exchange import UNSENT_BYTES
-from switchyard.http.h2.fields import Field
-from switchyard.http.h2.proxy import Proxy
-from tests.switchyard.http.h2.conftest import HOST, OPTIONS, Server
+from tests.switchyard.http.h2.answering import GET, PIECE, POST, world
+from tests.switchyard.http.h2.conftest import HOST, OPTIONS
 from tests.switchyard.http.h2.raw import DEADLINE, GREETING, Talk, converse, heard, request_bytes
-
-GET = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"x"), (b":path", b"/echo")]
-POST = [(b":method", b"POST"), *GET[1:]]
-PIECE = bytes(UNSENT_BYTES // 4)
-
-
-@dataclass
-class App:
-    """Answers by the path; keeps what it saw."""
-
-    scopes: list[Scope] = field(default_factory=list)
-    sent: int = 0
-    go_on: asyncio.Event = field(default_factory=asyncio.Event)
-    entered: asyncio.Event = field(default_factory=asyncio.Event)
-    left: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scopes.append(scope)
-        self.entered.set()
-        await getattr(self, scope["path"].strip("/"))(receive, send)
-
-    async def echo(self, receive: Receive, send: Send) -> None:
-        body, more = b"", True
-        while more:
-            message = await receive()
-            assert message["type"] == "http.request"
-            body += message["body"]
-            more = message["more_body"]
-        size = b"%d" % len(body)
-        await _start(send, (b"Content-Length", size), (b"connection", b"close"))
-        await send({"type": "http.response.body", "body": body})
-        assert (await receive())["type"] == "http.disconnect"
-
-    async def early(self, receive: Receive, send: Send) -> None:
-        """Answers without a look at the body."""
-        await _start(send)
-        await send({"type": "http.response.body", "body": b"no need"})
-
-    async def pieces(self, receive: Receive, send: Send) -> None:
-        """Sends one, and another once it is told to."""
-        await _start(send)
-        await send({"type": "http.response.body", "body": b"one ", "more_body": True})
-        await self.go_on.wait()
-        await send({"type": "http.response.body", "body": b"two", "more_body": True})
-        await send({"type": "http.response.body"})
-
-    async def endless(self, receive: Receive, send: Send) -> None:
-        """Sends until its client has left."""
-        await _start(send)
-
-        async def watch() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            self.left.set()
-
-        watching = asyncio.ensure_future(watch())
-        while not self.left.is_set():
-            await send({"type": "http.response.body", "body": PIECE, "more_body": True})
-            self.sent += len(PIECE)
-            await asyncio.sleep(0)
-        await watching
-
-    async def fails(self, receive: Receive, send: Send) -> None:
-        raise ValueError("a secret of the application")
-
-    async def breaks(self, receive: Receive, send: Send) -> None:
-        await _start(send)
-        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
-
-    async def waits(self, receive: Receive, send: Send) -> None:
-        await self.go_on.wait()
-        await _start(send)
-        await send({"type": "http.response.body", "body": b"after all"})
-
-
-async def _start(send: Send, *headers: Field) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-
-
-@dataclass
-class World:
-    app: App
-    port: int
-    client: httpx.AsyncClient
-    connections: list[DoorConnection]
-
-
-@asynccontextmanager
-async def world() -> AsyncIterator[World]:
-    app, service = App(), Server("service")
-    rpc = grpc.aio.server(options=OPTIONS)
-    rpc.add_generic_rpc_handlers((service,))
-    behind = rpc.add_insecure_port(f"{HOST}:0")
-    await rpc.start()
-    door = Door(app, Proxy.passing((HOST, behind)), lambda: [(b"server", b"ours")])
-    made: list[DoorConnection] = []
-
-    def connection() -> DoorConnection:
-        made.append(DoorConnection(door))
-        return made[-1]
-
-    server = await asyncio.get_running_loop().create_server(connection, HOST, 0)
-    port = server.sockets[0].getsockname()[1]
-    client = httpx.AsyncClient(
-        base_url=f"http://{HOST}:{port}", http1=False, http2=True, trust_env=False, timeout=DEADLINE
-    )
-    try:
-        async with client:
-            yield World(app, port, client, made)
-    finally:
-        server.close()
-        app.go_on.set()
-        async with asyncio.timeout(DEADLINE):
-            for one in made:
-                one.abort()
-                await one.closed.wait()
-            await asyncio.gather(*door.tasks)
-            await rpc.stop(0)
 
 
 async def test_a_request_reaches_the_application_as_it_was_sent_and_its_answer_comes_back() -> None:
@@ -151,6 +27,14 @@ async def test_a_request_reaches_the_application_as_it_was_sent_and_its_answer_c
         assert (scope["query_string"], scope["http_version"], scope["client"][0]) == (b"q=1%202", "2", HOST)
         headers = dict(scope["headers"])
         assert (headers[b"host"], headers[b"x-own"]) == (f"{HOST}:{at.port}".encode(), b"value")
+
+
+async def test_cookies_that_come_apart_reach_the_application_together() -> None:
+    async with world() as at:
+        talk = await Talk.to(at.port, [*GET, (b"cookie", b"a=1"), (b"x-own", b"v"), (b"cookie", b"b=2")])
+        await talk.hears(frames.DATA)
+        assert [value for name, value in at.app.scopes[0]["headers"] if name == b"cookie"] == [b"a=1; b=2"]
+        await talk.hangs_up()
 
 
 @pytest.mark.parametrize("size", [0, 1, 16 * 1024 + 1, STREAM_WINDOW + 1, 12_000_000])
@@ -176,6 +60,13 @@ async def test_pieces_of_an_answer_leave_as_they_are_made() -> None:
         assert await anext(pieces) == b"one "
         at.app.go_on.set()
         assert await anext(pieces) == b"two"
+
+
+async def test_the_head_of_an_answer_does_not_wait_for_its_first_piece() -> None:
+    async with world() as at, at.client.stream("GET", "/begins") as answer:
+        assert answer.status_code == 200
+        at.app.go_on.set()
+        assert await answer.aread() == b"at last"
 
 
 async def test_an_application_waits_for_a_client_that_reads_slowly_and_hears_when_it_has_left() -> None:
