@@ -74,15 +74,30 @@ def program(source: Path) -> Path:
 
 
 def kube_score() -> Path:
-    """The linter kube-score, at the version of its folder's go.mod (a minute the first time).
+    """The linter kube-score (a minute the first time).
 
     Raises:
         GoError: it cannot be built.
     """
-    source = REPOSITORY / "tests" / "testdata" / "kube_score"
-    kept = _KEPT / f"kube-score-{_key((source / 'go.sum').read_text(encoding='utf-8'))}"
+    return _tool("kube_score", "github.com/zegl/kube-score/cmd/kube-score")
+
+
+def h2spec() -> Path:
+    """h2spec, which asks a server what HTTP/2 says.
+
+    Raises:
+        GoError: it cannot be built.
+    """
+    return _tool("h2spec", "github.com/summerwind/h2spec/cmd/h2spec")
+
+
+def _tool(folder: str, package: str) -> Path:
+    """The program ``package`` at the version of the go.mod in a folder of tests/testdata."""
+    source = REPOSITORY / "tests" / "testdata" / folder
+    name = package.rpartition("/")[2]
+    kept = _KEPT / f"{name}-{_key((source / 'go.sum').read_text(encoding='utf-8'))}"
     if not kept.exists():
-        _build(source, "github.com/zegl/kube-score/cmd/kube-score", kept)
+        _build(source, package, kept)
     return kept
 
 

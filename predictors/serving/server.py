@@ -11,7 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -27,7 +27,9 @@ from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
 from predictors.serving.admission import App
+from predictors.serving.one_port import Protocols
 from predictors.serving.settings import SettingError
+from switchyard.http.h2.proxy import Proxy
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +43,6 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-class Front(Protocol):
-    """What listens on the gRPC port instead of KServe's server, which is then behind it on a port of its own."""
-
-    async def start(self, host: str, port: int, service: tuple[str, int]) -> None: ...
-    async def stop(self, grace_seconds: float) -> None: ...
 
 
 class PredictorServer(ModelServer):  # type: ignore[misc]
@@ -82,18 +77,18 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         model: Model,
         door: Callable[[App], App],
         service: grpc.GenericRpcHandler | None = None,
-        front: Front | None = None,
+        front: Proxy | None = None,
     ) -> bool:
         """Answers until SIGTERM or SIGINT, then finishes what is in flight within the grace.
 
-        gRPC is KServe's own service unless ``service`` is given. Returns False when the model was lost rather than the
-        server stopped.
+        gRPC is KServe's own service unless ``service`` is given; with a ``front`` it is behind that, on a port of its
+        own. Both ports take gRPC. Returns False when the model was lost rather than the server stopped.
         """
         self.register_model(model)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ending.set)
-        http = self._http_server(door)
+        http = self._http_server(door, front or Proxy.passing((_reachable(self._host), self.grpc_port)))
         stop_rpc = await self._start_grpc(service, front)
         serving = asyncio.ensure_future(http.serve(sockets=[self._socket]))
         ending = asyncio.ensure_future(self._ending.wait())
@@ -110,7 +105,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         self._failed = True
         self._ending.set()
 
-    def _http_server(self, door: Callable[[App], App]) -> _Server:
+    def _http_server(self, door: Callable[[App], App], calls: Proxy) -> _Server:
         rest = RESTServer("kserve.model_server:app", self.dataplane, self.model_repository_extension, self.http_port)
         rest._add_exception_handlers(kserve_app)
         self._register_routes()
@@ -120,7 +115,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
             access_log=False,
             proxy_headers=False,
             loop="none",
-            http="httptools",
+            http=cast(Any, Protocols(calls)),
             lifespan="off",
             timeout_keep_alive=75,  # longer than the 60 s that proxies keep idle connections
             timeout_graceful_shutdown=self.grace_period,
@@ -135,7 +130,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         register_v2_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
 
     async def _start_grpc(
-        self, service: grpc.GenericRpcHandler | None, front: Front | None
+        self, service: grpc.GenericRpcHandler | None, front: Proxy | None
     ) -> Callable[[], Awaitable[None]]:
         """Listens, and returns what ends it within the grace.
 
@@ -175,6 +170,11 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
                 InferenceServicer(self.dataplane, self.model_repository_extension), server
             )
         return server
+
+
+def _reachable(host: str) -> str:
+    """An address by which this process reaches itself when it listens on ``host``."""
+    return _LOOPBACK if host in ("0.0.0.0", "::") else host  # noqa: S104  (compared, not bound)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from switchyard.catalog import Catalog, CatalogError, Model, describe, hosts_repository
-from switchyard.cluster.states import state_of
+from switchyard.cluster.states import revisions_of, state_of
 
 MODELS_ANNOTATION = "switchyard.dev/models"  # what a service that hosts a repository answers for: "ocr,ocr-direction"
+_HTTP2 = "h2c"
+_HTTP_PORT = 80  # of the Service that Knative makes for each of its own
 
 Document = Mapping[str, Any]
 
@@ -43,8 +45,24 @@ def address(document: Document) -> str:
 
     Source: KServe, ``pkg/constants/constants.go`` (names of components); Knative and KServe's Standard mode alike.
     """
-    namespace = document["metadata"].get("namespace", "")
-    return f"http://{workload(document)}.{namespace}.svc.cluster.local"
+    return f"http://{_host(document)}"
+
+
+def rpc_address(document: Document, revisions: Iterable[Document]) -> str:
+    """Where gRPC calls to the object go, as ``host:port``; empty if its pods do not take HTTP/2.
+
+    Knative opens one port, and speaks HTTP/2 to it if that is called ``h2c``; our predictors take both on it.
+    Source: https://knative.dev/docs/serving/services/http-protocol/
+    """
+    for revision in revisions_of(workload(document), revisions):
+        for container in (revision.get("spec") or {}).get("containers") or ():
+            if any(port.get("name") == _HTTP2 for port in container.get("ports") or ()):
+                return f"{_host(document)}:{_HTTP_PORT}"
+    return ""
+
+
+def _host(document: Document) -> str:
+    return f"{workload(document)}.{document['metadata'].get('namespace', '')}.svc.cluster.local"
 
 
 def workload(document: Document) -> str:
@@ -56,7 +74,8 @@ def workload(document: Document) -> str:
 
 
 def _models(document: Document, revisions: list[Document], hosted: Mapping[str, Iterable[str]]) -> Iterator[Model]:
-    model = describe(document, url=address(document), state=state_of(document, workload(document), revisions))
+    state = state_of(document, workload(document), revisions)
+    model = describe(document, url=address(document), grpc=rpc_address(document, revisions), state=state)
     if model.kind == "step":
         return
     if model.kind == "graph" or not hosts_repository(document):

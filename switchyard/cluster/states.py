@@ -28,7 +28,7 @@ def state_of(document: Document, workload: str, revisions: Iterable[Document]) -
     annotations = document["metadata"].get("annotations") or {}
     if str(annotations.get(STOP, "false")).lower() == "true":
         return State(phase="failed", reason=f"its owner stopped it by annotation {STOP}")
-    own = [one for one in revisions if (one["metadata"].get("labels") or {}).get(_SERVICE_LABEL) == workload]
+    own = revisions_of(workload, revisions)
     if _replicas(own, "actualReplicas"):
         return State(phase="ready")
     conditions = {one.get("type"): one for one in status.get("conditions") or ()}
@@ -38,6 +38,11 @@ def state_of(document: Document, workload: str, revisions: Iterable[Document]) -
     if not ready and not any(_was_ready(revision) for revision in own):
         return _starting(status, conditions)
     return State(phase="waking" if _replicas(own, "desiredReplicas") else "asleep")
+
+
+def revisions_of(workload: str, revisions: Iterable[Document]) -> list[Document]:
+    """Those of the Knative Service ``workload``."""
+    return [one for one in revisions if (one["metadata"].get("labels") or {}).get(_SERVICE_LABEL) == workload]
 
 
 def _replicas(revisions: Iterable[Document], field: str) -> int:

@@ -16,6 +16,7 @@ from switchyard.gateway.app import build, parts
 from switchyard.gateway.context import request_id
 from switchyard.gateway.grpc_service import serve as grpc_server
 from switchyard.gateway.settings import Settings
+from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.client import Client, Limits
 from switchyard.http.grpc_forward import Channels
 from switchyard.telemetry import tracing
@@ -44,25 +45,51 @@ class HttpServer(uvicorn.Server):
         yield
 
 
+class Leaving:
+    """An application; once it is ``leaving``, each answer is the last on its connection.
+
+    So clients that keep connections go elsewhere between two requests, not in the middle of one (RFC 9112 §9.6).
+    """
+
+    def __init__(self, app: App) -> None:
+        self.leaving = False
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self.leaving:
+            await self._app(scope, receive, send)
+            return
+
+        async def send_last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, receive, send_last)
+
+
 async def serve(settings: Settings, source: CatalogSource, host: str, http_port: int, grpc_port: int) -> None:
-    """Serves until SIGTERM or SIGINT; requests in flight then have ``grace_seconds`` to finish.
+    """Serves until SIGTERM or SIGINT, and as long after it as the settings say.
 
     Raises:
         OSError: a port cannot be bound.
     """
     client, channels = Client(Limits()), Channels(settings.max_body_bytes)
     given = parts(settings, source, client, tracing.configure("gateway"))
-    http = HttpServer(http_config(build(given), settings, host, http_port))
+    app = Leaving(build(given))
+    http = HttpServer(http_config(app, settings, host, http_port))
     grpc, bound = grpc_server(source, channels, given.meter, f"{host}:{grpc_port}", settings.max_body_bytes)
     loop = asyncio.get_running_loop()
     stopping: list[asyncio.Task[None]] = []
 
-    def stop() -> None:
+    async def stop() -> None:
+        app.leaving = True
+        await asyncio.sleep(settings.lame_duck_seconds)
         http.should_exit = True
-        stopping.append(loop.create_task(grpc.stop(settings.grace_seconds)))
+        await grpc.stop(settings.grace_seconds)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, lambda: stopping.append(loop.create_task(stop())))
     await grpc.start()
     gc.collect()
     gc.freeze()  # what lives now lives to the end: collections during requests need not look at it again

@@ -15,7 +15,8 @@ class Settings:
     """What can be set, by environment variables of the same names in capitals.
 
     Sizes are bytes, times seconds. ``max_in_flight`` requests are answered at once, further ones refused. ``retry_*``
-    bound repeats before the first byte of an answer. ``default_model`` serves forms that name none.
+    bound repeats before the first byte of an answer. ``default_model`` serves forms that name none. From the signal to
+    end, requests are taken for ``lame_duck_seconds`` more, and then have ``grace_seconds`` to finish.
     """
 
     log_level: str = "info"
@@ -32,6 +33,7 @@ class Settings:
     retry_attempts: int = 4
     retry_seconds: float = 3.0
     grace_seconds: float = 30.0
+    lame_duck_seconds: float = 0.0
 
     @staticmethod
     def from_env(env: Mapping[str, str]) -> "Settings":
@@ -65,11 +67,10 @@ def _number(env: Mapping[str, str], name: str, default: int | float) -> int | fl
     try:
         value = type(default)(text)
     except ValueError:
-        value = type(default)(0)
-    if not 0 < value < float("inf"):
-        raise SettingsError(
-            f"{name} is {text!r}; use a positive {'number' if isinstance(default, float) else 'integer'}"
-        )
+        value = type(default)(-1)
+    least = "a positive " if default else "0 or a positive "
+    if not (0 < value < float("inf") or value == default == 0):
+        raise SettingsError(f"{name} is {text!r}; use {least}{'number' if isinstance(default, float) else 'integer'}")
     return value
 
 

@@ -1,16 +1,15 @@
 """The live tests' clients and questions, unchanged, through the cluster's gateway.
 
-What looks into processes of local mode (their ids, the supervisor's counts) stays with tests/live. So does gRPC:
-Knative opens one port per service, and ours speaks HTTP/1.1.
+What looks into processes of local mode (their ids, the supervisor's counts) stays with tests/live.
 """
 
 from contextlib import closing
 
+import numpy as np
 import pytest
 import tritonclient.grpc
-from tritonclient.utils import InferenceServerException
 
-from tests.cluster.client import Cluster
+from tests.cluster.client import WAKING_SECONDS, Cluster
 from tests.live.test_clients import (  # noqa: F401  (pytest collects what is imported)
     curl,
     sdk,
@@ -20,6 +19,7 @@ from tests.live.test_clients import (  # noqa: F401  (pytest collects what is im
     test_an_unknown_model_is_not_found,
     test_every_answer_carries_the_callers_request_id,
     test_every_form_of_a_question_is_answered,
+    test_kserves_rest_and_grpc_clients,
     test_langchain_asks_and_streams,
     test_operators_pages_are_there,
     test_plain_text_in_streams_plain_text_out,
@@ -28,16 +28,21 @@ from tests.live.test_clients import (  # noqa: F401  (pytest collects what is im
     test_the_openai_sdk_gets_embeddings_that_tell_meanings_apart,
     test_the_openai_sdk_streams_what_it_would_get_whole,
     test_tools_that_the_model_may_choose_do_not_disturb_the_answer,
+    test_tritonclient_over_grpc,
     test_tritonclient_over_http,
 )
 from tests.live.test_vision import (  # noqa: F401
     client,
     test_a_picture_may_come_in_every_form,
+    test_a_stream_of_pictures_is_answered_by_a_stream,
+    test_tritons_grpc_client_finds_its_server_behind_the_gateway,
     test_tritons_http_client_finds_its_server_behind_the_gateway,
     test_what_is_no_picture_is_refused_and_nothing_breaks,
 )
 
 pytestmark = pytest.mark.cluster
+
+SLEEPER = "chat-fast"
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +51,11 @@ def platform(cluster: Cluster) -> Cluster:
     return cluster
 
 
-def test_a_grpc_call_is_told_to_use_http(cluster: Cluster) -> None:
+def test_a_grpc_call_wakes_a_model_that_sleeps(cluster: Cluster) -> None:
+    cluster.wait_asleep(SLEEPER)
+    text = tritonclient.grpc.InferInput("text_input", [1], "BYTES")
+    text.set_data_from_numpy(np.array([b"What is 2 + 3?"], dtype=np.object_))
     with closing(tritonclient.grpc.InferenceServerClient(cluster.grpc_target)) as asking:
         assert asking.is_server_live()
-        with pytest.raises(InferenceServerException, match="use V2 over HTTP"):
-            asking.infer("chat-fast", [])
+        answer = asking.infer(SLEEPER, [text], parameters={"max_tokens": 8}, client_timeout=WAKING_SECONDS)
+    assert answer.as_numpy("text_output")[0]

@@ -7,8 +7,9 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, cast
 
+import httpx
 import numpy as np
 import openai
 import pytest
@@ -121,13 +122,27 @@ def test_tritonclient_speaks_http_and_grpc_with_it(chat: Predictor) -> None:
         asked = tritonclient.http.InferInput("text_input", [1], "BYTES")
         asked.set_data_from_numpy(texts)
         by_http = http_client.infer("chat-fast", [asked], parameters={"temperature": 0}).as_numpy("text_output")
-    with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{chat.grpc}")) as grpc_client:
-        asked_grpc = tritonclient.grpc.InferInput("text_input", [1], "BYTES")
-        asked_grpc.set_data_from_numpy(texts)
-        answer = grpc_client.infer("chat-fast", [asked_grpc], parameters={"temperature": 0.0})
-        assert grpc_client.is_model_ready("chat-fast")
-    assert answer.as_numpy("text_output").tolist() == by_http.tolist()
-    assert answer.as_numpy("completion_tokens")[0] > 0
+    for port in (chat.grpc, chat.http):  # where Knative opens one port, it takes both
+        with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{port}")) as grpc_client:
+            asked_grpc = tritonclient.grpc.InferInput("text_input", [1], "BYTES")
+            asked_grpc.set_data_from_numpy(texts)
+            answer = grpc_client.infer("chat-fast", [asked_grpc], parameters={"temperature": 0.0})
+            assert grpc_client.is_model_ready("chat-fast")
+        assert answer.as_numpy("text_output").tolist() == by_http.tolist()
+        assert answer.as_numpy("completion_tokens")[0] > 0
+
+
+def test_the_openai_sdk_streams_by_http_2_from_the_same_port(chat: Predictor) -> None:
+    asked: Any = {"model": "chat-fast", "messages": [{"role": "user", "content": QUESTION}], "temperature": 0}
+    with openai_client(chat) as client:
+        whole = client.chat.completions.create(**asked).choices[0].message.content
+    with httpx.Client(http1=False, http2=True, trust_env=False, timeout=60) as http2:
+        client = openai.OpenAI(base_url=f"{chat.url}/openai/v1", api_key="none", max_retries=0, http_client=cast(Any, http2))
+        answer = client.chat.completions.with_raw_response.create(**asked, stream=True)
+        pieces = [chunk.choices[0].delta.content or "" for chunk in answer.parse()]
+    assert answer.http_response.http_version == "HTTP/2"
+    assert len(pieces) > 3
+    assert "".join(pieces) == whole
 
 
 def test_embeddings_are_the_same_by_both_protocols(embed: Predictor) -> None:

@@ -50,24 +50,27 @@ class Upstream(Protocol):
 
 
 class Call:
-    """Both streams of a call. ``enter`` sees the head and the beginning of the first message."""
+    """Both streams of a call; one that ``peeks`` shows ``enter`` the beginning of its first message, all others go on
+    to the service at once.
+    """
 
-    __slots__ = ("_answering", "_client", "_ended", "_enter", "_held", "_passage", "_request", "_server", "_upstream")
+    __slots__ = ("_answering", "_client", "_ended", "_enter", "_held", "_passage", "_peeks", "_request",
+                 "_server", "_upstream")  # fmt: skip
 
-    def __init__(self, request: Request, enter: Enter, upstream: Upstream) -> None:
+    def __init__(self, request: Request, enter: Enter, upstream: Upstream, *, peeks: bool) -> None:
         self._request = request
         self._enter = enter
         self._upstream = upstream
+        self._peeks = peeks
         self._held = b""
         self._ended = self._answering = False
         self._passage: Passage | None = None
         self._server: Stream | None = None
 
-    def begin(self, client: Stream, *, peeks: bool, end: bool) -> None:
-        """``peeks`` says whether the first message decides; all other calls go to the service."""
+    def begin(self, client: Stream, *, end: bool) -> None:
         self._client = client
         self._ended = end
-        if end or not peeks:
+        if end or not self._peeks:
             self._go()
 
     # -- both streams

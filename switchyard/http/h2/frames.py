@@ -51,6 +51,8 @@ def read_settings(payload: bytes) -> dict[int, int]:
     values = dict(_SETTING.iter_unpack(payload))
     if values.get(INITIAL_WINDOW_SIZE, 0) > MAX_WINDOW:
         raise BadFrame(FLOW_CONTROL_ERROR, "the initial window is too large")
+    if values.get(ENABLE_PUSH, 0) > 1:
+        raise BadFrame(PROTOCOL_ERROR, "ENABLE_PUSH is neither 0 nor 1")
     if not MIN_MAX_FRAME <= values.get(MAX_FRAME_SIZE, MIN_MAX_FRAME) < 2**24:
         raise BadFrame(PROTOCOL_ERROR, "the largest frame is out of bounds")
     return values

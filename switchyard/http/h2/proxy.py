@@ -6,20 +6,20 @@ Each client's connection has its own connection to either, so that no client's w
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.call import Answer, Call, Enter, Request
 from switchyard.http.h2.connection import Connection, own_settings
-from switchyard.http.h2.fields import LIST_BYTES, Field, Memory, Reader, literals
-from switchyard.http.h2.frames import BadFrame
+from switchyard.http.h2.fields import Field, Memory, Reader, literals
+from switchyard.http.h2.server import ServerConnection
 from switchyard.http.h2.stream import Stream
 
 logger = logging.getLogger(__name__)
 
 Address = tuple[str, int]
+T = TypeVar("T")
 
-STREAMS = 1000  # calls at a time on one connection
-_PREFACE_SECONDS = 10
 _LAST_NUMBER = 2**31 - 1
 _HOP = frozenset((b"connection", b"te"))
 
@@ -34,15 +34,22 @@ class Proxy:
         self.enter = enter
         self.engine = engine
         self.service: Address | None = None
-        self.requests = Memory(lambda fields: _request(fields, forwarded))
+        self.requests = Memory(lambda fields: read_request(fields, forwarded))
         self.answers = Memory(_answer)
-        self.clients: set[_Client] = set()
+        self.clients: set[Client[Any]] = set()
         self._server: asyncio.Server | None = None
+
+    @classmethod
+    def passing(cls, service: Address) -> "Proxy":
+        """One without a port and an engine: all calls of the connections that are made for it go to ``service``."""
+        made = cls(peeked=frozenset(), enter=lambda request, held: None, forwarded=lambda name: True, engine=service)
+        made.service = service
+        return made
 
     async def start(self, host: str, port: int, service: Address) -> None:
         """Raises ``OSError`` when the port cannot be had."""
         self.service = service
-        self._server = await asyncio.get_running_loop().create_server(lambda: _Client(self), host, port)
+        self._server = await asyncio.get_running_loop().create_server(lambda: _OfPort(self), host, port)
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     async def stop(self, grace_seconds: float) -> None:
@@ -60,96 +67,53 @@ class Proxy:
                 client.abort()
 
 
-class _Client(Connection):
+class Client(ServerConnection[T]):
     """The connection of a client, and those that its calls go on by."""
 
-    def __init__(self, proxy: Proxy) -> None:
-        super().__init__()
-        self.closed = asyncio.Event()
-        self._proxy = proxy
-        self._reader = Reader(proxy.requests)
-        self._greeted = self._draining = False
-        self._last = 0
+    def __init__(self, proxy: Proxy, memory: Memory[T]) -> None:
+        super().__init__(memory)
+        self.proxy = proxy
         self._upstreams: dict[Address, _Upstream] = {}
+
+    def call(self, request: Request) -> Call:
+        return Call(request, self.proxy.enter, self, peeks=request.path in self.proxy.peeked)
 
     # -- streams to where calls go
 
     def direct(self, call: Call) -> Stream:
-        return self._to(self._proxy.engine).open(call)
+        return self._to(self.proxy.engine).open(call)
 
     def service(self, call: Call) -> Stream:
-        assert self._proxy.service is not None
-        return self._to(self._proxy.service).open(call)
+        assert self.proxy.service is not None
+        return self._to(self.proxy.service).open(call)
 
     def _to(self, address: Address) -> "_Upstream":
         upstream = self._upstreams.get(address)
         if upstream is None or not upstream.takes_more:
-            upstream = self._upstreams[address] = _Upstream(address, self._proxy.answers)
+            upstream = self._upstreams[address] = _Upstream(address, self.proxy.answers)
         return upstream
 
     # -- Connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._proxy.clients.add(self)
-        self.write(own_settings(MAX_CONCURRENT_STREAMS=STREAMS, MAX_HEADER_LIST=LIST_BYTES))
-        self._patience = asyncio.get_running_loop().call_later(_PREFACE_SECONDS, self.close)
-
-    def data_received(self, data: bytes) -> None:
-        if not self._greeted:
-            data, self._rest = self._rest + data, b""
-            known = min(len(data), len(frames.PREFACE))
-            if data[:known] != frames.PREFACE[:known]:
-                self.abort()  # no HTTP/2: nothing that could be said would be understood
-                return
-            if known < len(frames.PREFACE):
-                self._rest = data
-                return
-            self._greeted = True
-            self._patience.cancel()
-            data = data[known:]
-        super().data_received(data)
-
-    def on_headers(self, number: int, block: bytes, end: bool) -> None:
-        request = self._reader.read(block)
-        if (stream := self.streams.get(number)) is not None:  # trailers, of which gRPC has none from clients
-            if not end:
-                raise BadFrame(frames.PROTOCOL_ERROR, "header fields in the middle of a request")
-            stream.heard_all = True
-            stream.half.data(stream, b"", True)
-            return
-        if number <= self._last:  # of a stream that was cut meanwhile
-            return
-        if not number % 2:
-            raise BadFrame(frames.PROTOCOL_ERROR, "a client's stream has an odd number")
-        self._last = number
-        if self._draining or len(self.streams) >= STREAMS:
-            self.write(frames.head(4, frames.RST_STREAM, 0, number) + frames.number(frames.REFUSED_STREAM))
-            return
-        call = Call(request, self._proxy.enter, self)
-        stream = self.streams[number] = Stream(self, number, call)
-        stream.heard_all = end
-        call.begin(stream, peeks=request.path in self._proxy.peeked, end=end)
-
-    def settings_acknowledged(self) -> None:
-        self._reader.acknowledged()
+        self.proxy.clients.add(self)
 
     def goodbye(self) -> None:
-        self._patience.cancel()
+        super().goodbye()
         for upstream in self._upstreams.values():
             upstream.close()
-        self._proxy.clients.discard(self)
-        self.closed.set()
+        self.proxy.clients.discard(self)
 
-    def drain(self) -> None:
-        self._draining = True
-        self.go_away(self._last)
-        if not self.streams:
-            self.close()
 
-    def forgotten(self) -> None:
-        if self._draining and not self.streams:
-            self.close()
+class _OfPort(Client[Request]):
+    """A connection to the proxy's own port."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        super().__init__(proxy, proxy.requests)
+
+    def take(self, head: Request) -> Call:
+        return self.call(head)
 
 
 class _Upstream(Connection):
@@ -187,11 +151,22 @@ class _Upstream(Connection):
         if end and stream.finished:
             self._forget(stream)
 
+    def idle(self, number: int) -> bool:
+        return number >= self._next or not number % 2
+
     def settings_acknowledged(self) -> None:
         self._reader.acknowledged()
 
-    def going_away(self) -> None:
+    def going_away(self, last: int) -> None:
         self.takes_more = False
+        for stream in [stream for number, stream in self.streams.items() if number > last]:
+            self._forget(stream)
+            stream.half.reset(stream, frames.REFUSED_STREAM)
+        self.forgotten()
+
+    def forgotten(self) -> None:
+        if not (self.takes_more or self.streams):
+            self.close()
 
     def goodbye(self) -> None:
         self.takes_more = False
@@ -201,7 +176,7 @@ class _Upstream(Connection):
         super().close()
 
 
-def _request(fields: list[Field], forwarded: Callable[[bytes], bool]) -> Request:
+def read_request(fields: list[Field], forwarded: Callable[[bytes], bool]) -> Request:
     found = dict(fields)
     onward = [field for field in fields if field[0] not in _HOP]
     onward.append((b"te", b"trailers"))

@@ -3,6 +3,8 @@
 from collections import deque
 from typing import Protocol
 
+Payload = bytes | memoryview
+
 
 class Carrier(Protocol):
     """What a stream needs of its connection, and the call on it of either side."""
@@ -21,8 +23,15 @@ class Half(Protocol):
     def reset(self, stream: "Stream", code: int) -> None: ...
 
 
+class Source(Protocol):
+    """Where data comes from that a stream sends."""
+
+    def left(self, size: int) -> None:
+        """So many bytes have been written, or never will be: there is room for as many."""
+
+
 class Stream:
-    """A stream of one connection; ``source`` is where its data comes from, which may then send more."""
+    """A stream of one connection; ``source`` is where the data comes from that is sent on it."""
 
     __slots__ = ("connection", "finished", "half", "heard_all", "id", "owed", "pending", "source", "window")
 
@@ -31,7 +40,11 @@ class Stream:
         self.id = number
         self.half = half
         self.window = connection.initial_window
-        self.pending: deque[tuple[int, bytes, bool]] = deque()
-        self.source: Stream | None = None
+        self.pending: deque[tuple[int, Payload, bool]] = deque()
+        self.source: Source | None = None
         self.owed = 0  # bytes passed on for which the peer has had no new window yet
         self.heard_all = self.finished = False
+
+    def left(self, size: int) -> None:
+        """What came from this stream has been written elsewhere: its peer may send as much again."""
+        self.connection.passed_on(self, size)

@@ -20,10 +20,10 @@ func newProxy(current *atomic.Pointer[table], fromCluster bool) *proxy {
 	return &proxy{current: current, fromCluster: fromCluster, http1: transport(false), h2c: transport(true)}
 }
 
-// transport connects anew for each HTTP/1.1 request: a kept connection stays with its pod even when the Service has
-// moved on, and a pod that ends would break the next request.
+// transport connects anew for each request: a kept connection stays with its pod even when the Service has moved on, or
+// has more of them, and a pod that ends would break the next request.
 func transport(h2c bool) *http.Transport {
-	made := &http.Transport{DisableKeepAlives: !h2c, DisableCompression: true, DialContext: dial}
+	made := &http.Transport{DisableKeepAlives: true, DisableCompression: true, DialContext: dial}
 	made.Protocols = new(http.Protocols)
 	made.Protocols.SetHTTP1(!h2c)
 	made.Protocols.SetUnencryptedHTTP2(h2c)

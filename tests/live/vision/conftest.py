@@ -34,11 +34,12 @@ def vision(triton: Triton, folder: Path) -> Iterator[Vision]:
     started.stop()
 
 
-@pytest.fixture(params=["http", "grpc"])
+@pytest.fixture(params=["http", "grpc", "grpc at the port of http"])
 def client(request: pytest.FixtureRequest, vision: Vision) -> Iterator[Any]:
     """One of Triton's two clients, and the module it is from."""
-    module = {"http": tritonclient.http, "grpc": tritonclient.grpc}[request.param]
-    with closing(module.InferenceServerClient(f"127.0.0.1:{getattr(vision, request.param)}")) as made:
+    module = tritonclient.http if request.param == "http" else tritonclient.grpc
+    port = vision.grpc if request.param == "grpc" else vision.http
+    with closing(module.InferenceServerClient(f"127.0.0.1:{port}")) as made:
         yield made, module
 
 

@@ -18,13 +18,17 @@ def graph(name: str = "auto", *, status: Document | None = None) -> Document:
     return {"kind": "InferenceGraph", "metadata": metadata, "spec": spec, "status": status or {}}
 
 
-def revision(of: str, *, actual: int | None = None, desired: int | None = None, ready: str = "True") -> Document:
-    """A Revision of the Knative Service ``of``, with as many replicas as it has and as it wants."""
+def revision(
+    of: str, *, actual: int | None = None, desired: int | None = None, ready: str = "True", port: str = ""
+) -> Document:
+    """A Revision of the Knative Service ``of``, its replicas as they are and as wanted, on a port so called."""
     status: Document = {"conditions": [{"type": "Ready", "status": ready}]}
     status |= {} if actual is None else {"actualReplicas": actual}
     status |= {} if desired is None else {"desiredReplicas": desired}
     metadata = {"name": f"{of}-00001", "namespace": "lab", "labels": {"serving.knative.dev/service": of}}
-    return {"kind": "Revision", "metadata": metadata, "status": status}
+    ports = [{"containerPort": 8080, **({"name": port} if port else {})}]
+    spec = {"containers": [{"name": "beside"}, {"name": "kserve-container", "ports": ports}]}
+    return {"kind": "Revision", "metadata": metadata, "spec": spec, "status": status}
 
 
 def conditions(**found: str) -> list[Document]:

@@ -21,6 +21,21 @@ def test_a_transformer_answers_for_its_service() -> None:
     assert (model.url, model.state.phase) == ("http://chat-transformer.lab.svc.cluster.local", "asleep")
 
 
+def test_pods_that_take_http_2_take_grpc_at_the_same_address() -> None:
+    revisions = [
+        revision("chat-predictor", port="h2c"),
+        revision("old-predictor"),
+        revision("older-predictor", port="http1"),
+    ]
+    found = catalog_of([service(), service("old"), service("older"), service("new")], [], revisions, {}).models
+    assert {name: model.grpc for name, model in found.items()} == {
+        "chat": "chat-predictor.lab.svc.cluster.local:80",
+        "old": "",
+        "older": "",
+        "new": "",
+    }
+
+
 def test_steps_and_what_is_being_deleted_are_not_listed() -> None:
     going = service("old")
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from switchyard.catalog import CatalogFile
+from switchyard.catalog import Catalog, CatalogFile
 from tests.switchyard.gateway.conftest import Call, ModelServer, entries, running
 
 COMMAND = [sys.executable, "-m", "switchyard.gateway"]
@@ -72,6 +72,24 @@ async def test_sigterm_finishes_what_is_in_flight_and_exits_cleanly(tmp_path: Pa
             _, stderr = await asyncio.wait_for(child.communicate(), 10)
             assert child.returncode == 0
             assert b"Traceback" not in stderr
+
+
+async def test_a_gateway_that_leaves_tells_each_client_so_before_it_takes_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.json"
+    CatalogFile(path).replace(Catalog({}))
+    async with (
+        process(path, LAME_DUCK_SECONDS="3") as (child, url),
+        httpx.AsyncClient(timeout=30) as kept,
+        httpx.AsyncClient(timeout=30) as late,
+    ):
+        assert "connection" not in (await kept.get(url + "/v1/models")).headers
+        child.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            while "connection" not in (answer := await kept.get(url + "/v1/models")).headers:
+                pass
+        assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        assert (await late.get(url + "/v1/models")).headers["connection"] == "close"
+        assert await asyncio.wait_for(child.wait(), 15) == 0
 
 
 async def refused(*arguments: str, **env: str) -> tuple[int | None, str]:

@@ -1,7 +1,6 @@
 import asyncio
 import os
 import socket
-from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -11,6 +10,7 @@ import pytest
 from switchyard.http.h2 import frames
 from switchyard.http.h2.proxy import Proxy
 from tests.switchyard.http.h2.conftest import HOST, channel, world
+from tests.switchyard.http.h2.raw import converse, goodbye
 
 DEADLINE = 20
 
@@ -177,33 +177,6 @@ async def test_a_drain_cuts_what_outlasts_the_grace() -> None:
 # -- peers that speak otherwise
 
 
-async def converse(port: int, sent: bytes) -> bytes:
-    """What the proxy answers until it closes the connection."""
-    reader, writer = await asyncio.open_connection(HOST, port)
-    writer.write(sent)
-    answer = b""
-    with suppress(ConnectionError):  # what we sent too much of was never read
-        async with asyncio.timeout(DEADLINE):
-            while piece := await reader.read(65536):
-                answer += piece
-    writer.close()
-    with suppress(ConnectionError):
-        await writer.wait_closed()
-    return answer
-
-
-def goodbye(answer: bytes) -> int:
-    """The code of the GOAWAY in an answer."""
-    at = 0
-    while at < len(answer):
-        high, low, kind, _, _ = frames.HEAD.unpack_from(answer, at)
-        at += frames.HEAD_BYTES
-        if kind == frames.GOAWAY:
-            return int.from_bytes(answer[at + 4 : at + 8], "big")
-        at += high << 8 | low
-    raise AssertionError("no GOAWAY")
-
-
 async def test_a_client_that_speaks_http_1_is_hung_up_on() -> None:
     async with world() as at:
         answer = await converse(at.port, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -227,7 +200,13 @@ async def test_a_client_that_speaks_http_1_is_hung_up_on() -> None:
         (frames.head(7, frames.PING, 0, 0) + bytes(7), frames.FRAME_SIZE_ERROR),
         (frames.head(4, frames.PUSH_PROMISE, 0, 1) + bytes(4), frames.PROTOCOL_ERROR),
         (frames.head(4, frames.WINDOW_UPDATE, 0, 0) + b"\x7f\xff\xff\xff", frames.FLOW_CONTROL_ERROR),
-        (frames.head(3, frames.RST_STREAM, 0, 1) + bytes(3), frames.FRAME_SIZE_ERROR),
+        (frames.head(3, frames.WINDOW_UPDATE, 0, 0) + bytes(3), frames.FRAME_SIZE_ERROR),
+        (frames.head(4, frames.WINDOW_UPDATE, 0, 0) + bytes(4), frames.PROTOCOL_ERROR),
+        (frames.head(4, frames.RST_STREAM, 0, 1) + bytes(4), frames.PROTOCOL_ERROR),
+        (frames.head(4, frames.RST_STREAM, 0, 0) + bytes(4), frames.PROTOCOL_ERROR),
+        (frames.head(1, frames.DATA, 0, 1) + bytes(1), frames.PROTOCOL_ERROR),
+        (frames.head(8, frames.PING, 0, 1) + bytes(8), frames.PROTOCOL_ERROR),
+        (frames.head(1, frames.SETTINGS, frames.ACK, 0) + bytes(1), frames.FRAME_SIZE_ERROR),
         (
             frames.head(60_000, frames.HEADERS, 0, 1)
             + bytes(60_000)
@@ -247,9 +226,7 @@ async def test_a_client_that_breaks_the_protocol_hears_how(frame: bytes, code: i
 
 async def test_a_client_that_ignores_its_window_is_cut_off() -> None:
     with socket.create_server((HOST, 0)) as deaf:  # takes connections and never reads
-        proxy = Proxy(
-            peeked=frozenset(), enter=lambda request, held: None, forwarded=lambda name: True, engine=(HOST, 1)
-        )
+        proxy = Proxy.passing((HOST, 1))
         await proxy.start(HOST, 0, deaf.getsockname())
         request = frames.head(len(HEAD), frames.HEADERS, frames.END_HEADERS, 1) + HEAD
         flood = frames.head(100_000, frames.DATA, 0, 1) + bytes(100_000)

@@ -1,0 +1,93 @@
+"""One port for both: gRPC calls go where a proxy sends them, all other requests to an ASGI application."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from switchyard.http.asgi import App
+from switchyard.http.h2 import frames
+from switchyard.http.h2.call import Request
+from switchyard.http.h2.exchange import Exchange
+from switchyard.http.h2.fields import Field, Memory
+from switchyard.http.h2.head import Head, read_head, scope_of
+from switchyard.http.h2.proxy import Client, Proxy
+from switchyard.http.h2.server import STREAMS, Handler
+from switchyard.http.h2.stream import Stream
+
+_GRPC = b"application/grpc"
+
+Opening = Request | Head | None
+
+
+class Door:
+    """What connections to the port share; each answer of ``app`` carries ``headers``, and runs in one of ``tasks``."""
+
+    def __init__(
+        self,
+        app: App,
+        calls: Proxy,
+        headers: Callable[[], Sequence[Field]] = tuple,
+        tasks: "set[asyncio.Task[None]] | None" = None,
+    ) -> None:
+        self.app = app
+        self.calls = calls
+        self.headers = headers
+        self.tasks: set[asyncio.Task[None]] = set() if tasks is None else tasks
+        self.openings: Memory[Opening] = Memory(self._read)
+
+    def _read(self, fields: list[Field]) -> Opening:
+        kind = next((value for name, value in fields if name == b"content-type"), b"")
+        return self.calls.requests.make(fields) if kind.startswith(_GRPC) else read_head(fields)
+
+
+class DoorConnection(Client[Opening]):
+    """A client's connection."""
+
+    def __init__(self, door: Door) -> None:
+        super().__init__(door.calls, door.openings)
+        self._door = door
+        self._running = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._addresses = [_address(transport, name) for name in ("sockname", "peername")]
+
+    def full(self) -> bool:
+        """Work may outlive its stream, so a client cannot have more of it by giving up what it asked."""
+        return super().full() or self._running >= STREAMS
+
+    def take(self, head: Opening) -> Handler:
+        if isinstance(head, Request):
+            return self.call(head)
+        if head is None:
+            return _Malformed()
+        return Exchange(head, scope_of(head, *self._addresses), self._door.app, self._door.headers(), self._run)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._running += 1
+        self._door.tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._running -= 1
+        self._door.tasks.discard(task)
+
+
+def _address(transport: asyncio.BaseTransport, name: str) -> tuple[str, int] | None:
+    """None when the client has hung up already."""
+    address = transport.get_extra_info(name)
+    return address[:2] if address else None
+
+
+class _Malformed:
+    """Answers a request whose head breaks the rules (RFC 9113 §8.1.1)."""
+
+    def begin(self, stream: Stream, *, end: bool) -> None:
+        stream.connection.cut(stream, frames.PROTOCOL_ERROR)
+
+    def data(self, stream: Stream, piece: bytes, end: bool) -> None:
+        raise AssertionError("nothing is heard of a stream that was cut")
+
+    def reset(self, stream: Stream, code: int) -> None:
+        """It has ended already."""

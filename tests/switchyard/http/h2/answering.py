@@ -1,0 +1,157 @@
+"""An application and a gRPC service behind one port, for tests to ask."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import grpc
+import grpc.aio
+import httpx
+
+from switchyard.http.asgi import Receive, Scope, Send
+from switchyard.http.h2.door import Door, DoorConnection
+from switchyard.http.h2.exchange import UNSENT_BYTES
+from switchyard.http.h2.fields import Field
+from switchyard.http.h2.proxy import Proxy
+from tests.switchyard.http.h2.conftest import HOST, OPTIONS, Server
+from tests.switchyard.http.h2.raw import DEADLINE
+
+GET = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"x"), (b":path", b"/echo")]
+POST = [(b":method", b"POST"), *GET[1:]]
+PIECE = bytes(UNSENT_BYTES // 4)
+LARGE = 12_000_000
+
+
+@dataclass
+class App:
+    """Answers by the path; keeps what it saw."""
+
+    scopes: list[Scope] = field(default_factory=list)
+    sent: int = 0
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scopes.append(scope)
+        self.entered.set()
+        await getattr(self, scope["path"].strip("/"))(receive, send)
+
+    async def echo(self, receive: Receive, send: Send) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            assert message["type"] == "http.request"
+            body += message["body"]
+            more = message["more_body"]
+        size = b"%d" % len(body)
+        await _start(send, (b"Content-Length", size), (b"connection", b"close"))
+        await send({"type": "http.response.body", "body": body})
+        assert (await receive())["type"] == "http.disconnect"
+
+    async def early(self, receive: Receive, send: Send) -> None:
+        """Answers without a look at the body."""
+        await _start(send)
+        await send({"type": "http.response.body", "body": b"no need"})
+
+    async def pieces(self, receive: Receive, send: Send) -> None:
+        """Sends one, and another once it is told to."""
+        await _start(send)
+        await send({"type": "http.response.body", "body": b"one ", "more_body": True})
+        await self.go_on.wait()
+        await send({"type": "http.response.body", "body": b"two", "more_body": True})
+        await send({"type": "http.response.body"})
+
+    async def endless(self, receive: Receive, send: Send) -> None:
+        """Sends until its client has left."""
+        await _start(send)
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            self.left.set()
+
+        watching = asyncio.ensure_future(watch())
+        while not self.left.is_set():
+            await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+            self.sent += len(PIECE)
+            await asyncio.sleep(0)
+        await watching
+
+    async def begins(self, receive: Receive, send: Send) -> None:
+        """Says that it will answer, and what once it is told to."""
+        await _start(send)
+        await self.go_on.wait()
+        await send({"type": "http.response.body", "body": b"at last"})
+
+    async def lingers(self, receive: Receive, send: Send) -> None:
+        """Goes on when it has answered."""
+        await self.early(receive, send)
+        await self.go_on.wait()
+
+    async def large(self, receive: Receive, send: Send) -> None:
+        await _start(send)
+        await send({"type": "http.response.body", "body": bytes(LARGE)})
+
+    async def cancelled(self, receive: Receive, send: Send) -> None:
+        """Something that it awaited was given up, without a look at the body."""
+        await self.go_on.wait()
+        raise asyncio.CancelledError
+
+    async def fails(self, receive: Receive, send: Send) -> None:
+        raise ValueError("a secret of the application")
+
+    async def breaks(self, receive: Receive, send: Send) -> None:
+        await _start(send)
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+
+    async def waits(self, receive: Receive, send: Send) -> None:
+        await self.go_on.wait()
+        await _start(send)
+        await send({"type": "http.response.body", "body": b"after all"})
+
+
+async def _start(send: Send, *headers: Field) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+@dataclass
+class World:
+    app: App
+    port: int
+    client: httpx.AsyncClient
+    connections: list[DoorConnection]
+
+
+@asynccontextmanager
+async def world() -> AsyncIterator[World]:
+    app, service = App(), Server("service")
+    rpc = grpc.aio.server(options=OPTIONS)
+    rpc.add_generic_rpc_handlers((service,))
+    behind = rpc.add_insecure_port(f"{HOST}:0")
+    await rpc.start()
+    door = Door(app, Proxy.passing((HOST, behind)), lambda: [(b"server", b"ours")])
+    made: list[DoorConnection] = []
+
+    def connection() -> DoorConnection:
+        made.append(DoorConnection(door))
+        return made[-1]
+
+    server = await asyncio.get_running_loop().create_server(connection, HOST, 0)
+    port = server.sockets[0].getsockname()[1]
+    client = httpx.AsyncClient(
+        base_url=f"http://{HOST}:{port}", http1=False, http2=True, trust_env=False, timeout=DEADLINE
+    )
+    try:
+        async with client:
+            yield World(app, port, client, made)
+    finally:
+        server.close()
+        app.go_on.set()
+        async with asyncio.timeout(DEADLINE):
+            for one in made:
+                one.abort()
+                await one.closed.wait()
+            await asyncio.gather(*door.tasks)
+            await rpc.stop(0)

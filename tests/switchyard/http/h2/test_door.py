@@ -1,0 +1,214 @@
+"""An application and a gRPC service behind one port, asked by httpx's HTTP/2, gRPC's own client and raw frames."""
+
+import asyncio
+
+import grpc
+import grpc.aio
+import httpx
+import pytest
+
+from switchyard.http.h2 import frames
+from switchyard.http.h2.connection import STREAM_WINDOW
+from switchyard.http.h2.exchange import UNSENT_BYTES
+from tests.switchyard.http.h2.answering import GET, PIECE, POST, world
+from tests.switchyard.http.h2.conftest import HOST, OPTIONS
+from tests.switchyard.http.h2.raw import DEADLINE, GREETING, Talk, converse, heard, request_bytes
+
+
+async def test_a_request_reaches_the_application_as_it_was_sent_and_its_answer_comes_back() -> None:
+    async with world() as at:
+        answer = await at.client.post("/%65cho?q=1%202", content=b"a body", headers={"X-Own": "value"})
+
+        assert (answer.http_version, answer.status_code, answer.content) == ("HTTP/2", 200, b"a body")
+        assert answer.headers["server"] == "ours"
+        assert "connection" not in answer.headers
+        (scope,) = at.app.scopes
+        assert (scope["method"], scope["path"], scope["raw_path"]) == ("POST", "/echo", b"/%65cho")
+        assert (scope["query_string"], scope["http_version"], scope["client"][0]) == (b"q=1%202", "2", HOST)
+        headers = dict(scope["headers"])
+        assert (headers[b"host"], headers[b"x-own"]) == (f"{HOST}:{at.port}".encode(), b"value")
+
+
+async def test_cookies_that_come_apart_reach_the_application_together() -> None:
+    async with world() as at:
+        talk = await Talk.to(at.port, [*GET, (b"cookie", b"a=1"), (b"x-own", b"v"), (b"cookie", b"b=2")])
+        await talk.hears(frames.DATA)
+        assert [value for name, value in at.app.scopes[0]["headers"] if name == b"cookie"] == [b"a=1; b=2"]
+        await talk.hangs_up()
+
+
+@pytest.mark.parametrize("size", [0, 1, 16 * 1024 + 1, STREAM_WINDOW + 1, 12_000_000])
+async def test_bodies_of_every_size_pass_both_ways(size: int) -> None:
+    body = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    async with world() as at:
+        for _ in range(2):  # the windows must have been given back
+            assert (await at.client.post("/echo", content=body)).content == body
+
+
+async def test_requests_side_by_side_share_one_connection() -> None:
+    async with world() as at:
+        bodies = [b"%d" % number * 5000 for number in range(100)]
+        answers = await asyncio.gather(*(at.client.post("/echo", content=body) for body in bodies))
+
+        assert [answer.content for answer in answers] == bodies
+        assert len(at.connections) == 1
+
+
+async def test_pieces_of_an_answer_leave_as_they_are_made() -> None:
+    async with world() as at, at.client.stream("GET", "/pieces") as answer:
+        pieces = answer.aiter_raw()
+        assert await anext(pieces) == b"one "
+        at.app.go_on.set()
+        assert await anext(pieces) == b"two"
+
+
+async def test_the_head_of_an_answer_does_not_wait_for_its_first_piece() -> None:
+    async with world() as at, at.client.stream("GET", "/begins") as answer:
+        assert answer.status_code == 200
+        at.app.go_on.set()
+        assert await answer.aread() == b"at last"
+
+
+async def test_an_application_waits_for_a_client_that_reads_slowly_and_hears_when_it_has_left() -> None:
+    async with world() as at:
+        talk = await Talk.to(at.port, GET, path=b"/endless")
+        await talk.hears(frames.DATA)  # as much as the stream's window lets pass, which this client never widens
+        talk.widens(100_000)
+        talk.asks(3, POST, b"another")
+        await talk.hears(frames.DATA, stream=3)
+        assert at.app.sent <= frames.DEFAULT_WINDOW + UNSENT_BYTES + len(PIECE)
+        talk.gives_up(1)
+        async with asyncio.timeout(DEADLINE):
+            await at.app.left.wait()
+        talk.asks(5, POST, b"others go on")
+        assert (await talk.hears(frames.DATA, stream=5)) == b"others go on"
+        await talk.hangs_up()
+
+
+async def test_an_application_hears_that_the_connection_has_gone() -> None:
+    async with world() as at:
+        talk = await Talk.to(at.port, GET, path=b"/endless")
+        await talk.hears(frames.DATA)
+        await talk.hangs_up()
+        async with asyncio.timeout(DEADLINE):
+            await at.app.left.wait()
+
+
+async def test_an_error_of_the_application_is_an_opaque_500(caplog: pytest.LogCaptureFixture) -> None:
+    async with world() as at:
+        answer = await at.client.get("/fails")
+
+        assert (answer.status_code, answer.json()) == (500, {"error": "internal error"})
+        assert "a secret of the application" in caplog.text
+
+
+async def test_an_answer_that_breaks_off_does_not_look_complete(caplog: pytest.LogCaptureFixture) -> None:
+    async with world() as at:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await at.client.get("/breaks")
+
+        assert (await at.client.post("/echo", content=b"others go on")).content == b"others go on"
+        assert "before its answer was complete" in caplog.text
+
+
+async def test_head_is_answered_without_a_body() -> None:
+    async with world() as at:
+        answer = await at.client.head("/early")
+
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+async def test_a_client_that_waits_for_leave_to_send_gets_it() -> None:
+    async with world() as at:
+        talk = await Talk.to(at.port, [*POST, (b"expect", b"100-continue"), (b"content-length", b"4")], ends=False)
+        assert b"\x03100" in await talk.hears(frames.HEADERS)
+        talk.sends(1, b"body")
+        assert await talk.hears(frames.DATA) == b"body"
+        await talk.hangs_up()
+
+
+async def test_a_request_that_is_answered_before_its_end_is_told_to_stop() -> None:
+    async with world() as at:
+        talk = await Talk.to(at.port, POST, path=b"/early", ends=False)
+        assert await talk.hears(frames.DATA) == b"no need"
+        assert await talk.hears(frames.RST_STREAM) == frames.number(frames.NO_ERROR)
+        await talk.hangs_up()
+
+
+async def test_grpc_and_http_come_by_the_same_port() -> None:
+    async with world() as at, grpc.aio.insecure_channel(f"{HOST}:{at.port}", options=OPTIONS) as channel:
+        message = bytes(3_000_000)
+        called = channel.unary_unary("/any/Echo")(message, timeout=DEADLINE)
+        asked = at.client.post("/echo", content=b"a body")
+        assert (await asked).content == b"a body"
+        assert await called == message
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await channel.unary_unary("/any/Fail")(b"", timeout=DEADLINE)
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+        stream = channel.stream_stream("/any/Count")(timeout=DEADLINE)
+        await stream.write(b"abc")
+        assert await stream.read() == b"3"
+        stream.cancel()
+
+
+MALFORMED = {
+    "no method": request_bytes(GET[1:]),
+    "no path": request_bytes(GET[:-1]),
+    "an absolute path": request_bytes([*GET[:-1], (b":path", b"http://elsewhere/")]),
+    "an unknown pseudo-header": request_bytes([*GET, (b":protocol", b"websocket")]),
+    "a method twice": request_bytes([*GET, GET[0]]),
+    "a pseudo-header that comes late": request_bytes([GET[0], (b"early", b"1"), *GET[1:]]),
+    "a name in upper case": request_bytes([*GET, (b"Upper", b"1")]),
+    "a name with a space": request_bytes([*GET, (b"a b", b"1")]),
+    "a value of two lines": request_bytes([*GET, (b"split", b"1\r\nx-other: 2")]),
+    "a path of two lines": request_bytes([*GET[:-1], (b":path", b"/a\r\nx: y")]),
+    "a connection header": request_bytes([*GET, (b"connection", b"close")]),
+    "a transfer encoding": request_bytes([*GET, (b"transfer-encoding", b"chunked")]),
+    "a te": request_bytes([*GET, (b"te", b"gzip")]),
+    "two lengths": request_bytes([*POST, (b"content-length", b"1"), (b"content-length", b"2")], b"1"),
+    "a negative length": request_bytes([*POST, (b"content-length", b"-1")], b"1"),
+    "less than its length": request_bytes([*POST, (b"content-length", b"3")], b"12"),
+    "more than its length": request_bytes([*POST, (b"content-length", b"3")], b"12", b"34"),
+    "no body but a length": request_bytes([*POST, (b"content-length", b"3")]),
+}
+
+
+@pytest.mark.parametrize("sent", MALFORMED.values(), ids=MALFORMED)
+async def test_a_request_that_could_be_read_in_two_ways_reaches_nobody(sent: bytes) -> None:
+    async with world() as at:
+        answer = await converse(at.port, GREETING + sent, until=frames.RST_STREAM)
+
+        assert heard(answer)[-1] == (frames.RST_STREAM, 1, frames.number(frames.PROTOCOL_ERROR))
+        assert frames.HEADERS not in [kind for kind, _, _ in heard(answer)]
+
+
+async def test_a_connection_that_drains_ends_what_it_has_begun_and_takes_no_more() -> None:
+    async with world() as at:
+        talk = await Talk.to(at.port, GET, path=b"/waits")
+        async with asyncio.timeout(DEADLINE):
+            await at.app.entered.wait()
+        at.connections[0].drain()
+        assert await talk.hears(frames.GOAWAY, stream=0) == frames.number(1) + frames.number(frames.NO_ERROR)
+        talk.asks(3, GET)
+        assert await talk.hears(frames.RST_STREAM, stream=3) == frames.number(frames.REFUSED_STREAM)
+        at.app.go_on.set()
+        assert await talk.hears(frames.DATA) == b"after all"
+        async with asyncio.timeout(DEADLINE):
+            await at.connections[0].closed.wait()
+        await talk.hangs_up()
+
+
+async def test_work_that_outlives_its_stream_counts_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("switchyard.http.h2.door.STREAMS", 3)
+    given_up = b"".join(
+        request_bytes([*GET[:-1], (b":path", b"/waits")], number=number)
+        + frames.head(4, frames.RST_STREAM, 0, number)
+        + frames.number(frames.CANCEL)
+        for number in range(1, 21, 2)
+    )
+    async with world() as at:
+        answer = await converse(at.port, GREETING + given_up, until=frames.RST_STREAM)
+
+        assert len(at.app.scopes) == 3
+        kind, _, code = next(one for one in heard(answer) if one[0] == frames.RST_STREAM)
+        assert (kind, code) == (frames.RST_STREAM, frames.number(frames.REFUSED_STREAM))
