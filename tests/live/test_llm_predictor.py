@@ -137,7 +137,9 @@ def test_the_openai_sdk_streams_by_http_2_from_the_same_port(chat: Predictor) ->
     with openai_client(chat) as client:
         whole = client.chat.completions.create(**asked).choices[0].message.content
     with httpx.Client(http1=False, http2=True, trust_env=False, timeout=60) as http2:
-        client = openai.OpenAI(base_url=f"{chat.url}/openai/v1", api_key="none", max_retries=0, http_client=cast(Any, http2))
+        client = openai.OpenAI(
+            base_url=f"{chat.url}/openai/v1", api_key="none", max_retries=0, http_client=cast(Any, http2)
+        )
         answer = client.chat.completions.with_raw_response.create(**asked, stream=True)
         pieces = [chunk.choices[0].delta.content or "" for chunk in answer.parse()]
     assert answer.http_response.http_version == "HTTP/2"
