@@ -13,17 +13,17 @@ import (
 type proxy struct {
 	current     *atomic.Pointer[table]
 	fromCluster bool
-	http1, h2c  http.RoundTripper
 }
 
 func newProxy(current *atomic.Pointer[table], fromCluster bool) *proxy {
-	return &proxy{current: current, fromCluster: fromCluster, http1: transport(false), h2c: transport(true)}
+	return &proxy{current: current, fromCluster: fromCluster}
 }
 
-// transport connects anew for each request: a kept connection stays with its pod even when the Service has moved on, or
-// has more of them, and a pod that ends would break the next request.
+// transport is for one request: a kept connection stays with its pod even when the Service has moved on, or has more of
+// them, and a pod that ends would break the next request. DisableKeepAlives is not enough: with HTTP/2, requests that come
+// together then share a connection that the first one closes.
 func transport(h2c bool) *http.Transport {
-	made := &http.Transport{DisableKeepAlives: true, DisableCompression: true, DialContext: dial}
+	made := &http.Transport{DisableCompression: true, DialContext: dial}
 	made.Protocols = new(http.Protocols)
 	made.Protocols.SetHTTP1(!h2c)
 	made.Protocols.SetUnencryptedHTTP2(h2c)
@@ -60,10 +60,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the route of host "+r.Host+" leads nowhere", http.StatusNotFound)
 		return
 	}
-	carrier := p.http1
-	if to.ServicePort.h2c() {
-		carrier = p.h2c
-	}
+	carrier := transport(to.ServicePort.h2c())
+	defer carrier.CloseIdleConnections()
 	forward := httputil.ReverseProxy{
 		FlushInterval: -1, // every piece of a stream at once
 		Transport:     carrier,
