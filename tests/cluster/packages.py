@@ -17,10 +17,20 @@ def install_missing() -> None:
         return
     if not installed("apt-get"):
         raise ClusterError(f"install {', '.join(_PROGRAMS)} and the CNI plugins in {CNI_PLUGINS}; there is no apt-get")
-    run("apt-get", "install", "--yes", "--no-install-recommends", *DEBIAN_PACKAGES, env={"RUNLEVEL": "1"})
+    install(*DEBIAN_PACKAGES)
     if not _complete():
         missing = [program for program in _PROGRAMS if not installed(program)]
         raise ClusterError(f"still missing: {', '.join(missing) or CNI_PLUGINS}; kubectl is not in Debian's packages")
+
+
+def install(*packages: str) -> None:
+    """Install Debian's packages; services among them are not started.
+
+    Raises:
+        ClusterError: apt does not know one or cannot fetch it.
+    """
+    run("apt-get", "update", "--quiet=2")
+    run("apt-get", "install", "--yes", "--no-install-recommends", *packages, env={"RUNLEVEL": "1"})
 
 
 def _complete() -> bool:

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from images.recipes import REPOSITORY
+from tests.cluster import packages
 from tests.cluster.shell import ClusterError, eventually, installed, run
 from tests.images import python_image
 
@@ -60,7 +61,7 @@ class Podman:
 def podman() -> Iterator[Podman]:
     """podman, which has built each image by the Dockerfile (``docker``) and has ours of the same name (``ours``)."""
     if not installed(*PROGRAMS):
-        run("apt-get", "install", "--yes", "--no-install-recommends", *PROGRAMS)
+        packages.install(*PROGRAMS)
     folder = REPOSITORY / "build" / "dockerfile"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
