@@ -81,6 +81,7 @@ def _up() -> None:
         overlay.up(names)
     with _phase("every model started once"):
         overlay.wait()
+        overlay.remove_old_images(names)
     print(f"{_seconds(began)}  ready: export KUBECONFIG={ADMIN_KUBECONFIG}")
 
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def add_linked(name_and_tag: str, *commands: str) -> None:
             source = Path(found if path.endswith(f"/{command}") else path).resolve()
             entries[path] = Entry(path=path.lstrip("/"), source=source, mode=0o755)
     _import(name_and_tag, Config(user="65532:65532", env={"PATH": "/usr/bin"}), list(entries.values()))
+
+
+def remove_others(prefix: str, kept: Collection[str]) -> None:
+    """Remove the images whose names begin with ``prefix`` but for ``kept``: the kubelet here never removes any."""
+    stale = [found for found in _present() if found.startswith(prefix) and found not in kept]
+    if stale:
+        ctr("images", "remove", *stale)
+        _present.cache_clear()
 
 
 def answers() -> bool:

@@ -6,10 +6,11 @@ import re
 import shutil
 from pathlib import Path
 
+from images.__main__ import PREFIX
 from tests.cluster import images, kubectl
 from tests.cluster.kubectl import Document
 from tests.cluster.layout import CONTAINERD_SOCKET, HERE, REPOSITORY, RUN
-from tests.cluster.shell import ClusterError, run
+from tests.cluster.shell import ClusterError, eventually, run
 
 NAMESPACE = "switchyard-dev"
 _REDIS_USER = 999  # manifests/platform/redis runs as this, and a folder of the host does not take fsGroup
@@ -56,10 +57,21 @@ def up(names: dict[str, str]) -> None:
 
 
 def wait() -> None:
-    """Wait until every service and graph is Ready, which each is once it has started a first time."""
+    """Wait until every service and graph is Ready as it is now described, for which it has to start once."""
     for kind in ("inferenceservices", "inferencegraphs"):
         waiting = ("wait", "--for=condition=Ready", kind, "--all", f"--timeout={_FIRST_START_SECONDS}s")
         kubectl.kubectl("--namespace", NAMESPACE, *waiting, seconds=_FIRST_START_SECONDS + 10)
+    eventually("the newest revisions serve", _newest_serve, _FIRST_START_SECONDS, every=1)
+
+
+def remove_old_images(names: dict[str, str]) -> None:
+    """Remove what earlier versions of our code left on the node, where nothing else removes an image."""
+    images.remove_others(PREFIX, names.values())
+
+
+def _newest_serve() -> bool:
+    statuses = [one["status"] for one in kubectl.get("services.serving.knative.dev", "-n", NAMESPACE)["items"]]
+    return all(status.get("latestReadyRevisionName") == status.get("latestCreatedRevisionName") for status in statuses)
 
 
 def _folder_of(volume: str) -> Path:
