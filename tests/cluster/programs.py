@@ -158,7 +158,8 @@ def _kubernetes_wrapper() -> Path:
     """
     module = f"k8s.io/kubernetes@v{versions.KUBERNETES}"
     beside = versions.KUBERNETES.replace("1.", "v0.", 1)
-    names = re.findall(r"^\s*(k8s\.io/\S+) v0\.0\.0", (module_folder(module) / "go.mod").read_text(), re.MULTILINE)
+    stated = (module_folder(module) / "go.mod").read_text(encoding="utf-8")
+    names = re.findall(r"^\s*(k8s\.io/\S+) v0\.0\.0$", stated, re.MULTILINE)
     replaced = "\n".join(f"replace {name} => {name} {beside}" for name in names)
     folder = PROGRAMS / f"kubernetes-{versions.KUBERNETES}-module"
     folder.mkdir(parents=True, exist_ok=True)
