@@ -151,16 +151,11 @@ def _linker_flags(program: Program) -> str:
 
 
 def _kubernetes_wrapper() -> Path:
-    """A module that requires k8s.io/kubernetes.
-
-    Its own go.mod says ``v0.0.0`` for the modules that are released beside it, and replaces them by folders that the
-    proxy's archive lacks; the released ones carry the same number with 0 for 1.
-    """
+    """A module that requires k8s.io/kubernetes, and those released beside it, which have its number with 0 for 1."""
     module = f"k8s.io/kubernetes@v{versions.KUBERNETES}"
     beside = versions.KUBERNETES.replace("1.", "v0.", 1)
     stated = (module_folder(module) / "go.mod").read_text(encoding="utf-8")
-    names = re.findall(r"^\s*(k8s\.io/\S+) v0\.0\.0$", stated, re.MULTILINE)
-    replaced = "\n".join(f"replace {name} => {name} {beside}" for name in names)
+    replaced = "\n".join(f"replace {name} => {name} {beside}" for name in released_beside(stated))
     folder = PROGRAMS / f"kubernetes-{versions.KUBERNETES}-module"
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "go.mod").exists():
@@ -168,6 +163,14 @@ def _kubernetes_wrapper() -> Path:
         text = f"module switchyard.test/kubernetes\n\ngo {oldest}\n\nrequire {module.replace('@', ' ')}\n\n{replaced}\n"
         (folder / "go.mod").write_text(text, encoding="utf-8")
     return folder
+
+
+def released_beside(go_mod: str) -> list[str]:
+    """The modules for which Kubernetes' go.mod says ``v0.0.0`` and names folders that the proxy's archive lacks.
+
+    Those that it has at a commit, ``v0.0.0-…``, are others' and stay as they are.
+    """
+    return re.findall(r"^\s*(k8s\.io/\S+) v0\.0\.0$", go_mod, re.MULTILINE)
 
 
 def _go(*arguments: str, cwd: Path | None = None) -> str:

@@ -9,7 +9,7 @@ import pytest
 from tests.cluster import kubectl, processes
 from tests.cluster.layout import API_SERVER, HERE
 from tests.cluster.pki import AUTHORITY
-from tests.cluster.programs import ALL, INGRESS
+from tests.cluster.programs import ALL, INGRESS, released_beside
 from tests.cluster.shell import ClusterError, ProcessDiedError, eventually, run
 
 
@@ -111,3 +111,8 @@ def test_no_two_programs_are_kept_in_one_place() -> None:
 
 def test_the_ingress_routes_by_its_table() -> None:
     assert "ok" in run("go", "test", "./...", cwd=HERE / INGRESS.package)
+
+
+def test_only_the_modules_that_are_released_with_kubernetes_get_its_number() -> None:
+    stated = ("k8s.io/api v0.0.0", "k8s.io/utils v0.0.0-20250604170112-4c0f3b243397", "k8s.io/klog/v2 v2.130.1")
+    assert released_beside("require (\n\t" + "\n\t".join(stated) + "\n)\n") == ["k8s.io/api"]
