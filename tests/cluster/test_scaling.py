@@ -31,6 +31,7 @@ def ready_pods(cluster: Cluster) -> Iterator[Callable[[], int]]:
         "name": NAME,
         "namespace": NAMESPACE,
         "annotations": document["metadata"]["annotations"],
+        "labels": document["metadata"]["labels"],
     }
     kubectl.apply(
         [{"apiVersion": document["apiVersion"], "kind": document["kind"], "metadata": metadata, "spec": spec}]
