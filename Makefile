@@ -41,7 +41,7 @@ render: ## print what `kubectl apply -k` would send; ENV=dev chooses the overlay
 	@kubectl kustomize kustomize/overlays/$(ENV)
 
 images: setup ## build the container images without docker, into build/images; prints what weighs
-	python -m images --archives build/images/archives
+	python -m tools.images --archives build/images/archives
 
 LOCK := uv pip compile --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --quiet
 # What images hold is in the versions that the tests run: requirements/llm-cpu.lock.

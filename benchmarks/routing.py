@@ -17,9 +17,9 @@ from benchmarks.processes import ROOT
 from benchmarks.report import Figure, publish
 from benchmarks.routing_curve import Curve, Values, bootstrap
 from benchmarks.routing_demo import Outcome, outcomes, traffic
-from predictors.complexity.scorers import ScorerName, make_scorer
-from predictors.complexity.share import ShareController
-from predictors.complexity.tokens import Text
+from predictors.complexity.classifier.scorers import ScorerName, make_scorer
+from predictors.complexity.classifier.tokens import Text
+from predictors.complexity.tiers.share import ShareController
 
 FOLDER = ROOT / "model-repository" / "complexity"
 PICTURE = ROOT / "docs" / "concepts" / "routing-curve.svg"

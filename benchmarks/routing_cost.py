@@ -12,8 +12,8 @@ import orjson
 from benchmarks.load import Request, saturate
 from benchmarks.processes import ROOT, Command, free_port
 from benchmarks.report import Figure
-from predictors.complexity.scorers import make_scorer
-from predictors.complexity.tokens import MOST_CHARACTERS, Text
+from predictors.complexity.classifier.scorers import make_scorer
+from predictors.complexity.classifier.tokens import MOST_CHARACTERS, Text
 
 FOLDER = ROOT / "model-repository" / "complexity"
 ROUNDS = 3

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
 from benchmarks.routing_curve import Curve, Values, bootstrap
-from predictors.complexity.model import Model
-from predictors.complexity.scorers import make_scorer
+from predictors.complexity.classifier.model import Model
+from predictors.complexity.classifier.scorers import make_scorer
 from predictors.complexity.training.fitting import Rows, fit_domain, fit_prior
 from predictors.complexity.training.labels import published
 

@@ -11,17 +11,17 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from predictors.complexity import server
-from predictors.complexity.affinity import Affinity
+from predictors.complexity.application import Door, Meter
 from predictors.complexity.arguments import Arguments, parse
-from predictors.complexity.decider import Decider
-from predictors.complexity.door import Door, Meter
-from predictors.complexity.rules import Tiers
-from predictors.complexity.scorers import make_scorer_or_length
+from predictors.complexity.classifier.scorers import make_scorer_or_length
 from predictors.complexity.settings import ComplexitySettings
-from predictors.complexity.shadow import Shadow
-from predictors.complexity.share import ShareController
-from predictors.serving.phases import StartClock, process_start
+from predictors.complexity.tiers.affinity import Affinity
+from predictors.complexity.tiers.decider import Decider
+from predictors.complexity.tiers.rules import Tiers
+from predictors.complexity.tiers.shadow import Shadow
+from predictors.complexity.tiers.share import ShareController
 from predictors.serving.settings import SettingError, Settings
+from predictors.serving.start_clock import StartClock, process_start
 from switchyard.http.asgi import App
 from switchyard.http.client import Client
 from switchyard.store.opening import open_store

@@ -13,13 +13,15 @@ from typing import Any
 import orjson
 from prometheus_client import CollectorRegistry, generate_latest
 
-from predictors.complexity import conversation
-from predictors.complexity.affinity import CONVERSATION_HEADER
-from predictors.complexity.conversation import Malformed
-from predictors.complexity.decider import Decider, Decision, Request
-from predictors.complexity.shadow import Shadow
+from predictors.complexity.tiers import conversation
+from predictors.complexity.tiers.affinity import CONVERSATION_HEADER
+from predictors.complexity.tiers.conversation import Malformed
+from predictors.complexity.tiers.decider import Decider, Decision, Request
+from predictors.complexity.tiers.shadow import Shadow
 from switchyard.http.asgi import Receive, Scope, Send
-from switchyard.http.forward import BodyTooLarge, BodyTooSlow, ClientGone, Header, read_body
+from switchyard.http.asgi.body import read_body
+from switchyard.http.headers import Header
+from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow, ClientGone
 from switchyard.telemetry.metrics import InferenceMetrics, RoutingMetrics
 from switchyard.telemetry.tracing import Tracer
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from predictors.complexity.scorers import SCORERS, ScorerName
+from predictors.complexity.classifier.scorers import SCORERS, ScorerName
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

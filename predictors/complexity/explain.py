@@ -10,11 +10,11 @@ from pathlib import Path
 
 import orjson
 
-from predictors.complexity.conversation import Malformed, read
-from predictors.complexity.files import ModelFileError
-from predictors.complexity.scorers import SCORERS, LearnedScorer, Scorer, make_scorer
-from predictors.complexity.share import ShareController
-from predictors.complexity.tokens import Text
+from predictors.complexity.classifier.files import ModelFileError
+from predictors.complexity.classifier.scorers import SCORERS, LearnedScorer, Scorer, make_scorer
+from predictors.complexity.classifier.tokens import Text
+from predictors.complexity.tiers.conversation import Malformed, read
+from predictors.complexity.tiers.share import ShareController
 
 
 class LineError(ValueError):

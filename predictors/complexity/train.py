@@ -8,8 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from predictors.complexity import files
-from predictors.complexity.scorers import PRIOR
+from predictors.complexity.classifier import files
+from predictors.complexity.classifier.scorers import PRIOR
 from predictors.complexity.training import labels
 from predictors.complexity.training.fitting import Rows, fit_domain, fit_prior
 

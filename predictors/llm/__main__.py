@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from predictors.llm.arguments import Arguments, parse
 from predictors.llm.settings import LLMSettings
-from predictors.serving.orphan import children_die_with_me
-from predictors.serving.phases import StartClock, process_start
+from predictors.serving.parent_death import children_die_with_me
 from predictors.serving.settings import SettingError, Settings
+from predictors.serving.start_clock import StartClock, process_start
 from switchyard.telemetry import logs, tracing
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     from predictors.llm import engine as engines
     from predictors.llm.devices import publish_utilization
     from predictors.llm.model import LanguageModel
-    from predictors.serving.admission import Admission, App, Door
+    from predictors.serving.admission import Admission, App
+    from predictors.serving.application import Door
     from predictors.serving.server import PredictorServer
     from switchyard.telemetry.metrics import InferenceMetrics
 

@@ -13,9 +13,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from switchyard.http.asgi import App
-from switchyard.http.h2.door import Door, DoorConnection
 from switchyard.http.h2.frames import PREFACE
-from switchyard.http.h2.proxy import Proxy
+from switchyard.http.h2.grpc_proxy import Proxy
+from switchyard.http.h2.multiplexer import Door, DoorConnection
 
 
 class OnePort(asyncio.Protocol):

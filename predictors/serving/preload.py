@@ -20,7 +20,7 @@ import sys
 import traceback
 from typing import Any
 
-from predictors.serving.orphan import die_with_parent
+from predictors.serving.parent_death import die_with_parent
 from switchyard.telemetry import logs
 
 logger = logging.getLogger(__name__)

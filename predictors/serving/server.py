@@ -29,7 +29,7 @@ from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 from predictors.serving.admission import App
 from predictors.serving.one_port import Protocols
 from predictors.serving.settings import SettingError
-from switchyard.http.h2.proxy import Proxy
+from switchyard.http.h2.grpc_proxy import Proxy
 
 logger = logging.getLogger(__name__)
 

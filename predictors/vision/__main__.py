@@ -7,8 +7,8 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from predictors.serving.phases import StartClock, process_start
 from predictors.serving.settings import SettingError, Settings
+from predictors.serving.start_clock import StartClock, process_start
 from predictors.vision.arguments import Arguments, parse
 from predictors.vision.settings import VisionSettings
 from switchyard.telemetry import logs

@@ -17,25 +17,25 @@ from kserve.protocol.infer_type import InferRequest
 from prometheus_client import REGISTRY
 
 from predictors.serving.admission import App
-from predictors.serving.phases import StartClock
 from predictors.serving.server import PredictorServer
 from predictors.serving.settings import Settings
+from predictors.serving.start_clock import StartClock
 from predictors.vision.arguments import Arguments
 from predictors.vision.calls import Calls
-from predictors.vision.door import Door
-from predictors.vision.exposition import page
-from predictors.vision.forwarding import Forwarding
-from predictors.vision.grpc_service import Service
 from predictors.vision.model import Repository, VisionModel
-from predictors.vision.pictures import Pictures
+from predictors.vision.pictures.answering import Pictures
 from predictors.vision.refusal import Refused
-from predictors.vision.residency import Residency
+from predictors.vision.rest.application import Door
+from predictors.vision.rest.forwarding import Forwarding
+from predictors.vision.rpc.fast_path import INFER, Splice, may_see
+from predictors.vision.rpc.service import Service
 from predictors.vision.settings import VisionSettings
-from predictors.vision.splice import INFER, Splice, may_see
-from predictors.vision.triton_client import Triton
-from predictors.vision.watch import Watch
+from predictors.vision.triton.client import Triton
+from predictors.vision.triton.metrics import page
+from predictors.vision.triton.residency import Residency
+from predictors.vision.triton.watch import Watch
 from switchyard.http.client import Client, Limits
-from switchyard.http.h2.proxy import Proxy
+from switchyard.http.h2.grpc_proxy import Proxy
 from switchyard.telemetry import tracing
 from switchyard.telemetry.metrics import InferenceMetrics
 

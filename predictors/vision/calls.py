@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from prometheus_client import Counter, Histogram
 
-from predictors.vision.description import Description
 from predictors.vision.refusal import Refused
-from predictors.vision.residency import Residency
-from switchyard.http.forward import ClientGone
+from predictors.vision.triton.model_config import Description
+from predictors.vision.triton.residency import Residency
+from switchyard.http.request_errors import ClientGone
 from switchyard.telemetry.metrics import InferenceMetrics, Outcome
 from switchyard.telemetry.tracing import Span, Tracer
 

@@ -7,12 +7,12 @@ import numpy as np
 from kserve import InferOutput, InferRequest, InferResponse, Model, ModelRepository
 from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferParameter
 
-from predictors.vision.bodies import decode_base64, picture
-from predictors.vision.pictures import Answer, Picture, Pictures
+from predictors.vision.pictures.answering import Answer, Picture, Pictures
+from predictors.vision.pictures.bodies import decode_base64, picture
+from predictors.vision.pictures.v2 import IMAGE, check_inputs
 from predictors.vision.refusal import Refused
-from predictors.vision.residency import Residency
-from predictors.vision.tensors import datatype
-from predictors.vision.v2_picture import IMAGE, check_inputs
+from predictors.vision.triton.residency import Residency
+from predictors.vision.triton.tensors import datatype
 
 MOST_INSTANCES = 32
 

@@ -1,14 +1,11 @@
 """The ``switchyard`` command; every import that costs time happens in the command that needs it."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from switchyard import route_commands
+from switchyard.cli import tiers as route_commands
+from switchyard.cli.graphs import graph
 
 app = typer.Typer(
     help="Serve language and vision models: on this machine with `up`, in a cluster with kustomize overlays.",
@@ -18,139 +15,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich would be imported for --help alone
 )
 
-graph = typer.Typer(help="InferenceGraphs.", no_args_is_help=True)
 app.add_typer(graph, name="graph")
 app.add_typer(route_commands.app, name="route")
-
-Overlay = Annotated[Path | None, typer.Argument(help="Folder with a kustomization; default kustomize/overlays/local.")]
-NoPreload = Annotated[bool, typer.Option("--no-preload", help="Start every model as a process of its own.")]
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Turns errors that are meant for a person into a sentence and exit code 1."""
-    from switchyard.local.errors import LocalError
-
-    try:
-        yield
-    except LocalError as err:
-        typer.echo(f"error: {err}", err=True)
-        raise typer.Exit(1) from err
-
-
-@app.command()
-def up(
-    overlay: Overlay = None,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once the gateway answers.")] = False,
-    no_preload: NoPreload = False,
-) -> None:
-    """Run an overlay on this machine: gateway, activator and models, which sleep until they are asked."""
-    from switchyard.local import commands, project
-
-    with _told():
-        chosen = project.overlay_of(overlay, Path.cwd())
-        if not detach:
-            commands.up(chosen, preloading=not no_preload)
-        typer.echo(commands.up_detached(chosen, preloading=not no_preload))
-
-
-@app.command()
-def down() -> None:
-    """Stop what `up` started, and wait until nothing of it is left."""
-    from switchyard.local import commands, project
-
-    with _told():
-        stopped = commands.down(project.directory_of(project.root_of(Path.cwd())))
-    typer.echo("stopped" if stopped else "nothing was running")
-
-
-@app.command()
-def status() -> None:
-    """Show what each process does."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from switchyard.local import commands, decisions, project
-
-    with _told():
-        run, rows = commands.status(project.directory_of(project.root_of(Path.cwd())))
-    table = Table("service", "state", "for", "process", "starts", "held", "in flight", box=None, pad_edge=False)
-    table.add_column("last start", overflow="fold", ratio=1)
-    for name, row in rows.items():
-        phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in row["phases"].items())
-        table.add_row(
-            name,
-            row["state"],
-            f"{row['seconds']:.0f} s",
-            str(row["pid"] or ""),
-            str(row["starts"]),
-            str(row.get("held", "")),
-            str(row.get("in_flight", "")),
-            row["reason"] or phases,
-        )
-    console = Console()
-    place = f"{run.overlay}\ngateway {run.gateway or '-'}, supervisor {run.control} (process {run.supervisor.pid})"
-    console.print(place, soft_wrap=True, highlight=False)
-    console.print(table)
-    for name, row in rows.items():
-        if "decisions" in row:
-            console.print(f"{name}: {decisions.sentence(row['decisions'])}", soft_wrap=True, highlight=False)
-
-
-@app.command()
-def logs(
-    name: Annotated[str, typer.Argument(help="A service, `gateway`, `preload` or `supervisor`.")],
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the log grows.")] = False,
-) -> None:
-    """Print the log of a process."""
-    from switchyard.local import commands, project
-
-    with _told():
-        for data in commands.log_lines(project.directory_of(project.root_of(Path.cwd())), name, follow=follow):
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-
-
-@app.command()
-def render(overlay: Overlay = None) -> None:
-    """Print the documents of an overlay, as a cluster would get them."""
-    from switchyard.local import project
-    from switchyard.local.render import render_text
-
-    with _told():
-        typer.echo(render_text(project.overlay_of(overlay, Path.cwd())), nl=False)
-
-
-@graph.command()
-def check(
-    files: Annotated[
-        list[str], typer.Argument(help="YAML with InferenceGraphs among its documents; - is standard input.")
-    ],
-    propagate_headers: Annotated[str, typer.Option(help="What PROPAGATE_HEADERS will be, to be checked too.")] = "",
-) -> None:
-    """Say what is wrong with InferenceGraphs: what cannot work, and what can hardly be meant."""
-    from switchyard.router.check import examine_headers
-    from switchyard.router.manifest import ManifestError, verdicts
-
-    failed = False
-    for problem in examine_headers(propagate_headers):
-        typer.echo(str(problem))
-        failed = True
-    for file in files:
-        try:
-            for verdict in verdicts(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")):
-                for problem in verdict.problems:
-                    typer.echo(f'{file}: graph "{verdict.name}": {problem}')
-                if not verdict.problems:
-                    typer.echo(
-                        f'{file}: graph "{verdict.name}": fine ({verdict.nodes} node{"s" * (verdict.nodes != 1)})'
-                    )
-                failed = failed or verdict.failed
-        except (OSError, UnicodeDecodeError, ManifestError) as err:
-            typer.echo(f"{file}: error: {err}")
-            failed = True
-    if failed:
-        raise typer.Exit(1)
 
 
 def main() -> None:

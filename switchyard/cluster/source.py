@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from switchyard.catalog import Catalog, CatalogError
 from switchyard.cluster.api import Api, Resource
-from switchyard.cluster.mirror import Mirror
+from switchyard.cluster.hosted_models import Repositories
+from switchyard.cluster.informer import Mirror
 from switchyard.cluster.objects import catalog_of
-from switchyard.cluster.repositories import Repositories
 
 log = logging.getLogger(__name__)
 

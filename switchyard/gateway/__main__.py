@@ -7,7 +7,7 @@ import sys
 import uvloop
 
 from switchyard.catalog import CatalogFile, CatalogSource
-from switchyard.gateway.recent import Recent
+from switchyard.catalog.cached import Recent
 from switchyard.gateway.server import serve
 from switchyard.gateway.settings import Settings, SettingsError, in_cluster, refuse_open_door
 from switchyard.telemetry import logs

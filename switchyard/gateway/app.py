@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from switchyard.catalog import CatalogSource
-from switchyard.gateway.attempts import Opener, Retry
 from switchyard.gateway.context import Context, request_id
 from switchyard.gateway.errors import GatewayError
-from switchyard.gateway.forward import forward
-from switchyard.gateway.limits import limits
-from switchyard.gateway.listing import listing, readiness
+from switchyard.gateway.lookup import default_model, locator
 from switchyard.gateway.meter import Meter
-from switchyard.gateway.pages import pages
-from switchyard.gateway.parse import parse
+from switchyard.gateway.operations import pages
 from switchyard.gateway.pipeline import InFlight, Pipeline
-from switchyard.gateway.resolve import default_model, locator, resolve
-from switchyard.gateway.routes import Match, Missed, Route, Router
+from switchyard.gateway.routes.match import Match, Missed, Router
+from switchyard.gateway.routes.table import Route
 from switchyard.gateway.settings import Settings
+from switchyard.gateway.stages.forward import forward
+from switchyard.gateway.stages.limits import limits
+from switchyard.gateway.stages.listing import listing, readiness
+from switchyard.gateway.stages.parse import parse
+from switchyard.gateway.stages.resolve import resolve
+from switchyard.gateway.upstream.retries import Opener, Retry
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.client import Client, Deadlines
 from switchyard.telemetry.metrics import GatewayMetrics

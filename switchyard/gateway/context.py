@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from switchyard.catalog import Model
 from switchyard.gateway.errors import Shape
-from switchyard.gateway.routes import Route
+from switchyard.gateway.routes.table import Route
 from switchyard.http.asgi import Receive, Scope, Send
-from switchyard.http.forward import Header
+from switchyard.http.headers import Header
 from switchyard.telemetry.tracing import Span
 
 INTERNAL = b"x-switchyard-"

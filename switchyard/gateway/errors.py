@@ -4,7 +4,7 @@ from typing import Literal
 
 import orjson
 
-from switchyard.http.errors import BadAnswer, ClosedEarly, ConnectFailed, TimedOut, TooLarge, UpstreamError
+from switchyard.http.client.errors import BadAnswer, ClosedEarly, ConnectFailed, TimedOut, TooLarge, UpstreamError
 
 Shape = Literal["openai", "messages", "v2", "text"]
 

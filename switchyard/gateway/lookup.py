@@ -3,9 +3,7 @@
 from collections.abc import Callable
 
 from switchyard.catalog import Catalog, CatalogError, CatalogSource, Model
-from switchyard.gateway.context import Context
 from switchyard.gateway.errors import GatewayError
-from switchyard.gateway.pipeline import Stage
 
 Locate = Callable[[str], Model]
 
@@ -44,20 +42,3 @@ def default_model(source: CatalogSource, configured: str) -> str:
     if configured:
         return configured
     return next((model.name for model in read_catalog(source).models.values() if model.kind == "llm"), "")
-
-
-def resolve(*, locate: Locate) -> Stage:
-    """Refuses models that do not exist, have failed or cannot do what the route asks."""
-
-    async def stage(context: Context) -> None:
-        model = context.model = locate(context.model_name)
-        route = context.route
-        if model.kind not in route.kinds:
-            kinds = " or ".join(sorted(route.kinds))
-            message = f"model {model.name} is of kind {model.kind}; {route.path} asks for one of kind {kinds}"
-            raise GatewayError("wrong_model_kind", message, param="model")
-        if context.pictures and not model.sees:
-            message = f"model {model.name} reads text only; POST a picture to /v1/ocr and send the text that it finds"
-            raise GatewayError("pictures_not_read", message, param="messages")
-
-    return stage

@@ -1,6 +1,5 @@
 """The routes that are not hot, as a FastAPI application, and the OpenAPI document of all routes."""
 
-import re
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -9,9 +8,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from switchyard.catalog import CatalogSource
 from switchyard.gateway.errors import GatewayError
-from switchyard.gateway.listing import server_version
-from switchyard.gateway.resolve import read_catalog
-from switchyard.gateway.routes import ROUTES, Route
+from switchyard.gateway.lookup import read_catalog
+from switchyard.gateway.routes.openapi import _operation
+from switchyard.gateway.routes.table import ROUTES
+from switchyard.gateway.stages.listing import server_version
 
 PATHS = frozenset(route.path for route in ROUTES if route.by == "pages")
 
@@ -50,29 +50,3 @@ def pages(source: CatalogSource, registry: CollectorRegistry) -> FastAPI:
 
     app.openapi = document  # type: ignore[method-assign]
     return app
-
-
-def _operation(route: Route) -> dict[str, Any]:
-    operation: dict[str, Any] = {
-        "summary": route.summary,
-        "responses": {"200": {"description": "The answer."}, "default": {"description": "An error."}},
-    }
-    names = re.findall(r"{(\w+)}", route.path)
-    if names:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
-    if route.body != "none":
-        operation["requestBody"] = {"required": True, "content": _content(route)}
-    return operation
-
-
-def _content(route: Route) -> dict[str, Any]:
-    if route.shape == "text":
-        return {"text/plain": {"schema": {"type": "string"}}}
-    content: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
-    if route.upstream.startswith("/v1/vision/"):
-        picture = {"type": "string", "format": "binary"}
-        fields = {"type": "object", "properties": {"image": picture}}
-        content |= {"image/*": {"schema": picture}, "multipart/form-data": {"schema": fields}}
-    return content

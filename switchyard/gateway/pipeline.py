@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from switchyard.gateway.context import Context
 from switchyard.gateway.errors import GatewayError, event, from_upstream, internal, render
 from switchyard.gateway.meter import UNKNOWN, Meter
-from switchyard.http.errors import UpstreamError
-from switchyard.http.forward import ClientGone
+from switchyard.http.client.errors import UpstreamError
+from switchyard.http.request_errors import ClientGone
 from switchyard.telemetry import logs
 from switchyard.telemetry.tracing import Tracer
 

@@ -14,11 +14,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from switchyard.catalog import CatalogSource
 from switchyard.gateway.app import build, parts
 from switchyard.gateway.context import request_id
-from switchyard.gateway.grpc_service import serve as grpc_server
+from switchyard.gateway.rpc.server import serve as grpc_server
 from switchyard.gateway.settings import Settings
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.client import Client, Limits
-from switchyard.http.grpc_forward import Channels
+from switchyard.rpc.channels import Channels
 from switchyard.telemetry import tracing
 
 log = logging.getLogger(__name__)

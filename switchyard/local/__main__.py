@@ -9,13 +9,15 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from switchyard.local import progress, project, state
-from switchyard.local.board import Board, Entry
 from switchyard.local.errors import LocalError
-from switchyard.local.plan import plan
-from switchyard.local.render import render
-from switchyard.local.state import Run, StateDirectory
-from switchyard.local.workloads import Plan
+from switchyard.local.plan.plan import plan
+from switchyard.local.plan.render import render
+from switchyard.local.plan.workloads import Plan
+from switchyard.local.status import run_directory as state
+from switchyard.local.status import terminal as progress
+from switchyard.local.status.board import Board, Entry
+from switchyard.local.status.run_directory import Run, StateDirectory
+from switchyard.local.supervisor import project
 from switchyard.telemetry.logs import JsonFormatter
 from switchyard.telemetry.metrics import Phase
 
@@ -83,8 +85,8 @@ def _run(
 ) -> None:
     import uvloop
 
-    from switchyard.local.assembly import Settings
-    from switchyard.local.supervise import Supervisor
+    from switchyard.local.supervisor.assembly import Settings
+    from switchyard.local.supervisor.supervise import Supervisor
 
     settings = Settings(
         options=project.options_of(root, directory),

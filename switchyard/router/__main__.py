@@ -7,11 +7,11 @@ import sys
 
 import uvloop
 
-from switchyard.router.check import require
-from switchyard.router.propagate import compile_patterns
+from switchyard.router.graph.check import require
+from switchyard.router.graph.spec import parse
+from switchyard.router.header_propagation import compile_patterns
 from switchyard.router.server import serve
 from switchyard.router.settings import Settings
-from switchyard.router.spec import parse
 from switchyard.telemetry import logs
 
 log = logging.getLogger(__name__)

@@ -6,14 +6,14 @@ from time import perf_counter
 
 import orjson
 
-from switchyard.http.errors import UpstreamError
-from switchyard.http.exchange import BadRequest, Exchange
-from switchyard.http.forward import BodyTooLarge, BodyTooSlow
-from switchyard.router.arm import Target
+from switchyard.http.client.errors import UpstreamError
+from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow
+from switchyard.http.server.exchange import BadRequest, Exchange
 from switchyard.router.errors import GraphFailure
+from switchyard.router.header_propagation import Propagation
 from switchyard.router.meter import GraphMeter
-from switchyard.router.propagate import Propagation
-from switchyard.router.request import Request
+from switchyard.router.steps.request import Request
+from switchyard.router.steps.step import Target
 from switchyard.telemetry.tracing import Tracer
 
 log = logging.getLogger(__name__)

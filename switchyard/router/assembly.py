@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 from switchyard.http.client import Client
-from switchyard.router.arm import Arm, Target
-from switchyard.router.ensemble import Ensemble
-from switchyard.router.mesh import Mesh
+from switchyard.router.graph.spec import ROOT, Graph, Node
 from switchyard.router.meter import GraphMeter, NodeMeter
-from switchyard.router.nodes import Splitter, Switch
-from switchyard.router.retry import Retry
-from switchyard.router.sequence import Sequence, stands_in
-from switchyard.router.service import Service
-from switchyard.router.spec import ROOT, Graph, Node
+from switchyard.router.nodes.choosing import Splitter, Switch
+from switchyard.router.nodes.ensemble import Ensemble
+from switchyard.router.nodes.sequence import Sequence, stands_in
+from switchyard.router.steps.istio import Mesh
+from switchyard.router.steps.retry import Retry
+from switchyard.router.steps.service import Service
+from switchyard.router.steps.step import Arm, Target
 from switchyard.telemetry.tracing import Tracer
 
 

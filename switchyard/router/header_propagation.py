@@ -10,7 +10,8 @@ import re
 import warnings
 from collections.abc import Iterable
 
-from switchyard.http.forward import NOT_FORWARDED, Header
+from switchyard.http.headers import NOT_FORWARDED, Header
+from switchyard.router.graph.spec import Problem
 
 _ALWAYS = frozenset((b"traceparent", b"tracestate"))
 _OURS = b"x-switchyard-"  # what the gateway says of a request to those behind it; clients' own copies end there
@@ -131,3 +132,9 @@ def _expanded(found: re.Match[str]) -> str:
     if found[1]:
         raise PatternError(f"the negated class {found[0]} is not supported; write the characters that are meant")
     return members
+
+
+def examine_headers(patterns: str) -> tuple[Problem, ...]:
+    """Problems of ``PROPAGATE_HEADERS``: patterns that would be left out."""
+    _, sentences = compile_patterns(patterns)
+    return tuple(Problem("error", "PROPAGATE_HEADERS", sentence) for sentence in sentences)

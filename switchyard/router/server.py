@@ -13,12 +13,12 @@ from switchyard.http.client import Client, Limits
 from switchyard.http.server import Exchange, Server, ServerLimits
 from switchyard.router.app import App
 from switchyard.router.assembly import Parts, build
-from switchyard.router.mesh import Mesh
+from switchyard.router.graph.spec import Graph, Timeouts
+from switchyard.router.header_propagation import Propagation
 from switchyard.router.meter import GraphMeter
-from switchyard.router.propagate import Propagation
-from switchyard.router.retry import Retry
 from switchyard.router.settings import Settings
-from switchyard.router.spec import Graph, Timeouts
+from switchyard.router.steps.istio import Mesh
+from switchyard.router.steps.retry import Retry
 from switchyard.telemetry import tracing
 from switchyard.telemetry.metrics import GraphMetrics
 

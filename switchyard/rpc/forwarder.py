@@ -5,27 +5,18 @@ Every V2 predictor serves ``inference.GRPCInferenceService``; names and field nu
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import grpc.aio
 
-from switchyard.http.wire import read_text
+from switchyard.rpc.channels import Channels
+from switchyard.rpc.metadata import Metadata, forwarded
+from switchyard.rpc.v2 import REPOSITORY, SERVICE, STREAMS, UNARY, name_of
 
-SERVICE = "inference.GRPCInferenceService"
-UNARY = ("ModelInfer", "ModelMetadata", "ModelReady", "ModelConfig", "ModelStatistics")
-STREAMS = ("ModelStreamInfer",)
-REPOSITORY = ("RepositoryModelLoad", "RepositoryModelUnload")
-MODEL_NAME = 1  # the field that holds it in all of them but those of the repository
-_NAME_FIELDS = dict.fromkeys(REPOSITORY, 2)
-
-Metadata = Sequence[tuple[str, str | bytes]]
 Resolve = Callable[[str], Awaitable[str]]
-
-_NOT_FORWARDED = frozenset(("user-agent", "authorization", "x-api-key", "te", "content-type"))
-_INTERNAL = ("x-switchyard-", "grpc-", ":")
 
 
 class Refused(Exception):
@@ -48,47 +39,8 @@ class Passage:
 Enter = Callable[[str, Metadata], Passage]
 
 
-def name_of(method: str, request: bytes) -> str:
-    """The model that a request of ``method`` names.
-
-    Raises:
-        ValueError: the request is not such a message.
-    """
-    return read_text(request, _NAME_FIELDS.get(method, MODEL_NAME))
-
-
-def forwarded(metadata: Metadata) -> list[tuple[str, str | bytes]]:
-    """``metadata`` without credentials and what belongs to this hop or to the platform."""
-    return [(key, value) for key, value in metadata if key not in _NOT_FORWARDED and not key.startswith(_INTERNAL)]
-
-
 def _enter(method: str, metadata: Metadata) -> Passage:
     return Passage(upstream=forwarded(metadata))
-
-
-class Channels:
-    """One channel per target, opened at first use; ``message_bytes`` bounds a message either way."""
-
-    def __init__(self, message_bytes: int = 64 * 1024 * 1024, targets: int = 512) -> None:
-        self._options = [
-            ("grpc.max_receive_message_length", message_bytes),
-            ("grpc.max_send_message_length", message_bytes),
-            ("grpc.enable_http_proxy", 0),
-        ]
-        self._targets = targets
-        self._channels: dict[str, Any] = {}
-
-    async def get(self, target: str) -> Any:
-        channel = self._channels.get(target)
-        if channel is None:
-            while len(self._channels) >= self._targets:  # a target that is gone must not stay for ever
-                await self._channels.pop(next(iter(self._channels))).close(None)
-            channel = self._channels[target] = grpc.aio.insecure_channel(target, options=self._options)
-        return channel
-
-    async def aclose(self) -> None:
-        while self._channels:
-            await self._channels.popitem()[1].close(None)
 
 
 class Forwarder(grpc.GenericRpcHandler):  # type: ignore[misc]

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
-from images.oci import Config, Entry, Store
 from tests.cluster.layout import CONTAINERD_SOCKET, KEPT
 from tests.cluster.programs import Program
 from tests.cluster.shell import ClusterError, run
+from tools.images.oci import Config, Entry, Store
 
 _NAMESPACE = "k8s.io"  # where kubelet's containers and images are
 

@@ -6,11 +6,11 @@ import re
 import shutil
 from pathlib import Path
 
-from images.__main__ import PREFIX
 from tests.cluster import images, kubectl
 from tests.cluster.kubectl import Document
 from tests.cluster.layout import CONTAINERD_SOCKET, HERE, REPOSITORY, RUN
 from tests.cluster.shell import ClusterError, eventually, run
+from tools.images.__main__ import PREFIX
 
 NAMESPACE = "switchyard-dev"
 _REDIS_USER = 999  # manifests/platform/redis runs as this, and a folder of the host does not take fsGroup
@@ -22,7 +22,17 @@ def import_images() -> dict[str, str]:
     """Build our images and import what the node lacks of them; returns each one's name by what it is for."""
     told = RUN / "images.json"
     ctr = f"ctr --address {CONTAINERD_SOCKET} --namespace k8s.io"
-    run(REPOSITORY / ".venv/bin/python", "-m", "images", *_OURS, "--import-with", ctr, "--result", told, cwd=REPOSITORY)
+    run(
+        REPOSITORY / ".venv/bin/python",
+        "-m",
+        "tools.images",
+        *_OURS,
+        "--import-with",
+        ctr,
+        "--result",
+        told,
+        cwd=REPOSITORY,
+    )
     names = {name: image["image"] for name, image in json.loads(told.read_text(encoding="utf-8")).items()}
     version = re.search(r"v=(\S+)", run("redis-server", "--version"))
     if version is None:

@@ -3,7 +3,7 @@
 import pytest
 
 from switchyard.cluster.objects import catalog_of
-from switchyard.local.render import render
+from switchyard.local.plan.render import render
 from tests.cluster.client import Cluster
 from tests.cluster.layout import HERE
 from tests.manifests.documents import of_kind

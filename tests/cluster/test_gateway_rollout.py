@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from switchyard.local.render import render
+from switchyard.local.plan.render import render
 from tests.cluster import kubectl, metrics
 from tests.cluster.client import Cluster
 from tests.cluster.load import load, lost, status_of

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from switchyard.router.gjson import compile
-from switchyard.router.manifest import verdicts
+from switchyard.router.graph.manifest import verdicts
 from switchyard.router.settings import Settings
 from tests.live.router.contract import Rules
 

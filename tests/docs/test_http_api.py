@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 from switchyard.gateway.errors import CODES
-from switchyard.gateway.grpc_service import OwnMethods
-from switchyard.gateway.routes import ANY, ROUTES
+from switchyard.gateway.routes.table import ANY, ROUTES
+from switchyard.gateway.rpc.catalog_methods import OwnMethods
 from switchyard.gateway.settings import Settings
-from switchyard.http.grpc_forward import REPOSITORY, STREAMS, UNARY
+from switchyard.rpc.v2 import REPOSITORY, STREAMS, UNARY
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "http-api.md"
 PROTOCOLS = {"openai": "OpenAI", "messages": "Anthropic", "v2": "V2", "text": "text"}

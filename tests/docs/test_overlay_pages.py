@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from switchyard.local.render import render
+from switchyard.local.plan.render import render
 from tests.manifests.documents import COMPONENTS, ENVIRONMENTS, OVERLAYS, ROOT, Document, of_kind
 from tests.manifests.test_overlays_build import components
 

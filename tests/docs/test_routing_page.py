@@ -5,11 +5,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
-from predictors.complexity import affinity, share
-from predictors.complexity.features import NAMES
-from predictors.complexity.rules import Reason
+from predictors.complexity.classifier.features import NAMES
+from predictors.complexity.classifier.tokens import MOST_CHARACTERS
 from predictors.complexity.settings import ComplexitySettings
-from predictors.complexity.tokens import MOST_CHARACTERS
+from predictors.complexity.tiers import affinity, share
+from predictors.complexity.tiers.rules import Reason
 from predictors.complexity.training.fitting import TREES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "concepts" / "routing.md").read_text()

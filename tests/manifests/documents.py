@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from switchyard.local.render import render
+from switchyard.local.plan.render import render
 
 Document = Mapping[str, Any]
 Rendered = Mapping[str, list[Document]]

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from switchyard.catalog import Catalog, describe
-from switchyard.local.plan import plan
-from switchyard.local.workloads import Options
+from switchyard.local.plan.plan import plan
+from switchyard.local.plan.workloads import Options
 from tests.manifests.documents import ROOT, Rendered, containers, of_kind
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())

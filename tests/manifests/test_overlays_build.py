@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from switchyard.local.render import RenderError, render_text
+from switchyard.local.plan.render import RenderError, render_text
 from tests.manifests.documents import CLUSTERS, COMPONENTS, ENVIRONMENTS, OVERLAYS, ROOT, Rendered
 
 KUSTOMIZATIONS = sorted(

@@ -1,4 +1,4 @@
-"""``python -m images``: builds images, says what weighs, and writes archives or hands them to containerd."""
+"""``python -m tools.images``: builds images, says what weighs, and writes archives or hands them to containerd."""
 
 import argparse
 import fcntl
@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from images.oci import Image, ImageError, Store
-from images.recipes import RECIPES, REPOSITORY, Builder, Built
+from tools.images.oci import Image, ImageError, Store
+from tools.images.recipes import RECIPES, REPOSITORY, Builder, Built
 
 PREFIX = "dev.local/switchyard-"  # a host that Knative, by default, asks for no digest
 _MEGABYTE = 1e6
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m images", description="Builds images without a container engine.")
+    parser = argparse.ArgumentParser(prog="python -m tools.images", description="Builds images without an engine.")
     parser.add_argument("names", nargs="*", metavar="image", help=f"of {', '.join(RECIPES)}; all if none is named")
     parser.add_argument("--state", type=Path, default=REPOSITORY / "build/images", help="where layers are kept")
     parser.add_argument(

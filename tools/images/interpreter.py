@@ -5,8 +5,8 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from images.oci import Entry
-from images.tree import walk
+from tools.images.oci import Entry
+from tools.images.tree import walk
 
 VERSION = "{}.{}".format(*sys.version_info[:2])
 LIBRARY = f"usr/local/lib/python{VERSION}"

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from images.interpreter import SITE
-from images.oci import Entry, ImageError
+from tools.images.interpreter import SITE
+from tools.images.oci import Entry, ImageError
 
 _PINNED = re.compile(r"^[A-Za-z0-9][^\\#\n]*==[^\\#\n]*", re.MULTILINE)  # its hashes and reasons follow
 # Where installers put what is not for `site-packages`: commands point to the machine's own interpreter.

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from images import interpreter, sbom, system, triton
-from images.oci import Config, Entry, Image, ImageError, Layer, Store
-from images.packages import Package, fingerprint, packages
-from images.tree import walk, with_bytecode
+from tools.images import interpreter, sbom, system, triton
+from tools.images.oci import Config, Entry, Image, ImageError, Layer, Store
+from tools.images.packages import Package, fingerprint, packages
+from tools.images.tree import walk, with_bytecode
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _ENVIRONMENT = {

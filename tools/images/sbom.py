@@ -7,8 +7,8 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
-from images.packages import Package
-from images.system import Deb
+from tools.images.packages import Package
+from tools.images.system import Deb
 
 
 def document(name: str, version: str, debs: Sequence[Deb], packages: Sequence[Package]) -> dict[str, Any]:

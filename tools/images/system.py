@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from images.oci import Entry, ImageError
-from images.tree import walk
+from tools.images.oci import Entry, ImageError
+from tools.images.tree import walk
 
 BASE = (
     "base-files",

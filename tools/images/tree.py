@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from images.oci import Entry, ImageError
+from tools.images.oci import Entry, ImageError
 
 
 def walk(folder: Path, at: str) -> Iterator[Entry]:

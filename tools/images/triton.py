@@ -6,10 +6,10 @@ The Dockerfile's target of the same name begins with NVIDIA's image, which has m
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from images.interpreter import SITE, VERSION
-from images.oci import Entry, ImageError
-from images.packages import Package
-from images.tree import walk
+from tools.images.interpreter import SITE, VERSION
+from tools.images.oci import Entry, ImageError
+from tools.images.packages import Package
+from tools.images.tree import walk
 
 _SERVER = f"{SITE}/pytriton/tritonserver"
 _BACKENDS = "opt/tritonserver/backends"

@@ -9,7 +9,7 @@ from math import log1p
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.complexity.tokens import Text
+from predictors.complexity.classifier.tokens import Text
 
 _OPTION = re.compile(r"^[ \t]*\(?[A-J][.):][ \t]*(\S.*)$", re.MULTILINE)
 _NUMERIC = re.compile(r"[-+$€£]?\d[\d.,/^%\s]*[a-zA-Z°%/]{0,4}")

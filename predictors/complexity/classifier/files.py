@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from predictors.complexity import features
-from predictors.complexity.forest import Forest
-from predictors.complexity.model import QUESTIONS, Answerer, Heads, Model
-from predictors.complexity.vocabulary import Vocabulary
+from predictors.complexity.classifier import features
+from predictors.complexity.classifier.forest import Forest
+from predictors.complexity.classifier.model import QUESTIONS, Answerer, Heads, Model
+from predictors.complexity.classifier.vocabulary import Vocabulary
 
 _KEY, _FORM = "switchyard", "complexity-1"
 _NUMBERS = ("constant", "mean", "deviation")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.complexity import features
-from predictors.complexity.forest import Forest
-from predictors.complexity.tokens import Text
-from predictors.complexity.vocabulary import Row, Terms, Vocabulary, terms
+from predictors.complexity.classifier import features
+from predictors.complexity.classifier.forest import Forest
+from predictors.complexity.classifier.tokens import Text
+from predictors.complexity.classifier.vocabulary import Row, Terms, Vocabulary, terms
 
 Vector = NDArray[np.float32]
 

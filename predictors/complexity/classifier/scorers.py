@@ -8,10 +8,10 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.complexity import features
-from predictors.complexity.files import ModelFileError, load
-from predictors.complexity.model import Model
-from predictors.complexity.tokens import Text
+from predictors.complexity.classifier import features
+from predictors.complexity.classifier.files import ModelFileError, load
+from predictors.complexity.classifier.model import Model
+from predictors.complexity.classifier.tokens import Text
 
 ScorerName = Literal["learned", "heuristic", "length"]
 SCORERS: tuple[ScorerName, ...] = get_args(ScorerName)

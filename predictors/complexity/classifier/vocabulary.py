@@ -8,7 +8,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.complexity.tokens import Text
+from predictors.complexity.classifier.tokens import Text
 
 _LONGEST_NUMBER = 4  # digits that are told apart
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from predictors.complexity.conversation import Conversation
-from predictors.complexity.rules import Tier
+from predictors.complexity.tiers.conversation import Conversation
+from predictors.complexity.tiers.rules import Tier
 from switchyard.store.contract import Store, StoreError
 
 RECALL_SECONDS = 0.25  # what a request waits for at most, before it goes on without

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from predictors.complexity import affinity, rules
-from predictors.complexity.affinity import Affinity, State
-from predictors.complexity.conversation import Conversation
-from predictors.complexity.rules import Reason, Tier, Tiers
-from predictors.complexity.scorers import Scorer
-from predictors.complexity.share import ShareController
-from predictors.complexity.tokens import Text
+from predictors.complexity.classifier.scorers import Scorer
+from predictors.complexity.classifier.tokens import Text
+from predictors.complexity.tiers import affinity, rules
+from predictors.complexity.tiers.affinity import Affinity, State
+from predictors.complexity.tiers.conversation import Conversation
+from predictors.complexity.tiers.rules import Reason, Tier, Tiers
+from predictors.complexity.tiers.share import ShareController
 from switchyard.store.contract import StoreError
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
-from predictors.complexity.conversation import Conversation
+from predictors.complexity.tiers.conversation import Conversation
 
 Tier = Literal["fast", "reasoning"]
 Reason = Literal[

@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
-from predictors.complexity.conversation import Conversation
-from predictors.complexity.rules import Tiers
+from predictors.complexity.tiers.conversation import Conversation
+from predictors.complexity.tiers.rules import Tiers
 from switchyard.http.client import Client, Deadlines
-from switchyard.http.errors import UpstreamError
+from switchyard.http.client.errors import UpstreamError
 from switchyard.telemetry.metrics import RoutingMetrics
 
 logger = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
-from predictors.complexity import features
-from predictors.complexity.forest import Forest
-from predictors.complexity.model import QUESTIONS, WEIGHTS, Answerer, Heads, Judgement, Model
+from predictors.complexity.classifier import features
+from predictors.complexity.classifier.forest import Forest
+from predictors.complexity.classifier.model import QUESTIONS, WEIGHTS, Answerer, Heads, Judgement, Model
+from predictors.complexity.classifier.vocabulary import Row, Terms, Vocabulary, terms
 from predictors.complexity.training.labels import Labels, Mask, Values
-from predictors.complexity.vocabulary import Row, Terms, Vocabulary, terms
 
 Matrix = NDArray[np.float32]
 

@@ -10,7 +10,7 @@ import orjson
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from predictors.complexity.tokens import Text
+from predictors.complexity.classifier.tokens import Text
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from predictors.vision.calls import Calls
-from predictors.vision.description import Description
-from predictors.vision.layout import NoPicture, layout
+from predictors.vision.pictures.layout import NoPicture, layout
 from predictors.vision.refusal import Refused
-from predictors.vision.residency import Residency
-from predictors.vision.tensors import Tensor, Wanted
-from predictors.vision.triton_client import Triton
+from predictors.vision.triton.client import Triton
+from predictors.vision.triton.model_config import Description
+from predictors.vision.triton.residency import Residency
+from predictors.vision.triton.tensors import Tensor, Wanted
 
 DECODER = "image-decode"
 MOST_LABELS = 1000

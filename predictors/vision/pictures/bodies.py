@@ -9,7 +9,7 @@ import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from predictors.vision.pictures import Picture
+from predictors.vision.pictures.answering import Picture
 from predictors.vision.refusal import Refused
 
 FIELDS = ("image", "file")

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from predictors.vision.bodies import decode_base64
-from predictors.vision.pictures import Picture
+from predictors.vision.pictures.answering import Picture
+from predictors.vision.pictures.bodies import decode_base64
 from predictors.vision.refusal import Refused
 
 MOST_PICTURES = 16

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from predictors.vision.description import Description, Port
+from predictors.vision.triton.model_config import Description, Port
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _DTYPES = {"FP32": np.float32, "FP16": np.float16, "UINT8": np.uint8}

@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from predictors.vision.bodies import decode_base64, picture
-from predictors.vision.pictures import Answer, Picture
+from predictors.vision.pictures.answering import Answer, Picture
+from predictors.vision.pictures.bodies import decode_base64, picture
 from predictors.vision.refusal import Refused
-from predictors.vision.tensors import as_json_tensors, texts
+from predictors.vision.triton.tensors import as_json_tensors, texts
 
 IMAGE = "image"
 

@@ -6,22 +6,23 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from predictors.serving.admission import as_json
-from predictors.vision.bodies import json_object, read_picture
+from predictors.serving.application import as_json
 from predictors.vision.calls import Call, Calls
-from predictors.vision.chat import pictures as pictures_of
-from predictors.vision.chat import with_text
-from predictors.vision.forwarding import STREAMED_BYTES, Forwarding, declared_length
-from predictors.vision.pictures import Answer, Pictures, takes_pictures
+from predictors.vision.pictures.answering import Answer, Pictures, takes_pictures
+from predictors.vision.pictures.bodies import json_object, read_picture
+from predictors.vision.pictures.chat import pictures as pictures_of
+from predictors.vision.pictures.chat import with_text
+from predictors.vision.pictures.v2 import read_v2, write_v2
 from predictors.vision.refusal import Refused, triton_is_away
-from predictors.vision.replies import JSON, TEXT, header, refuse, replay, reply
-from predictors.vision.residency import Residency
-from predictors.vision.routes import Route, route
-from predictors.vision.tensors import HEAD_LENGTH
-from predictors.vision.triton_client import Triton, control_request
-from predictors.vision.v2_picture import read_v2, write_v2
+from predictors.vision.rest.forwarding import STREAMED_BYTES, Forwarding, declared_length
+from predictors.vision.rest.replies import JSON, TEXT, header, refuse, replay, reply
+from predictors.vision.rest.routes import Route, route
+from predictors.vision.triton.client import Triton, control_request
+from predictors.vision.triton.residency import Residency
+from predictors.vision.triton.tensors import HEAD_LENGTH
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
-from switchyard.http.forward import ClientGone, HangUp
+from switchyard.http.asgi.disconnect import HangUp
+from switchyard.http.request_errors import ClientGone
 
 logger = logging.getLogger(__name__)
 

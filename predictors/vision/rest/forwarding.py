@@ -5,20 +5,13 @@ from collections.abc import AsyncIterator
 
 from predictors.vision.refusal import Refused, triton_is_away
 from switchyard.http.asgi import Message, Receive, Scope, Send
+from switchyard.http.asgi.body import body_pieces, peek, read_body
+from switchyard.http.asgi.disconnect import HangUp
+from switchyard.http.asgi.relay import relay
 from switchyard.http.client import Client, Deadlines, Upload
-from switchyard.http.errors import TimedOut, UpstreamError
-from switchyard.http.forward import (
-    NOT_FORWARDED,
-    NOT_RETURNED,
-    BodyTooLarge,
-    BodyTooSlow,
-    HangUp,
-    body_pieces,
-    filtered,
-    peek,
-    read_body,
-    relay,
-)
+from switchyard.http.client.errors import TimedOut, UpstreamError
+from switchyard.http.headers import NOT_FORWARDED, NOT_RETURNED, filtered
+from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow
 
 STREAMED_BYTES = 1024 * 1024  # from here on a body is sent on while it arrives
 _LONGEST = 8000  # bytes of one header or of the query: on more Triton's HTTP server hangs up, or never answers

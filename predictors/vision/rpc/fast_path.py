@@ -5,12 +5,12 @@ from collections.abc import Callable
 import grpc
 
 from predictors.vision.calls import Calls, Running
-from predictors.vision.pictures import takes_pictures
+from predictors.vision.pictures.answering import takes_pictures
 from predictors.vision.refusal import http_status
-from predictors.vision.residency import Residency
-from switchyard.http.grpc_forward import MODEL_NAME, SERVICE
-from switchyard.http.h2.call import PREFIX, Request
-from switchyard.http.wire import read_text
+from predictors.vision.triton.residency import Residency
+from switchyard.http.h2.grpc_call import PREFIX, Request
+from switchyard.rpc.protobuf import read_text
+from switchyard.rpc.v2 import MODEL_NAME, SERVICE
 
 INFER = f"/{SERVICE}/ModelInfer"
 PROTOCOL = "grpc-v2"

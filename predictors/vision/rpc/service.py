@@ -9,12 +9,13 @@ import grpc
 import grpc.aio
 
 from predictors.vision.calls import Call, Calls
-from predictors.vision.pictures import takes_pictures
+from predictors.vision.pictures.answering import takes_pictures
 from predictors.vision.refusal import Refused, http_status, triton_is_away
-from predictors.vision.residency import Residency
-from predictors.vision.splice import BYTES_TENSOR, PROTOCOL
-from switchyard.http.grpc_forward import MODEL_NAME, SERVICE, forwarded
-from switchyard.http.wire import read_text, write
+from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
+from predictors.vision.triton.residency import Residency
+from switchyard.rpc.metadata import forwarded
+from switchyard.rpc.protobuf import read_text, write
+from switchyard.rpc.v2 import MODEL_NAME, SERVICE
 
 logger = logging.getLogger(__name__)
 

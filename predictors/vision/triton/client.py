@@ -15,11 +15,11 @@ import numpy as np
 import orjson
 
 from predictors.vision.refusal import Refused, http_status, triton_is_away
-from predictors.vision.tensors import HEAD_LENGTH, Tensor, Wanted, decode, encode
+from predictors.vision.triton.tensors import HEAD_LENGTH, Tensor, Wanted, decode, encode
 from switchyard.http.client import Client, Deadlines, Response
-from switchyard.http.errors import TimedOut, TooLarge, UpstreamError
-from switchyard.http.grpc_forward import SERVICE
-from switchyard.http.wire import write
+from switchyard.http.client.errors import TimedOut, TooLarge, UpstreamError
+from switchyard.rpc.protobuf import write
+from switchyard.rpc.v2 import SERVICE
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, generate_latest
 
 from switchyard.http.client import Client, Deadlines
-from switchyard.http.errors import UpstreamError
+from switchyard.http.client.errors import UpstreamError
 
 _QUICK = Deadlines(connect=0.5, first_byte=1.0, total=2.0)
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Protocol
 
-from predictors.vision.description import Description, describe
 from predictors.vision.refusal import Refused
-from predictors.vision.resident import RETRY_SECONDS, Resident
-from predictors.vision.triton_client import Control, control_request
+from predictors.vision.triton.client import Control, control_request
+from predictors.vision.triton.model_config import Description, describe
+from predictors.vision.triton.resident import RETRY_SECONDS, Resident
 
 logger = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from predictors.vision.description import Description
 from predictors.vision.refusal import Refused
+from predictors.vision.triton.model_config import Description
 
 RETRY_SECONDS = 5  # how long a load that failed is not tried again
 

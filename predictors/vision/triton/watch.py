@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from predictors.vision.refusal import Refused
-from predictors.vision.triton_client import Triton
+from predictors.vision.triton.client import Triton
 
 logger = logging.getLogger(__name__)
 

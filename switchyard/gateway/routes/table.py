@@ -1,14 +1,12 @@
 """Every route: the table that is matched, documented and tested, and the only paths of a model that can be reached."""
 
-import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from switchyard.catalog import Kind
 from switchyard.gateway.errors import Shape
-from switchyard.gateway.forms import CHAT_FORM, CHAT_TEXT, CODE_TEXT, GENERATE_FORM, Form
+from switchyard.gateway.routes.short_forms import CHAT_FORM, CHAT_TEXT, CODE_TEXT, GENERATE_FORM, Form
 
 By = Literal["model", "gateway", "pages"]
 Body = Literal["none", "json", "any", "form"]
@@ -22,7 +20,6 @@ PREDICTING: frozenset[Kind] = frozenset(("vision", "graph"))
 ANY: frozenset[Kind] = TOKENS | VISION
 
 _PREDICT = "/v1/models/{model}:predict"
-_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,79 +144,3 @@ ROUTES: tuple[Route, ...] = (
     _get("/docs", "This interface, for browsers.", "pages"),
     _get("/openapi.json", "This interface as OpenAPI.", "pages"),
 )
-
-
-class Match(NamedTuple):
-    """A route and the values of its path's variables."""
-
-    route: Route
-    params: Mapping[str, str]
-
-
-class Missed(NamedTuple):
-    """No route: ``allow`` lists the methods that the path does have."""
-
-    allow: str
-    shape: Shape
-
-
-_NO_PARAMS: Mapping[str, str] = {}
-
-
-class Router:
-    """Finds the route of a request; ``/openai`` before an OpenAI path is accepted, as KServe's clients send it."""
-
-    def __init__(self, routes: Iterable[Route] = ROUTES) -> None:
-        self._fixed: dict[tuple[str, str], Match] = {}
-        self._templates: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
-        self._methods: set[str] = set()
-        for route in routes:
-            self._methods.add(route.method)
-            if "{" not in route.path:
-                self._fixed[route.method, route.path] = Match(route, _NO_PARAMS)
-            else:
-                segments = route.path.split("/")
-                self._templates.setdefault((route.method, len(segments)), []).append((segments, route))
-
-    def match(self, method: str, path: str) -> Match | Missed:
-        """The route of ``method`` and ``path``, or why there is none."""
-        found = self._find(method, path)
-        if found is not None:
-            return found
-        allow = ", ".join(sorted(other for other in self._methods if self._find(other, path)))
-        return Missed(allow, "v2" if path == "/v2" or path.startswith("/v2/") else "openai")
-
-    def _find(self, method: str, path: str) -> Match | None:
-        found = self._look_up(method, path)
-        if found is None and path.startswith("/openai/"):
-            found = self._look_up(method, path.removeprefix("/openai"))
-            return found if found is not None and found.route.prefixed else None
-        return found
-
-    def _look_up(self, method: str, path: str) -> Match | None:
-        fixed = self._fixed.get((method, path))
-        if fixed is not None:
-            return fixed
-        segments = path.split("/")
-        for template, route in self._templates.get((method, len(segments)), ()):
-            params = _fill(template, segments)
-            if params is not None:
-                return Match(route, params)
-        return None
-
-
-def _fill(template: list[str], segments: list[str]) -> dict[str, str] | None:
-    params = {}
-    for expected, given in zip(template, segments, strict=True):
-        if expected == given:
-            continue
-        if not expected.startswith("{"):
-            return None
-        name, _, rest = expected[1:].partition("}")
-        if not given.endswith(rest) or given == rest:
-            return None
-        value = given[: len(given) - len(rest)]
-        if name == "version" and not _VERSION.fullmatch(value):
-            return None
-        params[name] = value
-    return params

@@ -5,17 +5,19 @@ from collections.abc import Callable
 
 import orjson
 
-from switchyard.gateway.attempts import Opener
 from switchyard.gateway.context import Context
 from switchyard.gateway.errors import CODES, GatewayError, event
-from switchyard.gateway.events import Events
-from switchyard.gateway.forms import Form
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.pipeline import Stage
-from switchyard.gateway.waking import open_with_heartbeats
+from switchyard.gateway.routes.short_forms import Form
+from switchyard.gateway.upstream.heartbeats import open_with_heartbeats
+from switchyard.gateway.upstream.retries import Opener
+from switchyard.gateway.upstream.sse import Events
+from switchyard.http.asgi.disconnect import HangUp
+from switchyard.http.asgi.relay import relay_body
 from switchyard.http.client import Response
-from switchyard.http.errors import ClosedEarly, ConnectFailed, TimedOut, UpstreamError
-from switchyard.http.forward import NOT_RETURNED, HangUp, filtered, relay_body
+from switchyard.http.client.errors import ClosedEarly, ConnectFailed, TimedOut, UpstreamError
+from switchyard.http.headers import NOT_RETURNED, filtered
 
 _DROPPED = NOT_RETURNED | {b"x-request-id"}
 _DROPPED_FROM_STREAMS = _DROPPED | {b"content-length"}  # an error event may follow what the model sent

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from switchyard.gateway.context import Context
 from switchyard.gateway.errors import GatewayError
 from switchyard.gateway.pipeline import Stage
-from switchyard.http.forward import BodyTooLarge, BodyTooSlow, read_body
+from switchyard.http.asgi.body import read_body
+from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow
 
 
 def limits(*, in_flight: Callable[[], int], max_in_flight: int, max_body_bytes: int, body_seconds: float) -> Stage:

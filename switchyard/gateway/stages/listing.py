@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 
 from switchyard.catalog import Catalog, CatalogSource, Model
-from switchyard.gateway.attempts import Opener
 from switchyard.gateway.context import Context
+from switchyard.gateway.lookup import Locate, locator, read_catalog
 from switchyard.gateway.pipeline import Stage
-from switchyard.gateway.resolve import Locate, locator, read_catalog
+from switchyard.gateway.upstream.retries import Opener
 
 SERVER = "switchyard"
 EXTENSIONS = ("model_repository", "classification", "binary_tensor_data")

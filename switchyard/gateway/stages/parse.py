@@ -7,8 +7,8 @@ import orjson
 
 from switchyard.gateway.context import Context
 from switchyard.gateway.errors import GatewayError
-from switchyard.gateway.forms import parse_object
 from switchyard.gateway.pipeline import Stage
+from switchyard.gateway.routes.short_forms import parse_object
 
 _JSON = b"application/json"
 # How a part of a message says that it is a picture: chat, responses and Anthropic's messages

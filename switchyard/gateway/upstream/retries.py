@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from switchyard.gateway.context import Context
-from switchyard.gateway.resolve import Locate
+from switchyard.gateway.lookup import Locate
 from switchyard.http.client import Client, Deadlines, Response
-from switchyard.http.errors import ClosedEarly, UpstreamError
-from switchyard.http.forward import NOT_FORWARDED, filtered
+from switchyard.http.client.errors import ClosedEarly, UpstreamError
+from switchyard.http.headers import NOT_FORWARDED, filtered
 
 # A client's credentials are for this door; predictors take none.
 _DROPPED = NOT_FORWARDED | {b"authorization", b"x-api-key", b"cookie", b"x-request-id"}

@@ -4,50 +4,10 @@ In a row: ``read_body``, ``with HangUp(receive)``, ``Client.request``, ``relay``
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from types import TracebackType
+from collections.abc import AsyncIterator
 
-from switchyard.http.asgi import Message, Receive, Scope, Send
-from switchyard.http.client import Response
-
-Header = tuple[bytes, bytes]
-
-# RFC 9110 §7.6.1, and those that clients still send
-HOP_BY_HOP = frozenset(
-    (
-        *(b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"),
-        *(b"proxy-authenticate", b"proxy-authorization", b"proxy-connection"),
-    )
-)
-NOT_FORWARDED = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
-NOT_RETURNED = HOP_BY_HOP | {b"server", b"date"}
-_PLAIN_CONNECTION = frozenset((b"keep-alive", b"close", b"Keep-Alive", b"Close"))
-
-
-class ClientGone(Exception):
-    """The client hung up; there is nobody to answer."""
-
-
-class BodyTooLarge(Exception):
-    """The request's body exceeds ``limit`` bytes."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the request body exceeds {limit} bytes")
-        self.limit = limit
-
-
-class BodyTooSlow(Exception):
-    """The request's body did not arrive in time."""
-
-
-def filtered(headers: Iterable[Header], drop: frozenset[bytes]) -> list[Header]:
-    """``headers`` (names in lower case) without ``drop`` and without those that ``connection`` names."""
-    kept = [header for header in headers if header[0] not in drop]
-    for name, value in headers:
-        if name == b"connection" and value not in _PLAIN_CONNECTION:
-            named = {token.strip().lower() for token in value.split(b",")}
-            kept = [header for header in kept if header[0] not in named]
-    return kept
+from switchyard.http.asgi import Message, Receive, Scope
+from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow, ClientGone
 
 
 async def read_body(receive: Receive, scope: Scope, limit: int, *, deadline: float = 60.0) -> bytes:
@@ -136,61 +96,3 @@ def _piece(message: Message) -> bytes:
         raise ClientGone
     piece: bytes = message.get("body", b"")
     return piece
-
-
-class HangUp:
-    """While the body of the ``with`` statement runs, a hang-up of the client cancels it and becomes ``ClientGone``.
-
-    The request must have been read to its end. As ``asyncio.timeout`` does, it cancels the task around it, so that
-    whatever that is waiting for ends: a connection, an answer, a pause before a repeat.
-    """
-
-    __slots__ = ("_gone", "_receive", "_task", "_watch")
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._gone = False
-
-    def __enter__(self) -> "HangUp":
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
-        self._watch = asyncio.create_task(self._wait_for_disconnect())
-        return self
-
-    async def _wait_for_disconnect(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._gone = True
-        self._task.cancel()
-
-    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
-        self._watch.cancel()
-        if self._gone and self._task.uncancel() == 0 and (kind is None or kind is asyncio.CancelledError):
-            raise ClientGone from None
-
-
-async def relay(response: Response, send: Send, headers: list[Header]) -> None:
-    """Sends an answer on as it arrives, each piece at once.
-
-    Raises:
-        UpstreamError: the answer broke off; the head has been sent.
-    """
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await relay_body(response, send)
-
-
-async def relay_body(response: Response, send: Send) -> None:
-    """Sends the body of an answer on as it arrives, and ends the answer.
-
-    Raises:
-        UpstreamError: the answer broke off.
-    """
-    if response.complete:  # nothing can follow what lies here
-        await send({"type": "http.response.body", "body": response.take()})
-        return
-    more = True
-    while more:
-        data = await response.chunk()
-        more = bool(data) and not response.complete
-        await send({"type": "http.response.body", "body": data, "more_body": more})

@@ -6,11 +6,11 @@ from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from switchyard.http.errors import BadAnswer, ClosedEarly, TimedOut, TooLarge, UpstreamError
-from switchyard.http.limits import Deadlines, Limits
-from switchyard.http.origin import Origin
-from switchyard.http.response import Response
-from switchyard.http.upload import Upload, cut
+from switchyard.http.client.errors import BadAnswer, ClosedEarly, TimedOut, TooLarge, UpstreamError
+from switchyard.http.client.limits import Deadlines, Limits
+from switchyard.http.client.origin import Origin
+from switchyard.http.client.response import Response
+from switchyard.http.client.upload import Upload, cut
 
 PIECE = 256 * 1024
 _COPIED = 32 * 1024  # a body up to here is cheaper to copy behind its head than to write by itself

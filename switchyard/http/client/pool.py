@@ -4,12 +4,12 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 
-from switchyard.http.connection import Connection
-from switchyard.http.errors import ClosedEarly, ConnectFailed, TimedOut
-from switchyard.http.limits import Deadlines, Limits
-from switchyard.http.origin import Origin, split
-from switchyard.http.response import Response
-from switchyard.http.upload import Upload
+from switchyard.http.client.connection import Connection
+from switchyard.http.client.errors import ClosedEarly, ConnectFailed, TimedOut
+from switchyard.http.client.limits import Deadlines, Limits
+from switchyard.http.client.origin import Origin, split
+from switchyard.http.client.response import Response
+from switchyard.http.client.upload import Upload
 
 __all__ = ["Client", "Deadlines", "Limits", "Response", "Upload"]
 

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from switchyard.http.errors import TooLarge, UpstreamError
-from switchyard.http.limits import Limits
+from switchyard.http.client.errors import TooLarge, UpstreamError
+from switchyard.http.client.limits import Limits
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -8,7 +8,7 @@ from typing import Any
 from switchyard.http.asgi import App, Message, Scope
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import Field, literals
-from switchyard.http.h2.head import OF_A_CONNECTION, Head
+from switchyard.http.h2.request_head import OF_A_CONNECTION, Head
 from switchyard.http.h2.stream import Stream
 
 logger = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ import asyncio
 from typing import Any, cast
 
 from switchyard.http.h2 import frames
+from switchyard.http.h2.frame_reader import MAX_FRAME, FrameReader
+from switchyard.http.h2.frame_sender import Sender
 from switchyard.http.h2.frames import BadFrame
-from switchyard.http.h2.reading import MAX_FRAME, FrameReader
-from switchyard.http.h2.sending import Sender
 from switchyard.http.h2.stream import Stream
 
 STREAM_WINDOW = 1024 * 1024

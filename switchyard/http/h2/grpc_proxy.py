@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from switchyard.http.h2 import frames
-from switchyard.http.h2.call import Answer, Call, Enter, Request
 from switchyard.http.h2.connection import Connection, own_settings
 from switchyard.http.h2.fields import Field, Memory, Reader, literals
+from switchyard.http.h2.grpc_call import Answer, Call, Enter, Request
 from switchyard.http.h2.server import ServerConnection
 from switchyard.http.h2.stream import Stream
 

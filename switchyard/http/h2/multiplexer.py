@@ -6,11 +6,11 @@ from typing import Any
 
 from switchyard.http.asgi import App
 from switchyard.http.h2 import frames
-from switchyard.http.h2.call import Request
-from switchyard.http.h2.exchange import Exchange
+from switchyard.http.h2.asgi_stream import Exchange
 from switchyard.http.h2.fields import Field, Memory
-from switchyard.http.h2.head import Head, read_head, scope_of
-from switchyard.http.h2.proxy import Client, Proxy
+from switchyard.http.h2.grpc_call import Request
+from switchyard.http.h2.grpc_proxy import Client, Proxy
+from switchyard.http.h2.request_head import Head, read_head, scope_of
 from switchyard.http.h2.server import STREAMS, Handler
 from switchyard.http.h2.stream import Stream
 

@@ -6,9 +6,9 @@ from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from switchyard.http.exchange import BadRequest, Exchange, refusal
-from switchyard.http.forward import BodyTooSlow
-from switchyard.http.limits import ServerLimits
+from switchyard.http.request_errors import BodyTooSlow
+from switchyard.http.server.exchange import BadRequest, Exchange, refusal
+from switchyard.http.server.limits import ServerLimits
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LAST = b"connection: close\r\n"

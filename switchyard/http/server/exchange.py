@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 from typing import Protocol
 
-from switchyard.http.forward import BodyTooLarge, Header
+from switchyard.http.headers import Header
+from switchyard.http.request_errors import BodyTooLarge
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {code: f"HTTP/1.1 {code} {phrase}\r\n".encode() for code, phrase in _REASONS.items()}

@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from time import time
 
-from switchyard.http.exchange import BadRequest, Exchange, refusal
-from switchyard.http.forward import BodyTooLarge, BodyTooSlow
-from switchyard.http.limits import ServerLimits
-from switchyard.http.server_connection import ServerConnection
+from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow
+from switchyard.http.server.connection import ServerConnection
+from switchyard.http.server.exchange import BadRequest, Exchange, refusal
+from switchyard.http.server.limits import ServerLimits
 
 __all__ = ["Exchange", "Handler", "Server", "ServerLimits"]
 

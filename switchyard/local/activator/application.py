@@ -12,21 +12,16 @@ from collections.abc import Mapping
 import orjson
 
 from switchyard.http.asgi import Receive, Scope, Send
+from switchyard.http.asgi.body import read_body
+from switchyard.http.asgi.disconnect import HangUp
+from switchyard.http.asgi.relay import relay
 from switchyard.http.client import Client, Deadlines, Response
-from switchyard.http.errors import TimedOut, UpstreamError
-from switchyard.http.forward import (
-    NOT_FORWARDED,
-    NOT_RETURNED,
-    BodyTooLarge,
-    BodyTooSlow,
-    ClientGone,
-    HangUp,
-    filtered,
-    read_body,
-    relay,
-)
-from switchyard.local import arguments
-from switchyard.local.admission import Address, Gate, Refused
+from switchyard.http.client.errors import TimedOut, UpstreamError
+from switchyard.http.headers import NOT_FORWARDED, NOT_RETURNED, filtered
+from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow, ClientGone
+from switchyard.local.activator.gate import Gate, Refused
+from switchyard.local.plan import arguments
+from switchyard.local.plan.workloads import Address
 
 BODY_BYTES = 64 * 1024 * 1024
 

@@ -5,13 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Address:
-    """Where a replica listens on loopback; ``grpc_port`` is 0 if it does not speak gRPC."""
-
-    http_port: int
-    grpc_port: int = 0
+from switchyard.local.plan.workloads import Address
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

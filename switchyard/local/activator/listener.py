@@ -7,8 +7,8 @@ import socket
 import uvicorn
 
 from switchyard.http.asgi import App, Receive, Scope, Send
-from switchyard.local import arguments
-from switchyard.local.activator import BrokenAnswer
+from switchyard.local.activator.application import BrokenAnswer
+from switchyard.local.plan import arguments
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,15 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from switchyard.http import grpc_forward
-from switchyard.http.grpc_forward import Channels, Forwarder, Metadata, Passage
-from switchyard.local import arguments
-from switchyard.local.activator import ATTEMPTS, Door
-from switchyard.local.admission import Address, Refused
+from switchyard.local.activator.application import ATTEMPTS, Door
+from switchyard.local.activator.gate import Refused
+from switchyard.local.plan import arguments
+from switchyard.local.plan.workloads import Address
+from switchyard.rpc import v2
+from switchyard.rpc.channels import Channels
+from switchyard.rpc.forwarder import Forwarder, Passage
+from switchyard.rpc.forwarder import Refused as RpcRefused
+from switchyard.rpc.metadata import Metadata
 
 _STATUS = {503: grpc.StatusCode.UNAVAILABLE, 504: grpc.StatusCode.DEADLINE_EXCEEDED}
 _OF_THIS_HOP = frozenset(("user-agent", "te", "content-type"))
@@ -38,25 +42,25 @@ class Services(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._channels = channels
         self._streams = Forwarder(self._resolve_stream, channels, _enter_stream)
         self._handlers = {
-            f"/{grpc_forward.SERVICE}/{name}": grpc.unary_unary_rpc_method_handler(self._unary(name))
-            for name in (*grpc_forward.UNARY, *grpc_forward.REPOSITORY)
+            f"/{v2.SERVICE}/{name}": grpc.unary_unary_rpc_method_handler(self._unary(name))
+            for name in (*v2.UNARY, *v2.REPOSITORY)
         }
 
     def service(self, handler_call_details: Any) -> Any:
         return self._handlers.get(handler_call_details.method) or self._streams.service(handler_call_details)
 
     def _unary(self, name: str) -> Callable[[bytes, Any], Awaitable[bytes]]:
-        path = f"/{grpc_forward.SERVICE}/{name}"
+        path = f"/{v2.SERVICE}/{name}"
 
         async def handle(request: bytes, context: Any) -> bytes:
             try:
-                door = self._door(grpc_forward.name_of(name, request))
+                door = self._door(v2.name_of(name, request))
                 return await self._deliver(door, path, request, context)
             except ValueError as err:
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"the request is not a V2 message: {err}")
             except Refused as refused:
                 await context.abort(_STATUS.get(refused.status, grpc.StatusCode.UNAVAILABLE), refused.message)
-            except grpc_forward.Refused as refused:
+            except RpcRefused as refused:
                 await context.abort(refused.code, str(refused))
             except grpc.aio.AioRpcError as err:
                 await context.abort(err.code(), err.details() or "", tuple(err.trailing_metadata() or ()))
@@ -95,9 +99,7 @@ class Services(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _door(self, model: str) -> Door:
         if model not in self._doors:
             served = ", ".join(sorted(self._doors)) or "none"
-            raise grpc_forward.Refused(
-                grpc.StatusCode.NOT_FOUND, f"no model {model!r} is served over gRPC; there are: {served}"
-            )
+            raise RpcRefused(grpc.StatusCode.NOT_FOUND, f"no model {model!r} is served over gRPC; there are: {served}")
         return self._doors[model]
 
     async def _resolve_stream(self, model: str) -> str:
@@ -106,7 +108,7 @@ class Services(grpc.GenericRpcHandler):  # type: ignore[misc]
             address = await door.gate.enter(0, asyncio.get_running_loop().time() + door.timeout)
         except Refused as refused:
             code = _STATUS.get(refused.status, grpc.StatusCode.UNAVAILABLE)
-            raise grpc_forward.Refused(code, refused.message) from refused
+            raise RpcRefused(code, refused.message) from refused
         _lease.get().door = door
         return _target(address)
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from switchyard.local import arguments
 from switchyard.local.errors import LocalError
-from switchyard.local.render import Document
+from switchyard.local.plan import arguments
+from switchyard.local.plan.render import Document
 
 MAIN = "kserve-container"
 

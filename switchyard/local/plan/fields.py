@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from switchyard.local.errors import LocalError
-from switchyard.local.field_tables import TABLES, Field
-from switchyard.local.render import Document
+from switchyard.local.plan.field_tables import TABLES, Field
+from switchyard.local.plan.render import Document
 
 _SEGMENT = re.compile(r'\["(?P<quoted>[^"]*)"\]|(?P<list>\[\])|\.?(?P<plain>[^.\[\]]+)')
 _PLAIN = re.compile(r"[\w*-]+")
@@ -30,7 +30,7 @@ def require_known(documents: Sequence[Document]) -> None:
         raise UnknownFieldError(
             "\n".join(problems)
             + "\nLocal mode would run something else than a cluster does. Leave these out of the overlay, or give each "
-            "a line in switchyard/local/field_tables.py: what it does here, or why it may be ignored."
+            "a line in switchyard/local/plan/field_tables.py: what it does here, or why it may be ignored."
         )
 
 
@@ -108,7 +108,7 @@ def reference() -> str:
         "# Fields in local mode",
         "",
         "What `switchyard up` does with each field of a rendered document. A field that is not here is an error.",
-        "`[]` is any item of a list, `*` any key, `**` all below. Written by `python -m switchyard.local.fields`.",
+        "`[]` is any item of a list, `*` any key, `**` all below. Written by `python -m switchyard.local.plan.fields`.",
     ]
     for kind, table in TABLES.items():
         if [field.path for field in table] == ["**"]:

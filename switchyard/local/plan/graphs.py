@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 import orjson
 
 from switchyard import catalog
-from switchyard.local import scale
-from switchyard.local.containers import Index, runtime_of
 from switchyard.local.errors import LocalError
-from switchyard.local.render import Document
-from switchyard.local.workloads import STOP, Command, Options, Service
+from switchyard.local.plan import scale
+from switchyard.local.plan.containers import Index, runtime_of
+from switchyard.local.plan.render import Document
+from switchyard.local.plan.workloads import STOP, Command, Options, Service
 
 PORT = 8080  # where KServe's router listens
 METRICS_PORT = 9464

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from switchyard import catalog
-from switchyard.local import arguments, containers, fields, graphs, scale, volumes
 from switchyard.local.errors import LocalError
-from switchyard.local.render import Document
-from switchyard.local.workloads import STOP, App, Command, Options, Plan, Service
+from switchyard.local.plan import arguments, containers, fields, graphs, scale, volumes
+from switchyard.local.plan.render import Document
+from switchyard.local.plan.workloads import STOP, App, Command, Options, Plan, Service
 
 GATEWAY = "gateway"
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from switchyard.local import durations
 from switchyard.local.errors import LocalError
+from switchyard.local.plan import durations
 
 WINDOW = "autoscaling.knative.dev/window"
 SCALE_DOWN_DELAY = "autoscaling.knative.dev/scale-down-delay"

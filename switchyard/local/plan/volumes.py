@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from switchyard.local.containers import Index
 from switchyard.local.errors import LocalError
+from switchyard.local.plan.containers import Index
 
 MODEL_MOUNT = "/mnt/models"
 

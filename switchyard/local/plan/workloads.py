@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from switchyard import catalog
-from switchyard.local import scale
+from switchyard.local.plan import scale
 
 STOP = "serving.kserve.io/stop"
 
@@ -79,3 +79,11 @@ class Plan:
 
     services: tuple[Service, ...]
     apps: tuple[App, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Address:
+    """Where a replica listens on loopback; ``grpc_port`` is 0 if it does not speak gRPC."""
+
+    http_port: int
+    grpc_port: int = 0

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from switchyard.local import guard
 from switchyard.local.errors import LocalError
+from switchyard.local.processes import guard
 
 
 class LaunchError(LocalError):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from switchyard.local.launch import Process
+from switchyard.local.processes.launch import Process
 
 
 class Pod:

@@ -15,8 +15,16 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from switchyard.local.backoff import Backoff
-from switchyard.local.launch import Launcher, LaunchError, Order, Process, kill_all, kill_group, signal_process
+from switchyard.local.processes.backoff import Backoff
+from switchyard.local.processes.launch import (
+    Launcher,
+    LaunchError,
+    Order,
+    Process,
+    kill_all,
+    kill_group,
+    signal_process,
+)
 
 PROGRAM = "predictors.serving.preload"
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from switchyard.http.client import Client, Deadlines
-from switchyard.http.errors import UpstreamError
-from switchyard.local import arguments, procfs
-from switchyard.local.admission import Address
-from switchyard.local.launch import Launcher, LaunchError, Order, Process
-from switchyard.local.pod import Pod
-from switchyard.local.startlog import PodLog
-from switchyard.local.workloads import Command
+from switchyard.http.client.errors import UpstreamError
+from switchyard.local.plan import arguments
+from switchyard.local.plan.workloads import Address, Command
+from switchyard.local.processes import procfs
+from switchyard.local.processes.launch import Launcher, LaunchError, Order, Process
+from switchyard.local.processes.pod import Pod
+from switchyard.local.processes.startlog import PodLog
 from switchyard.telemetry.metrics import Phase
 
 PROBE_SECONDS = 0.05

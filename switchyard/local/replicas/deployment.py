@@ -3,11 +3,11 @@
 import asyncio
 import logging
 
-from switchyard.local import arguments
-from switchyard.local.backoff import Backoff
-from switchyard.local.board import Board
-from switchyard.local.start import Starter, StartFailed, exited, stop
-from switchyard.local.workloads import App
+from switchyard.local.plan import arguments
+from switchyard.local.plan.workloads import App
+from switchyard.local.processes.backoff import Backoff
+from switchyard.local.processes.start import Starter, StartFailed, exited, stop
+from switchyard.local.status.board import Board
 
 START_SECONDS = 60.0
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from switchyard.http.client import Client
-from switchyard.local.admission import Gate, HoldLimits, Refused
-from switchyard.local.backoff import Backoff
-from switchyard.local.board import Board
-from switchyard.local.start import PROBE_SECONDS, Running, Starter, StartFailed, free_ports, is_ready, stop
-from switchyard.local.startlog import PodLog
-from switchyard.local.workloads import Service
+from switchyard.local.activator.gate import Gate, HoldLimits, Refused
+from switchyard.local.plan.workloads import Service
+from switchyard.local.processes.backoff import Backoff
+from switchyard.local.processes.start import PROBE_SECONDS, Running, Starter, StartFailed, free_ports, is_ready, stop
+from switchyard.local.processes.startlog import PodLog
+from switchyard.local.status.board import Board
 from switchyard.telemetry.metrics import LocalMetrics
 
 # So many ends in a row, with nothing answered between them, are a failure that is told to clients.

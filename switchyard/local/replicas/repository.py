@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from switchyard.catalog import Model, hosted
-from switchyard.local.activator import Door
-from switchyard.local.board import Board
+from switchyard.local.activator.application import Door
+from switchyard.local.status.board import Board
 
 POLL_SECONDS = 2.0
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from switchyard.local import procfs
 from switchyard.local.errors import LocalError
-from switchyard.local.procfs import Identity
+from switchyard.local.processes import procfs
+from switchyard.local.processes.procfs import Identity
 
 DIRECTORY = ".switchyard"
 VARIABLE = "SWITCHYARD_STATE_DIR"

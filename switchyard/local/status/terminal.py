@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from switchyard.catalog import Model
-from switchyard.local.board import Board, Doing, Entry
-from switchyard.local.state import Run
+from switchyard.local.status.board import Board, Doing, Entry
+from switchyard.local.status.run_directory import Run
 from switchyard.telemetry.metrics import Phase
 
 if TYPE_CHECKING:

@@ -9,23 +9,24 @@ from prometheus_client import CollectorRegistry
 
 from switchyard.catalog import CatalogFile, Model
 from switchyard.http.client import Client
-from switchyard.local import arguments, preload
-from switchyard.local.activator import Activator, Door
-from switchyard.local.admission import HoldLimits
-from switchyard.local.app import AppRunner
-from switchyard.local.backoff import Backoff
-from switchyard.local.board import Board
-from switchyard.local.control import ByPort, Control
-from switchyard.local.decisions import Decisions
-from switchyard.local.graphs import cluster_hosts
-from switchyard.local.hosting import Host, Hosting
-from switchyard.local.launch import Launcher, SpawnLauncher
-from switchyard.local.listener import Listener, loopback_socket
-from switchyard.local.preload import PreloadedLauncher
-from switchyard.local.replica import Replica
-from switchyard.local.start import Starter
-from switchyard.local.state import StateDirectory
-from switchyard.local.workloads import Options, Plan, Service
+from switchyard.local.activator.application import Activator, Door
+from switchyard.local.activator.gate import HoldLimits
+from switchyard.local.activator.listener import Listener, loopback_socket
+from switchyard.local.plan import arguments
+from switchyard.local.plan.graphs import cluster_hosts
+from switchyard.local.plan.workloads import Options, Plan, Service
+from switchyard.local.processes import preload
+from switchyard.local.processes.backoff import Backoff
+from switchyard.local.processes.launch import Launcher, SpawnLauncher
+from switchyard.local.processes.preload import PreloadedLauncher
+from switchyard.local.processes.start import Starter
+from switchyard.local.replicas.deployment import AppRunner
+from switchyard.local.replicas.replica import Replica
+from switchyard.local.replicas.repository import Host, Hosting
+from switchyard.local.status.board import Board
+from switchyard.local.status.run_directory import StateDirectory
+from switchyard.local.supervisor.control import ByPort, Control
+from switchyard.local.supervisor.decisions import Decisions
 from switchyard.telemetry.metrics import LocalMetrics
 
 
@@ -63,7 +64,7 @@ class GrpcDoor:
     def __init__(self, doors: Mapping[str, Door]) -> None:
         # The children that are spawned here exec at once; without this gRPC complains at each of them.
         os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
-        from switchyard.local.activator_grpc import GrpcServer
+        from switchyard.local.activator.rpc import GrpcServer
 
         self._server = GrpcServer(doors)
         self.port = self._server.port

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from switchyard.catalog import CatalogFile
-from switchyard.local import procfs, progress, project, state
 from switchyard.local.errors import LocalError
-from switchyard.local.state import StateDirectory
+from switchyard.local.processes import procfs
+from switchyard.local.status import run_directory as state
+from switchyard.local.status import terminal as progress
+from switchyard.local.status.run_directory import StateDirectory
+from switchyard.local.supervisor import project
 
 # One step of a stop may take 30 s: the gateway's drain, the doors', the predictors'.
 STOP_SECONDS = 100.0

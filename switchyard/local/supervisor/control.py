@@ -7,9 +7,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from switchyard.http.asgi import App, Receive, Scope, Send
-from switchyard.local.admission import Gate
-from switchyard.local.board import Board
-from switchyard.local.decisions import Decisions
+from switchyard.local.activator.gate import Gate
+from switchyard.local.status.board import Board
+from switchyard.local.supervisor.decisions import Decisions
 
 
 class Control:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from prometheus_client.parser import text_string_to_metric_families
 
 from switchyard.http.client import Client, Deadlines
-from switchyard.http.errors import UpstreamError
-from switchyard.local import arguments
-from switchyard.local.admission import Gate
+from switchyard.http.client.errors import UpstreamError
+from switchyard.local.activator.gate import Gate
+from switchyard.local.plan import arguments
 
 _DEADLINES = Deadlines(connect=1.0, first_byte=2.0, total=3.0)
 _DECISIONS, _SHARE, _TARGET = "routing_decisions_total", "routing_share", "routing_share_target"

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from switchyard.local.state import StateDirectory
-from switchyard.local.workloads import Options
+from switchyard.local.plan.workloads import Options
+from switchyard.local.status.run_directory import StateDirectory
 
 DEFAULT_OVERLAY = Path("kustomize/overlays/local")
 

@@ -10,14 +10,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from switchyard.local import arguments, procfs
-from switchyard.local.admission import Refused
-from switchyard.local.assembly import Parts, Settings, assemble
-from switchyard.local.board import Board, Entry
+from switchyard.local.activator.gate import Refused
 from switchyard.local.errors import LocalError
-from switchyard.local.procfs import Identity
-from switchyard.local.state import Run, StateDirectory, leftovers
-from switchyard.local.workloads import App, Plan
+from switchyard.local.plan import arguments
+from switchyard.local.plan.workloads import App, Plan
+from switchyard.local.processes import procfs
+from switchyard.local.processes.procfs import Identity
+from switchyard.local.status.board import Board, Entry
+from switchyard.local.status.run_directory import Run, StateDirectory, leftovers
+from switchyard.local.supervisor.assembly import Parts, Settings, assemble
 from switchyard.telemetry.metrics import Phase
 
 logger = logging.getLogger(__name__)

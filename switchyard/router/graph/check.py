@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from switchyard.router.conditions import always_holds, is_default, mistake_in
-from switchyard.router.propagate import compile_patterns
-from switchyard.router.spec import ROOT, Graph, GraphError, Node, Problem, Severity, Step, step_label
+from switchyard.router.graph.conditions import always_holds, is_default, mistake_in
+from switchyard.router.graph.spec import ROOT, Graph, GraphError, Node, Problem, Severity, Step, step_label
 
 _DATA = ("", "$request", "$response")
 
@@ -32,12 +31,6 @@ def require(graph: Graph) -> tuple[Problem, ...]:
 def examine(graph: Graph, *, rendered: bool = False) -> tuple[Problem, ...]:
     """All problems of a graph, errors first; ``rendered`` if KServe's controller has put in the URLs of services."""
     return tuple(sorted(_problems(graph, rendered), key=lambda problem: problem.severity != "error"))
-
-
-def examine_headers(patterns: str) -> tuple[Problem, ...]:
-    """Problems of ``PROPAGATE_HEADERS``: patterns that would be left out."""
-    _, sentences = compile_patterns(patterns)
-    return tuple(Problem("error", "PROPAGATE_HEADERS", sentence) for sentence in sentences)
 
 
 def _problems(graph: Graph, rendered: bool) -> Iterator[Problem]:

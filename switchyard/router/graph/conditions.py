@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from switchyard.router.gjson import Condition
 from switchyard.router.gjson.path import MODIFIERS, selectors
 from switchyard.router.gjson.query import parse_query
-from switchyard.router.spec import Severity
+from switchyard.router.graph.spec import Severity
 
 _PROBES = (b"{}", b"[]", b'""', b"0", b"null")
 _KEYS = re.compile(r"[^#()\[\]{}|!*?]+")

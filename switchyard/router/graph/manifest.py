@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import orjson
 import yaml
 
-from switchyard.router.check import examine
-from switchyard.router.spec import GraphError, Problem, read
+from switchyard.router.graph.check import examine
+from switchyard.router.graph.spec import GraphError, Problem, read
 
 _GROUP = "serving.kserve.io/"
 # KServe's webhook (pkg/apis/serving/v1alpha1/inference_graph_validation.go: GraphNameFmt)

@@ -4,12 +4,12 @@ import secrets
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
-from switchyard.router.answer import Answer
-from switchyard.router.arm import Arm
 from switchyard.router.errors import GraphFailure, NoMatch
 from switchyard.router.gjson import Body
 from switchyard.router.meter import NodeMeter
-from switchyard.router.request import Request
+from switchyard.router.steps.request import Request
+from switchyard.router.steps.response import Answer
+from switchyard.router.steps.step import Arm
 
 
 def percent() -> int:

@@ -6,12 +6,12 @@ from time import perf_counter
 
 import orjson
 
-from switchyard.router.answer import Answer
-from switchyard.router.arm import Arm
 from switchyard.router.errors import GraphFailure
 from switchyard.router.gjson import is_valid_json
 from switchyard.router.meter import NodeMeter
-from switchyard.router.request import Request
+from switchyard.router.steps.request import Request
+from switchyard.router.steps.response import Answer
+from switchyard.router.steps.step import Arm
 
 _JSON = (b"content-type", b"application/json")
 

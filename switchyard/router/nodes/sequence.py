@@ -5,15 +5,15 @@ from time import perf_counter
 
 import orjson
 
-from switchyard.http.forward import Header
-from switchyard.router.answer import Answer
-from switchyard.router.arm import Arm
+from switchyard.http.headers import Header
 from switchyard.router.errors import GraphFailure, Unreachable
 from switchyard.router.gjson import Body, Condition
 from switchyard.router.meter import NodeMeter
-from switchyard.router.predictions import instances
-from switchyard.router.request import Request
-from switchyard.router.retry import UNAVAILABLE
+from switchyard.router.steps.predictions import instances
+from switchyard.router.steps.request import Request
+from switchyard.router.steps.response import Answer
+from switchyard.router.steps.retry import UNAVAILABLE
+from switchyard.router.steps.step import Arm
 
 
 def unavailable(status: int, message: str) -> bytes:

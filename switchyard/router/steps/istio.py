@@ -3,7 +3,7 @@
 import asyncio
 
 from switchyard.http.client import Client, Deadlines
-from switchyard.http.errors import UpstreamError
+from switchyard.http.client.errors import UpstreamError
 
 _SIDECAR = "http://localhost:15000/"
 _SECONDS = 3.0

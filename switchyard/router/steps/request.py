@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from switchyard.http.forward import Header
+from switchyard.http.headers import Header
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 import asyncio
 
 from switchyard.http.client import Response
-from switchyard.http.errors import UpstreamError
-from switchyard.http.exchange import Exchange
-from switchyard.http.forward import NOT_RETURNED, Header, filtered
+from switchyard.http.client.errors import UpstreamError
+from switchyard.http.headers import NOT_RETURNED, Header, filtered
+from switchyard.http.server.exchange import Exchange
 from switchyard.router.errors import GraphFailure
 
 KEPT_PREFIX = b"x-switchyard-"

@@ -4,14 +4,14 @@ import asyncio
 from dataclasses import replace
 
 from switchyard.http.client import Client, Deadlines, Response
-from switchyard.http.errors import ClosedEarly, UpstreamError
-from switchyard.http.forward import Header
-from switchyard.router.answer import Answer
+from switchyard.http.client.errors import ClosedEarly, UpstreamError
+from switchyard.http.headers import Header
 from switchyard.router.errors import GraphFailure, Unreachable
-from switchyard.router.mesh import Mesh
 from switchyard.router.meter import StepMeter
-from switchyard.router.request import Request
-from switchyard.router.retry import UNAVAILABLE, Budget, Retry
+from switchyard.router.steps.istio import Mesh
+from switchyard.router.steps.request import Request
+from switchyard.router.steps.response import Answer
+from switchyard.router.steps.retry import UNAVAILABLE, Budget, Retry
 
 CONNECT_SECONDS = 5.0
 _Call = tuple[bytes, str, list[Header], bytes]

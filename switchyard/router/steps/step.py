@@ -5,11 +5,11 @@ from collections.abc import Awaitable
 from time import perf_counter
 from typing import Protocol
 
-from switchyard.router.answer import Answer
 from switchyard.router.errors import GraphFailure
+from switchyard.router.graph.spec import Step
 from switchyard.router.meter import StepMeter
-from switchyard.router.request import Request
-from switchyard.router.spec import Step
+from switchyard.router.steps.request import Request
+from switchyard.router.steps.response import Answer
 from switchyard.telemetry.tracing import Tracer
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from benchmarks import go
-from switchyard.local.render import render
+from switchyard.local.plan.render import render
 from tests.live.processes import eventually, free_port
 from tests.live.router import routers
 from tests.predictors.complexity.conftest import Predictor

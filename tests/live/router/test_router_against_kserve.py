@@ -28,7 +28,7 @@ from tests.live.router.upstream import Call, Reply, Services, closed_port
 
 pytestmark = pytest.mark.live
 
-ATTEMPTS = 3  # switchyard.router.retry
+ATTEMPTS = 3  # switchyard.router.steps.retry
 _COMPARED = ("content-type", "authorization", "x-request-id", "x-other", "cookie", "traceparent", "x-switchyard-tenant")
 
 

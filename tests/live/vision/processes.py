@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from switchyard.local.arguments import bind, expand_references, replace_paths
+from switchyard.local.plan.arguments import bind, expand_references, replace_paths
 from tests.live.processes import ROOT, descendants, eventually, fetch, free_port
 
 TRITON = ROOT / ".venv" / "bin" / "tritonserver"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from predictors.vision.forwarding import STREAMED_BYTES
+from predictors.vision.rest.forwarding import STREAMED_BYTES
 from tests.live.processes import fetch
 from tests.live.vision.asking import BOUNDARY, ask, form, picture, send
 from tests.live.vision.digits import add_digits

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from predictors.complexity.classifier.scorers import make_scorer
+from predictors.complexity.classifier.tokens import Text
 from predictors.complexity.explain import LineError, text_of
-from predictors.complexity.scorers import make_scorer
-from predictors.complexity.tokens import Text
 from tests.predictors.complexity.conftest import MODELS, ROOT
-from tests.predictors.complexity.test_decider import HARD
+from tests.predictors.complexity.tiers.test_decider import HARD
 
 
 def route(*argv: str) -> subprocess.CompletedProcess[str]:

@@ -12,10 +12,10 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from predictors.complexity.rules import Reason
+from predictors.complexity.tiers.rules import Reason
 from tests.predictors.complexity.conftest import DEADLINE, Predictor
-from tests.predictors.complexity.test_affinity import chat
-from tests.predictors.complexity.test_decider import EASY, HARD
+from tests.predictors.complexity.tiers.test_affinity import chat
+from tests.predictors.complexity.tiers.test_decider import EASY, HARD
 
 PATHS = ["/", "/v1/models/complexity:predict", "/v2/models/complexity/infer", "/openai/v1/chat/completions", "/any?x=1"]
 

@@ -6,7 +6,8 @@ import json
 import pytest
 from prometheus_client import CollectorRegistry
 
-from predictors.serving.admission import Admission, App, Door, Message, Overloaded, Receive, Scope, Send
+from predictors.serving.admission import Admission, App, Message, Overloaded, Receive, Scope, Send
+from predictors.serving.application import Door
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 

@@ -14,7 +14,7 @@ import uvicorn
 from predictors.serving.one_port import Protocols
 from switchyard.http.asgi import Receive, Scope, Send
 from switchyard.http.h2 import frames
-from switchyard.http.h2.proxy import Proxy
+from switchyard.http.h2.grpc_proxy import Proxy
 from tests.switchyard.http.h2.raw import Talk
 
 HOST = "127.0.0.1"

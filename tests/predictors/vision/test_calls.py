@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry
 
 from predictors.vision.calls import Calls
 from predictors.vision.refusal import Refused
-from predictors.vision.residency import Residency
-from predictors.vision.triton_client import Control
-from switchyard.http.forward import ClientGone
+from predictors.vision.triton.client import Control
+from predictors.vision.triton.residency import Residency
+from switchyard.http.request_errors import ClientGone
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 

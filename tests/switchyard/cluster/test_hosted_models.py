@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from switchyard.cluster.repositories import Repositories, model_index
+from switchyard.cluster.hosted_models import Repositories, model_index
 from tests.switchyard.cluster.documents import READY, revision, service
 
 VISION = service("vision", "vision", status=READY)

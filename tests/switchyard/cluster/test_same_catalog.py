@@ -6,9 +6,9 @@ import pytest
 
 from switchyard.catalog import Model, hosted, hosts_repository
 from switchyard.cluster.objects import annotated, catalog_of
-from switchyard.local.plan import plan
-from switchyard.local.render import render
-from switchyard.local.workloads import Options, Service
+from switchyard.local.plan.plan import plan
+from switchyard.local.plan.render import render
+from switchyard.local.plan.workloads import Options, Service
 from tests.manifests.documents import ENVIRONMENTS, OVERLAYS, ROOT, of_kind
 
 MODELS = ROOT / "model-repository"

@@ -18,9 +18,9 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from switchyard.catalog import Catalog, CatalogFile, Model, State
-from switchyard.gateway.grpc_service import serve
 from switchyard.gateway.meter import Meter
-from switchyard.http.grpc_forward import Channels
+from switchyard.gateway.rpc.server import serve
+from switchyard.rpc.channels import Channels
 from switchyard.telemetry.metrics import GatewayMetrics
 from tests.switchyard.gateway.conftest import Bench, Call, entries, gateway
 

@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from switchyard.catalog import CatalogFile, Model
-from switchyard.local import commands, procfs
-from switchyard.local.state import Run, StateDirectory
+from switchyard.local.processes import procfs
+from switchyard.local.status.run_directory import Run, StateDirectory
+from switchyard.local.supervisor import commands
 from tests.switchyard.local import overlays
 from tests.switchyard.local.overlays import Stub
 

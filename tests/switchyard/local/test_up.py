@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from switchyard.local import procfs
+from switchyard.local.processes import procfs
 from tests.switchyard.local.conftest import Local, eventually, until
 from tests.switchyard.local.overlays import Stub
 

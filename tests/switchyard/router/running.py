@@ -14,12 +14,12 @@ from switchyard.http.client import Client
 from switchyard.http.server import Exchange, Server
 from switchyard.router.app import App
 from switchyard.router.assembly import Parts, build
-from switchyard.router.mesh import Mesh
+from switchyard.router.graph.spec import parse
+from switchyard.router.header_propagation import compile_patterns
 from switchyard.router.meter import GraphMeter
-from switchyard.router.propagate import compile_patterns
-from switchyard.router.retry import Retry
 from switchyard.router.server import server_limits
-from switchyard.router.spec import parse
+from switchyard.router.steps.istio import Mesh
+from switchyard.router.steps.retry import Retry
 from switchyard.telemetry.metrics import GraphMetrics
 from switchyard.telemetry.tracing import DisabledTracer, Tracer
 

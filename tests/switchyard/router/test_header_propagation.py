@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.router.propagate import canonical_name, compile_patterns, translate
+from switchyard.router.header_propagation import canonical_name, compile_patterns, translate
 
 
 def names(patterns: str, *given_names: bytes) -> list[bytes]:

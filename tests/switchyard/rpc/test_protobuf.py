@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.http.wire import read_text, write
+from switchyard.rpc.protobuf import read_text, write
 
 
 @given(st.text(), st.text(), st.integers(1, 2000))

@@ -1,4 +1,4 @@
-"""``python -m tests.images.python_image ARCHIVE``: a stand-in for ``python:3.11-slim-bookworm``, which registries have.
+"""``python -m tests.tools.images.python_image ARCHIVE``: a stand-in for ``python:3.11-slim-bookworm``.
 
 Debian 12 by ``mmdebstrap``, which takes root, with what Python's libraries need; this Python and pip in ``/usr/local``;
 whom this machine trusts and what it tells pip.
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from images import interpreter
-from images.oci import Config, Entry, Layer, Store
-from images.packages import packages
-from images.system import BASE
 from tests.cluster.shell import run
-from tests.images.test_packages import HERE
+from tests.tools.images.test_packages import HERE
+from tools.images import interpreter
+from tools.images.oci import Config, Entry, Layer, Store
+from tools.images.packages import packages
+from tools.images.system import BASE
 
 NAME = "docker.io/library/python:3.11-slim-bookworm"
 _PIP = b"#!/usr/local/bin/python\nimport sys\nfrom pip._internal.cli.main import main\nsys.exit(main())\n"

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
-from images.recipes import REPOSITORY
 from tests.cluster import packages
 from tests.cluster.shell import ClusterError, eventually, installed, run
-from tests.images import python_image
+from tests.tools.images import python_image
+from tools.images.recipes import REPOSITORY
 
 pytestmark = pytest.mark.cluster
 
@@ -69,7 +69,7 @@ def podman() -> Iterator[Podman]:
     try:
         python_image.write(folder / "python.tar")
         base = f"--build-arg=PYTHON_IMAGE=oci-archive:{folder / 'python.tar'}"
-        run(sys.executable, "-m", "images", *NAMES, "--archives", folder, cwd=REPOSITORY)
+        run(sys.executable, "-m", "tools.images", *NAMES, "--archives", folder, cwd=REPOSITORY)
         for name in NAMES:
             build = ("build", "--isolation=chroot", "--network=host", "--layers", base)
             podman(*build, f"--target={name}", f"--tag=docker/{name}", REPOSITORY)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from images.recipes import RECIPES, REPOSITORY, Recipe
+from tools.images.recipes import RECIPES, REPOSITORY, Recipe
 
 DOCKERFILE = (REPOSITORY / "Dockerfile").read_text()
 STAGES = {

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from images.__main__ import hand_over, reference
-from images.oci import Config, Entry, ImageError, Store
-from images.packages import packages
-from images.recipes import REPOSITORY
-from images.sbom import document
-from images.system import Deb
-from tests.images.test_packages import HERE
+from tests.tools.images.test_packages import HERE
+from tools.images.__main__ import hand_over, reference
+from tools.images.oci import Config, Entry, ImageError, Store
+from tools.images.packages import packages
+from tools.images.recipes import REPOSITORY
+from tools.images.sbom import document
+from tools.images.system import Deb
 
 # Stands for containerd's client: has the blob that the file `has` names, and keeps what it is given in `given`.
 CTR = """\

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from images.oci import Config, Entry, Image, Layer, Store
+from tools.images.oci import Config, Entry, Image, Layer, Store
 
 FILES = [
     Entry(path="usr/bin/tool", content=b"#!/bin/sh\n", mode=0o755),

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from images.interpreter import SITE
-from images.oci import ImageError
-from images.packages import packages, pinned
+from tools.images.interpreter import SITE
+from tools.images.oci import ImageError
+from tools.images.packages import packages, pinned
 
 HERE = Path(sysconfig.get_path("purelib"))
 

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from images.oci import Entry
-from images.tree import walk, with_bytecode
+from tools.images.oci import Entry
+from tools.images.tree import walk, with_bytecode
 
 
 def test_caches_stay_behind_and_links_stay_links(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_bytecode_is_the_same_each_time_and_used_without_looking_at_times(tmp_pa
 
 
 def test_the_bytecode_of_our_own_code_is_the_same_each_time(tmp_path: Path) -> None:
-    package = Path(__file__).parents[2] / "switchyard" / "http"
+    package = Path(__file__).parents[3] / "switchyard" / "http"
     made = [
         {entry.path: entry.source.read_bytes() for entry in with_bytecode(walk(package, "p"), stage) if entry.source}
         for stage in (tmp_path / "one", tmp_path / "two")

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictors.complexity.features import NAMES, surface
-from predictors.complexity.tokens import MOST_CHARACTERS, Text
+from predictors.complexity.classifier.features import NAMES, surface
+from predictors.complexity.classifier.tokens import MOST_CHARACTERS, Text
 
 
 def feature(name: str, prompt: str) -> float:

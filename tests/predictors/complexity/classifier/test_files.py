@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from predictors.complexity import files
-from predictors.complexity.files import ModelFileError
-from predictors.complexity.tokens import Text
+from predictors.complexity.classifier import files
+from predictors.complexity.classifier.files import ModelFileError
+from predictors.complexity.classifier.tokens import Text
 from tests.predictors.complexity.conftest import MODELS
 
 PRIOR, DEMO = MODELS / "prior.safetensors", MODELS / "demo.safetensors"

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from predictors.complexity.scorers import SCORERS, ScorerName, make_scorer, make_scorer_or_length
-from predictors.complexity.tokens import Text
+from predictors.complexity.classifier.scorers import SCORERS, ScorerName, make_scorer, make_scorer_or_length
+from predictors.complexity.classifier.tokens import Text
 from tests.predictors.complexity.conftest import MODELS
 
 EASY, HARD = "Hi!", "Prove that 3 + 4 * 12 - 5 = 46, and explain each step: " + "then compute and add the rest. " * 20

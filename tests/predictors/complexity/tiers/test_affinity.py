@@ -4,8 +4,16 @@ from typing import Any
 
 import pytest
 
-from predictors.complexity.affinity import IDLE_SECONDS, MOST_WRITES, Affinity, State, StateError, keys, opens_topic
-from predictors.complexity.conversation import read
+from predictors.complexity.tiers.affinity import (
+    IDLE_SECONDS,
+    MOST_WRITES,
+    Affinity,
+    State,
+    StateError,
+    keys,
+    opens_topic,
+)
+from predictors.complexity.tiers.conversation import read
 from switchyard.store.contract import StoreError
 from switchyard.store.sqlite import SqliteStore
 

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from predictors.complexity.affinity import IDLE_SECONDS, Affinity
-from predictors.complexity.conversation import read
-from predictors.complexity.decider import Decider, Decision, Request
-from predictors.complexity.rules import Tiers
-from predictors.complexity.scorers import Scorer, make_scorer
-from predictors.complexity.share import ShareController
-from predictors.complexity.tokens import Text
+from predictors.complexity.classifier.scorers import Scorer, make_scorer
+from predictors.complexity.classifier.tokens import Text
+from predictors.complexity.tiers.affinity import IDLE_SECONDS, Affinity
+from predictors.complexity.tiers.conversation import read
+from predictors.complexity.tiers.decider import Decider, Decision, Request
+from predictors.complexity.tiers.rules import Tiers
+from predictors.complexity.tiers.share import ShareController
 from switchyard.store.sqlite import SqliteStore
-from tests.predictors.complexity.test_affinity import chat
+from tests.predictors.complexity.tiers.test_affinity import chat
 
-MODELS = Path(__file__).parents[3] / "model-repository" / "complexity"
+MODELS = Path(__file__).parents[4] / "model-repository" / "complexity"
 EASY = "Hello there!"
 HARD = "Ana has 12 pens. She buys 30 more and gives 5 to Ben. Then she loses 9. How many pens does Ana have?"
 NEW_TOPIC = "Please say hello to Carla Bruni, Felix!"

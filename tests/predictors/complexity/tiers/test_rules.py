@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from predictors.complexity.conversation import read
-from predictors.complexity.rules import Tiers, chosen_by_others, too_long_for_fast
+from predictors.complexity.tiers.conversation import read
+from predictors.complexity.tiers.rules import Tiers, chosen_by_others, too_long_for_fast
 
 TIERS = Tiers(fast="small", reasoning="large", fast_window=100, characters_per_token=4.0)
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from predictors.complexity.conversation import read
-from predictors.complexity.rules import Tiers
-from predictors.complexity.shadow import MOST_AT_ONCE, Shadow, agreement
+from predictors.complexity.tiers.conversation import read
+from predictors.complexity.tiers.rules import Tiers
+from predictors.complexity.tiers.shadow import MOST_AT_ONCE, Shadow, agreement
 from predictors.complexity.training import labels
 from switchyard.http.client import Client
 from switchyard.telemetry.metrics import RoutingMetrics
-from tests.predictors.complexity.test_affinity import chat
+from tests.predictors.complexity.tiers.test_affinity import chat
 
 DEADLINE = 20.0
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictors.complexity.share import RECENT, WARM_UP, ShareController
+from predictors.complexity.tiers.share import RECENT, WARM_UP, ShareController
 
 BLOCK = 500
 POINTS = 0.02

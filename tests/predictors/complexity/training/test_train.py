@@ -9,8 +9,8 @@ import numpy as np
 import orjson
 import pytest
 
-from predictors.complexity import files
-from predictors.complexity.tokens import Text
+from predictors.complexity.classifier import files
+from predictors.complexity.classifier.tokens import Text
 from predictors.complexity.train import LEAST, train_domain
 from predictors.complexity.training.fitting import Rows, fit_domain
 from predictors.complexity.training.labels import LabelError, local

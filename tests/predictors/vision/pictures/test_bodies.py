@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictors.vision.bodies import read_picture
+from predictors.vision.pictures.bodies import read_picture
 from predictors.vision.refusal import Refused
 
 DATA = b"\x89PNG\r\n\x1a\n\r\n--not-the-boundary\0"

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from predictors.vision.chat import MOST_PICTURES, pictures, with_text
+from predictors.vision.pictures.chat import MOST_PICTURES, pictures, with_text
 from predictors.vision.refusal import Refused
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from predictors.vision.description import Description, Port
-from predictors.vision.layout import Layout, NoPicture, layout
+from predictors.vision.pictures.layout import Layout, NoPicture, layout
+from predictors.vision.triton.model_config import Description, Port
 
 
 def plan(shape: tuple[int, ...], datatype: str = "FP32", form: str = "NONE", **parameters: str) -> Layout:

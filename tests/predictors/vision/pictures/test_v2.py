@@ -5,10 +5,10 @@ import numpy as np
 import orjson
 import pytest
 
-from predictors.vision.pictures import Label, Labels
+from predictors.vision.pictures.answering import Label, Labels
+from predictors.vision.pictures.v2 import read_v2, write_v2
 from predictors.vision.refusal import Refused
-from predictors.vision.tensors import Tensor, encode
-from predictors.vision.v2_picture import read_v2, write_v2
+from predictors.vision.triton.tensors import Tensor, encode
 
 
 def body(data: object = None, **changes: object) -> bytes:

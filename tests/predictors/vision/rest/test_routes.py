@@ -1,6 +1,6 @@
 import pytest
 
-from predictors.vision.routes import route
+from predictors.vision.rest.routes import route
 
 
 @pytest.mark.parametrize(

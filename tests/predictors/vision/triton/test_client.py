@@ -1,6 +1,6 @@
 from tritonclient.grpc import service_pb2
 
-from predictors.vision.triton_client import control_request, sentence
+from predictors.vision.triton.client import control_request, sentence
 
 
 def test_a_load_request_is_what_tritons_own_client_sends() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from predictors.vision.description import describe
+from predictors.vision.triton.model_config import describe
 
 
 def config(**changes: Any) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from predictors.vision.refusal import Refused
-from predictors.vision.residency import Residency
-from predictors.vision.triton_client import Control, control_request
-from switchyard.http.wire import read_text
+from predictors.vision.triton.client import Control, control_request
+from predictors.vision.triton.residency import Residency
+from switchyard.rpc.protobuf import read_text
 
 
 class Server:

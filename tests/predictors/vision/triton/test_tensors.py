@@ -4,7 +4,7 @@ import numpy as np
 import orjson
 import pytest
 
-from predictors.vision.tensors import Tensor, Wanted, as_json_tensors, decode, encode, texts
+from predictors.vision.triton.tensors import Tensor, Wanted, as_json_tensors, decode, encode, texts
 
 
 def test_a_request_has_its_json_first_and_its_tensors_behind() -> None:

@@ -3,8 +3,8 @@
 import asyncio
 from typing import cast
 
-from predictors.vision.triton_client import Triton
-from predictors.vision.watch import RETRY_SECONDS, Watch
+from predictors.vision.triton.client import Triton
+from predictors.vision.triton.watch import RETRY_SECONDS, Watch
 
 
 class Ending:

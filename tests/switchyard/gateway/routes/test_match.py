@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchyard.catalog import Catalog, CatalogError, CatalogFile
-from switchyard.gateway.recent import Recent
-from switchyard.gateway.routes import ROUTES, Match, Missed, Router
+from switchyard.catalog.cached import Recent
+from switchyard.gateway.routes.match import Match, Missed, Router
+from switchyard.gateway.routes.table import ROUTES
 from tests.switchyard.gateway.conftest import entries
 
 

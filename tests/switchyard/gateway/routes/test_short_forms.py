@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.gateway.events import Events
+from switchyard.gateway.upstream.sse import Events
 from tests.switchyard.gateway.conftest import Bench, Call, gateway
 
 

@@ -10,20 +10,12 @@ import pytest
 import uvicorn
 
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
+from switchyard.http.asgi.body import body_pieces, peek, read_body
+from switchyard.http.asgi.disconnect import HangUp
+from switchyard.http.asgi.relay import relay
 from switchyard.http.client import Client, Deadlines
-from switchyard.http.forward import (
-    NOT_FORWARDED,
-    NOT_RETURNED,
-    BodyTooLarge,
-    BodyTooSlow,
-    ClientGone,
-    HangUp,
-    body_pieces,
-    filtered,
-    peek,
-    read_body,
-    relay,
-)
+from switchyard.http.headers import NOT_FORWARDED, NOT_RETURNED, filtered
+from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow, ClientGone
 from tests.switchyard.http.conftest import Peer, Script, upstream
 
 DEADLINES = Deadlines(first_byte=5, idle=5)

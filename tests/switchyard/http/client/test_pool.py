@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchyard.http.client import Client, Deadlines, Limits, Upload
-from switchyard.http.errors import BadAnswer, ClosedEarly, ConnectFailed, TimedOut, TooLarge
+from switchyard.http.client.errors import BadAnswer, ClosedEarly, ConnectFailed, TimedOut, TooLarge
 from tests.switchyard.http.conftest import Peer, client_of, upstream
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -10,10 +10,10 @@ import grpc.aio
 import httpx
 
 from switchyard.http.asgi import Receive, Scope, Send
-from switchyard.http.h2.door import Door, DoorConnection
-from switchyard.http.h2.exchange import UNSENT_BYTES
+from switchyard.http.h2.asgi_stream import UNSENT_BYTES
 from switchyard.http.h2.fields import Field
-from switchyard.http.h2.proxy import Proxy
+from switchyard.http.h2.grpc_proxy import Proxy
+from switchyard.http.h2.multiplexer import Door, DoorConnection
 from tests.switchyard.http.h2.conftest import HOST, OPTIONS, Server
 from tests.switchyard.http.h2.raw import DEADLINE
 

@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from switchyard.http.h2.call import PREFIX, Request
-from switchyard.http.h2.proxy import Proxy
+from switchyard.http.h2.grpc_call import PREFIX, Request
+from switchyard.http.h2.grpc_proxy import Proxy
 
 HOST = "127.0.0.1"
 MESSAGE_LIMIT = 64 * 1024 * 1024

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from switchyard.http.asgi import Receive, Scope, Send
 from switchyard.http.h2 import frames
 from switchyard.http.h2.connection import CONNECTION_WINDOW
-from switchyard.http.h2.door import Door, DoorConnection
 from switchyard.http.h2.fields import literals
-from switchyard.http.h2.proxy import Proxy
+from switchyard.http.h2.grpc_proxy import Proxy
+from switchyard.http.h2.multiplexer import Door, DoorConnection
 from tests.switchyard.http.h2.answering import GET, POST
 from tests.switchyard.http.h2.raw import GREETING, HOST, heard
 

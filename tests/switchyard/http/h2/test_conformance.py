@@ -10,9 +10,9 @@ from benchmarks import go
 from switchyard.http.asgi import Receive, Scope, Send
 from switchyard.http.h2 import server
 from switchyard.http.h2.connection import own_settings
-from switchyard.http.h2.door import Door, DoorConnection
 from switchyard.http.h2.fields import Reader
-from switchyard.http.h2.proxy import Proxy
+from switchyard.http.h2.grpc_proxy import Proxy
+from switchyard.http.h2.multiplexer import Door, DoorConnection
 
 HOST = "127.0.0.1"
 DEADLINE = 120

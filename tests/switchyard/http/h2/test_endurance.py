@@ -8,7 +8,7 @@ import pytest
 from switchyard.http.h2 import frames
 from switchyard.http.h2.connection import CONNECTION_WINDOW, STREAM_WINDOW
 from switchyard.http.h2.fields import Field, Memory, literals
-from switchyard.http.h2.proxy import Proxy
+from switchyard.http.h2.grpc_proxy import Proxy
 from switchyard.http.h2.server import ServerConnection
 from switchyard.http.h2.stream import Stream
 from tests.switchyard.http.h2.answering import GET, LARGE, POST, World, world
@@ -98,7 +98,7 @@ async def _deaf(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
 
 
 async def test_a_peer_that_asks_and_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("switchyard.http.h2.sending._UNREAD", 100_000, raising=False)
+    monkeypatch.setattr("switchyard.http.h2.frame_sender._UNREAD", 100_000, raising=False)
     block = literals([(b":method", b"GET")])  # malformed, so each is answered by a frame that waits for no window
     flags = frames.END_STREAM | frames.END_HEADERS
     async with world() as at:

@@ -2,8 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchyard.http.h2 import frames
+from switchyard.http.h2.frame_reader import FrameReader
 from switchyard.http.h2.frames import BadFrame
-from switchyard.http.h2.reading import FrameReader
 
 NUMBERS = st.integers(1, 5)
 

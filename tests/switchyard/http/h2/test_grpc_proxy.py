@@ -8,7 +8,7 @@ import grpc.aio
 import pytest
 
 from switchyard.http.h2 import frames
-from switchyard.http.h2.proxy import Proxy
+from switchyard.http.h2.grpc_proxy import Proxy
 from tests.switchyard.http.h2.conftest import HOST, channel, world
 from tests.switchyard.http.h2.raw import converse, goodbye
 

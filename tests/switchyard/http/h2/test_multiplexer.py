@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from switchyard.http.h2 import frames
+from switchyard.http.h2.asgi_stream import UNSENT_BYTES
 from switchyard.http.h2.connection import STREAM_WINDOW
-from switchyard.http.h2.exchange import UNSENT_BYTES
 from tests.switchyard.http.h2.answering import GET, PIECE, POST, world
 from tests.switchyard.http.h2.conftest import HOST, OPTIONS
 from tests.switchyard.http.h2.raw import DEADLINE, GREETING, Talk, converse, heard, request_bytes
@@ -199,7 +199,7 @@ async def test_a_connection_that_drains_ends_what_it_has_begun_and_takes_no_more
 
 
 async def test_work_that_outlives_its_stream_counts_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("switchyard.http.h2.door.STREAMS", 3)
+    monkeypatch.setattr("switchyard.http.h2.multiplexer.STREAMS", 3)
     given_up = b"".join(
         request_bytes([*GET[:-1], (b":path", b"/waits")], number=number)
         + frames.head(4, frames.RST_STREAM, 0, number)

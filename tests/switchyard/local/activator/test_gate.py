@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from switchyard.local.admission import Address, Gate, HoldLimits, Refused
+from switchyard.local.activator.gate import Gate, HoldLimits, Refused
+from switchyard.local.plan.workloads import Address
 
 ADDRESS = Address(http_port=1)
 

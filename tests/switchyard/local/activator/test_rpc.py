@@ -8,10 +8,11 @@ import grpc
 import grpc.aio
 import pytest
 
-from switchyard.http import wire
-from switchyard.local.activator import Door
-from switchyard.local.activator_grpc import GrpcServer
-from switchyard.local.admission import Address, Gate, HoldLimits, Refused
+from switchyard.local.activator.application import Door
+from switchyard.local.activator.gate import Gate, HoldLimits, Refused
+from switchyard.local.activator.rpc import GrpcServer
+from switchyard.local.plan.workloads import Address
+from switchyard.rpc import protobuf as wire
 from tests.switchyard.local.overlays import free_port
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"

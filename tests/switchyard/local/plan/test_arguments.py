@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.local import arguments
 from switchyard.local.errors import LocalError
+from switchyard.local.plan import arguments
 
 METADATA = {"name": "chat", "namespace": "lab", "labels": {"tier": "fast"}, "annotations": {"a.b/c": "long"}}
 

@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from switchyard.local import fields
-from switchyard.local.field_tables import TABLES
+from switchyard.local.plan import fields
+from switchyard.local.plan.field_tables import TABLES
 from tests.switchyard.local.overlays import Stub, gateway, runtime
 
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "local-mode-fields.md"
+PAGE = Path(__file__).parents[4] / "docs" / "reference" / "local-mode-fields.md"
 
 
 def service(**predictor: Any) -> dict[str, Any]:
@@ -76,5 +76,5 @@ def test_a_written_path_is_read_as_it_was(path: str) -> None:
 
 def test_the_reference_page_is_the_tables() -> None:
     assert PAGE.read_text() == fields.reference(), (
-        "run: python -m switchyard.local.fields > docs/reference/local-mode-fields.md"
+        "run: python -m switchyard.local.plan.fields > docs/reference/local-mode-fields.md"
     )

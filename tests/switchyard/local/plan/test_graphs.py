@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from switchyard.local import arguments
 from switchyard.local.errors import LocalError
-from switchyard.local.graphs import cluster_hosts
-from switchyard.local.plan import plan
-from switchyard.local.workloads import Options, Service
+from switchyard.local.plan import arguments
+from switchyard.local.plan.graphs import cluster_hosts
+from switchyard.local.plan.plan import plan
+from switchyard.local.plan.workloads import Options, Service
 from tests.switchyard.local.overlays import Stub, runtime
 
 ROOT = Path("/project")

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from switchyard.local.errors import LocalError
-from switchyard.local.plan import plan
-from switchyard.local.scale import Scale
-from switchyard.local.workloads import Options, Plan, Service
+from switchyard.local.plan.plan import plan
+from switchyard.local.plan.scale import Scale
+from switchyard.local.plan.workloads import Options, Plan, Service
 from tests.switchyard.local.overlays import STUB, Stub, gateway, runtime, runtime_of_two
 
 ROOT = Path("/project")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from switchyard.local.render import RenderError, documents, render
+from switchyard.local.plan.render import RenderError, documents, render
 
 
 def test_an_overlay_renders_to_its_documents(tmp_path: Path) -> None:

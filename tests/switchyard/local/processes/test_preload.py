@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from switchyard.local import preload, procfs
-from switchyard.local.backoff import Backoff
-from switchyard.local.launch import Order, Process, SpawnLauncher
-from switchyard.local.preload import PreloadedLauncher
+from switchyard.local.processes import preload, procfs
+from switchyard.local.processes.backoff import Backoff
+from switchyard.local.processes.launch import Order, Process, SpawnLauncher
+from switchyard.local.processes.preload import PreloadedLauncher
 from tests.switchyard.local.conftest import until
 
 CHILD = """
@@ -30,7 +30,7 @@ class Parent:
         self.folder = folder
         self.log = folder / "log"
         self.pids: list[int] = []
-        env = {**os.environ, "PYTHONPATH": f"{folder}:{Path(__file__).parents[3]}"}
+        env = {**os.environ, "PYTHONPATH": f"{folder}:{Path(__file__).parents[4]}"}
         socket = preload.socket_path(folder, "test")
         imports = {"child": heavy}
         self.launcher = PreloadedLauncher(
@@ -108,7 +108,7 @@ async def test_without_a_working_parent_children_are_spawned(tmp_path: Path) -> 
         socket=tmp_path / "s",
         imports={"child": "no_such_module"},
         env=dict(os.environ),
-        root=Path(__file__).parents[3],
+        root=Path(__file__).parents[4],
         log=tmp_path / "preload.log",
     )
     made.launcher = PreloadedLauncher(

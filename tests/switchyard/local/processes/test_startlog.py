@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from switchyard.local.startlog import StartLog
+from switchyard.local.processes.startlog import StartLog
 
 
 def test_phases_are_those_that_were_written_since_the_start(tmp_path: Path) -> None:

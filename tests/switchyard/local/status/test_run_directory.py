@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from switchyard.local import procfs
 from switchyard.local.errors import LocalError
-from switchyard.local.procfs import Identity
-from switchyard.local.state import Run, StateDirectory, clean
+from switchyard.local.processes import procfs
+from switchyard.local.processes.procfs import Identity
+from switchyard.local.status.run_directory import Run, StateDirectory, clean
 
 
 def run_of(supervisor: Identity, **processes: Identity) -> Run:

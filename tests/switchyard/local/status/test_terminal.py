@@ -1,8 +1,8 @@
 from switchyard.catalog import Model
-from switchyard.local.board import Entry
-from switchyard.local.procfs import Identity
-from switchyard.local.progress import PlainView, next_steps, steps
-from switchyard.local.state import Run
+from switchyard.local.processes.procfs import Identity
+from switchyard.local.status.board import Entry
+from switchyard.local.status.run_directory import Run
+from switchyard.local.status.terminal import PlainView, next_steps, steps
 
 
 def test_a_start_in_progress_shows_the_phase_that_runs_with_its_seconds() -> None:

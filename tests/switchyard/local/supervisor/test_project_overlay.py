@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from switchyard.local import project
-from switchyard.local.plan import plan
-from switchyard.local.render import render
+from switchyard.local.plan.plan import plan
+from switchyard.local.plan.render import render
+from switchyard.local.supervisor import project
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def test_it_plans_without_an_unknown_field() -> None:

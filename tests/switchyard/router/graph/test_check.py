@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from switchyard.router.check import examine, examine_headers, require
-from switchyard.router.spec import GraphError, read
+from switchyard.router.graph.check import examine, require
+from switchyard.router.graph.spec import GraphError, read
+from switchyard.router.header_propagation import examine_headers
 
 URL = "http://chat.lab.svc.cluster.local/v1"
 TO = {"serviceUrl": URL}

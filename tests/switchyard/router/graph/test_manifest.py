@@ -7,7 +7,7 @@ import yaml
 from typer.testing import CliRunner
 
 from switchyard.cli import app
-from switchyard.router.manifest import ManifestError, verdicts
+from switchyard.router.graph.manifest import ManifestError, verdicts
 
 GOOD = """
 apiVersion: serving.kserve.io/v1alpha1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.router.spec import Graph, GraphError, Step, Timeouts, parse
+from switchyard.router.graph.spec import Graph, GraphError, Step, Timeouts, parse
 
 URL = "http://chat.lab.svc.cluster.local/v1"
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from switchyard.router.nodes import percent
+from switchyard.router.nodes.choosing import percent
 from tests.switchyard.router.running import always, node, raw, router, services
 
 

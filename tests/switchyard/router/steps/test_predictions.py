@@ -2,7 +2,7 @@
 
 import pytest
 
-from switchyard.router.predictions import instances
+from switchyard.router.steps.predictions import instances
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from switchyard.http.client import Client
-from switchyard.http.exchange import Exchange
 from switchyard.http.server import Server
-from switchyard.router.mesh import Mesh
-from switchyard.router.retry import Budget, Retry
+from switchyard.http.server.exchange import Exchange
+from switchyard.router.steps.istio import Mesh
+from switchyard.router.steps.retry import Budget, Retry
 from tests.switchyard.router.running import Call, Script, Services, always, node, router, services
 
 

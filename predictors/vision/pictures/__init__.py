@@ -1,0 +1,1 @@
+"""Requests that hold images: bodies read, models asked, answers written."""

@@ -1,0 +1,75 @@
+"""Catalog entries from documents: InferenceServices, InferenceGraphs and folders of a Triton repository."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+from switchyard.catalog.models import CatalogError, Kind, Model, State
+
+KIND_LABEL = "switchyard.dev/kind"
+
+
+CONTEXT_LENGTH_ANNOTATION = "switchyard.dev/context-length"
+
+
+INPUTS_ANNOTATION = "switchyard.dev/chat-inputs"  # what a chat may hold, such as "text,image"; text if absent
+
+
+def describe(document: Mapping[str, Any], *, url: str, grpc: str = "", state: State | None = None) -> Model:
+    """The catalog entry of an InferenceService or InferenceGraph document.
+
+    Raises:
+        CatalogError: the kind label is missing or unknown, or the context length is no number.
+    """
+    metadata = document["metadata"]
+    what, name = document.get("kind", "InferenceService"), metadata["name"]
+    kind = metadata.get("labels", {}).get(KIND_LABEL)
+    if kind not in get_args(Kind):
+        raise CatalogError(f"{what} {name}: label {KIND_LABEL} is {kind!r}; use one of {', '.join(get_args(Kind))}")
+    length = metadata.get("annotations", {}).get(CONTEXT_LENGTH_ANNOTATION)
+    if length is not None and not str(length).isdecimal():
+        raise CatalogError(
+            f"{what} {name}: annotation {CONTEXT_LENGTH_ANNOTATION} is {length!r}, not a number of tokens"
+        )
+    return Model(
+        name=name,
+        kind=kind,
+        url=url,
+        grpc=grpc,
+        context_length=None if length is None else int(length),
+        sees="image" in metadata.get("annotations", {}).get(INPUTS_ANNOTATION, "text").split(","),
+        state=state or State(phase="asleep"),
+    )
+
+
+def hosts_repository(document: Mapping[str, Any]) -> bool:
+    """Whether an InferenceService serves a whole repository, each model of it by its own name.
+
+    So KServe and Triton have it for the format ``triton``: ``storageUri`` names the repository's root.
+    """
+    model = document["spec"]["predictor"].get("model") or {}
+    return bool((model.get("modelFormat") or {}).get("name") == "triton")
+
+
+def hosted(service: Model, folder: Path) -> list[Model]:
+    """The models of the Triton repository in ``folder``, all served where ``service`` is.
+
+    Triton takes any folder with a numbered version in it for a model; hidden ones aside, and those that vanish while
+    they are looked at, or may not be read.
+    """
+    return [replace(service, name=path.name) for path in sorted(_within(folder)) if _is_triton_model(path)]
+
+
+def _is_triton_model(folder: Path) -> bool:
+    if folder.name.startswith("."):
+        return False
+    inside = _within(folder)
+    return any(path.name == "config.pbtxt" or path.name.isdecimal() for path in inside)
+
+
+def _within(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []

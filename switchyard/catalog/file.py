@@ -1,0 +1,32 @@
+"""A catalog in a file."""
+
+import os
+from pathlib import Path
+
+from switchyard.catalog.models import Catalog
+
+
+class CatalogFile:
+    """A catalog in a file that local mode replaces whole at every change; read again when it changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int] | None = None
+        self._catalog = Catalog({})
+
+    def current(self) -> Catalog:
+        try:
+            stat = os.stat(self._path)
+        except FileNotFoundError:
+            return self._catalog
+        stamp = (stat.st_mtime_ns, stat.st_ino)
+        if stamp != self._stamp:
+            self._catalog = Catalog.loads(self._path.read_text())
+            self._stamp = stamp
+        return self._catalog
+
+    def replace(self, catalog: Catalog) -> None:
+        """Writes ``catalog`` so that a reader sees the old or the new one, never a part."""
+        staged = self._path.with_suffix(".new")
+        staged.write_text(catalog.dumps())
+        os.replace(staged, self._path)

@@ -1,0 +1,41 @@
+"""``switchyard graph``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+graph = typer.Typer(help="InferenceGraphs.", no_args_is_help=True)
+
+
+@graph.command()
+def check(
+    files: Annotated[
+        list[str], typer.Argument(help="YAML with InferenceGraphs among its documents; - is standard input.")
+    ],
+    propagate_headers: Annotated[str, typer.Option(help="What PROPAGATE_HEADERS will be, to be checked too.")] = "",
+) -> None:
+    """Say what is wrong with InferenceGraphs: what cannot work, and what can hardly be meant."""
+    from switchyard.router.graph.manifest import ManifestError, verdicts
+    from switchyard.router.header_propagation import examine_headers
+
+    failed = False
+    for problem in examine_headers(propagate_headers):
+        typer.echo(str(problem))
+        failed = True
+    for file in files:
+        try:
+            for verdict in verdicts(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")):
+                for problem in verdict.problems:
+                    typer.echo(f'{file}: graph "{verdict.name}": {problem}')
+                if not verdict.problems:
+                    typer.echo(
+                        f'{file}: graph "{verdict.name}": fine ({verdict.nodes} node{"s" * (verdict.nodes != 1)})'
+                    )
+                failed = failed or verdict.failed
+        except (OSError, UnicodeDecodeError, ManifestError) as err:
+            typer.echo(f"{file}: error: {err}")
+            failed = True
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,23 @@
+"""Stage: the catalog's entry of the model that a request names."""
+
+from switchyard.gateway.context import Context
+from switchyard.gateway.errors import GatewayError
+from switchyard.gateway.lookup import Locate
+from switchyard.gateway.pipeline import Stage
+
+
+def resolve(*, locate: Locate) -> Stage:
+    """Refuses models that do not exist, have failed or cannot do what the route asks."""
+
+    async def stage(context: Context) -> None:
+        model = context.model = locate(context.model_name)
+        route = context.route
+        if model.kind not in route.kinds:
+            kinds = " or ".join(sorted(route.kinds))
+            message = f"model {model.name} is of kind {model.kind}; {route.path} asks for one of kind {kinds}"
+            raise GatewayError("wrong_model_kind", message, param="model")
+        if context.pictures and not model.sees:
+            message = f"model {model.name} reads text only; POST a picture to /v1/ocr and send the text that it finds"
+            raise GatewayError("pictures_not_read", message, param="messages")
+
+    return stage

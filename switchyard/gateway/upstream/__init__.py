@@ -1,0 +1,1 @@
+"""Asking a model: retries, heartbeats while it wakes, server-sent events."""

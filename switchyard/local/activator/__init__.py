@@ -1,0 +1,1 @@
+"""Requests to models that sleep, wake or are full: queued, then sent on."""

@@ -1,0 +1,1 @@
+"""What would run: rendered documents turned into workloads, without side effects."""

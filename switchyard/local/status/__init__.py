@@ -1,0 +1,1 @@
+"""Who does what now, told to files, the terminal and the catalog."""

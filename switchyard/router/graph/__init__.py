@@ -1,0 +1,1 @@
+"""What a graph says, and what is wrong with it."""

@@ -1,0 +1,1 @@
+"""Steps: one call to a service, retried and measured."""
