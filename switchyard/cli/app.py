@@ -4,8 +4,7 @@ import sys
 
 import typer
 
-from switchyard.cli import tiers as route_commands
-from switchyard.cli.graphs import graph
+from switchyard.cli import graphs, local, tiers
 
 app = typer.Typer(
     help="Serve language and vision models: on this machine with `up`, in a cluster with kustomize overlays.",
@@ -15,8 +14,10 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich would be imported for --help alone
 )
 
-app.add_typer(graph, name="graph")
-app.add_typer(route_commands.app, name="route")
+for command in (local.up, local.down, local.status, local.logs, local.render):
+    app.command()(command)
+app.add_typer(graphs.app, name="graph")
+app.add_typer(tiers.app, name="route")
 
 
 def main() -> None:
@@ -24,7 +25,3 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()

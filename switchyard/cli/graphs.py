@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-graph = typer.Typer(help="InferenceGraphs.", no_args_is_help=True)
+app = typer.Typer(help="InferenceGraphs.", no_args_is_help=True)
 
 
-@graph.command()
+@app.command()
 def check(
     files: Annotated[
         list[str], typer.Argument(help="YAML with InferenceGraphs among its documents; - is standard input.")

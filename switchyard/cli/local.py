@@ -8,11 +8,7 @@ from typing import Annotated
 
 import typer
 
-from switchyard.cli.app import app
-
 Overlay = Annotated[Path | None, typer.Argument(help="Folder with a kustomization; default kustomize/overlays/local.")]
-
-
 NoPreload = Annotated[bool, typer.Option("--no-preload", help="Start every model as a process of its own.")]
 
 
@@ -28,7 +24,6 @@ def _told() -> Iterator[None]:
         raise typer.Exit(1) from err
 
 
-@app.command()
 def up(
     overlay: Overlay = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once the gateway answers.")] = False,
@@ -44,7 +39,6 @@ def up(
         typer.echo(commands.up_detached(chosen, preloading=not no_preload))
 
 
-@app.command()
 def down() -> None:
     """Stop what `up` started, and wait until nothing of it is left."""
     from switchyard.local.supervisor import commands, project
@@ -54,7 +48,6 @@ def down() -> None:
     typer.echo("stopped" if stopped else "nothing was running")
 
 
-@app.command()
 def status() -> None:
     """Show what each process does."""
     from rich.console import Console
@@ -87,7 +80,6 @@ def status() -> None:
             console.print(f"{name}: {decisions.sentence(row['decisions'])}", soft_wrap=True, highlight=False)
 
 
-@app.command()
 def logs(
     name: Annotated[str, typer.Argument(help="A service, `gateway`, `preload` or `supervisor`.")],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the log grows.")] = False,
@@ -101,7 +93,6 @@ def logs(
             sys.stdout.buffer.flush()
 
 
-@app.command()
 def render(overlay: Overlay = None) -> None:
     """Print the documents of an overlay, as a cluster would get them."""
     from switchyard.local.plan.render import render_text
