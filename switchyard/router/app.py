@@ -50,15 +50,15 @@ class App:
         except UpstreamError as err:
             log.warning("an answer broke off", extra={"cause": str(err)})
             self._meter.broken()
-            exchange.cut()
+            exchange.abort()
             return
         self._meter.answered(status, perf_counter() - began)
 
     def _ready(self, exchange: Exchange) -> None:
         if self.draining:
-            exchange.answer(503, [_TEXT], b"shutting down\n")
+            exchange.respond(503, [_TEXT], b"shutting down\n")
         else:
-            exchange.answer(200, [])
+            exchange.respond(200, [])
 
     async def _traced(self, exchange: Exchange) -> int:
         given = exchange.header(b"traceparent")
@@ -100,5 +100,5 @@ def _explain(exchange: Exchange, status: int, cause: Exception) -> int:
     """An error in the shape of KServe's router."""
     if status >= 500:
         log.warning("a request failed", extra={"status": status, "cause": str(cause)})
-    exchange.answer(status, [_JSON], orjson.dumps({"error": "Failed to process request", "cause": str(cause)}))
+    exchange.respond(status, [_JSON], orjson.dumps({"error": "Failed to process request", "cause": str(cause)}))
     return status

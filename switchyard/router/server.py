@@ -117,9 +117,9 @@ async def _serve_metrics(settings: Settings, registry: CollectorRegistry) -> Ser
 
     async def handle(exchange: Exchange) -> None:
         if exchange.path == b"/metrics":
-            exchange.answer(200, [(b"content-type", CONTENT_TYPE_LATEST.encode())], generate_latest(registry))
+            exchange.respond(200, [(b"content-type", CONTENT_TYPE_LATEST.encode())], generate_latest(registry))
         else:
-            exchange.answer(404, [], b"GET /metrics is what is served here\n")
+            exchange.respond(404, [], b"GET /metrics is what is served here\n")
 
     pages = Server(handle)
     try:

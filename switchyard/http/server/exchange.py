@@ -1,18 +1,13 @@
-"""One request and its answer, as a handler sees them."""
+"""One request and its response, as a handler sees them, whatever the protocol."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from http import HTTPStatus
-from typing import Protocol
 
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BodyTooLarge
 
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
-_STATUS_LINES = {code: f"HTTP/1.1 {code} {phrase}\r\n".encode() for code, phrase in _REASONS.items()}
-_BODILESS = frozenset((204, 304))  # RFC 9110 §6.4.1: never followed by content
-_COPIED = 32 * 1024  # a piece up to here is cheaper to copy between its frame than to write by itself
+Address = tuple[str, int]
 
 
 class BadRequest(Exception):
@@ -23,63 +18,36 @@ class BadRequest(Exception):
         self.status = status
 
 
-def refusal(sentence: str) -> bytes:
-    """The body of an answer that the server itself gives."""
+def error_body(sentence: str) -> bytes:
+    """The body of a response that the server itself gives."""
     return json.dumps({"error": sentence}).encode()
 
 
-class Link(Protocol):
-    """What an exchange needs of its connection."""
-
-    transport: asyncio.Transport
-    loop: asyncio.AbstractEventLoop
-
-    @property
-    def closing(self) -> bytes:
-        """The head's line on what becomes of the connection after this answer, empty for HTTP/1.1's default."""
-
-    def date(self) -> bytes:
-        """The head's ``date`` line."""
-
-    def wanted(self) -> None:
-        """The handler waits for more of the request's body."""
-
-    async def writable(self) -> None:
-        """Returns when the client has taken enough of what was written."""
-
-    def ended(self, *, whole: bool) -> None:
-        """The answer is complete, or, when not ``whole``, can never be."""
-
-
 class Exchange:
-    """A request with the means to answer it; its handler's task is cancelled when the client hangs up.
+    """A request with the means to respond to it; its handler's task is cancelled when the client disconnects.
 
-    Answer once with ``answer``, or with ``start``, ``write`` and ``end``. Names of ``headers`` are in lower case.
+    Respond once with ``respond``, or with ``start``, ``write`` and ``end``. Names of ``headers`` are in lower case.
+    Each protocol has its own subclass for the response; receiving the body is the same for all.
     """
 
-    __slots__ = ("_chunked", "_complete", "_error", "_left", "_link", "_pause_at", "_pending", "_pieces", "_size",
-                 "_waiter", "expects", "finished", "headers", "legacy", "method", "persistent", "started",
-                 "target")  # fmt: skip
+    __slots__ = ("_chunks", "_complete", "_error", "_loop", "_pause_at", "_size", "_waiter", "expects", "finished",
+                 "headers", "method", "started", "target", "version")  # fmt: skip
 
-    def __init__(self, link: Link, buffer_bytes: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, buffer_bytes: int) -> None:
         self.method = b""
         self.target = b""
+        self.version = "1.1"
         self.headers: list[Header] = []
         self.started = False
         self.finished = False
-        self.legacy = False  # the client speaks HTTP/1.0
-        self.persistent = True
         self.expects = False  # the client waits for 100 Continue before it sends the body
-        self._link = link
-        self._pieces: list[bytes] = []
+        self._loop = loop
+        self._chunks: list[bytes] = []
         self._size = 0
         self._pause_at = buffer_bytes
         self._complete = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._pending = b""
-        self._chunked = False
-        self._left = -1
 
     # -- the request
 
@@ -87,6 +55,21 @@ class Exchange:
     def path(self) -> bytes:
         """The target up to its query, as it was sent (not percent-decoded)."""
         return self.target.partition(b"?")[0]
+
+    @property
+    def client(self) -> Address | None:
+        """The client's address; None when it has disconnected already."""
+        raise NotImplementedError
+
+    @property
+    def server(self) -> Address | None:
+        """The address at which the client reached this server."""
+        raise NotImplementedError
+
+    @property
+    def scheme(self) -> str:
+        """``https`` where the connection is encrypted, else ``http``."""
+        raise NotImplementedError
 
     def header(self, name: bytes) -> bytes | None:
         """The first header called ``name`` (lower case)."""
@@ -96,7 +79,7 @@ class Exchange:
         return None
 
     async def body(self, limit: int) -> bytes:
-        """The request's whole body, at most ``limit`` bytes.
+        """Return the request's whole body, at most ``limit`` bytes.
 
         Raises:
             BadRequest: it broke off against the rules of HTTP.
@@ -107,9 +90,9 @@ class Exchange:
             await self._gather(limit)
         if self._size > limit:
             raise BodyTooLarge(limit)
-        if len(self._pieces) > 1:
-            self._pieces[:] = [b"".join(self._pieces)]
-        return self._pieces[0] if self._pieces else b""
+        if len(self._chunks) > 1:
+            self._chunks[:] = [b"".join(self._chunks)]
+        return self._chunks[0] if self._chunks else b""
 
     async def _gather(self, limit: int) -> None:
         declared = self.header(b"content-length")
@@ -119,17 +102,18 @@ class Exchange:
         while not self._complete and self._size <= limit:
             await self._more()
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The pieces of the request's body as they come; the client is read no faster than they are taken.
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the request's body as it comes; the client is read no faster than the chunks are taken.
 
         Raises:
+            BadRequest: it broke off against the rules of HTTP.
             BodyTooSlow: it did not arrive in time.
         """
         while True:
-            if self._pieces:
-                piece = self._pieces.pop(0)
-                self._size -= len(piece)
-                yield piece
+            if self._chunks:
+                chunk = self._chunks.pop(0)
+                self._size -= len(chunk)
+                yield chunk
             elif self._complete:
                 return
             else:
@@ -138,8 +122,8 @@ class Exchange:
     async def _more(self) -> None:
         if self._error is not None:
             raise self._error
-        self._waiter = self._link.loop.create_future()
-        self._link.wanted()
+        self._waiter = self._loop.create_future()
+        self._wanted()
         try:
             await self._waiter
         finally:
@@ -147,97 +131,38 @@ class Exchange:
         if self._error is not None:
             raise self._error
 
-    # -- the answer
+    def _wanted(self) -> None:
+        """The handler waits for more of the body than has come."""
+        raise NotImplementedError
 
-    def answer(self, status: int, headers: Sequence[Header], body: bytes = b"") -> None:
-        """Sends a whole answer in one write; ``headers`` hold no framing (``content-length`` is set here)."""
-        bodiless = status in _BODILESS
-        framing = b"" if bodiless else b"content-length: %d\r\n" % len(body)
-        head = self._head(status, headers, framing)
-        self.started = True
-        if bodiless or self.method == b"HEAD":
-            self._link.transport.write(head)
-        elif len(body) <= _COPIED:
-            self._link.transport.write(head + body)
-        else:
-            self._link.transport.writelines((head, body))
-        self._finish(whole=True)
+    # -- the response
+
+    def respond(self, status: int, headers: Sequence[Header], body: bytes = b"") -> None:
+        """Send a whole response in one write; ``headers`` hold no framing (``content-length`` is set here)."""
+        raise NotImplementedError
 
     def start(self, status: int, headers: Sequence[Header]) -> None:
-        """Begins an answer; its head goes out with the first ``write`` (an empty one sends just the head).
+        """Begin a response; its headers go out with the first ``write`` (an empty one sends just them).
 
-        A ``content-length`` among ``headers`` frames the body; without one it is sent in chunks, or up to the end of
-        the connection to a client of HTTP/1.0.
+        A ``content-length`` among ``headers`` is what ``write`` will be held to.
         """
-        declared = next((value for name, value in headers if name == b"content-length"), None)
-        framing = b""
-        if status in _BODILESS or self.method == b"HEAD":
-            self._left = 0
-        elif declared is not None:
-            self._left = int(declared)
-        elif self.legacy:
-            self.persistent = False
-        else:
-            self._chunked = True
-            framing = b"transfer-encoding: chunked\r\n"
-        self._pending = self._head(status, headers, framing)
-        self.started = True
+        raise NotImplementedError
 
     def write(self, data: bytes) -> None:
-        """Sends a piece of the body at once; ``await drain()`` keeps a slow client from filling the memory."""
-        head, self._pending = self._pending, b""
-        if self._left >= 0:
-            data = self._within_length(data)
-        transport = self._link.transport
-        size = len(data)
-        if size > _COPIED:
-            transport.writelines((b"%b%x\r\n" % (head, size), data, b"\r\n") if self._chunked else (head, data))
-        elif not size:
-            if head:
-                transport.write(head)
-        elif self._chunked:
-            transport.write(b"%b%x\r\n%b\r\n" % (head, size, data))
-        else:
-            transport.write(head + data)
-
-    def _within_length(self, data: bytes) -> bytes:
-        if self.method == b"HEAD":
-            return b""
-        if len(data) > self._left:
-            raise RuntimeError(f"a handler wrote {len(data) - self._left} bytes more than the declared content-length")
-        self._left -= len(data)
-        return data
+        """Send a chunk of the body at once; ``await drain()`` keeps a slow client from filling the memory."""
+        raise NotImplementedError
 
     async def drain(self) -> None:
-        """Returns when the client has taken enough of what was written."""
-        await self._link.writable()
+        """Return when the client has taken enough of what was written."""
+        raise NotImplementedError
 
     def end(self) -> None:
-        """The answer is complete."""
-        if self._chunked:
-            self._link.transport.write(self._pending + b"0\r\n\r\n")
-        elif self._pending:
-            self._link.transport.write(self._pending)
-        self._pending = b""
-        self._finish(whole=self._left <= 0)
+        """Complete the response."""
+        raise NotImplementedError
 
-    def cut(self) -> None:
-        """Ends an answer that cannot be completed, so that the client can tell: the connection is closed."""
-        self._finish(whole=False)
-
-    def _finish(self, *, whole: bool) -> None:
-        self.finished = True
-        self._link.ended(whole=whole)
-
-    def _head(self, status: int, headers: Sequence[Header], framing: bytes) -> bytes:
-        if self.started:
-            raise RuntimeError("a handler answered twice")
-        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-        if lines.count(b"\n") != len(headers) or lines.count(b"\r") != len(headers) or b"\0" in lines:
-            raise ValueError("a header name or value holds a line break or a zero byte")
-        first = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        link = self._link
-        return b"%b%b%b%b%b\r\n" % (first, lines, link.date(), framing, link.closing)
+    def abort(self) -> None:
+        """End a response that cannot be completed, so that the client can tell."""
+        raise NotImplementedError
 
     # -- what follows is for the connection that feeds this exchange
 
@@ -251,14 +176,9 @@ class Exchange:
         """Whether the handler lags so far that the socket should not be read."""
         return self._size > self._pause_at
 
-    @property
-    def waiting(self) -> bool:
-        """Whether the handler waits for more of the body."""
-        return self._waiter is not None
-
     def feed(self, data: bytes) -> None:
-        """Adds a piece of the body."""
-        self._pieces.append(data)
+        """Add a chunk of the body."""
+        self._chunks.append(data)
         self._size += len(data)
         self._wake()
 

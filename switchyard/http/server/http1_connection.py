@@ -7,7 +7,8 @@ from typing import Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from switchyard.http.request_errors import BodyTooSlow
-from switchyard.http.server.exchange import BadRequest, Exchange, refusal
+from switchyard.http.server.exchange import BadRequest, error_body
+from switchyard.http.server.http1_exchange import Http1Exchange
 from switchyard.http.server.limits import ServerLimits
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -23,17 +24,17 @@ class Host(Protocol):
     retiring: bool
     draining: bool
 
-    def begin(self, exchange: Exchange) -> asyncio.Task[None]:
+    def begin(self, exchange: Http1Exchange) -> asyncio.Task[None]:
         """Starts the handler."""
 
     def date(self) -> bytes:
         """The head's ``date`` line."""
 
-    def opened(self, connection: "ServerConnection") -> None: ...
-    def lost(self, connection: "ServerConnection") -> None: ...
+    def opened(self, connection: "Http1Connection") -> None: ...
+    def lost(self, connection: "Http1Connection") -> None: ...
 
 
-class ServerConnection(asyncio.Protocol):
+class Http1Connection(asyncio.Protocol):
     """Parses requests, starts their handlers in order, and cancels the one at work when the client hangs up."""
 
     def __init__(self, host: Host) -> None:
@@ -43,12 +44,12 @@ class ServerConnection(asyncio.Protocol):
         self._limits = host.limits
         self._parser = HttpRequestParser(self)
         self.transport: asyncio.Transport
-        self._incoming: Exchange | None = None  # being received
+        self._incoming: Http1Exchange | None = None  # being received
         self._head_done = True
         self._fed = self._read = 0  # bytes since the read in which an incomplete head began, and in the latest read
-        self._current: Exchange | None = None  # being answered
+        self._current: Http1Exchange | None = None  # being answered
         self._task: asyncio.Task[None] | None = None
-        self._queue: deque[Exchange] = deque()
+        self._queue: deque[Http1Exchange] = deque()
         self._refused: BadRequest | None = None
         self._read_paused = self._lingering = False
         self._drained: asyncio.Future[None] | None = None
@@ -131,7 +132,7 @@ class ServerConnection(asyncio.Protocol):
         elif self._limits.stall_seconds is not None and now - self._stalled_since > self._limits.stall_seconds:
             self.transport.abort()
 
-    def _too_slow(self, exchange: Exchange, seconds: float) -> None:
+    def _too_slow(self, exchange: Http1Exchange, seconds: float) -> None:
         if self._head_done:
             exchange.fail(BodyTooSlow(f"the request body did not arrive within {seconds:g} s"))
         else:
@@ -202,8 +203,8 @@ class ServerConnection(asyncio.Protocol):
         if self._incoming is not None and self._head_done:  # it has a handler, who must learn that its body is broken
             self._incoming.fail(refused)
         elif self._current is None:
-            self._current = Exchange(self, 0)
-            self._current.answer(refused.status, [(b"content-type", b"application/json")], refusal(str(refused)))
+            self._current = Http1Exchange(self, 0)
+            self._current.respond(refused.status, [(b"content-type", b"application/json")], error_body(str(refused)))
 
     def _linger(self) -> None:
         """Closes for writing and reads on a little, or the client's system could discard what it was sent."""
@@ -244,7 +245,7 @@ class ServerConnection(asyncio.Protocol):
     # -- llhttp
 
     def on_message_begin(self) -> None:
-        self._incoming = Exchange(self, self._limits.buffer_bytes)
+        self._incoming = Http1Exchange(self, self._limits.buffer_bytes)
         self._head_done = False
         self._fed = 0
         self._since = self.loop.time()
@@ -264,13 +265,13 @@ class ServerConnection(asyncio.Protocol):
         self._head_done = True
         exchange.method = parser.get_method()
         exchange.persistent = parser.should_keep_alive()
-        exchange.legacy = parser.get_http_version() == "1.0"
+        exchange.version = parser.get_http_version()
         if (refused := self._look_at_head(exchange)) is not None:
             self._refused, self._incoming = refused, None
             raise refused
         self._queue.append(exchange)
 
-    def _look_at_head(self, exchange: Exchange) -> BadRequest | None:
+    def _look_at_head(self, exchange: Http1Exchange) -> BadRequest | None:
         hosts = 0
         for name, value in exchange.headers:
             if name == b"host":

@@ -14,8 +14,8 @@ from email.utils import formatdate
 from time import time
 
 from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow
-from switchyard.http.server.connection import ServerConnection
-from switchyard.http.server.exchange import BadRequest, Exchange, refusal
+from switchyard.http.server.exchange import BadRequest, Exchange, error_body
+from switchyard.http.server.http1_connection import Http1Connection
 from switchyard.http.server.limits import ServerLimits
 
 __all__ = ["Exchange", "Handler", "Server", "ServerLimits"]
@@ -37,7 +37,7 @@ class Server:
         self.retiring = self.draining = False
         self._handler = handler
         self._listeners: list[asyncio.Server] = []
-        self._connections: set[ServerConnection] = set()
+        self._connections: set[Http1Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._emptied: asyncio.Future[None] | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -53,7 +53,7 @@ class Server:
         if sock is None and host is None:
             sock = _everywhere(port)
         address = {"sock": sock} if sock is not None else {"host": host, "port": port}
-        listener = await self.loop.create_server(lambda: ServerConnection(self), backlog=_BACKLOG, **address)
+        listener = await self.loop.create_server(lambda: Http1Connection(self), backlog=_BACKLOG, **address)
         self._listeners.append(listener)
         bound: int = listener.sockets[0].getsockname()[1]
         return bound
@@ -103,12 +103,12 @@ class Server:
             self._date_until = now + 1 - time() % 1
         return self._date
 
-    def opened(self, connection: ServerConnection) -> None:
+    def opened(self, connection: Http1Connection) -> None:
         self._connections.add(connection)
         if self._sweeper is None:
             self._sweep_later()
 
-    def lost(self, connection: ServerConnection) -> None:
+    def lost(self, connection: Http1Connection) -> None:
         self._connections.discard(connection)
         if self._emptied is not None and not self._connections and not self._emptied.done():
             self._emptied.set_result(None)
@@ -123,18 +123,18 @@ class Server:
             log.error("a handler returned without an answer")
         except (BadRequest, BodyTooLarge, BodyTooSlow) as err:
             if not exchange.started:
-                exchange.answer(_status(err), _JSON, refusal(str(err)))
+                exchange.respond(_status(err), _JSON, error_body(str(err)))
         except Exception:
             log.exception("a handler failed")
         except asyncio.CancelledError:
-            exchange.cut()
+            exchange.abort()
             raise
         if exchange.finished:
             return
         if exchange.started:
-            exchange.cut()
+            exchange.abort()
         else:
-            exchange.answer(500, _JSON, refusal("internal error"))
+            exchange.respond(500, _JSON, error_body("internal error"))
 
     def _sweep_later(self) -> None:
         limits = self.limits

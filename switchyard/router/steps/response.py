@@ -91,7 +91,7 @@ class Answer:
         if response is not None and not response.complete:
             return False
         body = self._body if response is None else response.take()
-        exchange.answer(self.status, filtered(self.headers, _UNFRAMED), body)
+        exchange.respond(self.status, filtered(self.headers, _UNFRAMED), body)
         return True
 
     async def relay(self, exchange: Exchange) -> None:

@@ -57,7 +57,7 @@ class Tiers:
         body = json.loads(call.body)
         self.asked.append(body["model"])
         if body["model"] in self.away:
-            call.exchange.answer(503, [(b"content-type", b"text/plain")], b"no healthy upstream")
+            call.exchange.respond(503, [(b"content-type", b"text/plain")], b"no healthy upstream")
         elif body.get("stream"):
             call.exchange.start(200, [(b"content-type", b"text/event-stream")])
             for event in EVENTS:

@@ -17,7 +17,7 @@ def post(body: bytes, *lines: bytes) -> bytes:
 
 
 async def echo(exchange: Exchange) -> None:
-    exchange.answer(200, [TEXT], exchange.method + b" " + exchange.target + b" " + await exchange.body(2**20))
+    exchange.respond(200, [TEXT], exchange.method + b" " + exchange.target + b" " + await exchange.body(2**20))
 
 
 class Wire:

@@ -44,7 +44,7 @@ class Call:
         return dict(self.exchange.headers)
 
     def answer(self, payload: Any, status: int = 200, *headers: tuple[bytes, bytes]) -> None:
-        self.exchange.answer(status, [JSON, *headers], json.dumps(payload).encode())
+        self.exchange.respond(status, [JSON, *headers], json.dumps(payload).encode())
 
 
 async def by_name(call: Call) -> None:
@@ -92,7 +92,7 @@ def raw(status: int, body: bytes, content_type: bytes = b"text/plain") -> Script
     """A service that gives one answer of any bytes."""
 
     async def script(call: Call) -> None:
-        call.exchange.answer(status, [(b"content-type", content_type)], body)
+        call.exchange.respond(status, [(b"content-type", content_type)], body)
 
     return script
 

@@ -120,7 +120,7 @@ async def test_a_service_that_dies_in_mid_stream_cuts_the_answer() -> None:
         call.exchange.start(200, [(b"content-type", b"text/event-stream")])
         call.exchange.write(b"data: 1\n\n")
         await asyncio.sleep(0.01)
-        call.exchange.cut()
+        call.exchange.abort()
 
     async with services(chat=dies) as behind:
         nodes = {"root": node("Switch", behind.step("chat", condition="model"))}

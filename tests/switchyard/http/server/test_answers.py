@@ -29,7 +29,7 @@ async def test_requests_sent_without_waiting_are_answered_in_their_order() -> No
         if exchange.target == b"/0":
             await asyncio.sleep(0.02)
         turns.append(exchange.target)
-        exchange.answer(200, [], exchange.target)
+        exchange.respond(200, [], exchange.target)
 
     async with serving(slow_first) as running:
         wire = await running.wire()
@@ -111,7 +111,7 @@ async def test_an_answer_that_breaks_its_declared_length_is_cut(
 async def test_head_gets_the_head_of_the_answer_only() -> None:
     async def either(exchange: Exchange) -> None:
         if exchange.target == b"/whole":
-            exchange.answer(200, [TEXT], b"body")
+            exchange.respond(200, [TEXT], b"body")
         else:
             exchange.start(200, [(b"content-length", b"4")])
             exchange.write(b"body")
@@ -130,7 +130,7 @@ async def test_head_gets_the_head_of_the_answer_only() -> None:
 async def test_statuses_without_content_have_no_framing(status: int) -> None:
     async def nothing(exchange: Exchange) -> None:
         if exchange.target == b"/whole":
-            exchange.answer(status, [])
+            exchange.respond(status, [])
         else:
             exchange.start(status, [])
             exchange.end()

@@ -15,10 +15,10 @@ async def test_a_body_is_taken_in_pieces_no_faster_than_the_handler_takes_them()
     sizes: list[int] = []
 
     async def slowly(exchange: Exchange) -> None:
-        async for piece in exchange.pieces():
+        async for piece in exchange.chunks():
             sizes.append(len(piece))
             await taken.get()
-        exchange.answer(200, [], b"%d" % sum(sizes))
+        exchange.respond(200, [], b"%d" % sum(sizes))
 
     async with serving(slowly, ServerLimits(buffer_bytes=1000)) as running:
         wire = await running.wire()
@@ -57,7 +57,7 @@ async def test_a_connection_without_requests_is_closed_in_time() -> None:
 async def test_a_request_that_is_being_answered_is_not_idle() -> None:
     async def slow(exchange: Exchange) -> None:
         await asyncio.sleep(0.2)
-        exchange.answer(200, [])
+        exchange.respond(200, [])
 
     async with serving(slow, ServerLimits(idle_seconds=0.04, read_seconds=0.04)) as running:
         assert (await running.ask(GET))[0] == 200
@@ -180,7 +180,7 @@ async def test_a_handler_that_does_not_answer_is_a_500(caplog: pytest.LogCapture
 
 async def test_a_header_that_would_split_the_answer_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     async def splitting(exchange: Exchange) -> None:
-        exchange.answer(200, [(b"x", b"a\r\nset-cookie: b")])
+        exchange.respond(200, [(b"x", b"a\r\nset-cookie: b")])
 
     async with serving(splitting) as running:
         assert (await running.ask(GET))[0] == 500

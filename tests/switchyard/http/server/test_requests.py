@@ -23,7 +23,7 @@ async def test_names_of_headers_are_in_lower_case_and_repeated_ones_are_kept() -
 
     async def handler(exchange: Exchange) -> None:
         seen.extend((exchange.headers, exchange.header(b"x-one"), exchange.header(b"absent"), exchange.path))
-        exchange.answer(204, [])
+        exchange.respond(204, [])
 
     async with serving(handler) as running:
         wire = await running.wire()
@@ -37,7 +37,7 @@ async def test_a_client_that_sends_on_while_its_request_is_answered_is_not_read(
 
     async def hold(exchange: Exchange) -> None:
         await release.wait()
-        exchange.answer(200, [])
+        exchange.respond(200, [])
 
     async with serving(hold) as running:
         wire = await running.wire()
@@ -68,7 +68,7 @@ async def test_a_request_that_comes_in_small_pieces_is_read_whole(cut: int) -> N
 async def test_a_client_of_http_1_0_gets_its_connection_closed_unless_it_asks_to_keep_it() -> None:
     async def either(exchange: Exchange) -> None:
         if exchange.target == b"/whole":
-            exchange.answer(200, [], b"whole")
+            exchange.respond(200, [], b"whole")
         else:
             exchange.start(200, [])
             exchange.write(b"pie")
@@ -103,7 +103,7 @@ async def test_connection_close_is_honoured_and_said() -> None:
 async def test_a_client_that_expects_100_continue_is_told_to_go_on_only_when_its_body_is_wanted() -> None:
     async def picky(exchange: Exchange) -> None:
         if exchange.target == b"/refuse":
-            exchange.answer(403, [], b"no")
+            exchange.respond(403, [], b"no")
         else:
             await echo(exchange)
 
@@ -131,7 +131,7 @@ async def test_a_client_that_expects_100_continue_is_told_to_go_on_only_when_its
 )
 async def test_a_body_over_the_handlers_limit_is_413(data: bytes) -> None:
     async def small(exchange: Exchange) -> None:
-        exchange.answer(200, [], await exchange.body(10))
+        exchange.respond(200, [], await exchange.body(10))
 
     async with serving(small) as running:
         status, body = await running.ask(data)
@@ -141,7 +141,7 @@ async def test_a_body_over_the_handlers_limit_is_413(data: bytes) -> None:
 
 async def test_a_refused_upload_is_told_so_although_it_is_still_being_sent() -> None:
     async def small(exchange: Exchange) -> None:
-        exchange.answer(200, [], await exchange.body(10))
+        exchange.respond(200, [], await exchange.body(10))
 
     async with serving(small) as running:
         wire = await running.wire()
@@ -182,7 +182,7 @@ async def test_what_breaks_http_is_400_and_the_end_of_the_connection(data: bytes
 async def test_a_bad_request_behind_a_good_one_is_refused_after_its_answer() -> None:
     async def slow(exchange: Exchange) -> None:
         await asyncio.sleep(0.01)
-        exchange.answer(200, [], b"good")
+        exchange.respond(200, [], b"good")
 
     async with serving(slow) as running:
         wire = await running.wire()

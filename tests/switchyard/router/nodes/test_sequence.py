@@ -203,7 +203,7 @@ async def test_an_earlier_answer_that_breaks_off_is_a_500() -> None:
     async def breaks(call: Call) -> None:
         call.exchange.start(200, [])
         call.exchange.write(b"part")
-        call.exchange.cut()
+        call.exchange.abort()
 
     async with (
         services(a=breaks) as behind,

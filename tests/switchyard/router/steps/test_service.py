@@ -80,7 +80,7 @@ async def test_other_failures_and_services_that_say_when_are_not_asked_again(scr
 
 async def test_a_service_that_closes_without_an_answer_is_asked_once_more() -> None:
     async def dies(call: Call) -> None:
-        call.exchange.cut()
+        call.exchange.abort()
 
     async with (
         services(a=dies) as behind,
@@ -130,7 +130,7 @@ async def test_https_is_left_to_an_istio_sidecar_that_is_there(status: int, expe
     async def sidecar(exchange: Exchange) -> None:
         nonlocal asked
         asked += 1
-        exchange.answer(status, [])
+        exchange.respond(status, [])
 
     server, client = Server(sidecar), Client()
     mesh = Mesh(client, f"http://127.0.0.1:{await server.listen('127.0.0.1', 0)}/")

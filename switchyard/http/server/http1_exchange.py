@@ -1,0 +1,162 @@
+"""A response in HTTP/1.1, and in HTTP/1.0 to clients who speak that."""
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Protocol
+
+from switchyard.http.headers import Header
+from switchyard.http.server.exchange import Address, Exchange
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_STATUS_LINES = {code: f"HTTP/1.1 {code} {phrase}\r\n".encode() for code, phrase in _REASONS.items()}
+_BODILESS = frozenset((204, 304))  # RFC 9110 §6.4.1: never followed by content
+_COPIED = 32 * 1024  # a chunk up to here is cheaper to copy between its frame than to write by itself
+
+
+class Connection(Protocol):
+    """What an exchange needs of its connection."""
+
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def closing(self) -> bytes:
+        """The header line on what becomes of the connection after this response, empty for HTTP/1.1's default."""
+
+    def date(self) -> bytes:
+        """The ``date`` header line."""
+
+    def wanted(self) -> None:
+        """The handler waits for more of the request's body."""
+
+    async def writable(self) -> None:
+        """Return when the client has taken enough of what was written."""
+
+    def ended(self, *, whole: bool) -> None:
+        """The response is complete, or, when not ``whole``, can never be."""
+
+
+class Http1Exchange(Exchange):
+    """A request of HTTP/1.0 or 1.1, and its response."""
+
+    __slots__ = ("_chunked", "_connection", "_left", "_pending", "persistent")
+
+    def __init__(self, connection: Connection, buffer_bytes: int) -> None:
+        super().__init__(connection.loop, buffer_bytes)
+        self.persistent = True
+        self._connection = connection
+        self._pending = b""
+        self._chunked = False
+        self._left = -1
+
+    @property
+    def legacy(self) -> bool:
+        """Whether the client speaks HTTP/1.0."""
+        return self.version == "1.0"
+
+    @property
+    def client(self) -> Address | None:
+        return _address(self._connection.transport, "peername")
+
+    @property
+    def server(self) -> Address | None:
+        return _address(self._connection.transport, "sockname")
+
+    @property
+    def scheme(self) -> str:
+        return "http" if self._connection.transport.get_extra_info("sslcontext") is None else "https"
+
+    def _wanted(self) -> None:
+        self._connection.wanted()
+
+    def respond(self, status: int, headers: Sequence[Header], body: bytes = b"") -> None:
+        bodiless = status in _BODILESS
+        framing = b"" if bodiless else b"content-length: %d\r\n" % len(body)
+        lines = self._lines(status, headers, framing)
+        self.started = True
+        if bodiless or self.method == b"HEAD":
+            self._connection.transport.write(lines)
+        elif len(body) <= _COPIED:
+            self._connection.transport.write(lines + body)
+        else:
+            self._connection.transport.writelines((lines, body))
+        self._finish(whole=True)
+
+    def start(self, status: int, headers: Sequence[Header]) -> None:
+        """Begin a response; without a ``content-length`` it is chunked, or ends with the connection in HTTP/1.0.
+
+        The headers go out with the first ``write`` (an empty one sends just them).
+        """
+        declared = next((value for name, value in headers if name == b"content-length"), None)
+        framing = b""
+        if status in _BODILESS or self.method == b"HEAD":
+            self._left = 0
+        elif declared is not None:
+            self._left = int(declared)
+        elif self.legacy:
+            self.persistent = False
+        else:
+            self._chunked = True
+            framing = b"transfer-encoding: chunked\r\n"
+        self._pending = self._lines(status, headers, framing)
+        self.started = True
+
+    def write(self, data: bytes) -> None:
+        lines, self._pending = self._pending, b""
+        if self._left >= 0:
+            data = self._within_length(data)
+        transport = self._connection.transport
+        size = len(data)
+        if size > _COPIED:
+            transport.writelines((b"%b%x\r\n" % (lines, size), data, b"\r\n") if self._chunked else (lines, data))
+        elif not size:
+            if lines:
+                transport.write(lines)
+        elif self._chunked:
+            transport.write(b"%b%x\r\n%b\r\n" % (lines, size, data))
+        else:
+            transport.write(lines + data)
+
+    def _within_length(self, data: bytes) -> bytes:
+        if self.method == b"HEAD":
+            return b""
+        if len(data) > self._left:
+            raise RuntimeError(f"a handler wrote {len(data) - self._left} bytes more than the declared content-length")
+        self._left -= len(data)
+        return data
+
+    async def drain(self) -> None:
+        await self._connection.writable()
+
+    def end(self) -> None:
+        if self._chunked:
+            self._connection.transport.write(self._pending + b"0\r\n\r\n")
+        elif self._pending:
+            self._connection.transport.write(self._pending)
+        self._pending = b""
+        self._finish(whole=self._left <= 0)
+
+    def abort(self) -> None:
+        """Close the connection before the response's end."""
+        self._finish(whole=False)
+
+    def _finish(self, *, whole: bool) -> None:
+        self.finished = True
+        self._connection.ended(whole=whole)
+
+    def _lines(self, status: int, headers: Sequence[Header], framing: bytes) -> bytes:
+        if self.started:
+            raise RuntimeError("a handler responded twice")
+        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if lines.count(b"\n") != len(headers) or lines.count(b"\r") != len(headers) or b"\0" in lines:
+            raise ValueError("a header name or value holds a line break or a zero byte")
+        first = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        connection = self._connection
+        return b"%b%b%b%b%b\r\n" % (first, lines, connection.date(), framing, connection.closing)
+
+
+def _address(transport: asyncio.Transport, name: str) -> Address | None:
+    """None when the client has disconnected already, and over a socket without addresses."""
+    address = transport.get_extra_info(name)
+    return address[:2] if isinstance(address, tuple) and len(address) >= 2 else None
