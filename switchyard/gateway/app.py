@@ -7,7 +7,6 @@ from prometheus_client import CollectorRegistry
 
 from switchyard.catalog import CatalogSource
 from switchyard.gateway.context import Context, request_id
-from switchyard.gateway.errors import GatewayError
 from switchyard.gateway.lookup import default_model, locator
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import pages
@@ -21,6 +20,7 @@ from switchyard.gateway.stages.listing import listing, readiness
 from switchyard.gateway.stages.parse import parse
 from switchyard.gateway.stages.resolve import resolve
 from switchyard.gateway.upstream.retries import Opener, Retry
+from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.client import Client, Deadlines
 from switchyard.telemetry.metrics import GatewayMetrics
@@ -115,5 +115,5 @@ def _missed(missed: Missed) -> Route:
 async def _refuse(context: Context) -> None:
     method, path, allow = context.scope["method"], context.scope["path"][:200], context.params["allow"]
     if allow:
-        raise GatewayError("method_not_allowed", f"{path} answers {allow}, not {method}", allow=allow)
-    raise GatewayError("not_found", f"{method} {path} is not served here; GET /docs lists what is")
+        raise ApiError("method_not_allowed", f"{path} answers {allow}, not {method}", allow=allow)
+    raise ApiError("not_found", f"{method} {path} is not served here; GET /docs lists what is")

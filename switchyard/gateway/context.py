@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 
 from switchyard.catalog import Model
-from switchyard.gateway.errors import Shape
 from switchyard.gateway.routes.table import Route
+from switchyard.http.api_errors import Shape
 from switchyard.http.asgi import Receive, Scope, Send
 from switchyard.http.headers import Header
 from switchyard.telemetry.tracing import Span

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from switchyard.catalog import Catalog, CatalogError, CatalogSource, Model
-from switchyard.gateway.errors import GatewayError
+from switchyard.http.api_errors import ApiError
 
 Locate = Callable[[str], Model]
 
@@ -12,13 +12,13 @@ def read_catalog(source: CatalogSource) -> Catalog:
     """The catalog now.
 
     Raises:
-        GatewayError: it cannot be read.
+        ApiError: it cannot be read.
     """
     try:
         return source.current()
     except (CatalogError, OSError) as err:
         message = "the list of models cannot be read; try again"
-        raise GatewayError("catalog_unreadable", message, retry_after=5) from err
+        raise ApiError("catalog_unreadable", message, retry_after=5) from err
 
 
 def locator(source: CatalogSource) -> Locate:
@@ -28,10 +28,10 @@ def locator(source: CatalogSource) -> Locate:
         model = read_catalog(source).get(name)
         if model is None:
             message = f"The model `{name[:200]}` does not exist; GET /v1/models lists those that do."
-            raise GatewayError("model_not_found", message, param="model")
+            raise ApiError("model_not_found", message, param="model")
         if model.state.phase == "failed":
             reason = model.state.reason or "no reason was recorded"
-            raise GatewayError("model_failed", f"model {name} failed: {reason}", retry_after=10)
+            raise ApiError("model_failed", f"model {name} failed: {reason}", retry_after=10)
         return model
 
     return locate

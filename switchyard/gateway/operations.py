@@ -7,11 +7,11 @@ from fastapi.openapi.utils import get_openapi
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from switchyard.catalog import CatalogSource
-from switchyard.gateway.errors import GatewayError
 from switchyard.gateway.lookup import read_catalog
 from switchyard.gateway.routes.openapi import _operation
 from switchyard.gateway.routes.table import ROUTES
 from switchyard.gateway.stages.listing import server_version
+from switchyard.http.api_errors import ApiError
 
 PATHS = frozenset(route.path for route in ROUTES if route.by == "pages")
 
@@ -31,7 +31,7 @@ def pages(source: CatalogSource, registry: CollectorRegistry) -> FastAPI:
     async def ready(response: Response) -> dict[str, str]:
         try:
             models = len(read_catalog(source).models)
-        except GatewayError as err:
+        except ApiError as err:
             response.status_code = err.status
             return {"status": "not ready", "reason": err.message}
         return {"status": "ready", "models": str(models)}

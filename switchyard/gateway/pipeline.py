@@ -5,8 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from switchyard.gateway.context import Context
-from switchyard.gateway.errors import GatewayError, event, from_upstream, internal, render
+from switchyard.gateway.errors import from_upstream, internal
 from switchyard.gateway.meter import UNKNOWN, Meter
+from switchyard.http.api_errors import ApiError, event, render
 from switchyard.http.client.errors import UpstreamError
 from switchyard.http.request_errors import ClientGone
 from switchyard.telemetry import logs
@@ -57,7 +58,7 @@ class Pipeline:
             code, error = 503, "shutdown"
             raise
         except Exception as err:
-            failure = _as_gateway_error(err, context)
+            failure = _as_api_error(err, context)
             code, error = failure.status, failure.code
             await _fail(context, failure)
         finally:
@@ -85,8 +86,8 @@ def _model(context: Context) -> str:
     return context.model.name if context.model is not None else UNKNOWN
 
 
-def _as_gateway_error(err: Exception, context: Context) -> GatewayError:
-    if isinstance(err, GatewayError):
+def _as_api_error(err: Exception, context: Context) -> ApiError:
+    if isinstance(err, ApiError):
         return err
     if isinstance(err, UpstreamError):
         log.warning("upstream: %s", err, extra={"model": _model(context)})
@@ -95,7 +96,7 @@ def _as_gateway_error(err: Exception, context: Context) -> GatewayError:
     return internal()
 
 
-async def _fail(context: Context, error: GatewayError) -> None:
+async def _fail(context: Context, error: ApiError) -> None:
     """Sends an error in the caller's shape; after the head, what can still be said."""
     if context.status == 0:
         content_type, body = render(error, context.shape)

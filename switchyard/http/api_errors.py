@@ -1,12 +1,13 @@
 """Errors for the person who gets them: a status, a stable code and a sentence that says what to do, in every shape."""
 
+import math
 from typing import Literal
 
 import orjson
 
-from switchyard.http.client.errors import BadAnswer, ClosedEarly, ConnectFailed, TimedOut, TooLarge, UpstreamError
+from switchyard.http.headers import Header
 
-Shape = Literal["openai", "messages", "v2", "text"]
+Shape = Literal["openai", "anthropic", "v2", "text"]
 
 # What a client can meet; docs/reference/http-api.md explains each.
 CODES: dict[str, int] = {
@@ -31,62 +32,112 @@ CODES: dict[str, int] = {
     "upstream_timeout": 504,
 }
 
+# Everything else is the request's fault below 500 and the server's above.
+_OPENAI_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+# https://docs.anthropic.com/en/api/errors
+_ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+# The paths that take and return plain text, less the one of OpenAI's that lies between them.
+_TEXT = ("/v1/chat/", "/v1/code/")
+_CHAT = "/v1/chat/completions"
 
-class GatewayError(Exception):
-    """Ends a request: ``code`` is a key of ``CODES``, ``retry_after`` seconds, ``param`` the field at fault."""
+
+class ApiError(Exception):
+    """Ends a request: ``code`` is a key of ``CODES``, ``param`` the field at fault, ``allow`` a path's methods.
+
+    ``status`` is the code's unless a model behind has said another. ``retry_after`` is in seconds; a 503 always has it.
+    """
 
     def __init__(
-        self, code: str, message: str, *, retry_after: int | None = None, param: str | None = None, allow: str = ""
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        param: str | None = None,
+        allow: str = "",
     ) -> None:
         super().__init__(message)
-        self.status = CODES[code]
+        self.status = CODES[code] if status is None else status
         self.code = code
         self.message = message
-        self.retry_after = retry_after
+        self.retry_after = 1 if self.status == 503 and retry_after is None else retry_after
         self.param = param
         self.allow = allow
 
-
-def internal() -> GatewayError:
-    """What a caller sees of a fault in here: nothing but where to look."""
-    return GatewayError("internal_error", "the gateway failed; its log has the reason under this x-request-id")
-
-
-def from_upstream(err: UpstreamError, model: str) -> GatewayError:
-    """The caller's view of an upstream that gave no usable answer."""
-    if isinstance(err, ConnectFailed):
-        return GatewayError("upstream_unreachable", f"model {model} cannot be reached; try again", retry_after=1)
-    if isinstance(err, TimedOut):
-        return GatewayError("upstream_timeout", f"model {model} did not answer in time; try again or ask for less")
-    if isinstance(err, ClosedEarly):
-        return GatewayError("upstream_closed", f"model {model} closed the connection before its answer was complete")
-    assert isinstance(err, (BadAnswer, TooLarge))
-    return GatewayError("upstream_invalid", f"model {model} gave an answer that cannot be passed on")
+    @property
+    def headers(self) -> list[Header]:
+        """What a response says beside its body: when to try again, which methods are allowed."""
+        headers: list[Header] = []
+        if self.retry_after is not None:
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(self.retry_after))))
+        if self.allow:
+            headers.append((b"allow", self.allow.encode()))
+        return headers
 
 
-def as_object(error: GatewayError, shape: Shape) -> dict[str, object]:
+def shape_of(path: bytes | str) -> Shape:
+    """The protocol of a path, with or without ``/openai`` before it; a path of no protocol gets OpenAI's."""
+    text = path.decode("latin-1") if isinstance(path, bytes) else path
+    text = text.removeprefix("/openai")
+    if text == "/v1/messages" or text.startswith("/v1/messages/"):
+        return "anthropic"
+    if text == "/v2" or text.startswith("/v2/"):
+        return "v2"
+    if text.startswith(_TEXT) and text != _CHAT and not text.startswith(_CHAT + "/"):
+        return "text"
+    return "openai"
+
+
+def as_object(error: ApiError, shape: Shape) -> dict[str, object]:
     """The JSON object of an error in a protocol's shape."""
     if shape == "v2":
         return {"error": error.message, "code": error.code}
-    if shape == "messages":  # https://docs.anthropic.com/en/api/errors
-        return {"type": "error", "error": {"type": _kind(error), "message": error.message, "code": error.code}}
-    return {"error": {"message": error.message, "type": _kind(error), "param": error.param, "code": error.code}}
+    if shape == "anthropic":  # its client shows error_code as the exception's
+        details = {"error_code": error.code}
+        return {
+            "type": "error",
+            "error": {"type": _anthropic_type(error), "message": error.message, "details": details},
+        }
+    fields = {"message": error.message, "type": _openai_type(error), "param": error.param, "code": error.code}
+    return {"error": fields}
 
 
-def render(error: GatewayError, shape: Shape) -> tuple[bytes, bytes]:
+def render(error: ApiError, shape: Shape) -> tuple[bytes, bytes]:
     """Content type and body of an error."""
     if shape == "text":
         return b"text/plain; charset=utf-8", error.message.encode() + b"\n"
     return b"application/json", orjson.dumps(as_object(error, shape))
 
 
-def event(error: GatewayError, shape: Shape) -> bytes:
-    """The server-sent event of an error that comes after the head of a stream."""
-    name = b"event: error\n" if shape == "messages" else b""
+def event(error: ApiError, shape: Shape) -> bytes:
+    """The server-sent event of an error that comes after a stream's headers."""
+    name = b"event: error\n" if shape == "anthropic" else b""
     return name + b"data: " + orjson.dumps(as_object(error, shape)) + b"\n\n"
 
 
-def _kind(error: GatewayError) -> str:
-    if error.status >= 500:
-        return "server_error"
-    return "not_found_error" if error.code == "not_found" else "invalid_request_error"
+def _openai_type(error: ApiError) -> str:
+    if error.code == "model_not_found":  # a wrong value of a field, as OpenAI's own API has it
+        return "invalid_request_error"
+    return _OPENAI_TYPES.get(error.status, "server_error" if error.status >= 500 else "invalid_request_error")
+
+
+def _anthropic_type(error: ApiError) -> str:
+    return _ANTHROPIC_TYPES.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")

@@ -3,14 +3,14 @@
 import re
 from pathlib import Path
 
-from switchyard.gateway.errors import CODES
 from switchyard.gateway.routes.table import ANY, ROUTES
 from switchyard.gateway.rpc.catalog_methods import OwnMethods
 from switchyard.gateway.settings import Settings
+from switchyard.http.api_errors import CODES
 from switchyard.rpc.v2 import REPOSITORY, STREAMS, UNARY
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "http-api.md"
-PROTOCOLS = {"openai": "OpenAI", "messages": "Anthropic", "v2": "V2", "text": "text"}
+PROTOCOLS = {"openai": "OpenAI", "anthropic": "Anthropic", "v2": "V2", "text": "text"}
 
 
 def rows(heading: str) -> list[list[str]]:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from switchyard.gateway.errors import Shape
 from switchyard.gateway.routes.table import ROUTES, Route
+from switchyard.http.api_errors import Shape
 
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from switchyard.gateway.errors import GatewayError
+from switchyard.http.api_errors import ApiError
 
 _CODE = "You write code. Answer with the code alone, without explanations and without Markdown fences."
 _OPTIONS: dict[str, type | tuple[type, ...]] = {
@@ -57,15 +57,15 @@ def parse_object(body: bytes) -> Payload:
     """The JSON object of a request body.
 
     Raises:
-        GatewayError: it is not one.
+        ApiError: it is not one.
     """
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError as err:
         message = f"the body is not JSON: {err} (NaN and Infinity are not JSON either)"
-        raise GatewayError("invalid_json", message) from None
+        raise ApiError("invalid_json", message) from None
     if not isinstance(payload, dict):
-        raise GatewayError("invalid_json", "the body must be a JSON object")
+        raise ApiError("invalid_json", "the body must be a JSON object")
     return payload
 
 
@@ -74,11 +74,11 @@ def _fields(body: bytes, text_field: str, *extra: str) -> Payload:
     known = {text_field: str, **dict.fromkeys(extra, str), **_OPTIONS}
     for name, value in payload.items():
         if name not in known:
-            raise GatewayError("invalid_value", f"unknown field {name}; known: {', '.join(known)}", param=name)
+            raise ApiError("invalid_value", f"unknown field {name}; known: {', '.join(known)}", param=name)
         if value is not None and (not isinstance(value, known[name]) or (value is True and known[name] is int)):
-            raise GatewayError("invalid_value", f"field {name} has a value of the wrong type", param=name)
+            raise ApiError("invalid_value", f"field {name} has a value of the wrong type", param=name)
     if not payload.get(text_field):
-        raise GatewayError("invalid_value", f"field {text_field} is missing or empty", param=text_field)
+        raise ApiError("invalid_value", f"field {text_field} is missing or empty", param=text_field)
     return {name: value for name, value in payload.items() if value is not None}
 
 
@@ -103,9 +103,9 @@ def _plain(system: str | None) -> Callable[[bytes, Mapping[str, str]], Payload]:
         try:
             text = body.decode()
         except UnicodeDecodeError:
-            raise GatewayError("invalid_value", "the body is not UTF-8 text") from None
+            raise ApiError("invalid_value", "the body is not UTF-8 text") from None
         if not text.strip():
-            raise GatewayError("invalid_value", "the body is empty; send the text itself")
+            raise ApiError("invalid_value", "the body is empty; send the text itself")
         return {"model": params["model"], "messages": _messages(text, system), "stream": True}
 
     return request

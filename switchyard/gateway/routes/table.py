@@ -5,8 +5,8 @@ from functools import partial
 from typing import Literal
 
 from switchyard.catalog import Kind
-from switchyard.gateway.errors import Shape
 from switchyard.gateway.routes.short_forms import CHAT_FORM, CHAT_TEXT, CODE_TEXT, GENERATE_FORM, Form
+from switchyard.http.api_errors import Shape
 
 By = Literal["model", "gateway", "pages"]
 Body = Literal["none", "json", "any", "form"]
@@ -100,7 +100,7 @@ ROUTES: tuple[Route, ...] = (
     _openai("/v1/chat/completions", "Chat.", CHATTING),
     _openai("/v1/completions", "Text completion.", CHATTING),
     _openai("/v1/responses", "OpenAI responses.", CHATTING),
-    _openai("/v1/messages", "Anthropic messages.", CHATTING, "messages"),
+    _openai("/v1/messages", "Anthropic messages.", CHATTING, "anthropic"),
     _openai("/v1/embeddings", "Embeddings.", EMBEDDING),
     _openai("/v1/score", "Similarity of pairs of texts.", EMBEDDING),
     _openai("/v1/rerank", "Order of documents for a query.", EMBEDDING),

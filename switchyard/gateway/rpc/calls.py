@@ -6,9 +6,9 @@ import grpc
 import grpc.aio
 
 from switchyard.gateway.context import request_id
-from switchyard.gateway.errors import GatewayError
 from switchyard.gateway.lookup import Locate
 from switchyard.gateway.meter import UNKNOWN, Meter
+from switchyard.http.api_errors import ApiError
 from switchyard.rpc.forwarder import Enter, Passage, Refused, Resolve
 from switchyard.rpc.metadata import Metadata, forwarded
 
@@ -21,7 +21,7 @@ _STATUS = {
 }
 
 
-def refused(err: GatewayError) -> Refused:
+def refused(err: ApiError) -> Refused:
     return Refused(_STATUS.get(err.status, grpc.StatusCode.INTERNAL), err.message)
 
 
@@ -31,7 +31,7 @@ def targets(locate: Locate) -> Resolve:
     async def resolve(name: str) -> str:
         try:
             model = locate(name)
-        except GatewayError as err:
+        except ApiError as err:
             raise refused(err) from err
         if not model.grpc:
             raise Refused(grpc.StatusCode.UNIMPLEMENTED, f"model {name} serves no gRPC; use V2 over HTTP")

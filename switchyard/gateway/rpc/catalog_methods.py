@@ -7,10 +7,10 @@ import grpc
 import grpc.aio
 
 from switchyard.catalog import CatalogSource
-from switchyard.gateway.errors import GatewayError
 from switchyard.gateway.lookup import locator, read_catalog
 from switchyard.gateway.rpc.calls import identifier, refused
 from switchyard.gateway.stages.listing import EXTENSIONS, SERVER, index_entry, knows_itself, server_version
+from switchyard.http.api_errors import ApiError
 from switchyard.rpc.channels import Channels
 from switchyard.rpc.protobuf import read_text, write
 from switchyard.rpc.v2 import MODEL_NAME, SERVICE
@@ -49,7 +49,7 @@ class OwnMethods(grpc.GenericRpcHandler):  # type: ignore[misc]
     async def _model_ready(self, request: bytes) -> bytes:
         try:
             model = self._locate(read_text(request, MODEL_NAME))
-        except GatewayError as err:
+        except ApiError as err:
             if err.code != "model_failed":
                 raise
             return write(1, False)
@@ -85,7 +85,7 @@ def _own(answer: Callable[[bytes], Awaitable[bytes]]) -> Callable[[bytes, Any], 
         await context.send_initial_metadata((("x-request-id", own),))
         try:
             return await answer(request)
-        except GatewayError as err:
+        except ApiError as err:
             refusal = refused(err)
             await context.abort(refusal.code, str(refusal))
         except ValueError as err:

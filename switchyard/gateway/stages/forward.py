@@ -6,13 +6,13 @@ from collections.abc import Callable
 import orjson
 
 from switchyard.gateway.context import Context
-from switchyard.gateway.errors import CODES, GatewayError, event
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.pipeline import Stage
 from switchyard.gateway.routes.short_forms import Form
 from switchyard.gateway.upstream.heartbeats import open_with_heartbeats
 from switchyard.gateway.upstream.retries import Opener
 from switchyard.gateway.upstream.sse import Events
+from switchyard.http.api_errors import CODES, ApiError, event
 from switchyard.http.asgi.disconnect import HangUp
 from switchyard.http.asgi.relay import relay_body
 from switchyard.http.client import Response
@@ -96,14 +96,14 @@ async def _explain_in_stream(context: Context, response: Response) -> None:
     await context.send({"type": "http.response.body", "body": body + _DONE})
 
 
-def _refusal(context: Context, status: int, data: bytes) -> GatewayError:
+def _refusal(context: Context, status: int, data: bytes) -> ApiError:
     """The model's own error answer as one of ours, its sentence and status kept."""
     try:
         found = orjson.loads(data)["error"]
         message = str(found["message"] if isinstance(found, dict) else found)
     except (ValueError, LookupError, TypeError):
         message = f"model {context.model_name} answered with status {status}"
-    error = GatewayError("upstream_invalid", message)
+    error = ApiError("upstream_invalid", message)
     error.status = status if status >= 400 else CODES["upstream_invalid"]
     return error
 

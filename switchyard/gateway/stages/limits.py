@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from switchyard.gateway.context import Context
-from switchyard.gateway.errors import GatewayError
 from switchyard.gateway.pipeline import Stage
+from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi.body import read_body
 from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow
 
@@ -15,12 +15,12 @@ def limits(*, in_flight: Callable[[], int], max_in_flight: int, max_body_bytes: 
     async def stage(context: Context) -> None:
         if in_flight() > max_in_flight:
             message = f"the gateway is answering {max_in_flight} requests; try again"
-            raise GatewayError("overloaded", message, retry_after=1)
+            raise ApiError("overloaded", message, retry_after=1)
         try:
             context.body = await read_body(context.receive, context.scope, max_body_bytes, deadline=body_seconds)
         except BodyTooLarge as err:
-            raise GatewayError("body_too_large", f"{err}; send less") from err
+            raise ApiError("body_too_large", f"{err}; send less") from err
         except BodyTooSlow as err:
-            raise GatewayError("body_too_slow", str(err)) from err
+            raise ApiError("body_too_slow", str(err)) from err
 
     return stage

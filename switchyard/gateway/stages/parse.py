@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 
 from switchyard.gateway.context import Context
-from switchyard.gateway.errors import GatewayError
 from switchyard.gateway.pipeline import Stage
 from switchyard.gateway.routes.short_forms import parse_object
+from switchyard.http.api_errors import ApiError
 
 _JSON = b"application/json"
 # How a part of a message says that it is a picture: chat, responses and Anthropic's messages
@@ -38,9 +38,9 @@ def _require_json(context: Context) -> None:
     given = context.fields.get(b"content-type", b"")
     if given != _JSON and given.partition(b";")[0].strip().lower() != _JSON:
         shown = given.decode("latin-1") or "missing"
-        raise GatewayError("unsupported_media_type", f"content-type is {shown}; send content-type: application/json")
+        raise ApiError("unsupported_media_type", f"content-type is {shown}; send content-type: application/json")
     if context.fields.get(b"content-encoding", b"identity") != b"identity":
-        raise GatewayError("unsupported_media_type", "the body is compressed; send it as it is")
+        raise ApiError("unsupported_media_type", "the body is compressed; send it as it is")
 
 
 def _holds_picture(payload: Mapping[str, Any]) -> bool:
@@ -55,9 +55,9 @@ def _holds_picture(payload: Mapping[str, Any]) -> bool:
 
 def _model_of(name: object) -> str:
     if name is None:
-        raise GatewayError("missing_model", "the body names no model; GET /v1/models lists them", param="model")
+        raise ApiError("missing_model", "the body names no model; GET /v1/models lists them", param="model")
     if not isinstance(name, str):
-        raise GatewayError("invalid_value", "model must be a string; GET /v1/models lists them", param="model")
+        raise ApiError("invalid_value", "model must be a string; GET /v1/models lists them", param="model")
     return name
 
 

@@ -1,9 +1,9 @@
 """Stage: the catalog's entry of the model that a request names."""
 
 from switchyard.gateway.context import Context
-from switchyard.gateway.errors import GatewayError
 from switchyard.gateway.lookup import Locate
 from switchyard.gateway.pipeline import Stage
+from switchyard.http.api_errors import ApiError
 
 
 def resolve(*, locate: Locate) -> Stage:
@@ -15,9 +15,9 @@ def resolve(*, locate: Locate) -> Stage:
         if model.kind not in route.kinds:
             kinds = " or ".join(sorted(route.kinds))
             message = f"model {model.name} is of kind {model.kind}; {route.path} asks for one of kind {kinds}"
-            raise GatewayError("wrong_model_kind", message, param="model")
+            raise ApiError("wrong_model_kind", message, param="model")
         if context.pictures and not model.sees:
             message = f"model {model.name} reads text only; POST a picture to /v1/ocr and send the text that it finds"
-            raise GatewayError("pictures_not_read", message, param="messages")
+            raise ApiError("pictures_not_read", message, param="messages")
 
     return stage

@@ -49,7 +49,7 @@ class Opener:
 
         Raises:
             UpstreamError: there is none.
-            GatewayError: the model vanished or failed meanwhile.
+            ApiError: the model vanished or failed meanwhile.
         """
         headers = _headers(context)
         method = context.scope["method"].encode("ascii")
