@@ -21,7 +21,7 @@ from predictors.complexity.tiers.shadow import Shadow
 from switchyard.http.asgi import Receive, Scope, Send
 from switchyard.http.asgi.body import read_body
 from switchyard.http.headers import Header
-from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow, ClientGone
+from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 from switchyard.telemetry.metrics import InferenceMetrics, RoutingMetrics
 from switchyard.telemetry.tracing import Tracer
 
@@ -110,7 +110,7 @@ class Door:
         except Refused as err:
             outcome = "rejected"
             await _refuse(send, err)
-        except ClientGone:
+        except ClientDisconnectedError:
             outcome = "cancelled"
         finally:
             self._in_flight -= 1
@@ -181,9 +181,9 @@ class Door:
     async def _body(self, scope: Scope, receive: Receive) -> Mapping[str, Any]:
         try:
             raw = await read_body(receive, scope, self._max_body_bytes)
-        except BodyTooLarge as err:
+        except BodyTooLargeError as err:
             raise Refused(413, "request_too_large", f"{err}; send less, or raise MAX_BODY_BYTES") from err
-        except BodyTooSlow as err:
+        except BodyTooSlowError as err:
             raise Refused(408, "request_timeout", str(err)) from err
         try:
             body = orjson.loads(raw)

@@ -67,7 +67,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     """
     metrics = InferenceMetrics(REGISTRY)
     tracer = tracing.configure(arguments.model_name)
-    client = Client(Limits(answer_bytes=vision.max_body_bytes))
+    client = Client(Limits(response_bytes=vision.max_body_bytes))
     channel = grpc.aio.insecure_channel(arguments.triton_grpc, options=_channel_options(vision.max_body_bytes))
     triton = Triton(client, arguments.triton_http, channel, answer_seconds=vision.answer_seconds)
     residency = _residency(triton, vision)

@@ -10,7 +10,7 @@ from prometheus_client import Counter, Histogram
 from predictors.vision.refusal import Refused
 from predictors.vision.triton.model_config import Description
 from predictors.vision.triton.residency import Residency
-from switchyard.http.request_errors import ClientGone
+from switchyard.http.request_errors import ClientDisconnectedError
 from switchyard.telemetry.metrics import InferenceMetrics, Outcome
 from switchyard.telemetry.tracing import Span, Tracer
 
@@ -109,7 +109,7 @@ class Calls:
         except Refused as err:
             status = err.status
             raise
-        except ClientGone:
+        except ClientDisconnectedError:
             status = 0
             raise
         except Exception:

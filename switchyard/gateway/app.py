@@ -22,7 +22,7 @@ from switchyard.gateway.stages.resolve import resolve
 from switchyard.gateway.upstream.retries import Opener, Retry
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
-from switchyard.http.client import Client, Deadlines
+from switchyard.http.client import Client, Timeouts
 from switchyard.telemetry.metrics import GatewayMetrics
 from switchyard.telemetry.tracing import Tracer
 
@@ -52,11 +52,11 @@ def build(given: Parts) -> App:
     locate = locator(source)
     in_flight = InFlight()
     meter.metrics.in_flight.set_function(lambda: in_flight.now)
-    deadlines = Deadlines(
+    timeouts = Timeouts(
         connect=settings.connect_seconds, first_byte=settings.first_byte_seconds, idle=settings.idle_seconds
     )
     retry = Retry(attempts=settings.retry_attempts, seconds=settings.retry_seconds)
-    opener = Opener(given.client, locate, deadlines, retry, meter.retried)
+    opener = Opener(given.client, locate, timeouts, retry, meter.retried)
     stages = (
         limits(
             in_flight=lambda: in_flight.now,

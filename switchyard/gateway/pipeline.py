@@ -9,7 +9,7 @@ from switchyard.gateway.errors import from_upstream, internal
 from switchyard.gateway.meter import UNKNOWN, Meter
 from switchyard.http.api_errors import ApiError, event, render
 from switchyard.http.client.errors import UpstreamError
-from switchyard.http.request_errors import ClientGone
+from switchyard.http.request_errors import ClientDisconnectedError
 from switchyard.telemetry import logs
 from switchyard.telemetry.tracing import Tracer
 
@@ -51,7 +51,7 @@ class Pipeline:
                 if context.status:
                     break
             code = context.status
-        except ClientGone:
+        except ClientDisconnectedError:
             code, error = CLIENT_CLOSED, "the client hung up"
             self._meter.cancelled(_model(context))
         except asyncio.CancelledError:

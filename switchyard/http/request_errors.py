@@ -1,17 +1,21 @@
-"""What can be wrong with a request before anybody has looked at what it asks."""
+"""Errors of a request that are found before its content is looked at."""
 
 
-class ClientGone(Exception):
-    """The client hung up; there is nobody to answer."""
+class ClientDisconnectedError(Exception):
+    """The client disconnected before the response was complete."""
 
 
-class BodyTooLarge(Exception):
-    """The request's body exceeds ``limit`` bytes."""
+class BodyTooLargeError(Exception):
+    """The request body exceeds ``limit`` bytes."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the request body exceeds {limit} bytes")
         self.limit = limit
 
 
-class BodyTooSlow(Exception):
-    """The request's body did not arrive in time."""
+class BodyTooSlowError(Exception):
+    """The request body did not arrive in time."""
+
+
+# The old names, until the last importer has moved.
+ClientGone, BodyTooLarge, BodyTooSlow = ClientDisconnectedError, BodyTooLargeError, BodyTooSlowError

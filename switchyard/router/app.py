@@ -7,7 +7,7 @@ from time import perf_counter
 import orjson
 
 from switchyard.http.client.errors import UpstreamError
-from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow
+from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server.exchange import BadRequest, Exchange
 from switchyard.router.errors import GraphFailure
 from switchyard.router.header_propagation import Propagation
@@ -82,9 +82,9 @@ class App:
             answer = await self._root.run(request.under(traceparent), body)
         except GraphFailure as err:
             return _explain(exchange, err.status, err)
-        except BodyTooLarge as err:
+        except BodyTooLargeError as err:
             return _explain(exchange, 413, err)
-        except BodyTooSlow as err:
+        except BodyTooSlowError as err:
             return _explain(exchange, 408, err)
         except BadRequest as err:
             return _explain(exchange, err.status, err)

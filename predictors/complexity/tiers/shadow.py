@@ -13,7 +13,7 @@ import orjson
 
 from predictors.complexity.tiers.conversation import Conversation
 from predictors.complexity.tiers.rules import Tiers
-from switchyard.http.client import Client, Deadlines
+from switchyard.http.client import Client, Timeouts
 from switchyard.http.client.errors import UpstreamError
 from switchyard.telemetry.metrics import RoutingMetrics
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 MOST_AT_ONCE = 2
 MOST_TOKENS = 512
 ALIKE = 0.6  # overlap of words from which two answers without a number say the same
-_DEADLINES = Deadlines(connect=5.0, first_byte=120.0, total=300.0)
+_TIMEOUTS = Timeouts(connect=5.0, first_byte=120.0, total=300.0)
 _PATH = "/openai/v1/chat/completions"
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")
@@ -96,7 +96,7 @@ class Shadow:
         asked = {name: body[name] for name in _KEPT if name in body}
         content = orjson.dumps(asked | {"model": model, "temperature": 0, "max_tokens": MOST_TOKENS})
         headers = [(b"content-type", b"application/json")]
-        response = await self._client.request(b"POST", url + _PATH, headers, content, deadlines=_DEADLINES)
+        response = await self._client.request(b"POST", url + _PATH, headers, content, timeouts=_TIMEOUTS)
         answer = await response.read()
         if response.status != 200:
             raise NoAnswer(f"{model} answered {response.status}")

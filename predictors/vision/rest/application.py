@@ -22,7 +22,7 @@ from predictors.vision.triton.residency import Residency
 from predictors.vision.triton.tensors import HEAD_LENGTH
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.asgi.disconnect import HangUp
-from switchyard.http.request_errors import ClientGone
+from switchyard.http.request_errors import ClientDisconnectedError
 
 logger = logging.getLogger(__name__)
 
@@ -278,7 +278,7 @@ def _refusal(err: Exception) -> Refused | None:
     """What to answer; None when there is nobody to answer."""
     if isinstance(err, Refused):
         return err
-    if isinstance(err, ClientGone):
+    if isinstance(err, ClientDisconnectedError):
         return None
     logger.error("an answer failed", exc_info=err)
     return Refused(500, "this is a bug; the reason is in the service's log")

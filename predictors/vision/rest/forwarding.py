@@ -8,10 +8,10 @@ from switchyard.http.asgi import Message, Receive, Scope, Send
 from switchyard.http.asgi.body import body_pieces, peek, read_body
 from switchyard.http.asgi.disconnect import HangUp
 from switchyard.http.asgi.relay import relay
-from switchyard.http.client import Client, Deadlines, Upload
-from switchyard.http.client.errors import TimedOut, UpstreamError
+from switchyard.http.client import Client, Timeouts, Upload
+from switchyard.http.client.errors import UpstreamError, UpstreamTimeoutError
 from switchyard.http.headers import NOT_FORWARDED, NOT_RETURNED, filtered
-from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow
+from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 
 STREAMED_BYTES = 1024 * 1024  # from here on a body is sent on while it arrives
 _LONGEST = 8000  # bytes of one header or of the query: on more Triton's HTTP server hangs up, or never answers
@@ -31,20 +31,20 @@ class Forwarding:
         self._client = client
         self._origin = f"http://{http}"
         self._limit = max_body_bytes
-        self._deadlines = Deadlines(connect=1.0)
+        self._timeouts = Timeouts(connect=1.0)
 
     async def body(self, scope: Scope, receive: Receive) -> bytes:
         """The whole body of a request.
 
         Raises:
             Refused: 413 it is too large; 408 it did not arrive in time.
-            ClientGone: the client hung up within it.
+            ClientDisconnectedError: the client hung up within it.
         """
         try:
             return await read_body(receive, scope, self._limit)
-        except BodyTooLarge as err:
+        except BodyTooLargeError as err:
             raise _too_large(err) from err
-        except BodyTooSlow as err:
+        except BodyTooSlowError as err:
             raise Refused(408, str(err)) from err
 
     async def beginning(self, scope: Scope, receive: Receive, length: int) -> tuple[bytes, Receive]:
@@ -54,10 +54,10 @@ class Forwarding:
             Refused: 413 it is too large; 408 they did not arrive in time.
         """
         if declared_length(scope) > self._limit:
-            raise _too_large(BodyTooLarge(self._limit))
+            raise _too_large(BodyTooLargeError(self._limit))
         try:
             return await peek(receive, length)
-        except BodyTooSlow as err:
+        except BodyTooSlowError as err:
             raise Refused(408, str(err)) from err
 
     async def forward(self, target: str, scope: Scope, receive: Receive, send: Send, traceparent: str | None) -> None:
@@ -88,7 +88,7 @@ class Forwarding:
         upload = Upload(declared_length(scope), pieces())
         try:
             await self.send(target, scope, upload, after_the_body, send, traceparent)
-        except BodyTooSlow as err:
+        except BodyTooSlowError as err:
             raise Refused(408, str(err)) from err
 
     async def send(
@@ -112,9 +112,9 @@ class Forwarding:
         with HangUp(receive):
             try:
                 response = await self._client.request(
-                    scope["method"].encode(), url, headers, body, deadlines=self._deadlines
+                    scope["method"].encode(), url, headers, body, timeouts=self._timeouts
                 )
-            except TimedOut as err:
+            except UpstreamTimeoutError as err:
                 raise Refused(504, f"Triton did not answer in time: {err}") from err
             except UpstreamError as err:
                 raise triton_is_away() from err
@@ -124,5 +124,5 @@ class Forwarding:
                 response.close()
 
 
-def _too_large(err: BodyTooLarge) -> Refused:
+def _too_large(err: BodyTooLargeError) -> Refused:
     return Refused(413, f"{err}; send less, or have MAX_BODY_BYTES raised")

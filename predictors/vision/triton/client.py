@@ -16,8 +16,8 @@ import orjson
 
 from predictors.vision.refusal import Refused, http_status, triton_is_away
 from predictors.vision.triton.tensors import HEAD_LENGTH, Tensor, Wanted, decode, encode
-from switchyard.http.client import Client, Deadlines, Response
-from switchyard.http.client.errors import TimedOut, TooLarge, UpstreamError
+from switchyard.http.client import Client, Response, Timeouts
+from switchyard.http.client.errors import ResponseTooLargeError, UpstreamError, UpstreamTimeoutError
 from switchyard.rpc.protobuf import write
 from switchyard.rpc.v2 import SERVICE
 
@@ -28,7 +28,7 @@ Control = Literal["RepositoryModelLoad", "RepositoryModelUnload"]
 _ATTEMPTS = 3
 _PAUSE = 0.05  # seconds before the second attempt; each further pause is twice as long
 _LIVE_SECONDS = 2.0
-_QUICK = Deadlines(connect=1.0, first_byte=10.0, total=10.0)
+_QUICK = Timeouts(connect=1.0, first_byte=10.0, total=10.0)
 
 
 class Triton:
@@ -45,7 +45,7 @@ class Triton:
             name: channel.unary_unary(f"/{SERVICE}/{name}")
             for name in ("RepositoryModelLoad", "RepositoryModelUnload", "ServerLive")
         }
-        self._answer = Deadlines(connect=1.0, first_byte=answer_seconds, total=answer_seconds)
+        self._answer = Timeouts(connect=1.0, first_byte=answer_seconds, total=answer_seconds)
 
     async def live(self) -> bool:
         """Whether it answers by both protocols; a channel that has lost its server takes a moment to find the next."""
@@ -100,7 +100,7 @@ class Triton:
             last = attempt + 1 == _ATTEMPTS
             try:
                 response = await self._client.request(
-                    method.encode(), self._http + path, headers, body, deadlines=self._answer
+                    method.encode(), self._http + path, headers, body, timeouts=self._answer
                 )
             except UpstreamError as err:
                 if last or not err.retryable:
@@ -115,9 +115,9 @@ class Triton:
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _ask(self, method: bytes, path: str, deadlines: Deadlines) -> bytes:
+    async def _ask(self, method: bytes, path: str, timeouts: Timeouts) -> bytes:
         try:
-            response = await self._client.request(method, self._http + path, [], deadlines=deadlines)
+            response = await self._client.request(method, self._http + path, [], timeouts=timeouts)
         except UpstreamError as err:
             raise _broken(err) from err
         data = await _read(response)
@@ -157,9 +157,9 @@ def _said(model: str, status: int, body: bytes) -> Refused:
 
 
 def _broken(err: UpstreamError) -> Refused:
-    if isinstance(err, TimedOut) and not err.retryable:
+    if isinstance(err, UpstreamTimeoutError) and not err.retryable:
         return Refused(504, "Triton did not answer in time; send less at once, or raise ANSWER_SECONDS")
-    if isinstance(err, TooLarge):
+    if isinstance(err, ResponseTooLargeError):
         return Refused(413, f"{err} (MAX_BODY_BYTES); send a smaller picture")
     return triton_is_away()
 

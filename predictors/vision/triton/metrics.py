@@ -2,17 +2,17 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from switchyard.http.client import Client, Deadlines
+from switchyard.http.client import Client, Timeouts
 from switchyard.http.client.errors import UpstreamError
 
-_QUICK = Deadlines(connect=0.5, first_byte=1.0, total=2.0)
+_QUICK = Timeouts(connect=0.5, first_byte=1.0, total=2.0)
 
 
 async def page(registry: CollectorRegistry, client: Client, triton_metrics: str) -> bytes:
     """Prometheus text; without Triton's part when Triton, at ``host:port``, does not answer in two seconds."""
     own = generate_latest(registry)
     try:
-        response = await client.request(b"GET", f"http://{triton_metrics}/metrics", [], deadlines=_QUICK)
+        response = await client.request(b"GET", f"http://{triton_metrics}/metrics", [], timeouts=_QUICK)
         theirs = await response.read()
     except UpstreamError:
         return own

@@ -16,7 +16,7 @@ from switchyard.http.api_errors import CODES, ApiError, event
 from switchyard.http.asgi.disconnect import HangUp
 from switchyard.http.asgi.relay import relay_body
 from switchyard.http.client import Response
-from switchyard.http.client.errors import ClosedEarly, ConnectFailed, TimedOut, UpstreamError
+from switchyard.http.client.errors import ConnectError, ConnectionClosedError, UpstreamError, UpstreamTimeoutError
 from switchyard.http.headers import NOT_RETURNED, filtered
 
 _DROPPED = NOT_RETURNED | {b"x-request-id"}
@@ -25,7 +25,11 @@ _DROPPED_FROM_FORMS = _DROPPED | {b"content-type", b"content-length", b"content-
 _DONE = b"data: [DONE]\n\n"
 _GRAPH_SECONDS = 10.0  # well within the minute after which proxies give up on a silent connection
 # What Knative's proxies answer in plain text in place of a pod that has gone, is not there or takes too long.
-_IN_ITS_PLACE: dict[int, type[UpstreamError]] = {502: ClosedEarly, 503: ConnectFailed, 504: TimedOut}
+_IN_ITS_PLACE: dict[int, type[UpstreamError]] = {
+    502: ConnectionClosedError,
+    503: ConnectError,
+    504: UpstreamTimeoutError,
+}
 
 
 def forward(*, opener: Opener, meter: Meter, heartbeat_seconds: float) -> Stage:

@@ -6,7 +6,7 @@ from switchyard.gateway.context import Context
 from switchyard.gateway.pipeline import Stage
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi.body import read_body
-from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow
+from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 
 
 def limits(*, in_flight: Callable[[], int], max_in_flight: int, max_body_bytes: int, body_seconds: float) -> Stage:
@@ -18,9 +18,9 @@ def limits(*, in_flight: Callable[[], int], max_in_flight: int, max_body_bytes: 
             raise ApiError("overloaded", message, retry_after=1)
         try:
             context.body = await read_body(context.receive, context.scope, max_body_bytes, deadline=body_seconds)
-        except BodyTooLarge as err:
+        except BodyTooLargeError as err:
             raise ApiError("body_too_large", f"{err}; send less") from err
-        except BodyTooSlow as err:
+        except BodyTooSlowError as err:
             raise ApiError("body_too_slow", str(err)) from err
 
     return stage

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from switchyard.gateway.context import Context
 from switchyard.gateway.lookup import Locate
-from switchyard.http.client import Client, Deadlines, Response
-from switchyard.http.client.errors import ClosedEarly, UpstreamError
+from switchyard.http.client import Client, Response, Timeouts
+from switchyard.http.client.errors import ConnectionClosedError, UpstreamError
 from switchyard.http.headers import NOT_FORWARDED, filtered
 
 # A client's credentials are for this door; predictors take none.
@@ -36,11 +36,11 @@ class Opener:
     """
 
     def __init__(
-        self, client: Client, locate: Locate, deadlines: Deadlines, retry: Retry, on_retry: Callable[[str], None]
+        self, client: Client, locate: Locate, timeouts: Timeouts, retry: Retry, on_retry: Callable[[str], None]
     ) -> None:
         self._client = client
         self._locate = locate
-        self._deadlines = deadlines
+        self._timeouts = timeouts
         self._retry = retry
         self._on_retry = on_retry
 
@@ -61,12 +61,12 @@ class Opener:
             over = attempt >= last or asyncio.get_running_loop().time() + pause > until
             try:
                 response = await self._client.request(
-                    method, _url(context), headers, context.body, deadlines=self._deadlines
+                    method, _url(context), headers, context.body, timeouts=self._timeouts
                 )
             except UpstreamError as err:
                 if over or not err.retryable:
                     raise
-                if isinstance(err, ClosedEarly):
+                if isinstance(err, ConnectionClosedError):
                     last = attempt + 1
             else:
                 refused = response.status in _UNAVAILABLE and method == b"GET"

@@ -7,20 +7,20 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from switchyard.http.asgi import Message, Receive, Scope
-from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow, ClientGone
+from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 
 
 async def read_body(receive: Receive, scope: Scope, limit: int, *, deadline: float = 60.0) -> bytes:
     """The request's body, at most ``limit`` bytes and within ``deadline`` seconds.
 
     Raises:
-        BodyTooLarge: it is declared or turns out to be larger.
-        BodyTooSlow: the deadline passed.
-        ClientGone: the client hung up before its end.
+        BodyTooLargeError: it is declared or turns out to be larger.
+        BodyTooSlowError: the deadline passed.
+        ClientDisconnectedError: the client hung up before its end.
     """
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
-            raise BodyTooLarge(limit)
+            raise BodyTooLargeError(limit)
     message = await receive()
     if not message.get("more_body", False):
         body: bytes = _piece(message)
@@ -29,9 +29,9 @@ async def read_body(receive: Receive, scope: Scope, limit: int, *, deadline: flo
             async with asyncio.timeout(deadline):
                 body = await _gather(receive, _piece(message), limit)
         except TimeoutError as err:
-            raise BodyTooSlow(f"the request body did not arrive within {deadline:g} s") from err
+            raise BodyTooSlowError(f"the request body did not arrive within {deadline:g} s") from err
     if len(body) > limit:
-        raise BodyTooLarge(limit)
+        raise BodyTooLargeError(limit)
     return body
 
 
@@ -39,8 +39,8 @@ async def body_pieces(receive: Receive, *, deadline: float = 60.0) -> AsyncItera
     """The pieces of a request's body as they come; the client may make us wait ``deadline`` seconds in all.
 
     Raises:
-        BodyTooSlow: the deadline passed.
-        ClientGone: the client hung up before its end.
+        BodyTooSlowError: the deadline passed.
+        ClientDisconnectedError: the client hung up before its end.
     """
     time = asyncio.get_running_loop().time
     left, more = deadline, True
@@ -50,7 +50,7 @@ async def body_pieces(receive: Receive, *, deadline: float = 60.0) -> AsyncItera
             async with asyncio.timeout(left):
                 message = await receive()
         except TimeoutError as err:
-            raise BodyTooSlow(f"the request body did not arrive within {deadline:g} s") from err
+            raise BodyTooSlowError(f"the request body did not arrive within {deadline:g} s") from err
         left -= time() - began
         yield _piece(message)
         more = message.get("more_body", False)
@@ -60,7 +60,7 @@ async def peek(receive: Receive, length: int, *, deadline: float = 60.0) -> tupl
     """At least the first ``length`` bytes of a request's body if it has them, and a ``receive`` that gives all of it.
 
     Raises:
-        BodyTooSlow: they did not arrive within ``deadline`` seconds.
+        BodyTooSlowError: they did not arrive within ``deadline`` seconds.
     """
     messages: list[Message] = []
     begun, more = b"", True
@@ -71,7 +71,7 @@ async def peek(receive: Receive, length: int, *, deadline: float = 60.0) -> tupl
                 begun += messages[-1].get("body", b"")
                 more = messages[-1].get("more_body", False)
     except TimeoutError as err:
-        raise BodyTooSlow(f"the request body did not arrive within {deadline:g} s") from err
+        raise BodyTooSlowError(f"the request body did not arrive within {deadline:g} s") from err
 
     async def again() -> Message:
         return messages.pop(0) if messages else await receive()
@@ -86,13 +86,13 @@ async def _gather(receive: Receive, first: bytes, limit: int) -> bytes:
         pieces.append(_piece(message))
         size += len(pieces[-1])
         if size > limit:
-            raise BodyTooLarge(limit)
+            raise BodyTooLargeError(limit)
         more = message.get("more_body", False)
     return b"".join(pieces)
 
 
 def _piece(message: Message) -> bytes:
     if message["type"] == "http.disconnect":
-        raise ClientGone
+        raise ClientDisconnectedError
     piece: bytes = message.get("body", b"")
     return piece

@@ -4,11 +4,11 @@ import asyncio
 from types import TracebackType
 
 from switchyard.http.asgi import Receive
-from switchyard.http.request_errors import ClientGone
+from switchyard.http.request_errors import ClientDisconnectedError
 
 
 class HangUp:
-    """While the body of the ``with`` statement runs, a hang-up of the client cancels it and becomes ``ClientGone``.
+    """Cancels the body of its ``with`` statement when the client disconnects, and raises ``ClientDisconnectedError``.
 
     The request must have been read to its end. As ``asyncio.timeout`` does, it cancels the task around it, so that
     whatever that is waiting for ends: a connection, an answer, a pause before a repeat.
@@ -36,4 +36,4 @@ class HangUp:
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
         self._watch.cancel()
         if self._gone and self._task.uncancel() == 0 and (kind is None or kind is asyncio.CancelledError):
-            raise ClientGone from None
+            raise ClientDisconnectedError from None

@@ -22,7 +22,7 @@ async def relay_body(response: Response, send: Send) -> None:
         UpstreamError: the answer broke off.
     """
     if response.complete:  # nothing can follow what lies here
-        await send({"type": "http.response.body", "body": response.take()})
+        await send({"type": "http.response.body", "body": response.read_nowait()})
         return
     more = True
     while more:

@@ -6,25 +6,31 @@ from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from switchyard.http.client.errors import BadAnswer, ClosedEarly, TimedOut, TooLarge, UpstreamError
-from switchyard.http.client.limits import Deadlines, Limits
+from switchyard.http.client.errors import (
+    ConnectionClosedError,
+    RemoteProtocolError,
+    ResponseTooLargeError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
+from switchyard.http.client.limits import Limits, Timeouts
 from switchyard.http.client.origin import Origin
 from switchyard.http.client.response import Response
-from switchyard.http.client.upload import Upload, cut
+from switchyard.http.client.upload import Upload, chunks_of
 
-PIECE = 256 * 1024
-_COPIED = 32 * 1024  # a body up to here is cheaper to copy behind its head than to write by itself
+_CHUNK = 256 * 1024
+_COPIED = 32 * 1024  # a body up to this size is cheaper to copy behind its headers than to write by itself
 
 
-class Connection(asyncio.Protocol):
-    """Carries exchanges one after the other; ``on_free`` is called when the next may start, ``on_lost`` at its end."""
+class ClientConnection(asyncio.Protocol):
+    """Carries exchanges one after the other; calls ``on_free`` when the next may start and ``on_lost`` when closed."""
 
     def __init__(
         self,
         origin: Origin,
         limits: Limits,
-        on_free: Callable[["Connection"], None],
-        on_lost: Callable[["Connection"], None],
+        on_free: Callable[["ClientConnection"], None],
+        on_lost: Callable[["ClientConnection"], None],
     ) -> None:
         self.origin = origin
         self.idle_since = 0.0
@@ -38,13 +44,13 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._write_paused = self._read_paused = self._writing = False
         self._timer: asyncio.TimerHandle | None = None
-        self._reset(head_only=False)
+        self._reset(bodiless=False)
 
-    def _reset(self, *, head_only: bool) -> None:
-        self._head_only = head_only
-        self._head_done = self._interim = self._complete = self._until_close = False
+    def _reset(self, *, bodiless: bool) -> None:
+        self._bodiless = bodiless
+        self._headers_done = self._interim = self._complete = self._until_close = False
         self._keep_alive = True
-        self._unparsed = 0  # bytes received while the head is incomplete; 0 means that no answer has begun
+        self._unparsed = 0  # bytes received before the headers were complete; 0: no byte of a response yet
 
     @property
     def usable(self) -> bool:
@@ -54,28 +60,29 @@ class Connection(asyncio.Protocol):
     # -- the exchange
 
     async def exchange(
-        self, head: bytes, body: bytes | Upload, *, head_only: bool, deadlines: Deadlines, due: float | None
+        self, headers: bytes, body: bytes | Upload, *, bodiless: bool, timeouts: Timeouts, deadline: float | None
     ) -> Response:
-        """Sends a request and returns its answer once the head is complete.
+        """Send a request and return its response once the headers are complete.
 
-        ``due`` is the loop's time at which all must be over, or None.
+        ``headers`` are the encoded request line and headers; ``deadline`` is the loop time by which the response must
+        be complete, or None.
 
         Raises:
-            UpstreamError: there is no usable answer.
+            UpstreamError: there is no usable response.
         """
         if not self.usable:
-            raise ClosedEarly("the connection closed while it was idle", retryable=True)
+            raise ConnectionClosedError("the connection closed while it was idle", retryable=True)
         response = self._response = Response(self._loop, self._limits, self.abort, self._resume_reading)
-        self._reset(head_only=head_only)
-        self._deadlines, self._total_due, self._mark = deadlines, due, self._loop.time()
-        self._arm()
+        self._reset(bodiless=bodiless)
+        self._timeouts, self._total_deadline, self._last_progress = timeouts, deadline, self._loop.time()
+        self._start_timer()
         try:
             if isinstance(body, Upload):
-                await self._write_in_pieces(response, head, body.pieces)
-            elif len(body) <= PIECE:
-                self._write(head, body)
+                await self._write_in_chunks(response, headers, body.chunks)
+            elif len(body) <= _CHUNK:
+                self._write(headers, body)
             else:
-                await self._write_in_pieces(response, head, cut(body, PIECE))
+                await self._write_in_chunks(response, headers, chunks_of(body, _CHUNK))
             while not response.status and not response.ended:
                 await response.wait()
         except BaseException:
@@ -85,44 +92,44 @@ class Connection(asyncio.Protocol):
             raise response.error
         return response
 
-    def _write(self, head: bytes, body: bytes) -> None:
+    def _write(self, headers: bytes, body: bytes) -> None:
         assert self._transport is not None
         if len(body) <= _COPIED:
-            self._transport.write(head + body)
+            self._transport.write(headers + body)
         else:
-            self._transport.writelines([head, body])
+            self._transport.writelines([headers, body])
 
-    async def _write_in_pieces(
-        self, response: Response, head: bytes, pieces: AsyncIterator[bytes | memoryview]
+    async def _write_in_chunks(
+        self, response: Response, headers: bytes, chunks: AsyncIterator[bytes | memoryview]
     ) -> None:
-        """Writes as fast as the upstream reads; stops when it has already refused (an early 413, say)."""
+        """Write as fast as the upstream reads; stop when it has already rejected the request (an early 413, say)."""
         self._writing = True
-        self._write(head, b"")
-        async for piece in pieces:
+        self._write(headers, b"")
+        async for chunk in chunks:
             while self._write_paused and not response.ended and response.status < 400:
                 self._drained = self._loop.create_future()
                 await self._drained
             if response.ended or response.status >= 400 or self._transport is None:
                 return
-            self._mark = self._loop.time()  # an answer is due only when all has been sent
-            self._transport.write(piece)
+            self._last_progress = self._loop.time()  # the first-byte timeout starts once the whole request is sent
+            self._transport.write(chunk)
         self._writing = False
 
     def abort(self) -> None:
-        """Closes the socket at once; an exchange in progress ends without a further call."""
+        """Close the socket at once; an exchange in progress ends without a further call."""
         self._response = None
-        self._disarm()
+        self._cancel_timer()
         if self._transport is not None:
             self._transport.abort()
 
-    def shut(self) -> None:
-        """Closes the socket at once and tells a waiting consumer."""
-        self._fail(ClosedEarly(f"the connection to {self.origin} was closed here"))
+    def close(self) -> None:
+        """Close the socket at once and raise ``ConnectionClosedError`` in a waiting consumer."""
+        self._fail(ConnectionClosedError(f"the connection to {self.origin} was closed by this process"))
 
     def _resume_reading(self) -> None:
         if self._read_paused and self._transport is not None:
             self._read_paused = False
-            self._mark = self._loop.time()
+            self._last_progress = self._loop.time()
             self._transport.resume_reading()
 
     def _fail(self, error: UpstreamError) -> None:
@@ -133,37 +140,37 @@ class Connection(asyncio.Protocol):
             response.end(error)
 
     def _finish(self) -> None:
-        """The answer is complete: hand it over and free or close the connection."""
+        """End the complete response; return the connection to the pool or close it."""
         response, self._response = self._response, None
-        self._disarm()
+        self._cancel_timer()
         assert response is not None
         if self._keep_alive and not self._writing:
             self.idle_since = self._loop.time()
             if self._read_paused:
                 self._resume_reading()
-            if self._head_only:  # llhttp cannot be told that this answer has no body: start it afresh
+            if self._bodiless:  # llhttp still waits for this response's body: start a new parser
                 self._parser = HttpResponseParser(self)
             self._on_free(self)
         elif self._transport is not None:
             self._transport.abort()
         response.end()
 
-    # -- deadlines: one timer for each exchange, looked at again when it fires instead of moved at every read
+    # -- timeouts: one timer per exchange, which checks when it fires; moving it at every read would cost more
 
-    def _next_due(self) -> tuple[float, str] | None:
-        limit = self._deadlines.idle if self._head_done else self._deadlines.first_byte
-        what = "sent nothing more for" if self._head_done else "did not begin to answer within"
-        due = None if limit is None else (self._mark + limit, f"{what} {limit:g} s")
-        if self._total_due is not None and (due is None or self._total_due < due[0]):
-            return self._total_due, f"did not finish within {self._deadlines.total:g} s"
-        return due
+    def _next_deadline(self) -> tuple[float, str] | None:
+        limit = self._timeouts.idle if self._headers_done else self._timeouts.first_byte
+        what = "sent no data for" if self._headers_done else "did not respond within"
+        deadline = None if limit is None else (self._last_progress + limit, f"{what} {limit:g} s")
+        if self._total_deadline is not None and (deadline is None or self._total_deadline < deadline[0]):
+            return self._total_deadline, f"did not finish its response within {self._timeouts.total:g} s"
+        return deadline
 
-    def _arm(self) -> None:
-        due = self._next_due()
-        if due is not None:
-            self._timer = self._loop.call_at(due[0], self._check_deadline)
+    def _start_timer(self) -> None:
+        deadline = self._next_deadline()
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline[0], self._check_deadline)
 
-    def _disarm(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -172,12 +179,12 @@ class Connection(asyncio.Protocol):
         self._timer = None
         now = self._loop.time()
         if self._read_paused:
-            self._mark = now
-        due = self._next_due()
-        if due is not None and due[0] <= now:
-            self._fail(TimedOut(f"{self.origin} {due[1]}"))
+            self._last_progress = now
+        deadline = self._next_deadline()
+        if deadline is not None and deadline[0] <= now:
+            self._fail(UpstreamTimeoutError(f"{self.origin} {deadline[1]}"))
         else:
-            self._arm()
+            self._start_timer()
 
     # -- asyncio.Protocol
 
@@ -186,56 +193,58 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         response = self._response
-        if response is None:  # nothing was asked: the upstream has lost count
+        if response is None:  # bytes without a request: the upstream is out of step
             self.abort()
             return
-        began_in_head = not self._head_done
-        if began_in_head:
+        began_in_headers = not self._headers_done
+        if began_in_headers:
             self._unparsed += len(data)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as err:
             if not self._complete:
-                self._fail(BadAnswer(f"{self.origin} broke HTTP/1.1: {err}"))
+                self._fail(RemoteProtocolError(f"{self.origin} violated HTTP/1.1: {err}"))
                 return
             self._keep_alive = False
-        if began_in_head and not self._head_within_limit(response):
+        if began_in_headers and not self._headers_within_limit(response):
             return
         if self._complete:
             self._finish()
             return
-        self._mark = self._loop.time()
-        if began_in_head and self._head_done and self._deadlines.idle != self._deadlines.first_byte:
-            self._disarm()
-            self._arm()
+        self._last_progress = self._loop.time()
+        if began_in_headers and self._headers_done and self._timeouts.idle != self._timeouts.first_byte:
+            self._cancel_timer()
+            self._start_timer()
         if response.full and not self._read_paused and self._transport is not None:
             self._read_paused = True
             self._transport.pause_reading()
         response.wake()
 
-    def _head_within_limit(self, response: Response) -> bool:
+    def _headers_within_limit(self, response: Response) -> bool:
         limit = self._limits.header_bytes
         if self._unparsed <= limit:
             return True
-        if self._head_done and sum(len(name) + len(value) for name, value in response.headers) <= limit:
+        if self._headers_done and sum(len(name) + len(value) for name, value in response.headers) <= limit:
             return True
         response.status = 0
-        self._fail(TooLarge(f"the head of the answer of {self.origin} exceeds {limit} bytes"))
+        self._fail(ResponseTooLargeError(f"the response headers of {self.origin} exceed {limit} bytes"))
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._disarm()
+        self._cancel_timer()
         response, self._response = self._response, None
         self._on_lost(self)
         self._wake_writer()
         if response is None:
             return
-        if self._head_done and self._until_close and exc is None:
+        if self._headers_done and self._until_close and exc is None:
             response.end()
         else:
-            when = "within its answer" if self._unparsed else "before it answered"
-            response.end(ClosedEarly(f"{self.origin} closed the connection {when}", retryable=not self._unparsed))
+            when = "within its response" if self._unparsed else "before it responded"
+            response.end(
+                ConnectionClosedError(f"{self.origin} closed the connection {when}", retryable=not self._unparsed)
+            )
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -251,11 +260,11 @@ class Connection(asyncio.Protocol):
     # -- llhttp
 
     def on_message_begin(self) -> None:
-        if self._complete:  # a second answer to one request
+        if self._complete:  # a second response to one request
             self._keep_alive = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._response is not None and not self._head_done:  # later ones are trailers
+        if self._response is not None and not self._headers_done:  # later ones are trailers
             self._response.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -264,8 +273,8 @@ class Connection(asyncio.Protocol):
             return
         status = self._parser.get_status_code()
         if status == 101:
-            raise BadAnswer("it switched protocols unasked")
-        if status < 200:  # RFC 9110 §15.2: interim, the final answer follows
+            raise RemoteProtocolError("it switched protocols without being asked")
+        if status < 200:  # RFC 9110 §15.2: interim; the final response follows
             response.headers.clear()
             self._interim = True
             return
@@ -273,10 +282,10 @@ class Connection(asyncio.Protocol):
             self._keep_alive = False
             framed = {b"content-length", b"transfer-encoding"}
             self._until_close = not any(name in framed for name, _ in response.headers)
-        self._head_done = True
+        self._headers_done = True
         response.status = status
         self._wake_writer()
-        if self._head_only:
+        if self._bodiless:
             self._complete = True
 
     def on_body(self, data: bytes) -> None:
@@ -286,5 +295,5 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._interim:
             self._interim = False
-        elif self._head_done:
+        elif self._headers_done:
             self._complete = True

@@ -1,42 +1,52 @@
-"""What can go wrong between this process and an upstream.
+"""Errors between this process and an upstream.
 
 ::
 
-    UpstreamError          ``retryable``: nothing of an answer was seen and the request may be sent again
-    ├── ConnectFailed      no connection: refused, unknown host, TLS             retryable
-    ├── TimedOut           a deadline passed                                     retryable while connecting
-    ├── ClosedEarly        the connection ended before the answer did            retryable before its first byte
-    ├── BadAnswer          what came is not HTTP/1.1
-    └── TooLarge           headers or body exceed a limit of this process
+    UpstreamError              ``retryable``: no byte of a response arrived and the request may be sent again
+    ├── ConnectError           no connection: refused, unknown host, TLS                 retryable
+    ├── UpstreamTimeoutError   a timeout passed                                          retryable while connecting
+    ├── ConnectionClosedError  the connection closed before the response was complete    retryable before its first byte
+    ├── RemoteProtocolError    the upstream does not speak HTTP/1.1
+    └── ResponseTooLargeError  headers or body exceed a limit of this process
 """
 
 
 class UpstreamError(Exception):
-    """An upstream gave no usable answer; ``retryable`` when no byte of one was seen and a repeat is sensible."""
+    """No usable response; ``retryable`` when no byte of one arrived and sending the request again is safe."""
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
 
 
-class ConnectFailed(UpstreamError):
+class ConnectError(UpstreamError):
     """No connection could be opened."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, retryable=True)
 
 
-class TimedOut(UpstreamError):
-    """A deadline passed; one that passed after the request was sent is not retryable, because the work may go on."""
+class UpstreamTimeoutError(UpstreamError):
+    """A timeout passed; not retryable once the request is sent, because the upstream may still be working on it."""
 
 
-class ClosedEarly(UpstreamError):
-    """The upstream closed the connection before its answer was complete."""
+class ConnectionClosedError(UpstreamError):
+    """The connection closed before the response was complete."""
 
 
-class BadAnswer(UpstreamError):
-    """The upstream broke the protocol."""
+class RemoteProtocolError(UpstreamError):
+    """The upstream violated HTTP/1.1."""
 
 
-class TooLarge(UpstreamError):
-    """The answer exceeds a limit."""
+class ResponseTooLargeError(UpstreamError):
+    """The response exceeds a limit."""
+
+
+# The old names, until the last importer has moved.
+ConnectFailed, TimedOut, ClosedEarly, BadAnswer, TooLarge = (
+    ConnectError,
+    UpstreamTimeoutError,
+    ConnectionClosedError,
+    RemoteProtocolError,
+    ResponseTooLargeError,
+)

@@ -1,31 +1,32 @@
-"""What a client allows an upstream, and a server its clients: sizes and times."""
+"""Sizes, counts and times that the client allows an upstream."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """Sizes and counts; connection counts are per origin (scheme, host and port).
+    """Sizes in bytes and counts per origin (scheme, host and port).
 
-    ``idle`` connections are kept for ``idle_seconds``; at most ``connects`` are being opened at once. ``header_bytes``
-    bounds an answer's head, ``answer_bytes`` what ``Response.read`` gathers. Reading from the socket pauses while
-    ``buffer_bytes`` wait for the consumer.
+    Up to ``max_keepalive_connections`` idle connections are kept for ``keepalive_expiry`` seconds; at most
+    ``max_connecting`` are being opened at once. ``header_bytes`` bounds a response's headers, ``response_bytes`` what
+    ``Response.read`` gathers. Reading from the socket pauses while ``buffer_bytes`` wait for the consumer.
     """
 
-    idle: int = 256
-    idle_seconds: float = 30.0
-    connects: int = 64
+    max_keepalive_connections: int = 256
+    keepalive_expiry: float = 30.0
+    max_connecting: int = 64
     header_bytes: int = 64 * 1024
-    answer_bytes: int = 64 * 1024 * 1024
+    response_bytes: int = 64 * 1024 * 1024
     buffer_bytes: int = 256 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Deadlines:
-    """Seconds, or None for no deadline.
+class Timeouts:
+    """Seconds, or None for no timeout.
 
-    ``connect`` covers name look-up, TCP and TLS; ``first_byte`` from sending until the answer's head is complete;
-    ``idle`` the gap between two reads of its body (not counted while the consumer lags); ``total`` all of it.
+    ``connect`` covers name lookup, TCP and TLS; ``first_byte`` the time from sending until the response's headers are
+    complete; ``idle`` the gap between two reads of its body (the clock stops while the consumer lags); ``total`` the
+    whole exchange.
     """
 
     connect: float | None = 5.0

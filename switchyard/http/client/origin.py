@@ -1,4 +1,4 @@
-"""URLs, split once: an origin to connect to and the target that goes into the request line."""
+"""URLs, split once: the origin to connect to and the target for the request line."""
 
 import re
 from functools import lru_cache
@@ -20,16 +20,16 @@ class Origin(NamedTuple):
         return f"{self.scheme}://{self.host}:{self.port}"
 
 
-class Address(NamedTuple):
-    """A split URL; ``tail`` is the rest of the request line after the method, and the host header."""
+class SplitUrl(NamedTuple):
+    """A URL's origin, and the bytes that follow the method: the rest of the request line and the host header."""
 
     origin: Origin
-    tail: bytes
+    target_and_host: bytes
 
 
-@lru_cache(maxsize=2048)
-def split(url: str) -> Address:
-    """The origin of ``url`` and the bytes that follow the method in a request for it.
+@lru_cache(maxsize=2048)  # an upstream has one URL for each of its routes, so a platform needs hundreds
+def split_url(url: str) -> SplitUrl:
+    """Split ``url`` into its origin and the bytes that follow the method in a request for it.
 
     Raises:
         ValueError: the URL is not plain http or https, or holds characters that must be percent-encoded.
@@ -41,4 +41,4 @@ def split(url: str) -> Address:
     if not _TARGET.fullmatch(target):
         raise ValueError(f"{url!r} holds characters that must be percent-encoded")
     origin = Origin(parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme])
-    return Address(origin, f" {target} HTTP/1.1\r\nhost: {parts.netloc}\r\n".encode("ascii"))
+    return SplitUrl(origin, f" {target} HTTP/1.1\r\nhost: {parts.netloc}\r\n".encode("ascii"))

@@ -1,22 +1,34 @@
-"""An answer as it arrives: status and headers first, then its body in the pieces in which it came."""
+"""A response as it arrives: status and headers first, then its body in chunks as the socket delivers them."""
 
 import asyncio
 from collections.abc import Callable
 
-from switchyard.http.client.errors import TooLarge, UpstreamError
+from switchyard.http.client.errors import ResponseTooLargeError, UpstreamError
 from switchyard.http.client.limits import Limits
 
 Headers = list[tuple[bytes, bytes]]
 
 
 class Response:
-    """One answer; the client hands it out once its head is complete.
+    """One response; the client returns it once its headers are complete.
 
-    Read it whole with ``read`` or in pieces with ``async for``, and always ``close`` it.
+    Read it whole with ``read`` or in chunks with ``async for``, and always ``close`` it.
     """
 
-    __slots__ = ("_abort", "_chunks", "_done", "_error", "_limits", "_loop", "_pause_at", "_resume", "_size", "_waiter",
-                 "headers", "status")  # fmt: skip
+    __slots__ = (
+        "_abort",
+        "_chunks",
+        "_done",
+        "_error",
+        "_limits",
+        "_loop",
+        "_pause_at",
+        "_resume",
+        "_size",
+        "_waiter",
+        "headers",
+        "status",
+    )
 
     def __init__(
         self,
@@ -39,7 +51,7 @@ class Response:
         self._waiter: asyncio.Future[None] | None = None
 
     def header(self, name: bytes) -> bytes | None:
-        """The first header called ``name`` (lower case)."""
+        """Return the first header called ``name`` (lower case)."""
         return next((value for key, value in self.headers if key == name), None)
 
     @property
@@ -47,8 +59,8 @@ class Response:
         """Whether the body's last byte has arrived (it may still be unread)."""
         return self._done and self._error is None
 
-    def take(self) -> bytes:
-        """What of the body lies here unread, without waiting; empty when nothing does."""
+    def read_nowait(self) -> bytes:
+        """Return the part of the body that has arrived and is unread; empty when there is none."""
         chunks = self._chunks
         if not chunks:
             return b""
@@ -60,10 +72,10 @@ class Response:
         return data
 
     async def chunk(self) -> bytes:
-        """The next piece of the body, empty at its end.
+        """Wait for the next chunk of the body; empty at its end.
 
         Raises:
-            UpstreamError: the answer broke off.
+            UpstreamError: the response ended early.
         """
         while not self._chunks:
             if self._done:
@@ -71,28 +83,28 @@ class Response:
                     raise self._error
                 return b""
             await self.wait()
-        return self.take()
+        return self.read_nowait()
 
     async def read(self) -> bytes:
-        """The whole body.
+        """Read the whole body.
 
         Raises:
-            TooLarge: it exceeds ``Limits.answer_bytes``.
-            UpstreamError: the answer broke off.
+            ResponseTooLargeError: it exceeds ``Limits.response_bytes``.
+            UpstreamError: the response ended early.
         """
-        limit = self._pause_at = self._limits.answer_bytes
+        limit = self._pause_at = self._limits.response_bytes
         if not self._done:
             self._resume()
         while True:
             if self._size > limit:
                 self.close()
-                raise TooLarge(f"the answer exceeds {limit} bytes")
+                raise ResponseTooLargeError(f"the response exceeds {limit} bytes")
             if self._done:
                 break
             await self.wait()
         if self._error is not None:
             raise self._error
-        return self.take()
+        return self.read_nowait()
 
     def __aiter__(self) -> "Response":
         return self
@@ -104,16 +116,16 @@ class Response:
         return data
 
     def close(self) -> None:
-        """Ends the exchange: aborts the connection when the answer is not complete."""
+        """End the exchange; abort the connection when the response is not complete."""
         self._chunks.clear()
         if not self._done:
             self._done = True
             self._abort()
 
-    # What follows is for the connection that feeds this answer.
+    # The methods below are for the connection that feeds this response.
 
     async def wait(self) -> None:
-        """Returns after the connection has fed or ended this answer."""
+        """Wait until the connection has fed or ended this response."""
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
@@ -121,22 +133,22 @@ class Response:
             self._waiter = None
 
     def wake(self) -> None:
-        """Lets the consumer look again."""
+        """Wake the consumer."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def feed(self, data: bytes) -> None:
-        """Adds a piece of the body; the consumer wakes with the next ``wake``."""
+        """Append a chunk of the body; the consumer wakes with the next ``wake``."""
         self._chunks.append(data)
         self._size += len(data)
 
     @property
     def full(self) -> bool:
-        """Whether the consumer lags so far that the socket should not be read."""
+        """Whether the consumer lags so far behind that the socket should not be read."""
         return self._size > self._pause_at
 
     def end(self, error: UpstreamError | None = None) -> None:
-        """The answer is complete, or broke off with ``error``."""
+        """Mark the response complete, or ended early by ``error``."""
         if not self._done:
             self._done = True
             self._error = error

@@ -1,4 +1,4 @@
-"""Bodies that are sent piece by piece."""
+"""Request bodies that are sent chunk by chunk."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A body that is still on its way here: ``pieces`` yields ``length`` bytes in all, once."""
+    """A body that is still being received: ``chunks`` yields ``length`` bytes in all, once."""
 
     length: int
-    pieces: AsyncIterator[bytes]
+    chunks: AsyncIterator[bytes]
 
 
-async def cut(body: bytes, size: int) -> AsyncIterator[memoryview]:
-    """``body`` in pieces of ``size`` bytes, without a copy."""
+async def chunks_of(body: bytes, size: int) -> AsyncIterator[memoryview]:
+    """Yield ``body`` in chunks of ``size`` bytes, without a copy."""
     view = memoryview(body)
     for start in range(0, len(view), size):
         yield view[start : start + size]

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 
 from switchyard.http.headers import Header
-from switchyard.http.request_errors import BodyTooLarge
+from switchyard.http.request_errors import BodyTooLargeError
 
 Address = tuple[str, int]
 
@@ -83,13 +83,13 @@ class Exchange:
 
         Raises:
             BadRequest: it broke off against the rules of HTTP.
-            BodyTooLarge: it is declared or turns out to be larger.
-            BodyTooSlow: it did not arrive in time.
+            BodyTooLargeError: it is declared or turns out to be larger.
+            BodyTooSlowError: it did not arrive in time.
         """
         if not self._complete:
             await self._gather(limit)
         if self._size > limit:
-            raise BodyTooLarge(limit)
+            raise BodyTooLargeError(limit)
         if len(self._chunks) > 1:
             self._chunks[:] = [b"".join(self._chunks)]
         return self._chunks[0] if self._chunks else b""
@@ -97,7 +97,7 @@ class Exchange:
     async def _gather(self, limit: int) -> None:
         declared = self.header(b"content-length")
         if declared is not None and int(declared) > limit:
-            raise BodyTooLarge(limit)
+            raise BodyTooLargeError(limit)
         self._pause_at = limit
         while not self._complete and self._size <= limit:
             await self._more()
@@ -107,7 +107,7 @@ class Exchange:
 
         Raises:
             BadRequest: it broke off against the rules of HTTP.
-            BodyTooSlow: it did not arrive in time.
+            BodyTooSlowError: it did not arrive in time.
         """
         while True:
             if self._chunks:

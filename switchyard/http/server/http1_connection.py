@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from switchyard.http.request_errors import BodyTooSlow
+from switchyard.http.request_errors import BodyTooSlowError
 from switchyard.http.server.exchange import BadRequest, error_body
 from switchyard.http.server.http1_exchange import Http1Exchange
 from switchyard.http.server.limits import ServerLimits
@@ -134,7 +134,7 @@ class Http1Connection(asyncio.Protocol):
 
     def _too_slow(self, exchange: Http1Exchange, seconds: float) -> None:
         if self._head_done:
-            exchange.fail(BodyTooSlow(f"the request body did not arrive within {seconds:g} s"))
+            exchange.fail(BodyTooSlowError(f"the request body did not arrive within {seconds:g} s"))
         else:
             self._refuse(BadRequest(408, f"the request did not arrive within {seconds:g} s"))
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from time import time
 
-from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow
+from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server.exchange import BadRequest, Exchange, error_body
 from switchyard.http.server.http1_connection import Http1Connection
 from switchyard.http.server.limits import ServerLimits
@@ -121,7 +121,7 @@ class Server:
             if exchange.finished:
                 return
             log.error("a handler returned without an answer")
-        except (BadRequest, BodyTooLarge, BodyTooSlow) as err:
+        except (BadRequest, BodyTooLargeError, BodyTooSlowError) as err:
             if not exchange.started:
                 exchange.respond(_status(err), _JSON, error_body(str(err)))
         except Exception:
@@ -153,10 +153,10 @@ class Server:
             self._sweep_later()
 
 
-def _status(err: BadRequest | BodyTooLarge | BodyTooSlow) -> int:
+def _status(err: BadRequest | BodyTooLargeError | BodyTooSlowError) -> int:
     if isinstance(err, BadRequest):
         return err.status
-    return 413 if isinstance(err, BodyTooLarge) else 408
+    return 413 if isinstance(err, BodyTooLargeError) else 408
 
 
 def _everywhere(port: int) -> socket.socket:

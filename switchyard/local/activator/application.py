@@ -15,10 +15,10 @@ from switchyard.http.asgi import Receive, Scope, Send
 from switchyard.http.asgi.body import read_body
 from switchyard.http.asgi.disconnect import HangUp
 from switchyard.http.asgi.relay import relay
-from switchyard.http.client import Client, Deadlines, Response
-from switchyard.http.client.errors import TimedOut, UpstreamError
+from switchyard.http.client import Client, Response, Timeouts
+from switchyard.http.client.errors import UpstreamError, UpstreamTimeoutError
 from switchyard.http.headers import NOT_FORWARDED, NOT_RETURNED, filtered
-from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow, ClientGone
+from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 from switchyard.local.activator.gate import Gate, Refused
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
@@ -61,11 +61,11 @@ class Activator:
             await self._answer(door, scope, receive, send)
         except Refused as refused:
             await _refuse(send, refused)
-        except BodyTooLarge as err:
+        except BodyTooLargeError as err:
             await _refuse(send, Refused(413, f"{door.name}: {err}"))
-        except BodyTooSlow as err:
+        except BodyTooSlowError as err:
             await _refuse(send, Refused(408, f"{door.name}: {err}"))
-        except ClientGone:
+        except ClientDisconnectedError:
             return
 
     async def _answer(self, door: Door, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,7 +87,7 @@ class Activator:
                 answered = True
                 await self._relay(door, response, send)
                 return
-            except TimedOut as err:
+            except UpstreamTimeoutError as err:
                 if not err.retryable:
                     raise Refused(504, f"{door.name} did not begin to answer within {door.timeout:g} s") from err
                 door.gate.doubt(address)
@@ -107,7 +107,7 @@ class Activator:
             _url(address, scope),
             filtered(scope["headers"], NOT_FORWARDED),
             body,
-            deadlines=Deadlines(first_byte=left, idle=None),
+            timeouts=Timeouts(first_byte=left, idle=None),
         )
 
     async def _relay(self, door: Door, response: Response, send: Send) -> None:

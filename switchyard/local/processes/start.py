@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from switchyard.http.client import Client, Deadlines
+from switchyard.http.client import Client, Timeouts
 from switchyard.http.client.errors import UpstreamError
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address, Command
@@ -21,7 +21,7 @@ from switchyard.telemetry.metrics import Phase
 
 PROBE_SECONDS = 0.05
 
-_PROBE_DEADLINES = Deadlines(connect=1.0, first_byte=2.0, total=3.0)
+_PROBE_TIMEOUTS = Timeouts(connect=1.0, first_byte=2.0, total=3.0)
 _OK = range(200, 400)  # what the kubelet takes for success
 
 OnPhase = Callable[[Phase, float], None]
@@ -61,7 +61,7 @@ async def is_ready(client: Client, port: int, path: str) -> bool:
     """Whether the readiness path answers that the process is ready."""
     try:
         response = await client.request(
-            b"GET", f"http://{arguments.LOOPBACK}:{port}{path}", (), deadlines=_PROBE_DEADLINES
+            b"GET", f"http://{arguments.LOOPBACK}:{port}{path}", (), timeouts=_PROBE_TIMEOUTS
         )
     except UpstreamError:
         return False

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from switchyard.http.client import Client, Deadlines
+from switchyard.http.client import Client, Timeouts
 from switchyard.http.client.errors import UpstreamError
 from switchyard.local.activator.gate import Gate
 from switchyard.local.plan import arguments
 
-_DEADLINES = Deadlines(connect=1.0, first_byte=2.0, total=3.0)
+_TIMEOUTS = Timeouts(connect=1.0, first_byte=2.0, total=3.0)
 _DECISIONS, _SHARE, _TARGET = "routing_decisions_total", "routing_share", "routing_share_target"
 
 
@@ -30,7 +30,7 @@ class Decisions:
             return ""
         url = f"http://{arguments.LOOPBACK}:{gate.address.http_port}/metrics"
         try:
-            response = await self._client.request(b"GET", url, (), deadlines=_DEADLINES)
+            response = await self._client.request(b"GET", url, (), timeouts=_TIMEOUTS)
             return (await response.read()).decode()
         except UpstreamError:
             return ""

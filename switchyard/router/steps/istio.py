@@ -2,7 +2,7 @@
 
 import asyncio
 
-from switchyard.http.client import Client, Deadlines
+from switchyard.http.client import Client, Timeouts
 from switchyard.http.client.errors import UpstreamError
 
 _SIDECAR = "http://localhost:15000/"
@@ -27,9 +27,9 @@ class Mesh:
         return "http" + url.removeprefix("https") if await asyncio.shield(self._asked) else url
 
     async def _ask(self) -> bool:
-        deadlines = Deadlines(connect=_SECONDS, first_byte=_SECONDS, idle=_SECONDS)
+        timeouts = Timeouts(connect=_SECONDS, first_byte=_SECONDS, idle=_SECONDS)
         try:
-            response = await self._client.request(b"GET", self._sidecar, [], deadlines=deadlines)
+            response = await self._client.request(b"GET", self._sidecar, [], timeouts=timeouts)
         except UpstreamError:
             return False
         response.close()

@@ -15,10 +15,10 @@ _UNFRAMED = NOT_RETURNED | {b"content-length"}
 class Answer:
     """An answer of a service, or one composed here; always ``close`` it.
 
-    ``due`` is the loop's time up to which ``read`` may wait, or None.
+    ``deadline`` is the loop's time up to which ``read`` may wait, or None.
     """
 
-    __slots__ = ("_body", "_due", "_response", "headers", "source", "status")
+    __slots__ = ("_body", "_deadline", "_response", "headers", "source", "status")
 
     def __init__(
         self,
@@ -28,14 +28,14 @@ class Answer:
         *,
         response: Response | None = None,
         source: str = "",
-        due: float | None = None,
+        deadline: float | None = None,
     ) -> None:
         self.status = status
         self.headers = headers
         self.source = source
         self._body = body
         self._response = response
-        self._due = due
+        self._deadline = deadline
 
     @property
     def succeeded(self) -> bool:
@@ -67,9 +67,9 @@ class Answer:
             return self._body
         try:
             if self._response.complete:
-                self._body = self._response.take()
+                self._body = self._response.read_nowait()
             else:
-                async with asyncio.timeout_at(self._due):
+                async with asyncio.timeout_at(self._deadline):
                     self._body = await self._response.read()
         except UpstreamError as err:
             raise GraphFailure(500, f"{self.source}: {err}") from err
@@ -90,7 +90,7 @@ class Answer:
         response = self._response
         if response is not None and not response.complete:
             return False
-        body = self._body if response is None else response.take()
+        body = self._body if response is None else response.read_nowait()
         exchange.respond(self.status, filtered(self.headers, _UNFRAMED), body)
         return True
 
@@ -103,7 +103,7 @@ class Answer:
         response = self._response
         assert response is not None
         exchange.start(self.status, filtered(self.headers, NOT_RETURNED))
-        exchange.write(response.take())
+        exchange.write(response.read_nowait())
         while data := await response.chunk():
             exchange.write(data)
             await exchange.drain()

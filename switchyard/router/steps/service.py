@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import replace
 
-from switchyard.http.client import Client, Deadlines, Response
-from switchyard.http.client.errors import ClosedEarly, UpstreamError
+from switchyard.http.client import Client, Response, Timeouts
+from switchyard.http.client.errors import ConnectionClosedError, UpstreamError
 from switchyard.http.headers import Header
 from switchyard.router.errors import GraphFailure, Unreachable
 from switchyard.router.meter import StepMeter
@@ -36,7 +36,7 @@ class Service:
         self._meter = meter
         self._open = "/" not in url.partition("://")[2] and "?" not in url
         connect = CONNECT_SECONDS if seconds is None else min(CONNECT_SECONDS, seconds)
-        self._deadlines = Deadlines(connect=connect, first_byte=seconds, idle=seconds)
+        self._timeouts = Timeouts(connect=connect, first_byte=seconds, idle=seconds)
 
     async def run(self, request: Request, body: bytes) -> Answer:
         """Sends ``body`` and returns the answer once its head is there.
@@ -49,46 +49,46 @@ class Service:
             url, method = url + request.target.decode("latin-1"), request.method
         if self._mesh is not None:
             url = await self._mesh.plain(url)
-        due = None if self._seconds is None else asyncio.get_running_loop().time() + self._seconds
+        deadline = None if self._seconds is None else asyncio.get_running_loop().time() + self._seconds
         self._budget.earn()
         outcome: Response | UpstreamError
         try:
-            outcome = await self._client.request(method, url, request.headers, body, deadlines=self._deadlines)
+            outcome = await self._client.request(method, url, request.headers, body, timeouts=self._timeouts)
         except UpstreamError as err:
             outcome = err
         except ValueError as err:
             raise GraphFailure(400, f"{self._label}: {err}") from err
         if isinstance(outcome, UpstreamError) or outcome.status in UNAVAILABLE:
-            outcome = await self._repeated(outcome, due, (method, url, request.headers, body))
-        return Answer(outcome.status, outcome.headers, response=outcome, source=self._label, due=due)
+            outcome = await self._repeated(outcome, deadline, (method, url, request.headers, body))
+        return Answer(outcome.status, outcome.headers, response=outcome, source=self._label, deadline=deadline)
 
-    async def _repeated(self, outcome: Response | UpstreamError, due: float | None, call: _Call) -> Response:
+    async def _repeated(self, outcome: Response | UpstreamError, deadline: float | None, call: _Call) -> Response:
         """What comes of asking again, as far as that is sensible."""
         attempt, last = 1, self._retry.attempts
-        while attempt < last and _passing(outcome) and self._in_time(due) and self._budget.spend():
+        while attempt < last and _passing(outcome) and self._in_time(deadline) and self._budget.spend():
             if isinstance(outcome, Response):
                 outcome.close()
-            elif isinstance(outcome, ClosedEarly):
+            elif isinstance(outcome, ConnectionClosedError):
                 last = attempt + 1  # twice could mean that the request itself brings the service down
             self._meter.repeated()
             await asyncio.sleep(self._retry.wait(attempt))
             attempt += 1
             try:
-                outcome = await self._client.request(*call, deadlines=self._deadlines_until(due))
+                outcome = await self._client.request(*call, timeouts=self._timeouts_until(deadline))
             except UpstreamError as err:
                 outcome = err
         if isinstance(outcome, UpstreamError):
             raise Unreachable(f"{self._label}: {outcome}") from outcome
         return outcome
 
-    def _in_time(self, due: float | None) -> bool:
-        return due is None or asyncio.get_running_loop().time() + self._retry.longest < due
+    def _in_time(self, deadline: float | None) -> bool:
+        return deadline is None or asyncio.get_running_loop().time() + self._retry.longest < deadline
 
-    def _deadlines_until(self, due: float | None) -> Deadlines:
-        if due is None:
-            return self._deadlines
-        left = max(0.001, due - asyncio.get_running_loop().time())
-        return replace(self._deadlines, connect=min(CONNECT_SECONDS, left), first_byte=left)
+    def _timeouts_until(self, deadline: float | None) -> Timeouts:
+        if deadline is None:
+            return self._timeouts
+        left = max(0.001, deadline - asyncio.get_running_loop().time())
+        return replace(self._timeouts, connect=min(CONNECT_SECONDS, left), first_byte=left)
 
 
 def _passing(outcome: Response | UpstreamError) -> bool:

@@ -67,7 +67,7 @@ def test_a_large_picture_in_a_v2_request_is_no_large_tensor(client: Any) -> None
 
 @pytest.mark.parametrize(
     ("size", "words"),
-    [((3000, 1000), "3000 x 1000 pixels as FP32 are more than"), ((4000, 2000), "the answer exceeds")],
+    [((3000, 1000), "3000 x 1000 pixels as FP32 are more than"), ((4000, 2000), "the response exceeds")],
     ids=["tensor too large", "pixels too large"],
 )
 def test_a_picture_that_would_become_too_large_is_refused(vision: Vision, size: tuple[int, int], words: str) -> None:

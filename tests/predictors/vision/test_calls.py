@@ -11,7 +11,7 @@ from predictors.vision.calls import Calls
 from predictors.vision.refusal import Refused
 from predictors.vision.triton.client import Control
 from predictors.vision.triton.residency import Residency
-from switchyard.http.request_errors import ClientGone
+from switchyard.http.request_errors import ClientDisconnectedError
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 
@@ -54,7 +54,11 @@ async def test_a_call_is_counted_by_the_status_that_was_sent(status: int, outcom
 
 @pytest.mark.parametrize(
     ("error", "outcome"),
-    [(Refused(413, "too large"), "rejected"), (ClientGone(), "cancelled"), (ZeroDivisionError(), "failed")],
+    [
+        (Refused(413, "too large"), "rejected"),
+        (ClientDisconnectedError(), "cancelled"),
+        (ZeroDivisionError(), "failed"),
+    ],
 )
 async def test_a_call_that_ends_early_is_counted_by_its_reason(error: Exception, outcome: str) -> None:
     setup = Setup()

@@ -13,12 +13,12 @@ from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.asgi.body import body_pieces, peek, read_body
 from switchyard.http.asgi.disconnect import HangUp
 from switchyard.http.asgi.relay import relay
-from switchyard.http.client import Client, Deadlines
+from switchyard.http.client import Client, Timeouts
 from switchyard.http.headers import NOT_FORWARDED, NOT_RETURNED, filtered
-from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow, ClientGone
+from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 from tests.switchyard.http.conftest import Peer, Script, upstream
 
-DEADLINES = Deadlines(first_byte=5, idle=5)
+TIMEOUTS = Timeouts(first_byte=5, idle=5)
 
 
 @asynccontextmanager
@@ -41,7 +41,7 @@ async def served(app: App) -> AsyncIterator[str]:
 async def pass_on(client: Client, url: str, scope: Scope, send: Send, body: bytes) -> int:
     """The four steps of a proxy between its client's request and the upstream's answer."""
     headers = filtered(scope["headers"], NOT_FORWARDED)
-    response = await client.request(scope["method"].encode(), url, headers, body, deadlines=DEADLINES)
+    response = await client.request(scope["method"].encode(), url, headers, body, timeouts=TIMEOUTS)
     try:
         await relay(response, send, filtered(response.headers, NOT_RETURNED))
     finally:
@@ -60,7 +60,7 @@ async def proxy(client: Client, script: Script, limit: int = 1 << 20) -> AsyncIt
                 body = await read_body(receive, scope, limit, deadline=0.5)
                 with HangUp(receive):
                     ends.append(str(await pass_on(client, server.url + scope["path"], scope, send, body)))
-            except (ClientGone, BodyTooLarge, BodyTooSlow) as err:
+            except (ClientDisconnectedError, BodyTooLargeError, BodyTooSlowError) as err:
                 ends.append(type(err).__name__)
                 await send({"type": "http.response.start", "status": 413, "headers": []})
                 await send({"type": "http.response.body"})
@@ -112,7 +112,7 @@ async def test_a_hang_up_closes_the_upstream_socket(client: Client, streaming: b
         await asyncio.wait_for(closed.wait(), 5)
         while not ends:
             await asyncio.sleep(0.001)
-        assert ends == ["ClientGone"]
+        assert ends == ["ClientDisconnectedError"]
 
 
 async def test_a_body_is_bounded_in_size_and_time(client: Client) -> None:
@@ -133,7 +133,7 @@ async def test_a_body_is_bounded_in_size_and_time(client: Client) -> None:
         writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhi")
         assert b" 413 " in await reader.readuntil(b"\r\n")
         writer.close()
-        assert ends == ["200", "BodyTooLarge", "BodyTooLarge", "BodyTooSlow"]
+        assert ends == ["200", "BodyTooLargeError", "BodyTooLargeError", "BodyTooSlowError"]
 
 
 def test_headers_that_connection_names_are_dropped() -> None:
@@ -157,7 +157,7 @@ def arriving(*pieces: bytes, then: Message | None = None) -> Receive:
 async def test_the_pieces_of_a_body_are_bounded_in_time() -> None:
     pieces = body_pieces(arriving(b"a", b"b"), deadline=0.05)
     assert [await anext(pieces), await anext(pieces)] == [b"a", b"b"]
-    with pytest.raises(BodyTooSlow):
+    with pytest.raises(BodyTooSlowError):
         await anext(pieces)
 
 
@@ -181,9 +181,9 @@ async def test_the_beginning_of_a_body_can_be_seen_before_all_of_it_is_read() ->
 
 
 async def test_a_beginning_that_does_not_come_is_not_waited_for() -> None:
-    with pytest.raises(BodyTooSlow):
+    with pytest.raises(BodyTooSlowError):
         await peek(arriving(b"ab"), 3, deadline=0.05)
     gone: Message = {"type": "http.disconnect"}
     _, receive = await peek(arriving(b"ab", then=gone), 3)
-    with pytest.raises(ClientGone):
+    with pytest.raises(ClientDisconnectedError):
         await read_body(receive, {"headers": []}, 10)

@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchyard.http.client import Client, Deadlines, Limits, Upload
-from switchyard.http.client.errors import BadAnswer, ClosedEarly, ConnectFailed, TimedOut, TooLarge
+from switchyard.http.client import Client, Limits, Timeouts, Upload
+from switchyard.http.client.errors import (
+    ConnectError,
+    ConnectionClosedError,
+    RemoteProtocolError,
+    ResponseTooLargeError,
+    UpstreamTimeoutError,
+)
 from tests.switchyard.http.conftest import Peer, client_of, upstream
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -83,13 +89,13 @@ async def test_a_fresh_connection_that_closes_at_once_is_a_retryable_error(clien
         await peer.request()
 
     async with upstream(mute) as server:
-        with pytest.raises(ClosedEarly) as caught:
+        with pytest.raises(ConnectionClosedError) as caught:
             await get(client, server.url + "/")
         assert caught.value.retryable
         assert len(server.peers) == 1
 
 
-async def test_an_answer_that_breaks_off_is_not_retryable(client: Client) -> None:
+async def test_a_response_that_ends_early_is_not_retryable(client: Client) -> None:
     async def half(peer: Peer) -> None:
         await peer.request()
         await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
@@ -97,21 +103,21 @@ async def test_an_answer_that_breaks_off_is_not_retryable(client: Client) -> Non
     async with upstream(half) as server:
         response = await client.request(b"GET", server.url + "/", [])
         assert await response.chunk() == b"half"
-        with pytest.raises(ClosedEarly) as caught:
+        with pytest.raises(ConnectionClosedError) as caught:
             await response.read()
         assert not caught.value.retryable
 
 
-async def test_nobody_listening_is_connect_failed(client: Client) -> None:
+async def test_nobody_listening_is_a_connect_error(client: Client) -> None:
     async with upstream(echo_ok) as server:
         url = server.url
-    with pytest.raises(ConnectFailed, match="cannot connect to http://127") as caught:
+    with pytest.raises(ConnectError, match="cannot connect to http://127") as caught:
         await get(client, url + "/")
     assert caught.value.retryable
 
 
 @pytest.mark.parametrize(
-    ("answer", "body"),
+    ("response_bytes", "body"),
     [
         (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", b"hello"),
         (CHUNKED + b"2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\ntrailer: t\r\n\r\n", b"hello"),
@@ -123,10 +129,10 @@ async def test_nobody_listening_is_connect_failed(client: Client) -> None:
     ],
     ids=["length", "chunked", "until-close", "http-1.0", "204", "304", "after-interim"],
 )
-async def test_every_kind_of_body_is_read(client: Client, answer: bytes, body: bytes) -> None:
+async def test_every_kind_of_body_is_read(client: Client, response_bytes: bytes, body: bytes) -> None:
     async def send(peer: Peer) -> None:
         await peer.request()
-        await peer.send(answer)
+        await peer.send(response_bytes)
 
     async with upstream(send) as server:
         response = await client.request(b"GET", server.url + "/", [])
@@ -134,7 +140,7 @@ async def test_every_kind_of_body_is_read(client: Client, answer: bytes, body: b
         assert not {b"link", b"trailer"} & {name for name, _ in response.headers}
 
 
-async def test_the_answer_to_head_has_no_body_and_frees_its_connection(client: Client) -> None:
+async def test_the_response_to_head_has_no_body_and_frees_its_connection(client: Client) -> None:
     async def heads(peer: Peer) -> None:
         while await peer.request():
             await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
@@ -147,19 +153,21 @@ async def test_the_answer_to_head_has_no_body_and_frees_its_connection(client: C
         assert len(server.peers) == 1
 
 
-ANSWER = b"HTTP/1.1 100 Continue\r\n\r\n" + CHUNKED + b"7\r\ndata: x\r\n1\r\n\n\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n"
+RESPONSE = (
+    b"HTTP/1.1 100 Continue\r\n\r\n" + CHUNKED + b"7\r\ndata: x\r\n1\r\n\n\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n"
+)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.sets(st.integers(1, len(ANSWER) - 1)))
-def test_any_split_of_the_bytes_yields_the_same_answer(cuts: set[int]) -> None:
-    edges = [0, *sorted(cuts), len(ANSWER)]
-    pieces = [ANSWER[a:b] for a, b in pairwise(edges)]
+@given(st.sets(st.integers(1, len(RESPONSE) - 1)))
+def test_any_split_of_the_bytes_yields_the_same_response(cuts: set[int]) -> None:
+    edges = [0, *sorted(cuts), len(RESPONSE)]
+    chunks = [RESPONSE[a:b] for a, b in pairwise(edges)]
 
     async def send(peer: Peer) -> None:
         await peer.request()
-        for piece in pieces:
-            await peer.send(piece)
+        for chunk in chunks:
+            await peer.send(chunk)
             await asyncio.sleep(0)
 
     async def main() -> tuple[int, bytes, bytes | None]:
@@ -173,7 +181,7 @@ def test_any_split_of_the_bytes_yields_the_same_answer(cuts: set[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response_bytes",
     [
         b"SSH-2.0-OpenSSH\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\nabc",
@@ -182,18 +190,18 @@ def test_any_split_of_the_bytes_yields_the_same_answer(cuts: set[int]) -> None:
     ],
     ids=["not-http", "length-and-chunked", "two-lengths", "upgrade"],
 )
-async def test_a_protocol_violation_is_a_bad_answer(client: Client, answer: bytes) -> None:
+async def test_a_protocol_violation_is_a_remote_protocol_error(client: Client, response_bytes: bytes) -> None:
     async def send(peer: Peer) -> None:
         await peer.request()
-        await peer.send(answer)
+        await peer.send(response_bytes)
         await peer.closed()
 
     async with upstream(send) as server:
-        with pytest.raises(BadAnswer):
+        with pytest.raises(RemoteProtocolError):
             await get(client, server.url + "/")
 
 
-async def test_bytes_after_an_answer_do_not_reach_the_next_request(client: Client) -> None:
+async def test_bytes_after_a_response_do_not_reach_the_next_request(client: Client) -> None:
     async def smuggle(peer: Peer) -> None:
         while await peer.request():
             await peer.send(
@@ -207,14 +215,14 @@ async def test_bytes_after_an_answer_do_not_reach_the_next_request(client: Clien
 
 @pytest.mark.parametrize("head", [b"x-a: " + b"a" * 900, b"x-a: 1\r\n" * 200])
 @pytest.mark.parametrize("ended", [True, False])
-async def test_a_head_over_its_limit_is_too_large(head: bytes, ended: bool) -> None:
+async def test_headers_over_their_limit_are_too_large(head: bytes, ended: bool) -> None:
     async def send(peer: Peer) -> None:
         await peer.request()
         await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n" + head + (b"\r\n\r\n" if ended else b""))
         await peer.closed()
 
     async with upstream(send) as server, client_of(Limits(header_bytes=800)) as client:
-        with pytest.raises(TooLarge, match="head"):
+        with pytest.raises(ResponseTooLargeError, match="headers"):
             await get(client, server.url + "/")
 
 
@@ -230,23 +238,23 @@ async def test_a_body_over_the_limit_of_read_is_too_large_and_closes_the_socket(
         finally:
             gone.set()
 
-    async with upstream(endless) as server, client_of(Limits(answer_bytes=100_000)) as client:
-        with pytest.raises(TooLarge, match="100000"):
+    async with upstream(endless) as server, client_of(Limits(response_bytes=100_000)) as client:
+        with pytest.raises(ResponseTooLargeError, match="100000"):
             await get(client, server.url + "/")
         await asyncio.wait_for(gone.wait(), 5)
 
 
 @pytest.mark.parametrize(
-    ("sent", "deadlines", "sentence"),
+    ("sent", "timeouts", "message"),
     [
-        (b"", Deadlines(first_byte=0.05), "begin to answer within 0.05 s"),
-        (CHUNKED, Deadlines(idle=0.05), "nothing more for 0.05 s"),
-        (CHUNKED, Deadlines(total=0.05), "finish within 0.05 s"),
+        (b"", Timeouts(first_byte=0.05), "did not respond within 0.05 s"),
+        (CHUNKED, Timeouts(idle=0.05), "no data for 0.05 s"),
+        (CHUNKED, Timeouts(total=0.05), "finish its response within 0.05 s"),
     ],
     ids=["first-byte", "idle", "total"],
 )
-async def test_every_deadline_is_kept_and_closes_the_socket(
-    client: Client, sent: bytes, deadlines: Deadlines, sentence: str
+async def test_every_timeout_is_kept_and_closes_the_socket(
+    client: Client, sent: bytes, timeouts: Timeouts, message: str
 ) -> None:
     closed = asyncio.Event()
 
@@ -257,13 +265,13 @@ async def test_every_deadline_is_kept_and_closes_the_socket(
         closed.set()
 
     async with upstream(stall) as server:
-        with pytest.raises(TimedOut, match=sentence) as caught:
-            await (await client.request(b"GET", server.url + "/", [], deadlines=deadlines)).read()
+        with pytest.raises(UpstreamTimeoutError, match=message) as caught:
+            await (await client.request(b"GET", server.url + "/", [], timeouts=timeouts)).read()
         assert not caught.value.retryable
         await asyncio.wait_for(closed.wait(), 5)
 
 
-async def test_a_stream_that_keeps_coming_outlives_its_idle_deadline(client: Client) -> None:
+async def test_a_stream_that_keeps_coming_outlives_its_idle_timeout(client: Client) -> None:
     async def drip(peer: Peer) -> None:
         await peer.request()
         await peer.send(CHUNKED)
@@ -273,7 +281,7 @@ async def test_a_stream_that_keeps_coming_outlives_its_idle_deadline(client: Cli
         await peer.send(b"0\r\n\r\n")
 
     async with upstream(drip) as server:
-        response = await client.request(b"GET", server.url + "/", [], deadlines=Deadlines(idle=0.1))
+        response = await client.request(b"GET", server.url + "/", [], timeouts=Timeouts(idle=0.1))
         assert await response.read() == b"x" * 8
 
 
@@ -295,7 +303,7 @@ async def test_a_cancelled_request_closes_its_socket(client: Client) -> None:
         await asyncio.wait_for(closed.wait(), 5)
 
 
-async def test_closing_an_unfinished_answer_closes_its_socket_and_a_finished_one_keeps_it(client: Client) -> None:
+async def test_closing_an_unfinished_response_closes_its_socket_and_a_finished_one_keeps_it(client: Client) -> None:
     closed = asyncio.Event()
 
     async def first_whole_then_endless(peer: Peer) -> None:
@@ -355,9 +363,9 @@ async def test_a_large_body_waits_for_an_upstream_that_reads_slowly(client: Clie
 async def test_an_upload_is_sent_while_it_arrives(client: Client) -> None:
     arrived = asyncio.Event()
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncIterator[bytes]:
         yield b"first"
-        await asyncio.wait_for(arrived.wait(), 5)  # the upstream has the first piece before there is a second
+        await asyncio.wait_for(arrived.wait(), 5)  # the upstream has the first chunk before there is a second
         yield b"second"
 
     async def read_slowly(peer: Peer) -> None:
@@ -367,7 +375,7 @@ async def test_an_upload_is_sent_while_it_arrives(client: Client) -> None:
         await peer.answer()
 
     async with upstream(read_slowly) as server:
-        response = await client.request(b"POST", server.url + "/", [], Upload(11, pieces()))
+        response = await client.request(b"POST", server.url + "/", [], Upload(11, chunks()))
         assert await response.read() == b"ok"
 
 
@@ -380,12 +388,12 @@ async def test_uploads_one_after_the_other_leave_one_connection_in_the_pool(clie
         await echo_ok(peer)
         open_now -= 1
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncIterator[bytes]:
         yield b"hello"
 
     async with upstream(script) as server:
         for _ in range(5):
-            response = await client.request(b"POST", server.url + "/", [], Upload(5, pieces()))
+            response = await client.request(b"POST", server.url + "/", [], Upload(5, chunks()))
             assert await response.read() == b"ok"
         assert await get(client, server.url + "/") == b"ok"
         async with asyncio.timeout(5):
@@ -397,21 +405,21 @@ async def test_uploads_one_after_the_other_leave_one_connection_in_the_pool(clie
 async def test_an_upload_whose_source_fails_closes_its_socket(client: Client) -> None:
     closed = asyncio.Event()
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncIterator[bytes]:
         yield b"first"
-        raise ValueError("the client has left")
+        raise ValueError("the client disconnected")
 
     async def until_closed(peer: Peer) -> None:
         await peer.reader.read()
         closed.set()
 
     async with upstream(until_closed) as server:
-        with pytest.raises(ValueError, match="has left"):
-            await client.request(b"POST", server.url + "/", [], Upload(11, pieces()))
+        with pytest.raises(ValueError, match="disconnected"):
+            await client.request(b"POST", server.url + "/", [], Upload(11, chunks()))
         await asyncio.wait_for(closed.wait(), 5)
 
 
-async def test_an_upstream_that_refuses_a_large_body_early_is_heard(client: Client) -> None:
+async def test_an_upstream_that_rejects_a_large_body_early_gets_its_response_read(client: Client) -> None:
     async def refuse(peer: Peer) -> None:
         await peer.reader.readuntil(b"\r\n\r\n")
         await peer.answer(b"too big", 413)
@@ -431,7 +439,7 @@ async def test_idle_connections_are_closed_after_their_time() -> None:
         await peer.closed()
         closed.set()
 
-    async with upstream(once) as server, client_of(Limits(idle_seconds=0.05)) as client:
+    async with upstream(once) as server, client_of(Limits(keepalive_expiry=0.05)) as client:
         assert await get(client, server.url + "/") == b"ok"
         await asyncio.wait_for(closed.wait(), 5)
 
@@ -459,7 +467,7 @@ async def test_https_checks_the_certificate_and_then_works(tmp_path: Path) -> No
         assert len(server.peers) == 1
         await trusting.aclose()
         async with client_of() as doubting:
-            with pytest.raises(ConnectFailed, match="certificate verify failed"):
+            with pytest.raises(ConnectError, match="certificate verify failed"):
                 await get(doubting, server.url + "/")
 
 
