@@ -20,10 +20,11 @@ from predictors.complexity.tiers.decider import Decider
 from predictors.complexity.tiers.rules import Tiers
 from predictors.complexity.tiers.shadow import Shadow
 from predictors.complexity.tiers.share import ShareController
-from predictors.serving.settings import SettingError, Settings
+from predictors.serving.settings import Settings
 from predictors.serving.start_clock import StartClock, process_start
 from switchyard.http.asgi import App
 from switchyard.http.client import Client
+from switchyard.settings import SettingsError
 from switchyard.store.opening import open_store
 from switchyard.telemetry import logs, tracing
 from switchyard.telemetry.metrics import RoutingMetrics
@@ -100,7 +101,7 @@ def main() -> None:
         clock = StartClock(arguments.model_name, process_start())
         clock.done("import")
         uvloop.run(serve(arguments, settings, own, clock))
-    except (SettingError, ValueError) as err:
+    except (SettingsError, ValueError) as err:
         sys.exit(f"{err}")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from predictors.serving.settings import SettingError, whole_number
+from switchyard.settings import SettingsError, whole_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,22 +30,20 @@ class ComplexitySettings:
         MAX_BODY_BYTES.
 
         Raises:
-            SettingError: a value is not allowed.
+            SettingsError: a value is not allowed.
         """
         default = ComplexitySettings
         read = ComplexitySettings(
             store_url=env.get("STORE_URL", "") or default.store_url,
-            shadow_percent=whole_number(env, "SHADOW_PERCENT", default.shadow_percent, least=0),
+            shadow_percent=whole_number(env, "SHADOW_PERCENT", default.shadow_percent, most=100),
             shadow_fast_url=env.get("SHADOW_FAST_URL", "").rstrip("/"),
             shadow_reasoning_url=env.get("SHADOW_REASONING_URL", "").rstrip("/"),
             shadow_file=env.get("SHADOW_FILE", "") or default.shadow_file,
             shadow_bytes=whole_number(env, "SHADOW_BYTES", default.shadow_bytes, least=1),
             max_body_bytes=whole_number(env, "MAX_BODY_BYTES", default.max_body_bytes, least=1),
         )
-        if read.shadow_percent > 100:
-            raise SettingError(f"SHADOW_PERCENT is {read.shadow_percent}; use a whole number from 0 to 100")
         if read.shadow_percent and not (read.shadow_fast_url and read.shadow_reasoning_url):
-            raise SettingError(
+            raise SettingsError(
                 "SHADOW_PERCENT needs both models' addresses: set SHADOW_FAST_URL and SHADOW_REASONING_URL"
             )
         return read

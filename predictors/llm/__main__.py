@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from predictors.llm.arguments import Arguments, parse
 from predictors.llm.settings import LLMSettings
 from predictors.serving.parent_death import children_die_with_me
-from predictors.serving.settings import SettingError, Settings
+from predictors.serving.settings import Settings
 from predictors.serving.start_clock import StartClock, process_start
+from switchyard.settings import SettingsError
 from switchyard.telemetry import logs, tracing
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def main() -> None:
         from predictors.serving.server import run_to_end
 
         code = run_to_end(serve(arguments, settings, llm, clock))
-    except SettingError as err:
+    except SettingsError as err:
         sys.exit(f"{err}")
     sys.exit(code)
 

@@ -37,7 +37,7 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from predictors.llm.arguments import Arguments
 from predictors.llm.quantization import Device, four_bit_method
 from predictors.llm.settings import LLMSettings
-from predictors.serving.settings import SettingError
+from switchyard.settings import SettingsError
 
 # What the engine and the application import only when they start; a child that finds them here starts without imports.
 _LATER = (
@@ -95,7 +95,7 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     """Loads the model and builds the application; blocks the loop meanwhile, for nothing is served yet.
 
     Raises:
-        SettingError: a flag or setting is not possible for this model on this device.
+        SettingsError: a flag or setting is not possible for this model on this device.
     """
     os.environ.update(_QUIET)
     gc.freeze()  # vLLM collects garbage several times while it loads: a second each over all that was imported
@@ -123,7 +123,7 @@ class _Parser(FlexibleArgumentParser):  # type: ignore[misc]
     """Names the flag that is wrong instead of printing vLLM's usage, which is 300 lines."""
 
     def error(self, message: str) -> NoReturn:
-        raise SettingError(f"{message}; flags that are not ours are those of vLLM's server")
+        raise SettingsError(f"{message}; flags that are not ours are those of vLLM's server")
 
 
 def _vllm_options(arguments: Arguments, settings: LLMSettings) -> Namespace:
@@ -139,7 +139,7 @@ def _vllm_options(arguments: Arguments, settings: LLMSettings) -> Namespace:
     try:
         validate_parsed_serve_args(options)
     except (TypeError, ValueError) as err:
-        raise SettingError(f"vLLM refuses these flags: {err}") from err
+        raise SettingsError(f"vLLM refuses these flags: {err}") from err
     return options
 
 
@@ -149,7 +149,7 @@ def _engine_config(options: Namespace) -> VllmConfig:
     try:
         config = AsyncEngineArgs.from_cli_args(options).create_engine_config(UsageContext.OPENAI_API_SERVER)
     except ValueError as err:  # pydantic's ValidationError is one
-        raise SettingError(f"vLLM cannot serve {options.model} with these flags: {err}") from err
+        raise SettingsError(f"vLLM cannot serve {options.model} with these flags: {err}") from err
     if current_platform.is_cpu() and config.parallel_config.world_size == 1:
         _start_by_fork(config)
     return config

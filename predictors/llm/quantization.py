@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from predictors.serving.settings import SettingError
+from switchyard.settings import SettingsError
 
 Device = Literal["cpu", "cuda", "rocm", "other"]
 
@@ -16,14 +16,14 @@ def four_bit_method(model_dir: Path, device: Device) -> str | None:
     docs); a checkpoint that was quantised beforehand (AWQ, GPTQ, compressed-tensors) names its own method.
 
     Raises:
-        SettingError: the device cannot; the message says which can and what else to do.
+        SettingsError: the device cannot; the message says which can and what else to do.
     """
     config = json.loads((model_dir / "config.json").read_text())
     if "quantization_config" in config:
         return None
     if device == "cuda":
         return "bitsandbytes"
-    raise SettingError(
+    raise SettingsError(
         f"USE_4BIT=true, but {model_dir.name} holds full-precision weights and this machine's device is {device}: "
         "quantising while loading (bitsandbytes) needs an NVIDIA GPU with CUDA. "
         "Serve it there, use a checkpoint that is already quantised (AWQ or GPTQ), or set USE_4BIT=false."

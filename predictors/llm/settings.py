@@ -1,10 +1,9 @@
 """Settings of the language-model predictor; the only reader of their environment variables."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from predictors.serving.settings import SettingError, whole_number
+from switchyard.settings import number, switch, whole_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +26,14 @@ class LLMSettings:
         """Reads MODEL_REPOSITORY, USE_4BIT, DEFAULT_TEMPERATURE, DEFAULT_TOP_P and DEFAULT_MAX_TOKENS.
 
         Raises:
-            SettingError: a value is not allowed.
+            SettingsError: a value is not allowed.
         """
-        max_tokens = whole_number(env, "DEFAULT_MAX_TOKENS", 0, least=1)
         return LLMSettings(
             model_repository=env.get("MODEL_REPOSITORY", "") or LLMSettings.model_repository,
-            use_4bit=_switch(env, "USE_4BIT"),
-            default_temperature=_number(env, "DEFAULT_TEMPERATURE", 0.0, 2.0),
-            default_top_p=_number(env, "DEFAULT_TOP_P", 0.0, 1.0),
-            default_max_tokens=max_tokens or None,
+            use_4bit=switch(env, "USE_4BIT"),
+            default_temperature=number(env, "DEFAULT_TEMPERATURE", None, most=2.0),
+            default_top_p=number(env, "DEFAULT_TOP_P", None, most=1.0),
+            default_max_tokens=whole_number(env, "DEFAULT_MAX_TOKENS", None, least=1),
         )
 
     def generation_defaults(self) -> dict[str, float | int]:
@@ -46,23 +44,3 @@ class LLMSettings:
             "max_new_tokens": self.default_max_tokens,
         }
         return {name: value for name, value in values.items() if value is not None}
-
-
-def _switch(env: Mapping[str, str], name: str) -> bool:
-    text = env.get(name, "").lower()
-    if text not in ("", "true", "false"):
-        raise SettingError(f"{name} is {text!r}; use true or false")
-    return text == "true"
-
-
-def _number(env: Mapping[str, str], name: str, least: float, most: float) -> float | None:
-    text = env.get(name, "")
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not least <= value <= most:
-        raise SettingError(f"{name} is {text!r}; use a number from {least} to {most}")
-    return value

@@ -28,8 +28,8 @@ from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
 from predictors.serving.admission import App
 from predictors.serving.one_port import Protocols
-from predictors.serving.settings import SettingError
 from switchyard.http.h2.grpc_proxy import Proxy
+from switchyard.settings import SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         """Listens, and returns what ends it within the grace.
 
         Raises:
-            SettingError: the port cannot be had.
+            SettingsError: the port cannot be had.
         """
         rpc = self._grpc(service)
         try:
@@ -144,7 +144,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
             if front is not None:
                 await front.start(self._host, self.grpc_port, (_LOOPBACK, behind))
         except (RuntimeError, OSError) as err:
-            raise SettingError(f"--grpc_port {self.grpc_port} cannot be had on {self._host}: {err}") from err
+            raise SettingsError(f"--grpc_port {self.grpc_port} cannot be had on {self._host}: {err}") from err
 
         async def stop() -> None:
             if front is not None:
@@ -184,7 +184,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
     except OSError as err:
-        raise SettingError(f"--http_port {port} cannot be had on {host}: {err.strerror}") from err
+        raise SettingsError(f"--http_port {port} cannot be had on {host}: {err.strerror}") from err
     return listener
 
 

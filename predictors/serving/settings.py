@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-
-class SettingError(ValueError):
-    """An environment variable has a value that cannot be used; the message names it and what is allowed."""
+from switchyard.settings import log_level, whole_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,30 +24,13 @@ class Settings:
         """Reads LOG_LEVEL, MAX_CONCURRENT_REQUESTS, GRACE_SECONDS and HOST.
 
         Raises:
-            SettingError: a value is not allowed.
+            SettingsError: a value is not allowed.
         """
-        level = env.get("LOG_LEVEL", Settings.log_level).lower()
-        if level not in ("debug", "info", "warning", "error"):
-            raise SettingError(f"LOG_LEVEL is {level!r}; use debug, info, warning or error")
         return Settings(
-            log_level=level,
+            log_level=log_level(env, Settings.log_level),
             max_concurrent_requests=whole_number(
                 env, "MAX_CONCURRENT_REQUESTS", Settings.max_concurrent_requests, least=1
             ),
             grace_seconds=whole_number(env, "GRACE_SECONDS", Settings.grace_seconds, least=0),
             host=env.get("HOST", Settings.host),
         )
-
-
-def whole_number(env: Mapping[str, str], name: str, default: int, *, least: int) -> int:
-    """The variable ``name`` as a whole number of at least ``least``; unset or empty means ``default``.
-
-    Raises:
-        SettingError: it is no such number.
-    """
-    text = env.get(name, "")
-    if not text:
-        return default
-    if not text.isdecimal() or int(text) < least:
-        raise SettingError(f"{name} is {text!r}; use a whole number of at least {least}")
-    return int(text)

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from predictors.serving.settings import SettingError, Settings
+from predictors.serving.settings import Settings
 from predictors.serving.start_clock import StartClock, process_start
 from predictors.vision.arguments import Arguments, parse
 from predictors.vision.settings import VisionSettings
+from switchyard.settings import SettingsError
 from switchyard.telemetry import logs
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def main() -> None:
         from predictors.serving.server import run_to_end
 
         code = run_to_end(serve(arguments, settings, vision, clock))
-    except SettingError as err:
+    except SettingsError as err:
         sys.exit(f"{err}")
     sys.exit(code)
 

@@ -63,7 +63,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     """Makes all parts; nothing runs yet but the HTTP port, which is taken.
 
     Raises:
-        SettingError: a port cannot be had.
+        SettingsError: a port cannot be had.
     """
     metrics = InferenceMetrics(REGISTRY)
     tracer = tracing.configure(arguments.model_name)

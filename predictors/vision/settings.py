@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from predictors.serving.settings import whole_number
+from switchyard.settings import whole_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class VisionSettings:
         """Reads MODEL_IDLE_SECONDS, MODEL_LOAD_SECONDS, MAX_WAITING_REQUESTS, MAX_BODY_BYTES and ANSWER_SECONDS.
 
         Raises:
-            SettingError: a value is not allowed.
+            SettingsError: a value is not allowed.
         """
         default = VisionSettings
         return VisionSettings(

@@ -9,7 +9,8 @@ import uvloop
 from switchyard.catalog import CatalogFile, CatalogSource
 from switchyard.catalog.cached import Recent
 from switchyard.gateway.server import serve
-from switchyard.gateway.settings import Settings, SettingsError, in_cluster, refuse_open_door
+from switchyard.gateway.settings import Settings, in_cluster, refuse_open_door
+from switchyard.settings import SettingsError
 from switchyard.telemetry import logs
 
 

@@ -84,7 +84,7 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
 
     async def stop() -> None:
         app.leaving = True
-        await asyncio.sleep(settings.lame_duck_seconds)
+        await asyncio.sleep(settings.drain_seconds)
         http.should_exit = True
         await grpc.stop(settings.grace_seconds)
 

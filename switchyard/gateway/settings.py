@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-
-class SettingsError(ValueError):
-    """A setting is missing or cannot be used; the message names it and says what to do."""
+from switchyard.settings import SettingsError, log_level, renamed, seconds, switch, whole_number
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +14,7 @@ class Settings:
 
     Sizes are bytes, times seconds. ``max_in_flight`` requests are answered at once, further ones refused. ``retry_*``
     bound repeats before the first byte of an answer. ``default_model`` serves forms that name none. From the signal to
-    end, requests are taken for ``lame_duck_seconds`` more, and then have ``grace_seconds`` to finish.
+    end, requests are taken for ``drain_seconds`` more, and then have ``grace_seconds`` to finish.
     """
 
     log_level: str = "info"
@@ -33,7 +31,7 @@ class Settings:
     retry_attempts: int = 4
     retry_seconds: float = 3.0
     grace_seconds: float = 30.0
-    lame_duck_seconds: float = 0.0
+    drain_seconds: float = 0.0
 
     @staticmethod
     def from_env(env: Mapping[str, str]) -> "Settings":
@@ -42,43 +40,26 @@ class Settings:
         Raises:
             SettingsError: a value cannot be used.
         """
-        catalog = env.get("SWITCHYARD_CATALOG")
-        numbers = {
-            name: _number(env, name.upper(), default)
-            for name, default in _DEFAULTS.items()
-            if isinstance(default, (int, float)) and not isinstance(default, bool)
-        }
+        unset, catalog = Settings(), env.get("SWITCHYARD_CATALOG")
         return Settings(
-            log_level=env.get("LOG_LEVEL", "info"),
+            log_level=log_level(env, unset.log_level),
             switchyard_catalog=Path(catalog) if catalog else None,
-            switchyard_allow_open=_truth(env, "SWITCHYARD_ALLOW_OPEN"),
+            switchyard_allow_open=switch(env, "SWITCHYARD_ALLOW_OPEN"),
             default_model=env.get("DEFAULT_MODEL", ""),
-            **numbers,  # type: ignore[arg-type]
+            max_body_bytes=whole_number(env, "MAX_BODY_BYTES", unset.max_body_bytes, least=1),
+            max_in_flight=whole_number(env, "MAX_IN_FLIGHT", unset.max_in_flight, least=1),
+            body_seconds=seconds(env, "BODY_SECONDS", unset.body_seconds),
+            connect_seconds=seconds(env, "CONNECT_SECONDS", unset.connect_seconds),
+            first_byte_seconds=seconds(env, "FIRST_BYTE_SECONDS", unset.first_byte_seconds),
+            idle_seconds=seconds(env, "IDLE_SECONDS", unset.idle_seconds),
+            heartbeat_seconds=seconds(env, "HEARTBEAT_SECONDS", unset.heartbeat_seconds),
+            retry_attempts=whole_number(env, "RETRY_ATTEMPTS", unset.retry_attempts, least=1),
+            retry_seconds=seconds(env, "RETRY_SECONDS", unset.retry_seconds),
+            grace_seconds=seconds(env, "GRACE_SECONDS", unset.grace_seconds, least=0),
+            drain_seconds=seconds(
+                env, renamed(env, "LAME_DUCK_SECONDS", "DRAIN_SECONDS"), unset.drain_seconds, least=0
+            ),
         )
-
-
-_DEFAULTS: dict[str, object] = {name: getattr(Settings(), name) for name in Settings.__slots__}
-
-
-def _number(env: Mapping[str, str], name: str, default: int | float) -> int | float:
-    text = env.get(name)
-    if text is None:
-        return default
-    try:
-        value = type(default)(text)
-    except ValueError:
-        value = type(default)(-1)
-    least = "a positive " if default else "0 or a positive "
-    if not (0 < value < float("inf") or value == default == 0):
-        raise SettingsError(f"{name} is {text!r}; use {least}{'number' if isinstance(default, float) else 'integer'}")
-    return value
-
-
-def _truth(env: Mapping[str, str], name: str) -> bool:
-    text = env.get(name, "false")
-    if text not in ("true", "false"):
-        raise SettingsError(f"{name} is {text!r}; use true or false")
-    return text == "true"
 
 
 def in_cluster(env: Mapping[str, str]) -> bool:

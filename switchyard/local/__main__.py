@@ -18,6 +18,7 @@ from switchyard.local.status import terminal as progress
 from switchyard.local.status.board import Board, Entry
 from switchyard.local.status.run_directory import Run, StateDirectory
 from switchyard.local.supervisor import project
+from switchyard.settings import SettingsError, log_level
 from switchyard.telemetry.logs import JsonFormatter
 from switchyard.telemetry.metrics import Phase
 
@@ -44,7 +45,7 @@ def supervise(overlay: Path, directory: StateDirectory, *, preloading: bool, rep
     """Renders, plans and runs ``overlay`` until a signal; ``report`` is a pipe that hears when the gateway is ready.
 
     Raises:
-        LocalError: the overlay cannot be run.
+        LocalError, SettingsError: the overlay cannot be run.
     """
     root = project.root_of(Path.cwd())
     cleaned = state.clean(directory)
@@ -110,7 +111,7 @@ def _log_to(path: Path) -> None:
     handler.setFormatter(JsonFormatter("local"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(os.environ.get("LOG_LEVEL", "info").upper())
+    root.setLevel(log_level(os.environ).upper())
 
 
 def main() -> None:
@@ -127,7 +128,7 @@ def main() -> None:
     try:
         with directory.lock():
             supervise(overlay, directory, preloading=preloading, report=options.report)
-    except LocalError as err:
+    except (LocalError, SettingsError) as err:
         if options.report is not None:
             os.write(options.report, str(err).encode())
         sys.exit(f"error: {err}")

@@ -6,9 +6,7 @@ KServe's controller sets ``PROPAGATE_HEADERS``, Knative ``PORT``; the rest has d
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-
-class SettingsError(ValueError):
-    """A setting cannot be used; the message names it and says what to do."""
+from switchyard.settings import log_level, seconds, whole_number
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,37 +35,13 @@ class Settings:
             SettingsError: a value cannot be used.
         """
         unset = Settings()
-        metrics = env.get("METRICS_PORT")
         return Settings(
             host=env.get("HOST", unset.host),
-            port=_whole(env, "PORT", unset.port, 65535),
-            metrics_port=None if metrics is None else _whole(env, "METRICS_PORT", 0, 65535),
+            port=whole_number(env, "PORT", unset.port, most=65535),
+            metrics_port=whole_number(env, "METRICS_PORT", unset.metrics_port, most=65535),
             propagate_headers=env.get("PROPAGATE_HEADERS", unset.propagate_headers),
-            drain_seconds=_seconds(env, "DRAIN_SECONDS", unset.drain_seconds),
-            max_body_bytes=_whole(env, "MAX_BODY_BYTES", unset.max_body_bytes),
-            ensemble_parallel=_whole(env, "ENSEMBLE_PARALLEL", unset.ensemble_parallel) or 1,
-            log_level=env.get("LOG_LEVEL", unset.log_level),
+            drain_seconds=seconds(env, "DRAIN_SECONDS", unset.drain_seconds, least=0),
+            max_body_bytes=whole_number(env, "MAX_BODY_BYTES", unset.max_body_bytes),
+            ensemble_parallel=whole_number(env, "ENSEMBLE_PARALLEL", unset.ensemble_parallel, least=1),
+            log_level=log_level(env, unset.log_level),
         )
-
-
-def _whole(env: Mapping[str, str], name: str, default: int, most: int | None = None) -> int:
-    text = env.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdecimal() or (most is not None and int(text) > most):
-        bound = "" if most is None else f" up to {most}"
-        raise SettingsError(f"{name} is {text!r}; use a whole number from 0{bound}")
-    return int(text)
-
-
-def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
-    text = env.get(name)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise SettingsError(f"{name} is {text!r}; use a number of seconds from 0")
-    return value

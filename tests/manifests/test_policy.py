@@ -215,9 +215,7 @@ def test_the_gateway_is_given_the_time_that_its_drain_takes(rendered: Rendered) 
         gateway = of_kind(documents, "Deployment")["gateway"]["spec"]["template"]["spec"]
         (reference,) = gateway["containers"][0]["envFrom"]
         data = of_kind(documents, "ConfigMap")[reference["configMapRef"]["name"]]["data"]
-        assert int(data["LAME_DUCK_SECONDS"]) + int(data["GRACE_SECONDS"]) < gateway["terminationGracePeriodSeconds"], (
-            name
-        )
+        assert int(data["DRAIN_SECONDS"]) + int(data["GRACE_SECONDS"]) < gateway["terminationGracePeriodSeconds"], name
 
 
 def test_the_claim_that_services_name_exists(documents: list[Document]) -> None:

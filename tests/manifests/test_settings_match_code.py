@@ -7,9 +7,10 @@ import pytest
 
 from predictors.complexity.settings import ComplexitySettings
 from predictors.llm.settings import LLMSettings
-from predictors.serving.settings import SettingError, Settings
+from predictors.serving.settings import Settings
 from predictors.vision.settings import VisionSettings
 from switchyard.gateway import settings as gateway
+from switchyard.settings import SettingsError
 from tests.manifests.documents import ROOT, SERVICES, settings
 
 SHIPPED = sorted(SERVICES.glob("*/settings.env"))
@@ -76,7 +77,7 @@ def test_every_service_names_the_settings_that_all_predictors_share() -> None:
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_its_name(name: str, value: str) -> None:
-    with pytest.raises(SettingError, match=name):
+    with pytest.raises(SettingsError, match=name):
         (Settings.from_env({name: value}), LLMSettings.from_env({name: value}))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from predictors.llm.quantization import four_bit_method
-from predictors.serving.settings import SettingError
+from switchyard.settings import SettingsError
 
 
 def model(folder: Path, **config: object) -> Path:
@@ -23,5 +23,5 @@ def test_a_checkpoint_that_is_already_quantised_names_its_own_method(tmp_path: P
 
 
 def test_a_cpu_refuses_and_says_which_devices_can_and_what_else_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"needs an NVIDIA GPU with CUDA.*already quantised \(AWQ or GPTQ\)"):
+    with pytest.raises(SettingsError, match=r"needs an NVIDIA GPU with CUDA.*already quantised \(AWQ or GPTQ\)"):
         four_bit_method(model(tmp_path), "cpu")

@@ -1,7 +1,7 @@
 import pytest
 
 from predictors.llm.settings import LLMSettings
-from predictors.serving.settings import SettingError
+from switchyard.settings import SettingsError
 
 
 def test_an_empty_environment_leaves_generation_to_the_model() -> None:
@@ -27,5 +27,5 @@ def test_defaults_of_a_request_go_by_the_names_of_generation_config() -> None:
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str) -> None:
-    with pytest.raises(SettingError, match=f"{name} is '{value}'"):
+    with pytest.raises(SettingsError, match=f"{name} is '{value}'"):
         LLMSettings.from_env({name: value})

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictors.serving.settings import SettingError, Settings
+from predictors.serving.settings import Settings
+from switchyard.settings import SettingsError
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -20,7 +21,7 @@ def test_an_empty_value_means_the_default() -> None:
 
 
 def test_an_unknown_log_level_is_refused_with_the_allowed_ones() -> None:
-    with pytest.raises(SettingError, match="LOG_LEVEL is 'loud'; use debug, info, warning or error"):
+    with pytest.raises(SettingsError, match="LOG_LEVEL is 'loud'; use debug, info, warning or error"):
         Settings.from_env({"LOG_LEVEL": "loud"})
 
 
@@ -29,5 +30,5 @@ def test_only_a_positive_whole_number_of_requests_is_accepted(text: str) -> None
     if text.isdecimal() and int(text) >= 1:  # other scripts' digits are numbers too
         assert Settings.from_env({"MAX_CONCURRENT_REQUESTS": text}).max_concurrent_requests == int(text)
         return
-    with pytest.raises(SettingError, match="MAX_CONCURRENT_REQUESTS"):
+    with pytest.raises(SettingsError, match="MAX_CONCURRENT_REQUESTS"):
         Settings.from_env({"MAX_CONCURRENT_REQUESTS": text})

@@ -1,7 +1,7 @@
 import pytest
 
-from predictors.serving.settings import SettingError
 from predictors.vision.settings import VisionSettings
+from switchyard.settings import SettingsError
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -18,5 +18,5 @@ def test_every_setting_has_its_variable() -> None:
 
 @pytest.mark.parametrize("name", ["MODEL_LOAD_SECONDS", "MAX_BODY_BYTES", "ANSWER_SECONDS", "MAX_WAITING_REQUESTS"])
 def test_a_value_that_cannot_be_used_is_named(name: str) -> None:
-    with pytest.raises(SettingError, match=f"{name} is '0'"):
+    with pytest.raises(SettingsError, match=f"{name} is '0'"):
         VisionSettings.from_env({name: "0"})

@@ -78,7 +78,7 @@ async def test_a_gateway_that_leaves_tells_each_client_so_before_it_takes_no_mor
     path = tmp_path / "catalog.json"
     CatalogFile(path).replace(Catalog({}))
     async with (
-        process(path, LAME_DUCK_SECONDS="3") as (child, url),
+        process(path, DRAIN_SECONDS="3") as (child, url),
         httpx.AsyncClient(timeout=30) as kept,
         httpx.AsyncClient(timeout=30) as late,
     ):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from switchyard.gateway.settings import Settings, SettingsError, refuse_open_door
+from switchyard.gateway.settings import Settings, refuse_open_door
+from switchyard.settings import SettingsError
 
 
 def test_every_setting_can_be_given() -> None:
@@ -34,3 +35,9 @@ def test_any_other_address_needs_permission(host: str) -> None:
     with pytest.raises(SettingsError, match="SWITCHYARD_ALLOW_OPEN=true"):
         refuse_open_door(host, Settings())
     refuse_open_door(host, Settings(switchyard_allow_open=True))
+
+
+def test_the_old_name_of_the_drain_is_still_read() -> None:
+    env = {"DRAIN_SECONDS": "0", "LAME_DUCK_SECONDS": "5"}  # the shipped default, and what an operator's overlay says
+    assert Settings.from_env(env).drain_seconds == 5
+    assert Settings.from_env({"DRAIN_SECONDS": "2"}).drain_seconds == 2

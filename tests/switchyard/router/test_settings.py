@@ -2,7 +2,8 @@
 
 import pytest
 
-from switchyard.router.settings import Settings, SettingsError
+from switchyard.router.settings import Settings
+from switchyard.settings import SettingsError
 
 
 def test_without_anything_set_a_router_is_what_kserve_expects() -> None:

@@ -1,0 +1,116 @@
+"""Reads settings from environment variables; a variable that is unset or empty means the default."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+Default = TypeVar("Default", int, int | None)
+DefaultNumber = TypeVar("DefaultNumber", float, float | None)
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+INSTANT = 0.001  # seconds; the least of a timeout, because 0 would end every request
+
+logger = logging.getLogger(__name__)
+
+
+class SettingsError(ValueError):
+    """A setting is missing or cannot be used; the message names it, its value and what is allowed."""
+
+
+def whole_number(
+    env: Mapping[str, str], name: str, default: Default, *, least: int = 0, most: int | None = None
+) -> int | Default:
+    """Read the variable ``name`` as a whole number from ``least`` to ``most``.
+
+    Raises:
+        SettingsError: it is no such number.
+    """
+    text = env.get(name, "")
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+        raise SettingsError(f"{name} is {text!r}; use a whole number {_range(least, most)}")
+    return int(text)
+
+
+def number(
+    env: Mapping[str, str], name: str, default: DefaultNumber, *, least: float = 0.0, most: float | None = None
+) -> float | DefaultNumber:
+    """Read the variable ``name`` as a finite number from ``least`` to ``most``.
+
+    Raises:
+        SettingsError: it is no such number.
+    """
+    return _number(env, name, default, least, most, "number")
+
+
+def seconds(
+    env: Mapping[str, str], name: str, default: DefaultNumber, *, least: float = INSTANT
+) -> float | DefaultNumber:
+    """Read the variable ``name`` as a number of seconds of at least ``least``.
+
+    Raises:
+        SettingsError: it is no such number.
+    """
+    return _number(env, name, default, least, None, "number of seconds")
+
+
+def switch(env: Mapping[str, str], name: str, default: bool = False) -> bool:
+    """Read the variable ``name`` as true or false.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    return choice(env, name, "true" if default else "false", ("true", "false")) == "true"
+
+
+def choice(env: Mapping[str, str], name: str, default: str, allowed: Sequence[str]) -> str:
+    """Read the variable ``name`` as one of ``allowed``, in any case.
+
+    Raises:
+        SettingsError: it is none of them.
+    """
+    text = env.get(name, "").lower() or default
+    if text not in allowed:
+        raise SettingsError(f"{name} is {env[name]!r}; use {', '.join(allowed[:-1])} or {allowed[-1]}")
+    return text
+
+
+def log_level(env: Mapping[str, str], default: str = "info") -> str:
+    """Read LOG_LEVEL.
+
+    Raises:
+        SettingsError: it is none of ``LOG_LEVELS``.
+    """
+    return choice(env, "LOG_LEVEL", default, LOG_LEVELS)
+
+
+def renamed(env: Mapping[str, str], old: str, new: str) -> str:
+    """Return the name to read a setting by: ``old``, with a warning, where that is set.
+
+    ``old`` goes first because the shipped files set ``new`` to its default, so whoever sets ``old`` means it.
+    """
+    if not env.get(old):
+        return new
+    logger.warning("%s is now called %s; the old name will not be read in the next release", old, new)
+    return old
+
+
+def _number(
+    env: Mapping[str, str], name: str, default: DefaultNumber, least: float, most: float | None, kind: str
+) -> float | DefaultNumber:
+    text = env.get(name, "")
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and least <= value <= (math.inf if most is None else most)):
+        raise SettingsError(f"{name} is {text!r}; use a {kind} {_range(least, most)}")
+    return value
+
+
+def _range(least: float, most: float | None) -> str:
+    return f"of at least {least:g}" if most is None else f"from {least:g} to {most:g}"
