@@ -17,7 +17,7 @@ def check(
     propagate_headers: Annotated[str, typer.Option(help="What PROPAGATE_HEADERS will be, to be checked too.")] = "",
 ) -> None:
     """Say what is wrong with InferenceGraphs: what cannot work, and what can hardly be meant."""
-    from switchyard.router.graph.manifest import ManifestError, verdicts
+    from switchyard.router.graph.manifest import ManifestError, reports
     from switchyard.router.header_propagation import examine_headers
 
     failed = False
@@ -26,7 +26,7 @@ def check(
         failed = True
     for file in files:
         try:
-            for verdict in verdicts(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")):
+            for verdict in reports(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")):
                 for problem in verdict.problems:
                     typer.echo(f'{file}: graph "{verdict.name}": {problem}')
                 if not verdict.problems:

@@ -14,7 +14,7 @@ from switchyard.router.server import serve
 from switchyard.router.settings import Settings
 from switchyard.telemetry import logs
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
         return 1
     propagation, problems = compile_patterns(settings.propagate_headers)
     for warning in (*warnings, *problems):
-        log.warning(str(warning))
+        logger.warning(str(warning))
     try:
         uvloop.run(serve(graph, settings, propagation))
     except OSError as err:

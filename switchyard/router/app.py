@@ -9,14 +9,14 @@ import orjson
 from switchyard.http.client.errors import UpstreamError
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server.exchange import BadRequest, Exchange
-from switchyard.router.errors import GraphFailure
+from switchyard.router.errors import GraphRequestError
 from switchyard.router.header_propagation import Propagation
 from switchyard.router.meter import GraphMeter
-from switchyard.router.steps.request import Request
+from switchyard.router.steps.request import GraphRequest
 from switchyard.router.steps.step import Target
 from switchyard.telemetry.tracing import Tracer
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 READY = b"/readyz"
 _JSON = (b"content-type", b"application/json")
@@ -43,16 +43,16 @@ class App:
             return
         began = perf_counter()
         try:
-            status = await self._traced(exchange) if self._tracer.enabled else await self._answer(exchange, None)
+            status = await self._traced(exchange) if self._tracer.enabled else await self._respond(exchange, None)
         except asyncio.CancelledError:
             self._meter.cancelled()
             raise
         except UpstreamError as err:
-            log.warning("an answer broke off", extra={"cause": str(err)})
+            logger.warning("an response broke off", extra={"cause": str(err)})
             self._meter.broken()
             exchange.abort()
             return
-        self._meter.answered(status, perf_counter() - began)
+        self._meter.responded(status, perf_counter() - began)
 
     def _ready(self, exchange: Exchange) -> None:
         if self.draining:
@@ -65,7 +65,7 @@ class App:
         span = self._tracer.start("graph", given.decode("latin-1") if given is not None else None)
         error: str | None = "cancelled"
         try:
-            status = await self._answer(exchange, span.traceparent)
+            status = await self._respond(exchange, span.traceparent)
             span.set("http.response.status_code", status)
             error = f"status {status}" if status >= 500 else None
         except UpstreamError as err:
@@ -75,12 +75,12 @@ class App:
             span.end(error)
         return status
 
-    async def _answer(self, exchange: Exchange, traceparent: str | None) -> int:
+    async def _respond(self, exchange: Exchange, traceparent: str | None) -> int:
         try:
             body = await exchange.body(self._max_body_bytes)
-            request = Request(exchange.method, exchange.target, self._propagation.chosen(exchange.headers))
-            answer = await self._root.run(request.under(traceparent), body)
-        except GraphFailure as err:
+            request = GraphRequest(exchange.method, exchange.target, self._propagation.chosen(exchange.headers))
+            response = await self._root.run(request.with_traceparent(traceparent), body)
+        except GraphRequestError as err:
             return _explain(exchange, err.status, err)
         except BodyTooLargeError as err:
             return _explain(exchange, 413, err)
@@ -89,16 +89,16 @@ class App:
         except BadRequest as err:
             return _explain(exchange, err.status, err)
         try:
-            if not answer.give(exchange):
-                await answer.relay(exchange)
+            if not response.send_if_complete(exchange):
+                await response.relay(exchange)
         finally:
-            answer.close()
-        return answer.status
+            response.close()
+        return response.status
 
 
 def _explain(exchange: Exchange, status: int, cause: Exception) -> int:
     """An error in the shape of KServe's router."""
     if status >= 500:
-        log.warning("a request failed", extra={"status": status, "cause": str(cause)})
+        logger.warning("a request failed", extra={"status": status, "cause": str(cause)})
     exchange.respond(status, [_JSON], orjson.dumps({"error": "Failed to process request", "cause": str(cause)}))
     return status

@@ -7,11 +7,11 @@ from switchyard.router.graph.spec import ROOT, Graph, Node
 from switchyard.router.meter import GraphMeter, NodeMeter
 from switchyard.router.nodes.choosing import Splitter, Switch
 from switchyard.router.nodes.ensemble import Ensemble
-from switchyard.router.nodes.sequence import Sequence, stands_in
-from switchyard.router.steps.istio import Mesh
+from switchyard.router.nodes.sequence import Sequence, is_fallback
+from switchyard.router.steps.istio import IstioSidecar
 from switchyard.router.steps.retry import Retry
-from switchyard.router.steps.service import Service
-from switchyard.router.steps.step import Arm, Target
+from switchyard.router.steps.service import ServiceTarget
+from switchyard.router.steps.step import StepRunner, Target
 from switchyard.telemetry.tracing import Tracer
 
 
@@ -22,7 +22,7 @@ class Parts:
     client: Client
     meter: GraphMeter
     tracer: Tracer
-    mesh: Mesh
+    istio_sidecar: IstioSidecar
     retry: Retry
     ensemble_parallel: int
 
@@ -46,31 +46,31 @@ class _Builder:
         return self._built[name]
 
     def _bare(self, node: Node, meter: NodeMeter) -> Target:
-        arms = [self._arm(node, index) for index in range(len(node.steps))]
+        runners = [self._runner(node, index) for index in range(len(node.steps))]
         if node.kind == "Switch":
-            return Switch(node.name, arms, meter)
+            return Switch(node.name, runners, meter)
         if node.kind == "Splitter":
-            return Splitter(node.name, arms, meter)
+            return Splitter(node.name, runners, meter)
         if node.kind == "Ensemble":
-            return Ensemble(arms, meter, self._parts.ensemble_parallel)
-        return Sequence(node.name, arms, meter)
+            return Ensemble(runners, meter, self._parts.ensemble_parallel)
+        return Sequence(node.name, runners, meter)
 
-    def _arm(self, node: Node, index: int) -> Arm:
+    def _runner(self, node: Node, index: int) -> StepRunner:
         step = node.steps[index]
         name = step.name or str(index)
         meter = self._parts.meter.step(node.name, name)
         if step.node is not None:
-            return Arm(node.name, step, name, self.node(step.node), meter, self._parts.tracer)
+            return StepRunner(node.name, step, name, self.node(step.node), meter, self._parts.tracer)
         followed = node.kind == "Sequence" and index + 1 < len(node.steps)
-        covered = followed and not step.hard and stands_in(node.steps[index + 1].condition)
+        has_fallback = followed and not step.hard and is_fallback(node.steps[index + 1].condition)
         limit = self._graph.timeouts.service_client
-        service = Service(
+        service = ServiceTarget(
             step.url or "",
             label=f"step {name} of node {node.name}",
             client=self._parts.client,
-            mesh=self._parts.mesh,
-            retry=Retry(attempts=1) if covered else self._parts.retry,  # the step that stands in is the repeat
+            istio_sidecar=self._parts.istio_sidecar,
+            retry=Retry(attempts=1) if has_fallback else self._parts.retry,  # the step that stands in is the repeat
             seconds=float(limit) if limit is not None and limit > 0 else None,
             meter=meter,
         )
-        return Arm(node.name, step, name, service, meter, self._parts.tracer)
+        return StepRunner(node.name, step, name, service, meter, self._parts.tracer)

@@ -1,7 +1,7 @@
 """What keeps a graph from answering."""
 
 
-class GraphFailure(Exception):
+class GraphRequestError(Exception):
     """A request cannot be answered; ``status`` and the message are what its client gets."""
 
     def __init__(self, status: int, cause: str) -> None:
@@ -9,11 +9,11 @@ class GraphFailure(Exception):
         self.status = status
 
 
-class NoMatch(GraphFailure):
+class NoMatchError(GraphRequestError):
     """No step of a node is for this request."""
 
 
-class Unreachable(GraphFailure):
+class StepUnreachableError(GraphRequestError):
     """A step's service gave no answer at all."""
 
     def __init__(self, cause: str) -> None:

@@ -16,7 +16,7 @@ from switchyard.router.graph.spec import Problem
 _ALWAYS = frozenset((b"traceparent", b"tracestate"))
 _OURS = b"x-switchyard-"  # what the gateway says of a request to those behind it; clients' own copies end there
 _JSON = (b"content-type", b"application/json")
-_KNOWN_NAMES = 1024  # verdicts kept: names are the client's, so their number must be bounded
+_KNOWN_NAMES = 1024  # reports kept: names are the client's, so their number must be bounded
 
 # https://github.com/google/re2/wiki/Syntax: what Python spells otherwise, or has and RE2 has not
 _TOKEN = re.compile(
@@ -43,7 +43,7 @@ class PatternError(ValueError):
 
 
 class Propagation:
-    """Chooses headers by ``patterns``; verdicts are kept by name."""
+    """Chooses headers by ``patterns``; reports are kept by name."""
 
     def __init__(self, patterns: Iterable[re.Pattern[str]] = ()) -> None:
         self._patterns = tuple(patterns)
@@ -51,12 +51,12 @@ class Propagation:
 
     def chosen(self, headers: Iterable[Header]) -> list[Header]:
         """The headers (names in lower case) that every step gets."""
-        verdicts = self._verdicts
+        reports = self._verdicts
         kept = []
         typed = False
         for header in headers:
             name = header[0]
-            verdict = verdicts.get(name)
+            verdict = reports.get(name)
             if verdict is None:
                 verdict = self._judge(name)
             if verdict:

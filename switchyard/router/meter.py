@@ -27,23 +27,23 @@ class _Codes:
 
 
 # Latency, seconds, and for steps the counter and its status.
-_Notes = list[tuple[Any, float, _Codes | None, int]]
+_Pending = list[tuple[Any, float, _Codes | None, int]]
 
 
 class StepMeter:
     """What the runs of one step report to."""
 
-    __slots__ = ("_codes", "_latency", "_notes", "_retries")
+    __slots__ = ("_codes", "_latency", "_pending", "_retries")
 
-    def __init__(self, metrics: GraphMetrics, notes: _Notes, node: str, step: str) -> None:
-        self._notes = notes
+    def __init__(self, metrics: GraphMetrics, pending: _Pending, node: str, step: str) -> None:
+        self._pending = pending
         self._codes = _Codes(metrics.step_requests, node, step)
         self._latency = metrics.step_latency.labels(node, step)
         self._retries = metrics.retries.labels(node, step)
 
-    def answered(self, status: int, seconds: float) -> None:
+    def responded(self, status: int, seconds: float) -> None:
         """The head of its answer came after ``seconds``."""
-        self._notes.append((self._latency, seconds, self._codes, status))
+        self._pending.append((self._latency, seconds, self._codes, status))
 
     def failed(self) -> None:
         """It gave no answer."""
@@ -53,7 +53,7 @@ class StepMeter:
         """Its client hung up, or another step made it needless."""
         self._codes.count("cancelled")
 
-    def repeated(self) -> None:
+    def retried(self) -> None:
         """It is asked again."""
         self._retries.inc()
 
@@ -61,16 +61,16 @@ class StepMeter:
 class NodeMeter:
     """What the runs of one node report to."""
 
-    __slots__ = ("_latency", "_notes", "_unmatched")
+    __slots__ = ("_latency", "_pending", "_unmatched")
 
-    def __init__(self, metrics: GraphMetrics, notes: _Notes, node: str) -> None:
-        self._notes = notes
+    def __init__(self, metrics: GraphMetrics, pending: _Pending, node: str) -> None:
+        self._pending = pending
         self._latency = metrics.node_latency.labels(node)
         self._unmatched = metrics.unmatched.labels(node)
 
-    def answered(self, seconds: float) -> None:
+    def responded(self, seconds: float) -> None:
         """The head of its answer came after ``seconds``."""
-        self._notes.append((self._latency, seconds, None, 0))
+        self._pending.append((self._latency, seconds, None, 0))
 
     def unmatched(self) -> None:
         """None of its steps is for a request."""
@@ -82,35 +82,35 @@ class GraphMeter:
 
     def __init__(self, metrics: GraphMetrics) -> None:
         self._metrics = metrics
-        self._notes: _Notes = []
+        self._pending: _Pending = []
         self._codes = _Codes(metrics.requests)
         self._latency = metrics.latency
 
     def node(self, node: str) -> NodeMeter:
-        return NodeMeter(self._metrics, self._notes, node)
+        return NodeMeter(self._metrics, self._pending, node)
 
     def step(self, node: str, step: str) -> StepMeter:
-        return StepMeter(self._metrics, self._notes, node, step)
+        return StepMeter(self._metrics, self._pending, node, step)
 
-    def answered(self, status: int, seconds: float) -> None:
+    def responded(self, status: int, seconds: float) -> None:
         """The last byte of an answer was handed to the client's connection after ``seconds``."""
         self._codes.count(status)
         self._latency.observe(seconds)
-        self._settle()
+        self._flush()
 
     def cancelled(self) -> None:
         """A client hung up."""
         self._codes.count("cancelled")
-        self._settle()
+        self._flush()
 
     def broken(self) -> None:
         """An answer broke off after its head had been sent."""
         self._codes.count("broken")
-        self._settle()
+        self._flush()
 
-    def _settle(self) -> None:
-        for latency, seconds, codes, status in self._notes:
+    def _flush(self) -> None:
+        for latency, seconds, codes, status in self._pending:
             latency.observe(seconds)
             if codes is not None:
                 codes.count(status)
-        self._notes.clear()
+        self._pending.clear()

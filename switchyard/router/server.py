@@ -13,16 +13,16 @@ from switchyard.http.client import Client, Limits
 from switchyard.http.server import Exchange, Server, ServerLimits
 from switchyard.router.app import App
 from switchyard.router.assembly import Parts, build
-from switchyard.router.graph.spec import Graph, Timeouts
+from switchyard.router.graph.spec import Graph, RouterTimeouts
 from switchyard.router.header_propagation import Propagation
 from switchyard.router.meter import GraphMeter
 from switchyard.router.settings import Settings
-from switchyard.router.steps.istio import Mesh
+from switchyard.router.steps.istio import IstioSidecar
 from switchyard.router.steps.retry import Retry
 from switchyard.telemetry import tracing
 from switchyard.telemetry.metrics import GraphMetrics
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 METRICS_PORT = 9464  # the usual one of OpenTelemetry's Prometheus exporter; Knative's sidecar has 9090 and 9091
 
@@ -45,7 +45,7 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
         client=client,
         meter=meter,
         tracer=tracer,
-        mesh=Mesh(client),
+        istio_sidecar=IstioSidecar(client),
         retry=Retry(),
         ensemble_parallel=settings.ensemble_parallel,
     )
@@ -63,12 +63,12 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
     pages = await _serve_metrics(settings, registry)
     gc.collect()
     gc.freeze()  # what lives now lives to the end: collections during requests need not look at it again
-    log.info("serving", extra={"http": port})
+    logger.info("serving", extra={"http": port})
     try:
         await signals.get()
         app.draining = True
         server.retire()
-        log.info("draining", extra={"in_flight": server.in_flight})
+        logger.info("draining", extra={"in_flight": server.in_flight})
         await _first(signals.get(), asyncio.sleep(settings.drain_seconds))
         await _first(signals.get(), server.drain())
     finally:
@@ -76,7 +76,7 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
         if pages is not None:
             await pages.aclose()
         await client.aclose()
-    log.info("stopped")
+    logger.info("stopped")
 
 
 def _signals() -> asyncio.Queue[int]:
@@ -97,7 +97,7 @@ async def _first(*awaited: Coroutine[Any, Any, object]) -> None:
             task.cancel()
 
 
-def server_limits(timeouts: Timeouts) -> ServerLimits:
+def server_limits(timeouts: RouterTimeouts) -> ServerLimits:
     """``routerTimeouts`` as limits; ``serverWrite`` bounds a client that takes nothing, never a live stream."""
 
     def limit(seconds: int) -> float | None:
@@ -127,6 +127,6 @@ async def _serve_metrics(settings: Settings, registry: CollectorRegistry) -> Ser
     except OSError as err:
         if settings.metrics_port is not None:
             raise
-        log.warning("no metrics are served; set METRICS_PORT to a free port", extra={"cause": str(err)})
+        logger.warning("no metrics are served; set METRICS_PORT to a free port", extra={"cause": str(err)})
         return None
     return pages

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from switchyard.router.gjson import compile
-from switchyard.router.graph.manifest import verdicts
+from switchyard.router.graph.manifest import reports
 from switchyard.router.settings import Settings
 from tests.live.router.contract import Rules
 
@@ -36,5 +36,5 @@ def test_conditions_of_the_page_do_what_it_says() -> None:
 
 def test_the_graph_of_the_concept_is_fine() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "concepts" / "graph.md").read_text(), re.DOTALL)
-    (verdict,) = verdicts(example)
+    (verdict,) = reports(example)
     assert verdict.problems == ()

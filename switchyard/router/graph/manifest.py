@@ -22,7 +22,7 @@ class ManifestError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GraphReport:
     """A graph's name, the number of its nodes, and its problems, errors first."""
 
     name: str
@@ -34,7 +34,7 @@ class Verdict:
         return any(problem.severity == "error" for problem in self.problems)
 
 
-def verdicts(text: str) -> Iterator[Verdict]:
+def reports(text: str) -> Iterator[GraphReport]:
     """One for each InferenceGraph among the YAML documents of ``text``; other kinds are passed over.
 
     Raises:
@@ -47,7 +47,7 @@ def verdicts(text: str) -> Iterator[Verdict]:
     graphs = [document for document in documents if _is_graph(document)]
     if not graphs:
         raise ManifestError(f"it holds no InferenceGraph ({len(documents)} documents); give one of {_GROUP}v1alpha1")
-    yield from map(_verdict, graphs)
+    yield from map(_report, graphs)
 
 
 def _is_graph(document: object) -> bool:
@@ -58,7 +58,7 @@ def _is_graph(document: object) -> bool:
     )
 
 
-def _verdict(document: dict[str, object]) -> Verdict:
+def _report(document: dict[str, object]) -> GraphReport:
     metadata = document.get("metadata")
     name = str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
     problems = () if _NAME.fullmatch(name) else (_name_problem(name),)
@@ -66,14 +66,14 @@ def _verdict(document: dict[str, object]) -> Verdict:
     try:
         graph = read(spec)
     except GraphError as err:
-        return Verdict(name, 0, (*problems, *err.problems))
+        return GraphReport(name, 0, (*problems, *err.problems))
     length = len(orjson.dumps(spec, default=str, option=orjson.OPT_NON_STR_KEYS))
     if length > _LONGEST_SPEC:
         text = (
             f"its spec has {length} bytes as JSON, more than a process can be given ({_LONGEST_SPEC}); split the graph"
         )
         problems = (*problems, Problem("error", "graph", text))
-    return Verdict(name, len(graph.nodes), (*problems, *examine(graph)))
+    return GraphReport(name, len(graph.nodes), (*problems, *examine(graph)))
 
 
 def _name_problem(name: str) -> Problem:

@@ -50,7 +50,7 @@ class GraphError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Timeouts:
+class RouterTimeouts:
     """Limits in seconds, 0 or less for none; ``service_client`` bounds each call of a step and is unset by default.
 
     Defaults are KServe's (pkg/constants: RouterTimeoutsServerRead, RouterTimeoutServerWrite, RouterTimeoutServerIdle).
@@ -97,7 +97,7 @@ class Graph:
     """All nodes by name; a request starts at ``root``."""
 
     nodes: Mapping[str, Node]
-    timeouts: Timeouts
+    timeouts: RouterTimeouts
 
 
 def parse(text: str | bytes) -> Graph:
@@ -147,7 +147,7 @@ class _Reader:
             timeouts=self._timeouts(limits),
         )
 
-    def _timeouts(self, fields: dict[str, object]) -> Timeouts:
+    def _timeouts(self, fields: dict[str, object]) -> RouterTimeouts:
         given = {
             attribute: self._field(fields, key, int, "routerTimeouts")
             for attribute, key in (
@@ -157,7 +157,7 @@ class _Reader:
                 ("service_client", "serviceClient"),
             )
         }
-        return Timeouts(**{attribute: seconds for attribute, seconds in given.items() if seconds is not None})
+        return RouterTimeouts(**{attribute: seconds for attribute, seconds in given.items() if seconds is not None})
 
     def _node(self, name: str, value: object) -> Node:
         where = f'node "{name}"'

@@ -4,12 +4,12 @@ import secrets
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
-from switchyard.router.errors import GraphFailure, NoMatch
+from switchyard.router.errors import GraphRequestError, NoMatchError
 from switchyard.router.gjson import Body
 from switchyard.router.meter import NodeMeter
-from switchyard.router.steps.request import Request
-from switchyard.router.steps.response import Answer
-from switchyard.router.steps.step import Arm
+from switchyard.router.steps.request import GraphRequest
+from switchyard.router.steps.response import StepResponse
+from switchyard.router.steps.step import StepRunner
 
 
 def percent() -> int:
@@ -20,60 +20,64 @@ def percent() -> int:
 class Switch:
     """Runs the first step whose condition holds on the request's body; a step without a condition is never chosen."""
 
-    def __init__(self, name: str, arms: Sequence[Arm], meter: NodeMeter) -> None:
+    def __init__(self, name: str, runners: Sequence[StepRunner], meter: NodeMeter) -> None:
         self._name = name
-        self._cases = [(arm.step.condition.holds, arm) for arm in arms if arm.step.condition is not None]
+        self._cases = [(runner.step.condition.holds, runner) for runner in runners if runner.step.condition is not None]
         self._meter = meter
 
-    async def run(self, request: Request, body: bytes) -> Answer:
-        """The answer of the step that matches.
+    async def run(self, request: GraphRequest, body: bytes) -> StepResponse:
+        """The response of the step that matches.
 
         Raises:
-            NoMatch: none does.
-            GraphFailure: that step has no answer.
+            NoMatchError: none does.
+            GraphRequestError: that step has no response.
         """
         began = perf_counter()
-        answer = await self._chosen(body).run(request, body)
-        self._meter.answered(perf_counter() - began)
-        return answer
+        response = await self._chosen(body).run(request, body)
+        self._meter.responded(perf_counter() - began)
+        return response
 
-    def _chosen(self, body: bytes) -> Arm:
+    def _chosen(self, body: bytes) -> StepRunner:
         shared = Body(body)
-        for holds, arm in self._cases:
+        for holds, runner in self._cases:
             if holds(shared):
-                return arm
+                return runner
         self._meter.unmatched()
         if shared.is_json:
-            raise NoMatch(404, f"None of the routes matched with the switch condition of node {self._name}")
-        raise NoMatch(404, f"node {self._name} cannot choose a step: the request's body is not JSON")
+            raise NoMatchError(404, f"None of the routes matched with the switch condition of node {self._name}")
+        raise NoMatchError(404, f"node {self._name} cannot choose a step: the request's body is not JSON")
 
 
 class Splitter:
     """Runs one step, each as likely as its weight says, in percent."""
 
-    def __init__(self, name: str, arms: Sequence[Arm], meter: NodeMeter, draw: Callable[[], int] = percent) -> None:
+    def __init__(
+        self, name: str, runners: Sequence[StepRunner], meter: NodeMeter, draw: Callable[[], int] = percent
+    ) -> None:
         self._name = name
-        self._arms = arms
+        self._runners = runners
         self._meter = meter
         self._draw = draw
 
-    async def run(self, request: Request, body: bytes) -> Answer:
-        """The answer of the step that was drawn.
+    async def run(self, request: GraphRequest, body: bytes) -> StepResponse:
+        """The response of the step that was drawn.
 
         Raises:
-            GraphFailure: the weights add up to less than 100 and none was drawn, or the step has no answer.
+            GraphRequestError: the weights add up to less than 100 and none was drawn, or the step has no response.
         """
         began = perf_counter()
-        answer = await self._chosen().run(request, body)
-        self._meter.answered(perf_counter() - began)
-        return answer
+        response = await self._chosen().run(request, body)
+        self._meter.responded(perf_counter() - began)
+        return response
 
-    def _chosen(self) -> Arm:
+    def _chosen(self) -> StepRunner:
         point = self._draw()
         end = 0
-        for arm in self._arms:
-            end += arm.step.weight or 0
+        for runner in self._runners:
+            end += runner.step.weight or 0
             if point < end:
-                return arm
+                return runner
         self._meter.unmatched()
-        raise GraphFailure(500, f"no route was selected by the splitter {self._name}, whose weights add up to {end}")
+        raise GraphRequestError(
+            500, f"no route was selected by the splitter {self._name}, whose weights add up to {end}"
+        )

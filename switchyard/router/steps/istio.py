@@ -9,7 +9,7 @@ _SIDECAR = "http://localhost:15000/"
 _SECONDS = 3.0
 
 
-class Mesh:
+class IstioSidecar:
     """Asks for the sidecar's administration port once, with the first https step, as KServe's router does.
 
     https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio
@@ -20,7 +20,7 @@ class Mesh:
         self._sidecar = sidecar
         self._asked: asyncio.Task[bool] | None = None
 
-    async def plain(self, url: str) -> str:
+    async def plain_url(self, url: str) -> str:
         """``url``, with http for https when the sidecar will encrypt (or the service be encrypted to twice)."""
         if self._asked is None:
             self._asked = asyncio.get_running_loop().create_task(self._ask())

@@ -6,7 +6,7 @@ from switchyard.http.headers import Header
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class GraphRequest:
     """The client's request without its body; ``headers`` are those that steps get."""
 
     method: bytes
@@ -14,10 +14,10 @@ class Request:
     headers: list[Header]
     traceparent: str | None = None
 
-    def under(self, traceparent: str | None) -> "Request":
+    def with_traceparent(self, traceparent: str | None) -> "GraphRequest":
         """The same request as part of another span."""
         if traceparent is None or traceparent == self.traceparent:
             return self
         headers = [header for header in self.headers if header[0] != b"traceparent"]
         headers.append((b"traceparent", traceparent.encode("ascii")))
-        return Request(self.method, self.target, headers, traceparent)
+        return GraphRequest(self.method, self.target, headers, traceparent)

@@ -6,19 +6,19 @@ from switchyard.http.client import Response
 from switchyard.http.client.errors import UpstreamError
 from switchyard.http.headers import NOT_RETURNED, Header, filtered
 from switchyard.http.server.exchange import Exchange
-from switchyard.router.errors import GraphFailure
+from switchyard.router.errors import GraphRequestError
 
 KEPT_PREFIX = b"x-switchyard-"
 _UNFRAMED = NOT_RETURNED | {b"content-length"}
 
 
-class Answer:
+class StepResponse:
     """An answer of a service, or one composed here; always ``close`` it.
 
     ``deadline`` is the loop's time up to which ``read`` may wait, or None.
     """
 
-    __slots__ = ("_body", "_deadline", "_response", "headers", "source", "status")
+    __slots__ = ("_body", "_deadline", "_upstream", "headers", "source", "status")
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class Answer:
         headers: list[Header],
         body: bytes = b"",
         *,
-        response: Response | None = None,
+        upstream: Response | None = None,
         source: str = "",
         deadline: float | None = None,
     ) -> None:
@@ -34,7 +34,7 @@ class Answer:
         self.headers = headers
         self.source = source
         self._body = body
-        self._response = response
+        self._upstream = upstream
         self._deadline = deadline
 
     @property
@@ -47,50 +47,50 @@ class Answer:
         return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in self.headers)
 
     @property
-    def notes(self) -> list[Header]:
+    def kept_headers(self) -> list[Header]:
         """The headers that say how a request was decided; the client gets them though a later step answers."""
         return [header for header in self.headers if header[0].startswith(KEPT_PREFIX)]
 
-    def add(self, notes: list[Header]) -> None:
+    def add_headers(self, headers: list[Header]) -> None:
         """Adds headers of earlier steps; this answer's own win."""
-        if notes:
-            own = {name for name, _ in self.headers}
-            self.headers = [*self.headers, *[note for note in notes if note[0] not in own]]
+        if headers:
+            present = {name for name, _ in self.headers}
+            self.headers = [*self.headers, *[header for header in headers if header[0] not in present]]
 
     async def read(self) -> bytes:
         """The whole body.
 
         Raises:
-            GraphFailure: it broke off, is too large or came too slowly.
+            GraphRequestError: it broke off, is too large or came too slowly.
         """
-        if self._response is None:
+        if self._upstream is None:
             return self._body
         try:
-            if self._response.complete:
-                self._body = self._response.read_nowait()
+            if self._upstream.complete:
+                self._body = self._upstream.read_nowait()
             else:
                 async with asyncio.timeout_at(self._deadline):
-                    self._body = await self._response.read()
+                    self._body = await self._upstream.read()
         except UpstreamError as err:
-            raise GraphFailure(500, f"{self.source}: {err}") from err
+            raise GraphRequestError(500, f"{self.source}: {err}") from err
         except TimeoutError as err:
-            raise GraphFailure(500, f"{self.source}: its answer was not complete in time") from err
+            raise GraphRequestError(500, f"{self.source}: its answer was not complete in time") from err
         finally:
-            self._response.close()
-        self._response = None
+            self._upstream.close()
+        self._upstream = None
         return self._body
 
     def close(self) -> None:
         """Ends the step when its answer is not complete."""
-        if self._response is not None:
-            self._response.close()
+        if self._upstream is not None:
+            self._upstream.close()
 
-    def give(self, exchange: Exchange) -> bool:
+    def send_if_complete(self, exchange: Exchange) -> bool:
         """Gives this answer to the client in one write, if all of it is here."""
-        response = self._response
-        if response is not None and not response.complete:
+        upstream = self._upstream
+        if upstream is not None and not upstream.complete:
             return False
-        body = self._body if response is None else response.read_nowait()
+        body = self._body if upstream is None else upstream.read_nowait()
         exchange.respond(self.status, filtered(self.headers, _UNFRAMED), body)
         return True
 
@@ -100,11 +100,11 @@ class Answer:
         Raises:
             UpstreamError: it broke off; the head has been sent.
         """
-        response = self._response
-        assert response is not None
+        upstream = self._upstream
+        assert upstream is not None
         exchange.start(self.status, filtered(self.headers, NOT_RETURNED))
-        exchange.write(response.read_nowait())
-        while data := await response.chunk():
+        exchange.write(upstream.read_nowait())
+        while data := await upstream.chunk():
             exchange.write(data)
             await exchange.drain()
         exchange.end()

@@ -19,7 +19,7 @@ class Retry:
         return float(min(self.longest, self.pause * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
 
 
-class Budget:
+class RetryBudget:
     """Keeps repeats a small share of requests, so that a service in trouble is not asked several times as much.
 
     Each request adds ``share`` of a repeat, up to ``most``, with which it begins.

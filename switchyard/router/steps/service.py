@@ -6,49 +6,57 @@ from dataclasses import replace
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import ConnectionClosedError, UpstreamError
 from switchyard.http.headers import Header
-from switchyard.router.errors import GraphFailure, Unreachable
+from switchyard.router.errors import GraphRequestError, StepUnreachableError
 from switchyard.router.meter import StepMeter
-from switchyard.router.steps.istio import Mesh
-from switchyard.router.steps.request import Request
-from switchyard.router.steps.response import Answer
-from switchyard.router.steps.retry import UNAVAILABLE, Budget, Retry
+from switchyard.router.steps.istio import IstioSidecar
+from switchyard.router.steps.request import GraphRequest
+from switchyard.router.steps.response import StepResponse
+from switchyard.router.steps.retry import UNAVAILABLE, Retry, RetryBudget
 
 CONNECT_SECONDS = 5.0
 _Call = tuple[bytes, str, list[Header], bytes]
 
 
-class Service:
+class ServiceTarget:
     """One URL; ``seconds`` bound the wait for its answer's head and then each pause within it, or None.
 
     A URL without a path gets the request's own method, path and query, any other a POST, as KServe's router sends.
     """
 
     def __init__(
-        self, url: str, *, label: str, client: Client, mesh: Mesh, retry: Retry, seconds: float | None, meter: StepMeter
+        self,
+        url: str,
+        *,
+        label: str,
+        client: Client,
+        istio_sidecar: IstioSidecar,
+        retry: Retry,
+        seconds: float | None,
+        meter: StepMeter,
     ) -> None:
         self._url = url
         self._label = label
         self._client = client
-        self._mesh = mesh if url.startswith("https:") else None
+        self._istio_sidecar = istio_sidecar if url.startswith("https:") else None
         self._retry = retry
-        self._budget = Budget()
+        self._budget = RetryBudget()
         self._seconds = seconds
         self._meter = meter
         self._open = "/" not in url.partition("://")[2] and "?" not in url
         connect = CONNECT_SECONDS if seconds is None else min(CONNECT_SECONDS, seconds)
         self._timeouts = Timeouts(connect=connect, first_byte=seconds, idle=seconds)
 
-    async def run(self, request: Request, body: bytes) -> Answer:
+    async def run(self, request: GraphRequest, body: bytes) -> StepResponse:
         """Sends ``body`` and returns the answer once its head is there.
 
         Raises:
-            GraphFailure: there is no answer.
+            GraphRequestError: there is no answer.
         """
         url, method = self._url, b"POST"
         if self._open:
             url, method = url + request.target.decode("latin-1"), request.method
-        if self._mesh is not None:
-            url = await self._mesh.plain(url)
+        if self._istio_sidecar is not None:
+            url = await self._istio_sidecar.plain_url(url)
         deadline = None if self._seconds is None else asyncio.get_running_loop().time() + self._seconds
         self._budget.earn()
         outcome: Response | UpstreamError
@@ -57,20 +65,20 @@ class Service:
         except UpstreamError as err:
             outcome = err
         except ValueError as err:
-            raise GraphFailure(400, f"{self._label}: {err}") from err
+            raise GraphRequestError(400, f"{self._label}: {err}") from err
         if isinstance(outcome, UpstreamError) or outcome.status in UNAVAILABLE:
-            outcome = await self._repeated(outcome, deadline, (method, url, request.headers, body))
-        return Answer(outcome.status, outcome.headers, response=outcome, source=self._label, deadline=deadline)
+            outcome = await self._retried(outcome, deadline, (method, url, request.headers, body))
+        return StepResponse(outcome.status, outcome.headers, upstream=outcome, source=self._label, deadline=deadline)
 
-    async def _repeated(self, outcome: Response | UpstreamError, deadline: float | None, call: _Call) -> Response:
+    async def _retried(self, outcome: Response | UpstreamError, deadline: float | None, call: _Call) -> Response:
         """What comes of asking again, as far as that is sensible."""
         attempt, last = 1, self._retry.attempts
-        while attempt < last and _passing(outcome) and self._in_time(deadline) and self._budget.spend():
+        while attempt < last and _is_retryable(outcome) and self._in_time(deadline) and self._budget.spend():
             if isinstance(outcome, Response):
                 outcome.close()
             elif isinstance(outcome, ConnectionClosedError):
                 last = attempt + 1  # twice could mean that the request itself brings the service down
-            self._meter.repeated()
+            self._meter.retried()
             await asyncio.sleep(self._retry.wait(attempt))
             attempt += 1
             try:
@@ -78,7 +86,7 @@ class Service:
             except UpstreamError as err:
                 outcome = err
         if isinstance(outcome, UpstreamError):
-            raise Unreachable(f"{self._label}: {outcome}") from outcome
+            raise StepUnreachableError(f"{self._label}: {outcome}") from outcome
         return outcome
 
     def _in_time(self, deadline: float | None) -> bool:
@@ -87,11 +95,11 @@ class Service:
     def _timeouts_until(self, deadline: float | None) -> Timeouts:
         if deadline is None:
             return self._timeouts
-        left = max(0.001, deadline - asyncio.get_running_loop().time())
-        return replace(self._timeouts, connect=min(CONNECT_SECONDS, left), first_byte=left)
+        remaining = max(0.001, deadline - asyncio.get_running_loop().time())
+        return replace(self._timeouts, connect=min(CONNECT_SECONDS, remaining), first_byte=remaining)
 
 
-def _passing(outcome: Response | UpstreamError) -> bool:
+def _is_retryable(outcome: Response | UpstreamError) -> bool:
     """Whether it may be otherwise in a moment; a service that says when (retry-after) is taken at its word."""
     if isinstance(outcome, UpstreamError):
         return outcome.retryable

@@ -5,26 +5,26 @@ from collections.abc import Awaitable
 from time import perf_counter
 from typing import Protocol
 
-from switchyard.router.errors import GraphFailure
+from switchyard.router.errors import GraphRequestError
 from switchyard.router.graph.spec import Step
 from switchyard.router.meter import StepMeter
-from switchyard.router.steps.request import Request
-from switchyard.router.steps.response import Answer
+from switchyard.router.steps.request import GraphRequest
+from switchyard.router.steps.response import StepResponse
 from switchyard.telemetry.tracing import Tracer
 
 
 class Target(Protocol):
     """What a step leads to: a service, or another node."""
 
-    async def run(self, request: Request, body: bytes) -> Answer:
-        """The answer, once its head is there.
+    async def run(self, request: GraphRequest, body: bytes) -> StepResponse:
+        """The response, once its head is there.
 
         Raises:
-            GraphFailure: there is none.
+            GraphRequestError: there is none.
         """
 
 
-class Arm:
+class StepRunner:
     """One step of a node; ``label`` names both in messages."""
 
     __slots__ = ("_meter", "_span", "_target", "_tracer", "label", "step")
@@ -37,37 +37,37 @@ class Arm:
         self._meter = meter
         self._tracer = tracer
 
-    def run(self, request: Request, body: bytes) -> Awaitable[Answer]:
-        """Runs the step; gives its answer once the head is there.
+    def run(self, request: GraphRequest, body: bytes) -> Awaitable[StepResponse]:
+        """Runs the step; gives its response once the head is there.
 
         Raises:
-            GraphFailure: there is none.
+            GraphRequestError: there is none.
         """
         return self._traced(request, body) if self._tracer.enabled else self._counted(request, body)
 
-    async def _counted(self, request: Request, body: bytes) -> Answer:
+    async def _counted(self, request: GraphRequest, body: bytes) -> StepResponse:
         began = perf_counter()
         try:
-            answer = await self._target.run(request, body)
-        except GraphFailure:
+            response = await self._target.run(request, body)
+        except GraphRequestError:
             self._meter.failed()
             raise
         except asyncio.CancelledError:
             self._meter.cancelled()
             raise
-        self._meter.answered(answer.status, perf_counter() - began)
-        return answer
+        self._meter.responded(response.status, perf_counter() - began)
+        return response
 
-    async def _traced(self, request: Request, body: bytes) -> Answer:
+    async def _traced(self, request: GraphRequest, body: bytes) -> StepResponse:
         span = self._tracer.start(self._span, request.traceparent)
         error: str | None = "cancelled"
         try:
-            answer = await self._counted(request.under(span.traceparent), body)
-            span.set("http.response.status_code", answer.status)
-            error = f"status {answer.status}" if answer.status >= 500 else None
-        except GraphFailure as err:
+            response = await self._counted(request.with_traceparent(span.traceparent), body)
+            span.set("http.response.status_code", response.status)
+            error = f"status {response.status}" if response.status >= 500 else None
+        except GraphRequestError as err:
             error = str(err)
             raise
         finally:
             span.end(error)
-        return answer
+        return response

@@ -18,7 +18,7 @@ from switchyard.router.graph.spec import parse
 from switchyard.router.header_propagation import compile_patterns
 from switchyard.router.meter import GraphMeter
 from switchyard.router.server import server_limits
-from switchyard.router.steps.istio import Mesh
+from switchyard.router.steps.istio import IstioSidecar
 from switchyard.router.steps.retry import Retry
 from switchyard.telemetry.metrics import GraphMetrics
 from switchyard.telemetry.tracing import DisabledTracer, Tracer
@@ -170,7 +170,7 @@ async def router(
         client=client,
         meter=meter,
         tracer=tracer or DisabledTracer(),
-        mesh=Mesh(client),
+        istio_sidecar=IstioSidecar(client),
         retry=retry or Retry(pause=0.001),
         ensemble_parallel=parallel,
     )

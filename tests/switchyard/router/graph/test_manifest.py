@@ -7,7 +7,7 @@ import yaml
 from typer.testing import CliRunner
 
 from switchyard.cli import app
-from switchyard.router.graph.manifest import ManifestError, verdicts
+from switchyard.router.graph.manifest import ManifestError, reports
 
 GOOD = """
 apiVersion: serving.kserve.io/v1alpha1
@@ -22,7 +22,7 @@ OTHER = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\n"
 
 
 def test_graphs_are_found_among_other_documents() -> None:
-    found = list(verdicts("\n---\n".join((OTHER, GOOD, "", BAD))))
+    found = list(reports("\n---\n".join((OTHER, GOOD, "", BAD))))
     assert [(verdict.name, verdict.failed) for verdict in found] == [("chat", False), ("Chat", True)]
     assert found[0].problems == ()
     assert [problem.where for problem in found[1].problems] == ["graph", 'node "root", step 1', 'node "root"'][:2]
@@ -31,18 +31,18 @@ def test_graphs_are_found_among_other_documents() -> None:
 @pytest.mark.parametrize(("text", "reason"), [("{", "it is not YAML"), (OTHER, "it holds no InferenceGraph")])
 def test_a_text_without_graphs_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ManifestError, match=reason):
-        list(verdicts(text))
+        list(reports(text))
 
 
 def test_a_spec_that_is_too_long_for_a_process_is_an_error() -> None:
     document = yaml.safe_load(GOOD)
     document["spec"]["nodes"]["root"]["steps"][0]["name"] = "x" * 131072
-    (verdict,) = verdicts(yaml.safe_dump(document))
+    (verdict,) = reports(yaml.safe_dump(document))
     assert "more than a process can be given" in str(verdict.problems[0])
 
 
 def test_a_spec_of_wrong_types_is_told_like_any_other() -> None:
-    (verdict,) = verdicts(GOOD.replace("[{serviceName: chat-fast}]", "5"))
+    (verdict,) = reports(GOOD.replace("[{serviceName: chat-fast}]", "5"))
     assert str(verdict.problems[0]) == 'error: node "root": steps is 5; it must be a list'
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.router.graph.spec import Graph, GraphError, Step, Timeouts, parse
+from switchyard.router.graph.spec import Graph, GraphError, RouterTimeouts, Step, parse
 
 URL = "http://chat.lab.svc.cluster.local/v1"
 
@@ -65,9 +65,9 @@ def test_keys_that_are_no_business_of_a_router_are_ignored() -> None:
 
 
 def test_time_limits_default_to_those_of_kserve() -> None:
-    assert graph_of().timeouts == Timeouts(server_read=60, server_write=60, server_idle=180, service_client=None)
+    assert graph_of().timeouts == RouterTimeouts(server_read=60, server_write=60, server_idle=180, service_client=None)
     given = {"serverRead": 1, "serverWrite": 2, "serverIdle": 3, "serviceClient": 4}
-    expected = Timeouts(server_read=1, server_write=2, server_idle=3, service_client=4)
+    expected = RouterTimeouts(server_read=1, server_write=2, server_idle=3, service_client=4)
     assert graph_of(routerTimeouts=given).timeouts == expected
 
 

@@ -8,8 +8,8 @@ import pytest
 from switchyard.http.client import Client
 from switchyard.http.server import Server
 from switchyard.http.server.exchange import Exchange
-from switchyard.router.steps.istio import Mesh
-from switchyard.router.steps.retry import Budget, Retry
+from switchyard.router.steps.istio import IstioSidecar
+from switchyard.router.steps.retry import Retry, RetryBudget
 from tests.switchyard.router.running import Call, Script, Services, always, node, router, services
 
 
@@ -103,7 +103,7 @@ async def test_repeats_are_a_small_share_of_requests() -> None:
 
 
 def test_a_budget_is_earned_by_requests_and_never_more_than_it_began_with() -> None:
-    budget = Budget(share=0.5, most=2)
+    budget = RetryBudget(share=0.5, most=2)
     assert [budget.spend() for _ in range(3)] == [True, True, False]
     budget.earn()
     assert not budget.spend()
@@ -133,8 +133,8 @@ async def test_https_is_left_to_an_istio_sidecar_that_is_there(status: int, expe
         exchange.respond(status, [])
 
     server, client = Server(sidecar), Client()
-    mesh = Mesh(client, f"http://127.0.0.1:{await server.listen('127.0.0.1', 0)}/")
-    urls = await asyncio.gather(*(mesh.plain("https://a/b") for _ in range(5)))
+    istio_sidecar = IstioSidecar(client, f"http://127.0.0.1:{await server.listen('127.0.0.1', 0)}/")
+    urls = await asyncio.gather(*(istio_sidecar.plain_url("https://a/b") for _ in range(5)))
     assert urls == [expected] * 5
     assert asked == 1
     await client.aclose()
@@ -143,5 +143,5 @@ async def test_https_is_left_to_an_istio_sidecar_that_is_there(status: int, expe
 
 async def test_without_a_sidecar_https_stays_https() -> None:
     client = Client()
-    assert await Mesh(client, "http://127.0.0.1:1/").plain("https://a/b") == "https://a/b"
+    assert await IstioSidecar(client, "http://127.0.0.1:1/").plain_url("https://a/b") == "https://a/b"
     await client.aclose()
