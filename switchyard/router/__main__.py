@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Serves until told to stop; returns the exit status."""
+    """Serve until a signal arrives; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m switchyard.router", description="Runs an InferenceGraph.", allow_abbrev=False
     )

@@ -1,4 +1,4 @@
-"""Answers requests with a graph."""
+"""The HTTP handler of a graph's router."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
 class App:
-    """The handler of a router's server: readiness, and everything else is for the graph."""
+    """Handles every request of a router's server: ``/readyz`` itself, every other path by the graph."""
 
     def __init__(
         self, root: Target, *, propagation: Propagation, meter: GraphMeter, tracer: Tracer, max_body_bytes: int
@@ -37,7 +37,7 @@ class App:
         self._max_body_bytes = max_body_bytes
 
     async def handle(self, exchange: Exchange) -> None:
-        """Answers one request."""
+        """Respond to one request."""
         if exchange.path == READY:
             self._ready(exchange)
             return
@@ -48,7 +48,7 @@ class App:
             self._meter.cancelled()
             raise
         except UpstreamError as err:
-            logger.warning("an response broke off", extra={"cause": str(err)})
+            logger.warning("a response ended early", extra={"cause": str(err)})
             self._meter.broken()
             exchange.abort()
             return

@@ -1,4 +1,4 @@
-"""Builds what runs from what the graph says."""
+"""Builds runnable nodes and steps from a graph's spec."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from switchyard.telemetry.tracing import Tracer
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """What nodes and steps are given."""
+    """Dependencies of nodes and steps."""
 
     client: Client
     meter: GraphMeter
@@ -28,7 +28,7 @@ class Parts:
 
 
 def build(graph: Graph, parts: Parts) -> Target:
-    """The root node of a graph that was checked, ready to run; call it in the event loop that will run it."""
+    """Build the root node of a checked graph; call this in the event loop that will run it."""
     return _Builder(graph, parts).node(ROOT)
 
 
@@ -39,7 +39,7 @@ class _Builder:
         self._built: dict[str, Target] = {}
 
     def node(self, name: str) -> Target:
-        """Each node once, however many steps lead to it."""
+        """Build a node once, even when several steps lead to it."""
         if name not in self._built:
             meter = self._parts.meter.node(name)
             self._built[name] = self._bare(self._graph.nodes[name], meter)
@@ -69,7 +69,7 @@ class _Builder:
             label=f"step {name} of node {node.name}",
             client=self._parts.client,
             istio_sidecar=self._parts.istio_sidecar,
-            retry=Retry(attempts=1) if has_fallback else self._parts.retry,  # the step that stands in is the repeat
+            retry=Retry(attempts=1) if has_fallback else self._parts.retry,  # the fallback step is the retry
             seconds=float(limit) if limit is not None and limit > 0 else None,
             meter=meter,
         )

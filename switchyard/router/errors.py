@@ -1,8 +1,8 @@
-"""What keeps a graph from answering."""
+"""Errors of one request to a graph."""
 
 
 class GraphRequestError(Exception):
-    """A request cannot be answered; ``status`` and the message are what its client gets."""
+    """The graph has no response for a request; the client gets ``status`` and the message."""
 
     def __init__(self, status: int, cause: str) -> None:
         super().__init__(cause)
@@ -10,11 +10,11 @@ class GraphRequestError(Exception):
 
 
 class NoMatchError(GraphRequestError):
-    """No step of a node is for this request."""
+    """No step of a node matches the request."""
 
 
 class StepUnreachableError(GraphRequestError):
-    """A step's service gave no answer at all."""
+    """A step's service sent no response."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(500, cause)

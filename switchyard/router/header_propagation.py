@@ -1,9 +1,9 @@
-"""Which of a request's headers every step gets.
+"""Which headers of a request are propagated to every step.
 
-KServe's rule: a header is passed on when one of the patterns in ``PROPAGATE_HEADERS`` (Go's RE2 syntax, separated by
-commas, not anchored) is found in its canonical name; without a content-type among those, steps get application/json.
-Beyond it: the W3C trace context and the headers of the platform itself always, and never what belongs to one
-connection.
+KServe's rule: a header is propagated when one of the patterns in ``PROPAGATE_HEADERS`` (Go's RE2 syntax, separated by
+commas, not anchored) matches in its canonical name; without a content-type among those, steps get application/json.
+Beyond that rule, the W3C trace context and the platform's own headers are always propagated, and hop-by-hop headers
+never.
 """
 
 import re

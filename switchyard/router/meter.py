@@ -1,7 +1,7 @@
-"""Counts nodes and steps with label children that are bound once, because looking them up costs more than counting.
+"""Metrics of graphs, nodes and steps.
 
-What is seen on the way to an answer is noted, and counted when the client has the answer: counting takes as long as
-choosing a step.
+Label children are bound once, because looking one up costs more than counting. Observations are kept until the client
+has its response and only then recorded: recording takes as long as choosing a step and would delay the response.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from switchyard.telemetry.metrics import GraphMetrics
 
 
 class _Codes:
-    """A counter's children by their last label."""
+    """A counter's children, by the value of the last label."""
 
     __slots__ = ("_children", "_counter", "_labels")
 
@@ -26,12 +26,12 @@ class _Codes:
         child.inc()
 
 
-# Latency, seconds, and for steps the counter and its status.
+# The latency metric and its seconds, and for steps the counter and its status.
 _Pending = list[tuple[Any, float, _Codes | None, int]]
 
 
 class StepMeter:
-    """What the runs of one step report to."""
+    """Metrics of one step."""
 
     __slots__ = ("_codes", "_latency", "_pending", "_retries")
 
@@ -42,24 +42,24 @@ class StepMeter:
         self._retries = metrics.retries.labels(node, step)
 
     def responded(self, status: int, seconds: float) -> None:
-        """The head of its answer came after ``seconds``."""
+        """Record that the response headers arrived after ``seconds``."""
         self._pending.append((self._latency, seconds, self._codes, status))
 
     def failed(self) -> None:
-        """It gave no answer."""
+        """Count a call without a response."""
         self._codes.count("error")
 
     def cancelled(self) -> None:
-        """Its client hung up, or another step made it needless."""
+        """Count a cancelled call: the client disconnected, or another step decided the response."""
         self._codes.count("cancelled")
 
     def retried(self) -> None:
-        """It is asked again."""
+        """Count a retry."""
         self._retries.inc()
 
 
 class NodeMeter:
-    """What the runs of one node report to."""
+    """Metrics of one node."""
 
     __slots__ = ("_latency", "_pending", "_unmatched")
 
@@ -69,16 +69,16 @@ class NodeMeter:
         self._unmatched = metrics.unmatched.labels(node)
 
     def responded(self, seconds: float) -> None:
-        """The head of its answer came after ``seconds``."""
+        """Record that the response headers arrived after ``seconds``."""
         self._pending.append((self._latency, seconds, None, 0))
 
     def unmatched(self) -> None:
-        """None of its steps is for a request."""
+        """Count a request that matched no step."""
         self._unmatched.inc()
 
 
 class GraphMeter:
-    """What whole requests report to, and where nodes and steps get their meters."""
+    """Metrics of whole requests; creates the meters of nodes and steps."""
 
     def __init__(self, metrics: GraphMetrics) -> None:
         self._metrics = metrics
@@ -93,18 +93,18 @@ class GraphMeter:
         return StepMeter(self._metrics, self._pending, node, step)
 
     def responded(self, status: int, seconds: float) -> None:
-        """The last byte of an answer was handed to the client's connection after ``seconds``."""
+        """Record that the last byte of a response was written to the client's connection after ``seconds``."""
         self._codes.count(status)
         self._latency.observe(seconds)
         self._flush()
 
     def cancelled(self) -> None:
-        """A client hung up."""
+        """Count a client that disconnected."""
         self._codes.count("cancelled")
         self._flush()
 
     def broken(self) -> None:
-        """An answer broke off after its head had been sent."""
+        """Count a response that ended early, after its headers were sent."""
         self._codes.count("broken")
         self._flush()
 

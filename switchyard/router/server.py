@@ -1,4 +1,4 @@
-"""Runs a graph's router until it is told to stop, then lets requests finish."""
+"""Runs a graph's router until a signal arrives, then drains it."""
 
 import asyncio
 import gc
@@ -24,14 +24,15 @@ from switchyard.telemetry.metrics import GraphMetrics
 
 logger = logging.getLogger(__name__)
 
-METRICS_PORT = 9464  # the usual one of OpenTelemetry's Prometheus exporter; Knative's sidecar has 9090 and 9091
+METRICS_PORT = 9464  # the default of OpenTelemetry's Prometheus exporter; Knative's sidecar listens on 9090 and 9091
 
 
 async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> None:
-    """Serves until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT, then drain.
 
-    Then /readyz says 503 and each answer is the last of its connection, for ``drain_seconds``, so that nobody new is
-    sent here; after that no connection is accepted, and what is in flight is finished. Each further signal ends a wait.
+    For ``drain_seconds`` /readyz responds 503 and every response closes its connection, so that load balancers stop
+    sending requests here. Then no connection is accepted, and requests in flight are finished. Each further signal
+    skips one of the two waits.
 
     Raises:
         OSError: a port cannot be bound.
@@ -62,7 +63,7 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
     port = await server.listen(settings.host or None, settings.port)
     pages = await _serve_metrics(settings, registry)
     gc.collect()
-    gc.freeze()  # what lives now lives to the end: collections during requests need not look at it again
+    gc.freeze()  # these objects live as long as the process: later collections can skip them
     logger.info("serving", extra={"http": port})
     try:
         await signals.get()
@@ -80,16 +81,16 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
 
 
 def _signals() -> asyncio.Queue[int]:
-    """Gets each SIGTERM and SIGINT."""
-    came: asyncio.Queue[int] = asyncio.Queue()
+    """Return a queue that receives each SIGTERM and SIGINT."""
+    received: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, came.put_nowait, number)
-    return came
+        asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
+    return received
 
 
-async def _first(*awaited: Coroutine[Any, Any, object]) -> None:
-    """Returns when one of them is over; the others are cancelled."""
-    tasks = [asyncio.create_task(one) for one in awaited]
+async def _first(*coroutines: Coroutine[Any, Any, object]) -> None:
+    """Wait for the first of the coroutines; cancel the others."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -98,7 +99,7 @@ async def _first(*awaited: Coroutine[Any, Any, object]) -> None:
 
 
 def server_limits(timeouts: RouterTimeouts) -> ServerLimits:
-    """``routerTimeouts`` as limits; ``serverWrite`` bounds a client that takes nothing, never a live stream."""
+    """Convert ``routerTimeouts``; ``serverWrite`` bounds a client that reads nothing, never the length of a stream."""
 
     def limit(seconds: int) -> float | None:
         return float(seconds) if seconds > 0 else None
@@ -111,7 +112,7 @@ def server_limits(timeouts: RouterTimeouts) -> ServerLimits:
 
 
 async def _serve_metrics(settings: Settings, registry: CollectorRegistry) -> Server | None:
-    """On a port of their own, because every path of the first one belongs to the graph."""
+    """Serve metrics on a separate port, because every path of the main port belongs to the graph."""
     if settings.metrics_port == 0:
         return None
 
@@ -119,7 +120,7 @@ async def _serve_metrics(settings: Settings, registry: CollectorRegistry) -> Ser
         if exchange.path == b"/metrics":
             exchange.respond(200, [(b"content-type", CONTENT_TYPE_LATEST.encode())], generate_latest(registry))
         else:
-            exchange.respond(404, [], b"GET /metrics is what is served here\n")
+            exchange.respond(404, [], b"this port serves GET /metrics only\n")
 
     pages = Server(handle)
     try:

@@ -1,1 +1,1 @@
-"""What a graph says, and what is wrong with it."""
+"""A graph's spec and the problems in it."""

@@ -1,7 +1,7 @@
-"""What is wrong with a graph that upstream takes as it is, and would answer with errors or never reach.
+"""Problems of a graph that KServe accepts, but that would respond with errors or has steps that never run.
 
-Errors are what cannot work. When a router starts, those of a node that no step leads to are warnings, as no request
-meets them. Every problem names node and step, and says what to do.
+Errors are what cannot work. When a router starts, the errors of a node that no step leads to become warnings, because
+no request reaches them. Every problem names node and step, and says what to do.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ _DATA = ("", "$request", "$response")
 
 
 def require(graph: Graph) -> tuple[Problem, ...]:
-    """What to warn of in a graph that is about to run, as KServe's controller renders it (services resolved to URLs).
+    """Return the warnings of a graph that is about to run, rendered by KServe's controller (services resolved to URLs).
 
     Raises:
         GraphError: something in it cannot work.
@@ -29,14 +29,16 @@ def require(graph: Graph) -> tuple[Problem, ...]:
 
 
 def examine(graph: Graph, *, rendered: bool = False) -> tuple[Problem, ...]:
-    """All problems of a graph, errors first; ``rendered`` if KServe's controller has put in the URLs of services."""
+    """Return all problems, errors first; ``rendered`` when KServe's controller has filled in the services' URLs."""
     return tuple(sorted(_problems(graph, rendered), key=lambda problem: problem.severity != "error"))
 
 
 def _problems(graph: Graph, rendered: bool) -> Iterator[Problem]:
     if ROOT not in graph.nodes:
         names = ", ".join(graph.nodes) or "none"
-        yield Problem("error", "graph", f"no node is named {ROOT}, where requests start (nodes: {names}); name one so")
+        yield Problem(
+            "error", "graph", f"no node is named {ROOT}, where requests start (nodes: {names}); name one root"
+        )
     reached = _reached(graph)
     for node in graph.nodes.values():
         found = _node_problems(graph, node, rendered)
@@ -64,7 +66,7 @@ def _successors(node: Node) -> list[str]:
 
 
 def _cycles(graph: Graph, reached: Iterable[str]) -> Iterator[Problem]:
-    """One problem for each step that leads back to a node that it came from."""
+    """Yield one problem for each step that leads back to one of its own ancestors."""
     done: set[str] = set()
     for start in sorted(reached, key=lambda name: name != ROOT):
         trail: list[str] = []
@@ -77,7 +79,9 @@ def _cycles(graph: Graph, reached: Iterable[str]) -> Iterator[Problem]:
                     done.add(trail.pop())
             elif name in trail:
                 way = " -> ".join(f'"{passed}"' for passed in [*trail[trail.index(name) :], name])
-                text = f"requests go round for ever: {way}; lead its step to a service, or to a node that is not passed"
+                text = (
+                    f"requests loop forever: {way}; point its step at a service, or at a node that is not in the loop"
+                )
                 yield _of_node("error", graph.nodes[trail[-1]], text)
             elif name in graph.nodes and name not in done:
                 trail.append(name)
@@ -114,11 +118,11 @@ def _target_problems(graph: Graph, step: Step, where: str, rendered: bool) -> It
     elif len(named) > 1:
         yield Problem("error", where, f"{' and '.join(named)} are set; keep one of them")
     elif rendered and named == ["serviceName"]:
-        text = f"the service {step.service} has no URL yet; KServe's controller puts it in, elsewhere set serviceUrl"
+        text = f"the service {step.service} has no URL yet; KServe's controller fills it in; elsewhere set serviceUrl"
         yield Problem("error", where, text)
     if step.node and step.node not in graph.nodes:
         known = ", ".join(graph.nodes) or "none"
-        yield Problem("error", where, f'there is no node "{step.node}" (nodes: {known}); mend nodeName')
+        yield Problem("error", where, f'there is no node "{step.node}" (nodes: {known}); correct nodeName')
     if step.url and (fault := _url_fault(step.url)):
         yield Problem("error", where, f"serviceUrl {step.url!r} {fault}; write http://HOST or http://HOST:PORT/PATH")
 
@@ -139,15 +143,15 @@ def _url_fault(url: str) -> str:
 
 
 def _use_problems(node: Node, index: int, step: Step, where: str) -> Iterator[Problem]:
-    """Fields that the node's kind does not look at, or that cannot work at this place."""
+    """Yield fields that have no effect in this kind of node, or that cannot work at this place."""
     if node.kind == "Sequence":
         if step.condition is not None and index == 0:
-            text = "its condition is tested on the previous step's answer, and there is none; move it to a later step"
+            text = "its condition is tested on the previous step's response, and there is none; move it to a later step"
             yield Problem("error", where, text)
         if step.uses_response and index == 0:
             yield Problem("warning", where, "data: $response has no effect on the first step; remove it")
         if step.data not in _DATA:
-            text = f"data is {step.data!r}, which acts like $request; write $response or $request"
+            text = f"data is {step.data!r}, which has the effect of $request; write $response or $request"
             yield Problem("warning", where, text)
     for field, given, kinds in (
         ("condition", bool(step.condition_text), ("Switch", "Sequence")),
@@ -185,7 +189,7 @@ def _switch_problems(node: Node) -> Iterator[Problem]:
             yield Problem("warning", where, f"{text}; write a query, or move it to the end")
     last = node.steps[-1].condition
     if last is not None and not is_default(last):
-        text = "no default: bodies that fit no condition are answered with 404"
+        text = "no default: a body that matches no condition gets a 404"
         yield _of_node("warning", node, f"{text}; end with a step whose condition is a path that every body has")
 
 

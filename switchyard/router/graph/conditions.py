@@ -1,4 +1,4 @@
-"""What can be told about a condition before any body is seen."""
+"""Checks of a condition that need no request body."""
 
 import re
 from dataclasses import dataclass
@@ -17,24 +17,24 @@ _EXAMPLE = '[@this].#(model=="chat")'
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Why a condition cannot mean what it seems to, and how to write it."""
+    """Why a condition does not mean what it seems to, and how to write it."""
 
     severity: Severity
     text: str
 
 
 def always_holds(condition: Condition) -> bool:
-    """Whether it holds for bodies that have nothing in common but that they are JSON."""
+    """Whether the condition holds for every JSON body."""
     return all(condition.holds(probe) for probe in _PROBES)
 
 
 def is_default(condition: Condition) -> bool:
-    """Whether it is there to catch what is left: a path without a query, or one that always holds."""
+    """Whether the condition catches every remaining request: a path without a query, or one that always holds."""
     return always_holds(condition) or _KEYS.fullmatch(condition.path) is not None
 
 
 def mistake_in(path: str) -> Mistake | None:
-    """The first thing in a condition that can hardly be meant."""
+    """Return the first likely mistake in a condition."""
     if path.startswith("$"):
         text = f"its condition {path!r} is JSONPath; conditions are GJSON paths, such as {_EXAMPLE}"
         return Mistake("warning", text)

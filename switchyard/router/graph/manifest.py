@@ -1,4 +1,4 @@
-"""InferenceGraphs as people write them: YAML documents, which may stand among others."""
+"""InferenceGraphs in YAML manifests, which may hold other documents too."""
 
 import re
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from switchyard.router.graph.spec import GraphError, Problem, read
 _GROUP = "serving.kserve.io/"
 # KServe's webhook (pkg/apis/serving/v1alpha1/inference_graph_validation.go: GraphNameFmt)
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-# The spec is one argument of the router's process, and Linux takes none longer than 128 KiB (MAX_ARG_STRLEN).
+# The spec is one argument of the router's process, and Linux allows 128 KiB (MAX_ARG_STRLEN) for one.
 _LONGEST_SPEC = 128 * 1024 - 1
 
 
 class ManifestError(ValueError):
-    """A text is not YAML, or holds no InferenceGraph; the message says which."""
+    """The text is not YAML, or holds no InferenceGraph; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class GraphReport:
 
 
 def reports(text: str) -> Iterator[GraphReport]:
-    """One for each InferenceGraph among the YAML documents of ``text``; other kinds are passed over.
+    """Yield a report for each InferenceGraph among the YAML documents of ``text``; skip other kinds.
 
     Raises:
-        ManifestError: it is not YAML, or holds no InferenceGraph.
+        ManifestError: the text is not YAML, or holds no InferenceGraph.
     """
     try:
         documents = list(yaml.safe_load_all(text))
@@ -69,9 +69,8 @@ def _report(document: dict[str, object]) -> GraphReport:
         return GraphReport(name, 0, (*problems, *err.problems))
     length = len(orjson.dumps(spec, default=str, option=orjson.OPT_NON_STR_KEYS))
     if length > _LONGEST_SPEC:
-        text = (
-            f"its spec has {length} bytes as JSON, more than a process can be given ({_LONGEST_SPEC}); split the graph"
-        )
+        limit = f"more than a process argument can be ({_LONGEST_SPEC})"
+        text = f"its spec is {length} bytes of JSON, {limit}; split the graph"
         problems = (*problems, Problem("error", "graph", text))
     return GraphReport(name, len(graph.nodes), (*problems, *examine(graph)))
 

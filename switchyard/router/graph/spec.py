@@ -1,8 +1,8 @@
-"""What an InferenceGraph says, as values: nodes, their steps, and the router's time limits.
+"""An InferenceGraph's spec as values: nodes, their steps, and the router's timeouts.
 
 Read from the ``spec`` of KServe's InferenceGraph (v1alpha1) by the CRD's own keys, which is what ``--graph-json``
-carries. Keys that are no business of a router (``resources``, ``minReplicas`` and so on) are ignored, as upstream does.
-Reading asks only whether values have their types; whether the graph makes sense is for ``check``.
+carries. Keys that do not concern a router (``resources``, ``minReplicas`` and so on) are ignored, as KServe does.
+Reading checks only the types of values; whether the graph can work is for ``check``.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Problem:
 
 
 class GraphError(ValueError):
-    """A graph cannot be run; the message lists every problem, one per line."""
+    """The graph cannot run; the message lists every problem, one per line."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -51,7 +51,7 @@ class GraphError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RouterTimeouts:
-    """Limits in seconds, 0 or less for none; ``service_client`` bounds each call of a step and is unset by default.
+    """``routerTimeouts`` in seconds, 0 or less for none; ``service_client`` bounds each call of a step (default: none).
 
     Defaults are KServe's (pkg/constants: RouterTimeoutsServerRead, RouterTimeoutServerWrite, RouterTimeoutServerIdle).
     """
@@ -67,7 +67,7 @@ class Step:
     """One target of a node: another ``node``, or the service at ``url``.
 
     ``service`` is the InferenceService that KServe's controller turns into ``url``; ``condition`` is None when there is
-    no ``condition_text``; ``data`` is as written, of which only ``$response`` acts (``uses_response``).
+    no ``condition_text``; ``data`` is the text as written, of which only ``$response`` matters (``uses_response``).
     """
 
     name: str
@@ -85,7 +85,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
-    """A named place in the graph and how it chooses among its steps."""
+    """A named node, and how it chooses among its steps."""
 
     name: str
     kind: Kind
@@ -101,7 +101,7 @@ class Graph:
 
 
 def parse(text: str | bytes) -> Graph:
-    """Reads the JSON of an InferenceGraph's ``spec``.
+    """Read the JSON of an InferenceGraph's ``spec``.
 
     Raises:
         GraphError: it is not JSON, or a value has the wrong type.
@@ -115,7 +115,7 @@ def parse(text: str | bytes) -> Graph:
 
 
 def read(spec: object) -> Graph:
-    """Reads a ``spec`` whose JSON or YAML was decoded already.
+    """Read a decoded ``spec``.
 
     Raises:
         GraphError: a value has the wrong type.
@@ -128,12 +128,12 @@ def read(spec: object) -> Graph:
 
 
 def step_label(index: int, name: str) -> str:
-    """How messages name a step: by its number from 1, and its name if it has one."""
+    """Return a step's name in messages: its number from 1, and its name if it has one."""
     return f'step {index + 1} "{name}"' if name else f"step {index + 1}"
 
 
 class _Reader:
-    """Collects every problem, so that a graph is mended in one go."""
+    """Collects every problem, so that a user can correct all of them at once."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -201,7 +201,7 @@ class _Reader:
         return self._typed(fields.get(key), wanted, where, key)
 
     def _typed(self, value: object, wanted: type[_T], where: str, what: str) -> _T | None:
-        """``value`` if it is of the type; null is the same as absent, as for Go's decoder."""
+        """Return ``value`` if it has the type; null counts as absent, as in Go's decoder."""
         if value is None or type(value) is wanted:
             return value
         self._add(where, f"{what} is {orjson.dumps(value, default=str).decode()[:80]}; it must be {_NAMES[wanted]}")

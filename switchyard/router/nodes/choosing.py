@@ -1,4 +1,4 @@
-"""The nodes that choose one step: Switch by the request, Splitter by chance."""
+"""The nodes that choose one step: Switch by condition, Splitter by weight."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ from switchyard.router.steps.step import StepRunner
 
 
 def percent() -> int:
-    """A number from 0 to 99, each as likely."""
+    """Draw a number from 0 to 99, uniformly."""
     return secrets.randbelow(100)
 
 
 class Switch:
-    """Runs the first step whose condition holds on the request's body; a step without a condition is never chosen."""
+    """Runs the first step whose condition matches the request body; a step without a condition never runs."""
 
     def __init__(self, name: str, runners: Sequence[StepRunner], meter: NodeMeter) -> None:
         self._name = name
@@ -26,10 +26,10 @@ class Switch:
         self._meter = meter
 
     async def run(self, request: GraphRequest, body: bytes) -> StepResponse:
-        """The response of the step that matches.
+        """Return the response of the step that matches.
 
         Raises:
-            NoMatchError: none does.
+            NoMatchError: no step matches.
             GraphRequestError: that step has no response.
         """
         began = perf_counter()
@@ -49,7 +49,7 @@ class Switch:
 
 
 class Splitter:
-    """Runs one step, each as likely as its weight says, in percent."""
+    """Runs one step, drawn by the steps' weights in percent."""
 
     def __init__(
         self, name: str, runners: Sequence[StepRunner], meter: NodeMeter, draw: Callable[[], int] = percent
@@ -60,10 +60,10 @@ class Splitter:
         self._draw = draw
 
     async def run(self, request: GraphRequest, body: bytes) -> StepResponse:
-        """The response of the step that was drawn.
+        """Return the response of the step that was drawn.
 
         Raises:
-            GraphRequestError: the weights add up to less than 100 and none was drawn, or the step has no response.
+            GraphRequestError: the weights add up to less than 100 and no step was drawn, or the step has no response.
         """
         began = perf_counter()
         response = await self._chosen().run(request, body)

@@ -1,4 +1,4 @@
-"""The node that runs all of its steps at once and joins their answers."""
+"""The node that runs all its steps concurrently and joins their responses."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ _JSON = (b"content-type", b"application/json")
 
 
 class Ensemble:
-    """Runs every step, at most ``parallel`` at once; each must response with a JSON object.
+    """Runs every step, at most ``parallel`` at once; each must respond with a JSON object.
 
-    The response is an object of theirs by step name, or by index where there is no name. The first Hard step in order
-    that fails decides the response alone; a step without a JSON object fails the node.
+    The response is an object of those objects, keyed by step name, or by index for a step without a name. When Hard
+    steps fail, the first of them in order decides the response; a step without a JSON object fails the node.
     """
 
     def __init__(self, runners: Sequence[StepRunner], meter: NodeMeter, parallel: int) -> None:
@@ -30,16 +30,16 @@ class Ensemble:
         self._keys = [orjson.dumps(runner.step.name or str(index)) for index, runner in enumerate(runners)]
 
     async def run(self, request: GraphRequest, body: bytes) -> StepResponse:
-        """The joined response.
+        """Return the joined response.
 
         Raises:
-            GraphRequestError: a step has no response, or one that is no JSON object.
+            GraphRequestError: a step has no response, or one that is not a JSON object.
         """
         began = perf_counter()
-        gate = asyncio.Semaphore(self._parallel)
+        slots = asyncio.Semaphore(self._parallel)
 
         async def one(runner: StepRunner) -> tuple[StepResponse, bytes]:
-            async with gate:
+            async with slots:
                 response = await runner.run(request, body)
                 return response, _object(await response.read(), runner)
 
@@ -59,7 +59,7 @@ class Ensemble:
         while pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                task.result()  # a failure ends the node, whatever the others may still say
+                task.result()  # a failed step fails the node, whatever the others return
             while seen < len(tasks) and tasks[seen].done():
                 response, body = tasks[seen].result()
                 if self._runners[seen].step.hard and not response.succeeded:
@@ -72,5 +72,5 @@ class Ensemble:
 def _object(body: bytes, runner: StepRunner) -> bytes:
     text = body.strip(b" \t\r\n")
     if not is_valid_json(body) or not (text.startswith(b"{") or text == b"null"):
-        raise GraphRequestError(500, f"{runner.label} did not response with a JSON object, which an Ensemble joins")
+        raise GraphRequestError(500, f"{runner.label} did not respond with a JSON object, which an Ensemble joins")
     return text

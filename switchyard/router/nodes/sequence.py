@@ -17,22 +17,22 @@ from switchyard.router.steps.step import StepRunner
 
 
 def unavailable(status: int, message: str) -> bytes:
-    """What a condition sees of a step that could not response, in OpenAI's shape of an error."""
+    """Return the body on which conditions are tested after an unavailable step: an error as OpenAI's API shapes it."""
     error = {"message": message, "type": "unavailable", "param": None, "code": status}
     return orjson.dumps({"error": error})
 
 
 def is_fallback(condition: Condition | None) -> bool:
-    """Whether a step with this condition runs when the one before it is unavailable."""
+    """Whether a step with this condition runs when the step before it is unavailable."""
     return condition is not None and condition.holds(unavailable(503, ""))
 
 
 class Sequence:
-    """Runs steps in order, each with the request's body or the response before it; the last one's response is the node's.
+    """Runs steps in order, each on the request body or the previous response; the node responds with the last response.
 
-    Beyond KServe's router, so that a step can stand in for the one before it: an response in server-sent events ends the
-    sequence, because no condition can hold on it; a condition is also tried on ``unavailable`` when the step before
-    gave 502, 503 or 504, or (as 503) no response at all; and an response that ends the sequence keeps its own status.
+    Three rules go beyond KServe's router, so that a step can be the fallback of the one before it. A response in
+    server-sent events ends the sequence, because no condition can be tested on it. After a 502, 503 or 504, or (as 503)
+    no response, a condition is also tested on ``unavailable``. A response that ends the sequence keeps its status.
     """
 
     def __init__(self, name: str, runners: Several[StepRunner], meter: NodeMeter) -> None:
@@ -41,10 +41,10 @@ class Sequence:
         self._meter = meter
 
     async def run(self, request: GraphRequest, body: bytes) -> StepResponse:
-        """The response of the last step that ran.
+        """Return the response of the last step that ran.
 
         Raises:
-            GraphRequestError: a step has no response, or a condition cannot be tested on the one before it.
+            GraphRequestError: a step has no response, or a condition cannot be tested on the previous response.
         """
         began = perf_counter()
         response: StepResponse | None = None

@@ -1,4 +1,4 @@
-"""Whether an Istio sidecar takes care of TLS."""
+"""Detects an Istio sidecar, which encrypts what the router sends in plain text."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ _SECONDS = 3.0
 
 
 class IstioSidecar:
-    """Asks for the sidecar's administration port once, with the first https step, as KServe's router does.
+    """Probes the sidecar's administration port once, at the first https step, as KServe's router does.
 
     https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio
     """
@@ -21,7 +21,7 @@ class IstioSidecar:
         self._asked: asyncio.Task[bool] | None = None
 
     async def plain_url(self, url: str) -> str:
-        """``url``, with http for https when the sidecar will encrypt (or the service be encrypted to twice)."""
+        """Return ``url`` with http for https when a sidecar encrypts, because TLS inside its mTLS would fail."""
         if self._asked is None:
             self._asked = asyncio.get_running_loop().create_task(self._ask())
         return "http" + url.removeprefix("https") if await asyncio.shield(self._asked) else url

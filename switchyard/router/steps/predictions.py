@@ -1,13 +1,13 @@
-"""``mapPredictionsToInstances``: the answer of a V1 predictor as the request of the next."""
+"""``mapPredictionsToInstances``: the response of a V1 predictor as the request of the next."""
 
 import orjson
 
 
 def instances(body: bytes) -> bytes:
-    """``{"instances": …}`` from the predictions in ``body``, every other key left out; ``body`` itself without any.
+    """Convert the predictions in ``body`` to ``{"instances": …}``; return ``body`` when it has no predictions.
 
-    As Go's decoder does for KServe's router, keys match in any case, the last one wins, and a value that is no list
-    leaves the body as it is. Numbers keep their digits, which upstream rounds to 64-bit floats.
+    As with Go's decoder in KServe's router, other keys are dropped, keys match in any case, the last one wins, and a
+    value that is not a list leaves the body unchanged. Numbers keep their digits; KServe rounds them to 64-bit floats.
     """
     try:
         decoded = orjson.loads(body)

@@ -1,4 +1,4 @@
-"""What every step of one request shares."""
+"""The request that the steps of a graph share."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from switchyard.http.headers import Header
 
 @dataclass(frozen=True, slots=True)
 class GraphRequest:
-    """The client's request without its body; ``headers`` are those that steps get."""
+    """The client's request without its body; ``headers`` are the ones that steps receive."""
 
     method: bytes
     target: bytes
@@ -15,7 +15,7 @@ class GraphRequest:
     traceparent: str | None = None
 
     def with_traceparent(self, traceparent: str | None) -> "GraphRequest":
-        """The same request as part of another span."""
+        """Return the same request as a child of another span."""
         if traceparent is None or traceparent == self.traceparent:
             return self
         headers = [header for header in self.headers if header[0] != b"traceparent"]

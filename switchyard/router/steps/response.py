@@ -1,4 +1,4 @@
-"""What a step answers: a head, and a body that may still be on its way."""
+"""A step's response: status and headers, and a body that may still be arriving."""
 
 import asyncio
 
@@ -13,9 +13,9 @@ _UNFRAMED = NOT_RETURNED | {b"content-length"}
 
 
 class StepResponse:
-    """An answer of a service, or one composed here; always ``close`` it.
+    """The response of a service, or one composed by the router; always ``close`` it.
 
-    ``deadline`` is the loop's time up to which ``read`` may wait, or None.
+    ``deadline`` is the loop time up to which ``read`` may wait, or None.
     """
 
     __slots__ = ("_body", "_deadline", "_upstream", "headers", "source", "status")
@@ -43,25 +43,25 @@ class StepResponse:
 
     @property
     def streams(self) -> bool:
-        """Whether this is an answer in server-sent events, which may take minutes."""
+        """Whether the body is server-sent events, which may take minutes."""
         return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in self.headers)
 
     @property
     def kept_headers(self) -> list[Header]:
-        """The headers that say how a request was decided; the client gets them though a later step answers."""
+        """The headers that say how the graph decided; the client gets them even when a later step responds."""
         return [header for header in self.headers if header[0].startswith(KEPT_PREFIX)]
 
     def add_headers(self, headers: list[Header]) -> None:
-        """Adds headers of earlier steps; this answer's own win."""
+        """Add headers of earlier steps; a header of this response wins over theirs."""
         if headers:
             present = {name for name, _ in self.headers}
             self.headers = [*self.headers, *[header for header in headers if header[0] not in present]]
 
     async def read(self) -> bytes:
-        """The whole body.
+        """Read the whole body.
 
         Raises:
-            GraphRequestError: it broke off, is too large or came too slowly.
+            GraphRequestError: it ended early, is too large or arrived too slowly.
         """
         if self._upstream is None:
             return self._body
@@ -74,19 +74,19 @@ class StepResponse:
         except UpstreamError as err:
             raise GraphRequestError(500, f"{self.source}: {err}") from err
         except TimeoutError as err:
-            raise GraphRequestError(500, f"{self.source}: its answer was not complete in time") from err
+            raise GraphRequestError(500, f"{self.source}: its response was not complete in time") from err
         finally:
             self._upstream.close()
         self._upstream = None
         return self._body
 
     def close(self) -> None:
-        """Ends the step when its answer is not complete."""
+        """End the call; abort it when its response is not complete."""
         if self._upstream is not None:
             self._upstream.close()
 
     def send_if_complete(self, exchange: Exchange) -> bool:
-        """Gives this answer to the client in one write, if all of it is here."""
+        """Send this response to the client in one write if all of it has arrived; return whether it was sent."""
         upstream = self._upstream
         if upstream is not None and not upstream.complete:
             return False
@@ -95,10 +95,10 @@ class StepResponse:
         return True
 
     async def relay(self, exchange: Exchange) -> None:
-        """Gives this answer to the client as it comes, each piece at once.
+        """Stream this response to the client, each chunk as it arrives.
 
         Raises:
-            UpstreamError: it broke off; the head has been sent.
+            UpstreamError: it ended early, after its headers were sent.
         """
         upstream = self._upstream
         assert upstream is not None

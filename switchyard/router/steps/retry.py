@@ -1,4 +1,4 @@
-"""How often a step is asked again."""
+"""How often the call of a step is retried."""
 
 import random
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ UNAVAILABLE = frozenset((502, 503, 504))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retry:
-    """At most ``attempts`` in all; pauses double from ``pause`` up to ``longest`` seconds, each cut by chance."""
+    """Up to ``attempts`` calls; pauses double from ``pause`` to ``longest`` seconds, with random jitter."""
 
     attempts: int = 3
     pause: float = 0.025
     longest: float = 0.25
 
     def wait(self, attempt: int) -> float:
-        """Seconds to wait after the ``attempt``-th try, at least half of what it may be."""
+        """Return the seconds to wait after the ``attempt``-th call: between half and all of its pause."""
         return float(min(self.longest, self.pause * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
 
 
 class RetryBudget:
-    """Keeps repeats a small share of requests, so that a service in trouble is not asked several times as much.
+    """Limits retries to a share of requests, so that an overloaded service does not get several times the load.
 
-    Each request adds ``share`` of a repeat, up to ``most``, with which it begins.
+    Each request adds ``share`` of a retry to the balance, which starts at ``most`` and never exceeds it.
     """
 
     __slots__ = ("_left", "_most", "_share")
@@ -32,11 +32,11 @@ class RetryBudget:
         self._left = self._most = most
 
     def earn(self) -> None:
-        """A request was sent for the first time."""
+        """Add the share of one request."""
         self._left = min(self._most, self._left + self._share)
 
     def spend(self) -> bool:
-        """Takes a repeat, if one is left."""
+        """Take one retry from the balance; return whether there was one."""
         if self._left < 1:
             return False
         self._left -= 1

@@ -1,4 +1,4 @@
-"""Calls the service of a step."""
+"""The target of a step that is a service: one HTTP call, retried."""
 
 import asyncio
 from dataclasses import replace
@@ -18,9 +18,10 @@ _Call = tuple[bytes, str, list[Header], bytes]
 
 
 class ServiceTarget:
-    """One URL; ``seconds`` bound the wait for its answer's head and then each pause within it, or None.
+    """Calls one URL; ``seconds`` bound the wait for its response headers and each pause within the body, or None.
 
-    A URL without a path gets the request's own method, path and query, any other a POST, as KServe's router sends.
+    As in KServe's router, a URL without a path gets the method, path and query of the client's request; any other URL
+    gets a POST.
     """
 
     def __init__(
@@ -47,10 +48,10 @@ class ServiceTarget:
         self._timeouts = Timeouts(connect=connect, first_byte=seconds, idle=seconds)
 
     async def run(self, request: GraphRequest, body: bytes) -> StepResponse:
-        """Sends ``body`` and returns the answer once its head is there.
+        """Send ``body`` and return the response once its headers are complete.
 
         Raises:
-            GraphRequestError: there is no answer.
+            GraphRequestError: there is no response.
         """
         url, method = self._url, b"POST"
         if self._open:
@@ -71,13 +72,13 @@ class ServiceTarget:
         return StepResponse(outcome.status, outcome.headers, upstream=outcome, source=self._label, deadline=deadline)
 
     async def _retried(self, outcome: Response | UpstreamError, deadline: float | None, call: _Call) -> Response:
-        """What comes of asking again, as far as that is sensible."""
+        """Retry while the attempts, the deadline and the budget allow it; return the last response."""
         attempt, last = 1, self._retry.attempts
         while attempt < last and _is_retryable(outcome) and self._in_time(deadline) and self._budget.spend():
             if isinstance(outcome, Response):
                 outcome.close()
             elif isinstance(outcome, ConnectionClosedError):
-                last = attempt + 1  # twice could mean that the request itself brings the service down
+                last = attempt + 1  # the request itself may be what crashes the service
             self._meter.retried()
             await asyncio.sleep(self._retry.wait(attempt))
             attempt += 1
@@ -100,7 +101,7 @@ class ServiceTarget:
 
 
 def _is_retryable(outcome: Response | UpstreamError) -> bool:
-    """Whether it may be otherwise in a moment; a service that says when (retry-after) is taken at its word."""
+    """Whether a retry may succeed soon; a service that sends retry-after asks for a later one."""
     if isinstance(outcome, UpstreamError):
         return outcome.retryable
     return outcome.status in UNAVAILABLE and outcome.header(b"retry-after") is None

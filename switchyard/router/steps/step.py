@@ -1,4 +1,4 @@
-"""A step, ready to run: what it leads to, with its share of metrics and spans."""
+"""A step, ready to run: its target, with metrics and spans."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -14,18 +14,18 @@ from switchyard.telemetry.tracing import Tracer
 
 
 class Target(Protocol):
-    """What a step leads to: a service, or another node."""
+    """The target of a step: a service, or another node."""
 
     async def run(self, request: GraphRequest, body: bytes) -> StepResponse:
-        """The response, once its head is there.
+        """Return the response once its headers are complete.
 
         Raises:
-            GraphRequestError: there is none.
+            GraphRequestError: there is no response.
         """
 
 
 class StepRunner:
-    """One step of a node; ``label`` names both in messages."""
+    """Runs one step of a node; ``label`` names both in error messages."""
 
     __slots__ = ("_meter", "_span", "_target", "_tracer", "label", "step")
 
@@ -38,10 +38,10 @@ class StepRunner:
         self._tracer = tracer
 
     def run(self, request: GraphRequest, body: bytes) -> Awaitable[StepResponse]:
-        """Runs the step; gives its response once the head is there.
+        """Run the step; return its response once the headers are complete.
 
         Raises:
-            GraphRequestError: there is none.
+            GraphRequestError: there is no response.
         """
         return self._traced(request, body) if self._tracer.enabled else self._counted(request, body)
 

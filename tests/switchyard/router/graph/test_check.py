@@ -40,7 +40,7 @@ def test_a_good_graph_has_no_problems() -> None:
 
 def test_a_graph_needs_a_root() -> None:
     assert told(rooot=node("Sequence", TO)) == [
-        "error: graph: no node is named root, where requests start (nodes: rooot); name one so",
+        "error: graph: no node is named root, where requests start (nodes: rooot); name one root",
         'warning: node "rooot": no step leads to it; remove it, or name it in a step\'s nodeName',
     ]
 
@@ -55,7 +55,7 @@ def test_cycles_are_drawn() -> None:
         a=node("Sequence", TO, {"nodeName": "b"}),
         b=node("Ensemble", {"nodeName": "a"}),
     )
-    assert problem.startswith('error: node "b": requests go round for ever: "a" -> "b" -> "a"; ')
+    assert problem.startswith('error: node "b": requests loop forever: "a" -> "b" -> "a"; ')
 
 
 def test_a_node_that_leads_to_itself_is_a_cycle() -> None:
@@ -79,7 +79,7 @@ def test_a_long_chain_is_no_trouble() -> None:
         ({}, "it leads nowhere; set nodeName, serviceName or serviceUrl"),
         ({**TO, "serviceName": "chat"}, "serviceName and serviceUrl are set; keep one of them"),
         ({**TO, "nodeName": "root2"}, "nodeName and serviceUrl are set; keep one of them"),
-        ({"nodeName": "nowhere"}, 'there is no node "nowhere" (nodes: root, root2); mend nodeName'),
+        ({"nodeName": "nowhere"}, 'there is no node "nowhere" (nodes: root, root2); correct nodeName'),
         ({"serviceUrl": "chat.lab/v1"}, "does not begin with http:// or https://"),
         ({"serviceUrl": "http:///v1"}, "names no host"),
         ({"serviceUrl": "http://chat:0"}, "has port 0"),
@@ -89,7 +89,7 @@ def test_a_long_chain_is_no_trouble() -> None:
         ({"serviceUrl": "http://chät/v1"}, "not ASCII"),
         (
             {**TO, "condition": "tier"},
-            "tested on the previous step's answer, and there is none; move it to a later step",
+            "tested on the previous step's response, and there is none; move it to a later step",
         ),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_switch_needs_conditions_and_warns_without_a_default() -> None:
     (problem,) = told(root=node("Switch", {**TO, "condition": "model"}, TO))
     assert problem.startswith('error: node "root", step 2: without a condition it is never chosen')
     (problem,) = told(root=node("Switch", {**TO, "condition": '[@this].#(model=="a")'}))
-    assert problem.startswith('warning: node "root": no default: bodies that fit no condition are answered with 404')
+    assert problem.startswith('warning: node "root": no default: a body that matches no condition gets a 404')
 
 
 def test_a_condition_that_always_holds_hides_what_comes_after_it() -> None:
@@ -199,7 +199,7 @@ def test_data_means_the_answer_or_the_request() -> None:
     problems = told(root=node("Sequence", {**TO, "data": "$response"}, {**TO, "data": "$response.predictions"}))
     assert problems == [
         'warning: node "root", step 1: data: $response has no effect on the first step; remove it',
-        "warning: node \"root\", step 2: data is '$response.predictions', which acts like $request; "
+        "warning: node \"root\", step 2: data is '$response.predictions', which has the effect of $request; "
         "write $response or $request",
     ]
 

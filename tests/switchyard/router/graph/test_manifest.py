@@ -38,7 +38,7 @@ def test_a_spec_that_is_too_long_for_a_process_is_an_error() -> None:
     document = yaml.safe_load(GOOD)
     document["spec"]["nodes"]["root"]["steps"][0]["name"] = "x" * 131072
     (verdict,) = reports(yaml.safe_dump(document))
-    assert "more than a process can be given" in str(verdict.problems[0])
+    assert "more than a process argument can be" in str(verdict.problems[0])
 
 
 def test_a_spec_of_wrong_types_is_told_like_any_other() -> None:

@@ -55,7 +55,7 @@ async def test_an_answer_that_is_no_object_fails_the_node_and_cancels_the_rest(b
     ):
         answer = await one.post()
         assert answer.status_code == 500
-        assert "step odd of node root did not answer with a JSON object" in answer.json()["cause"]
+        assert "step odd of node root did not respond with a JSON object" in answer.json()["cause"]
         await until(lambda: behind.cancelled == ["slow"])
 
 
