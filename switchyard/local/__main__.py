@@ -13,9 +13,8 @@ from switchyard.local.errors import LocalError
 from switchyard.local.plan.plan import plan
 from switchyard.local.plan.render import render
 from switchyard.local.plan.workloads import Plan
-from switchyard.local.status import run_directory as state
-from switchyard.local.status import terminal as progress
-from switchyard.local.status.board import Board, Entry
+from switchyard.local.status import run_directory, terminal
+from switchyard.local.status.board import ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run, StateDirectory
 from switchyard.local.supervisor import project
 from switchyard.settings import SettingsError, log_level
@@ -32,10 +31,10 @@ class Announcer:
         self._gateway = gateway
         self._tell: Callable[[str], None] | None = tell
 
-    def changed(self, name: str, entry: Entry) -> None:
-        if self._tell and name == self._gateway and entry.doing in ("ready", "failed"):
+    def changed(self, name: str, entry: ProcessStatus) -> None:
+        if self._tell and name == self._gateway and entry.state in ("ready", "failed"):
             tell, self._tell = self._tell, None
-            tell("" if entry.doing == "ready" else f"{name} {entry.reason}")
+            tell("" if entry.state == "ready" else f"{name} {entry.reason}")
 
     def phase(self, name: str, phase: Phase, seconds: float) -> None:
         return
@@ -48,20 +47,20 @@ def supervise(overlay: Path, directory: StateDirectory, *, preloading: bool, rep
         LocalError, SettingsError: the overlay cannot be run.
     """
     root = project.root_of(Path.cwd())
-    cleaned = state.clean(directory)
+    cleaned = run_directory.clean(directory)
     planned = plan(render(overlay), project.options_of(root, directory))
     _log_to(directory.log("supervisor"))
     if cleaned:
         logging.getLogger(__name__).warning("ended %d processes that a killed run had left", cleaned)
-    shown = progress.view() if report is None else progress.PlainView(lambda line: None)
-    gateway = next((app.name for app in planned.apps if app.gateway), "")
+    shown = terminal.view() if report is None else terminal.PlainView(lambda line: None)
+    gateway = next((deployment.name for deployment in planned.deployments if deployment.gateway), "")
 
-    def up(run: Run, board: Board) -> None:
+    def up(run: Run, board: StatusBoard) -> None:
         shown.begin(run, board)
 
         def announce(problem: str) -> None:
             models = [service.model for service in planned.services]
-            shown.say(problem or progress.next_steps(run, models))
+            shown.say(problem or terminal.next_steps(run, models))
             if report is not None:
                 os.write(report, problem.encode())
                 os.close(report)
@@ -82,7 +81,7 @@ def _run(
     root: Path,
     directory: StateDirectory,
     preloading: bool,
-    up: Callable[[Run, Board], None],
+    up: Callable[[Run, StatusBoard], None],
 ) -> None:
     import uvloop
 
@@ -93,7 +92,7 @@ def _run(
         options=project.options_of(root, directory),
         directory=directory,
         environ=dict(os.environ),
-        mark=uuid.uuid4().hex,
+        run_id=uuid.uuid4().hex,
         preloading=preloading,
     )
 

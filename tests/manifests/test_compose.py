@@ -23,7 +23,7 @@ def commands(rendered: Rendered) -> dict[str, list[str]]:
     options = Options(root=ROOT, state=Path("/run"), claims={"model-repository": mount}, python="python")
     planned = plan(rendered["local"], options)
     argv = {item.name: list(item.command.argv) for item in planned.services}
-    argv |= {item.name: list(item.command.argv) for item in planned.apps}
+    argv |= {item.name: list(item.command.argv) for item in planned.deployments}
     return {name: [text.replace(f"{mount}/llm/{name}", str(mount)) for text in texts] for name, texts in argv.items()}
 
 

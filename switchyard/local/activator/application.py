@@ -19,7 +19,7 @@ from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import UpstreamError, UpstreamTimeoutError
 from switchyard.http.headers import NOT_FORWARDED, NOT_RETURNED, filtered
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
-from switchyard.local.activator.gate import Gate, Refused
+from switchyard.local.activator.request_queue import RequestQueue, UnavailableError
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
 
@@ -40,9 +40,9 @@ class BrokenAnswer(Exception):
 class Door:
     """One service behind its socket; ``timeout`` is the seconds until the first byte of an answer."""
 
-    def __init__(self, name: str, gate: Gate, *, timeout: float) -> None:
+    def __init__(self, name: str, queue: RequestQueue, *, timeout: float) -> None:
         self.name = name
-        self.gate = gate
+        self.queue = queue
         self.timeout = timeout
 
 
@@ -59,12 +59,12 @@ class Activator:
         door = self._doors[scope["server"][1]]
         try:
             await self._answer(door, scope, receive, send)
-        except Refused as refused:
+        except UnavailableError as refused:
             await _refuse(send, refused)
         except BodyTooLargeError as err:
-            await _refuse(send, Refused(413, f"{door.name}: {err}"))
+            await _refuse(send, UnavailableError(413, f"{door.name}: {err}"))
         except BodyTooSlowError as err:
-            await _refuse(send, Refused(408, f"{door.name}: {err}"))
+            await _refuse(send, UnavailableError(408, f"{door.name}: {err}"))
         except ClientDisconnectedError:
             return
 
@@ -73,14 +73,14 @@ class Activator:
             await self._probe(door, scope, send)
             return
         due = asyncio.get_running_loop().time() + door.timeout
-        door.gate.check_room(_declared_length(scope))
+        door.queue.check_capacity(_declared_length(scope))
         body = await read_body(receive, scope, BODY_BYTES)
         with HangUp(receive):
             await self._deliver(door, scope, send, body, due)
 
     async def _deliver(self, door: Door, scope: Scope, send: Send, body: bytes, due: float) -> None:
         for attempt in range(ATTEMPTS):
-            address = await door.gate.enter(len(body), due, again=attempt > 0)
+            address = await door.queue.acquire(len(body), due, retry=attempt > 0)
             answered = False
             try:
                 response = await self._request(address, scope, body, due)
@@ -89,16 +89,20 @@ class Activator:
                 return
             except UpstreamTimeoutError as err:
                 if not err.retryable:
-                    raise Refused(504, f"{door.name} did not begin to answer within {door.timeout:g} s") from err
-                door.gate.doubt(address)
+                    raise UnavailableError(
+                        504, f"{door.name} did not begin to answer within {door.timeout:g} s"
+                    ) from err
+                door.queue.suspect(address)
             except UpstreamError as err:
                 if not err.retryable:
-                    raise Refused(502, f"{door.name}: {err}") from err
+                    raise UnavailableError(502, f"{door.name}: {err}") from err
                 logger.info("%s did not answer (%s); the request waits again", door.name, err)
-                door.gate.doubt(address)
+                door.queue.suspect(address)
             finally:
-                door.gate.leave(answered=answered)
-        raise Refused(502, f"{door.name} ended {ATTEMPTS} times while it worked on this request; see `switchyard logs`")
+                door.queue.release(responded=answered)
+        raise UnavailableError(
+            502, f"{door.name} ended {ATTEMPTS} times while it worked on this request; see `switchyard logs`"
+        )
 
     async def _request(self, address: Address, scope: Scope, body: bytes, due: float) -> Response:
         left = max(due - asyncio.get_running_loop().time(), 0.001)
@@ -120,14 +124,14 @@ class Activator:
 
     async def _probe(self, door: Door, scope: Scope, send: Send) -> None:
         """Answers what must neither wake a model nor keep it awake."""
-        address = door.gate.address
+        address = door.queue.address
         if address is None:
-            raise Refused(503, f"{door.name} does not run now; a request to it starts it")
+            raise UnavailableError(503, f"{door.name} does not run now; a request to it starts it")
         try:
             due = asyncio.get_running_loop().time() + door.timeout
             response = await self._request(address, scope, b"", due)
         except UpstreamError as err:
-            raise Refused(503, f"{door.name}: {err}") from err
+            raise UnavailableError(503, f"{door.name}: {err}") from err
         await self._relay(door, response, send)
 
 
@@ -144,7 +148,7 @@ def _url(address: Address, scope: Scope) -> str:
     return f"http://{arguments.LOOPBACK}:{address.http_port}{path}{'?' + query.decode('latin-1') if query else ''}"
 
 
-async def _refuse(send: Send, refused: Refused) -> None:
+async def _refuse(send: Send, refused: UnavailableError) -> None:
     body = orjson.dumps({"error": refused.message})
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     if refused.retry_after is not None:

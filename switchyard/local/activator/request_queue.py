@@ -9,14 +9,14 @@ from switchyard.local.plan.workloads import Address
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HoldLimits:
+class QueueLimits:
     """What one service holds at most while its model sleeps, wakes or is full."""
 
     requests: int = 1024
     body_bytes: int = 128 * 1024 * 1024
 
 
-class Refused(Exception):
+class UnavailableError(Exception):
     """A request cannot be served now; ``status`` is the HTTP status, ``retry_after`` seconds or None."""
 
     def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
@@ -34,7 +34,7 @@ class _Waiter:
         self.granted: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
 
 
-class Gate:
+class RequestQueue:
     """The queue in front of one service: first in, first out, at most ``concurrency`` at once (0: no limit).
 
     ``demand`` is called whenever a request has to wait, so that the replica starts; ``held`` is told how many wait.
@@ -45,23 +45,23 @@ class Gate:
         name: str,
         *,
         concurrency: int,
-        limits: HoldLimits,
+        limits: QueueLimits,
         demand: Callable[[], None],
-        held: Callable[[int], None] = lambda _: None,
+        on_waiting: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._name = name
         self._concurrency = concurrency
         self._limits = limits
         self._demand = demand
-        self._held = held
+        self._on_waiting = on_waiting
         self._address: Address | None = None
-        self._refusal: Callable[[], Refused] | None = None
+        self._rejection: Callable[[], UnavailableError] | None = None
         self._waiters: deque[_Waiter] = deque()
         self._bytes = 0
         self.in_flight = 0
-        self.answered = 0
+        self.responses = 0
         self.last_used = asyncio.get_running_loop().time()
-        self.doubted = asyncio.Event()
+        self.suspected = asyncio.Event()
 
     @property
     def address(self) -> Address | None:
@@ -77,45 +77,47 @@ class Gate:
         """Whether a request is being answered or waits."""
         return self.in_flight > 0 or bool(self._waiters)
 
-    def check_room(self, size: int) -> None:
+    def check_capacity(self, size: int) -> None:
         """Refuses at once what could not be held, before its body is read.
 
         Raises:
-            Refused: the service cannot run now, or too much waits already.
+            UnavailableError: the service cannot run now, or too much waits already.
         """
-        if self._refusal is not None:
-            raise self._refusal()
+        if self._rejection is not None:
+            raise self._rejection()
         if self._free():
             return
         if len(self._waiters) >= self._limits.requests:
-            raise Refused(503, f"{self._name}: {len(self._waiters)} requests wait already; try again", 1.0)
+            raise UnavailableError(503, f"{self._name}: {len(self._waiters)} requests wait already; try again", 1.0)
         if self._bytes + size > self._limits.body_bytes:
-            raise Refused(503, f"{self._name}: waiting requests hold {self._bytes} bytes already; try again", 1.0)
+            raise UnavailableError(
+                503, f"{self._name}: waiting requests hold {self._bytes} bytes already; try again", 1.0
+            )
 
-    async def enter(self, size: int, due: float, *, again: bool = False) -> Address:
+    async def acquire(self, size: int, deadline: float, *, retry: bool = False) -> Address:
         """Waits until the request may be sent; every ``enter`` that returns needs one ``leave``.
 
-        ``due`` is the loop's time at which waiting ends; ``again`` puts a request that was sent before in front.
+        ``deadline`` is the loop's time at which waiting ends; ``again`` puts a request that was sent before in front.
 
         Raises:
-            Refused: 503 when too much waits or the service failed, 504 when ``due`` came first.
+            UnavailableError: 503 when too much waits or the service failed, 504 when ``deadline`` came first.
         """
-        self.check_room(size)
-        if self._free() and (again or not self._waiters) and self._address is not None:
+        self.check_capacity(size)
+        if self._free() and (retry or not self._waiters) and self._address is not None:
             self.in_flight += 1
             return self._address
         waiter = _Waiter(size)
-        self._waiters.appendleft(waiter) if again else self._waiters.append(waiter)
+        self._waiters.appendleft(waiter) if retry else self._waiters.append(waiter)
         self._count(size)
         self._demand()
         try:
-            async with asyncio.timeout_at(due):
+            async with asyncio.timeout_at(deadline):
                 return await waiter.granted
         except TimeoutError:
-            self._give_back(waiter)
-            raise Refused(504, f"{self._name} could not take the request within its timeout") from None
+            self._pass_on(waiter)
+            raise UnavailableError(504, f"{self._name} could not take the request within its timeout") from None
         except asyncio.CancelledError:
-            self._give_back(waiter)
+            self._pass_on(waiter)
             raise
         finally:
             if waiter in self._waiters:
@@ -123,17 +125,17 @@ class Gate:
                 self._count(-size)
                 self._touch()
 
-    def leave(self, *, answered: bool = False) -> None:
+    def release(self, *, responded: bool = False) -> None:
         """Ends a request that ``enter`` let in."""
         self.in_flight -= 1
-        self.answered += answered
+        self.responses += responded
         self._touch()
         self._grant()
 
     def open(self, address: Address) -> None:
         """A replica is ready at ``address``."""
-        self._address, self._refusal = address, None
-        self.doubted.clear()
+        self._address, self._rejection = address, None
+        self.suspected.clear()
         self._touch()
         self._grant()
 
@@ -141,21 +143,21 @@ class Gate:
         """No replica is ready; requests wait."""
         self._address = None
 
-    def doubt(self, address: Address) -> None:
+    def suspect(self, address: Address) -> None:
         """A request failed at ``address``: nobody else is sent there until the replica has been asked again."""
         if self._address == address:
             self._address = None
-            self.doubted.set()
+            self.suspected.set()
 
-    def refuse(self, refusal: Callable[[], Refused]) -> None:
+    def reject(self, error: Callable[[], UnavailableError]) -> None:
         """The service cannot run: refuses what waits and what comes, until ``accept`` or ``open``."""
-        self._address, self._refusal = None, refusal
+        self._address, self._rejection = None, error
         while (waiting := self._next()) is not None:
-            waiting.set_exception(refusal())
+            waiting.set_exception(error())
 
     def accept(self) -> None:
         """Requests may wait again."""
-        self._refusal = None
+        self._rejection = None
 
     def _free(self) -> bool:
         return self._address is not None and (self._concurrency == 0 or self.in_flight < self._concurrency)
@@ -173,15 +175,15 @@ class Gate:
                 return waiter.granted
         return None
 
-    def _give_back(self, waiter: _Waiter) -> None:
+    def _pass_on(self, waiter: _Waiter) -> None:
         """A grant that came in the same turn as the waiter's end is for the next one."""
         future = waiter.granted
         if future.done() and not future.cancelled() and future.exception() is None:
-            self.leave()
+            self.release()
 
     def _count(self, size: int) -> None:
         self._bytes += size
-        self._held(len(self._waiters))
+        self._on_waiting(len(self._waiters))
 
     def _touch(self) -> None:
         self.last_used = asyncio.get_running_loop().time()

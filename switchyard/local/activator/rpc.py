@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 
 from switchyard.local.activator.application import ATTEMPTS, Door
-from switchyard.local.activator.gate import Refused
+from switchyard.local.activator.request_queue import UnavailableError
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
 from switchyard.rpc import v2
@@ -58,7 +58,7 @@ class Services(grpc.GenericRpcHandler):  # type: ignore[misc]
                 return await self._deliver(door, path, request, context)
             except ValueError as err:
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"the request is not a V2 message: {err}")
-            except Refused as refused:
+            except UnavailableError as refused:
                 await context.abort(_STATUS.get(refused.status, grpc.StatusCode.UNAVAILABLE), refused.message)
             except RpcRefused as refused:
                 await context.abort(refused.code, str(refused))
@@ -72,7 +72,7 @@ class Services(grpc.GenericRpcHandler):  # type: ignore[misc]
         loop = asyncio.get_running_loop()
         due = loop.time() + door.timeout
         for attempt in range(ATTEMPTS):
-            address = await door.gate.enter(len(request), due, again=attempt > 0)
+            address = await door.queue.acquire(len(request), due, retry=attempt > 0)
             answered = False
             try:
                 channel = await self._channels.get(_target(address))
@@ -87,10 +87,10 @@ class Services(grpc.GenericRpcHandler):  # type: ignore[misc]
                 # Unavailable without any metadata of the server's: the connection failed, nothing was answered.
                 if err.code() != grpc.StatusCode.UNAVAILABLE or err.initial_metadata() or attempt + 1 == ATTEMPTS:
                     raise
-                door.gate.doubt(address)
+                door.queue.suspect(address)
                 continue
             finally:
-                door.gate.leave(answered=answered)
+                door.queue.release(responded=answered)
             await context.send_initial_metadata(tuple(await call.initial_metadata() or ()))
             context.set_trailing_metadata(tuple(await call.trailing_metadata() or ()))
             return answer
@@ -105,8 +105,8 @@ class Services(grpc.GenericRpcHandler):  # type: ignore[misc]
     async def _resolve_stream(self, model: str) -> str:
         door = self._door(model)
         try:
-            address = await door.gate.enter(0, asyncio.get_running_loop().time() + door.timeout)
-        except Refused as refused:
+            address = await door.queue.acquire(0, asyncio.get_running_loop().time() + door.timeout)
+        except UnavailableError as refused:
             code = _STATUS.get(refused.status, grpc.StatusCode.UNAVAILABLE)
             raise RpcRefused(code, refused.message) from refused
         _lease.get().door = door
@@ -119,7 +119,7 @@ def _enter_stream(method: str, metadata: Metadata) -> Passage:
 
     def done(model: str, code: grpc.StatusCode) -> None:
         if lease.door is not None:
-            lease.door.gate.leave(answered=code == grpc.StatusCode.OK)
+            lease.door.queue.release(responded=code == grpc.StatusCode.OK)
 
     return Passage(upstream=passed_on(metadata), done=done)
 

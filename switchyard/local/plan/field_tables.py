@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field path; ``note`` says what an honoured field does here, or why another is ignored."""
+    """A field path; ``note`` says what an honored field does here, or why another is ignored."""
 
     path: str
-    honoured: bool
+    honored: bool
     note: str
 
 
@@ -72,7 +72,7 @@ _SCALING = (
 
 
 def _annotations(path: str) -> tuple[Field, ...]:
-    return tuple(Field(f'{path}["{key}"]', honoured, note) for key, honoured, note in _SCALING)
+    return tuple(Field(f'{path}["{key}"]', honored, note) for key, honored, note in _SCALING)
 
 
 def _probe(path: str) -> tuple[Field, ...]:

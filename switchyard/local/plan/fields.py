@@ -114,7 +114,7 @@ def reference() -> str:
         if [field.path for field in table] == ["**"]:
             continue
         lines += ["", f"## {kind}", "", "| field | local mode | |", "|---|---|---|"]
-        lines += [f"| `{f.path}` | {'honours' if f.honoured else 'ignores'} | {_cell(f.note)} |" for f in table]
+        lines += [f"| `{f.path}` | {'honours' if f.honored else 'ignores'} | {_cell(f.note)} |" for f in table]
     lines += ["", "## Kinds without a process", "", "| kind | ignored because |", "|---|---|"]
     lines += [f"| {kind} | {_cell(table[0].note)} |" for kind, table in TABLES.items() if table[0].path == "**"]
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ from switchyard import catalog
 from switchyard.local.errors import LocalError
 from switchyard.local.plan import arguments, containers, fields, graphs, scale, volumes
 from switchyard.local.plan.render import Document
-from switchyard.local.plan.workloads import STOP, App, Command, Options, Plan, Service
+from switchyard.local.plan.workloads import STOP, Command, Deployment, Options, Plan, Service
 
 GATEWAY = "gateway"
 
@@ -27,13 +27,13 @@ def plan(documents: Sequence[Document], options: Options) -> Plan:
         *(_service(document, index, options) for document in index.of_kind("InferenceService")),
         *(graphs.service(document, index, options) for document in index.of_kind("InferenceGraph")),
     )
-    apps = tuple(
-        _app(document, index, options)
+    deployments = tuple(
+        _deployment(document, index, options)
         for document in index.of_kind("Deployment")
         if document["spec"].get("replicas", 1) > 0
     )
-    _require_unique([*(item.name for item in services), *(item.name for item in apps)])
-    return Plan(services=services, apps=apps)
+    _require_unique([*(item.name for item in services), *(item.name for item in deployments)])
+    return Plan(services=services, deployments=deployments)
 
 
 def _require_unique(names: Sequence[str]) -> None:
@@ -98,7 +98,7 @@ def _runtime_pod(document: Document, index: containers.Index, predictor: Mapping
     return {"volumes": [*(runtime.get("volumes") or ()), *(predictor.get("volumes") or ())]}
 
 
-def _app(document: Document, index: containers.Index, options: Options) -> App:
+def _deployment(document: Document, index: containers.Index, options: Options) -> Deployment:
     metadata, pod = document["metadata"], document["spec"]["template"]["spec"]
     name = metadata["name"]
     command = _command(
@@ -114,7 +114,7 @@ def _app(document: Document, index: containers.Index, options: Options) -> App:
         grace=float(pod.get("terminationGracePeriodSeconds", 30)),
     )
     label = (metadata.get("labels") or {}).get(_NAME_LABEL, name)
-    return App(name=name, command=command, gateway=GATEWAY in (label, name))
+    return Deployment(name=name, command=command, gateway=GATEWAY in (label, name))
 
 
 def _only_container(found: Sequence[Mapping[str, Any]], where: str) -> Mapping[str, Any]:
@@ -148,10 +148,10 @@ def _command(
     here = {**volume.mounts, **mounts}
     variables = containers.environment(container, index, namespace, where)
 
-    def localise(text: str) -> str:
+    def localize(text: str) -> str:
         return arguments.replace_paths(arguments.expand_references(text, variables), here)
 
-    argv = [localise(str(part)) for part in (*program, *(container.get("args") or ()))]
+    argv = [localize(str(part)) for part in (*program, *(container.get("args") or ()))]
     argv[0] = options.python if argv[0] in _PYTHON else argv[0]
     http_port = arguments.port_of(argv)
     if public and http_port is None:
@@ -159,7 +159,7 @@ def _command(
     return Command(
         name=name if public else f"{name}.{container['name']}",
         argv=tuple(argv),
-        env={**{key: localise(value) for key, value in variables.items()}, **env},
+        env={**{key: localize(value) for key, value in variables.items()}, **env},
         cwd=options.root,
         readiness=_readiness(container, http_port, where) if public and http_port else "",
         http_port=http_port or 0,

@@ -65,7 +65,7 @@ class Service:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class App:
+class Deployment:
     """A Deployment: one process on the ports that its command names."""
 
     name: str
@@ -78,7 +78,7 @@ class Plan:
     """Everything to run, in the order of the documents."""
 
     services: tuple[Service, ...]
-    apps: tuple[App, ...]
+    deployments: tuple[Deployment, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

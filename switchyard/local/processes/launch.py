@@ -20,7 +20,7 @@ class LaunchError(LocalError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
+class LaunchSpec:
     """What to start; ``env`` is the whole environment and ``log`` gets both outputs, appended."""
 
     name: str
@@ -49,8 +49,8 @@ class Process(Protocol):
 class Launcher(Protocol):
     """Starts processes."""
 
-    async def launch(self, order: Order) -> Process:
-        """Starts ``order``.
+    async def launch(self, spec: LaunchSpec) -> Process:
+        """Starts ``spec``.
 
         Raises:
             LaunchError: it could not be started.
@@ -102,19 +102,19 @@ class SpawnedProcess:
 class SpawnLauncher:
     """Starts an ordinary child process; must be used from the main thread, whose end is what kills the child."""
 
-    async def launch(self, order: Order) -> Process:
-        guarded = (sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), *order.argv)
+    async def launch(self, spec: LaunchSpec) -> Process:
+        guarded = (sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), *spec.argv)
         try:
-            with order.log.open("ab") as log:
+            with spec.log.open("ab") as log:
                 child = await asyncio.create_subprocess_exec(
                     *guarded,
                     stdin=DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env=order.env,
-                    cwd=order.cwd,
+                    env=spec.env,
+                    cwd=spec.cwd,
                     start_new_session=True,
                 )
         except OSError as err:
-            raise LaunchError(f"{order.name}: cannot start {order.argv[0]} in {order.cwd}: {err}") from err
+            raise LaunchError(f"{spec.name}: cannot start {spec.argv[0]} in {spec.cwd}: {err}") from err
         return SpawnedProcess(child)

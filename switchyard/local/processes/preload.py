@@ -19,7 +19,7 @@ from switchyard.local.processes.backoff import Backoff
 from switchyard.local.processes.launch import (
     Launcher,
     LaunchError,
-    Order,
+    LaunchSpec,
     Process,
     kill_all,
     kill_group,
@@ -34,7 +34,7 @@ _POLL_SECONDS = 0.05
 _STOP_SECONDS = 5.0
 _SOCKET_BYTES = 104  # 108 less what is appended while it is made
 # A parent that has lived this long was no failed start.
-_PROVEN_SECONDS = 30.0
+_STABLE_SECONDS = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +50,10 @@ def imports_of(modules: Sequence[str], root: Path) -> dict[str, str]:
     return found
 
 
-def socket_path(folder: Path, mark: str) -> Path:
+def socket_path(folder: Path, run_id: str) -> Path:
     """A socket in ``folder``, or in the system's temporary one: unix(7) allows 107 bytes."""
     path = folder / "preload.sock"
-    return path if len(os.fsencode(path)) < _SOCKET_BYTES else Path(tempfile.gettempdir()) / f"switchyard-{mark}.sock"
+    return path if len(os.fsencode(path)) < _SOCKET_BYTES else Path(tempfile.gettempdir()) / f"switchyard-{run_id}.sock"
 
 
 def module_of(argv: Sequence[str], python: str) -> str | None:
@@ -113,7 +113,7 @@ class PreloadedLauncher:
         imports: Mapping[str, str],
         python: str,
         socket: Path,
-        order: Order,
+        spec: LaunchSpec,
         delay: Backoff,
         on_pid: Callable[[int], None],
     ) -> None:
@@ -121,34 +121,34 @@ class PreloadedLauncher:
         self._imports = imports
         self._python = python
         self._socket = socket
-        self._order = order
+        self._spec = spec
         self._delay = delay
         self._on_pid = on_pid
         self._settled = asyncio.Event()  # the parent listens, or has died
         self._listening = False
         self.process: Process | None = None
 
-    async def launch(self, order: Order) -> Process:
-        module = module_of(order.argv, self._python)
+    async def launch(self, spec: LaunchSpec) -> Process:
+        module = module_of(spec.argv, self._python)
         if module is None or module not in self._imports:
-            return await self._spawn.launch(order)
+            return await self._spawn.launch(spec)
         if _HEAVY.get(self._imports[module].rpartition(".")[2], True):
             await self._settled.wait()
         if self._listening:
             try:
-                return await self._fork(module, order)
+                return await self._fork(module, spec)
             except (OSError, ValueError, KeyError) as err:
-                logger.warning("%s: not forked, starting a process of its own: %s", order.name, err)
-        return await self._spawn.launch(order)
+                logger.warning("%s: not forked, starting a process of its own: %s", spec.name, err)
+        return await self._spawn.launch(spec)
 
-    async def _fork(self, module: str, order: Order) -> Process:
+    async def _fork(self, module: str, spec: LaunchSpec) -> Process:
         reader, writer = await asyncio.open_unix_connection(str(self._socket))
         request = {
             "module": module,
-            "argv": list(order.argv[3:]),
-            "env": dict(order.env),
-            "log": str(order.log),
-            "cwd": str(order.cwd),
+            "argv": list(spec.argv[3:]),
+            "env": dict(spec.env),
+            "log": str(spec.log),
+            "cwd": str(spec.cwd),
         }
         writer.write(json.dumps(request).encode() + b"\n")
         answer = json.loads(await reader.readline())
@@ -162,14 +162,14 @@ class PreloadedLauncher:
             code = await self._one_life()
             self._listening = False
             self._settled.set()
-            if loop.time() - began > _PROVEN_SECONDS:
+            if loop.time() - began > _STABLE_SECONDS:
                 self._delay.reset()
             pause = self._delay.failed()
             logger.warning(
                 "the preloaded parent ended with %s; models start without it for %.1f s (see %s)",
                 code,
                 pause,
-                self._order.log,
+                self._spec.log,
             )
             await asyncio.sleep(pause)
 
@@ -177,7 +177,7 @@ class PreloadedLauncher:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._socket)
         try:
-            self.process = await self._spawn.launch(self._order)
+            self.process = await self._spawn.launch(self._spec)
         except LaunchError as err:
             return str(err)
         self._on_pid(self.process.pid)
@@ -199,12 +199,12 @@ class PreloadedLauncher:
             self._socket.unlink(missing_ok=True)
 
 
-def order(
+def launch_spec(
     *, python: str, socket: Path, imports: Mapping[str, str], env: Mapping[str, str], root: Path, log: Path
-) -> Order:
+) -> LaunchSpec:
     """How the preloaded parent is started."""
     modules = sorted(set(imports.values()))
-    return Order(
+    return LaunchSpec(
         name="preload",
         argv=(python, "-m", PROGRAM, "--socket", str(socket), "--import", *modules),
         env=env,

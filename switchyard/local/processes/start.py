@@ -14,7 +14,7 @@ from switchyard.http.client.errors import UpstreamError
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address, Command
 from switchyard.local.processes import procfs
-from switchyard.local.processes.launch import Launcher, LaunchError, Order, Process
+from switchyard.local.processes.launch import Launcher, LaunchError, LaunchSpec, Process
 from switchyard.local.processes.pod import Pod
 from switchyard.local.processes.startlog import PodLog
 from switchyard.telemetry.metrics import Phase
@@ -27,7 +27,7 @@ _OK = range(200, 400)  # what the kubelet takes for success
 OnPhase = Callable[[Phase, float], None]
 
 
-class StartFailed(Exception):
+class StartError(Exception):
     """A process ended or was ended before it was ready; the message is a sentence with the reason."""
 
     def __init__(self, message: str, *, final: bool = False) -> None:
@@ -36,7 +36,7 @@ class StartFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningPod:
     """A pod that runs at ``address``; ``end`` becomes the exit code of the container that ended first."""
 
     pod: Pod
@@ -99,7 +99,7 @@ class Starter:
         launcher: Launcher,
         client: Client,
         logs: Callable[[str], Path],
-        mark: str,
+        run_id: str,
         base: Mapping[str, str],
         hosts: Mapping[str, str],
     ) -> None:
@@ -107,17 +107,17 @@ class Starter:
         self._hosts = hosts
         self._client = client
         self._logs = logs
-        self._base = self.environment(base, mark)
+        self._base = self.environment(base, run_id)
 
     @staticmethod
-    def environment(base: Mapping[str, str], mark: str) -> dict[str, str]:
+    def environment(base: Mapping[str, str], run_id: str) -> dict[str, str]:
         """What every process of a run has in its environment."""
         return {
             **base,
             # Predictors listen on HOST; a pod's default is every interface, which this machine must not offer.
             "HOST": arguments.LOOPBACK,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{base.get('PATH', os.defpath)}",
-            procfs.RUN_VARIABLE: mark,
+            procfs.RUN_VARIABLE: run_id,
         }
 
     async def start(
@@ -129,13 +129,13 @@ class Starter:
         deadline: float,
         on_phase: OnPhase,
         on_pid: Callable[[int], None],
-    ) -> Running:
+    ) -> RunningPod:
         """Starts ``command`` and its ``sidecars`` and returns when it is ready.
 
         ``ports`` maps each port of the pod to one of this machine.
 
         Raises:
-            StartFailed: one could not be started or ended, or it was not ready within ``deadline`` seconds.
+            StartError: one could not be started or ended, or it was not ready within ``deadline`` seconds.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -145,10 +145,10 @@ class Starter:
             try:
                 pod = await self._launch(command, sidecars, ports)
             except LaunchError as err:
-                raise StartFailed(str(err)) from err
+                raise StartError(str(err)) from err
             on_pid(pod.pid)
             on_phase("spawn", loop.time() - began)
-            running = Running(pod, asyncio.ensure_future(pod.wait()), address)
+            running = RunningPod(pod, asyncio.ensure_future(pod.wait()), address)
             try:
                 await self._await_ready(command, running, log, began + deadline, on_phase)
             except BaseException:
@@ -160,7 +160,7 @@ class Starter:
         launched: list[Process] = []
         try:
             for one in (*sidecars, command):  # what the public container needs may begin first
-                process = await self._launcher.launch(self._order(one, ports))
+                process = await self._launcher.launch(self._spec(one, ports))
                 launched.append(process)
         except BaseException:
             for process in launched:
@@ -168,7 +168,7 @@ class Starter:
             raise
         return Pod(launched[-1], launched[:-1])
 
-    def _order(self, command: Command, ports: Mapping[int, int]) -> Order:
+    def _spec(self, command: Command, ports: Mapping[int, int]) -> LaunchSpec:
         for folder in command.folders:
             folder.mkdir(parents=True, exist_ok=True)
         for path, text in command.files.items():
@@ -181,10 +181,10 @@ class Starter:
             },
             **{key: str(ports[port]) for key, port in command.port_variables.items()},
         }
-        return Order(name=command.name, argv=tuple(argv), env=env, cwd=command.cwd, log=self._logs(command.name))
+        return LaunchSpec(name=command.name, argv=tuple(argv), env=env, cwd=command.cwd, log=self._logs(command.name))
 
     async def _await_ready(
-        self, command: Command, running: Running, log: PodLog, due: float, on_phase: OnPhase
+        self, command: Command, running: RunningPod, log: PodLog, due: float, on_phase: OnPhase
     ) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -192,10 +192,10 @@ class Starter:
             for phase, seconds in log.phases():
                 on_phase(phase, seconds)
             if running.end.done():
-                raise StartFailed(running.exited(log))
+                raise StartError(running.exited(log))
             if loop.time() > due:
                 said = f"; it last said: {log.reason()}" if log.reason() else ""
-                raise StartFailed(f"not ready within {due - began:.0f} s ({command.readiness}){said}", final=True)
+                raise StartError(f"not ready within {due - began:.0f} s ({command.readiness}){said}", final=True)
             await asyncio.wait({running.end}, timeout=PROBE_SECONDS)
         for phase, seconds in log.phases():
             on_phase(phase, seconds)

@@ -4,26 +4,26 @@ import asyncio
 import logging
 
 from switchyard.local.plan import arguments
-from switchyard.local.plan.workloads import App
+from switchyard.local.plan.workloads import Deployment
 from switchyard.local.processes.backoff import Backoff
-from switchyard.local.processes.start import Starter, StartFailed, exited, stop
-from switchyard.local.status.board import Board
+from switchyard.local.processes.start import Starter, StartError, exited, stop
+from switchyard.local.status.board import StatusBoard
 
 START_SECONDS = 60.0
 
-_PROVEN_SECONDS = 10.0
+_STABLE_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
 
 
-class AppRunner:
+class DeploymentRunner:
     """Keeps one Deployment's process running; ``grace`` bounds the seconds that stopping it may take."""
 
-    def __init__(self, app: App, *, starter: Starter, board: Board, grace: float) -> None:
-        self._app = app
+    def __init__(self, deployment: Deployment, *, starter: Starter, board: StatusBoard, grace: float) -> None:
+        self._deployment = deployment
         self._starter = starter
         self._board = board
-        self._grace = min(grace, app.command.grace)
+        self._grace = min(grace, deployment.command.grace)
         self._backoff = Backoff()
 
     async def run(self) -> None:
@@ -31,12 +31,12 @@ class AppRunner:
         while True:
             reason = await self._one_life()
             pause = self._backoff.failed()
-            logger.warning("%s %s; next attempt in %.1f s", self._app.name, reason, pause)
-            self._board.set(self._app.name, "failed", f"{reason}; see `switchyard logs {self._app.name}`")
+            logger.warning("%s %s; next attempt in %.1f s", self._deployment.name, reason, pause)
+            self._board.set(self._deployment.name, "failed", f"{reason}; see `switchyard logs {self._deployment.name}`")
             await asyncio.sleep(pause)
 
     async def _one_life(self) -> str:
-        name, command, loop = self._app.name, self._app.command, asyncio.get_running_loop()
+        name, command, loop = self._deployment.name, self._deployment.command, asyncio.get_running_loop()
         self._board.starting(name, "crash" if self._backoff.failures else "always-on")
         try:
             running = await self._starter.start(
@@ -47,7 +47,7 @@ class AppRunner:
                 on_phase=lambda phase, seconds: self._board.phase(name, phase, seconds),
                 on_pid=lambda pid: self._board.launched(name, pid),
             )
-        except StartFailed as err:
+        except StartError as err:
             return str(err)
         began = loop.time()
         self._board.set(name, "ready")
@@ -55,11 +55,11 @@ class AppRunner:
             code = await asyncio.shield(running.end)
         finally:
             await stop(running.pod, running.end, self._grace)
-        if loop.time() - began > _PROVEN_SECONDS:
+        if loop.time() - began > _STABLE_SECONDS:
             self._backoff.reset()
         return exited(code, "")
 
     @property
     def url(self) -> str:
         """The base URL of the process."""
-        return f"http://{arguments.LOOPBACK}:{self._app.command.http_port}"
+        return f"http://{arguments.LOOPBACK}:{self._deployment.command.http_port}"

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from switchyard.http.client import Client
-from switchyard.local.activator.gate import Gate, HoldLimits, Refused
+from switchyard.local.activator.request_queue import QueueLimits, RequestQueue, UnavailableError
 from switchyard.local.plan.workloads import Service
 from switchyard.local.processes.backoff import Backoff
-from switchyard.local.processes.start import PROBE_SECONDS, Running, Starter, StartFailed, free_ports, is_ready, stop
+from switchyard.local.processes.start import PROBE_SECONDS, RunningPod, Starter, StartError, free_ports, is_ready, stop
 from switchyard.local.processes.startlog import PodLog
-from switchyard.local.status.board import Board
+from switchyard.local.status.board import StatusBoard
 from switchyard.telemetry.metrics import LocalMetrics
 
 # So many ends in a row, with nothing answered between them, are a failure that is told to clients.
 CRASHES = 3
 
-_PROVEN_SECONDS = 10.0  # a process that has been ready this long did not crash at its start
-_DEAF_SECONDS = 30.0  # a process that refuses connections this long is started again
+_STABLE_SECONDS = 10.0  # a process that has been ready this long did not crash at its start
+_UNRESPONSIVE_SECONDS = 30.0  # a process that refuses connections this long is started again
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +38,10 @@ class Replica:
         *,
         starter: Starter,
         client: Client,
-        board: Board,
+        board: StatusBoard,
         metrics: LocalMetrics,
         logs: Sequence[Path],
-        limits: HoldLimits,
+        limits: QueueLimits,
         grace: float,
     ) -> None:
         self._service = service
@@ -53,20 +53,20 @@ class Replica:
         self._backoff = Backoff()
         self._wanted = asyncio.Event()
         self._cause = "request"
-        self._leaving: set[asyncio.Task[None]] = set()
-        self.gate = Gate(
+        self._draining: set[asyncio.Task[None]] = set()
+        self.queue = RequestQueue(
             service.name,
             concurrency=service.scale.concurrency,
             limits=limits,
             demand=self._wanted.set,
-            held=lambda count: metrics.held.labels(service.name).set(count),
+            on_waiting=lambda count: metrics.held.labels(service.name).set(count),
         )
 
     async def run(self) -> None:
         """Keeps the service as it should be, until cancelled; then stops its process."""
-        if reason := self._never():
+        if reason := self._blocked_reason():
             self._board.set(self._service.name, "failed", reason)
-            self.gate.refuse(lambda: Refused(503, f"{self._service.name}: {reason}"))
+            self.queue.reject(lambda: UnavailableError(503, f"{self._service.name}: {reason}"))
             return
         try:
             while True:
@@ -74,16 +74,16 @@ class Replica:
                 self._board.starting(self._service.name, self._cause)
                 try:
                     running = await self._start()
-                except StartFailed as err:
+                except StartError as err:
                     await self._recover(str(err), final=err.final)
                     continue
                 died = await self._serve(running)
                 if died:
                     await self._recover(died, final=False)
         finally:
-            await self._end_leaving()
+            await self._finish_draining()
 
-    def _never(self) -> str:
+    def _blocked_reason(self) -> str:
         if self._service.stopped:
             return "its owner stopped it by annotation serving.kserve.io/stop"
         return self._service.problem
@@ -93,15 +93,15 @@ class Replica:
         if self._service.scale.minimum > 0:
             self._cause = "crash" if self._backoff.failures else "always-on"
             return
-        while not self.gate.waiting:
+        while not self.queue.waiting:
             self._wanted.clear()
             await self._wanted.wait()
         self._cause = "crash" if self._backoff.failures else "request"
 
-    async def _start(self) -> Running:
+    async def _start(self) -> RunningPod:
         service, name = self._service, self._service.name
         if service.model_dir is not None and not service.model_dir.is_dir():
-            raise StartFailed(f"its model folder {service.model_dir} does not exist; put the model there", final=True)
+            raise StartError(f"its model folder {service.model_dir} does not exist; put the model there", final=True)
         containers = (service.command, *service.sidecars)
         ports = free_ports({port for container in containers for port in container.ports})
         return await self._starter.start(
@@ -113,20 +113,20 @@ class Replica:
             on_pid=lambda pid: self._board.launched(name, pid),
         )
 
-    async def _serve(self, running: Running) -> str:
+    async def _serve(self, running: RunningPod) -> str:
         """Lets requests through until the process is idle or dies; returns why it died, or nothing."""
         log = PodLog(self._logs)  # from here on, so that the reason of a death is what was said before it
-        began, answered = asyncio.get_running_loop().time(), self.gate.answered
+        began, answered = asyncio.get_running_loop().time(), self.queue.responses
         self._board.set(self._service.name, "ready")
-        self.gate.open(running.address)
+        self.queue.open(running.address)
         try:
             await self._watch(running)
-            self.gate.close()
+            self.queue.close()
             if not running.end.done():
                 self._backoff.reset()
-                self._let_go(running)
+                self._stop_idle(running)
                 return ""
-            if self.gate.answered > answered or asyncio.get_running_loop().time() - began > _PROVEN_SECONDS:
+            if self.queue.responses > answered or asyncio.get_running_loop().time() - began > _STABLE_SECONDS:
                 self._backoff.reset()
             return running.exited(log)
         except BaseException:
@@ -134,64 +134,64 @@ class Replica:
             raise
         finally:
             log.close()
-            self.gate.close()
+            self.queue.close()
 
-    def _let_go(self, running: Running) -> None:
+    def _stop_idle(self, running: RunningPod) -> None:
         """Stops a process that nobody uses; the next may start beside it, as pods do."""
         self._board.set(self._service.name, "draining")
         task = asyncio.create_task(self._drain(running))
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
 
-    async def _drain(self, running: Running) -> None:
+    async def _drain(self, running: RunningPod) -> None:
         await stop(running.pod, running.end, self._service.command.grace)
-        if self._board.entries[self._service.name].doing == "draining" and len(self._leaving) == 1:
+        if self._board.entries[self._service.name].state == "draining" and len(self._draining) == 1:
             self._board.set(self._service.name, "asleep")
 
-    async def _end_leaving(self) -> None:
-        if self._leaving:
-            _, late = await asyncio.wait(tuple(self._leaving), timeout=self._grace)
+    async def _finish_draining(self) -> None:
+        if self._draining:
+            _, late = await asyncio.wait(tuple(self._draining), timeout=self._grace)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _watch(self, running: Running) -> None:
+    async def _watch(self, running: RunningPod) -> None:
         """Returns when the process has ended, is deaf, or has been idle long enough to sleep."""
-        doubted: asyncio.Future[Any] = asyncio.ensure_future(self.gate.doubted.wait())
+        suspected: asyncio.Future[Any] = asyncio.ensure_future(self.queue.suspected.wait())
         ends: asyncio.Future[Any] = running.end
         try:
             while not ends.done():
-                left = self._idle_left()
+                left = self._seconds_until_idle()
                 if left is not None and left <= 0:
                     return
-                await asyncio.wait({ends, doubted}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                if doubted.done() and not ends.done():
-                    if not await self._ask_again(running):
+                await asyncio.wait({ends, suspected}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                if suspected.done() and not ends.done():
+                    if not await self._probe_suspect(running):
                         return
-                    doubted = asyncio.ensure_future(self.gate.doubted.wait())
+                    suspected = asyncio.ensure_future(self.queue.suspected.wait())
         finally:
-            doubted.cancel()
+            suspected.cancel()
 
-    def _idle_left(self) -> float | None:
+    def _seconds_until_idle(self) -> float | None:
         """Seconds until the service may sleep at the earliest, None if it never does."""
         scale = self._service.scale
         if scale.minimum > 0:
             return None
-        if self.gate.busy:
+        if self.queue.busy:
             return max(scale.idle, PROBE_SECONDS)
-        return self.gate.last_used + scale.idle - asyncio.get_running_loop().time()
+        return self.queue.last_used + scale.idle - asyncio.get_running_loop().time()
 
-    async def _ask_again(self, running: Running) -> bool:
+    async def _probe_suspect(self, running: RunningPod) -> bool:
         """Asks a process for which a request failed whether it is still there, and lets requests through if so."""
-        due = asyncio.get_running_loop().time() + _DEAF_SECONDS
+        due = asyncio.get_running_loop().time() + _UNRESPONSIVE_SECONDS
         while asyncio.get_running_loop().time() < due:
             await asyncio.wait({running.end}, timeout=PROBE_SECONDS)
             if running.end.done():
                 return True
             if await is_ready(self._client, running.address.http_port, self._service.command.readiness):
-                self.gate.open(running.address)
+                self.queue.open(running.address)
                 return True
-        logger.error("%s has not answered its readiness path for %.0f s", self._service.name, _DEAF_SECONDS)
+        logger.error("%s has not answered its readiness path for %.0f s", self._service.name, _UNRESPONSIVE_SECONDS)
         running.pod.kill()
         await asyncio.shield(running.end)
         return False
@@ -206,8 +206,8 @@ class Replica:
             times = f", {self._backoff.failures} times in a row" if self._backoff.failures > 1 else ""
             text = f"{reason}{times}; see `switchyard logs {name}`"
             self._board.set(name, "failed", text)
-            self.gate.refuse(lambda: Refused(503, f"{name}: {text}", max(1.0, again - loop.time())))
+            self.queue.reject(lambda: UnavailableError(503, f"{name}: {text}", max(1.0, again - loop.time())))
         else:
-            self._board.set(name, "waking" if self.gate.waiting or self._service.scale.minimum else "asleep")
+            self._board.set(name, "waking" if self.queue.waiting or self._service.scale.minimum else "asleep")
         await asyncio.sleep(pause)
-        self.gate.accept()
+        self.queue.accept()

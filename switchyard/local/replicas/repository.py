@@ -7,13 +7,13 @@ from pathlib import Path
 
 from switchyard.catalog import Model, hosted
 from switchyard.local.activator.application import Door
-from switchyard.local.status.board import Board
+from switchyard.local.status.board import StatusBoard
 
 POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Host:
+class RepositoryHost:
     """A service that answers for every model in ``folder``, as ``model`` does but by their own names."""
 
     model: Model
@@ -25,10 +25,12 @@ class Host:
         return hosted(self.model, self.folder)
 
 
-class Hosting:
+class RepositoryModels:
     """Looks at the folders every two seconds; whether a model there can be loaded is Triton's to say."""
 
-    def __init__(self, hosts: Iterable[Host], *, board: Board, doors: MutableMapping[str, Door]) -> None:
+    def __init__(
+        self, hosts: Iterable[RepositoryHost], *, board: StatusBoard, doors: MutableMapping[str, Door]
+    ) -> None:
         self._hosts = list(hosts)
         self._board = board
         self._doors = doors
@@ -40,7 +42,7 @@ class Hosting:
                 self._follow(host)
             await asyncio.sleep(POLL_SECONDS)
 
-    def _follow(self, host: Host) -> None:
+    def _follow(self, host: RepositoryHost) -> None:
         models = host.models()
         self._board.serve(host.model.name, models)
         names = {model.name for model in models}

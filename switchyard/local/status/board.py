@@ -9,17 +9,17 @@ from switchyard.catalog import Catalog, CatalogFile, Model, State
 from switchyard.catalog import Phase as CatalogPhase
 from switchyard.telemetry.metrics import LocalMetrics, Phase
 
-Doing = Literal["asleep", "waking", "ready", "draining", "failed"]
+ProcessState = Literal["asleep", "waking", "ready", "draining", "failed"]
 
 # A model that drains takes no request any more; one that comes then starts it again.
-_IN_CATALOG: Mapping[Doing, CatalogPhase] = {"waking": "waking", "ready": "ready", "failed": "failed"}
+_IN_CATALOG: Mapping[ProcessState, CatalogPhase] = {"waking": "waking", "ready": "ready", "failed": "failed"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class ProcessStatus:
     """One process: since when (loop time) it does what, the phases of its last start in seconds, and why it failed."""
 
-    doing: Doing = "asleep"
+    state: ProcessState = "asleep"
     since: float = 0.0
     reason: str = ""
     pid: int = 0
@@ -30,14 +30,14 @@ class Entry:
 class Listener(Protocol):
     """Hears of changes; must return at once."""
 
-    def changed(self, name: str, entry: Entry) -> None:
+    def changed(self, name: str, entry: ProcessStatus) -> None:
         """``name`` does something else now."""
 
     def phase(self, name: str, phase: Phase, seconds: float) -> None:
         """A phase of a start is done."""
 
 
-class Board:
+class StatusBoard:
     """Keeps one entry per process and rewrites the catalog whenever a model's state changes.
 
     ``served`` are the models by the service whose process answers for them; one name is served by the first of them.
@@ -50,20 +50,20 @@ class Board:
         self._file = file
         self._metrics = metrics
         self._listeners: list[Listener] = []
-        self.entries: dict[str, Entry] = {name: Entry(since=self._now()) for name in names}
+        self.entries: dict[str, ProcessStatus] = {name: ProcessStatus(since=self._now()) for name in names}
         self._publish()
 
     def listen(self, listener: Listener) -> None:
         """Tells ``listener`` of every change from now on."""
         self._listeners.append(listener)
 
-    def set(self, name: str, doing: Doing, reason: str = "") -> None:
-        """``name`` does ``doing`` from now on."""
+    def set(self, name: str, state: ProcessState, reason: str = "") -> None:
+        """``name`` does ``state`` from now on."""
         entry = self.entries[name]
-        pid = entry.pid if doing in ("ready", "draining") else 0
-        if (entry.doing, entry.reason, entry.pid) == (doing, reason, pid):
+        pid = entry.pid if state in ("ready", "draining") else 0
+        if (entry.state, entry.reason, entry.pid) == (state, reason, pid):
             return
-        self.entries[name] = replace(entry, doing=doing, since=self._now(), reason=reason, pid=pid)
+        self.entries[name] = replace(entry, state=state, since=self._now(), reason=reason, pid=pid)
         self._metrics.replicas.labels(name).set(int(pid > 0))
         if name in self._served:
             self.serve(name, self._served[name])
@@ -72,7 +72,7 @@ class Board:
     def serve(self, name: str, models: Sequence[Model]) -> None:
         """The process ``name`` answers for ``models`` from now on, in the state that it is in."""
         entry = self.entries[name]
-        state = State(phase=_IN_CATALOG.get(entry.doing, "asleep"), reason=entry.reason)
+        state = State(phase=_IN_CATALOG.get(entry.state, "asleep"), reason=entry.reason)
         now = [replace(model, state=state) for model in models]
         if now != self._served[name]:
             self._served[name] = now
@@ -104,7 +104,7 @@ class Board:
         now = self._now()
         return {
             name: {
-                "state": entry.doing,
+                "state": entry.state,
                 "seconds": round(now - entry.since, 3),
                 "reason": entry.reason,
                 "pid": entry.pid,

@@ -24,12 +24,12 @@ class Run:
     """A supervisor that runs, or ran until it was killed.
 
     ``gateway`` is the base URL of the public door (empty without a gateway), ``control`` that of the supervisor's own
-    ``/metrics`` and ``/status``; ``mark`` is in the environment of all that it started.
+    ``/metrics`` and ``/status``; ``run_id`` is in the environment of all that it started.
     """
 
     supervisor: Identity
     overlay: str
-    mark: str
+    run_id: str
     gateway: str
     gateway_readiness: str
     control: str
@@ -136,8 +136,8 @@ class Lock:
 
 
 def leftovers(run: Run) -> list[Identity]:
-    """What still runs of a run, its supervisor aside: recorded processes, their sessions, and all with its mark."""
-    return [*{*procfs.with_sessions(run.processes.values()), *procfs.of_run(run.mark)} - {run.supervisor}]
+    """What still runs of a run, its supervisor aside: recorded processes, their sessions, and all with its run_id."""
+    return [*{*procfs.with_sessions(run.processes.values()), *procfs.of_run(run.run_id)} - {run.supervisor}]
 
 
 def clean(directory: StateDirectory) -> int:

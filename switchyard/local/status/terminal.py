@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from switchyard.catalog import Model
-from switchyard.local.status.board import Board, Doing, Entry
+from switchyard.local.status.board import ProcessState, ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run
 from switchyard.telemetry.metrics import Phase
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PHASES: tuple[Phase, ...] = ("spawn", "import", "load", "warm-up", "ready")
 _TICK_SECONDS = 0.25
-_STYLES: Mapping[Doing, str] = {
+_STYLES: Mapping[ProcessState, str] = {
     "ready": "green",
     "waking": "yellow",
     "draining": "yellow",
@@ -28,7 +28,7 @@ _STYLES: Mapping[Doing, str] = {
 class View(Protocol):
     """Shows a run; a ``board.Listener`` with a beginning and an end."""
 
-    def begin(self, run: Run, board: Board) -> None:
+    def begin(self, run: Run, board: StatusBoard) -> None:
         """Shows ``board`` from now on."""
 
     def say(self, text: str) -> None:
@@ -37,7 +37,7 @@ class View(Protocol):
     def end(self) -> None:
         """Leaves the terminal as it was."""
 
-    def changed(self, name: str, entry: Entry) -> None: ...
+    def changed(self, name: str, entry: ProcessStatus) -> None: ...
 
     def phase(self, name: str, phase: Phase, seconds: float) -> None: ...
 
@@ -52,10 +52,10 @@ def _print(line: str) -> None:
         print(line, flush=True)
 
 
-def steps(entry: Entry, now: float) -> str:
+def steps(entry: ProcessStatus, now: float) -> str:
     """The phases of a start in words; the one in progress ends in dots."""
     done = [f"{phase} {entry.phases[phase]:.1f} s" for phase in _PHASES if phase in entry.phases]
-    if entry.doing == "waking":
+    if entry.state == "waking":
         following = _PHASES[min(max(map(_PHASES.index, entry.phases), default=-1) + 1, len(_PHASES) - 1)]
         left = now - entry.since - sum(entry.phases.values())
         done.append(f"{following} {max(left, 0.0):.1f} s …")
@@ -82,7 +82,7 @@ class PlainView:
         self._write = write
         self._last: dict[str, tuple[str, str]] = {}
 
-    def begin(self, run: Run, board: Board) -> None:
+    def begin(self, run: Run, board: StatusBoard) -> None:
         board.listen(self)
 
     def say(self, text: str) -> None:
@@ -91,12 +91,12 @@ class PlainView:
     def end(self) -> None:
         return
 
-    def changed(self, name: str, entry: Entry) -> None:
-        if self._last.get(name) == (entry.doing, entry.reason):
+    def changed(self, name: str, entry: ProcessStatus) -> None:
+        if self._last.get(name) == (entry.state, entry.reason):
             return
-        self._last[name] = (entry.doing, entry.reason)
-        took = f" after {steps(entry, 0.0)}" if entry.doing == "ready" and entry.phases else ""
-        self._write(f"{name}: {entry.doing}{took}{f': {entry.reason}' if entry.reason else ''}")
+        self._last[name] = (entry.state, entry.reason)
+        took = f" after {steps(entry, 0.0)}" if entry.state == "ready" and entry.phases else ""
+        self._write(f"{name}: {entry.state}{took}{f': {entry.reason}' if entry.reason else ''}")
 
     def phase(self, name: str, phase: Phase, seconds: float) -> None:
         self._write(f"{name}: {phase} {seconds:.2f} s")
@@ -109,10 +109,10 @@ class TableView:
         from rich.live import Live
 
         self._live = Live(auto_refresh=False)
-        self._board: Board | None = None
+        self._board: StatusBoard | None = None
         self._tick: asyncio.TimerHandle | None = None
 
-    def begin(self, run: Run, board: Board) -> None:
+    def begin(self, run: Run, board: StatusBoard) -> None:
         self._board = board
         board.listen(self)
         self._live.start()
@@ -128,7 +128,7 @@ class TableView:
         with contextlib.suppress(OSError):
             self._live.stop()
 
-    def changed(self, name: str, entry: Entry) -> None:
+    def changed(self, name: str, entry: ProcessStatus) -> None:
         self._draw()
 
     def phase(self, name: str, phase: Phase, seconds: float) -> None:
@@ -142,17 +142,17 @@ class TableView:
             self._live.update(table(self._board, loop.time()), refresh=True)
         if self._tick is not None:
             self._tick.cancel()
-        moving = any(entry.doing == "waking" for entry in self._board.entries.values())
+        moving = any(entry.state == "waking" for entry in self._board.entries.values())
         self._tick = loop.call_later(_TICK_SECONDS, self._draw) if moving else None
 
 
-def table(board: Board, now: float) -> "Table":
+def table(board: StatusBoard, now: float) -> "Table":
     """The board as a table."""
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table("service", "state", "last start", box=None, pad_edge=False)
     for name, entry in board.entries.items():
-        state = Text(entry.doing, style=_STYLES[entry.doing])
+        state = Text(entry.state, style=_STYLES[entry.state])
         drawn.add_row(name, state, Text(entry.reason or steps(entry, now)))
     return drawn

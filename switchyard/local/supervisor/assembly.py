@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 from switchyard.catalog import CatalogFile, Model
 from switchyard.http.client import Client
 from switchyard.local.activator.application import Activator, Door
-from switchyard.local.activator.gate import HoldLimits
 from switchyard.local.activator.listener import Listener, loopback_socket
+from switchyard.local.activator.request_queue import QueueLimits
 from switchyard.local.plan import arguments
 from switchyard.local.plan.graphs import cluster_hosts
 from switchyard.local.plan.workloads import Options, Plan, Service
@@ -20,10 +20,10 @@ from switchyard.local.processes.backoff import Backoff
 from switchyard.local.processes.launch import Launcher, SpawnLauncher
 from switchyard.local.processes.preload import PreloadedLauncher
 from switchyard.local.processes.start import Starter
-from switchyard.local.replicas.deployment import AppRunner
+from switchyard.local.replicas.deployment import DeploymentRunner
 from switchyard.local.replicas.replica import Replica
-from switchyard.local.replicas.repository import Host, Hosting
-from switchyard.local.status.board import Board
+from switchyard.local.replicas.repository import RepositoryHost, RepositoryModels
+from switchyard.local.status.board import StatusBoard
 from switchyard.local.status.run_directory import StateDirectory
 from switchyard.local.supervisor.control import ByPort, Control
 from switchyard.local.supervisor.decisions import Decisions
@@ -37,21 +37,21 @@ class Settings:
     options: Options
     directory: StateDirectory
     environ: Mapping[str, str]
-    mark: str
+    run_id: str
     preloading: bool = True
     grace: float = 30.0
-    limits: HoldLimits = HoldLimits()  # noqa: RUF009  (frozen)
+    limits: QueueLimits = QueueLimits()  # noqa: RUF009  (frozen)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
     """Everything that a run consists of."""
 
-    board: Board
+    board: StatusBoard
     replicas: Mapping[str, Replica]
-    apps: Mapping[str, AppRunner]
+    deployments: Mapping[str, DeploymentRunner]
     preload: PreloadedLauncher | None
-    hosting: Hosting
+    repository_models: RepositoryModels
     listener: Listener
     grpc: "GrpcDoor | None"
     client: Client
@@ -82,9 +82,9 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
     spoken = any(service.command.grpc_port is not None for service in plan.services)
     grpc = GrpcDoor(doors) if spoken else None
     models = {service.name: _model(service, sockets[service.name], grpc) for service in plan.services}
-    board = Board(
+    board = StatusBoard(
         served={service.name: [models[service.name]] if _listed(service) else [] for service in plan.services},
-        names=[*(service.name for service in plan.services), *(app.name for app in plan.apps)],
+        names=[*(service.name for service in plan.services), *(deployment.name for deployment in plan.deployments)],
         file=CatalogFile(settings.directory.catalog),
         metrics=metrics,
     )
@@ -108,23 +108,26 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
         )
         for service in plan.services
     }
-    gates = {name: replica.gate for name, replica in replicas.items()}
-    behind = {s.name: Door(s.name, gates[s.name], timeout=s.scale.timeout) for s in plan.services}
+    queues = {name: replica.queue for name, replica in replicas.items()}
+    behind = {s.name: Door(s.name, queues[s.name], timeout=s.scale.timeout) for s in plan.services}
     doors.update((service.name, behind[service.name]) for service in plan.services if not service.hosts)
     hosts = [
-        Host(model=models[service.name], folder=service.model_dir, door=behind[service.name])
+        RepositoryHost(model=models[service.name], folder=service.model_dir, door=behind[service.name])
         for service in plan.services
         if service.hosts and service.model_dir is not None
     ]
     by_port = {_port(sockets[name]): door for name, door in behind.items()}
-    steps = {service.name: gates[service.name] for service in plan.services if service.model.kind == "step"}
-    control = Control(board=board, gates=gates, decisions=Decisions(steps, client), registry=registry)
+    steps = {service.name: queues[service.name] for service in plan.services if service.model.kind == "step"}
+    control = Control(board=board, queues=queues, decisions=Decisions(steps, client), registry=registry)
     return Parts(
         board=board,
         replicas=replicas,
-        apps={app.name: AppRunner(app, starter=starter, board=board, grace=settings.grace) for app in plan.apps},
+        deployments={
+            deployment.name: DeploymentRunner(deployment, starter=starter, board=board, grace=settings.grace)
+            for deployment in plan.deployments
+        },
         preload=preloaded,
-        hosting=Hosting(hosts, board=board, doors=doors),
+        repository_models=RepositoryModels(hosts, board=board, doors=doors),
         listener=Listener(
             ByPort(_port(control_socket), control, Activator(by_port, client)), [control_socket, *sockets.values()]
         ),
@@ -154,7 +157,7 @@ def _starter(launcher: Launcher, client: Client, settings: Settings, hosts: Mapp
         launcher=launcher,
         client=client,
         logs=settings.directory.log,
-        mark=settings.mark,
+        run_id=settings.run_id,
         base=settings.environ,
         hosts=hosts,
     )
@@ -174,14 +177,14 @@ def _preload(
         return None
     # What all of them set is set for the imports too; libraries read some variables only there.
     every = [set(service.command.env.items()) for module in imports for service in modules[module]]
-    path = preload.socket_path(settings.directory.path, settings.mark)
-    base = Starter.environment(settings.environ, settings.mark)
+    path = preload.socket_path(settings.directory.path, settings.run_id)
+    base = Starter.environment(settings.environ, settings.run_id)
     return PreloadedLauncher(
         spawn=SpawnLauncher(),
         imports=imports,
         python=options.python,
         socket=path,
-        order=preload.order(
+        spec=preload.launch_spec(
             python=options.python,
             socket=path,
             imports=imports,

@@ -13,8 +13,7 @@ from typing import Any
 from switchyard.catalog import CatalogFile
 from switchyard.local.errors import LocalError
 from switchyard.local.processes import procfs
-from switchyard.local.status import run_directory as state
-from switchyard.local.status import terminal as progress
+from switchyard.local.status import run_directory, terminal
 from switchyard.local.status.run_directory import StateDirectory
 from switchyard.local.supervisor import project
 
@@ -68,7 +67,7 @@ def up_detached(overlay: Path, *, preloading: bool) -> str:
         raise LocalError(problem + hint)
     if run is None:
         raise LocalError(f"the supervisor ended before it was up; see {directory.log('supervisor')}")
-    return progress.next_steps(run, CatalogFile(directory.catalog).current().models.values())
+    return terminal.next_steps(run, CatalogFile(directory.catalog).current().models.values())
 
 
 def down(directory: StateDirectory) -> bool:
@@ -87,11 +86,11 @@ def down(directory: StateDirectory) -> bool:
         if procfs.wait_gone([supervisor], within=STOP_SECONDS):
             procfs.kill([supervisor], within=STOP_SECONDS)
     with directory.lock():
-        state.clean(directory)
+        run_directory.clean(directory)
     return True
 
 
-def status(directory: StateDirectory) -> tuple[state.Run, dict[str, dict[str, Any]]]:
+def status(directory: StateDirectory) -> tuple[run_directory.Run, dict[str, dict[str, Any]]]:
     """The run of this directory and what each of its processes does.
 
     Raises:

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from switchyard.http.asgi import App, Receive, Scope, Send
-from switchyard.local.activator.gate import Gate
-from switchyard.local.status.board import Board
+from switchyard.local.activator.request_queue import RequestQueue
+from switchyard.local.status.board import StatusBoard
 from switchyard.local.supervisor.decisions import Decisions
 
 
@@ -16,10 +16,15 @@ class Control:
     """A plain ASGI application."""
 
     def __init__(
-        self, *, board: Board, gates: Mapping[str, Gate], decisions: Decisions, registry: CollectorRegistry
+        self,
+        *,
+        board: StatusBoard,
+        queues: Mapping[str, RequestQueue],
+        decisions: Decisions,
+        registry: CollectorRegistry,
     ) -> None:
         self._board = board
-        self._gates = gates
+        self._queues = queues
         self._decisions = decisions
         self._registry = registry
 
@@ -33,8 +38,8 @@ class Control:
 
     async def _status(self) -> dict[str, dict[str, object]]:
         report = self._board.report()
-        for name, gate in self._gates.items():
-            report[name] |= {"held": gate.waiting, "in_flight": gate.in_flight}
+        for name, queue in self._queues.items():
+            report[name] |= {"held": queue.waiting, "in_flight": queue.in_flight}
         for name, decided in (await self._decisions.by_step()).items():
             report[name]["decisions"] = decided
         return report

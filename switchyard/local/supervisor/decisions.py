@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from switchyard.http.client import Client, Timeouts
 from switchyard.http.client.errors import UpstreamError
-from switchyard.local.activator.gate import Gate
+from switchyard.local.activator.request_queue import RequestQueue
 from switchyard.local.plan import arguments
 
 _TIMEOUTS = Timeouts(connect=1.0, first_byte=2.0, total=3.0)
@@ -14,21 +14,21 @@ _DECISIONS, _SHARE, _TARGET = "routing_decisions_total", "routing_share", "routi
 
 
 class Decisions:
-    """Asks the steps behind ``gates`` that run; a step that does not answer has said nothing."""
+    """Asks the steps behind ``queues`` that run; a step that does not answer has said nothing."""
 
-    def __init__(self, gates: Mapping[str, Gate], client: Client) -> None:
-        self._gates = gates
+    def __init__(self, queues: Mapping[str, RequestQueue], client: Client) -> None:
+        self._queues = queues
         self._client = client
 
     async def by_step(self) -> dict[str, dict[str, object]]:
         """For each step: how many requests it gave to which tier and why, and the reasoning tier's share of them."""
-        found = {name: summary(await self._exposition(gate)) for name, gate in self._gates.items()}
+        found = {name: summary(await self._exposition(queue)) for name, queue in self._queues.items()}
         return {name: row for name, row in found.items() if row}
 
-    async def _exposition(self, gate: Gate) -> str:
-        if gate.address is None:
+    async def _exposition(self, queue: RequestQueue) -> str:
+        if queue.address is None:
             return ""
-        url = f"http://{arguments.LOOPBACK}:{gate.address.http_port}/metrics"
+        url = f"http://{arguments.LOOPBACK}:{queue.address.http_port}/metrics"
         try:
             response = await self._client.request(b"GET", url, (), timeouts=_TIMEOUTS)
             return (await response.read()).decode()

@@ -10,13 +10,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from switchyard.local.activator.gate import Refused
+from switchyard.local.activator.request_queue import UnavailableError
 from switchyard.local.errors import LocalError
 from switchyard.local.plan import arguments
-from switchyard.local.plan.workloads import App, Plan
+from switchyard.local.plan.workloads import Deployment, Plan
 from switchyard.local.processes import procfs
 from switchyard.local.processes.procfs import Identity
-from switchyard.local.status.board import Board, Entry
+from switchyard.local.status.board import ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run, StateDirectory, leftovers
 from switchyard.local.supervisor.assembly import Parts, Settings, assemble
 from switchyard.telemetry.metrics import Phase
@@ -24,17 +24,17 @@ from switchyard.telemetry.metrics import Phase
 logger = logging.getLogger(__name__)
 
 # Told once everything listens, before the first process starts; may listen to the board.
-OnUp = Callable[[Run, Board], None]
+OnUp = Callable[[Run, StatusBoard], None]
 
 
-def require_free_ports(apps: Iterable[App]) -> None:
+def require_free_ports(deployments: Iterable[Deployment]) -> None:
     """Fails early and clearly when a public port is taken.
 
     Raises:
         LocalError: names the port, whose it is, and what to do.
     """
-    for app in apps:
-        for port in (app.command.http_port, app.command.grpc_port):
+    for deployment in deployments:
+        for port in (deployment.command.http_port, deployment.command.grpc_port):
             if port is None:
                 continue
             with socket.socket() as probe:
@@ -43,19 +43,19 @@ def require_free_ports(apps: Iterable[App]) -> None:
                     probe.bind((arguments.LOOPBACK, port))
                 except OSError as err:
                     raise LocalError(
-                        f"port {port} of Deployment {app.name} cannot be used: {err.strerror}; stop the program that "
-                        "listens there, or change the port in the overlay"
+                        f"port {port} of Deployment {deployment.name} cannot be used: {err.strerror}; stop the "
+                        "program that listens there, or change the port in the overlay"
                     ) from err
 
 
-class Record:
+class RunRecord:
     """Keeps ``run.json`` true: which processes there are."""
 
     def __init__(self, directory: StateDirectory, run: Run) -> None:
         self._directory = directory
         self.run = run
 
-    def changed(self, name: str, entry: Entry) -> None:
+    def changed(self, name: str, entry: ProcessStatus) -> None:
         self.put(name, entry.pid)
 
     def phase(self, name: str, phase: Phase, seconds: float) -> None:
@@ -78,18 +78,18 @@ class Supervisor:
         self._plan = plan
         self._settings = settings
         me = procfs.identify(os.getpid())
-        gateway = next((app.command for app in plan.apps if app.gateway), None)
+        gateway = next((deployment.command for deployment in plan.deployments if deployment.gateway), None)
         run = Run(
             supervisor=me or Identity(os.getpid(), 0),
             overlay=str(overlay),
-            mark=settings.mark,
+            run_id=settings.run_id,
             gateway=f"http://{arguments.LOOPBACK}:{gateway.http_port}" if gateway else "",
             gateway_readiness=gateway.readiness if gateway else "",
             control="",
         )
-        self._record = Record(settings.directory, run)
+        self._record = RunRecord(settings.directory, run)
         self._stop = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self._force = asyncio.Event()
 
     async def run(self, on_up: OnUp) -> None:
         """Runs until SIGTERM, SIGINT or SIGHUP; a second signal ends the waiting for what is in flight.
@@ -97,7 +97,7 @@ class Supervisor:
         Raises:
             LocalError: a public port is taken.
         """
-        require_free_ports(self._plan.apps)
+        require_free_ports(self._plan.deployments)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if signal.getsignal(number) == signal.SIG_IGN:
                 continue  # by nohup
@@ -110,18 +110,18 @@ class Supervisor:
         if parts.grpc is not None:
             await parts.grpc.start()
         on_up(self._record.run, parts.board)
-        apps = [asyncio.ensure_future(app.run()) for app in parts.apps.values()]
+        deployments = [asyncio.ensure_future(deployment.run()) for deployment in parts.deployments.values()]
         replicas = [asyncio.ensure_future(replica.run()) for replica in parts.replicas.values()]
         preload = [asyncio.ensure_future(parts.preload.run())] if parts.preload else []
-        hosting = asyncio.ensure_future(parts.hosting.run())
+        repository_models = asyncio.ensure_future(parts.repository_models.run())
         try:
-            await self._until_stopped([*apps, *replicas, *preload, hosting])
+            await self._until_stopped([*deployments, *replicas, *preload, repository_models])
         finally:
-            await _cancelled([hosting])
-            await self._take_down(parts, apps, replicas, preload)
+            await _cancelled([repository_models])
+            await self._take_down(parts, deployments, replicas, preload)
 
     def _on_signal(self) -> None:
-        (self._hurry if self._stop.is_set() else self._stop).set()
+        (self._force if self._stop.is_set() else self._stop).set()
 
     async def _until_stopped(self, tasks: list["asyncio.Task[None]"]) -> None:
         """Returns at a signal; a task that ends by an error is a fault of ours and ends the run."""
@@ -135,16 +135,16 @@ class Supervisor:
     async def _take_down(
         self,
         parts: Parts,
-        apps: list["asyncio.Task[None]"],
+        deployments: list["asyncio.Task[None]"],
         replicas: list["asyncio.Task[None]"],
         preload: list["asyncio.Task[None]"],
     ) -> None:
         """Gateway first, so that nothing new comes; then what is held, in flight, running; the parent of forks last."""
         grace = self._settings.grace
-        hurry = asyncio.ensure_future(self._kill_when_hurried())
-        await _cancelled(apps)
+        hurry = asyncio.ensure_future(self._kill_when_forced())
+        await _cancelled(deployments)
         for name, replica in parts.replicas.items():
-            replica.gate.refuse(partial(Refused, 503, f"{name}: switchyard is stopping"))
+            replica.queue.reject(partial(UnavailableError, 503, f"{name}: switchyard is stopping"))
         doors: list[Awaitable[None]] = [parts.listener.stop(grace)]
         if parts.grpc is not None:
             doors.append(parts.grpc.stop(grace))
@@ -157,8 +157,8 @@ class Supervisor:
             logger.error("processes %s do not end", [identity.pid for identity in left])
         self._settings.directory.forget()
 
-    async def _kill_when_hurried(self) -> None:
-        await self._hurry.wait()
+    async def _kill_when_forced(self) -> None:
+        await self._force.wait()
         procfs.kill(leftovers(self._record.run), within=0.0)
 
 

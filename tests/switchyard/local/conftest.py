@@ -97,7 +97,7 @@ class Local:
 
     def left(self) -> list[procfs.Identity]:
         """Everything that any run has left."""
-        return [identity for run in self.runs for identity in procfs.of_run(run.mark)]
+        return [identity for run in self.runs for identity in procfs.of_run(run.run_id)]
 
     def logs(self) -> str:
         texts = [f"--- {log.name}\n{log.read_text()}" for log in sorted(self.directory.logs.glob("*.log"))]

@@ -313,7 +313,7 @@ async def test_nothing_survives_a_killed_supervisor_and_the_next_up_works(
 
 def test_up_ends_what_a_killed_run_left_behind(local: Local) -> None:
     run = local.up()
-    mark = {**os.environ, procfs.RUN_VARIABLE: run.mark}
+    mark = {**os.environ, procfs.RUN_VARIABLE: run.run_id}
     with subprocess.Popen([sys.executable, "-c", "input()"], env=mark, stdin=subprocess.PIPE) as stray:
         local.stop(signal.SIGKILL)
         eventually(lambda: len(local.left()) == 1, "only the stray is left")

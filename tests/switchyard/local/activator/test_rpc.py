@@ -9,7 +9,7 @@ import grpc.aio
 import pytest
 
 from switchyard.local.activator.application import Door
-from switchyard.local.activator.gate import Gate, HoldLimits, Refused
+from switchyard.local.activator.request_queue import QueueLimits, RequestQueue, UnavailableError
 from switchyard.local.activator.rpc import GrpcServer
 from switchyard.local.plan.workloads import Address
 from switchyard.rpc import protobuf as wire
@@ -49,13 +49,13 @@ async def predictor() -> AsyncIterator[Address]:
 
 
 @pytest.fixture
-async def gate() -> Gate:
-    return Gate("chat", concurrency=0, limits=HoldLimits(), demand=lambda: None)
+async def queue() -> RequestQueue:
+    return RequestQueue("chat", concurrency=0, limits=QueueLimits(), demand=lambda: None)
 
 
 @pytest.fixture
-async def channel(gate: Gate) -> AsyncIterator[Any]:
-    server = GrpcServer({"chat": Door("chat", gate, timeout=5.0)})
+async def channel(queue: RequestQueue) -> AsyncIterator[Any]:
+    server = GrpcServer({"chat": Door("chat", queue, timeout=5.0)})
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as made:
         yield made
@@ -66,24 +66,28 @@ def message(model: str) -> bytes:
     return wire.write(1, model)
 
 
-async def test_a_call_waits_for_its_model_and_is_passed_through(channel: Any, gate: Gate, predictor: Address) -> None:
+async def test_a_call_waits_for_its_model_and_is_passed_through(
+    channel: Any, queue: RequestQueue, predictor: Address
+) -> None:
     call = channel.unary_unary(INFER)(message("chat"), metadata=(("word", "hello"),))
     waiting = asyncio.ensure_future(call.code())
-    while not gate.waiting:
+    while not queue.waiting:
         await asyncio.sleep(0.005)
-    gate.open(predictor)
+    queue.open(predictor)
     assert await waiting == grpc.StatusCode.OK
     assert await call == message("chat")
     assert ("word", "hello") in tuple(await call.trailing_metadata())
-    assert (gate.in_flight, gate.answered) == (0, 1)
+    assert (queue.in_flight, queue.responses) == (0, 1)
 
 
-async def test_a_call_whose_replica_is_gone_is_sent_to_the_next(channel: Any, gate: Gate, predictor: Address) -> None:
-    gate.open(Address(http_port=1, grpc_port=free_port()))
+async def test_a_call_whose_replica_is_gone_is_sent_to_the_next(
+    channel: Any, queue: RequestQueue, predictor: Address
+) -> None:
+    queue.open(Address(http_port=1, grpc_port=free_port()))
     call = channel.unary_unary(INFER)(message("chat"))
     answer = asyncio.ensure_future(call.code())
-    await asyncio.wait_for(gate.doubted.wait(), 5)
-    gate.open(predictor)
+    await asyncio.wait_for(queue.suspected.wait(), 5)
+    queue.open(predictor)
     assert await answer == grpc.StatusCode.OK
 
 
@@ -94,39 +98,41 @@ async def test_a_model_that_is_not_served_is_not_found(channel: Any) -> None:
     assert "there are: chat" in (caught.value.details() or "")
 
 
-async def test_the_predictors_own_error_comes_back_as_it_is(channel: Any, gate: Gate, predictor: Address) -> None:
-    gate.open(predictor)
+async def test_the_predictors_own_error_comes_back_as_it_is(
+    channel: Any, queue: RequestQueue, predictor: Address
+) -> None:
+    queue.open(predictor)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await channel.unary_unary(INFER)(message("chat"), metadata=(("word", "fail"),))
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.INVALID_ARGUMENT, "a bad tensor")
-    assert gate.in_flight == 0
+    assert queue.in_flight == 0
 
 
-async def test_a_failed_service_is_unavailable_with_its_reason(channel: Any, gate: Gate) -> None:
-    gate.refuse(lambda: Refused(503, "chat: no engine"))
+async def test_a_failed_service_is_unavailable_with_its_reason(channel: Any, queue: RequestQueue) -> None:
+    queue.reject(lambda: UnavailableError(503, "chat: no engine"))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await channel.unary_unary(INFER)(message("chat"))
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.UNAVAILABLE, "chat: no engine")
 
 
-async def test_a_caller_that_leaves_while_held_leaves_the_queue(channel: Any, gate: Gate) -> None:
+async def test_a_caller_that_leaves_while_held_leaves_the_queue(channel: Any, queue: RequestQueue) -> None:
     call = channel.unary_unary(INFER)(message("chat"))
     waiting = asyncio.ensure_future(call.code())
-    while not gate.waiting:
+    while not queue.waiting:
         await asyncio.sleep(0.005)
     call.cancel()
     assert await waiting == grpc.StatusCode.CANCELLED
-    while gate.waiting:
+    while queue.waiting:
         await asyncio.sleep(0.005)
-    assert not gate.busy
+    assert not queue.busy
 
 
-async def test_a_stream_holds_its_place_until_it_ends(channel: Any, gate: Gate, predictor: Address) -> None:
-    gate.open(predictor)
+async def test_a_stream_holds_its_place_until_it_ends(channel: Any, queue: RequestQueue, predictor: Address) -> None:
+    queue.open(predictor)
     call = channel.stream_stream(STREAM)()
     await call.write(message("chat"))
     assert await call.read() == message("chat")
-    assert gate.in_flight == 1
+    assert queue.in_flight == 1
     await call.done_writing()
     assert await call.code() == grpc.StatusCode.OK
-    assert gate.in_flight == 0
+    assert queue.in_flight == 0

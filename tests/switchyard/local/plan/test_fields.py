@@ -55,7 +55,7 @@ def test_every_unknown_field_is_named_once() -> None:
 def test_annotations_of_other_programs_are_ignored() -> None:
     found = fields.find("InferenceService", 'metadata.annotations["example.org/owner"]')
     assert found is not None
-    assert not found.honoured
+    assert not found.honored
 
 
 @pytest.mark.parametrize("kind", sorted(TABLES))

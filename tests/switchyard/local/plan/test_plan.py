@@ -189,7 +189,7 @@ def test_a_config_map_reference_without_its_hash_is_explained() -> None:
 
 
 def test_a_deployment_keeps_its_ports_and_reads_the_catalog() -> None:
-    (app,) = planned(gateway(8000)).apps
+    (app,) = planned(gateway(8000)).deployments
     assert app.gateway
     assert app.command.http_port == 8000
     assert app.command.env["SWITCHYARD_CATALOG"] == "/project/.switchyard/catalog.json"
@@ -208,7 +208,7 @@ def test_volumes_become_folders_of_the_run_directory() -> None:
     ]
     pod["containers"][0]["args"] += ["--config=/etc/switchyard/FROM_MAP"]
     pod["containers"][0]["env"] = [{"name": "HOME", "value": "/tmp"}]
-    command = planned(document).apps[0].command
+    command = planned(document).deployments[0].command
     home = ROOT / ".switchyard" / "workloads" / "gateway" / "volumes"
     assert command.argv[-1] == f"--config={home / 'settings' / 'FROM_MAP'}"
     assert command.files[home / "settings" / "FROM_MAP"] == "yes"

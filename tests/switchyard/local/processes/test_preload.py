@@ -11,7 +11,7 @@ import pytest
 
 from switchyard.local.processes import preload, procfs
 from switchyard.local.processes.backoff import Backoff
-from switchyard.local.processes.launch import Order, Process, SpawnLauncher
+from switchyard.local.processes.launch import LaunchSpec, Process, SpawnLauncher
 from switchyard.local.processes.preload import PreloadedLauncher
 from tests.switchyard.local.conftest import until
 
@@ -38,7 +38,7 @@ class Parent:
             imports=imports,
             python=sys.executable,
             socket=socket,
-            order=preload.order(
+            spec=preload.launch_spec(
                 python=sys.executable, socket=socket, imports=imports, env=env, root=folder, log=folder / "preload.log"
             ),
             delay=Backoff(first=0.05),
@@ -47,8 +47,10 @@ class Parent:
 
     async def launch(self, *argv: str) -> Process:
         env = {**os.environ, "WORD": "hello", "PYTHONPATH": str(self.folder)}
-        order = Order(name="child", argv=(sys.executable, "-m", "child", *argv), env=env, cwd=self.folder, log=self.log)
-        return await self.launcher.launch(order)
+        spec = LaunchSpec(
+            name="child", argv=(sys.executable, "-m", "child", *argv), env=env, cwd=self.folder, log=self.log
+        )
+        return await self.launcher.launch(spec)
 
 
 @pytest.fixture
@@ -93,17 +95,17 @@ async def test_children_end_with_a_killed_parent_which_is_started_again(parent: 
 
 
 async def test_a_command_of_another_module_is_spawned(parent: Parent) -> None:
-    order = Order(
+    spec = LaunchSpec(
         name="other", argv=(sys.executable, "-c", "pass"), env=dict(os.environ), cwd=parent.folder, log=parent.log
     )
-    process = await parent.launcher.launch(order)
+    process = await parent.launcher.launch(spec)
     assert parent_of(process.pid) == os.getpid()
     assert await process.wait() == 0
 
 
 async def test_without_a_working_parent_children_are_spawned(tmp_path: Path) -> None:
     made = Parent(tmp_path)
-    broken = preload.order(
+    broken = preload.launch_spec(
         python=sys.executable,
         socket=tmp_path / "s",
         imports={"child": "no_such_module"},
@@ -116,7 +118,7 @@ async def test_without_a_working_parent_children_are_spawned(tmp_path: Path) -> 
         imports={"child": "no_such_module"},
         python=sys.executable,
         socket=tmp_path / "s",
-        order=broken,
+        spec=broken,
         delay=Backoff(first=60),
         on_pid=made.pids.append,
     )

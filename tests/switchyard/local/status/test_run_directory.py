@@ -13,7 +13,7 @@ def run_of(supervisor: Identity, **processes: Identity) -> Run:
     return Run(
         supervisor=supervisor,
         overlay="overlay",
-        mark="no-process-has-this-mark",
+        run_id="no-process-has-this-mark",
         gateway="http://127.0.0.1:1",
         gateway_readiness="/readyz",
         control="",

@@ -1,30 +1,30 @@
 from switchyard.catalog import Model
 from switchyard.local.processes.procfs import Identity
-from switchyard.local.status.board import Entry
+from switchyard.local.status.board import ProcessStatus
 from switchyard.local.status.run_directory import Run
 from switchyard.local.status.terminal import PlainView, next_steps, steps
 
 
 def test_a_start_in_progress_shows_the_phase_that_runs_with_its_seconds() -> None:
-    entry = Entry(doing="waking", since=100.0, phases={"spawn": 0.5, "import": 2.0})
+    entry = ProcessStatus(state="waking", since=100.0, phases={"spawn": 0.5, "import": 2.0})
     assert steps(entry, 104.0) == "spawn 0.5 s, import 2.0 s, load 1.5 s …"
 
 
 def test_a_start_whose_phases_are_done_waits_for_readiness() -> None:
-    assert steps(Entry(doing="waking", since=0.0, phases={"ready": 1.0}), 3.0) == "ready 1.0 s, ready 2.0 s …"
+    assert steps(ProcessStatus(state="waking", since=0.0, phases={"ready": 1.0}), 3.0) == "ready 1.0 s, ready 2.0 s …"
 
 
 def test_a_finished_start_shows_its_phases() -> None:
-    assert steps(Entry(doing="ready", phases={"spawn": 0.0, "load": 3.25}), 9.0) == "spawn 0.0 s, load 3.2 s"
+    assert steps(ProcessStatus(state="ready", phases={"spawn": 0.0, "load": 3.25}), 9.0) == "spawn 0.0 s, load 3.2 s"
 
 
 def test_plain_output_is_one_line_per_change() -> None:
     lines: list[str] = []
     view = PlainView(lines.append)
-    view.changed("chat", Entry(doing="waking"))
-    view.changed("chat", Entry(doing="waking", pid=7))
+    view.changed("chat", ProcessStatus(state="waking"))
+    view.changed("chat", ProcessStatus(state="waking", pid=7))
     view.phase("chat", "load", 1.0)
-    view.changed("chat", Entry(doing="failed", reason="exited with code 1"))
+    view.changed("chat", ProcessStatus(state="failed", reason="exited with code 1"))
     assert lines == ["chat: waking", "chat: load 1.00 s", "chat: failed: exited with code 1"]
 
 
@@ -32,7 +32,7 @@ def test_what_to_try_next_names_the_first_model_of_each_kind() -> None:
     run = Run(
         supervisor=Identity(1, 1),
         overlay="o",
-        mark="m",
+        run_id="m",
         gateway="http://127.0.0.1:8000",
         gateway_readiness="/readyz",
         control="",
