@@ -4,6 +4,7 @@ https://protobuf.dev/programming-guides/encoding/
 """
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_MOST_FIELDS = 10_000  # a V2 request has three for each tensor; as many are read in some milliseconds
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -19,23 +20,29 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             raise ValueError("a varint of more than ten bytes")
 
 
-def read_text(data: bytes, field: int) -> str:
+def read_text(data: bytes, field: int, *, cut_off: bool = False) -> str:
     """The string in ``field`` of the encoded message ``data``, empty when absent.
 
+    Of a field that occurs twice protobuf takes the last; two that differ are refused here, so that nobody behind can
+    read another name than this one. ``cut_off`` says that ``data`` is only the beginning of a message: what its end
+    cuts is not looked at, unless it is the field itself.
+
     Raises:
-        ValueError: the message is not well-formed up to that field.
+        ValueError: the message is not well-formed, has more fields than any V2 message, or holds two such strings.
     """
+    found: bytes | None = None
+    at = count = 0
     try:
-        at = 0
         while at < len(data):
+            count += 1
+            if count > _MOST_FIELDS:
+                raise ValueError(f"more than {_MOST_FIELDS} fields in a message")
             tag, at = _varint(data, at)
             kind = tag & 7
             if kind == _BYTES:
                 size, at = _varint(data, at)
                 if tag >> 3 == field:
-                    if at + size > len(data):
-                        raise ValueError("a field runs past the end of its message")
-                    return data[at : at + size].decode()
+                    found = _once(found, data, at, at + size)
                 at += size
             elif kind == _VARINT:
                 _, at = _varint(data, at)
@@ -43,9 +50,20 @@ def read_text(data: bytes, field: int) -> str:
                 at += 8 if kind == _FIXED64 else 4
             else:
                 raise ValueError(f"unknown wire type {kind}")
-    except IndexError as err:
-        raise ValueError("the message ends within a field") from err
-    return ""
+    except IndexError:
+        at = len(data) + 1
+    if at > len(data) and not cut_off:
+        raise ValueError("the message ends within a field")
+    return (found or b"").decode()
+
+
+def _once(before: bytes | None, data: bytes, start: int, end: int) -> bytes:
+    if end > len(data):
+        raise ValueError("a field runs past the end of its message")
+    value = data[start:end]
+    if before is not None and before != value:
+        raise ValueError("a field that may occur once occurs twice, with different values")
+    return value
 
 
 def _encode_varint(value: int) -> bytes:

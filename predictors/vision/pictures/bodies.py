@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from predictors.vision.pictures.answering import Picture
 from predictors.vision.refusal import Refused
+
+# It logs a line for every broken form, which would let strangers fill the log.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 FIELDS = ("image", "file")
 _MOST_PARTS = 16

@@ -53,7 +53,7 @@ class Splice:
             return None
         message = held[PREFIX:]
         try:
-            model = read_text(message, MODEL_NAME)
+            model = read_text(message, MODEL_NAME, cut_off=True)
         except ValueError:
             return None
         description = self._residency.loaded(model)

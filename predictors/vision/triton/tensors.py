@@ -87,11 +87,15 @@ def decode(body: bytes, head_length: int) -> Mapping[str, np.ndarray]:
         ValueError: the body is no such answer.
     """
     head = orjson.loads(body[:head_length])
-    arrays, at = {}, head_length
-    for output in head["outputs"]:
-        size = output["parameters"]["binary_data_size"]
-        arrays[output["name"]] = _array(body[at : at + size], output["datatype"], output["shape"])
-        at += size
+    arrays: dict[str, np.ndarray] = {}
+    at = head_length
+    try:
+        for output in head["outputs"]:
+            size = output["parameters"]["binary_data_size"]
+            arrays[str(output["name"])] = _array(body[at : at + size], output["datatype"], output["shape"])
+            at += size
+    except (KeyError, TypeError, OverflowError) as err:
+        raise ValueError(f"the head of the answer is none of V2: {err!r}") from err
     return arrays
 
 

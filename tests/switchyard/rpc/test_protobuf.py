@@ -27,3 +27,26 @@ def test_fields_of_every_other_type_are_skipped() -> None:
     assert read_text(other, 1) == ""
     with pytest.raises(ValueError, match="ends within"):
         read_text(b"\x10", 1)
+
+
+def test_a_name_that_could_be_read_as_two_is_refused() -> None:
+    twice = write(1, "mine") + write(2, "x") + write(1, "yours")
+    with pytest.raises(ValueError, match="occurs twice"):
+        read_text(twice, 1)
+    assert read_text(write(1, "mine") * 2, 1) == "mine"
+
+
+def test_of_a_message_that_is_cut_off_what_is_whole_is_read() -> None:
+    message = write(1, "ocr") + write(7, bytes(300))
+    for end in range(5, len(message)):
+        assert read_text(message[:end], 1, cut_off=True) == "ocr"
+        if end > 5:
+            with pytest.raises(ValueError, match="ends within"):
+                read_text(message[:end], 1)
+    with pytest.raises(ValueError, match="runs past"):
+        read_text(message[:4], 1, cut_off=True)
+
+
+def test_fields_without_end_are_not_read_to_their_end() -> None:
+    with pytest.raises(ValueError, match="more than 10000 fields"):
+        read_text(b"\x10\x01" * 10_001 + write(1, "ocr"), 1)
