@@ -1,6 +1,6 @@
 # What people do here, in a line or two each; longer commands live in .ci/.
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test check bench cluster test-cluster cluster-down render images install-platform lock
+.PHONY: help setup up down test fuzz check bench cluster test-cluster cluster-down render images install-platform lock
 SHELL := /bin/bash
 ENV ?= local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -24,6 +24,10 @@ check: setup ## static checks: style, types, who imports whom
 test: check ## everything: static checks, then tests, then tests that start real models
 	pytest -m "not live and not cluster"
 	pytest -m live
+
+MINUTES ?= 10
+fuzz: setup ## fuzz every parser for MINUTES=10 in all; what breaks one is kept in build/fuzz/crashes
+	python -m tests.fuzz --minutes $(MINUTES)
 
 cluster: setup ## run Kubernetes, Knative, KServe and the dev overlay on this machine; needs root; slow the first time
 	python -m tests.cluster up
