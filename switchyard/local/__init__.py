@@ -1,4 +1,4 @@
-"""One machine without a cluster: renders an overlay, plans processes from it and supervises them.
+"""Local mode: one machine without a cluster. Renders an overlay, plans processes from it and supervises them.
 
-It knows rendered documents and processes only, never a manifest path, a predictor or the gateway's code.
+It knows only rendered documents and processes, never a manifest path, a predictor or the gateway's code.
 """

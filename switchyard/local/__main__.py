@@ -1,4 +1,4 @@
-"""``python -m switchyard.local OVERLAY``: the supervisor itself, without the command line's libraries."""
+"""``python -m switchyard.local OVERLAY``: the supervisor, without the command line's libraries."""
 
 import argparse
 import gc
@@ -25,7 +25,7 @@ PRELOAD = "SWITCHYARD_PRELOAD"
 
 
 class Announcer:
-    """Calls ``tell`` once: with nothing when the gateway is ready, or with the reason why it is not."""
+    """Calls ``tell`` once: with an empty string when the gateway is ready, or with the reason why it failed."""
 
     def __init__(self, gateway: str, tell: Callable[[str], None]) -> None:
         self._gateway = gateway
@@ -41,7 +41,9 @@ class Announcer:
 
 
 def supervise(overlay: Path, directory: StateDirectory, *, preloading: bool, report: int | None) -> None:
-    """Renders, plans and runs ``overlay`` until a signal; ``report`` is a pipe that hears when the gateway is ready.
+    """Render, plan and run ``overlay`` until a signal.
+
+    ``report`` is a file descriptor to which the outcome of the start is written: empty, or why the gateway failed.
 
     Raises:
         LocalError, SettingsError: the overlay cannot be run.
@@ -51,7 +53,7 @@ def supervise(overlay: Path, directory: StateDirectory, *, preloading: bool, rep
     planned = plan(render(overlay), project.options_of(root, directory))
     _log_to(directory.log("supervisor"))
     if cleaned:
-        logging.getLogger(__name__).warning("ended %d processes that a killed run had left", cleaned)
+        logging.getLogger(__name__).warning("ended %d processes left over from a killed run", cleaned)
     shown = terminal.view() if report is None else terminal.PlainView(lambda line: None)
     gateway = next((deployment.name for deployment in planned.deployments if deployment.gateway), "")
 
@@ -117,10 +119,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m switchyard.local", description=__doc__)
     parser.add_argument("overlay", type=Path)
     parser.add_argument("--no-preload", action="store_true", help=f"as {PRELOAD}=0")
-    parser.add_argument("--report", type=int, help="file descriptor that gets the outcome of the start")
+    parser.add_argument("--report", type=int, help="file descriptor to which the outcome of the start is written")
     options = parser.parse_args()
     if options.report is not None:
-        os.set_inheritable(options.report, False)  # its end is the news, so no child may hold it open
+        os.set_inheritable(options.report, False)  # the reader waits for its end, so no child may inherit it
     overlay = options.overlay.resolve()
     directory = project.directory_of(project.root_of(Path.cwd()))
     preloading = not options.no_preload and os.environ.get(PRELOAD, "1") != "0"

@@ -1,4 +1,4 @@
-"""What the person at the terminal gets instead of a traceback."""
+"""The error that the person at the terminal sees instead of a traceback."""
 
 
 class LocalError(Exception):

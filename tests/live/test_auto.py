@@ -96,7 +96,7 @@ def test_status_shows_what_was_decided(platform: Platform, sdk: OpenAI) -> None:
 
     (line,) = [line for line in told.stdout.splitlines() if line.startswith("complexity:")]
     assert "fast" in line
-    assert "asked for 0.35" in line
+    assert "target 0.35" in line
     rows = {line.split()[0] for line in told.stdout.splitlines() if line.strip()}
     assert {"auto", "complexity"} <= rows
 

@@ -1,4 +1,4 @@
-"""Who may be sent to a replica now, who waits for it, and who is refused."""
+"""The queue of requests in front of one service: who may be sent to its replica, who waits, who is rejected."""
 
 import asyncio
 from collections import deque
@@ -10,14 +10,14 @@ from switchyard.local.plan.workloads import Address
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QueueLimits:
-    """What one service holds at most while its model sleeps, wakes or is full."""
+    """How much one service's queue holds at most while its model sleeps, wakes or is at its concurrency limit."""
 
     requests: int = 1024
     body_bytes: int = 128 * 1024 * 1024
 
 
 class UnavailableError(Exception):
-    """A request cannot be served now; ``status`` is the HTTP status, ``retry_after`` seconds or None."""
+    """The service cannot take a request now; ``status`` is the HTTP status, ``retry_after`` seconds or None."""
 
     def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -35,9 +35,10 @@ class _Waiter:
 
 
 class RequestQueue:
-    """The queue in front of one service: first in, first out, at most ``concurrency`` at once (0: no limit).
+    """First in, first out; at most ``concurrency`` requests are in flight at once (0: no limit).
 
-    ``demand`` is called whenever a request has to wait, so that the replica starts; ``held`` is told how many wait.
+    ``demand`` is called whenever a request has to wait, so that the replica starts; ``on_waiting`` gets the number of
+    waiting requests whenever it changes.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class RequestQueue:
 
     @property
     def address(self) -> Address | None:
-        """The ready replica, if there is one."""
+        """The ready replica, None if there is none."""
         return self._address
 
     @property
@@ -74,33 +75,35 @@ class RequestQueue:
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being answered or waits."""
+        """Whether a request is in flight or waits."""
         return self.in_flight > 0 or bool(self._waiters)
 
     def check_capacity(self, size: int) -> None:
-        """Refuses at once what could not be held, before its body is read.
+        """Reject a request that could not be queued, before its body is read.
 
         Raises:
-            UnavailableError: the service cannot run now, or too much waits already.
+            UnavailableError: the service cannot run now, or its queue is full.
         """
         if self._rejection is not None:
             raise self._rejection()
         if self._free():
             return
         if len(self._waiters) >= self._limits.requests:
-            raise UnavailableError(503, f"{self._name}: {len(self._waiters)} requests wait already; try again", 1.0)
+            raise UnavailableError(
+                503, f"{self._name}: {len(self._waiters)} requests are waiting already; try again", 1.0
+            )
         if self._bytes + size > self._limits.body_bytes:
             raise UnavailableError(
-                503, f"{self._name}: waiting requests hold {self._bytes} bytes already; try again", 1.0
+                503, f"{self._name}: waiting requests already hold {self._bytes} bytes; try again", 1.0
             )
 
     async def acquire(self, size: int, deadline: float, *, retry: bool = False) -> Address:
-        """Waits until the request may be sent; every ``enter`` that returns needs one ``leave``.
+        """Wait until the request may be sent; call ``release`` once for every ``acquire`` that returns.
 
-        ``deadline`` is the loop's time at which waiting ends; ``again`` puts a request that was sent before in front.
+        ``deadline`` is the loop time at which waiting ends; ``retry`` puts a request that was sent before at the front.
 
         Raises:
-            UnavailableError: 503 when too much waits or the service failed, 504 when ``deadline`` came first.
+            UnavailableError: 503 when the queue is full or the service failed, 504 when ``deadline`` passed.
         """
         self.check_capacity(size)
         if self._free() and (retry or not self._waiters) and self._address is not None:
@@ -126,37 +129,37 @@ class RequestQueue:
                 self._touch()
 
     def release(self, *, responded: bool = False) -> None:
-        """Ends a request that ``enter`` let in."""
+        """End a request that ``acquire`` admitted; ``responded`` if its replica sent a response."""
         self.in_flight -= 1
         self.responses += responded
         self._touch()
         self._grant()
 
     def open(self, address: Address) -> None:
-        """A replica is ready at ``address``."""
+        """Send requests to the ready replica at ``address``."""
         self._address, self._rejection = address, None
         self.suspected.clear()
         self._touch()
         self._grant()
 
     def close(self) -> None:
-        """No replica is ready; requests wait."""
+        """Let requests wait: no replica is ready."""
         self._address = None
 
     def suspect(self, address: Address) -> None:
-        """A request failed at ``address``: nobody else is sent there until the replica has been asked again."""
+        """Send no request to ``address``, where one failed, until the replica has been probed again."""
         if self._address == address:
             self._address = None
             self.suspected.set()
 
     def reject(self, error: Callable[[], UnavailableError]) -> None:
-        """The service cannot run: refuses what waits and what comes, until ``accept`` or ``open``."""
+        """Reject waiting and new requests with ``error``, until ``accept`` or ``open``."""
         self._address, self._rejection = None, error
         while (waiting := self._next()) is not None:
             waiting.set_exception(error())
 
     def accept(self) -> None:
-        """Requests may wait again."""
+        """Let requests wait again after ``reject``."""
         self._rejection = None
 
     def _free(self) -> bool:
@@ -171,12 +174,12 @@ class RequestQueue:
         while self._waiters:
             waiter = self._waiters.popleft()
             self._count(-waiter.size)
-            if not waiter.granted.done():  # done: its client left in this turn
+            if not waiter.granted.done():  # done: its client disconnected in this turn of the event loop
                 return waiter.granted
         return None
 
     def _pass_on(self, waiter: _Waiter) -> None:
-        """A grant that came in the same turn as the waiter's end is for the next one."""
+        """Pass a slot on that was granted in the same turn of the event loop in which its waiter gave up."""
         future = waiter.granted
         if future.done() and not future.cancelled() and future.exception() is None:
             self.release()

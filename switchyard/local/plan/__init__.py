@@ -1,1 +1,1 @@
-"""What would run: rendered documents turned into workloads, without side effects."""
+"""Plans: rendered documents turned into workloads, without side effects."""

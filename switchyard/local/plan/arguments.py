@@ -1,4 +1,4 @@
-"""What local mode changes in a container's command line, and nothing else: placeholders, paths, ports, hosts."""
+"""Rewrites a container's command line for this machine: placeholders, paths, ports and hosts."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,12 +19,12 @@ _REFERENCE = re.compile(r"\$(?:\$|\((?P<name>[-._a-zA-Z][-._a-zA-Z0-9]*)\))")
 
 
 def fill_placeholders(text: str, metadata: Mapping[str, object]) -> str:
-    """Replaces ``{{.Name}}``, ``{{.Namespace}}``, ``{{.Labels.x}}`` and ``{{.Annotations.x}}`` as KServe does.
+    """Replace ``{{.Name}}``, ``{{.Namespace}}``, ``{{.Labels.x}}`` and ``{{.Annotations.x}}`` as KServe does.
 
     KServe runs a Go template over the runtime's container with the service's metadata (``ReplacePlaceholders``).
 
     Raises:
-        LocalError: a label or annotation is not there, or another placeholder is used.
+        LocalError: a label or annotation is missing, or another placeholder is used.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -45,7 +45,7 @@ def fill_placeholders(text: str, metadata: Mapping[str, object]) -> str:
 
 
 def expand_references(text: str, env: Mapping[str, str]) -> str:
-    """Replaces ``$(NAME)`` by the container's own variable; unknown ones stay and ``$$`` is ``$``, as in Kubernetes."""
+    """Replace ``$(NAME)`` by the container's own variable; unknown ones stay and ``$$`` is ``$``, as in Kubernetes."""
 
     def value(match: re.Match[str]) -> str:
         if match[0] == "$$":
@@ -56,7 +56,7 @@ def expand_references(text: str, env: Mapping[str, str]) -> str:
 
 
 def replace_paths(text: str, mounts: Mapping[str, str]) -> str:
-    """Replaces a mount path at a path boundary by the folder that stands for it here; the longest mount path wins."""
+    """Replace a mount path at a path boundary by its folder on this machine; the longest mount path wins."""
     if not mounts:
         return text
     longest_first = "|".join(map(re.escape, sorted(mounts, key=len, reverse=True)))
@@ -64,7 +64,7 @@ def replace_paths(text: str, mounts: Mapping[str, str]) -> str:
 
 
 def bind(texts: Sequence[str], ports: Mapping[int, int]) -> tuple[str, ...]:
-    """``texts`` of a command line with the pod's ``ports`` replaced by this machine's, and host flags by loopback.
+    """Replace the pod's ``ports`` in a command line by this machine's, and host flags by loopback.
 
     Ports are replaced in port flags (``--flag=x`` and ``--flag x``) and in addresses within the pod, such as
     ``127.0.0.1:9000``, which one container uses to reach another.
@@ -97,12 +97,12 @@ def _rewrite(flag: str, ports: Mapping[int, int]) -> "Callable[[str], str] | Non
 
 
 def rebase(text: str, ports: Mapping[int, int]) -> str:
-    """``text`` with the ports of loopback addresses replaced; addresses of other ports stay."""
+    """Replace the ports of loopback addresses in ``text``; addresses of other ports stay."""
     return _ADDRESS.sub(lambda match: f"{LOOPBACK}:{ports.get(int(match['port']), match['port'])}", text)
 
 
 def rehost(text: str, hosts: Mapping[str, str]) -> str:
-    """``text`` with the cluster's names in URLs replaced by the ``host:port`` in ``hosts``; other names stay."""
+    """Replace the cluster's host names in URLs by the ``host:port`` in ``hosts``; other names stay."""
 
     def address(match: re.Match[str]) -> str:
         found = hosts.get(match["host"])
@@ -112,19 +112,19 @@ def rehost(text: str, hosts: Mapping[str, str]) -> str:
 
 
 def ports_of(argv: Sequence[str]) -> frozenset[int]:
-    """Every port that a command line asks for.
+    """Return every port that a command line names.
 
     Raises:
-        LocalError: a port flag's value is no port number.
+        LocalError: the value of a port flag is not a port number.
     """
     return frozenset(port for flag in _PORT_FLAGS for port in _values(argv, (flag,)))
 
 
 def port_of(argv: Sequence[str], *, grpc: bool = False) -> int | None:
-    """The HTTP (or gRPC) port that a command line asks for, None if it names none.
+    """Return the HTTP (or gRPC) port that a command line names, None if it names none.
 
     Raises:
-        LocalError: the flag's value is no port number.
+        LocalError: the flag's value is not a port number.
     """
     return next(_values(argv, _GRPC_FLAGS if grpc else _HTTP_FLAGS), None)
 

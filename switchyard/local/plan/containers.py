@@ -1,4 +1,4 @@
-"""The container that a service runs: its runtime's, with the service's own fields merged in as KServe does."""
+"""The containers of a service: its runtime's, with the service's own fields merged in as KServe does."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from switchyard.local.plan.render import Document
 
 MAIN = "kserve-container"
 
-# What `predictor.model` carries besides the fields of a container.
+# The fields of `predictor.model` that are not fields of a container.
 _MODEL_FIELDS = frozenset({"modelFormat", "runtime", "runtimeVersion", "protocolVersion", "storageUri", "storage"})
 
 
@@ -29,7 +29,7 @@ class Index:
         return self._by_key.get((kind, namespace, name))
 
     def data(self, kind: str, namespace: str, name: str, where: str) -> Mapping[str, str]:
-        """The entries of a ConfigMap or Secret that ``where`` refers to; Secrets decoded.
+        """Return the entries of a ConfigMap or Secret that ``where`` refers to, Secrets decoded.
 
         Raises:
             LocalError: it is not among the rendered documents.
@@ -52,10 +52,10 @@ class Index:
 
 
 def public_container(containers: Sequence[Mapping[str, Any]], where: str) -> Mapping[str, Any]:
-    """The container that requests go to: the only one, or the only one with ``ports``, as Knative has it.
+    """Return the container that takes requests: the only one, or the only one with ``ports``, as in Knative.
 
     Raises:
-        LocalError: there is none, or none or several of several have ports.
+        LocalError: there is no container, or not exactly one of several has ports.
     """
     if len(containers) == 1:
         return containers[0]
@@ -63,18 +63,18 @@ def public_container(containers: Sequence[Mapping[str, Any]], where: str) -> Map
     if len(candidates) != 1:
         names = ", ".join(str(container.get("name")) for container in candidates or containers) or "none"
         what = "several containers with ports" if candidates else "no container with ports among its containers"
-        raise LocalError(f"{where} has {what}: {names}; give `ports` to the one that answers requests")
+        raise LocalError(f"{where} has {what}: {names}; give `ports` to the one that takes requests")
     return candidates[0]
 
 
 def predictor_containers(service: Document, index: Index) -> list[Mapping[str, Any]]:
-    """The merged containers of an InferenceService: its own, or the runtime's with ``model`` and its own over them.
+    """Merge the containers of an InferenceService: its own, or its runtime's with ``model`` and its own over them.
 
-    ``model`` goes over the runtime's kserve-container; the service's container of another name over the runtime's of
-    that name, as KServe merges ``transformer-container`` (``predictor.go``, collocation).
+    ``model`` goes over the runtime's kserve-container; a container of another name goes over the runtime's of the same
+    name, as KServe merges ``transformer-container`` (``predictor.go``, collocation).
 
     Raises:
-        LocalError: the predictor says nothing to run, or no runtime fits.
+        LocalError: the predictor names nothing to run, or no runtime fits.
     """
     metadata, predictor = service["metadata"], service["spec"]["predictor"]
     model, own = predictor.get("model"), predictor.get("containers") or []
@@ -112,7 +112,7 @@ def _fill(value: object, metadata: Mapping[str, Any]) -> object:
 
 
 def runtime_of(service: Document, index: Index) -> Document:
-    """The runtime that a service names, or the one that selects itself for its format.
+    """Return the runtime that a service names, or the one that selects itself for its format.
 
     A namespaced ServingRuntime comes before a ClusterServingRuntime; among ``autoSelect`` entries the highest
     priority wins (reference: KServe, ``pkg/controller/v1beta1/inferenceservice/components/predictor.go``).
@@ -147,7 +147,7 @@ def runtime_of(service: Document, index: Index) -> Document:
 
 
 def merge(template: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """A runtime's container with a service's fields over it.
+    """Merge a service's fields over a runtime's container.
 
     KServe's ``MergeRuntimeContainers`` is a strategic merge patch in which args are concatenated, runtime first.
     """
@@ -176,10 +176,10 @@ def _merge_lists(under: Sequence[Mapping[str, Any]], over: Sequence[Mapping[str,
 
 
 def environment(container: Mapping[str, Any], index: Index, namespace: str, where: str) -> dict[str, str]:
-    """The variables of a container: ``envFrom`` in order, then ``env``, with ``$(NAME)`` still in them.
+    """Return the variables of a container: ``envFrom`` in order, then ``env``, with ``$(NAME)`` not yet expanded.
 
     Raises:
-        LocalError: a referred ConfigMap, Secret or key is not rendered, or a value comes from the cluster.
+        LocalError: a ConfigMap, Secret or key is not rendered, or a value comes from the cluster.
     """
     env: dict[str, str] = {}
     for source in container.get("envFrom") or ():
@@ -212,5 +212,5 @@ def _value(entry: Mapping[str, Any], index: Index, namespace: str, where: str) -
             return None
         raise LocalError(f"{where}, env {entry['name']}: {kind} {reference['name']} has no key {reference['key']}")
     raise LocalError(
-        f"{where}, env {entry['name']}: valueFrom {', '.join(source)} exists in a cluster only; give a value"
+        f"{where}, env {entry['name']}: valueFrom {', '.join(source)} exists only in a cluster; give a value"
     )

@@ -1,4 +1,4 @@
-"""Durations as Go writes them, which is how Knative's annotations carry them."""
+"""Durations in Go's notation, which Knative's annotations use."""
 
 import re
 
@@ -7,11 +7,11 @@ _TERM = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)", re.ASC
 
 
 class DurationError(ValueError):
-    """A text is no Go duration."""
+    """The text is not a Go duration."""
 
 
 def parse(text: str) -> float:
-    """Seconds of a Go duration such as ``1m30s``; the grammar is that of Go's ``time.ParseDuration``.
+    """Return the seconds of a Go duration such as ``1m30s``; the grammar is that of Go's ``time.ParseDuration``.
 
     Raises:
         DurationError: ``text`` is not such a duration, for example a number without a unit.

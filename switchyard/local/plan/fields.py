@@ -1,4 +1,4 @@
-"""Refuses documents with fields that local mode neither honours nor knows why it may ignore."""
+"""Rejects documents with fields that local mode neither honors nor ignores for a known reason."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ class UnknownFieldError(LocalError):
 
 
 def require_known(documents: Sequence[Document]) -> None:
-    """Checks every field of ``documents``.
+    """Check every field of ``documents``.
 
     Raises:
         UnknownFieldError: names each document and field that is in no table.
@@ -29,13 +29,13 @@ def require_known(documents: Sequence[Document]) -> None:
     if problems:
         raise UnknownFieldError(
             "\n".join(problems)
-            + "\nLocal mode would run something else than a cluster does. Leave these out of the overlay, or give each "
+            + "\nLocal mode would not run what a cluster runs. Remove these fields from the overlay, or give each "
             "a line in switchyard/local/plan/field_tables.py: what it does here, or why it may be ignored."
         )
 
 
 def unknown(document: Document) -> list[str]:
-    """A sentence for each field of ``document`` that is in no table."""
+    """Return a sentence for each field of ``document`` that is in no table."""
     kind = document["kind"]
     where = f"{kind} {document['metadata'].get('name')}"
     if kind not in TABLES:
@@ -45,17 +45,17 @@ def unknown(document: Document) -> list[str]:
 
 
 def find(kind: str, path: str) -> Field | None:
-    """The table entry for a field of ``kind``, None if there is none."""
+    """Return the table entry for a field of ``kind``, None if there is none."""
     return _match(kind, read(path))
 
 
 def read(path: str) -> tuple[str, ...]:
-    """The segments of a written path."""
+    """Split a written path into its segments."""
     return tuple(match["quoted"] or match["list"] or match["plain"] for match in _SEGMENT.finditer(path))
 
 
 def write(path: Sequence[str]) -> str:
-    """The written form of a path's segments."""
+    """Join segments into a written path."""
     text = ""
     for segment in path:
         if segment == "[]":
@@ -103,7 +103,7 @@ def _equal(pattern: str, segment: str) -> bool:
 
 
 def reference() -> str:
-    """The tables as the Markdown page ``docs/reference/local-mode-fields.md``."""
+    """Render the tables as the Markdown page ``docs/reference/local-mode-fields.md``."""
     lines = [
         "# Fields in local mode",
         "",
@@ -114,7 +114,7 @@ def reference() -> str:
         if [field.path for field in table] == ["**"]:
             continue
         lines += ["", f"## {kind}", "", "| field | local mode | |", "|---|---|---|"]
-        lines += [f"| `{f.path}` | {'honours' if f.honored else 'ignores'} | {_cell(f.note)} |" for f in table]
+        lines += [f"| `{f.path}` | {'honors' if f.honored else 'ignores'} | {_cell(f.note)} |" for f in table]
     lines += ["", "## Kinds without a process", "", "| kind | ignored because |", "|---|---|"]
     lines += [f"| {kind} | {_cell(table[0].note)} |" for kind, table in TABLES.items() if table[0].path == "**"]
     return "\n".join(lines) + "\n"

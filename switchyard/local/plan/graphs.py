@@ -1,4 +1,4 @@
-"""InferenceGraphs: the router that KServe's controller would start for one, as a process of this machine."""
+"""InferenceGraphs: the router that KServe's controller would start, as a process of this machine."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,7 +23,7 @@ _PROTOCOLS = ("v1", "v2")
 
 
 def service(document: Document, index: Index, options: Options) -> Service:
-    """The router of a graph, with steps that name a service turned into URLs as the controller does.
+    """Plan the router of a graph; steps that name a service get its URL, as from the controller.
 
     Raises:
         LocalError: a step's service is not in the overlay.
@@ -61,14 +61,14 @@ def service(document: Document, index: Index, options: Options) -> Service:
 
 
 def cluster_hosts(name: str, namespace: str) -> Iterator[str]:
-    """The names by which pods of a cluster reach an InferenceService or a graph."""
+    """Yield the host names by which pods of a cluster reach an InferenceService or a graph."""
     for workload in (name, f"{name}-predictor", f"{name}-transformer"):
         for domain in (namespace, f"{namespace}.svc", f"{namespace}.{DOMAIN}"):
             yield f"{workload}.{domain}"
 
 
 def _resolved(document: Document, index: Index) -> dict[str, Any]:
-    """The spec with a ``serviceUrl`` in each step that names a service, as the router gets it."""
+    """Return the spec that the router gets: a ``serviceUrl`` in each step that names a service."""
     spec, metadata = document["spec"], document["metadata"]
     namespace = metadata.get("namespace", "")
     known = {
@@ -98,7 +98,7 @@ def _step(step: Mapping[str, Any], where: str, namespace: str, index: Index) -> 
 
 
 def _path(target: Document, index: Index) -> str:
-    """What the controller appends: the path of the first protocol that the model speaks.
+    """Return the path that the controller appends: that of the first protocol that the model speaks.
 
     Source: KServe, ``pkg/controller/v1alpha1/inferencegraph/controller.go`` with ``GetPredictorEndpoint``.
     """

@@ -1,4 +1,4 @@
-"""From rendered documents to the processes to run: pure, so that it can be tested and printed without running any."""
+"""Plans the processes of rendered documents; pure, so that a plan can be tested and printed without running it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,10 +16,10 @@ _PYTHON = ("python", "python3")
 
 
 def plan(documents: Sequence[Document], options: Options) -> Plan:
-    """The plan of an overlay.
+    """Plan the processes of an overlay.
 
     Raises:
-        LocalError: a field is unknown to local mode, or a document does not say what to run.
+        LocalError: local mode does not know a field, or a document does not say what to run.
     """
     fields.require_known(documents)
     index = containers.Index(documents)
@@ -177,10 +177,10 @@ def _readiness(container: Mapping[str, Any], http_port: int, where: str) -> str:
     if probe is None or "path" not in probe:
         raise LocalError(
             f"{where}: no readinessProbe.httpGet.path; an open port does not mean that a model is loaded, so name the "
-            "path that answers 200 when it is (such as /v2/models/<name>/ready)"
+            "path that returns 200 when it is (such as /v2/models/<name>/ready)"
         )
     named = {port.get("name"): port["containerPort"] for port in container.get("ports") or ()}
     port = named.get(probe.get("port"), probe.get("port", http_port))
     if port != http_port:
-        raise LocalError(f"{where}: its probe asks port {port}, but its HTTP port is {http_port}; use that one")
+        raise LocalError(f"{where}: its probe uses port {port}, but its HTTP port is {http_port}; use that one")
     return str(probe["path"])

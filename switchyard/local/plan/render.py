@@ -1,4 +1,4 @@
-"""Renders an overlay with ``kubectl kustomize``: the documents that a cluster would get."""
+"""Renders an overlay with ``kubectl kustomize`` to the documents that a cluster would get."""
 
 import shutil
 import subprocess
@@ -16,20 +16,20 @@ _TIMEOUT_SECONDS = 60
 
 
 class RenderError(LocalError):
-    """The overlay does not render."""
+    """The overlay cannot be rendered."""
 
 
 def render(overlay: Path, *, kubectl: str = "kubectl") -> list[Document]:
-    """The documents of ``overlay``.
+    """Render the documents of ``overlay``.
 
     Raises:
-        RenderError: kubectl is missing, ``overlay`` is no kustomization, or the build fails.
+        RenderError: kubectl is missing, ``overlay`` is not a kustomization, or the build fails.
     """
     return documents(render_text(overlay, kubectl=kubectl), overlay)
 
 
 def render_text(overlay: Path, *, kubectl: str = "kubectl") -> str:
-    """The YAML text of ``overlay``; raises as ``render`` does."""
+    """Render the YAML text of ``overlay``; raises as ``render`` does."""
     if not overlay.is_dir():
         raise RenderError(f"{overlay} is not a folder; name one that has a kustomization.yaml")
     program = shutil.which(kubectl)
@@ -50,17 +50,17 @@ def render_text(overlay: Path, *, kubectl: str = "kubectl") -> str:
 
 
 def documents(text: str, overlay: Path) -> list[Document]:
-    """The documents of rendered YAML.
+    """Parse the documents of rendered YAML.
 
     Raises:
-        RenderError: the text is no YAML, or a document in it is no object.
+        RenderError: the text is not YAML, or a document in it is not an object.
     """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         found = [document for document in yaml.load_all(text, loader) if document is not None]
     except yaml.YAMLError as err:
-        raise RenderError(f"what {overlay} renders is not YAML: {err}") from err
+        raise RenderError(f"the output of `kubectl kustomize {overlay}` is not YAML: {err}") from err
     for document in found:
         if not isinstance(document, dict) or not {"apiVersion", "kind", "metadata"} <= document.keys():
-            raise RenderError(f"{overlay} renders something that is no Kubernetes object: {str(document)[:200]}")
+            raise RenderError(f"{overlay} renders something that is not a Kubernetes object: {str(document)[:200]}")
     return found

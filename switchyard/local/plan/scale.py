@@ -20,10 +20,10 @@ _DEFAULT_TIMEOUT = 300.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scale:
-    """When a service runs and how much it takes at once; times in seconds.
+    """When a service runs and how many requests it takes at once; times in seconds.
 
-    ``idle`` is how long a service without requests keeps its process, ``concurrency`` a hard limit (0: none),
-    ``timeout`` how long a request may wait for the first byte of its answer.
+    A service without requests keeps its process for ``idle``; ``concurrency`` is a hard limit (0: none); ``timeout`` is
+    how long a request may wait for the first byte of its response.
     """
 
     minimum: int
@@ -34,16 +34,17 @@ class Scale:
 
 
 def read(metadata: Mapping[str, Any], predictor: Mapping[str, Any]) -> Scale:
-    """The scale of an InferenceService; the predictor's annotations win over the service's.
+    """Read the scale of an InferenceService; the predictor's annotations win over the service's.
 
-    The idle time is window + scale-down-delay + scale-to-zero-pod-retention-period. Source: Knative wants zero pods
-    only when the stable window holds no request, then takes the highest wish of the last scale-down-delay
+    The idle time is window + scale-down-delay + scale-to-zero-pod-retention-period. Source: Knative scales to zero only
+    when the stable window holds no request, then takes the highest target of the last scale-down-delay
     (``pkg/autoscaler/scaling/autoscaler.go``, ``Scale``), then keeps the last pod for the retention period
-    (``pkg/reconciler/autoscaling/kpa/scaler.go``, ``handleScaleToZero``). The 30 s scale-to-zero grace is not added:
-    it waits for the activator to come into the path, where local mode's always is, as with target-burst-capacity -1.
+    (``pkg/reconciler/autoscaling/kpa/scaler.go``, ``handleScaleToZero``). The 30 s scale-to-zero grace is not added: it
+    is the time for the activator to enter the request path, where local mode's always is, as with
+    target-burst-capacity -1.
 
     Raises:
-        LocalError: a number or duration is not one.
+        LocalError: a number or duration cannot be parsed.
     """
     name = metadata["name"]
     annotations = {**(metadata.get("annotations") or {}), **(predictor.get("annotations") or {})}

@@ -1,4 +1,4 @@
-"""Folders of this machine that stand for a pod's volumes and for the model that ``storageUri`` names."""
+"""The folders of this machine for a pod's volumes and for the model of ``storageUri``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MODEL_MOUNT = "/mnt/models"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Volumes:
-    """Where mount paths lie on this machine, and the files and folders to make there before the process starts."""
+    """Where mount paths are on this machine, and the files and folders to create before the process starts."""
 
     mounts: Mapping[str, str]
     files: Mapping[Path, str]
@@ -22,14 +22,14 @@ class Volumes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Storage:
-    """The folder that ``storageUri`` names here, or the reason why there is none."""
+    """The folder of ``storageUri`` on this machine, or the reason why there is none."""
 
     folder: Path | None = None
     problem: str = ""
 
 
 def model_storage(uri: str | None, service: str, claims: Mapping[str, Path]) -> Storage:
-    """Where the model of ``service`` lies; local mode downloads nothing."""
+    """Return the folder of ``service``'s model; local mode downloads nothing."""
     if uri is None:
         return Storage()
     scheme, _, rest = uri.partition("://")
@@ -37,7 +37,7 @@ def model_storage(uri: str | None, service: str, claims: Mapping[str, Path]) -> 
     if scheme == "pvc" and claim in claims:
         folder = (claims[claim] / path).resolve()
         if not folder.is_relative_to(claims[claim].resolve()):
-            return Storage(problem=f"storageUri {uri} leaves the claim {claim}; name a folder inside it")
+            return Storage(problem=f"storageUri {uri} points outside the claim {claim}; name a folder inside it")
         return Storage(folder=folder)
     here = ", ".join(f"pvc://{name}/<folder> for {folder}/<folder>" for name, folder in claims.items())
     if scheme == "hf":
@@ -58,7 +58,7 @@ def of_pod(
     home: Path,
     claims: Mapping[str, Path],
 ) -> Volumes:
-    """What the container's ``volumeMounts`` are on this machine; ``home`` holds what is not a claim.
+    """Map a container's ``volumeMounts`` to this machine; volumes that are not claims are below ``home``.
 
     Raises:
         LocalError: a mount names no volume, or a volume refers to a ConfigMap or Secret that is not rendered.

@@ -1,4 +1,4 @@
-"""What a plan consists of: processes of this machine in the place of pods."""
+"""The parts of a plan: processes of this machine instead of pods."""
 
 import sys
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """What a pod's container would run, with paths of this machine; ports are the pod's and bound at each start.
+    """The process of a pod's container, with paths of this machine; ports are the pod's, and replaced at each start.
 
-    ``readiness`` is a path on ``http_port``, empty for a container that is not asked; ``ports`` are all that it listens
-    on; ``port_variables`` are variables that name one; ``grace`` is the seconds between SIGTERM and SIGKILL.
+    ``readiness`` is a path on ``http_port``, empty for a container without a probe; ``ports`` are all that it listens
+    on; ``port_variables`` maps variables to one of them; ``grace`` is the seconds between SIGTERM and SIGKILL.
     """
 
     name: str
@@ -47,9 +47,9 @@ class Command:
 class Service:
     """An InferenceService, or an InferenceGraph's router.
 
-    ``problem`` says why it cannot run here, ``stopped`` that its owner switched it off. ``sidecars`` are the containers
-    beside the one that answers requests. ``hosts`` tells that ``model_dir`` is a repository of models that are served
-    by their own names.
+    ``problem`` says why it cannot run here; ``stopped``, that its owner switched it off. ``sidecars`` are the other
+    containers of its pod. ``hosts`` says that ``model_dir`` is a repository of models that are served by their own
+    names.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Deployment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Everything to run, in the order of the documents."""
+    """All workloads, in the order of the documents."""
 
     services: tuple[Service, ...]
     deployments: tuple[Deployment, ...]

@@ -1,4 +1,4 @@
-"""Starting processes so that none outlives the supervisor."""
+"""Starts processes in such a way that none outlives the supervisor."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ class LaunchError(LocalError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaunchSpec:
-    """What to start; ``env`` is the whole environment and ``log`` gets both outputs, appended."""
+    """A process to start; ``env`` is its whole environment, and both outputs are appended to ``log``."""
 
     name: str
     argv: tuple[str, ...]
@@ -31,26 +31,26 @@ class LaunchSpec:
 
 
 class Process(Protocol):
-    """A running process, leader of its own session."""
+    """A running process, the leader of its own session."""
 
     @property
     def pid(self) -> int: ...
 
     async def wait(self) -> int:
-        """The exit code, negative for a signal; nothing of the process's group is left when it returns."""
+        """Wait for the exit code, negative for a signal; every process of the group has ended when this returns."""
 
     def terminate(self) -> None:
-        """Asks it to finish."""
+        """Ask the process to finish (SIGTERM)."""
 
     def kill(self) -> None:
-        """Ends it and its whole group now."""
+        """Kill the process and its group at once."""
 
 
 class Launcher(Protocol):
     """Starts processes."""
 
     async def launch(self, spec: LaunchSpec) -> Process:
-        """Starts ``spec``.
+        """Start a process.
 
         Raises:
             LaunchError: it could not be started.
@@ -58,19 +58,19 @@ class Launcher(Protocol):
 
 
 def signal_process(pid: int, number: signal.Signals) -> None:
-    """Sends a signal to a process that may be gone."""
+    """Send a signal to a process that may have ended."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
 
 
 def kill_all(pid: int) -> None:
-    """Kills a process, which may not lead its group yet, and the group."""
+    """Kill a process and its group; it may not lead the group yet."""
     signal_process(pid, signal.SIGKILL)
     kill_group(pid)
 
 
 def kill_group(pid: int) -> None:
-    """Kills what is left of the group that ``pid`` leads or led; the number is not reused while a member lives."""
+    """Kill the rest of the group that ``pid`` leads or led; the kernel reuses no id of a group that has members."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
@@ -100,7 +100,7 @@ class SpawnedProcess:
 
 
 class SpawnLauncher:
-    """Starts an ordinary child process; must be used from the main thread, whose end is what kills the child."""
+    """Starts ordinary child processes; use it from the main thread, because children die with their parent thread."""
 
     async def launch(self, spec: LaunchSpec) -> Process:
         guarded = (sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), *spec.argv)

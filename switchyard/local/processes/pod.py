@@ -1,4 +1,4 @@
-"""The processes of one pod's containers, which live and die together."""
+"""The processes of one pod's containers, which start and end together."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,9 +7,10 @@ from switchyard.local.processes.launch import Process
 
 
 class Pod:
-    """Itself a ``Process``: the first container is the public one, the others serve it.
+    """A ``Process`` made of processes: the first container takes requests, the others serve it.
 
-    A pod ends when one of its containers does (a kubelet would restart that one alone; here the whole pod starts anew).
+    A pod ends when any of its containers ends. (A kubelet would restart only that container; here the pod is
+    restarted.)
     """
 
     def __init__(self, public: Process, others: Sequence[Process]) -> None:
@@ -28,7 +29,7 @@ class Pod:
         return await asyncio.shield(self._ended)
 
     def terminate(self) -> None:
-        """Asks the public container to finish; the others are asked once it has, because it works through them."""
+        """Terminate the public container first and the others after it has ended, because it works through them."""
         self._stopping = True
         self._public.terminate()
 
@@ -43,7 +44,7 @@ class Pod:
         if self._stopping and self.first_to_end == 0:
             for process in self._others:
                 process.terminate()
-        else:  # a crash: nothing is left to finish for
+        else:  # a crash: the others have nothing to finish
             self.kill()
         await asyncio.wait(self._ends)
         return first.result()

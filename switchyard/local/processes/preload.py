@@ -1,8 +1,8 @@
-"""A parent with heavy imports done, which forks one child per model.
+"""A parent process that has done the heavy imports and forks one child per model.
 
 The program is ``python -m predictors.serving.preload --socket PATH --import MODULE…``; it listens once its imports are
-done. One connection is one child: a JSON line ``{"module", "argv", "env", "log", "cwd"}`` is answered by ``{"pid": n}``
-and, when the child ends, ``{"exit": code}``. A broken connection means that the children are dead too.
+done. One connection is one child: the reply to a JSON line ``{"module", "argv", "env", "log", "cwd"}`` is
+``{"pid": n}`` and, when the child ends, ``{"exit": code}``. A broken connection means that the children are dead too.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ PROGRAM = "predictors.serving.preload"
 _HEAVY = {"engine": True, "assembly": False}
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 5.0
-_SOCKET_BYTES = 104  # 108 less what is appended while it is made
-# A parent that has lived this long was no failed start.
+_SOCKET_BYTES = 104  # 108 less the suffix that is appended while the socket is made
+# A parent that ran this long did not fail at its start, so its backoff starts anew.
 _STABLE_SECONDS = 30.0
 
 logger = logging.getLogger(__name__)
@@ -51,18 +51,18 @@ def imports_of(modules: Sequence[str], root: Path) -> dict[str, str]:
 
 
 def socket_path(folder: Path, run_id: str) -> Path:
-    """A socket in ``folder``, or in the system's temporary one: unix(7) allows 107 bytes."""
+    """Return the path of a socket in ``folder``, or in the system's temporary folder: unix(7) allows 107 bytes."""
     path = folder / "preload.sock"
     return path if len(os.fsencode(path)) < _SOCKET_BYTES else Path(tempfile.gettempdir()) / f"switchyard-{run_id}.sock"
 
 
 def module_of(argv: Sequence[str], python: str) -> str | None:
-    """The module that a command line runs with ``python -m``, None if it is no such command."""
+    """Return the module that a command line runs with ``python -m``, None for any other command."""
     return argv[2] if len(argv) > 2 and argv[0] == python and argv[1] == "-m" else None
 
 
 class ForkedProcess:
-    """A child of the preloaded parent, known by its process id and the connection that tells its end."""
+    """A child of the preloaded parent, known by its process id and the connection that reports its end."""
 
     def __init__(self, pid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._pid = pid
@@ -100,10 +100,10 @@ class ForkedProcess:
 
 
 class PreloadedLauncher:
-    """Forks commands of known modules from a preloaded parent, spawns the others; restarts the parent when it dies.
+    """Forks known modules from a preloaded parent and spawns other commands; restarts the parent when it dies.
 
-    A start that comes while the parent still imports waits for it where imports are most of a start: a process of its
-    own would import the same again, on the same cores, and be ready later.
+    A start during the parent's imports waits for them where they are most of a start: a separate process would import
+    the same modules on the same cores, and be ready later.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class PreloadedLauncher:
         self._spec = spec
         self._delay = delay
         self._on_pid = on_pid
-        self._settled = asyncio.Event()  # the parent listens, or has died
+        self._settled = asyncio.Event()  # set when the parent listens, or has died
         self._listening = False
         self.process: Process | None = None
 
@@ -138,7 +138,7 @@ class PreloadedLauncher:
             try:
                 return await self._fork(module, spec)
             except (OSError, ValueError, KeyError) as err:
-                logger.warning("%s: not forked, starting a process of its own: %s", spec.name, err)
+                logger.warning("%s: fork failed, starting a separate process: %s", spec.name, err)
         return await self._spawn.launch(spec)
 
     async def _fork(self, module: str, spec: LaunchSpec) -> Process:
@@ -151,11 +151,11 @@ class PreloadedLauncher:
             "cwd": str(spec.cwd),
         }
         writer.write(json.dumps(request).encode() + b"\n")
-        answer = json.loads(await reader.readline())
-        return ForkedProcess(int(answer["pid"]), reader, writer)
+        reply = json.loads(await reader.readline())
+        return ForkedProcess(int(reply["pid"]), reader, writer)
 
     async def run(self) -> None:
-        """Keeps the parent running until cancelled, then stops it."""
+        """Keep the parent running until cancelled, then stop it."""
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
@@ -202,7 +202,7 @@ class PreloadedLauncher:
 def launch_spec(
     *, python: str, socket: Path, imports: Mapping[str, str], env: Mapping[str, str], root: Path, log: Path
 ) -> LaunchSpec:
-    """How the preloaded parent is started."""
+    """Return how to start the preloaded parent."""
     modules = sorted(set(imports.values()))
     return LaunchSpec(
         name="preload",

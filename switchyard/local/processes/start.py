@@ -1,4 +1,4 @@
-"""One start of a process: ports, environment, launch, and the wait until it answers that it is ready."""
+"""One start of a pod: ports, environment, launch, and the wait for its readiness."""
 
 import asyncio
 import contextlib
@@ -22,13 +22,13 @@ from switchyard.telemetry.metrics import Phase
 PROBE_SECONDS = 0.05
 
 _PROBE_TIMEOUTS = Timeouts(connect=1.0, first_byte=2.0, total=3.0)
-_OK = range(200, 400)  # what the kubelet takes for success
+_OK = range(200, 400)  # the statuses that the kubelet counts as success
 
 OnPhase = Callable[[Phase, float], None]
 
 
 class StartError(Exception):
-    """A process ended or was ended before it was ready; the message is a sentence with the reason."""
+    """A process ended, or was ended, before it was ready; ``final`` if another attempt would fail the same way."""
 
     def __init__(self, message: str, *, final: bool = False) -> None:
         super().__init__(message)
@@ -44,13 +44,13 @@ class RunningPod:
     address: Address
 
     def exited(self, log: PodLog) -> str:
-        """How it ended, in words."""
+        """Describe how it ended."""
         return exited(self.end.result(), log.reason(self.pod.first_to_end))
 
 
 def free_ports(wanted: Collection[int]) -> dict[int, int]:
-    """For each of the ``wanted`` ports a loopback port that nobody listens on now."""
-    with contextlib.ExitStack() as stack:  # all are held at once, so that none is found twice
+    """Map each of the ``wanted`` ports to a free loopback port."""
+    with contextlib.ExitStack() as stack:  # all are bound at the same time, so that no port is found twice
         probes = {port: stack.enter_context(socket.socket()) for port in wanted}
         for probe in probes.values():
             probe.bind((arguments.LOOPBACK, 0))
@@ -58,7 +58,7 @@ def free_ports(wanted: Collection[int]) -> dict[int, int]:
 
 
 async def is_ready(client: Client, port: int, path: str) -> bool:
-    """Whether the readiness path answers that the process is ready."""
+    """Whether the readiness path responds with success."""
     try:
         response = await client.request(
             b"GET", f"http://{arguments.LOOPBACK}:{port}{path}", (), timeouts=_PROBE_TIMEOUTS
@@ -67,7 +67,7 @@ async def is_ready(client: Client, port: int, path: str) -> bool:
         return False
     status = response.status
     try:
-        await response.read()  # so that the connection is used again
+        await response.read()  # so that the connection can be reused
     except UpstreamError:
         return False
     finally:
@@ -76,7 +76,7 @@ async def is_ready(client: Client, port: int, path: str) -> bool:
 
 
 async def stop(process: Process, end: "asyncio.Future[int]", grace: float) -> None:
-    """SIGTERM, then SIGKILL after ``grace`` seconds; returns when nothing of the process is left."""
+    """Send SIGTERM, and SIGKILL after ``grace`` seconds; return when every process has ended."""
     if end.done():
         return
     process.terminate()
@@ -88,9 +88,9 @@ async def stop(process: Process, end: "asyncio.Future[int]", grace: float) -> No
 
 
 class Starter:
-    """Starts commands; ``base`` is the environment that they all get under their own variables.
+    """Starts commands; ``base`` is the environment under each command's own variables.
 
-    ``hosts`` are the cluster's names of services and where those listen here, as ``host:port``.
+    ``hosts`` maps the cluster's host names of services to the ``host:port`` where they listen here.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Starter:
 
     @staticmethod
     def environment(base: Mapping[str, str], run_id: str) -> dict[str, str]:
-        """What every process of a run has in its environment."""
+        """Return the variables that every process of a run has."""
         return {
             **base,
             # Predictors listen on HOST; a pod's default is every interface, which this machine must not offer.
@@ -130,12 +130,12 @@ class Starter:
         on_phase: OnPhase,
         on_pid: Callable[[int], None],
     ) -> RunningPod:
-        """Starts ``command`` and its ``sidecars`` and returns when it is ready.
+        """Start ``command`` and its ``sidecars``; return when it is ready.
 
-        ``ports`` maps each port of the pod to one of this machine.
+        ``ports`` maps each port of the pod to one of this machine. ``deadline`` is in seconds from now.
 
         Raises:
-            StartError: one could not be started or ended, or it was not ready within ``deadline`` seconds.
+            StartError: a process could not be started or ended, or was not ready in time.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -159,7 +159,7 @@ class Starter:
     async def _launch(self, command: Command, sidecars: Sequence[Command], ports: Mapping[int, int]) -> Pod:
         launched: list[Process] = []
         try:
-            for one in (*sidecars, command):  # what the public container needs may begin first
+            for one in (*sidecars, command):  # the public container may need them, so they start first
                 process = await self._launcher.launch(self._spec(one, ports))
                 launched.append(process)
         except BaseException:
@@ -202,6 +202,6 @@ class Starter:
 
 
 def exited(code: int, said: str) -> str:
-    """How a process ended, in words."""
+    """Describe how a process ended: its code or signal, and the last line of its log."""
     how = f"was ended by signal {-code}" if code < 0 else f"exited with code {code}"
     return f"{how}: {said}" if said else how

@@ -1,4 +1,4 @@
-"""What the processes of a pod write to their logs while they start: the phases that are done, and why one failed."""
+"""Reads the logs of a starting pod: the phases that are done, and the reason when a start fails."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ _READ_BYTES = 256 * 1024
 
 
 class StartLog:
-    """Reads a log from where it ends now; opened when a start begins and closed when it is over."""
+    """Reads a log from its current end; opened when a start begins and closed when it is over."""
 
     def __init__(self, path: Path) -> None:
         path.touch()
@@ -24,7 +24,7 @@ class StartLog:
         self._last = ""
 
     def phases(self) -> Iterator[tuple[Phase, float]]:
-        """The phases that were reported since the last call, each with its seconds."""
+        """Yield the phases that were logged since the last call, each with its seconds."""
         while data := self._file.read(_READ_BYTES):
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
@@ -32,7 +32,7 @@ class StartLog:
                     yield row["phase"], float(row.get("seconds", 0))
 
     def reason(self) -> str:
-        """The last thing that was said."""
+        """Return the last message of the log."""
         for _ in self.phases():
             pass
         if self._rest:
@@ -58,7 +58,7 @@ class StartLog:
 
 
 class PodLog:
-    """The logs of a pod's containers, the public one's first, read from where they end now; close it after use."""
+    """Reads the logs of a pod's containers, the public one's first, from their current ends; close it after use."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._names = [path.stem for path in paths]
@@ -75,10 +75,10 @@ class PodLog:
             log.close()
 
     def phases(self) -> Iterator[tuple[Phase, float]]:
-        """The phases that the public container has reported since the last call."""
+        """Yield the phases that the public container logged since the last call."""
         return self._logs[0].phases()
 
     def reason(self, container: int = 0) -> str:
-        """The last thing that a container said, with its name unless it is the public one."""
+        """Return a container's last message, after its name unless it is the public one."""
         said = self._logs[container].reason()
         return said if container == 0 else f"{self._names[container]}: {said}"

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class DeploymentRunner:
-    """Keeps one Deployment's process running; ``grace`` bounds the seconds that stopping it may take."""
+    """Keeps one Deployment's process running; stopping it takes at most ``grace`` seconds."""
 
     def __init__(self, deployment: Deployment, *, starter: Starter, board: StatusBoard, grace: float) -> None:
         self._deployment = deployment
@@ -27,7 +27,7 @@ class DeploymentRunner:
         self._backoff = Backoff()
 
     async def run(self) -> None:
-        """Runs the process until cancelled; then stops it within its grace."""
+        """Run the process until cancelled, then stop it within its grace."""
         while True:
             reason = await self._one_life()
             pause = self._backoff.failed()

@@ -15,21 +15,21 @@ from switchyard.local.processes.startlog import PodLog
 from switchyard.local.status.board import StatusBoard
 from switchyard.telemetry.metrics import LocalMetrics
 
-# So many ends in a row, with nothing answered between them, are a failure that is told to clients.
+# After this many crashes in a row, with no response between them, clients are told that the service failed.
 CRASHES = 3
 
-_STABLE_SECONDS = 10.0  # a process that has been ready this long did not crash at its start
-_UNRESPONSIVE_SECONDS = 30.0  # a process that refuses connections this long is started again
+_STABLE_SECONDS = 10.0  # a process that was ready this long did not crash at its start
+_UNRESPONSIVE_SECONDS = 30.0  # a process that does not respond for this long is restarted
 
 logger = logging.getLogger(__name__)
 
 
 class Replica:
-    """Runs one service's process when it is wanted; ``grace`` bounds the seconds that a stop by ``cancel`` may take.
+    """Runs one service's process while it is wanted; a stop by ``cancel`` takes at most ``grace`` seconds.
 
-    After a failure the next attempt waits 0.5 s, doubling to 30 s. The third in a row, or a start past its progress
-    deadline, fails the service: waiting requests are refused with the reason, and so are new ones until the wait is
-    over; then a request (or minReplicas) starts it again.
+    After a failure the next attempt waits 0.5 s, doubling to 30 s. The third failure in a row, or a start past its
+    progress deadline, fails the service: waiting and new requests are rejected with the reason until the pause is over.
+    Then a request (or minReplicas) starts it again.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Replica:
         )
 
     async def run(self) -> None:
-        """Keeps the service as it should be, until cancelled; then stops its process."""
+        """Keep the service in its wanted state until cancelled, then stop its process."""
         if reason := self._blocked_reason():
             self._board.set(self._service.name, "failed", reason)
             self.queue.reject(lambda: UnavailableError(503, f"{self._service.name}: {reason}"))
@@ -89,7 +89,7 @@ class Replica:
         return self._service.problem
 
     async def _demand(self) -> None:
-        """Returns when a process is wanted: always, or because a request waits."""
+        """Wait until a process is wanted: always, or because a request waits."""
         if self._service.scale.minimum > 0:
             self._cause = "crash" if self._backoff.failures else "always-on"
             return
@@ -114,8 +114,8 @@ class Replica:
         )
 
     async def _serve(self, running: RunningPod) -> str:
-        """Lets requests through until the process is idle or dies; returns why it died, or nothing."""
-        log = PodLog(self._logs)  # from here on, so that the reason of a death is what was said before it
+        """Admit requests until the process is idle or dies; return why it died, or an empty string."""
+        log = PodLog(self._logs)  # opened here, so that the reason of a death is the last message before it
         began, answered = asyncio.get_running_loop().time(), self.queue.responses
         self._board.set(self._service.name, "ready")
         self.queue.open(running.address)
@@ -137,7 +137,7 @@ class Replica:
             self.queue.close()
 
     def _stop_idle(self, running: RunningPod) -> None:
-        """Stops a process that nobody uses; the next may start beside it, as pods do."""
+        """Stop a process without requests; the next one may start beside it, as pods do."""
         self._board.set(self._service.name, "draining")
         task = asyncio.create_task(self._drain(running))
         self._draining.add(task)
@@ -156,7 +156,7 @@ class Replica:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _watch(self, running: RunningPod) -> None:
-        """Returns when the process has ended, is deaf, or has been idle long enough to sleep."""
+        """Wait until the process has ended, is unresponsive, or has been idle long enough to sleep."""
         suspected: asyncio.Future[Any] = asyncio.ensure_future(self.queue.suspected.wait())
         ends: asyncio.Future[Any] = running.end
         try:
@@ -173,7 +173,7 @@ class Replica:
             suspected.cancel()
 
     def _seconds_until_idle(self) -> float | None:
-        """Seconds until the service may sleep at the earliest, None if it never does."""
+        """Return the seconds until the service may sleep at the earliest, None if it never does."""
         scale = self._service.scale
         if scale.minimum > 0:
             return None
@@ -182,7 +182,10 @@ class Replica:
         return self.queue.last_used + scale.idle - asyncio.get_running_loop().time()
 
     async def _probe_suspect(self, running: RunningPod) -> bool:
-        """Asks a process for which a request failed whether it is still there, and lets requests through if so."""
+        """Probe a process for which a request failed; admit requests again when it responds, kill it when it does not.
+
+        Returns False if it was killed.
+        """
         due = asyncio.get_running_loop().time() + _UNRESPONSIVE_SECONDS
         while asyncio.get_running_loop().time() < due:
             await asyncio.wait({running.end}, timeout=PROBE_SECONDS)
@@ -191,13 +194,13 @@ class Replica:
             if await is_ready(self._client, running.address.http_port, self._service.command.readiness):
                 self.queue.open(running.address)
                 return True
-        logger.error("%s has not answered its readiness path for %.0f s", self._service.name, _UNRESPONSIVE_SECONDS)
+        logger.error("%s has not responded on its readiness path for %.0f s", self._service.name, _UNRESPONSIVE_SECONDS)
         running.pod.kill()
         await asyncio.shield(running.end)
         return False
 
     async def _recover(self, reason: str, *, final: bool) -> None:
-        """Waits before the next attempt; tells clients when it is time to give up for now."""
+        """Wait before the next attempt; reject requests when the service has failed too often."""
         pause = self._backoff.failed()
         name, loop = self._service.name, asyncio.get_running_loop()
         logger.warning("%s %s; next attempt in %.1f s", name, reason, pause)

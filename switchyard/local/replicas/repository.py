@@ -1,4 +1,4 @@
-"""Services that host a whole repository: the catalog and the gRPC doors follow what lies in its folder."""
+"""Services that serve a whole repository: catalog and gRPC names follow the models in its folder."""
 
 import asyncio
 from collections.abc import Iterable, MutableMapping
@@ -14,19 +14,19 @@ POLL_SECONDS = 2.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RepositoryHost:
-    """A service that answers for every model in ``folder``, as ``model`` does but by their own names."""
+    """A service that serves every model in ``folder`` under the model's own name; ``model`` describes the service."""
 
     model: Model
     folder: Path
     door: Door
 
     def models(self) -> list[Model]:
-        """What lies in the folder now."""
+        """Return the models that are in the folder now."""
         return hosted(self.model, self.folder)
 
 
 class RepositoryModels:
-    """Looks at the folders every two seconds; whether a model there can be loaded is Triton's to say."""
+    """Polls the folders every two seconds; whether a model in them can be loaded is for Triton to say."""
 
     def __init__(
         self, hosts: Iterable[RepositoryHost], *, board: StatusBoard, doors: MutableMapping[str, Door]
@@ -36,7 +36,7 @@ class RepositoryModels:
         self._doors = doors
 
     async def run(self) -> None:
-        """Keeps catalog and doors as the folders are, until cancelled."""
+        """Keep catalog and names in step with the folders until cancelled."""
         while self._hosts:
             for host in self._hosts:
                 self._follow(host)

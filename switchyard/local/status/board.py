@@ -1,4 +1,4 @@
-"""What every process does now, for whoever wants to know: the catalog file, the terminal, ``/status``, the metrics."""
+"""The state of every process, for the catalog file, the terminal, ``/status`` and the metrics."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,13 +11,13 @@ from switchyard.telemetry.metrics import LocalMetrics, Phase
 
 ProcessState = Literal["asleep", "waking", "ready", "draining", "failed"]
 
-# A model that drains takes no request any more; one that comes then starts it again.
+# A draining model takes no more requests; the next request starts it again.
 _IN_CATALOG: Mapping[ProcessState, CatalogPhase] = {"waking": "waking", "ready": "ready", "failed": "failed"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProcessStatus:
-    """One process: since when (loop time) it does what, the phases of its last start in seconds, and why it failed."""
+    """One process: its state and since when (loop time), the phases of its last start in seconds, and why it failed."""
 
     state: ProcessState = "asleep"
     since: float = 0.0
@@ -28,19 +28,19 @@ class ProcessStatus:
 
 
 class Listener(Protocol):
-    """Hears of changes; must return at once."""
+    """Is told of changes; must return at once."""
 
     def changed(self, name: str, entry: ProcessStatus) -> None:
-        """``name`` does something else now."""
+        """The state of ``name`` changed."""
 
     def phase(self, name: str, phase: Phase, seconds: float) -> None:
         """A phase of a start is done."""
 
 
 class StatusBoard:
-    """Keeps one entry per process and rewrites the catalog whenever a model's state changes.
+    """Keeps one ``ProcessStatus`` per process and rewrites the catalog whenever a model's state changes.
 
-    ``served`` are the models by the service whose process answers for them; one name is served by the first of them.
+    ``served`` maps a service to the models that its process serves; when several serve one name, the first one counts.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class StatusBoard:
         self._publish()
 
     def listen(self, listener: Listener) -> None:
-        """Tells ``listener`` of every change from now on."""
+        """Notify ``listener`` of every change from now on."""
         self._listeners.append(listener)
 
     def set(self, name: str, state: ProcessState, reason: str = "") -> None:
-        """``name`` does ``state`` from now on."""
+        """Set the state of ``name``."""
         entry = self.entries[name]
         pid = entry.pid if state in ("ready", "draining") else 0
         if (entry.state, entry.reason, entry.pid) == (state, reason, pid):
@@ -70,7 +70,7 @@ class StatusBoard:
         self._tell(name)
 
     def serve(self, name: str, models: Sequence[Model]) -> None:
-        """The process ``name`` answers for ``models`` from now on, in the state that it is in."""
+        """Set the models that process ``name`` serves; they have its state."""
         entry = self.entries[name]
         state = State(phase=_IN_CATALOG.get(entry.state, "asleep"), reason=entry.reason)
         now = [replace(model, state=state) for model in models]
@@ -79,20 +79,20 @@ class StatusBoard:
             self._publish()
 
     def starting(self, name: str, cause: str) -> None:
-        """A start of ``name`` begins; ``cause`` is one of request, always-on, crash."""
+        """Record that a start of ``name`` begins; ``cause`` is one of request, always-on, crash."""
         entry = self.entries[name]
         self.entries[name] = replace(entry, starts=entry.starts + 1, phases={}, pid=0)
         self._metrics.starts.labels(name, cause).inc()
         self.set(name, "waking")
 
     def launched(self, name: str, pid: int) -> None:
-        """The process of ``name`` exists."""
+        """Record that the process of ``name`` exists."""
         self.entries[name] = replace(self.entries[name], pid=pid)
         self._metrics.replicas.labels(name).set(1)
         self._tell(name)
 
     def phase(self, name: str, phase: Phase, seconds: float) -> None:
-        """A phase of the start in progress took ``seconds``."""
+        """Record that a phase of the start in progress took ``seconds``."""
         entry = self.entries[name]
         self.entries[name] = replace(entry, phases={**entry.phases, phase: seconds})
         self._metrics.start_seconds.labels(name, phase).observe(seconds)
@@ -100,7 +100,7 @@ class StatusBoard:
             listener.phase(name, phase, seconds)
 
     def report(self) -> dict[str, dict[str, object]]:
-        """Every entry as plain values, with the seconds that it has been as it is."""
+        """Return every status as plain values, with the seconds since its last change."""
         now = self._now()
         return {
             name: {

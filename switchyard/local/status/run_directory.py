@@ -1,4 +1,4 @@
-"""The run directory: who runs, since when, on which ports; a lock, so that there is one supervisor per directory."""
+"""The run directory: the record of a run, its logs and catalog, and a lock that allows one supervisor per directory."""
 
 import fcntl
 import json
@@ -23,8 +23,8 @@ _LOG_BYTES = 16 * 1024 * 1024
 class Run:
     """A supervisor that runs, or ran until it was killed.
 
-    ``gateway`` is the base URL of the public door (empty without a gateway), ``control`` that of the supervisor's own
-    ``/metrics`` and ``/status``; ``run_id`` is in the environment of all that it started.
+    ``gateway`` is the gateway's base URL (empty without a gateway), ``control`` the base URL of the supervisor's own
+    ``/metrics`` and ``/status``; ``run_id`` is in the environment of every process that it started.
     """
 
     supervisor: Identity
@@ -40,10 +40,10 @@ class Run:
 
     @staticmethod
     def loads(text: str) -> "Run":
-        """Reads what ``dumps`` wrote.
+        """Read what ``dumps`` wrote.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the text is something else.
         """
         try:
             row = json.loads(text)
@@ -65,44 +65,44 @@ class StateDirectory:
 
     @staticmethod
     def of_project(root: Path, environ: Mapping[str, str]) -> "StateDirectory":
-        """``SWITCHYARD_STATE_DIR``, or ``.switchyard`` in the project's folder."""
+        """Return ``SWITCHYARD_STATE_DIR``, or ``.switchyard`` in the project's folder."""
         return StateDirectory(Path(environ.get(VARIABLE) or root / DIRECTORY).resolve())
 
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 
     def make(self) -> None:
-        """Makes the directory, and puts logs aside that have grown large."""
+        """Make the directory, and rotate logs that have grown large."""
         self.logs.mkdir(parents=True, exist_ok=True)
         for log in self.logs.glob("*.log"):
             if log.stat().st_size > _LOG_BYTES:
                 log.replace(log.with_suffix(".log.1"))
 
     def read(self) -> Run | None:
-        """The run that is recorded here, None if there is none or its record cannot be read."""
+        """Return the recorded run, None if there is none or its record cannot be read."""
         try:
             return Run.loads(self._run.read_text())
         except (FileNotFoundError, ValueError):
             return None
 
     def write(self, run: Run) -> None:
-        """Records ``run``; a reader sees the old record or the new one."""
+        """Record ``run`` atomically: a reader sees the old record or the new one."""
         staged = self._run.with_suffix(".new")
         staged.write_text(run.dumps())
         os.replace(staged, self._run)
 
     def forget(self) -> None:
-        """Removes the record and the catalog of a run that has ended."""
+        """Remove the record and the catalog of a run that has ended."""
         self._run.unlink(missing_ok=True)
         self.catalog.unlink(missing_ok=True)
 
     def running(self) -> Run | None:
-        """The run whose supervisor is alive."""
+        """Return the run whose supervisor is alive."""
         run = self.read()
         return run if run and run.supervisor.alive() else None
 
     def lock(self) -> "Lock":
-        """The lock that a supervisor holds as long as it lives; the kernel drops it at its death.
+        """Take the lock that a supervisor holds while it lives; the kernel releases it when the process dies.
 
         Raises:
             LocalError: another supervisor holds it.
@@ -123,7 +123,7 @@ class StateDirectory:
 
 
 class Lock:
-    """Held until closed or until its process ends."""
+    """A lock that is held until closed or until its process ends."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -136,12 +136,12 @@ class Lock:
 
 
 def leftovers(run: Run) -> list[Identity]:
-    """What still runs of a run, its supervisor aside: recorded processes, their sessions, and all with its run_id."""
+    """Return what still runs of a run besides its supervisor: recorded processes, their sessions, all with its id."""
     return [*{*procfs.with_sessions(run.processes.values()), *procfs.of_run(run.run_id)} - {run.supervisor}]
 
 
 def clean(directory: StateDirectory) -> int:
-    """Ends what a killed supervisor left and returns how many processes that were; call it with the lock held.
+    """End what a killed supervisor left and return the number of those processes; call it with the lock held.
 
     Raises:
         LocalError: a process did not end.
@@ -152,6 +152,6 @@ def clean(directory: StateDirectory) -> int:
     found = leftovers(run)
     if left := procfs.kill(found, within=_GONE_SECONDS):
         pids = ", ".join(str(identity.pid) for identity in left)
-        raise LocalError(f"processes {pids} of an earlier run do not end; end them by hand, then try again")
+        raise LocalError(f"processes {pids} of an earlier run do not end; kill them by hand, then try again")
     directory.forget()
     return len(found)

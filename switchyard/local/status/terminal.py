@@ -29,13 +29,13 @@ class View(Protocol):
     """Shows a run; a ``board.Listener`` with a beginning and an end."""
 
     def begin(self, run: Run, board: StatusBoard) -> None:
-        """Shows ``board`` from now on."""
+        """Show ``board`` from now on."""
 
     def say(self, text: str) -> None:
-        """Shows a text."""
+        """Show a text."""
 
     def end(self) -> None:
-        """Leaves the terminal as it was."""
+        """Restore the terminal."""
 
     def changed(self, name: str, entry: ProcessStatus) -> None: ...
 
@@ -43,17 +43,17 @@ class View(Protocol):
 
 
 def view() -> View:
-    """The view that fits this process's output."""
+    """Return the view that fits this process's output."""
     return TableView() if sys.stdout.isatty() else PlainView(_print)
 
 
 def _print(line: str) -> None:
-    with contextlib.suppress(OSError):  # whoever read this is gone; what runs must not suffer from it
+    with contextlib.suppress(OSError):  # the reader is gone; the run goes on without it
         print(line, flush=True)
 
 
 def steps(entry: ProcessStatus, now: float) -> str:
-    """The phases of a start in words; the one in progress ends in dots."""
+    """Describe the phases of a start; the one in progress ends in dots."""
     done = [f"{phase} {entry.phases[phase]:.1f} s" for phase in _PHASES if phase in entry.phases]
     if entry.state == "waking":
         following = _PHASES[min(max(map(_PHASES.index, entry.phases), default=-1) + 1, len(_PHASES) - 1)]
@@ -63,7 +63,7 @@ def steps(entry: ProcessStatus, now: float) -> str:
 
 
 def next_steps(run: Run, models: Iterable[Model]) -> str:
-    """What to try once the gateway answers."""
+    """Suggest what to try once the gateway is ready."""
     base, by_kind = run.gateway, {model.kind: model.name for model in reversed(list(models))}
     json = "-H 'content-type: application/json'"
     lines = [f"Serving at {base}. Try:", f"  curl {base}/v1/models"]
@@ -76,7 +76,7 @@ def next_steps(run: Run, models: Iterable[Model]) -> str:
 
 
 class PlainView:
-    """One line per change."""
+    """Prints one line per change."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
@@ -103,7 +103,7 @@ class PlainView:
 
 
 class TableView:
-    """A table that is drawn again at each change, and four times a second only while something starts."""
+    """Draws a table at each change, and four times a second while something starts."""
 
     def __init__(self) -> None:
         from rich.live import Live
@@ -147,7 +147,7 @@ class TableView:
 
 
 def table(board: StatusBoard, now: float) -> "Table":
-    """The board as a table."""
+    """Render the board as a table."""
     from rich.table import Table
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""Makes the parts of a run from its plan; ``supervise`` gives them their order of life."""
+"""Builds the parts of a run from its plan; ``supervise`` runs them."""
 
 import os
 import socket
@@ -32,7 +32,7 @@ from switchyard.telemetry.metrics import LocalMetrics
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """How to run a plan; ``grace`` is the seconds that each step of a stop may take."""
+    """How to run a plan; each step of a stop takes at most ``grace`` seconds."""
 
     options: Options
     directory: StateDirectory
@@ -45,7 +45,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """Everything that a run consists of."""
+    """The parts of a run."""
 
     board: StatusBoard
     replicas: Mapping[str, Replica]
@@ -73,7 +73,7 @@ class GrpcDoor:
 
 
 def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) -> Parts:
-    """The parts of ``plan``; call it inside the event loop. ``on_preload`` gets the id of each preloaded parent."""
+    """Build the parts of ``plan`` inside the event loop; ``on_preload`` gets the id of each preloaded parent."""
     registry = CollectorRegistry()
     metrics, client = LocalMetrics(registry), Client()
     sockets = {service.name: loopback_socket() for service in plan.services}
@@ -138,7 +138,7 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
 
 
 def _listed(service: Service) -> bool:
-    """Whether clients may name it: not a step of graphs, and not the host of models that have names of their own."""
+    """Whether clients may name the service: not a step of graphs, and not the host of a repository of models."""
     return not service.hosts and service.model.kind != "step"
 
 
@@ -166,7 +166,7 @@ def _starter(launcher: Launcher, client: Client, settings: Settings, hosts: Mapp
 def _preload(
     services: Sequence[Service], settings: Settings, on_pid: Callable[[int], None]
 ) -> PreloadedLauncher | None:
-    """The preloaded parent, if a service runs a module that gains by it."""
+    """Build the preloaded parent, if a service runs a module that gains by it."""
     options = settings.options
     modules: dict[str, list[Service]] = {}
     for service in services:
@@ -175,7 +175,7 @@ def _preload(
     imports = preload.imports_of(list(modules), options.root)
     if not imports:
         return None
-    # What all of them set is set for the imports too; libraries read some variables only there.
+    # Variables that all of these services share are set for the imports too: some libraries read them only then.
     every = [set(service.command.env.items()) for module in imports for service in modules[module]]
     path = preload.socket_path(settings.directory.path, settings.run_id)
     base = Starter.environment(settings.environ, settings.run_id)

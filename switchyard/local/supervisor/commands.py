@@ -1,4 +1,4 @@
-"""What ``switchyard up``, ``down``, ``status`` and ``logs`` do; the command line only parses and prints."""
+"""The commands ``switchyard up``, ``down``, ``status`` and ``logs``; the command line only parses and prints."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from switchyard.local.status import run_directory, terminal
 from switchyard.local.status.run_directory import StateDirectory
 from switchyard.local.supervisor import project
 
-# One step of a stop may take 30 s: the gateway's drain, the doors', the predictors'.
+# Each step of a stop may take 30 s: draining the gateway, the activator and the predictors.
 STOP_SECONDS = 100.0
 
 _FOLLOW_SECONDS = 0.2
@@ -25,18 +25,18 @@ _STATUS_TIMEOUT = 5.0
 
 
 def command(overlay: Path, *, preloading: bool) -> list[str]:
-    """The command line of the supervisor."""
+    """Return the command line of the supervisor."""
     return [sys.executable, "-m", "switchyard.local", str(overlay), *([] if preloading else ["--no-preload"])]
 
 
 def up(overlay: Path, *, preloading: bool) -> None:
-    """Becomes the supervisor; never returns."""
+    """Replace this process with the supervisor; never returns."""
     argv = command(overlay, preloading=preloading)
     os.execv(argv[0], argv)  # noqa: S606  (no shell is wanted)
 
 
 def up_detached(overlay: Path, *, preloading: bool) -> str:
-    """Starts the supervisor in a session of its own and returns what to try once the gateway answers.
+    """Start the supervisor in a new session; return what to try once the gateway is ready.
 
     Raises:
         LocalError: it did not start, or the gateway failed.
@@ -60,25 +60,25 @@ def up_detached(overlay: Path, *, preloading: bool) -> str:
         )
     os.close(writing)
     with os.fdopen(reading) as report:
-        problem = report.read()  # ends when the supervisor has told the outcome, or has died
+        problem = report.read()  # ends when the supervisor has reported the outcome, or has died
     run = directory.running()
     if problem:
-        hint = "; it is tried again, `switchyard down` ends it" if run else ""
+        hint = "; it will be started again, unless you run `switchyard down`" if run else ""
         raise LocalError(problem + hint)
     if run is None:
-        raise LocalError(f"the supervisor ended before it was up; see {directory.log('supervisor')}")
+        raise LocalError(f"the supervisor ended during its start; see {directory.log('supervisor')}")
     return terminal.next_steps(run, CatalogFile(directory.catalog).current().models.values())
 
 
 def down(directory: StateDirectory) -> bool:
-    """Stops the supervisor and whatever is left of its run; returns whether there was anything to stop.
+    """Stop the supervisor and the rest of its run; return whether there was anything to stop.
 
     Raises:
-        LocalError: something does not end.
+        LocalError: a process does not end.
     """
     run = directory.read()
     if run is None:
-        with directory.lock():  # held by a supervisor that still plans
+        with directory.lock():  # a supervisor that is still planning holds it
             return False
     supervisor = run.supervisor
     if supervisor.alive():
@@ -91,7 +91,7 @@ def down(directory: StateDirectory) -> bool:
 
 
 def status(directory: StateDirectory) -> tuple[run_directory.Run, dict[str, dict[str, Any]]]:
-    """The run of this directory and what each of its processes does.
+    """Return the run of this directory and the status of each of its processes.
 
     Raises:
         LocalError: nothing runs.
@@ -100,17 +100,17 @@ def status(directory: StateDirectory) -> tuple[run_directory.Run, dict[str, dict
     if run is None:
         raise LocalError(f"nothing runs here; start it with `switchyard up` (run directory: {directory.path})")
     try:
-        with urllib.request.urlopen(f"{run.control}/status", timeout=_STATUS_TIMEOUT) as answer:  # noqa: S310  (loopback)
-            return run, json.load(answer)
+        with urllib.request.urlopen(f"{run.control}/status", timeout=_STATUS_TIMEOUT) as response:  # noqa: S310  (loopback)
+            return run, json.load(response)
     except OSError as err:
-        raise LocalError(f"the supervisor (process {run.supervisor.pid}) does not answer: {err}") from err
+        raise LocalError(f"the supervisor (process {run.supervisor.pid}) does not respond: {err}") from err
 
 
 def log_lines(directory: StateDirectory, name: str, *, follow: bool) -> Iterator[bytes]:
-    """The log of a process as it is, and as it grows.
+    """Yield the log of a process, and what is appended to it when ``follow`` is set.
 
     Raises:
-        LocalError: there is no such log; the message lists those that there are.
+        LocalError: there is no such log; the message lists the existing ones.
     """
     path = directory.log(name)
     if Path(name).name != name or not path.is_file():

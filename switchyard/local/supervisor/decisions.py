@@ -1,4 +1,4 @@
-"""What the steps of graphs have decided, read from their own metrics, for ``switchyard status``."""
+"""The decisions of the steps of graphs, read from their metrics, for ``switchyard status``."""
 
 from collections.abc import Mapping
 
@@ -14,18 +14,18 @@ _DECISIONS, _SHARE, _TARGET = "routing_decisions_total", "routing_share", "routi
 
 
 class Decisions:
-    """Asks the steps behind ``queues`` that run; a step that does not answer has said nothing."""
+    """Reads the metrics of the running steps behind ``queues``; a step that does not respond is left out."""
 
     def __init__(self, queues: Mapping[str, RequestQueue], client: Client) -> None:
         self._queues = queues
         self._client = client
 
     async def by_step(self) -> dict[str, dict[str, object]]:
-        """For each step: how many requests it gave to which tier and why, and the reasoning tier's share of them."""
-        found = {name: summary(await self._exposition(queue)) for name, queue in self._queues.items()}
+        """Return for each step the number of requests by tier and by reason, and the share of the reasoning tier."""
+        found = {name: summary(await self._metrics_page(queue)) for name, queue in self._queues.items()}
         return {name: row for name, row in found.items() if row}
 
-    async def _exposition(self, queue: RequestQueue) -> str:
+    async def _metrics_page(self, queue: RequestQueue) -> str:
         if queue.address is None:
             return ""
         url = f"http://{arguments.LOOPBACK}:{queue.address.http_port}/metrics"
@@ -36,12 +36,12 @@ class Decisions:
             return ""
 
 
-def summary(exposition: str) -> dict[str, object]:
-    """The decisions in a page of metrics, empty if it has none."""
+def summary(page: str) -> dict[str, object]:
+    """Extract the decisions from a metrics page; empty if it has none."""
     tiers: dict[str, int] = {}
     reasons: dict[str, int] = {}
     gauges: dict[str, float] = {}
-    for family in text_string_to_metric_families(exposition):
+    for family in text_string_to_metric_families(page):
         for sample in family.samples:
             if sample.name == _DECISIONS:
                 tier, reason = sample.labels["tier"], sample.labels["reason"]
@@ -55,7 +55,7 @@ def summary(exposition: str) -> dict[str, object]:
 
 
 def sentence(row: Mapping[str, object]) -> str:
-    """``summary`` in words."""
+    """Format ``summary`` for people."""
     tiers, reasons = row["tiers"], row["reasons"]
     assert isinstance(tiers, Mapping)
     assert isinstance(reasons, Mapping)
@@ -63,4 +63,4 @@ def sentence(row: Mapping[str, object]) -> str:
         return "has decided nothing yet"
     counted = ", ".join(f"{tier} {count}" for tier, count in sorted(tiers.items()))
     why = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
-    return f"{counted} ({why}); reasoning share {row['share']:.2f}, asked for {row['target']:.2f}"
+    return f"{counted} ({why}); reasoning share {row['share']:.2f}, target {row['target']:.2f}"

@@ -13,9 +13,9 @@ _CLAIM = "model-repository"
 
 
 def root_of(path: Path) -> Path:
-    """The project that ``path``, where the command was given, lies in; ``path`` itself when it lies in none.
+    """Return the project that contains ``path``, the working directory; ``path`` itself when no project contains it.
 
-    The overlay says nothing about it: one kept elsewhere still runs this project's models.
+    The overlay does not matter: an overlay that is kept elsewhere still runs this project's models.
     """
     path = path.resolve()
     for folder in (path, *path.parents):
@@ -25,15 +25,15 @@ def root_of(path: Path) -> Path:
 
 
 def overlay_of(given: Path | None, here: Path) -> Path:
-    """The overlay to run: ``given`` as seen from ``here``, or the project's local one."""
+    """Return the overlay to run: ``given`` relative to ``here``, or the project's local one."""
     return (root_of(here) / DEFAULT_OVERLAY if given is None else here / given).resolve()
 
 
 def directory_of(root: Path) -> StateDirectory:
-    """The run directory of the project at ``root``."""
+    """Return the run directory of the project at ``root``."""
     return StateDirectory.of_project(root, os.environ)
 
 
 def options_of(root: Path, directory: StateDirectory) -> Options:
-    """This machine's side of a plan; the claim of the manifests is the folder of the same name."""
+    """Return this machine's side of a plan; the manifests' claim is the folder of the same name."""
     return Options(root=root, state=directory.path, claims={_CLAIM: root / _CLAIM})

@@ -1,4 +1,4 @@
-"""The life of a run: everything up, then wait, then down in the order in which nothing is lost."""
+"""The life of a run: start everything, wait, and stop everything in the order in which no request is lost."""
 
 import asyncio
 import logging
@@ -23,15 +23,15 @@ from switchyard.telemetry.metrics import Phase
 
 logger = logging.getLogger(__name__)
 
-# Told once everything listens, before the first process starts; may listen to the board.
+# Called once every port listens, before the first process starts; may subscribe to the board.
 OnUp = Callable[[Run, StatusBoard], None]
 
 
 def require_free_ports(deployments: Iterable[Deployment]) -> None:
-    """Fails early and clearly when a public port is taken.
+    """Fail early when a public port is taken.
 
     Raises:
-        LocalError: names the port, whose it is, and what to do.
+        LocalError: names the port, its Deployment, and what to do.
     """
     for deployment in deployments:
         for port in (deployment.command.http_port, deployment.command.grpc_port):
@@ -49,7 +49,7 @@ def require_free_ports(deployments: Iterable[Deployment]) -> None:
 
 
 class RunRecord:
-    """Keeps ``run.json`` true: which processes there are."""
+    """Keeps the processes in ``run.json`` up to date."""
 
     def __init__(self, directory: StateDirectory, run: Run) -> None:
         self._directory = directory
@@ -62,7 +62,7 @@ class RunRecord:
         return
 
     def put(self, name: str, pid: int) -> None:
-        """``name`` is process ``pid`` now, or none if 0."""
+        """Record that ``name`` is process ``pid``, or has no process if 0."""
         identity = procfs.identify(pid) if pid else None
         if self.run.processes.get(name) == identity:
             return
@@ -72,7 +72,7 @@ class RunRecord:
 
 
 class Supervisor:
-    """Runs ``plan`` in the current event loop, which must be the main thread's: children die with that thread."""
+    """Runs ``plan`` in the current event loop, in the main thread: children die with the thread that started them."""
 
     def __init__(self, plan: Plan, settings: Settings, overlay: Path) -> None:
         self._plan = plan
@@ -92,7 +92,7 @@ class Supervisor:
         self._force = asyncio.Event()
 
     async def run(self, on_up: OnUp) -> None:
-        """Runs until SIGTERM, SIGINT or SIGHUP; a second signal ends the waiting for what is in flight.
+        """Run until SIGTERM, SIGINT or SIGHUP; a second signal kills what is still in flight.
 
         Raises:
             LocalError: a public port is taken.
@@ -100,7 +100,7 @@ class Supervisor:
         require_free_ports(self._plan.deployments)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if signal.getsignal(number) == signal.SIG_IGN:
-                continue  # by nohup
+                continue  # nohup ignores it on purpose
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
         parts = assemble(self._plan, self._settings, lambda pid: self._record.put("preload", pid))
         self._record.run = replace(self._record.run, control=f"http://{arguments.LOOPBACK}:{parts.control_port}")
@@ -124,7 +124,7 @@ class Supervisor:
         (self._force if self._stop.is_set() else self._stop).set()
 
     async def _until_stopped(self, tasks: list["asyncio.Task[None]"]) -> None:
-        """Returns at a signal; a task that ends by an error is a fault of ours and ends the run."""
+        """Wait for a signal; a task that ends with an error is a bug of ours and ends the run."""
         stop: asyncio.Future[object] = asyncio.ensure_future(self._stop.wait())
         pending: set[asyncio.Future[object]] = {*tasks, stop}  # type: ignore[arg-type]
         while not stop.done():
@@ -139,7 +139,7 @@ class Supervisor:
         replicas: list["asyncio.Task[None]"],
         preload: list["asyncio.Task[None]"],
     ) -> None:
-        """Gateway first, so that nothing new comes; then what is held, in flight, running; the parent of forks last."""
+        """Stop the gateway first, so that no request arrives; then queues, activator, replicas, preloaded parent."""
         grace = self._settings.grace
         hurry = asyncio.ensure_future(self._kill_when_forced())
         await _cancelled(deployments)

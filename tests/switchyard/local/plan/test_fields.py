@@ -36,7 +36,7 @@ def test_an_unknown_field_is_an_error_that_names_document_field_and_remedy(
         fields.require_known([document])
     assert "InferenceService chat: local mode does not know the field" in str(caught.value)
     assert field in str(caught.value)
-    assert "Leave these out of the overlay" in str(caught.value)
+    assert "Remove these fields from the overlay" in str(caught.value)
 
 
 def test_an_unknown_kind_is_an_error() -> None:

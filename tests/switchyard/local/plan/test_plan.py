@@ -100,7 +100,7 @@ def test_a_value_that_cannot_be_used_is_named(predictor: dict[str, Any], message
         ("hf://org/model", "`hf download org/model --local-dir model-repository/llm/chat`"),
         ("s3://bucket/model", "put the model in a folder and use pvc://model-repository/<folder>"),
         ("pvc://other/model", "pvc://model-repository/<folder>"),
-        ("pvc://model-repository/../../etc", "leaves the claim"),
+        ("pvc://model-repository/../../etc", "points outside the claim"),
     ],
 )
 def test_a_model_that_is_not_here_fails_its_service_only(uri: str, message: str) -> None:

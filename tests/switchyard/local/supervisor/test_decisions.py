@@ -21,7 +21,7 @@ def test_decisions_are_counted_by_tier_and_by_reason() -> None:
         "share": 0.4,
         "target": 0.35,
     }
-    assert sentence(row) == ("fast 3, reasoning 2 (affinity 1, classifier 4); reasoning share 0.40, asked for 0.35")
+    assert sentence(row) == ("fast 3, reasoning 2 (affinity 1, classifier 4); reasoning share 0.40, target 0.35")
 
 
 def test_a_step_that_has_not_decided_says_so() -> None:
