@@ -1,52 +1,87 @@
-"""The routes that are not hot, as a FastAPI application, and the OpenAPI document of all routes."""
+"""What operators and readers ask for: health, metrics and the description of the interface. No model is asked."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
 
-from fastapi import FastAPI, Response
-from fastapi.openapi.utils import get_openapi
+import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from switchyard.catalog import CatalogSource
 from switchyard.gateway.lookup import read_catalog
-from switchyard.gateway.routes.openapi import _operation
-from switchyard.gateway.routes.table import ROUTES
+from switchyard.gateway.openapi.document import document
+from switchyard.gateway.openapi.page import CONTENT_SECURITY_POLICY, page
 from switchyard.gateway.stages.listing import server_version
 from switchyard.http.api_errors import ApiError
+from switchyard.http.asgi import App, Receive, Scope, Send
+from switchyard.http.headers import Header
 
-PATHS = frozenset(route.path for route in ROUTES if route.by == "pages")
+JSON = b"application/json"
 
 
-def pages(source: CatalogSource, registry: CollectorRegistry) -> FastAPI:
-    """Health, metrics and documentation."""
-    app = FastAPI(
-        title="Switchyard gateway", version=server_version(), redoc_url=None, swagger_ui_oauth2_redirect_url=None
-    )
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A whole response."""
 
-    @app.get("/health")
-    @app.get("/healthz")
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
+    body: bytes
+    content_type: bytes = JSON
+    status: int = 200
+    headers: tuple[Header, ...] = ()
 
-    @app.get("/readyz")
-    async def ready(response: Response) -> dict[str, str]:
-        try:
-            models = len(read_catalog(source).models)
-        except ApiError as err:
-            response.status_code = err.status
-            return {"status": "not ready", "reason": err.message}
-        return {"status": "ready", "models": str(models)}
 
-    @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+def health() -> Page:
+    """Whether the process answers."""
+    return Page(b'{"status":"ok"}')
 
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = get_openapi(title=app.title, version=app.version, routes=[])
-            for route in ROUTES:
-                schema.setdefault("paths", {}).setdefault(route.path, {})[route.method.lower()] = _operation(route)
-            app.openapi_schema = schema
-        return app.openapi_schema
 
-    app.openapi = document  # type: ignore[method-assign]
+def ready(source: CatalogSource) -> Page:
+    """Whether requests can be routed: the catalog is readable."""
+    try:
+        models = len(read_catalog(source).models)
+    except ApiError as err:
+        return Page(orjson.dumps({"status": "not ready", "reason": err.message}), status=err.status)
+    return Page(orjson.dumps({"status": "ready", "models": str(models)}))
+
+
+def metrics(registry: CollectorRegistry) -> Page:
+    """Prometheus' text format."""
+    return Page(generate_latest(registry), CONTENT_TYPE_LATEST.encode())
+
+
+@cache
+def openapi() -> Page:
+    """The OpenAPI document."""
+    return Page(orjson.dumps(document(server_version())))
+
+
+@cache
+def docs() -> Page:
+    """The OpenAPI document for readers."""
+    policy = (b"content-security-policy", CONTENT_SECURITY_POLICY)
+    return Page(page(document(server_version())).encode(), b"text/html; charset=utf-8", headers=(policy,))
+
+
+def responders(source: CatalogSource, registry: CollectorRegistry) -> Mapping[str, Callable[[], Page]]:
+    """What makes the page of each path."""
+    return {
+        "/health": health,
+        "/healthz": health,
+        "/readyz": lambda: ready(source),
+        "/metrics": lambda: metrics(registry),
+        "/docs": docs,
+        "/openapi.json": openapi,
+    }
+
+
+def pages(source: CatalogSource, registry: CollectorRegistry) -> App:
+    """The pages as an ASGI application."""
+    by_path = responders(source, registry)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        found = by_path[scope["path"]]()
+        length = (b"content-length", b"%d" % len(found.body))
+        headers = [(b"content-type", found.content_type), length, *found.headers]
+        await send({"type": "http.response.start", "status": found.status, "headers": headers})
+        await send({"type": "http.response.body", "body": found.body})
+
     return app

@@ -1,0 +1,1 @@
+"""What the gateway says of its own interface: an OpenAPI document and a page that shows it."""

@@ -1,0 +1,173 @@
+"""What the document says of a route beyond its row of the table: its group, its bodies, a word where it takes one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+JSON = "application/json"
+PLAIN = "text/plain"
+EVENTS = "text/event-stream"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Description:
+    """``requests`` and ``responses`` name the schemas that a JSON body may have, ``event`` that of a stream's data.
+
+    ``content`` lists types of the response whose schema says nothing more; ``unavailable`` routes may respond 503 too.
+    """
+
+    group: str
+    text: str = ""
+    requests: tuple[str, ...] = ()
+    responses: tuple[str, ...] = ()
+    event: str = ""
+    content: tuple[str, ...] = ()
+    unavailable: bool = False
+
+
+GROUPS: Mapping[str, str] = {
+    "Chat": "Chat and text completion, by OpenAI's and Anthropic's protocols. vLLM's own parameters are taken too.",
+    "Embeddings": "Vectors of texts, and texts compared by them.",
+    "Short forms": "One field in, text out.",
+    "Images": "Text or labels of an image: send the file itself, a form, or base64 in JSON.",
+    "Models": "What can be asked.",
+    "V2": "KServe's and Triton's inference protocol. The same port takes it as gRPC too.",
+    "Triton": "What a Triton server says of its models; vision models only.",
+    "Operations": "For whoever runs the gateway.",
+}
+
+_VERSIONS = "A version is a folder of a vision model; language models have none."
+_SCORES = "The score of an embedding model is the cosine of two vectors."
+
+DESCRIPTIONS: Mapping[str, Description] = {
+    "/v1/chat/completions": Description(
+        group="Chat",
+        text="`model: auto` lets the platform choose; the response's `x-switchyard-*` headers then say what it chose.",
+        requests=("ChatCompletionRequest",),
+        responses=("ChatCompletionResponse",),
+        event="ChatCompletionStreamResponse",
+    ),
+    "/v1/completions": Description(
+        group="Chat",
+        text="Continues a bare prompt, without the model's chat template.",
+        requests=("CompletionRequest",),
+        responses=("CompletionResponse",),
+        event="CompletionStreamResponse",
+    ),
+    "/v1/responses": Description(
+        group="Chat",
+        text="Events of a stream have the types of OpenAI's Responses API. Nothing is stored.",
+        requests=("ResponsesRequest",),
+        responses=("ResponsesResponse",),
+        event="ResponsesEvent",
+    ),
+    "/v1/messages": Description(
+        group="Chat",
+        text="For Anthropic's clients; errors have their shape.",
+        requests=("AnthropicMessagesRequest",),
+        responses=("AnthropicMessagesResponse",),
+        event="AnthropicStreamEvent",
+    ),
+    "/tokenize": Description(
+        group="Chat",
+        text="Of a bare prompt, or of messages with the model's chat template applied.",
+        requests=("TokenizeCompletionRequest", "TokenizeChatRequest"),
+        responses=("TokenizeResponse",),
+    ),
+    "/detokenize": Description(group="Chat", requests=("DetokenizeRequest",), responses=("DetokenizeResponse",)),
+    "/v1/embeddings": Description(
+        group="Embeddings",
+        text="`input` is one text or a list of texts; `encoding_format: base64` makes responses a third as long.",
+        requests=("EmbeddingCompletionRequest",),
+        responses=("EmbeddingResponse",),
+    ),
+    "/v1/score": Description(
+        group="Embeddings",
+        text=_SCORES,
+        requests=("ScoreQueriesDocumentsRequest", "ScoreTextRequest"),
+        responses=("ScoreResponse",),
+    ),
+    "/v1/rerank": Description(
+        group="Embeddings", text="Best first. " + _SCORES, requests=("RerankRequest",), responses=("RerankResponse",)
+    ),
+    "/pooling": Description(group="Embeddings", requests=("PoolingCompletionRequest",), responses=("PoolingResponse",)),
+    "/v1/llm/chat": Description(
+        group="Short forms", requests=("ShortChatRequest",), responses=("ShortResponse",), event="ShortEvent"
+    ),
+    "/generate": Description(
+        group="Short forms", requests=("ShortCompletionRequest",), responses=("ShortResponse",), event="ShortEvent"
+    ),
+    "/v1/chat/{model}": Description(group="Short forms", content=(PLAIN,)),
+    "/v1/code/{model}": Description(group="Short forms", content=(PLAIN,)),
+    "/v1/ocr": Description(
+        group="Images",
+        text="`accept: text/plain` gives the text alone.",
+        requests=("ImageRequest",),
+        responses=("ImageText",),
+        content=(PLAIN,),
+    ),
+    "/v1/vision/{model}": Description(
+        group="Images",
+        text="A model that finds text responds as `/v1/ocr` does, a classifier with labels.",
+        requests=("ImageRequest",),
+        responses=("ImageText", "ImageLabels"),
+        content=(PLAIN,),
+    ),
+    "/v1/models/{model}:predict": Description(
+        group="Images",
+        text="A graph of vision models, such as an ensemble, is asked here.",
+        requests=("PredictRequest",),
+        responses=("PredictResponse",),
+    ),
+    "/v1/models": Description(group="Models", text="By OpenAI's protocol.", responses=("ModelList",)),
+    "/v1/models/{model}": Description(group="Models", responses=("Model",)),
+    "/v2": Description(group="V2", responses=("ServerMetadata",)),
+    "/v2/health/live": Description(group="V2", responses=("Live",)),
+    "/v2/health/ready": Description(group="V2", responses=("Ready",)),
+    "/v2/models": Description(group="V2", responses=("ModelNames",)),
+    "/v2/repository/index": Description(group="V2", responses=("RepositoryIndex",)),
+    "/v2/models/{model}": Description(group="V2", responses=("ModelMetadataResponse",)),
+    "/v2/models/{model}/ready": Description(
+        group="V2", text="A model that is asleep is ready: it wakes when it is asked.", responses=("ModelReady",)
+    ),
+    "/v2/models/{model}/infer": Description(
+        group="V2",
+        text="`GET /v2/models/{model}` names the tensors. Triton's binary tensors pass to vision models, as a body of "
+        "`application/octet-stream` with the header `Inference-Header-Content-Length`.",
+        requests=("InferenceRequest",),
+        responses=("InferenceResponse",),
+    ),
+    "/v2/models/{model}/generate": Description(
+        group="Triton", requests=("GenerateRequest",), responses=("GenerateResponse",)
+    ),
+    "/v2/models/{model}/generate_stream": Description(
+        group="Triton", requests=("GenerateRequest",), event="GenerateResponse"
+    ),
+    "/v2/models/{model}/config": Description(group="Triton", responses=("TritonModelConfig",)),
+    "/v2/models/{model}/stats": Description(group="Triton", responses=("TritonStatistics",)),
+    "/v2/models/stats": Description(group="Triton", responses=("TritonStatistics",)),
+    "/v2/repository/models/{model}/load": Description(group="Triton", text="The body of the response is empty."),
+    "/v2/repository/models/{model}/unload": Description(
+        group="Triton", text="A model that is a step of a loaded one stays. The body of the response is empty."
+    ),
+    "/health": Description(group="Operations", responses=("Status",)),
+    "/healthz": Description(group="Operations", responses=("Status",)),
+    "/readyz": Description(group="Operations", responses=("Status",), unavailable=True),
+    "/metrics": Description(group="Operations", content=(PLAIN,)),
+    "/docs": Description(group="Operations", content=("text/html",)),
+    "/openapi.json": Description(group="Operations", content=(JSON,)),
+}
+_VERSIONED = "/versions/{version}"
+
+
+def description(path: str) -> Description:
+    """The description of a route; one of a version is described as the route of the model.
+
+    Raises:
+        KeyError: a route that nobody has described.
+    """
+    return DESCRIPTIONS[path.replace(_VERSIONED, "")]
+
+
+def version_note(path: str) -> str:
+    """What is said of routes that name a version."""
+    return _VERSIONS if _VERSIONED in path else ""

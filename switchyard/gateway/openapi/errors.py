@@ -1,0 +1,57 @@
+"""What a route may respond when it fails: a schema for each protocol, and of each code an example."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from switchyard.gateway.openapi.schemas import TEXT, reference
+from switchyard.http.api_errors import CODES, ApiError, Shape, as_object
+
+STATUSES: Mapping[str, str] = {
+    "4XX": "The request is at fault; it fails again unless it is changed.",
+    "5XX": "The gateway or the model is at fault; `retry-after` says when to try again, where that may help.",
+}
+SCHEMAS: Mapping[Shape, str] = {"openai": "OpenAIError", "anthropic": "AnthropicErrorResponse", "v2": "V2Error"}
+_PARAMS = {"invalid_value": "temperature", **dict.fromkeys(("missing_model", "model_not_found"), "model")}
+# As clients may read them, one for each code; tests compare the codes.
+SENTENCES: Mapping[str, str] = {
+    "invalid_json": "the body is not JSON: unexpected end of data: line 1 column 17 (char 16)",
+    "invalid_value": "field temperature has a value of the wrong type",
+    "missing_model": "the body names no model; GET /v1/models lists them",
+    "pictures_not_read": "model chat-fast reads text only; send the image to /v1/ocr, and its text to the model",
+    "wrong_model_kind": "model embed is an embedding model; this route takes adapter, graph, llm",
+    "model_not_found": "there is no model chat-fats; GET /v1/models lists them",
+    "not_found": "GET /v1/chat is not served here; GET /docs lists what is",
+    "method_not_allowed": "/v1/models answers GET, not DELETE",
+    "body_too_slow": "the body did not arrive within 60 s; send it faster",
+    "body_too_large": "the body is longer than 33554432 bytes; send less",
+    "unsupported_media_type": "content-type is text/plain; send content-type: application/json",
+    "internal_error": "the gateway failed; its log has the reason under this x-request-id",
+    "upstream_closed": "model chat-fast closed the connection before its response was complete",
+    "upstream_invalid": "model chat-fast gave a response that cannot be passed on",
+    "catalog_unreadable": "the list of models cannot be read; try again",
+    "model_failed": "model chat-fast failed: its folder has no config.json",
+    "overloaded": "the gateway answers 2048 requests already; try again",
+    "upstream_unreachable": "model chat-fast cannot be reached; try again",
+    "upstream_timeout": "model chat-fast did not answer in time; try again or ask for less",
+}
+
+
+def error_responses() -> dict[str, Any]:
+    """The responses of every protocol, named ``<shape>-<statuses>``."""
+    return {
+        f"{shape}-{statuses}": {"description": about, "content": _content(shape, statuses)}
+        for shape in get_args(Shape)
+        for statuses, about in STATUSES.items()
+    }
+
+
+def _content(shape: Shape, statuses: str) -> dict[str, Any]:
+    codes = [code for code, status in CODES.items() if str(status)[0] == statuses[0]]
+    errors = {code: ApiError(code, SENTENCES.get(code, code), param=_PARAMS.get(code)) for code in codes}
+    if shape == "text":
+        texts = {code: {"summary": f"{error.status} {code}", "value": error.message} for code, error in errors.items()}
+        return {"text/plain": {"schema": TEXT, "examples": texts}}
+    examples = {
+        code: {"summary": f"{error.status} {code}", "value": as_object(error, shape)} for code, error in errors.items()
+    }
+    return {"application/json": {"schema": reference(SCHEMAS[shape]), "examples": examples}}

@@ -1,0 +1,141 @@
+"""Schemas of the requests and responses that are the gateway's own; the engines' are in ``engines.json``."""
+
+from importlib.resources import files
+from typing import Any
+
+import orjson
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+FLAG: Schema = {"type": "boolean"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+NUMBER: Schema = {"type": "number"}
+BYTES: Schema = {"type": "string", "format": "binary"}
+
+
+def reference(name: str) -> Schema:
+    """A reference to a schema of the document by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _said(schema: Schema, description: str) -> Schema:
+    return {**schema, "description": description}
+
+
+def _list(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+def _object(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
+    fields: Schema = {"type": "object", "properties": properties}
+    return {**fields, "required": list(required)} if required else fields
+
+
+_MODEL_FIELD = _said(
+    TEXT, "A name that `GET /v1/models` lists; without it `DEFAULT_MODEL` or the first language model."
+)
+_OPTIONS: dict[str, Schema] = {
+    "model": _MODEL_FIELD,
+    "max_tokens": _said(COUNT, "The longest response, in tokens."),
+    "temperature": _said(NUMBER, "0 always takes the likeliest token."),
+    "stream": _said(FLAG, "Whether the text comes as server-sent events."),
+}
+_TOP_K = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 5, "description": "How many labels are wanted."}
+_BASE64 = _said(TEXT, "The encoded image file as base64 or as a `data:` URI.")
+
+OWN: dict[str, Schema] = {
+    "Model": _object(
+        ("id", "object", "created", "owned_by", "kind", "state"),
+        id=TEXT,
+        object={"const": "model"},
+        created=_said(COUNT, "Always 0; OpenAI's clients want the field."),
+        owned_by=TEXT,
+        kind={"enum": ["llm", "embedding", "vision", "graph", "adapter"]},
+        state={
+            "enum": ["ready", "asleep", "waking", "failed"],
+            "description": "A sleeping model wakes when it is asked.",
+        },
+        max_model_len=_said(COUNT, "Tokens of prompt and response together, where known."),
+        reason=_said(TEXT, "Why a failed model failed."),
+    ),
+    "ModelList": _object(("object", "data"), object={"const": "list"}, data=_list(reference("Model"))),
+    "ShortChatRequest": _object(("prompt",), prompt=TEXT, system=_said(TEXT, "The system's message."), **_OPTIONS),
+    "ShortCompletionRequest": _object(("text",), text=_said(TEXT, "The bare prompt."), **_OPTIONS),
+    "ShortResponse": _object(
+        ("model", "text", "finish_reason", "usage"),
+        model=TEXT,
+        text=TEXT,
+        finish_reason={"type": ["string", "null"]},
+        usage={"anyOf": [reference("UsageInfo"), {"type": "null"}]},
+    ),
+    "ShortEvent": _object(("text",), text=TEXT),
+    "ResponsesEvent": _object(("type",), type=_said(TEXT, "Such as `response.output_text.delta`.")),
+    "ImageRequest": _object(("image",), image=_BASE64, top_k=_TOP_K),
+    "ImageForm": _object(("image",), image=BYTES, top_k=_TOP_K),
+    "ImageText": _object(
+        ("model", "text", "lines"),
+        model=TEXT,
+        text=_said(TEXT, "All lines, one below the other."),
+        lines=_list(reference("ImageLine")),
+    ),
+    "ImageLine": _object(
+        ("text", "score", "box"),
+        text=TEXT,
+        score={"type": "number", "minimum": 0, "maximum": 1},
+        box=_said(_list(_list(NUMBER)), "Four corners in pixels, clockwise from the line's top left."),
+    ),
+    "ImageLabels": _object(("model", "labels"), model=TEXT, labels=_list(reference("ImageLabel"))),
+    "ImageLabel": _object(
+        ("label", "score", "index"), label=_said(TEXT, "The index, if the model names none."), score=NUMBER, index=COUNT
+    ),
+    "PredictRequest": _object(
+        ("instances",),
+        instances=_list(_object(("image",), image=_object(("b64",), b64=_BASE64), top_k=_TOP_K)),
+    ),
+    "PredictResponse": {
+        "type": "object",
+        "description": "`predictions` of a model; of a graph what the graph makes of its models' responses.",
+    },
+    "ServerMetadata": _object(("name", "version", "extensions"), name=TEXT, version=TEXT, extensions=_list(TEXT)),
+    "Live": _object(("live",), live=FLAG),
+    "Ready": _object(("ready",), ready=FLAG),
+    "ModelReady": _object(("name", "ready"), name=TEXT, ready=FLAG),
+    "ModelNames": _object(("models",), models=_list(TEXT)),
+    "RepositoryIndex": _list(
+        _object(
+            ("name", "version", "state", "reason"),
+            name=TEXT,
+            version=TEXT,
+            state={"enum": ["READY", "UNAVAILABLE"], "description": "READY also of a sleeping model: it wakes."},
+            reason=TEXT,
+        )
+    ),
+    "GenerateRequest": {"type": "object", "description": "The model's inputs by name; the rest are parameters."},
+    "GenerateResponse": {"type": "object", "description": "The model's outputs by name."},
+    "TritonModelConfig": _said(_object(("name",), name=TEXT), "Triton's ModelConfig as JSON."),
+    "TritonStatistics": _object(("model_stats",), model_stats=_list({"type": "object"})),
+    "Status": _object(("status",), status=TEXT, models=_said(TEXT, "How many are listed."), reason=TEXT),
+    "OpenAIError": _object(
+        ("error",),
+        error=_object(
+            ("message", "type", "param", "code"),
+            message=TEXT,
+            type=TEXT,
+            param=_said({"type": ["string", "null"]}, "The field at fault."),
+            code={"type": ["string", "integer", "null"]},
+        ),
+    ),
+    "AnthropicErrorResponse": _object(
+        ("type", "error"),
+        type={"const": "error"},
+        error=_object(("type", "message"), type=TEXT, message=TEXT, details=_object(("error_code",), error_code=TEXT)),
+    ),
+    "V2Error": _object(("error",), error=TEXT, code=TEXT),
+}
+
+
+def engines() -> dict[str, Schema]:
+    """The schemas of vLLM and KServe, as ``python -m tools.openapi`` wrote them."""
+    content: dict[str, Schema] = orjson.loads(files(__package__).joinpath("engines.json").read_bytes())
+    return content

@@ -1,0 +1,57 @@
+"""The examples of the OpenAPI document, asked of the running platform: it responds as the document says."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.live.platform import Platform, http_client
+from tests.switchyard.gateway.openapi.documents import events, operations, problems
+
+pytestmark = pytest.mark.live
+
+EVENTS = "text/event-stream"
+# Models that readers bring themselves; what loads and unloads models would change what other tests find.
+LEFT_OUT = ("my-classifier", "my-text-model", "/load", "/unload")
+
+
+def filled(path: str, operation: dict[str, Any]) -> str:
+    """A path with the example's values in place of its variables."""
+    for parameter in operation.get("parameters", ()):
+        path = path.replace(f"{{{parameter['name']}}}", parameter.get("example", ""))
+    return path
+
+
+ASKED = [
+    pytest.param(method, filled(path, operation), operation, stream, id=f"{method} {path}{' streamed' * stream}")
+    for method, path, operation in operations()
+    for stream in (False, True)
+    if not any(part in filled(path, operation) for part in LEFT_OUT)
+    and (not stream or EVENTS in operation["responses"]["200"]["content"])
+]
+
+
+def ask(client: httpx.Client, method: str, path: str, operation: dict[str, Any], stream: bool) -> httpx.Response:
+    bodies = operation.get("requestBody", {}).get("content", {})
+    example = next((one["example"] for one in bodies.values() if "example" in one), None)
+    if isinstance(example, dict):
+        return client.request(method, path, json={**example, "stream": True} if stream else example)
+    return client.request(method, path, content=example)
+
+
+@pytest.mark.parametrize(("method", "path", "operation", "stream"), ASKED)
+def test_an_example_is_answered_as_the_document_says(
+    platform: Platform, method: str, path: str, operation: dict[str, Any], stream: bool
+) -> None:
+    with http_client(platform) as client:
+        response = ask(client, method, path, operation, stream)
+    assert response.status_code == 200, response.text
+    kind = response.headers["content-type"].partition(";")[0]
+    assert (kind == EVENTS) == stream
+    media = operation["responses"]["200"]["content"][kind]
+    if stream:
+        found = [problems({"$ref": media["x-event-schema"]}, one) for one in events(response.text)]
+        assert found
+        assert not any(found), found
+    else:
+        assert problems(media["schema"], response.json() if kind == "application/json" else response.text) == []
