@@ -10,11 +10,10 @@ import re
 import warnings
 from collections.abc import Iterable
 
-from switchyard.http.headers import NOT_FORWARDED, Header
+from switchyard.http.headers import CLIENT_TO_STEP, INTERNAL, Header
 from switchyard.router.graph.spec import Problem
 
 _ALWAYS = frozenset((b"traceparent", b"tracestate"))
-_OURS = b"x-switchyard-"  # what the gateway says of a request to those behind it; clients' own copies end there
 _JSON = (b"content-type", b"application/json")
 _KNOWN_NAMES = 1024  # reports kept: names are the client's, so their number must be bounded
 
@@ -69,8 +68,8 @@ class Propagation:
     def _judge(self, name: bytes) -> bool:
         canonical = canonical_name(name)
         found = any(pattern.search(canonical) for pattern in self._patterns)
-        always = name in _ALWAYS or name.startswith(_OURS)
-        verdict = always or (found and name not in NOT_FORWARDED)
+        always = name in _ALWAYS or name.startswith(INTERNAL)  # the gateway lets no client's own pass
+        verdict = always or (found and not CLIENT_TO_STEP.drops(name))
         if len(self._verdicts) < _KNOWN_NAMES:
             self._verdicts[name] = verdict
         return verdict

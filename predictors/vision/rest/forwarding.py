@@ -10,13 +10,11 @@ from switchyard.http.asgi.disconnect import HangUp
 from switchyard.http.asgi.relay import relay
 from switchyard.http.client import Client, Timeouts, Upload
 from switchyard.http.client.errors import UpstreamError, UpstreamTimeoutError
-from switchyard.http.headers import NOT_FORWARDED, NOT_RETURNED, filtered
+from switchyard.http.headers import CLIENT_TO_TRITON, TRITON_TO_CLIENT
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 
 STREAMED_BYTES = 1024 * 1024  # from here on a body is sent on while it arrives
 _LONGEST = 8000  # bytes of one header or of the query: on more Triton's HTTP server hangs up, or never answers
-
-_KEPT_BACK = NOT_FORWARDED | {b"authorization", b"x-api-key", b"traceparent"}
 
 
 def declared_length(scope: Scope) -> int:
@@ -102,7 +100,7 @@ class Forwarding:
             Refused: 431 a header is too long for Triton; Triton is away; the answer has not begun.
             UpstreamError: the answer broke off.
         """
-        headers = filtered(scope["headers"], _KEPT_BACK)
+        headers = CLIENT_TO_TRITON.passed(scope["headers"])
         if any(len(name) + len(value) > _LONGEST for name, value in (*headers, (b"", scope["query_string"]))):
             raise Refused(431, f"a header or the query is longer than {_LONGEST} bytes, which Triton does not take")
         if traceparent:
@@ -119,7 +117,7 @@ class Forwarding:
             except UpstreamError as err:
                 raise triton_is_away() from err
             try:
-                await relay(response, send, filtered(response.headers, NOT_RETURNED))
+                await relay(response, send, TRITON_TO_CLIENT.passed(response.headers))
             finally:
                 response.close()
 

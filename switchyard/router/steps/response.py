@@ -4,12 +4,9 @@ import asyncio
 
 from switchyard.http.client import Response
 from switchyard.http.client.errors import UpstreamError
-from switchyard.http.headers import NOT_RETURNED, Header, filtered
+from switchyard.http.headers import INTERNAL, STEP_TO_CLIENT, WHOLE_STEP_TO_CLIENT, Header
 from switchyard.http.server.exchange import Exchange
 from switchyard.router.errors import GraphRequestError
-
-KEPT_PREFIX = b"x-switchyard-"
-_UNFRAMED = NOT_RETURNED | {b"content-length"}
 
 
 class StepResponse:
@@ -49,7 +46,7 @@ class StepResponse:
     @property
     def kept_headers(self) -> list[Header]:
         """The headers that say how the graph decided; the client gets them even when a later step responds."""
-        return [header for header in self.headers if header[0].startswith(KEPT_PREFIX)]
+        return [header for header in self.headers if header[0].startswith(INTERNAL)]
 
     def add_headers(self, headers: list[Header]) -> None:
         """Add headers of earlier steps; a header of this response wins over theirs."""
@@ -91,7 +88,7 @@ class StepResponse:
         if upstream is not None and not upstream.complete:
             return False
         body = self._body if upstream is None else upstream.read_nowait()
-        exchange.respond(self.status, filtered(self.headers, _UNFRAMED), body)
+        exchange.respond(self.status, WHOLE_STEP_TO_CLIENT.passed(self.headers), body)
         return True
 
     async def relay(self, exchange: Exchange) -> None:
@@ -102,7 +99,7 @@ class StepResponse:
         """
         upstream = self._upstream
         assert upstream is not None
-        exchange.start(self.status, filtered(self.headers, NOT_RETURNED))
+        exchange.start(self.status, STEP_TO_CLIENT.passed(self.headers))
         exchange.write(upstream.read_nowait())
         while data := await upstream.chunk():
             exchange.write(data)
