@@ -175,7 +175,7 @@ async def test_a_handler_that_does_not_answer_is_a_500(caplog: pytest.LogCapture
 
     async with serving(silent) as running:
         assert (await running.ask(GET))[0] == 500
-    assert "without an answer" in caplog.text
+    assert "without a response" in caplog.text
 
 
 async def test_a_header_that_would_split_the_answer_is_refused(caplog: pytest.LogCaptureFixture) -> None:

@@ -152,7 +152,6 @@ async def test_a_refused_upload_is_told_so_although_it_is_still_being_sent() -> 
 
 BAD = {
     "garbage": b"hello\r\n\r\n",
-    "another protocol": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no host": b"GET / HTTP/1.1\r\n\r\n",
     "two hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "two framings": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
