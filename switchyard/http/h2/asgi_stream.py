@@ -113,7 +113,7 @@ class Exchange:
         if message["type"] == "http.response.start":
             self._head_of(message["status"], message.get("headers", ()))
         elif message["type"] == "http.response.body":
-            body = b"" if self._head.method == "HEAD" else bytes(message.get("body", b""))
+            body = b"" if self._head.method == b"HEAD" else bytes(message.get("body", b""))
             self._send(body, end=not message.get("more_body", False))
             while self._unsent > UNSENT_BYTES and not self._gone:
                 await self._change()

@@ -14,6 +14,7 @@ from switchyard.http.h2.stream import Stream
 
 STREAM_WINDOW = 1024 * 1024
 CONNECTION_WINDOW = 4 * 1024 * 1024
+_STREAMS_A_FRAME = 8  # as many are looked at in the time that a frame takes, when the windows of all change
 _PATIENCE_SECONDS = 10  # with a peer that broke the protocol and does not read what it is told
 
 
@@ -35,6 +36,17 @@ class Connection(Sender, FrameReader):
 
     def goodbye(self) -> None:
         raise NotImplementedError
+
+    @property
+    def last(self) -> int:
+        """The number of the last stream that the peer has opened."""
+        return 0
+
+    def reset_by_peer(self, stream: Stream) -> None:
+        """The peer gives a stream up."""
+
+    def late(self, number: int) -> None:
+        """Data or header fields on a stream that has ended; whoever minds raises ``BadFrame``."""
 
     def idle(self, number: int) -> bool:
         """Whether no stream of this number has been opened yet."""
@@ -87,9 +99,18 @@ class Connection(Sender, FrameReader):
     # -- in
 
     def on_bad(self, err: BadFrame) -> None:
-        self.go_away(max(self.streams, default=0), err.code, str(err))
+        self.go_away(self.last, err.code, str(err))
         self.close()
         self._loop.call_later(_PATIENCE_SECONDS, self.abort)
+
+    def pause(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+            self._loop.call_soon(self._resume)
+
+    def _resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing() and self.go_on():
+            self._transport.resume_reading()
 
     def on_control(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         handler = _CONTROL.get(kind)
@@ -97,13 +118,14 @@ class Connection(Sender, FrameReader):
             return
         if bool(number) == (kind in _OF_NO_STREAM) and kind != frames.WINDOW_UPDATE:
             raise BadFrame(frames.PROTOCOL_ERROR, "a frame of the connection on a stream, or of a stream on none")
-        if number and self.idle(number):
+        if number and kind != frames.PRIORITY and self.idle(number):
             raise BadFrame(frames.PROTOCOL_ERROR, "a frame on a stream that nobody has opened")
         handler(self, flags, number, payload)
 
     def _reset(self, flags: int, number: int, payload: bytes) -> None:
         code = _number(payload)
         if (stream := self.streams.get(number)) is not None:
+            self.reset_by_peer(stream)
             self._forget(stream)
             stream.half.reset(stream, code)
 
@@ -118,6 +140,11 @@ class Connection(Sender, FrameReader):
             raise BadFrame(frames.FRAME_SIZE_ERROR, "a GOAWAY shorter than eight")
         self.going_away(_number(payload[:4]) & frames.MAX_WINDOW)
 
+    def _priority(self, flags: int, number: int, payload: bytes) -> None:
+        """Deprecated, and passed over (RFC 9113 §5.3.2)."""
+        if len(payload) != 5:
+            raise BadFrame(frames.FRAME_SIZE_ERROR, "a PRIORITY of another size than five")
+
     def _push(self, flags: int, number: int, payload: bytes) -> None:
         raise BadFrame(frames.PROTOCOL_ERROR, "a PUSH_PROMISE, which nobody allowed")
 
@@ -127,8 +154,11 @@ class Connection(Sender, FrameReader):
             raise BadFrame(frames.FLOW_CONTROL_ERROR, "more data than the window allows")
         stream = self.streams.get(number)
         if stream is None or stream.heard_all:
-            if self.idle(number) or stream is not None:
+            if self.idle(number):
                 raise BadFrame(frames.PROTOCOL_ERROR, "data on a stream that is not open")
+            if stream is not None:
+                raise BadFrame(frames.STREAM_CLOSED, "data after the end of a message")
+            self.late(number)
             self._give_back(size)  # of a stream that was cut meanwhile
             return
         if padding := size - len(piece):
@@ -165,13 +195,16 @@ class Connection(Sender, FrameReader):
             self.settings_acknowledged()
             return
         values = frames.read_settings(payload)
+        self.spend(len(self.streams) // _STREAMS_A_FRAME)
         self._max_frame = min(values.get(frames.MAX_FRAME_SIZE, self._max_frame), MAX_FRAME)
         window = values.get(frames.INITIAL_WINDOW_SIZE, self.initial_window)
         for stream in self.streams.values():  # RFC 9113 §6.9.2
             stream.window += window - self.initial_window
-        self.initial_window = window
+        wider, self.initial_window = window > self.initial_window, window
         self.write(frames.head(0, frames.SETTINGS, frames.ACK, 0))
-        self._drain_all()
+        if wider:
+            for stream in tuple(self.streams.values()):
+                self._drain(stream)
 
     # -- asyncio.Protocol
 
@@ -212,6 +245,7 @@ _CONTROL = {
     frames.SETTINGS: Connection._settings,
     frames.PING: Connection._ping,
     frames.GOAWAY: Connection._goaway,
+    frames.PRIORITY: Connection._priority,
     frames.PUSH_PROMISE: Connection._push,
 }
 _OF_NO_STREAM = (frames.SETTINGS, frames.PING, frames.GOAWAY)

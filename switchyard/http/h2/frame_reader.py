@@ -6,7 +6,10 @@ from switchyard.http.h2 import frames
 from switchyard.http.h2.frames import BadFrame
 
 MAX_FRAME = 256 * 1024
-HEADER_BYTES = 64 * 1024  # of one block, still compressed; frames of other kinds than DATA are no longer
+TURN = 256  # frames read before others on this event loop get their turn; header fields count as several
+_HEADERS_WEIGHT = 8
+_USEFUL_BYTES = 5  # of DATA; the prefix of a gRPC message is as long, so the smallest of those is useful
+HEADER_BYTES = 32 * 1024  # of one block, still compressed; frames of other kinds than DATA are no longer
 
 
 class FrameReader(asyncio.Protocol):
@@ -14,6 +17,7 @@ class FrameReader(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._rest = b""
+        self._waits_for_turn = False
         self._data_left = 0  # of the DATA frame whose beginning has been handed on
         self._data_stream = 0
         self._data_ends = False
@@ -35,17 +39,40 @@ class FrameReader(asyncio.Protocol):
         """The peer broke the protocol."""
         raise NotImplementedError
 
+    def spend(self, cost: int) -> None:
+        """A frame came that carries nothing; whoever bounds their number raises ``BadFrame``."""
+
+    def pause(self) -> None:
+        """The rest of what was read waits for the loop's next turn; nothing more need be read until ``go_on``."""
+        raise NotImplementedError
+
     def data_received(self, data: bytes) -> None:
         if self._rest:
             data, self._rest = self._rest + data, b""
+        if self._waits_for_turn:
+            self._rest = data
+            return
         try:
             self._rest = data[self._read(data) :]
         except BadFrame as err:
             self.on_bad(err)
+            return
+        if self._waits_for_turn:
+            self.pause()
+
+    def go_on(self) -> bool:
+        """Read what waited; returns whether all of it has been."""
+        self._waits_for_turn = False
+        self.data_received(b"")
+        return not self._waits_for_turn
 
     def _read(self, data: bytes) -> int:
-        """Reads what is complete, and data as far as it came; returns where the rest begins."""
-        at, size = 0, len(data)
+        """Read what is complete, and data as far as it came; returns where the rest begins.
+
+        A read can hold 25,000 empty frames: after ``TURN`` of them the rest waits, so that one client cannot keep the
+        loop from the others.
+        """
+        at, size, turn = 0, len(data), TURN
         while at < size:
             if self._data_left:
                 piece = data[at : at + self._data_left]
@@ -55,13 +82,15 @@ class FrameReader(asyncio.Protocol):
                 continue
             if size - at < frames.HEAD_BYTES:
                 break
+            if turn <= 0:
+                self._waits_for_turn = True
+                break
             high, low, kind, flags, number = frames.HEAD.unpack_from(data, at)
             length, number = high << 8 | low, number & frames.MAX_WINDOW
-            if length > (MAX_FRAME if kind == frames.DATA else HEADER_BYTES):
-                raise BadFrame(frames.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
-            if self._block is not None and kind != frames.CONTINUATION:
-                raise BadFrame(frames.PROTOCOL_ERROR, "header fields broke off")
+            turn -= 1 + self._check(kind, length)
             if kind == frames.DATA and length and not flags & frames.PADDED:
+                if length < _USEFUL_BYTES and not flags & frames.END_STREAM:
+                    self.spend(1)
                 at += frames.HEAD_BYTES
                 self._data_left, self._data_stream = length, number
                 self._data_ends = bool(flags & frames.END_STREAM)
@@ -73,7 +102,19 @@ class FrameReader(asyncio.Protocol):
             at = end
         return at
 
+    def _check(self, kind: int, length: int) -> int:
+        """Refuse what is too long or out of order; returns what the frame weighs more than others."""
+        if length > HEADER_BYTES and (kind != frames.DATA or length > MAX_FRAME):
+            if kind in (frames.HEADERS, frames.CONTINUATION) and length <= MAX_FRAME:
+                raise BadFrame(frames.ENHANCE_YOUR_CALM, f"more than {HEADER_BYTES} bytes of header fields")
+            raise BadFrame(frames.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
+        if self._block is not None and kind != frames.CONTINUATION:
+            raise BadFrame(frames.PROTOCOL_ERROR, "header fields broke off")
+        return _HEADERS_WEIGHT if kind == frames.HEADERS else 0
+
     def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        if kind != frames.HEADERS:
+            self.spend(1)
         if kind == frames.HEADERS:
             self._gather(number, bool(flags & frames.END_STREAM), frames.unpadded(flags, payload), flags)
         elif kind == frames.DATA:

@@ -1,6 +1,7 @@
 """What a connection sends: frames in the order in which windows let them go."""
 
 import asyncio
+from collections import OrderedDict
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.stream import Payload, Stream
@@ -19,13 +20,18 @@ class Sender:
         self._out: list[Payload] = []  # written since the loop's last turn, or before there was a socket
         self._max_frame = frames.MIN_MAX_FRAME
         self._window = frames.DEFAULT_WINDOW
-        self._blocked: dict[int, Stream] = {}
+        # Streams with data for which only the connection has no room. Those whose own window is shut are not here: a
+        # client may have hundreds of them and widen the connection's window byte by byte (CVE-2019-9511).
+        self._blocked: OrderedDict[int, Stream] = OrderedDict()
         self._paused = False
         self._unread = 0  # bytes written since then
 
     def sent_all(self, stream: Stream) -> None:
         """The stream's last frame has been written."""
         raise NotImplementedError
+
+    def delivered(self) -> None:
+        """A chunk of data, as it was given to ``send``, has been written whole."""
 
     def write(self, data: Payload) -> None:
         """Sends ``data`` at the end of the loop's turn, with all else: what came together leaves together."""
@@ -54,6 +60,8 @@ class Sender:
             self._hold(stream, kind, payload, end)
             self._drain(stream)
         else:
+            if kind == frames.DATA:
+                self.delivered()
             self._put(stream, kind, payload, end)
 
     def _hold(self, stream: Stream, kind: int, payload: bytes, end: bool) -> None:
@@ -94,20 +102,21 @@ class Sender:
                 room = self._room(stream)
                 if room <= 0:
                     stream.pending.appendleft((kind, payload, end))
-                    self._blocked[stream.id] = stream
+                    if stream.window > 0:
+                        self._blocked[stream.id] = stream
                     return
                 if room < len(payload):
                     rest = memoryview(payload)
                     stream.pending.appendleft((kind, rest[room:], end))
                     payload, end = rest[:room], False
+                else:
+                    self.delivered()
             self._put(stream, kind, payload, end)
 
     def _drain_all(self) -> None:
         """In turn: who was served last waits behind the others for the next room that all share."""
-        for stream in tuple(self._blocked.values()):
-            if self._paused or self._window <= 0:
-                return
-            self._blocked.pop(stream.id, None)
+        while self._blocked and self._window > 0 and not self._paused:
+            _, stream = self._blocked.popitem(last=False)
             self._drain(stream)
 
     def _put(self, stream: Stream, kind: int, payload: Payload, end: bool) -> None:
@@ -131,6 +140,7 @@ class Sender:
         size, limit = len(payload), self._max_frame
         self._window -= size
         stream.window -= size
+        stream.sent += size
         if size <= limit:
             self.write(frames.head(size, frames.DATA, flags, stream.id))
             self.write(payload)

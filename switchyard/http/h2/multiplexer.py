@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
+from urllib.parse import unquote
 
-from switchyard.http.asgi import App
+from switchyard.http.asgi import App, Scope
 from switchyard.http.h2 import frames
 from switchyard.http.h2.asgi_stream import Exchange
 from switchyard.http.h2.fields import Field, Memory
 from switchyard.http.h2.grpc_call import Request
 from switchyard.http.h2.grpc_proxy import Client, Proxy
-from switchyard.http.h2.request_head import Head, read_head, scope_of
+from switchyard.http.h2.request_head import Head, read_head
 from switchyard.http.h2.server import STREAMS, Handler
 from switchyard.http.h2.stream import Stream
 
@@ -72,6 +73,26 @@ class DoorConnection(Client[Opening]):
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._running -= 1
         self._door.tasks.discard(task)
+
+
+def scope_of(head: Head, server: Any, client: Any) -> Scope:
+    """The ASGI scope of a request; the two addresses are the connection's."""
+    path, _, query = head.target.partition(b"?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "2",
+        "server": server,
+        "client": client,
+        "scheme": "http",
+        "method": head.method.decode("latin-1"),
+        "root_path": "",
+        "path": unquote(path.decode("latin-1")),
+        "raw_path": path,
+        "query_string": query,
+        "headers": list(head.headers),
+        "state": {},
+    }
 
 
 def _address(transport: asyncio.BaseTransport, name: str) -> tuple[str, int] | None:

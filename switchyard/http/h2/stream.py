@@ -33,7 +33,8 @@ class Source(Protocol):
 class Stream:
     """A stream of one connection; ``source`` is where the data comes from that is sent on it."""
 
-    __slots__ = ("connection", "finished", "half", "heard_all", "id", "owed", "pending", "source", "window")
+    __slots__ = ("connection", "finished", "half", "heard_all", "id", "owed", "pending", "sent", "source", "stalled",
+                 "window")  # fmt: skip
 
     def __init__(self, connection: Carrier, number: int, half: Half) -> None:
         self.connection = connection
@@ -43,6 +44,8 @@ class Stream:
         self.pending: deque[tuple[int, Payload, bool]] = deque()
         self.source: Source | None = None
         self.owed = 0  # bytes passed on for which the peer has had no new window yet
+        self.sent = 0  # bytes of data
+        self.stalled: tuple[int, float] | None = None  # ``sent`` and the time when it was last seen to make headway
         self.heard_all = self.finished = False
 
     def left(self, size: int) -> None:

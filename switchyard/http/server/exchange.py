@@ -2,12 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from switchyard.http.headers import Header
-from switchyard.http.request_errors import BodyTooLargeError
+from switchyard.http.request_errors import BodyTooLargeError, ClientDisconnectedError
 
 Address = tuple[str, int]
+
+BODILESS = frozenset((204, 304))  # RFC 9110 §6.4.1: never followed by content
+_SMALL = 1024  # bytes; shorter chunks are joined up to it, as every object costs some 40 bytes of its own
 
 
 class BadRequest(Exception):
@@ -30,8 +33,10 @@ class Exchange:
     Each protocol has its own subclass for the response; receiving the body is the same for all.
     """
 
-    __slots__ = ("_chunks", "_complete", "_error", "_loop", "_pause_at", "_size", "_waiter", "expects", "finished",
-                 "headers", "method", "started", "target", "version")  # fmt: skip
+    __slots__ = (
+        *("method", "target", "version", "headers", "started", "finished", "expects", "task"),
+        *("_loop", "_chunks", "_size", "_pause_at", "_complete", "_error", "_waiter", "_on_disconnect"),
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, buffer_bytes: int) -> None:
         self.method = b""
@@ -41,6 +46,7 @@ class Exchange:
         self.started = False
         self.finished = False
         self.expects = False  # the client waits for 100 Continue before it sends the body
+        self.task: asyncio.Task[None] | None = None  # the handler's
         self._loop = loop
         self._chunks: list[bytes] = []
         self._size = 0
@@ -48,6 +54,7 @@ class Exchange:
         self._complete = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._on_disconnect: Callable[[], None] | None = None
 
     # -- the request
 
@@ -109,15 +116,31 @@ class Exchange:
             BadRequest: it broke off against the rules of HTTP.
             BodyTooSlowError: it did not arrive in time.
         """
-        while True:
-            if self._chunks:
-                chunk = self._chunks.pop(0)
-                self._size -= len(chunk)
-                yield chunk
-            elif self._complete:
-                return
-            else:
-                await self._more()
+        while chunk := await self.chunk():
+            yield chunk
+
+    async def chunk(self) -> bytes:
+        """Return the next chunk of the request's body once there is one, empty at its end; raises as ``chunks``."""
+        while not self._chunks:
+            if self._complete:
+                return b""
+            await self._more()
+        chunk = self._chunks.pop(0)
+        self._size -= len(chunk)
+        return chunk
+
+    @property
+    def read_to_end(self) -> bool:
+        """Whether all of the body has been taken by ``chunk``."""
+        return self._complete and not self._chunks
+
+    def on_disconnect(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` when the client disconnects, in place of cancelling the handler; reading then fails.
+
+        Raises (from ``body``, ``chunk`` and ``chunks``):
+            ClientDisconnectedError: the client disconnected before the end of its request.
+        """
+        self._on_disconnect = callback
 
     async def _more(self) -> None:
         if self._error is not None:
@@ -176,9 +199,18 @@ class Exchange:
         """Whether the handler lags so far that the socket should not be read."""
         return self._size > self._pause_at
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the handler waits for more of the body."""
+        return self._waiter is not None
+
     def feed(self, data: bytes) -> None:
         """Add a chunk of the body."""
-        self._chunks.append(data)
+        chunks = self._chunks
+        if chunks and len(data) < _SMALL and len(chunks[-1]) < _SMALL:
+            chunks[-1] += data
+        else:
+            chunks.append(data)
         self._size += len(data)
         self._wake()
 
@@ -192,6 +224,22 @@ class Exchange:
         self._error = error
         self._wake()
 
+    def disconnect(self) -> None:
+        """The client has gone, or has given this request up."""
+        if self.finished:
+            return
+        if self._on_disconnect is not None:
+            self.fail(ClientDisconnectedError())
+            self._on_disconnect()
+        elif self.task is not None:
+            self.task.cancel()
+
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def address_of(transport: asyncio.BaseTransport, name: str) -> Address | None:
+    """None when the client has disconnected already, and for a socket without addresses."""
+    address = transport.get_extra_info(name)
+    return address[:2] if isinstance(address, tuple) and len(address) >= 2 else None

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import deque
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from switchyard.http.request_errors import BodyTooSlowError
-from switchyard.http.server.exchange import BadRequest, error_body
+from switchyard.http.server.exchange import BadRequest, Exchange, error_body
 from switchyard.http.server.http1_exchange import Http1Exchange
 from switchyard.http.server.limits import ServerLimits
 
@@ -24,18 +24,18 @@ class Host(Protocol):
     retiring: bool
     draining: bool
 
-    def begin(self, exchange: Http1Exchange) -> asyncio.Task[None]:
-        """Starts the handler."""
+    def begin(self, exchange: Exchange) -> asyncio.Task[None]:
+        """Start the handler."""
 
     def date(self) -> bytes:
-        """The head's ``date`` line."""
+        """The value of the ``date`` header."""
 
-    def opened(self, connection: "Http1Connection") -> None: ...
-    def lost(self, connection: "Http1Connection") -> None: ...
+    def opened(self, connection: Any) -> None: ...
+    def lost(self, connection: Any) -> None: ...
 
 
 class Http1Connection(asyncio.Protocol):
-    """Parses requests, starts their handlers in order, and cancels the one at work when the client hangs up."""
+    """Parses requests and starts their handlers in order; tells the one at work when the client disconnects."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -48,7 +48,6 @@ class Http1Connection(asyncio.Protocol):
         self._head_done = True
         self._fed = self._read = 0  # bytes since the read in which an incomplete head began, and in the latest read
         self._current: Http1Exchange | None = None  # being answered
-        self._task: asyncio.Task[None] | None = None
         self._queue: deque[Http1Exchange] = deque()
         self._refused: BadRequest | None = None
         self._read_paused = self._lingering = False
@@ -84,7 +83,7 @@ class Http1Connection(asyncio.Protocol):
             await self._drained
 
     def ended(self, *, whole: bool) -> None:
-        exchange, self._current, self._task = self._current, None, None
+        exchange, self._current = self._current, None
         if exchange is None:
             return
         self._since = self.loop.time()
@@ -105,9 +104,15 @@ class Http1Connection(asyncio.Protocol):
     # -- for the server
 
     def retire(self) -> None:
-        """Closes the connection when it has nothing in hand; otherwise the answer at work is its last."""
+        """From now on ``closing`` says so with each response."""
+
+    def drain(self) -> None:
+        """Close the connection when it has nothing in hand; otherwise the response at work is its last."""
         if self._current is None and self._incoming is None and not self._lingering:
             self.transport.close()
+
+    def abort(self) -> None:
+        self.transport.abort()
 
     def check(self, now: float) -> None:
         """Ends what has taken too long."""
@@ -183,7 +188,7 @@ class Http1Connection(asyncio.Protocol):
         exchange = self._current = self._queue.popleft()
         if not self._queue:
             self._resume()
-        self._task = self._host.begin(exchange)
+        self._host.begin(exchange)
 
     def _resume(self) -> None:
         if self._read_paused and not self.transport.is_closing():
@@ -229,9 +234,9 @@ class Http1Connection(asyncio.Protocol):
         self._lingering = True
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
-        task, self._task, self._current = self._task, None, None
-        if task is not None:
-            task.cancel()
+        exchange, self._current = self._current, None
+        if exchange is not None:
+            exchange.disconnect()
 
     def pause_writing(self) -> None:
         self._write_paused = True

@@ -6,11 +6,10 @@ from http import HTTPStatus
 from typing import Protocol
 
 from switchyard.http.headers import Header
-from switchyard.http.server.exchange import Address, Exchange
+from switchyard.http.server.exchange import BODILESS, Address, Exchange, address_of
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {code: f"HTTP/1.1 {code} {phrase}\r\n".encode() for code, phrase in _REASONS.items()}
-_BODILESS = frozenset((204, 304))  # RFC 9110 §6.4.1: never followed by content
 _COPIED = 32 * 1024  # a chunk up to here is cheaper to copy between its frame than to write by itself
 
 
@@ -25,7 +24,7 @@ class Connection(Protocol):
         """The header line on what becomes of the connection after this response, empty for HTTP/1.1's default."""
 
     def date(self) -> bytes:
-        """The ``date`` header line."""
+        """The value of the ``date`` header."""
 
     def wanted(self) -> None:
         """The handler waits for more of the request's body."""
@@ -57,11 +56,11 @@ class Http1Exchange(Exchange):
 
     @property
     def client(self) -> Address | None:
-        return _address(self._connection.transport, "peername")
+        return address_of(self._connection.transport, "peername")
 
     @property
     def server(self) -> Address | None:
-        return _address(self._connection.transport, "sockname")
+        return address_of(self._connection.transport, "sockname")
 
     @property
     def scheme(self) -> str:
@@ -71,7 +70,7 @@ class Http1Exchange(Exchange):
         self._connection.wanted()
 
     def respond(self, status: int, headers: Sequence[Header], body: bytes = b"") -> None:
-        bodiless = status in _BODILESS
+        bodiless = status in BODILESS
         framing = b"" if bodiless else b"content-length: %d\r\n" % len(body)
         lines = self._lines(status, headers, framing)
         self.started = True
@@ -90,7 +89,7 @@ class Http1Exchange(Exchange):
         """
         declared = next((value for name, value in headers if name == b"content-length"), None)
         framing = b""
-        if status in _BODILESS or self.method == b"HEAD":
+        if status in BODILESS or self.method == b"HEAD":
             self._left = 0
         elif declared is not None:
             self._left = int(declared)
@@ -153,10 +152,4 @@ class Http1Exchange(Exchange):
             raise ValueError("a header name or value holds a line break or a zero byte")
         first = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
         connection = self._connection
-        return b"%b%b%b%b%b\r\n" % (first, lines, connection.date(), framing, connection.closing)
-
-
-def _address(transport: asyncio.Transport, name: str) -> Address | None:
-    """None when the client has disconnected already, and over a socket without addresses."""
-    address = transport.get_extra_info(name)
-    return address[:2] if isinstance(address, tuple) and len(address) >= 2 else None
+        return b"%b%bdate: %b\r\n%b%b\r\n" % (first, lines, connection.date(), framing, connection.closing)

@@ -1,26 +1,31 @@
-"""An HTTP/1.1 server for hot paths: no framework, one task for each request, one write for a plain answer.
+"""One port for HTTP/1.1, HTTP/2 and gRPC, with or without TLS: no framework, one task for each request.
 
-A handler is ``async def handle(exchange) -> None``. When its client hangs up, also before a plain answer, the handler's
-task is cancelled, so that whatever it waits for ends. A handler that fails is logged and its client gets an opaque 500,
-or a cut connection when the answer had begun.
+A handler is ``async def handle(exchange) -> None``. When its client disconnects, also before a plain response, the
+handler's task is cancelled, so that whatever it waits for ends. A handler that fails is logged and its client gets an
+opaque 500, or a response that visibly breaks off when it had begun.
 """
 
 import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
 from time import time
+from typing import Any, Protocol
 
-from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
+from switchyard.http.h2.fields import Memory
+from switchyard.http.h2.request_head import read_head
+from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 from switchyard.http.server.exchange import BadRequest, Exchange, error_body
-from switchyard.http.server.http1_connection import Http1Connection
+from switchyard.http.server.http2_connection import RpcHandler
 from switchyard.http.server.limits import ServerLimits
+from switchyard.http.server.opening import Opening
 
 __all__ = ["Exchange", "Handler", "Server", "ServerLimits"]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Handler = Callable[[Exchange], Awaitable[None]]
 
@@ -28,16 +33,48 @@ _BACKLOG = 2048
 _JSON = [(b"content-type", b"application/json")]
 
 
-class Server:
-    """Serves ``handler`` on one or more sockets; create and use it within one event loop."""
+class Connection(Protocol):
+    """A client's connection, whatever its protocol."""
 
-    def __init__(self, handler: Handler, limits: ServerLimits | None = None) -> None:
+    def check(self, now: float) -> None:
+        """End what has taken too long."""
+
+    def retire(self) -> None:
+        """Ask the client to move elsewhere."""
+
+    def drain(self) -> None:
+        """Close when nothing is under way any more."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
+class Server:
+    """Serves ``handler``, and ``rpc`` to gRPC calls, on one or more sockets; create and use it within one event loop.
+
+    With ``tls`` all connections are encrypted, and the client chooses the protocol by ALPN; without, its first bytes
+    tell. Calls to a server without ``rpc`` are UNIMPLEMENTED.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        limits: ServerLimits | None = None,
+        *,
+        rpc: RpcHandler | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.limits = limits or ServerLimits()
         self.loop = asyncio.get_running_loop()
         self.retiring = self.draining = False
+        self.heads = Memory(read_head)
+        self.rpc = rpc
         self._handler = handler
+        self._tls = tls
+        if tls is not None:
+            tls.set_alpn_protocols(["h2", "http/1.1"])
         self._listeners: list[asyncio.Server] = []
-        self._connections: set[Http1Connection] = set()
+        self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._emptied: asyncio.Future[None] | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -52,8 +89,10 @@ class Server:
         """
         if sock is None and host is None:
             sock = _everywhere(port)
-        address = {"sock": sock} if sock is not None else {"host": host, "port": port}
-        listener = await self.loop.create_server(lambda: Http1Connection(self), backlog=_BACKLOG, **address)
+        address: dict[str, Any] = {"sock": sock} if sock is not None else {"host": host, "port": port}
+        if self._tls is not None:
+            address |= {"ssl": self._tls, "ssl_handshake_timeout": self.limits.header_seconds}
+        listener = await self.loop.create_server(lambda: Opening(self), backlog=_BACKLOG, **address)
         self._listeners.append(listener)
         bound: int = listener.sockets[0].getsockname()[1]
         return bound
@@ -64,8 +103,10 @@ class Server:
         return len(self._tasks)
 
     def retire(self) -> None:
-        """From now on each answer is the last of its connection, so that clients move elsewhere; idle ones stay."""
+        """Make each response the last of its connection, so that clients move elsewhere; idle connections stay."""
         self.retiring = True
+        for connection in tuple(self._connections):
+            connection.retire()
 
     async def drain(self) -> None:
         """Accepts no more, closes idle connections and returns when every request in flight has been answered."""
@@ -73,7 +114,7 @@ class Server:
         for listener in self._listeners:
             listener.close()
         for connection in tuple(self._connections):
-            connection.retire()
+            connection.drain()
         if self._connections:
             self._emptied = self.loop.create_future()
             await self._emptied
@@ -85,30 +126,38 @@ class Server:
         for listener in self._listeners:
             listener.close()
         for connection in tuple(self._connections):
-            connection.transport.abort()
+            connection.abort()
+        for task in self._tasks:
+            if not task.cancelling():
+                task.cancel()
         await self.drain()
 
     # -- for connections
 
     def begin(self, exchange: Exchange) -> asyncio.Task[None]:
-        task = self.loop.create_task(self._handle(exchange))
+        exchange.task = task = self.run(self._handle(exchange))
+        return task
+
+    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     def date(self) -> bytes:
+        """The value of the ``date`` header."""
         now = self.loop.time()
         if now >= self._date_until:
-            self._date = f"date: {formatdate(usegmt=True)}\r\n".encode()
+            self._date = formatdate(usegmt=True).encode()
             self._date_until = now + 1 - time() % 1
         return self._date
 
-    def opened(self, connection: Http1Connection) -> None:
+    def opened(self, connection: Connection) -> None:
         self._connections.add(connection)
         if self._sweeper is None:
             self._sweep_later()
 
-    def lost(self, connection: Http1Connection) -> None:
+    def lost(self, connection: Connection) -> None:
         self._connections.discard(connection)
         if self._emptied is not None and not self._connections and not self._emptied.done():
             self._emptied.set_result(None)
@@ -120,12 +169,14 @@ class Server:
             await self._handler(exchange)
             if exchange.finished:
                 return
-            log.error("a handler returned without an answer")
+            logger.error("a handler returned without a response")
         except (BadRequest, BodyTooLargeError, BodyTooSlowError) as err:
             if not exchange.started:
                 exchange.respond(_status(err), _JSON, error_body(str(err)))
+        except ClientDisconnectedError:
+            exchange.abort()
         except Exception:
-            log.exception("a handler failed")
+            logger.exception("a handler failed", extra={"path": exchange.path[:200].decode("latin-1")})
         except asyncio.CancelledError:
             exchange.abort()
             raise

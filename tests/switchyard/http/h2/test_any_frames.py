@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchyard.http.asgi import Receive, Scope, Send
+from switchyard.http.asgi.serving import handler_of
 from switchyard.http.h2 import frames
 from switchyard.http.h2.connection import CONNECTION_WINDOW
 from switchyard.http.h2.fields import literals
-from switchyard.http.h2.grpc_proxy import Proxy
-from switchyard.http.h2.multiplexer import Door, DoorConnection
-from tests.switchyard.http.h2.answering import GET, POST
 from tests.switchyard.http.h2.raw import GREETING, HOST, heard
+from tests.switchyard.http.server.http2_serving import GET, POST, RecordingServer
 
 DEADLINE = 20
 PATHS = (b"/reads", b"/answers", b"/streams", b"/fails", b"/cancelled")
@@ -66,14 +65,8 @@ def test_no_frames_make_a_connection_fail_or_leave_anything_behind(sent: list[by
 async def _take(sent: list[bytes]) -> None:
     failed: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: failed.append(context))
-    door, made = Door(app, Proxy.passing((HOST, 1))), []
-
-    def connection() -> DoorConnection:
-        made.append(DoorConnection(door))
-        return made[-1]
-
-    server = await asyncio.get_running_loop().create_server(connection, HOST, 0)
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    server = RecordingServer(handler_of(app))
+    reader, writer = await asyncio.open_connection(HOST, await server.listen(HOST, 0))
     writer.write(GREETING)
     reading = asyncio.ensure_future(reader.read())
     with suppress(OSError):
@@ -85,14 +78,14 @@ async def _take(sent: list[bytes]) -> None:
         writer.write_eof()
     async with asyncio.timeout(DEADLINE):
         (answer,) = await asyncio.gather(reading, return_exceptions=True)
-        while not made:
+        while not server.made:
             await asyncio.sleep(0)
-        await made[0].closed.wait()
-        await asyncio.gather(*door.tasks, return_exceptions=True)
+        (made,) = server.made
+        await made.closed.wait()
+        await server.drain()
     writer.close()
-    server.close()
     assert not failed
-    assert not made[0].streams
+    assert not made.streams
     if isinstance(answer, bytes) and frames.GOAWAY not in [kind for kind, _, _ in heard(answer)]:
-        assert made[0]._received == 0  # the window is whole, but for what the client is told of when it is more
-        assert made[0]._owed <= CONNECTION_WINDOW // 2
+        assert made._received == 0  # the window is whole, but for what the client is told of when it is more
+        assert made._owed <= CONNECTION_WINDOW // 2

@@ -11,8 +11,8 @@ from switchyard.http.h2.fields import Field, Memory, literals
 from switchyard.http.h2.grpc_proxy import Proxy
 from switchyard.http.h2.server import ServerConnection
 from switchyard.http.h2.stream import Stream
-from tests.switchyard.http.h2.answering import GET, LARGE, POST, World, world
 from tests.switchyard.http.h2.raw import DEADLINE, GREETING, HOST, Talk, converse, goodbye, heard, request_bytes
+from tests.switchyard.http.server.http2_serving import GET, LARGE, POST, World, world
 
 PIECE = bytes(STREAM_WINDOW // 8)
 WIDEST = frames.settings({frames.INITIAL_WINDOW_SIZE: frames.MAX_WINDOW})

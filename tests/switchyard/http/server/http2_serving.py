@@ -1,21 +1,19 @@
-"""An application and a gRPC service behind one port, for tests to ask."""
+"""An ASGI application on the server, for tests to ask in HTTP/2."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import grpc
-import grpc.aio
 import httpx
 
 from switchyard.http.asgi import Receive, Scope, Send
-from switchyard.http.h2.asgi_stream import UNSENT_BYTES
+from switchyard.http.asgi.serving import handler_of
 from switchyard.http.h2.fields import Field
-from switchyard.http.h2.grpc_proxy import Proxy
-from switchyard.http.h2.multiplexer import Door, DoorConnection
-from tests.switchyard.http.h2.conftest import HOST, OPTIONS, Server
-from tests.switchyard.http.h2.raw import DEADLINE
+from switchyard.http.server import Handler, Server, ServerLimits
+from switchyard.http.server.http2_connection import Http2Connection
+from switchyard.http.server.http2_exchange import UNSENT_BYTES
+from tests.switchyard.http.h2.raw import DEADLINE, HOST
 
 GET = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"x"), (b":path", b"/echo")]
 POST = [(b":method", b"POST"), *GET[1:]]
@@ -116,42 +114,40 @@ async def _start(send: Send, *headers: Field) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
+class RecordingServer(Server):
+    """Keeps its connections after their end."""
+
+    def __init__(self, handler: Handler, limits: ServerLimits | None = None) -> None:
+        super().__init__(handler, limits)
+        self.made: list[Http2Connection] = []
+
+    def opened(self, connection: object) -> None:
+        super().opened(connection)  # type: ignore[arg-type]
+        if isinstance(connection, Http2Connection):
+            self.made.append(connection)
+
+
 @dataclass
 class World:
     app: App
     port: int
     client: httpx.AsyncClient
-    connections: list[DoorConnection]
+    server: Server
+    connections: list[Http2Connection]
 
 
 @asynccontextmanager
-async def world() -> AsyncIterator[World]:
-    app, service = App(), Server("service")
-    rpc = grpc.aio.server(options=OPTIONS)
-    rpc.add_generic_rpc_handlers((service,))
-    behind = rpc.add_insecure_port(f"{HOST}:0")
-    await rpc.start()
-    door = Door(app, Proxy.passing((HOST, behind)), lambda: [(b"server", b"ours")])
-    made: list[DoorConnection] = []
-
-    def connection() -> DoorConnection:
-        made.append(DoorConnection(door))
-        return made[-1]
-
-    server = await asyncio.get_running_loop().create_server(connection, HOST, 0)
-    port = server.sockets[0].getsockname()[1]
+async def world(limits: ServerLimits | None = None) -> AsyncIterator[World]:
+    app = App()
+    server = RecordingServer(handler_of(app), limits)
+    port = await server.listen(HOST, 0)
     client = httpx.AsyncClient(
         base_url=f"http://{HOST}:{port}", http1=False, http2=True, trust_env=False, timeout=DEADLINE
     )
     try:
         async with client:
-            yield World(app, port, client, made)
+            yield World(app, port, client, server, server.made)
     finally:
-        server.close()
         app.go_on.set()
         async with asyncio.timeout(DEADLINE):
-            for one in made:
-                one.abort()
-                await one.closed.wait()
-            await asyncio.gather(*door.tasks)
-            await rpc.stop(0)
+            await server.aclose()

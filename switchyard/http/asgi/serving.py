@@ -1,0 +1,124 @@
+"""ASGI applications on the one server."""
+
+import asyncio
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from switchyard.http.asgi.types import App, Message, Scope
+from switchyard.http.headers import Header
+from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
+from switchyard.http.server import Exchange, Handler
+from switchyard.http.server.exchange import BadRequest
+
+BODY_BYTES = 64 * 1024 * 1024  # of one request; as much as one gRPC message may have
+
+# The server says these itself.
+_OF_THE_SERVER = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"date"))
+
+
+def handler_of(app: App, *, root_path: str = "", body_bytes: int = BODY_BYTES) -> Handler:
+    """Run each request through ``app``, an ASGI 3 application.
+
+    A disconnect does not cancel the application: ``receive`` says ``http.disconnect``, as ASGI has it, and what is sent
+    from then on is dropped. HEAD is GET to the application, and its body is not sent. Bodies over ``body_bytes`` are
+    413. Lifespan and WebSocket are not spoken.
+    """
+
+    async def handle(exchange: Exchange) -> None:
+        request = _Request(exchange, body_bytes)
+        try:
+            await app(scope_of(exchange, root_path), request.receive, request.send)
+        except Exception:
+            if request.error is None:
+                raise
+        if request.error is not None:
+            raise request.error
+        if not exchange.finished:
+            raise RuntimeError("the application returned before its response was complete")
+
+    return handle
+
+
+def scope_of(exchange: Exchange, root_path: str = "") -> Scope:
+    """The connection scope of a request (ASGI's specification, "HTTP connection scope")."""
+    path, _, query = exchange.target.partition(b"?")
+    return {
+        "type": "http",
+        # From 2.4 on Starlette would notice a disconnect only when it sends, and an engine would go on until then.
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": exchange.version,
+        "server": exchange.server,
+        "client": exchange.client,
+        "scheme": exchange.scheme,
+        "method": "GET" if exchange.method == b"HEAD" else exchange.method.decode("latin-1"),
+        "root_path": root_path,
+        "path": root_path + unquote(path.decode("latin-1")),
+        "raw_path": root_path.encode() + path,
+        "query_string": query,
+        "headers": exchange.headers,
+        "state": {},
+        "extensions": {},
+    }
+
+
+class _Request:
+    """What an application receives and sends for one request; ``error`` is why it cannot be completed."""
+
+    __slots__ = ("_body_bytes", "_body_received", "_exchange", "_over", "_received", "error")
+
+    def __init__(self, exchange: Exchange, body_bytes: int) -> None:
+        self._exchange = exchange
+        self._body_bytes = body_bytes
+        self._received = 0
+        self._body_received = False
+        self._over = asyncio.Event()  # the response is complete, or the client has disconnected
+        self.error: Exception | None = None
+        exchange.on_disconnect(self._disconnected)
+
+    def _disconnected(self) -> None:
+        self.error = ClientDisconnectedError()
+        self._over.set()
+
+    async def receive(self) -> Message:
+        if not self._body_received and not self._over.is_set():
+            try:
+                return await self._chunk()
+            except (BadRequest, BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError) as err:
+                self.error = err
+                self._over.set()
+        await self._over.wait()
+        return {"type": "http.disconnect"}
+
+    async def _chunk(self) -> Message:
+        exchange = self._exchange
+        chunk = await exchange.chunk()
+        self._received += len(chunk)
+        if self._received > self._body_bytes:
+            raise BodyTooLargeError(self._body_bytes)
+        self._body_received = exchange.read_to_end
+        return {"type": "http.request", "body": chunk, "more_body": not self._body_received}
+
+    async def send(self, message: Message) -> None:
+        exchange = self._exchange
+        if self._over.is_set():
+            return
+        if message["type"] == "http.response.start":
+            exchange.start(message["status"], _own(message.get("headers", ())))
+            asyncio.get_running_loop().call_soon(self._send_headers)
+            return
+        exchange.write(bytes(message.get("body", b"")))
+        if message.get("more_body", False):
+            await exchange.drain()
+        else:  # nothing follows that would have to wait for room
+            exchange.end()
+            self._over.set()
+
+    def _send_headers(self) -> None:
+        """Not with ``start``: they leave with the first chunk, if there is one already."""
+        if not self._over.is_set():
+            self._exchange.write(b"")
+
+
+def _own(headers: Iterable[tuple[bytes, bytes]]) -> list[Header]:
+    lowered = [(name.lower(), value) for name, value in headers]
+    return [header for header in lowered if header[0] not in _OF_THE_SERVER]

@@ -1,0 +1,202 @@
+"""A request that comes as an HTTP/2 stream, and its response."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from switchyard.http.h2 import frames
+from switchyard.http.h2.fields import Field, literals
+from switchyard.http.h2.request_head import OF_A_CONNECTION, Head
+from switchyard.http.h2.stream import Stream
+from switchyard.http.headers import Header
+from switchyard.http.server.exchange import BODILESS, Address, Exchange
+
+UNSENT_BYTES = 64 * 1024  # of a response that its client has not taken; ``drain`` waits beyond
+
+_SPLITS = re.compile(rb"[\0\r\n]")
+_CONTINUE = literals([(b":status", b"100")])
+
+
+class Connection(Protocol):
+    """What an exchange needs of its connection, besides the stream."""
+
+    loop: asyncio.AbstractEventLoop
+    client: Address | None
+    server: Address | None
+    scheme: str
+
+    def date(self) -> bytes:
+        """The value of the ``date`` header."""
+
+    def begin(self, exchange: Exchange) -> None:
+        """Start the handler."""
+
+    def broke_rules(self, stream: Stream) -> None:
+        """Reset the stream for what its client did."""
+
+
+class Http2Exchange(Exchange):
+    """Answers one stream; hears from it what ``switchyard.http.h2.server.Handler`` and ``Source`` say."""
+
+    __slots__ = (
+        *("_connection", "_stream", "_length", "_received", "_unacknowledged", "_left", "_unsent", "_room"),
+        "since",
+    )
+
+    def __init__(self, connection: Connection, head: Head, buffer_bytes: int) -> None:
+        super().__init__(connection.loop, buffer_bytes)
+        self.method = head.method
+        self.target = head.target
+        self.version = "2"
+        self.headers = list(head.headers)
+        self.expects = head.expects
+        self.since = self._loop.time()
+        self._connection = connection
+        self._length = head.length
+        self._left = -1
+        self._received = self._unacknowledged = self._unsent = 0
+        self._room: asyncio.Future[None] | None = None
+
+    @property
+    def client(self) -> Address | None:
+        return self._connection.client
+
+    @property
+    def server(self) -> Address | None:
+        return self._connection.server
+
+    @property
+    def scheme(self) -> str:
+        return self._connection.scheme
+
+    # -- what the stream tells
+
+    def begin(self, stream: Stream, *, end: bool) -> None:
+        self._stream = stream
+        stream.source = self
+        if end:
+            self.data(stream, b"", True)
+        if not stream.finished:
+            self._connection.begin(self)
+
+    def data(self, stream: Stream, piece: bytes, end: bool) -> None:
+        self._received += len(piece)
+        length = self._length
+        if length is not None and (self._received > length or (end and self._received < length)):  # RFC 9113 §8.1.1
+            stream.connection.passed_on(stream, len(piece))
+            self._acknowledge()
+            self._connection.broke_rules(stream)
+            self.disconnect()
+            return
+        if self.finished:
+            stream.connection.passed_on(stream, len(piece))
+        elif piece:
+            self._unacknowledged += len(piece)
+            self.feed(piece)
+        if end:
+            self.arrived()
+
+    def reset(self, stream: Stream, code: int) -> None:
+        self._acknowledge()
+        self._let_go()
+        self.disconnect()
+
+    def left(self, size: int) -> None:
+        self._unsent -= size
+        if self._unsent <= UNSENT_BYTES:
+            self._let_go()
+
+    # -- the request
+
+    async def body(self, limit: int) -> bytes:
+        body = await super().body(limit)
+        self._acknowledge()
+        return body
+
+    def _wanted(self) -> None:
+        if self.expects:
+            self.expects = False
+            if not self.started:
+                self._send(frames.HEADERS, _CONTINUE, end=False)
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """Let the client send as much again; the handler has taken what came, or never will."""
+        size, self._unacknowledged = self._unacknowledged, 0
+        if size:
+            self._stream.connection.passed_on(self._stream, size)
+
+    # -- the response
+
+    def respond(self, status: int, headers: Sequence[Header], body: bytes = b"") -> None:
+        bodiless = status in BODILESS
+        framing = () if bodiless else ((b"content-length", b"%d" % len(body)),)
+        empty = bodiless or self.method == b"HEAD" or not body
+        self._begin(status, (*headers, *framing), end=empty)
+        if not empty:
+            self._send(frames.DATA, body, end=True)
+        self._finish()
+
+    def start(self, status: int, headers: Sequence[Header]) -> None:
+        """Begin a response; its headers leave at once, as the first chunk may be long in coming."""
+        declared = next((value for name, value in headers if name == b"content-length"), None)
+        if status in BODILESS or self.method == b"HEAD":
+            self._left = 0
+        elif declared is not None:
+            self._left = int(declared)
+        self._begin(status, headers, end=False)
+
+    def _begin(self, status: int, headers: Sequence[Header], *, end: bool) -> None:
+        if self.started:
+            raise RuntimeError("a handler responded twice")
+        fields: list[Field] = [(b":status", b"%d" % status), (b"date", self._connection.date())]
+        fields += [header for header in headers if header[0] not in OF_A_CONNECTION]
+        if _SPLITS.search(b"".join([name + value for name, value in fields])):
+            raise ValueError("a header name or value holds a line break or a zero byte")
+        self.started = True
+        self._send(frames.HEADERS, literals(fields), end=end)
+
+    def write(self, data: bytes) -> None:
+        if self._left >= 0:
+            data = self._within_length(data)
+        if data:
+            self._send(frames.DATA, data, end=False)
+
+    def _within_length(self, data: bytes) -> bytes:
+        if self.method == b"HEAD":
+            return b""
+        if len(data) > self._left:
+            raise RuntimeError(f"a handler wrote {len(data) - self._left} bytes more than the declared content-length")
+        self._left -= len(data)
+        return data
+
+    async def drain(self) -> None:
+        if self._unsent > UNSENT_BYTES:
+            self._room = self._loop.create_future()
+            await self._room
+
+    def end(self) -> None:
+        if self._left > 0:
+            self.abort()
+            return
+        self._send(frames.DATA, b"", end=True)
+        self._finish()
+
+    def abort(self) -> None:
+        """Reset the stream."""
+        self._finish()
+        self._stream.connection.cut(self._stream, frames.INTERNAL_ERROR)
+
+    def _send(self, kind: int, payload: bytes, *, end: bool) -> None:
+        if kind == frames.DATA:
+            self._unsent += len(payload)
+        self._stream.connection.send(self._stream, kind, payload, end)
+
+    def _finish(self) -> None:
+        self.finished = True
+        self._acknowledge()
+
+    def _let_go(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
