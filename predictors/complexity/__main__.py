@@ -25,7 +25,7 @@ from predictors.serving.start_clock import StartClock, process_start
 from switchyard.http.asgi import App
 from switchyard.http.client import Client
 from switchyard.settings import SettingsError
-from switchyard.store.opening import open_store
+from switchyard.store.factory import open_store
 from switchyard.telemetry import logs, tracing
 from switchyard.telemetry.metrics import RoutingMetrics
 

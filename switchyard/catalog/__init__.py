@@ -1,7 +1,4 @@
-"""What is served: one value, derived from InferenceServices and never written by hand.
-
-Local mode derives it from rendered documents, a cluster from a watch on the same objects; the gateway, ``/v1/models``
-and ``/v2/repository/index`` read it. A sleeping model stays listed: only names that do not exist are unknown."""
+"""The catalog: what is served, derived from InferenceServices and never written by hand."""
 
 from switchyard.catalog.documents import (
     CONTEXT_LENGTH_ANNOTATION,

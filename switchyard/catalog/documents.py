@@ -13,14 +13,14 @@ KIND_LABEL = "switchyard.dev/kind"
 CONTEXT_LENGTH_ANNOTATION = "switchyard.dev/context-length"
 
 
-INPUTS_ANNOTATION = "switchyard.dev/chat-inputs"  # what a chat may hold, such as "text,image"; text if absent
+INPUTS_ANNOTATION = "switchyard.dev/chat-inputs"  # the parts that a chat may hold, such as "text,image"; text if absent
 
 
 def describe(document: Mapping[str, Any], *, url: str, grpc: str = "", state: State | None = None) -> Model:
-    """The catalog entry of an InferenceService or InferenceGraph document.
+    """Return the catalog entry of an InferenceService or InferenceGraph document.
 
     Raises:
-        CatalogError: the kind label is missing or unknown, or the context length is no number.
+        CatalogError: the kind label is missing or unknown, or the context length is not a number.
     """
     metadata = document["metadata"]
     what, name = document.get("kind", "InferenceService"), metadata["name"]
@@ -38,25 +38,25 @@ def describe(document: Mapping[str, Any], *, url: str, grpc: str = "", state: St
         url=url,
         grpc=grpc,
         context_length=None if length is None else int(length),
-        sees="image" in metadata.get("annotations", {}).get(INPUTS_ANNOTATION, "text").split(","),
+        accepts_images="image" in metadata.get("annotations", {}).get(INPUTS_ANNOTATION, "text").split(","),
         state=state or State(phase="asleep"),
     )
 
 
 def hosts_repository(document: Mapping[str, Any]) -> bool:
-    """Whether an InferenceService serves a whole repository, each model of it by its own name.
+    """Whether an InferenceService serves a whole repository, each of its models under its own name.
 
-    So KServe and Triton have it for the format ``triton``: ``storageUri`` names the repository's root.
+    KServe and Triton do so for the format ``triton``, where ``storageUri`` names the repository's root.
     """
     model = document["spec"]["predictor"].get("model") or {}
     return bool((model.get("modelFormat") or {}).get("name") == "triton")
 
 
 def hosted(service: Model, folder: Path) -> list[Model]:
-    """The models of the Triton repository in ``folder``, all served where ``service`` is.
+    """Return the models of the Triton repository in ``folder``, all served at the address of ``service``.
 
-    Triton takes any folder with a numbered version in it for a model; hidden ones aside, and those that vanish while
-    they are looked at, or may not be read.
+    Triton takes any folder with a numbered version in it for a model. Hidden folders are skipped, and so are those that
+    vanish meanwhile or cannot be read.
     """
     return [replace(service, name=path.name) for path in sorted(_within(folder)) if _is_triton_model(path)]
 

@@ -7,7 +7,7 @@ from switchyard.catalog.models import Catalog
 
 
 class CatalogFile:
-    """A catalog in a file that local mode replaces whole at every change; read again when it changed."""
+    """A catalog in a file that local mode replaces as a whole at every change; it is read again when it changed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -26,7 +26,7 @@ class CatalogFile:
         return self._catalog
 
     def replace(self, catalog: Catalog) -> None:
-        """Writes ``catalog`` so that a reader sees the old or the new one, never a part."""
+        """Write ``catalog`` atomically: a reader sees the old one or the new one."""
         staged = self._path.with_suffix(".new")
         staged.write_text(catalog.dumps())
         os.replace(staged, self._path)

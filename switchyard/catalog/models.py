@@ -1,7 +1,8 @@
-"""What is served: one value, derived from InferenceServices and never written by hand.
+"""The catalog's value types.
 
-Local mode derives it from rendered documents, a cluster from a watch on the same objects; the gateway, ``/v1/models``
-and ``/v2/repository/index`` read it. A sleeping model stays listed: only names that do not exist are unknown.
+Local mode derives a catalog from rendered documents, a cluster from a watch on the same objects; the gateway,
+``/v1/models`` and ``/v2/repository/index`` read it. A sleeping model stays listed: only names that do not exist are
+unknown.
 """
 
 import json
@@ -19,7 +20,7 @@ class CatalogError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class State:
-    """Whether a model answers now; ``reason`` is a sentence when it failed."""
+    """The phase of a model; ``reason`` is a sentence when it failed."""
 
     phase: Phase
     reason: str = ""
@@ -29,8 +30,9 @@ class State:
 class Model:
     """One served name.
 
-    ``url`` is the HTTP base of the predictor (``/openai/v1/…`` and ``/v2/…`` lie below it), ``grpc`` the ``host:port``
-    of its V2 gRPC service or empty, ``context_length`` a number of tokens; ``sees`` says that a chat may hold pictures.
+    ``url`` is the HTTP base of the predictor (``/openai/v1/…`` and ``/v2/…`` are below it), ``grpc`` the ``host:port``
+    of its V2 gRPC service or empty, ``context_length`` a number of tokens; ``accepts_images`` says that a chat may hold
+    images.
     """
 
     name: str
@@ -38,7 +40,7 @@ class Model:
     url: str
     grpc: str = ""
     context_length: int | None = None
-    sees: bool = False
+    accepts_images: bool = False
     state: State = field(default_factory=lambda: State(phase="asleep"))
 
 
@@ -56,7 +58,7 @@ class Catalog:
 
     @staticmethod
     def loads(text: str) -> "Catalog":
-        """Reads what ``dumps`` wrote.
+        """Read what ``dumps`` wrote.
 
         Raises:
             CatalogError: the text is not a catalog.

@@ -1,4 +1,4 @@
-"""The ``switchyard`` command; every import that costs time happens in the command that needs it."""
+"""The ``switchyard`` command."""
 
 from switchyard.cli.app import app, main
 

@@ -1,4 +1,4 @@
-"""The ``switchyard`` command; every import that costs time happens in the command that needs it."""
+"""The ``switchyard`` command; slow imports happen in the subcommand that needs them."""
 
 import sys
 

@@ -14,9 +14,9 @@ def check(
     files: Annotated[
         list[str], typer.Argument(help="YAML with InferenceGraphs among its documents; - is standard input.")
     ],
-    propagate_headers: Annotated[str, typer.Option(help="What PROPAGATE_HEADERS will be, to be checked too.")] = "",
+    propagate_headers: Annotated[str, typer.Option(help="Value of PROPAGATE_HEADERS, to check as well.")] = "",
 ) -> None:
-    """Say what is wrong with InferenceGraphs: what cannot work, and what can hardly be meant."""
+    """Report the problems of InferenceGraphs: what cannot work, and what is probably a mistake."""
     from switchyard.router.graph.manifest import ManifestError, reports
     from switchyard.router.header_propagation import examine_headers
 
@@ -26,14 +26,12 @@ def check(
         failed = True
     for file in files:
         try:
-            for verdict in reports(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")):
-                for problem in verdict.problems:
-                    typer.echo(f'{file}: graph "{verdict.name}": {problem}')
-                if not verdict.problems:
-                    typer.echo(
-                        f'{file}: graph "{verdict.name}": fine ({verdict.nodes} node{"s" * (verdict.nodes != 1)})'
-                    )
-                failed = failed or verdict.failed
+            for report in reports(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")):
+                for problem in report.problems:
+                    typer.echo(f'{file}: graph "{report.name}": {problem}')
+                if not report.problems:
+                    typer.echo(f'{file}: graph "{report.name}": fine ({report.nodes} node{"s" * (report.nodes != 1)})')
+                failed = failed or report.failed
         except (OSError, UnicodeDecodeError, ManifestError) as err:
             typer.echo(f"{file}: error: {err}")
             failed = True

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 Overlay = Annotated[Path | None, typer.Argument(help="Folder with a kustomization; default kustomize/overlays/local.")]
-NoPreload = Annotated[bool, typer.Option("--no-preload", help="Start every model as a process of its own.")]
+NoPreload = Annotated[bool, typer.Option("--no-preload", help="Start every model as a separate process.")]
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Turns errors that are meant for a person into a sentence and exit code 1."""
+def _errors_as_messages() -> Iterator[None]:
+    """Print errors that are meant for a person, and exit with code 1."""
     from switchyard.local.errors import LocalError
 
     try:
@@ -26,13 +26,13 @@ def _told() -> Iterator[None]:
 
 def up(
     overlay: Overlay = None,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once the gateway answers.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once the gateway is ready.")] = False,
     no_preload: NoPreload = False,
 ) -> None:
-    """Run an overlay on this machine: gateway, activator and models, which sleep until they are asked."""
+    """Run an overlay on this machine: gateway, activator and models, which sleep until a request comes."""
     from switchyard.local.supervisor import commands, project
 
-    with _told():
+    with _errors_as_messages():
         chosen = project.overlay_of(overlay, Path.cwd())
         if not detach:
             commands.up(chosen, preloading=not no_preload)
@@ -40,22 +40,22 @@ def up(
 
 
 def down() -> None:
-    """Stop what `up` started, and wait until nothing of it is left."""
+    """Stop what `up` started, and wait until every process has ended."""
     from switchyard.local.supervisor import commands, project
 
-    with _told():
+    with _errors_as_messages():
         stopped = commands.down(project.directory_of(project.root_of(Path.cwd())))
     typer.echo("stopped" if stopped else "nothing was running")
 
 
 def status() -> None:
-    """Show what each process does."""
+    """Show the state of each process."""
     from rich.console import Console
     from rich.table import Table
 
     from switchyard.local.supervisor import commands, decisions, project
 
-    with _told():
+    with _errors_as_messages():
         run, rows = commands.status(project.directory_of(project.root_of(Path.cwd())))
     table = Table("service", "state", "for", "process", "starts", "held", "in flight", box=None, pad_edge=False)
     table.add_column("last start", overflow="fold", ratio=1)
@@ -82,12 +82,12 @@ def status() -> None:
 
 def logs(
     name: Annotated[str, typer.Argument(help="A service, `gateway`, `preload` or `supervisor`.")],
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the log grows.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing as the log grows.")] = False,
 ) -> None:
     """Print the log of a process."""
     from switchyard.local.supervisor import commands, project
 
-    with _told():
+    with _errors_as_messages():
         for data in commands.log_lines(project.directory_of(project.root_of(Path.cwd())), name, follow=follow):
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -98,5 +98,5 @@ def render(overlay: Overlay = None) -> None:
     from switchyard.local.plan.render import render_text
     from switchyard.local.supervisor import project
 
-    with _told():
+    with _errors_as_messages():
         typer.echo(render_text(project.overlay_of(overlay, Path.cwd())), nl=False)

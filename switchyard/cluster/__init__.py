@@ -1,1 +1,1 @@
-"""What the platform reads from a cluster's API server. The library for it is imported when a process first asks."""
+"""The catalog of a cluster, read from its API server; the client library is imported when a process first needs it."""

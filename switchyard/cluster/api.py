@@ -1,4 +1,4 @@
-"""The API server's list and watch calls, by the official client. This module alone imports it, when first asked to.
+"""List and watch calls to the API server by the official client; only this module imports it, at the first call.
 
 Importing it costs 0.4 s of CPU and 23 MB, which local mode and the router do not pay.
 """
@@ -16,24 +16,24 @@ Kind = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _CONNECT_SECONDS = 5.0
-_ANSWER_SECONDS = 30.0
+_RESPONSE_SECONDS = 30.0
 
 
-class ApiError(Exception):
-    """The API server did not answer as asked; the message says what it said. Worth trying again."""
+class ApiServerError(Exception):
+    """The API server did not respond as expected; the message quotes it. A later attempt may succeed."""
 
 
-class Gone(ApiError):
+class VersionExpiredError(ApiServerError):
     """The version to watch from is too old: list again."""
 
 
-class Absent(ApiError):
+class ResourceNotFoundError(ApiServerError):
     """The cluster has no such resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind of object, as the API server's paths name it."""
+    """A kind of object, as the paths of the API server name it."""
 
     group: str
     version: str
@@ -53,35 +53,35 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change; of a bookmark only the object's version counts."""
+    """A change; of a bookmark only the object's version matters."""
 
     kind: Kind
     object: Document
 
 
 class Api(Protocol):
-    """What a mirror needs of an API server; calls block, so threads of their own make them."""
+    """The calls that an informer makes; they block, so each informer makes them in its own thread."""
 
     def list(self, resource: Resource) -> Listing:
-        """All objects now.
+        """List all objects.
 
         Raises:
-            ApiError: there is no answer; ``Absent`` if the resource does not exist.
+            ApiServerError: there is no response; ``ResourceNotFoundError`` if the resource does not exist.
         """
 
     def watch(self, resource: Resource, version: str) -> Iterator[Event]:
-        """Changes after ``version``, until the server ends the stream, as it does after a while.
+        """Yield changes after ``version``, until the server ends the stream, which it does after a while.
 
         Raises:
-            ApiError: the stream broke; ``Gone`` if the version is too old.
+            ApiServerError: the stream broke; ``VersionExpiredError`` if the version is too old.
         """
 
 
 class KubernetesApi:
-    """The API server that ``configuration`` names, asked for objects of one namespace.
+    """The API server that ``configuration`` names, for the objects of one namespace.
 
-    ``watch_seconds`` is when the server is to end a stream; one that is silent for longer than that counts as broken,
-    so that a connection that died unseen is noticed.
+    The server ends a stream after ``watch_seconds``; a stream that is silent for longer than that counts as broken, so
+    that a dead connection is noticed.
     """
 
     def __init__(self, configuration: "Configuration", namespace: str, *, watch_seconds: int = 120) -> None:
@@ -97,14 +97,14 @@ class KubernetesApi:
         from urllib3.exceptions import HTTPError
 
         try:
-            answer = self._objects.list_namespaced_custom_object(
-                *self._of(resource), _request_timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS)
+            response = self._objects.list_namespaced_custom_object(
+                *self._of(resource), _request_timeout=(_CONNECT_SECONDS, _RESPONSE_SECONDS)
             )
-            return Listing(answer["items"], answer["metadata"]["resourceVersion"])
+            return Listing(response["items"], response["metadata"]["resourceVersion"])
         except self._failed as err:
-            raise _refused(err, resource) from err
+            raise _api_error(err, resource) from err
         except (HTTPError, OSError, ValueError, KeyError, TypeError) as err:
-            raise ApiError(f"list of {resource}: {_words(err)}") from err
+            raise ApiServerError(f"list of {resource}: {_describe(err)}") from err
 
     def watch(self, resource: Resource, version: str) -> Iterator[Event]:
         from urllib3.exceptions import HTTPError
@@ -120,22 +120,22 @@ class KubernetesApi:
         try:
             for event in stream:
                 if event is None:
-                    raise ApiError(f"watch of {resource}: a line is no JSON")
+                    raise ApiServerError(f"watch of {resource}: a line is not JSON")
                 yield Event(event["type"], event["raw_object"])
         except self._failed as err:
-            raise _refused(err, resource) from err
+            raise _api_error(err, resource) from err
         except (HTTPError, OSError, ValueError, KeyError, TypeError, AttributeError) as err:
-            raise ApiError(f"watch of {resource}: {_words(err)}") from err
+            raise ApiServerError(f"watch of {resource}: {_describe(err)}") from err
 
     def _of(self, resource: Resource) -> tuple[str, str, str, str]:
         return resource.group, resource.version, self._namespace, resource.plural
 
 
 def of_this_pod() -> KubernetesApi:
-    """The API server of the cluster that this pod runs in, and the pod's own namespace.
+    """Return the API server of the cluster that this pod runs in, for the pod's own namespace.
 
     Raises:
-        ApiError: the pod has no token of its service account.
+        ApiServerError: the pod has no service account token.
     """
     from kubernetes import client, config
 
@@ -144,23 +144,23 @@ def of_this_pod() -> KubernetesApi:
         config.load_incluster_config(configuration)
         namespace = (SERVICE_ACCOUNT / "namespace").read_text().strip()
     except (config.ConfigException, OSError) as err:
-        raise ApiError(
-            f"this pod cannot ask the API server ({_words(err)}): set automountServiceAccountToken: true for it"
+        raise ApiServerError(
+            f"this pod cannot reach the API server ({_describe(err)}): set automountServiceAccountToken: true for it"
         ) from err
-    configuration.retries = False  # the mirrors try again themselves, slower each time
+    configuration.retries = False  # the informers retry themselves, with growing pauses
     return KubernetesApi(configuration, namespace)
 
 
-def _refused(err: Any, resource: Resource) -> ApiError:
-    text = f"{resource}: the API server says {err.status} {err.reason}"
+def _api_error(err: Any, resource: Resource) -> ApiServerError:
+    text = f"{resource}: the API server responded {err.status} {err.reason}"
     if err.status == 410:
-        return Gone(text)
+        return VersionExpiredError(text)
     if err.status == 404:
-        return Absent(text)
+        return ResourceNotFoundError(text)
     if err.status == 403:
-        return ApiError(f"{text}: allow this service account to get, list and watch {resource}")
-    return ApiError(text)
+        return ApiServerError(f"{text}: allow this service account to get, list and watch {resource}")
+    return ApiServerError(text)
 
 
-def _words(err: Exception) -> str:
+def _describe(err: Exception) -> str:
     return f"{type(err).__name__} {err}".strip()

@@ -10,21 +10,28 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from switchyard.cluster.api import Absent, Api, ApiError, Document, Event, Gone, Resource
+from switchyard.cluster.api import (
+    Api,
+    ApiServerError,
+    Document,
+    Event,
+    Resource,
+    ResourceNotFoundError,
+    VersionExpiredError,
+)
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-_ABSENT_SECONDS = 30.0  # until a resource that the cluster lacks is looked for again
-_WORTHWHILE_SECONDS = 1.0
-_DOUBTFUL = 4  # failures in a row, after which the version to watch from is not trusted
+_MISSING_SECONDS = 30.0  # until a resource that the cluster does not have is listed again
+_USEFUL_SECONDS = 1.0
+_RELIST_AFTER = 4  # failures in a row, after which the version to watch from is no longer trusted
 
 
-class Mirror:
-    """Objects by name as the API server has them; the last known ones while it is away.
+class Informer:
+    """Objects by name as the API server has them; the last known ones while it is unreachable.
 
-    ``run`` blocks, so a thread of its own runs it; ``changed`` is called there and must be quick. With ``optional`` a
-    cluster without the resource counts as one without objects. Waits between failures grow from ``first`` to ``last``
-    seconds.
+    ``run`` blocks, so run it in a thread; it calls ``changed`` there, which must be quick. With ``optional`` a cluster
+    without the resource counts as one without objects. Pauses between failures grow from ``first`` to ``last`` seconds.
     """
 
     def __init__(
@@ -48,16 +55,16 @@ class Mirror:
         self.synced = False
 
     def stop(self) -> None:
-        """Ends ``run`` soon: at the next event or, in a quiet stream, when the server ends it."""
+        """End ``run`` soon: at the next event or, in a quiet stream, when the server ends it."""
         self._stop.set()
 
     def run(self) -> None:
-        """Follows the API server until stopped, whatever happens."""
+        """Follow the API server until stopped; survives every error."""
         while not self._stop.is_set():
             try:
                 self._run()
-            except Exception:  # this thread's outermost frame: without it the catalog would stand still unseen
-                log.exception("an object was not understood; listing again", extra={"resource": str(self.resource)})
+            except Exception:  # the thread's outermost frame: without this, the catalog would stop changing silently
+                logger.exception("an object cannot be read; listing again", extra={"resource": str(self.resource)})
                 self._version = None
                 self._stop.wait(self._last)
 
@@ -70,59 +77,64 @@ class Mirror:
                 if self._follow():
                     failures = 0
                     continue
-                failures += 1  # a server that takes watches and ends them at once is as good as one that is away
-            except Gone:
+                failures += 1  # a server that ends watches at once counts as unreachable
+            except VersionExpiredError:
                 self._version = None
                 failures += 1
                 if failures == 1:
                     continue
-            except ApiError as err:
-                if isinstance(err, Absent) and self._optional and not self.objects:
-                    self._without()
+            except ApiServerError as err:
+                if isinstance(err, ResourceNotFoundError) and self._optional and not self.objects:
+                    self._count_as_empty()
                     continue
                 failures += 1
                 if failures == 1 and not self._stop.is_set():
-                    log.warning("the API server is away; the last catalog stays", extra={"reason": str(err)})
-                if failures >= _DOUBTFUL:
-                    self._version = None  # a server restored from a backup counts versions anew
+                    logger.warning(
+                        "the API server is unreachable; keeping the last catalog", extra={"reason": str(err)}
+                    )
+                if failures >= _RELIST_AFTER:
+                    self._version = None  # a server restored from a backup restarts its versions
             self._stop.wait(self._delay(failures))
 
-    def _without(self) -> None:
-        """The cluster lacks the resource, as far as is known; one that was there is only not served for a moment."""
+    def _count_as_empty(self) -> None:
+        """Count a missing resource as one without objects if it was never listed; a known one may come back."""
         if not self.synced:
             self._replace({})
         self._version = None
-        self._stop.wait(_ABSENT_SECONDS)
+        self._stop.wait(_MISSING_SECONDS)
 
     def _list(self) -> None:
         listing = self._api.list(self.resource)
-        self._replace({one["metadata"]["name"]: one for one in listing.items})
+        self._replace({item["metadata"]["name"]: item for item in listing.items})
         self._version = listing.version
 
     def _follow(self) -> bool:
-        """Applies changes until the stream ends; says whether it was worth its while."""
+        """Apply changes until the stream ends; return whether it brought an event or lasted long enough."""
         assert self._version is not None
-        began, heard = time.monotonic(), False
+        began, received = time.monotonic(), False
         for event in self._api.watch(self.resource, self._version):
             if self._stop.is_set():
                 break
             self._apply(event)
-            heard = True
-        return heard or time.monotonic() - began > _WORTHWHILE_SECONDS
+            received = True
+        return received or time.monotonic() - began > _USEFUL_SECONDS
 
     def _apply(self, event: Event) -> None:
         metadata: Any = event.object.get("metadata") or {}
         if event.kind == "DELETED":
-            self._replace({name: one for name, one in self.objects.items() if name != metadata["name"]})
+            self._replace({name: item for name, item in self.objects.items() if name != metadata["name"]})
         elif event.kind != "BOOKMARK":
             self._replace({**self.objects, metadata["name"]: event.object})
         self._version = metadata.get("resourceVersion", self._version)
 
     def _replace(self, objects: dict[str, Document]) -> None:
-        self.objects, self.synced = objects, True  # readers in other threads see the old or the new ones
+        self.objects, self.synced = (
+            objects,
+            True,
+        )  # one assignment: readers in other threads see the old objects or the new ones
         self._changed()
 
     def _delay(self, failures: int) -> float:
-        """Twice as long each time, and never the same for all replicas of a gateway."""
+        """Return a pause that doubles with each failure, with jitter: a gateway's replicas must not retry together."""
         longest = min(self._last, self._first * 2.0 ** min(failures - 1, 10))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311  (not for secrets)

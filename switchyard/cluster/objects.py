@@ -1,4 +1,4 @@
-"""The catalog that the objects of a namespace describe. No input or output: documents come in, a value goes out."""
+"""Derives the catalog from the objects of a namespace: documents in, a value out, no I/O."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -7,9 +7,9 @@ from typing import Any
 from switchyard.catalog import Catalog, CatalogError, Model, describe, hosts_repository
 from switchyard.cluster.states import revisions_of, state_of
 
-MODELS_ANNOTATION = "switchyard.dev/models"  # what a service that hosts a repository answers for: "ocr,ocr-direction"
+MODELS_ANNOTATION = "switchyard.dev/models"  # the models of a service that hosts a repository: "ocr,ocr-direction"
 _HTTP2 = "h2c"
-_HTTP_PORT = 80  # of the Service that Knative makes for each of its own
+_HTTP_PORT = 80  # of the Kubernetes Service that Knative makes for each Knative Service
 
 Document = Mapping[str, Any]
 
@@ -19,13 +19,13 @@ def catalog_of(
     graphs: Iterable[Document],
     revisions: Iterable[Document],
     hosted: Mapping[str, Iterable[str]],
-    refused: Callable[[str], None] = lambda reason: None,
+    on_error: Callable[[str], None] = lambda reason: None,
 ) -> Catalog:
-    """What InferenceServices and InferenceGraphs serve, in the state that Knative's Revisions tell.
+    """Return what InferenceServices and InferenceGraphs serve, in the state that Knative's Revisions show.
 
-    ``hosted`` are the models of services that host a repository, as far as these have told; the annotation
-    ``switchyard.dev/models`` names those of the others. An object that describes no model is left out, and ``refused``
-    hears why: in a namespace that others use too, it must not hide the rest.
+    ``hosted`` maps services that host a repository to their models, as far as these are known; for the other services
+    the annotation ``switchyard.dev/models`` names them. An object that describes no model is left out and reported to
+    ``on_error``, because in a shared namespace one bad object must not hide the others.
     """
     known = list(revisions)
     models: dict[str, Model] = {}
@@ -36,22 +36,23 @@ def catalog_of(
             for model in _models(document, known, hosted):
                 models.setdefault(model.name, model)
         except CatalogError as err:
-            refused(str(err))
+            on_error(str(err))
     return Catalog(models)
 
 
 def address(document: Document) -> str:
-    """The URL by which pods reach the object: of a service's transformer if it has one, else of its predictor.
+    """Return the URL by which pods reach the object: its transformer if it has one, else its predictor.
 
-    Source: KServe, ``pkg/constants/constants.go`` (names of components); Knative and KServe's Standard mode alike.
+    Source: KServe, ``pkg/constants/constants.go`` (names of components); the same for Knative and KServe's Standard
+    mode.
     """
     return f"http://{_host(document)}"
 
 
 def rpc_address(document: Document, revisions: Iterable[Document]) -> str:
-    """Where gRPC calls to the object go, as ``host:port``; empty if its pods do not take HTTP/2.
+    """Return ``host:port`` for gRPC calls to the object; empty if its pods do not speak HTTP/2.
 
-    Knative opens one port, and speaks HTTP/2 to it if that is called ``h2c``; our predictors take both on it.
+    Knative opens one port and speaks HTTP/2 to it if it is called ``h2c``; our predictors take both protocols on it.
     Source: https://knative.dev/docs/serving/services/http-protocol/
     """
     for revision in revisions_of(workload(document), revisions):
@@ -66,7 +67,7 @@ def _host(document: Document) -> str:
 
 
 def workload(document: Document) -> str:
-    """The name of the Knative Service that answers for an InferenceService or InferenceGraph."""
+    """Return the name of the Knative Service of an InferenceService or InferenceGraph."""
     name: str = document["metadata"]["name"]
     if "nodes" in (document.get("spec") or {}):
         return name
@@ -81,12 +82,12 @@ def _models(document: Document, revisions: list[Document], hosted: Mapping[str, 
     if model.kind == "graph" or not hosts_repository(document):
         yield model
         return
-    told = hosted.get(model.name)
-    names = annotated(document) if told is None else told
+    fetched = hosted.get(model.name)
+    names = annotated(document) if fetched is None else fetched
     yield from (replace(model, name=name) for name in sorted(names))
 
 
 def annotated(document: Document) -> list[str]:
-    """The models that the annotation of a service that hosts a repository names."""
+    """Return the models in the annotation of a service that hosts a repository."""
     names = (document["metadata"].get("annotations") or {}).get(MODELS_ANNOTATION, "")
     return [name.strip() for name in names.split(",") if name.strip()]

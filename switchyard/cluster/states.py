@@ -1,7 +1,7 @@
-"""Whether what an InferenceService or InferenceGraph describes answers now, sleeps, wakes or has failed.
+"""Whether an InferenceService or InferenceGraph is ready, asleep, waking or failed.
 
-KServe's own ``modelStatus`` is out of date at zero: its controller does not watch pods. How many replicas there are is
-in the status of Knative's Revisions, which Knative keeps exact.
+KServe's own ``modelStatus`` is out of date at zero replicas, because its controller does not watch pods. The number
+of replicas is in the status of Knative's Revisions, which Knative keeps exact.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,16 +13,17 @@ STOP = "serving.kserve.io/stop"
 
 _SERVICE_LABEL = "serving.knative.dev/service"
 _BLOCKED = frozenset(("BlockedByFailedLoad", "InvalidSpec"))
-# False in these conditions is final until the object changes; others are False while something starts.
-_TELLING = ("PredictorConfigurationReady", "TransformerConfigurationReady", "ConfigurationsReady")
+# False in these conditions is final until the object changes; others are also False during a start.
+_FATAL_CONDITIONS = ("PredictorConfigurationReady", "TransformerConfigurationReady", "ConfigurationsReady")
 
 Document = Mapping[str, Any]
 
 
 def state_of(document: Document, workload: str, revisions: Iterable[Document]) -> State:
-    """The state of an object whose requests go to the Knative Service ``workload``.
+    """Return the state of an object whose requests go to the Knative Service ``workload``.
 
-    What worked once is never ``failed``: in a cluster it wakes by being asked, so refusing to ask would keep it down.
+    An object that was ready once is never ``failed``: in a cluster a request wakes it, so rejecting requests would keep
+    it down.
     """
     status = document.get("status") or {}
     annotations = document["metadata"].get("annotations") or {}
@@ -31,9 +32,9 @@ def state_of(document: Document, workload: str, revisions: Iterable[Document]) -
     own = revisions_of(workload, revisions)
     if _replicas(own, "actualReplicas"):
         return State(phase="ready")
-    conditions = {one.get("type"): one for one in status.get("conditions") or ()}
+    conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
     ready = (conditions.get("Ready") or {}).get("status") == "True"
-    if not own:  # KServe's Standard mode, or not begun: there is nobody else to ask
+    if not own:  # KServe's Standard mode, or not started yet: only KServe's conditions exist
         return State(phase="ready") if ready else _starting(status, conditions)
     if not ready and not any(_was_ready(revision) for revision in own):
         return _starting(status, conditions)
@@ -41,8 +42,10 @@ def state_of(document: Document, workload: str, revisions: Iterable[Document]) -
 
 
 def revisions_of(workload: str, revisions: Iterable[Document]) -> list[Document]:
-    """Those of the Knative Service ``workload``."""
-    return [one for one in revisions if (one["metadata"].get("labels") or {}).get(_SERVICE_LABEL) == workload]
+    """Return the Revisions of the Knative Service ``workload``."""
+    return [
+        revision for revision in revisions if (revision["metadata"].get("labels") or {}).get(_SERVICE_LABEL) == workload
+    ]
 
 
 def _replicas(revisions: Iterable[Document], field: str) -> int:
@@ -51,19 +54,19 @@ def _replicas(revisions: Iterable[Document], field: str) -> int:
 
 def _was_ready(revision: Document) -> bool:
     conditions = (revision.get("status") or {}).get("conditions") or ()
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+    return any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions)
 
 
 def _starting(status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> State:
-    """Of what never was ready: failed with a reason, or on its way."""
+    """Return the state of an object that was never ready: failed with a reason, or waking."""
     model = status.get("modelStatus") or {}
     loading = (model.get("states") or {}).get("targetModelState")
-    failed = [found for name in _TELLING if (found := conditions.get(name) or {}).get("status") == "False"]
+    failed = [found for name in _FATAL_CONDITIONS if (found := conditions.get(name) or {}).get("status") == "False"]
     if not failed and model.get("transitionStatus") not in _BLOCKED and loading != "FailedToLoad":
         return State(phase="waking")
-    # KServe tells why of its storage initializer and of containers that ended; Knative of images and of scheduling.
+    # KServe reports failures of its storage initializer and of containers; Knative those of images and scheduling.
     reasons = (
-        _sentence(one.get("reason"), one.get("message")) for one in (model.get("lastFailureInfo") or {}, *failed)
+        _sentence(item.get("reason"), item.get("message")) for item in (model.get("lastFailureInfo") or {}, *failed)
     )
     return State(phase="failed", reason=next(filter(None, reasons), "its pods do not start; look at their events"))
 

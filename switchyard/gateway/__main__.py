@@ -7,7 +7,7 @@ import sys
 import uvloop
 
 from switchyard.catalog import CatalogFile, CatalogSource
-from switchyard.catalog.cached import Recent
+from switchyard.catalog.cached import CachedCatalog
 from switchyard.gateway.server import serve
 from switchyard.gateway.settings import Settings, in_cluster, refuse_open_door
 from switchyard.settings import SettingsError
@@ -25,17 +25,17 @@ def _arguments() -> argparse.Namespace:
 def _source(settings: Settings, *, in_pod: bool) -> CatalogSource:
     """The catalog's file if one is named, as local mode does; in a pod what its namespace serves."""
     if settings.switchyard_catalog is not None:
-        return Recent(CatalogFile(settings.switchyard_catalog), seconds=0.005)
+        return CachedCatalog(CatalogFile(settings.switchyard_catalog), seconds=0.005)
     if not in_pod:
         raise SettingsError(
             "SWITCHYARD_CATALOG is not set: name the catalog file that local mode writes; in a cluster leave it out"
         )
-    from switchyard.cluster.api import ApiError, of_this_pod
+    from switchyard.cluster.api import ApiServerError, of_this_pod
     from switchyard.cluster.source import ClusterCatalog
 
     try:
         source = ClusterCatalog(of_this_pod())
-    except ApiError as err:
+    except ApiServerError as err:
         raise SettingsError(str(err)) from err
     source.start()
     return source

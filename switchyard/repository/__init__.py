@@ -1,1 +1,1 @@
-"""The model repository's folders: where their weights come from; knows no predictor and loads no model."""
+"""The folders of the model repository and where their weights come from; knows no predictor and loads no model."""

@@ -28,11 +28,11 @@ LOCK = "weights.lock"
 
 
 class WeightsError(Exception):
-    """A model's files cannot be made what its lock says; the message says which, why and what to do."""
+    """A model's files cannot be brought into the locked state; the message says which, why and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lock:
+class WeightsLock:
     """One ``weights.lock``; ``files`` maps a path below both folders to its SHA-256."""
 
     path: Path
@@ -46,16 +46,16 @@ class Lock:
         return self.path.parent
 
 
-def read(path: Path) -> Lock:
-    """The lock in ``path``.
+def read(path: Path) -> WeightsLock:
+    """Read the lock in ``path``.
 
     Raises:
-        WeightsError: it is no such file, or a name in it leaves its folder.
+        WeightsError: it is not a lock, or a name in it points outside its folder.
     """
     try:
         document = tomllib.loads(path.read_text())
         package, files = document["package"], document["files"]
-        lock = Lock(
+        lock = WeightsLock(
             path=path,
             package=package["name"],
             version=package["version"],
@@ -63,16 +63,16 @@ def read(path: Path) -> Lock:
             files=dict(files),
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as err:
-        raise WeightsError(f"{path} is no weights lock: {err!r}") from err
+        raise WeightsError(f"{path} is not a weights lock: {err!r}") from err
     for name in (lock.folder, *lock.files):
         pure = PurePosixPath(name)
         if pure.is_absolute() or ".." in pure.parts:
-            raise WeightsError(f"{path}: {name} leaves its folder; use a path below it")
+            raise WeightsError(f"{path}: {name} points outside its folder; use a path below it")
     return lock
 
 
-def fetch(lock: Lock) -> list[str]:
-    """Copies what is missing or differs and returns the names of the files that it wrote.
+def fetch(lock: WeightsLock) -> list[str]:
+    """Copy the files that are missing or differ; return the names of those that were written.
 
     Raises:
         WeightsError: the package is missing, has another version, or its files are not the locked ones.
@@ -86,7 +86,7 @@ def fetch(lock: Lock) -> list[str]:
     return wanted
 
 
-def _package_folder(lock: Lock) -> Path:
+def _package_folder(lock: WeightsLock) -> Path:
     pinned = f"{lock.package}=={lock.version}"
     try:
         package = metadata.distribution(lock.package)
@@ -102,7 +102,7 @@ def _package_folder(lock: Lock) -> Path:
     return Path(str(package.locate_file(lock.folder)))
 
 
-def _copy(source: Path, target: Path, digest: str, lock: Lock) -> None:
+def _copy(source: Path, target: Path, digest: str, lock: WeightsLock) -> None:
     found = _digest(source)
     if found != digest:
         state = f"has SHA-256 {found}, not {digest}" if found else "is missing"
@@ -126,7 +126,7 @@ def _digest(path: Path) -> str | None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Fetches for every lock below a folder; 1 when one of them could not be satisfied."""
+    """Fetch the weights of every lock below a folder; return 1 when one of them failed."""
     parser = argparse.ArgumentParser(
         prog="python -m switchyard.repository.weights",
         description=f"Copies the files that each {LOCK} names from its Python package into the model's folder.",

@@ -1,4 +1,4 @@
-"""Values that outlive a request and a process: one contract, kept by SQLite on one machine and by Redis for several.
+"""Values that outlive a request and a process: one contract, implemented by SQLite (one machine) and Redis (several).
 
-``contract`` ← ``sqlite`` | ``redis`` ← ``opening``
+``contract`` ← ``sqlite`` | ``redis`` ← ``factory``
 """

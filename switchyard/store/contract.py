@@ -1,34 +1,34 @@
-"""What every store does; ``tests/switchyard/store/test_contract.py`` holds each implementation to it."""
+"""The contract of every store; ``tests/switchyard/store/test_contract.py`` runs against each implementation."""
 
 from typing import Protocol
 
 
 class StoreError(Exception):
-    """The store cannot be reached or did not answer in time; the message says which and why."""
+    """The store cannot be reached or did not respond in time; the message says which store and why."""
 
 
 class Store(Protocol):
     """Values by key, each with a time to live.
 
-    A key is any text without a zero byte; the part before its last colon names what it belongs to, and keys that share
-    it lie together (in one hash slot of a Redis cluster). A value that was put stays until its time is over, whatever
-    kills this process. Belongs to the event loop that first uses it.
+    A key is any text without a zero byte. Keys that share the part before their last colon are stored together (in one
+    hash slot of a Redis cluster). A stored value survives this process until its time to live is over. A store belongs
+    to the event loop that first uses it.
     """
 
     async def get(self, key: str) -> bytes | None:
-        """The value, or None when there is none or its time is over.
+        """Return the value, or None when there is none or it has expired.
 
         Raises:
-            StoreError: the store did not answer.
+            StoreError: the store did not respond.
         """
 
     async def put(self, key: str, value: bytes, *, ttl: float) -> None:
-        """Sets a value for ``ttl`` seconds from now; when this returns, others see it and a crash does not lose it.
+        """Set a value for ``ttl`` seconds from now; on return it is visible to others and safe from a crash.
 
         Raises:
-            StoreError: the store did not answer; the value may or may not be there.
+            StoreError: the store did not respond; the value may or may not be stored.
             ValueError: ``ttl`` is not positive.
         """
 
     async def aclose(self) -> None:
-        """Waits for what is under way and lets go of files and connections; may be called again."""
+        """Wait for operations in progress and close files and connections; may be called again."""

@@ -1,4 +1,4 @@
-"""Which store a URL means."""
+"""Opens the store that a URL names."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -7,10 +7,12 @@ from switchyard.store.contract import Store
 
 
 def open_store(url: str) -> Store:
-    """``sqlite:///absolute/path``, ``sqlite:relative/path`` or ``redis://host:port/database``; nothing is opened yet.
+    """Return the store of a URL, not opened yet.
+
+    The URL is ``sqlite:///absolute/path``, ``sqlite:relative/path`` or ``redis://host:port/database``.
 
     Raises:
-        ValueError: the URL is neither.
+        ValueError: the URL names no store.
     """
     parts = urlsplit(url)
     if parts.scheme == "sqlite" and parts.path and not parts.netloc:
@@ -21,4 +23,4 @@ def open_store(url: str) -> Store:
         from switchyard.store.redis import RedisStore  # not at the top: one machine needs no Redis client
 
         return RedisStore(url)
-    raise ValueError(f"{url!r} is no store: use sqlite:///path/to/file or redis://host:port")
+    raise ValueError(f"{url!r} is not a store: use sqlite:///path/to/file or redis://host:port")

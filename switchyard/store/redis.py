@@ -1,4 +1,4 @@
-"""A store in Redis: for several replicas, on several machines."""
+"""A store in Redis, for several replicas on several machines."""
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -7,18 +7,18 @@ from redis.exceptions import RedisError
 
 from switchyard.store.contract import StoreError
 
-_CONNECTIONS = 16  # of one process; further callers wait for one
+_CONNECTIONS = 16  # per process; further callers wait for one
 
 
 class RedisStore:
-    """``url`` is ``redis://…``, ``rediss://…`` or ``unix://…``; no answer within ``seconds`` is an error.
+    """``url`` is ``redis://…``, ``rediss://…`` or ``unix://…``; after ``seconds`` without a response a call fails.
 
-    Keys are written as ``switchyard:{<what it belongs to>}:<rest>``: a Redis cluster hashes only what stands in braces
-    (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags).
+    Keys are written as ``switchyard:{<part before the last colon>}:<rest>``: a Redis cluster hashes only the part in
+    braces (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags).
     """
 
     def __init__(self, url: str, *, seconds: float = 1.0) -> None:
-        retry = Retry(NoBackoff(), 1)  # a pooled connection may have been closed meanwhile
+        retry = Retry(NoBackoff(), 1)  # a pooled connection may have been closed in the meantime
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
@@ -58,6 +58,6 @@ class RedisStore:
 
 
 def tagged(key: str) -> str:
-    """The key as Redis has it; a brace within would end the tag early and is escaped."""
+    """Return the key as stored in Redis; a brace within it would end the hash tag early, so braces are escaped."""
     owner, colon, rest = key.replace("%", "%25").replace("{", "%7B").replace("}", "%7D").rpartition(":")
     return f"switchyard:{{{owner}}}:{rest}" if colon else f"switchyard:{{{rest}}}"

@@ -1,4 +1,4 @@
-"""One JSON object per line on stderr, with the request and trace ids of the task; never prompts or payloads."""
+"""JSON logs on stderr, one object per line, with the request and trace ids of the task; never prompts or payloads."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one JSON line; keys given by ``extra=`` become top-level keys."""
+    """Formats a record as one JSON line; keys of ``extra=`` become top-level keys."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(service: str, level: str = "info") -> None:
-    """Sends all logging of this process to stderr as JSON lines: warnings, and what is imported by now, included.
+    """Send all logging of this process to stderr as JSON lines, including warnings and libraries imported so far.
 
     Raises:
         ValueError: ``level`` is not one of debug, info, warning, error.
@@ -52,7 +52,7 @@ def configure(service: str, level: str = "info") -> None:
     root.handlers[:] = [handler]
     root.setLevel(numeric)
     logging.captureWarnings(True)
-    for name in tuple(root.manager.loggerDict):  # libraries that brought handlers of their own
+    for name in tuple(root.manager.loggerDict):  # libraries that installed their own handlers
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True

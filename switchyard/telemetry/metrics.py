@@ -1,6 +1,6 @@
-"""Every metric name and label of the platform, once.
+"""Every metric name and label of the platform.
 
-Label values are bounded by construction: ``model`` and ``adapter`` are catalog names (anything else is counted as
+Label values are bounded by construction: ``model`` and ``adapter`` are catalog names (any other is counted as
 ``unknown``), ``tenant`` comes from configuration, ``code`` and ``outcome`` from enumerations. Never free text.
 """
 
@@ -37,11 +37,11 @@ START_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 3
 
 
 class InferenceMetrics:
-    """The names that users were promised, the same for language and vision predictors."""
+    """Metrics of inference, the same for language and vision predictors."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
-            "inference_requests", "Inference requests answered.", ("model", "protocol", "outcome"), registry=registry
+            "inference_requests", "Finished inference requests.", ("model", "protocol", "outcome"), registry=registry
         )  # exposed as inference_requests_total
         self.latency = Histogram(
             "inference_latency_seconds",
@@ -50,15 +50,13 @@ class InferenceMetrics:
             buckets=LATENCY_BUCKETS,
             registry=registry,
         )
-        self.in_flight = Gauge(
-            "inference_requests_in_flight", "Requests being answered now.", ("model",), registry=registry
-        )
+        self.in_flight = Gauge("inference_requests_in_flight", "Requests in flight.", ("model",), registry=registry)
         self.gpu_utilization = Gauge(
             "gpu_utilization", "Share of time that the device was busy, 0..1.", ("device",), registry=registry
         )
         self.load_time = Gauge(
             "model_load_time_seconds",
-            "From process start until the model answered its warm-up.",
+            "From process start until the model finished its warm-up.",
             ("model",),
             registry=registry,
         )
@@ -71,7 +69,7 @@ class InferenceMetrics:
 
 
 class GatewayMetrics:
-    """What the gateway counts; time to first byte is what a client sees, cold starts included."""
+    """Metrics of the gateway; the time to first byte is the client's view, cold starts included."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
@@ -89,17 +87,17 @@ class GatewayMetrics:
         )
         self.first_byte = Histogram(
             "gateway_first_byte_seconds",
-            "From request to the first byte of the model's answer.",
+            "From request to the first byte of the model's response.",
             ("model", "route"),
             buckets=LATENCY_BUCKETS,
             registry=registry,
         )
-        self.in_flight = Gauge("gateway_requests_in_flight", "Requests being answered now.", registry=registry)
+        self.in_flight = Gauge("gateway_requests_in_flight", "Requests in flight.", registry=registry)
         self.cancelled = Counter(
-            "gateway_cancelled", "Requests whose client hung up before the end.", ("model",), registry=registry
+            "gateway_cancelled", "Requests whose client disconnected before the end.", ("model",), registry=registry
         )
         self.retries = Counter(
-            "gateway_upstream_retries", "Attempts repeated before the first byte.", ("model",), registry=registry
+            "gateway_upstream_retries", "Retries before the first byte of a response.", ("model",), registry=registry
         )
         self.heartbeats = Counter(
             "gateway_heartbeats",
@@ -110,7 +108,7 @@ class GatewayMetrics:
 
 
 class LocalMetrics:
-    """What local mode's activator and supervisor count."""
+    """Metrics of local mode's activator and supervisor."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.starts = Counter("local_starts", "Starts of a process.", ("model", "reason"), registry=registry)
@@ -126,10 +124,10 @@ class LocalMetrics:
 
 
 class GraphMetrics:
-    """What the router of a graph counts; nodes and steps are the graph's own names.
+    """Metrics of a graph's router; nodes and steps are labeled with the graph's own names.
 
-    ``code`` is a status, or ``cancelled`` (the client hung up), ``error`` (a step gave no answer) or ``broken`` (an
-    answer broke off after its head).
+    ``code`` is a status, or ``cancelled`` (the client disconnected), ``error`` (a step sent no response) or ``broken``
+    (a response ended early, after its headers).
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -137,10 +135,10 @@ class GraphMetrics:
         self.latency = Histogram(
             "graph_request_seconds", "From request to last byte.", buckets=LATENCY_BUCKETS, registry=registry
         )
-        self.in_flight = Gauge("graph_requests_in_flight", "Requests being answered now.", registry=registry)
+        self.in_flight = Gauge("graph_requests_in_flight", "Requests in flight.", registry=registry)
         self.node_latency = Histogram(
             "graph_node_seconds",
-            "From reaching a node until its answer began.",
+            "From reaching a node until its response headers.",
             ("node",),
             buckets=LATENCY_BUCKETS,
             registry=registry,
@@ -153,18 +151,21 @@ class GraphMetrics:
         )
         self.step_latency = Histogram(
             "graph_step_seconds",
-            "From starting a step until its answer began.",
+            "From starting a step until its response headers.",
             ("node", "step"),
             buckets=LATENCY_BUCKETS,
             registry=registry,
         )
         self.retries = Counter(
-            "graph_step_retries", "Calls of a step repeated before the first byte.", ("node", "step"), registry=registry
+            "graph_step_retries",
+            "Retries of a step before the first byte of its response.",
+            ("node", "step"),
+            registry=registry,
         )
 
 
 class RoutingMetrics:
-    """What the complexity predictor decides; ``tier`` is fast or reasoning, ``reason`` one of a fixed list."""
+    """Metrics of the complexity predictor; ``tier`` is fast or reasoning, ``reason`` one of a fixed list."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.decisions = Counter(
@@ -173,7 +174,7 @@ class RoutingMetrics:
         self.share = Gauge(
             "routing_share", "Part of the last 500 free choices that went to reasoning.", registry=registry
         )
-        self.target = Gauge("routing_share_target", "The share that the operator asked for.", registry=registry)
+        self.target = Gauge("routing_share_target", "The share that the operator configured.", registry=registry)
         self.score = Histogram("routing_score", "Scores of the classifier.", buckets=SCORE_BUCKETS, registry=registry)
         self.seconds = Histogram(
             "routing_decision_seconds",
@@ -182,11 +183,11 @@ class RoutingMetrics:
             registry=registry,
         )
         self.moves = Counter(
-            "routing_moves", "Conversations that went on with the other tier.", ("tier",), registry=registry
+            "routing_moves", "Conversations that moved to the other tier.", ("tier",), registry=registry
         )
         self.shadow = Counter(
             "routing_shadow",
-            "Chats asked of both tiers: agreed, disagreed, failed, skipped.",
+            "Chats sent to both tiers: agreed, disagreed, failed, skipped.",
             ("result",),
             registry=registry,
         )

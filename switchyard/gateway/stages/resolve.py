@@ -16,7 +16,7 @@ def resolve(*, locate: Locate) -> Stage:
             kinds = " or ".join(sorted(route.kinds))
             message = f"model {model.name} is of kind {model.kind}; {route.path} asks for one of kind {kinds}"
             raise ApiError("wrong_model_kind", message, param="model")
-        if context.pictures and not model.sees:
+        if context.pictures and not model.accepts_images:
             message = f"model {model.name} reads text only; POST a picture to /v1/ocr and send the text that it finds"
             raise ApiError("pictures_not_read", message, param="messages")
 

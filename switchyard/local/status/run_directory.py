@@ -101,7 +101,7 @@ class StateDirectory:
         run = self.read()
         return run if run and run.supervisor.alive() else None
 
-    def lock(self) -> "Lock":
+    def lock(self) -> "RunLock":
         """Take the lock that a supervisor holds while it lives; the kernel releases it when the process dies.
 
         Raises:
@@ -119,16 +119,16 @@ class StateDirectory:
                 f"switchyard is already running{what}; stop it with `switchyard down`, or look at it with "
                 f"`switchyard status` (run directory: {self.path})"
             ) from None
-        return Lock(descriptor)
+        return RunLock(descriptor)
 
 
-class Lock:
+class RunLock:
     """A lock that is held until closed or until its process ends."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def __enter__(self) -> "Lock":
+    def __enter__(self) -> "RunLock":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:

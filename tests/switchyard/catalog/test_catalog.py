@@ -13,7 +13,7 @@ models = st.builds(
     kind=st.sampled_from(["llm", "embedding", "vision", "graph", "adapter"]),
     url=st.just("http://127.0.0.1:1"),
     context_length=st.none() | st.integers(1, 10**6),
-    sees=st.booleans(),
+    accepts_images=st.booleans(),
     state=st.builds(State, phase=st.sampled_from(["ready", "asleep", "waking", "failed"]), reason=st.text()),
 )
 
@@ -65,8 +65,8 @@ def test_a_document_that_describes_no_model_is_refused_by_field(metadata: dict[s
 
 def test_a_chat_model_sees_only_if_its_annotation_says_so() -> None:
     seeing = {"switchyard.dev/chat-inputs": "text,image"}
-    assert describe(document(annotations=seeing), url="http://m").sees
-    assert not describe(document(), url="http://m").sees
+    assert describe(document(annotations=seeing), url="http://m").accepts_images
+    assert not describe(document(), url="http://m").accepts_images
 
 
 @pytest.mark.parametrize(("form", "expected"), [("triton", True), ("vllm", False)])

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from switchyard.cluster.hosted_models import Repositories, model_index
+from switchyard.cluster.hosted_models import HostedModels, model_index
 from tests.switchyard.cluster.documents import READY, revision, service
 
 VISION = service("vision", "vision", status=READY)
@@ -60,7 +60,7 @@ def test_a_service_whose_address_is_not_there_yet_is_asked_again() -> None:
             raise answer
         return answer
 
-    repositories = Repositories(learned.set, ask, pauses=(0, 0, 0))
+    repositories = HostedModels(learned.set, ask, pauses=(0, 0, 0))
     repositories.follow([VISION, service()], [AWAKE])
     assert learned.wait(20)
     assert repositories.models == {"vision": ["ocr"]}
@@ -78,7 +78,7 @@ def test_a_service_that_went_to_sleep_is_not_asked_again(caplog: pytest.LogCaptu
         assert asleep.wait(20)
         raise OSError("connection refused")
 
-    repositories = Repositories(lambda: None, ask, pauses=(0, 0, 0))
+    repositories = HostedModels(lambda: None, ask, pauses=(0, 0, 0))
     repositories.follow([VISION], [AWAKE])
     repositories.follow([VISION], [ASLEEP])
     asleep.set()

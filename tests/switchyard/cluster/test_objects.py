@@ -10,7 +10,7 @@ def test_services_and_graphs_are_listed_under_their_cluster_addresses() -> None:
         "chat": "http://chat-predictor.lab.svc.cluster.local",
         "auto": "http://auto.lab.svc.cluster.local",
     }
-    assert (found["chat"].context_length, found["chat"].sees, found["auto"].kind) == (2048, True, "graph")
+    assert (found["chat"].context_length, found["chat"].accepts_images, found["auto"].kind) == (2048, True, "graph")
 
 
 def test_a_transformer_answers_for_its_service() -> None:

@@ -163,7 +163,7 @@ def entries(url: str, grpc: str = "") -> Catalog:
         Model(name="sleepy", kind="llm", url=url, grpc=grpc, state=asleep),
         Model(name="embed", kind="embedding", url=url, state=ready),
         Model(name="ocr", kind="vision", url=url, grpc=grpc, state=ready),
-        Model(name="seer", kind="llm", url=url, sees=True, state=ready),
+        Model(name="seer", kind="llm", url=url, accepts_images=True, state=ready),
         Model(name="broken", kind="llm", url=url, grpc=grpc, state=failed),
         Model(name="nobody", kind="llm", url="http://127.0.0.1:1", state=ready),
     ]

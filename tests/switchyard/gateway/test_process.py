@@ -112,7 +112,7 @@ async def test_it_says_why_it_does_not_start() -> None:
     assert "does not listen on 0.0.0.0" in sentence
     status, sentence = await refused(KUBERNETES_SERVICE_HOST="10.96.0.1", KUBERNETES_SERVICE_PORT="443")
     assert status == 2
-    assert "this pod cannot ask the API server" in sentence
+    assert "this pod cannot reach the API server" in sentence
     assert "automountServiceAccountToken" in sentence
     status, sentence = await refused(SWITCHYARD_CATALOG="/x", LOG_LEVEL="loud")
     assert status == 2

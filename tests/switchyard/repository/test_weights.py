@@ -112,12 +112,12 @@ def test_a_file_that_the_package_lacks_is_named(site: Path, model: Path) -> None
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/outside", "a/../../outside"])
 def test_a_name_that_leaves_the_model_folder_is_refused(model: Path, name: str) -> None:
-    with pytest.raises(weights.WeightsError, match="leaves its folder"):
+    with pytest.raises(weights.WeightsError, match="points outside its folder"):
         weights.read(write_lock(model, files={name: b""}))
 
 
 def test_a_package_folder_outside_the_installed_packages_is_refused(model: Path) -> None:
-    with pytest.raises(weights.WeightsError, match="leaves its folder"):
+    with pytest.raises(weights.WeightsError, match="points outside its folder"):
         weights.read(write_lock(model, folder="../elsewhere"))
 
 
@@ -126,7 +126,7 @@ def test_a_file_that_is_no_lock_is_refused_by_its_path(model: Path, text: str) -
     path = write_lock(model)
     path.write_text(text)
 
-    with pytest.raises(weights.WeightsError, match=f"{path} is no weights lock"):
+    with pytest.raises(weights.WeightsError, match=f"{path} is not a weights lock"):
         weights.read(path)
 
 
@@ -141,7 +141,7 @@ def test_the_command_goes_on_after_a_failure_and_says_so_in_its_exit_code(
     assert weights.main([str(model.parents[1])]) == 1
     said = capsys.readouterr()
     assert said.out == f"{model}: 3 files as locked, 3 of them written now\n"
-    assert f"{broken} is no weights lock" in said.err
+    assert f"{broken} is not a weights lock" in said.err
 
 
 def test_the_command_refuses_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from switchyard.store.contract import Store
-from switchyard.store.opening import open_store
+from switchyard.store.factory import open_store
 
 DEADLINE = 20.0
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from switchyard.store.contract import Store, StoreError
-from switchyard.store.opening import open_store
+from switchyard.store.factory import open_store
 
 DEADLINE = 10.0
 

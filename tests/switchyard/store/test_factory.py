@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from switchyard.store.opening import open_store
+from switchyard.store.factory import open_store
 
 
 async def test_a_relative_path_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,5 +16,5 @@ async def test_a_relative_path_is_allowed(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("url", ["", "sqlite:", "sqlite://host/file", "postgres://host", "/a/file"])
 def test_a_url_that_means_no_store_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="is no store"):
+    with pytest.raises(ValueError, match="is not a store"):
         open_store(url)

@@ -56,7 +56,7 @@ async def test_what_is_over_is_removed_from_the_file(tmp_path: Path, monkeypatch
     await store.put("conversation:old", b"value", ttl=10)
     now = 1020.0
     await store.put("conversation:new", b"value", ttl=10)
-    rows = await store._do("SELECT key FROM entries")
+    rows = await store._execute("SELECT key FROM entries")
     await store.aclose()
 
     assert rows == [("conversation:new",)]

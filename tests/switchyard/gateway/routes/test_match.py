@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchyard.catalog import Catalog, CatalogError, CatalogFile
-from switchyard.catalog.cached import Recent
+from switchyard.catalog.cached import CachedCatalog
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import ROUTES
 from tests.switchyard.gateway.conftest import entries
@@ -33,7 +33,7 @@ def test_any_path_matches_a_route_or_is_missed(method: str, path: str) -> None:
 def test_a_recent_catalog_is_read_again_after_its_time(tmp_path: Path) -> None:
     file = CatalogFile(tmp_path / "catalog.json")
     file.replace(entries("http://127.0.0.1:1"))
-    kept, fresh = Recent(file, seconds=3600), Recent(file, seconds=0)
+    kept, fresh = CachedCatalog(file, seconds=3600), CachedCatalog(file, seconds=0)
     assert kept.current().get("chat") is not None
     file.replace(Catalog({}))
     assert kept.current().get("chat") is not None
@@ -42,7 +42,7 @@ def test_a_recent_catalog_is_read_again_after_its_time(tmp_path: Path) -> None:
 
 def test_a_catalog_that_cannot_be_read_is_asked_for_again(tmp_path: Path) -> None:
     path = tmp_path / "catalog.json"
-    recent = Recent(CatalogFile(path), seconds=3600)
+    recent = CachedCatalog(CatalogFile(path), seconds=3600)
     path.write_text("{")
     with pytest.raises(CatalogError):
         recent.current()
