@@ -4,18 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from switchyard.local.plan.render import render
 from tests.manifests.documents import COMPONENTS, ENVIRONMENTS, OVERLAYS, ROOT, Document, of_kind
 from tests.manifests.test_overlays_build import components
 
 REFERENCE = ROOT / "docs/reference/overlays.md"
-PAGES = [
-    REFERENCE,
-    ROOT / "docs/concepts/local-vs-cluster.md",
-    *(ROOT / f"docs/how-to/{name}.md" for name in ("deploy-dev", "deploy-prod", "roll-back", "upgrade")),
-]
 _ROW = re.compile(r"^\| (.+?) \|$", re.MULTILINE)
 _BLOCK = re.compile(r"^(?:```yaml\n|cat > kustomization.yaml <<'YAML'\n)(.*?)^(?:```|YAML)$", re.MULTILINE | re.DOTALL)
 
@@ -40,14 +34,6 @@ def with_example(folder: Path, text: str) -> list[Document]:
     return render(mine)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.stem))
-def test_every_link_leads_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
-
-    assert links
-    assert [link for link in links if not (page.parent / link).exists()] == []
-
-
 def test_the_table_of_components_is_what_overlays_list() -> None:
     table = {
         re.sub(r"\[(.+?)\].*", r"\1", name): [name for name, dot in zip(order, dots, strict=True) if dot]
@@ -61,14 +47,13 @@ def test_the_table_of_components_is_what_overlays_list() -> None:
 
 
 def test_figures_of_the_page_are_those_of_the_overlays() -> None:
-    figures = {row[0]: [int(cell) for cell in row[1:]] for row in rows(REFERENCE) if len(row) == 4 and row[1].isdigit()}
+    figures = {row[0]: [int(cell) for cell in row[1:]] for row in rows(REFERENCE) if len(row) == 3 and row[1].isdigit()}
 
     assert figures.keys() == {*ENVIRONMENTS}
-    for name, (lines, rendered, objects) in figures.items():
+    for name, (lines, objects) in figures.items():
         documents = render(OVERLAYS / name)
         assert lines == sum(len(path.read_text().splitlines()) for path in (OVERLAYS / name).iterdir()), name
         assert objects == len(documents), name
-        assert rendered == pytest.approx(len(yaml.safe_dump_all(documents).splitlines()), rel=0.05), name
 
 
 @pytest.mark.parametrize("page", ["deploy-dev", "deploy-prod"])

@@ -1,11 +1,9 @@
 """The sample graphs, as ``make up`` serves them."""
 
 import base64
-import io
 import re
 
 import pytest
-from PIL import Image, ImageDraw, ImageFont
 
 from tests.live.platform import Platform, http_client
 from tests.live.processes import ROOT
@@ -13,15 +11,7 @@ from tests.live.processes import ROOT
 pytestmark = pytest.mark.live
 
 CAR = (ROOT / "tests/testdata/pictures/car.jpg").read_bytes()
-
-
-def problem() -> bytes:
-    """A photo of a sum."""
-    canvas = Image.new("RGB", (900, 120), "white")
-    ImageDraw.Draw(canvas).text((30, 30), "What is 12 plus 7?", "black", ImageFont.load_default(48))
-    made = io.BytesIO()
-    canvas.save(made, "PNG")
-    return made.getvalue()
+SUM = (ROOT / "tests/testdata/sum.png").read_bytes()  # "What is 12 plus 7?"
 
 
 def test_a_canary_gets_about_its_share(platform: Platform) -> None:
@@ -49,7 +39,7 @@ def test_two_readers_look_at_one_picture(platform: Platform) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_photo_is_read_and_its_question_answered(platform: Platform, stream: bool) -> None:
-    url = "data:image/png;base64," + base64.b64encode(problem()).decode()
+    url = "data:image/png;base64," + base64.b64encode(SUM).decode()
     content = [{"type": "image_url", "image_url": {"url": url}}]
     body = {"model": "read-photo", "messages": [{"role": "user", "content": content}], "max_tokens": 40}
     with http_client(platform) as client:
