@@ -4,12 +4,12 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-d
 """
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from switchyard.backoff import Backoff
 from switchyard.cluster.api import (
     Api,
     ApiServerError,
@@ -31,7 +31,8 @@ class Informer:
     """Objects by name as the API server has them; the last known ones while it is unreachable.
 
     ``run`` blocks, so run it in a thread; it calls ``changed`` there, which must be quick. With ``optional`` a cluster
-    without the resource counts as one without objects. Pauses between failures grow from ``first`` to ``last`` seconds.
+    without the resource counts as one without objects. ``backoff`` is waited
+    between failures.
     """
 
     def __init__(
@@ -41,14 +42,13 @@ class Informer:
         changed: Callable[[], None],
         *,
         optional: bool = False,
-        first: float = 0.2,
-        last: float = 15.0,
+        backoff: Backoff,
     ) -> None:
         self.resource = resource
         self._api = api
         self._changed = changed
         self._optional = optional
-        self._first, self._last = first, last
+        self._backoff = backoff
         self._stop = threading.Event()
         self._version: str | None = None
         self.objects: dict[str, Document] = {}
@@ -66,7 +66,7 @@ class Informer:
             except Exception:  # the thread's outermost frame: without this, the catalog would stop changing silently
                 logger.exception("an object cannot be read; listing again", extra={"resource": str(self.resource)})
                 self._version = None
-                self._stop.wait(self._last)
+                self._stop.wait(self._backoff.most)
 
     def _run(self) -> None:
         failures = 0
@@ -94,7 +94,7 @@ class Informer:
                     )
                 if failures >= _RELIST_AFTER:
                     self._version = None  # a server restored from a backup restarts its versions
-            self._stop.wait(self._delay(failures))
+            self._stop.wait(self._backoff.pause(failures))
 
     def _count_as_empty(self) -> None:
         """Count a missing resource as one without objects if it was never listed; a known one may come back."""
@@ -133,8 +133,3 @@ class Informer:
             True,
         )  # one assignment: readers in other threads see the old objects or the new ones
         self._changed()
-
-    def _delay(self, failures: int) -> float:
-        """Return a pause that doubles with each failure, with jitter: a gateway's replicas must not retry together."""
-        longest = min(self._last, self._first * 2.0 ** min(failures - 1, 10))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311  (not for secrets)

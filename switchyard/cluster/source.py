@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from switchyard.backoff import Backoff
 from switchyard.catalog import Catalog, CatalogError
 from switchyard.cluster.api import Api, Resource
 from switchyard.cluster.hosted_models import HostedModels
@@ -30,9 +31,10 @@ class ClusterCatalog:
     ) -> None:
         self._lock = threading.Lock()
         self._catalog = Catalog({})
-        self._services = Informer(SERVICES, api, self._rebuild, last=patience)
-        self._graphs = Informer(GRAPHS, api, self._rebuild, last=patience)
-        self._revisions = Informer(REVISIONS, api, self._rebuild, last=patience, optional=True)
+        backoff = Backoff(first=0.2, most=patience)
+        self._services = Informer(SERVICES, api, self._rebuild, backoff=backoff)
+        self._graphs = Informer(GRAPHS, api, self._rebuild, backoff=backoff)
+        self._revisions = Informer(REVISIONS, api, self._rebuild, backoff=backoff, optional=True)
         self._hosted_models = HostedModels(self._rebuild, fetch_index)
         self._synced = False
         self._logged: set[str] = set()  # so that each reason is logged once, not at every change

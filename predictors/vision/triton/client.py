@@ -16,6 +16,7 @@ import orjson
 
 from predictors.vision.refusal import Refused, http_status, triton_is_away
 from predictors.vision.triton.tensors import HEAD_LENGTH, Tensor, Wanted, decode, encode
+from switchyard.backoff import Backoff
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import ResponseTooLargeError, UpstreamError, UpstreamTimeoutError
 from switchyard.rpc.protobuf import write
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 Control = Literal["RepositoryModelLoad", "RepositoryModelUnload"]
 
 _ATTEMPTS = 3
-_PAUSE = 0.05  # seconds before the second attempt; each further pause is twice as long
+_BACKOFF = Backoff(first=0.05, most=0.1)
 _LIVE_SECONDS = 2.0
 _QUICK = Timeouts(connect=1.0, first_byte=10.0, total=10.0)
 
@@ -109,7 +110,7 @@ class Triton:
                 if response.status != 503 or last:
                     return response
                 response.close()
-            pause = _PAUSE * 2**attempt
+            pause = _BACKOFF.pause(attempt + 1)
             if loop.time() + pause > due:
                 raise triton_is_away()
             await asyncio.sleep(pause)

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from switchyard.local.processes.backoff import Backoff
+from switchyard.backoff import ConsecutiveFailures
 from switchyard.local.processes.launch import (
     Launcher,
     LaunchError,
@@ -114,7 +114,7 @@ class PreloadedLauncher:
         python: str,
         socket: Path,
         spec: LaunchSpec,
-        delay: Backoff,
+        failures: ConsecutiveFailures,
         on_pid: Callable[[int], None],
     ) -> None:
         self._spawn = spawn
@@ -122,7 +122,7 @@ class PreloadedLauncher:
         self._python = python
         self._socket = socket
         self._spec = spec
-        self._delay = delay
+        self._failures = failures
         self._on_pid = on_pid
         self._settled = asyncio.Event()  # set when the parent listens, or has died
         self._listening = False
@@ -163,8 +163,8 @@ class PreloadedLauncher:
             self._listening = False
             self._settled.set()
             if loop.time() - began > _STABLE_SECONDS:
-                self._delay.reset()
-            pause = self._delay.failed()
+                self._failures.reset()
+            pause = self._failures.add()
             logger.warning(
                 "the preloaded parent ended with %s; models start without it for %.1f s (see %s)",
                 code,

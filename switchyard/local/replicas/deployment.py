@@ -3,9 +3,9 @@
 import asyncio
 import logging
 
+from switchyard.backoff import ConsecutiveFailures
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Deployment
-from switchyard.local.processes.backoff import Backoff
 from switchyard.local.processes.start import Starter, StartError, exited, stop
 from switchyard.local.status.board import StatusBoard
 
@@ -24,20 +24,20 @@ class DeploymentRunner:
         self._starter = starter
         self._board = board
         self._grace = min(grace, deployment.command.grace)
-        self._backoff = Backoff()
+        self._failures = ConsecutiveFailures()
 
     async def run(self) -> None:
         """Run the process until cancelled, then stop it within its grace."""
         while True:
             reason = await self._one_life()
-            pause = self._backoff.failed()
+            pause = self._failures.add()
             logger.warning("%s %s; next attempt in %.1f s", self._deployment.name, reason, pause)
             self._board.set(self._deployment.name, "failed", f"{reason}; see `switchyard logs {self._deployment.name}`")
             await asyncio.sleep(pause)
 
     async def _one_life(self) -> str:
         name, command, loop = self._deployment.name, self._deployment.command, asyncio.get_running_loop()
-        self._board.starting(name, "crash" if self._backoff.failures else "always-on")
+        self._board.starting(name, "crash" if self._failures.count else "always-on")
         try:
             running = await self._starter.start(
                 command,
@@ -56,7 +56,7 @@ class DeploymentRunner:
         finally:
             await stop(running.pod, running.end, self._grace)
         if loop.time() - began > _STABLE_SECONDS:
-            self._backoff.reset()
+            self._failures.reset()
         return exited(code, "")
 
     @property

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from switchyard.backoff import ConsecutiveFailures
 from switchyard.http.client import Client
 from switchyard.local.activator.request_queue import QueueLimits, RequestQueue, UnavailableError
 from switchyard.local.plan.workloads import Service
-from switchyard.local.processes.backoff import Backoff
 from switchyard.local.processes.start import PROBE_SECONDS, RunningPod, Starter, StartError, free_ports, is_ready, stop
 from switchyard.local.processes.startlog import PodLog
 from switchyard.local.status.board import StatusBoard
@@ -50,7 +50,7 @@ class Replica:
         self._board = board
         self._logs = logs
         self._grace = min(grace, service.command.grace)
-        self._backoff = Backoff()
+        self._failures = ConsecutiveFailures()
         self._wanted = asyncio.Event()
         self._cause = "request"
         self._draining: set[asyncio.Task[None]] = set()
@@ -91,12 +91,12 @@ class Replica:
     async def _demand(self) -> None:
         """Wait until a process is wanted: always, or because a request waits."""
         if self._service.scale.minimum > 0:
-            self._cause = "crash" if self._backoff.failures else "always-on"
+            self._cause = "crash" if self._failures.count else "always-on"
             return
         while not self.queue.waiting:
             self._wanted.clear()
             await self._wanted.wait()
-        self._cause = "crash" if self._backoff.failures else "request"
+        self._cause = "crash" if self._failures.count else "request"
 
     async def _start(self) -> RunningPod:
         service, name = self._service, self._service.name
@@ -123,11 +123,11 @@ class Replica:
             await self._watch(running)
             self.queue.close()
             if not running.end.done():
-                self._backoff.reset()
+                self._failures.reset()
                 self._stop_idle(running)
                 return ""
             if self.queue.responses > answered or asyncio.get_running_loop().time() - began > _STABLE_SECONDS:
-                self._backoff.reset()
+                self._failures.reset()
             return running.exited(log)
         except BaseException:
             await stop(running.pod, running.end, self._grace)
@@ -201,12 +201,12 @@ class Replica:
 
     async def _recover(self, reason: str, *, final: bool) -> None:
         """Wait before the next attempt; reject requests when the service has failed too often."""
-        pause = self._backoff.failed()
+        pause = self._failures.add()
         name, loop = self._service.name, asyncio.get_running_loop()
         logger.warning("%s %s; next attempt in %.1f s", name, reason, pause)
-        if final or self._backoff.failures >= CRASHES:
+        if final or self._failures.count >= CRASHES:
             again = loop.time() + pause
-            times = f", {self._backoff.failures} times in a row" if self._backoff.failures > 1 else ""
+            times = f", {self._failures.count} times in a row" if self._failures.count > 1 else ""
             text = f"{reason}{times}; see `switchyard logs {name}`"
             self._board.set(name, "failed", text)
             self.queue.reject(lambda: UnavailableError(503, f"{name}: {text}", max(1.0, again - loop.time())))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry
 
+from switchyard.backoff import ConsecutiveFailures
 from switchyard.catalog import CatalogFile, Model
 from switchyard.http.client import Client
 from switchyard.local.activator.application import Activator, Door
@@ -16,7 +17,6 @@ from switchyard.local.plan import arguments
 from switchyard.local.plan.graphs import cluster_hosts
 from switchyard.local.plan.workloads import Options, Plan, Service
 from switchyard.local.processes import preload
-from switchyard.local.processes.backoff import Backoff
 from switchyard.local.processes.launch import Launcher, SpawnLauncher
 from switchyard.local.processes.preload import PreloadedLauncher
 from switchyard.local.processes.start import Starter
@@ -192,6 +192,6 @@ def _preload(
             root=options.root,
             log=settings.directory.log("preload"),
         ),
-        delay=Backoff(),
+        failures=ConsecutiveFailures(),
         on_pid=on_pid,
     )

@@ -1,22 +1,19 @@
 """How often the call of a step is retried."""
 
-import random
 from dataclasses import dataclass
 
+from switchyard.backoff import Backoff
+
 UNAVAILABLE = frozenset((502, 503, 504))
+_BACKOFF = Backoff(first=0.025, most=0.25)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retry:
-    """Up to ``attempts`` calls; pauses double from ``pause`` to ``longest`` seconds, with random jitter."""
+    """Up to ``attempts`` calls, with pauses between them."""
 
     attempts: int = 3
-    pause: float = 0.025
-    longest: float = 0.25
-
-    def wait(self, attempt: int) -> float:
-        """Return the seconds to wait after the ``attempt``-th call: between half and all of its pause."""
-        return float(min(self.longest, self.pause * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
+    backoff: Backoff = _BACKOFF
 
 
 class RetryBudget:

@@ -80,7 +80,7 @@ class ServiceTarget:
             elif isinstance(outcome, ConnectionClosedError):
                 last = attempt + 1  # the request itself may be what crashes the service
             self._meter.retried()
-            await asyncio.sleep(self._retry.wait(attempt))
+            await asyncio.sleep(self._retry.backoff.pause(attempt))
             attempt += 1
             try:
                 outcome = await self._client.request(*call, timeouts=self._timeouts_until(deadline))
@@ -91,7 +91,7 @@ class ServiceTarget:
         return outcome
 
     def _in_time(self, deadline: float | None) -> bool:
-        return deadline is None or asyncio.get_running_loop().time() + self._retry.longest < deadline
+        return deadline is None or asyncio.get_running_loop().time() + self._retry.backoff.most < deadline
 
     def _timeouts_until(self, deadline: float | None) -> Timeouts:
         if deadline is None:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from prometheus_client import CollectorRegistry, generate_latest
 
+from switchyard.backoff import Backoff
 from switchyard.http.client import Client
 from switchyard.http.server import Exchange, Server
 from switchyard.router.app import App
@@ -171,7 +172,7 @@ async def router(
         meter=meter,
         tracer=tracer or DisabledTracer(),
         istio_sidecar=IstioSidecar(client),
-        retry=retry or Retry(pause=0.001),
+        retry=retry or Retry(backoff=Backoff(0.001, 0.001)),
         ensemble_parallel=parallel,
     )
     app = App(

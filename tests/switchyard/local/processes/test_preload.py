@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from switchyard.backoff import Backoff, ConsecutiveFailures
 from switchyard.local.processes import preload, procfs
-from switchyard.local.processes.backoff import Backoff
 from switchyard.local.processes.launch import LaunchSpec, Process, SpawnLauncher
 from switchyard.local.processes.preload import PreloadedLauncher
 from tests.switchyard.local.conftest import until
@@ -41,7 +41,7 @@ class Parent:
             spec=preload.launch_spec(
                 python=sys.executable, socket=socket, imports=imports, env=env, root=folder, log=folder / "preload.log"
             ),
-            delay=Backoff(first=0.05),
+            failures=ConsecutiveFailures(backoff=Backoff(0.05, 0.05)),
             on_pid=self.pids.append,
         )
 
@@ -119,7 +119,7 @@ async def test_without_a_working_parent_children_are_spawned(tmp_path: Path) -> 
         python=sys.executable,
         socket=tmp_path / "s",
         spec=broken,
-        delay=Backoff(first=60),
+        failures=ConsecutiveFailures(backoff=Backoff(60, 60)),
         on_pid=made.pids.append,
     )
     running = asyncio.ensure_future(made.launcher.run())

@@ -114,15 +114,6 @@ def test_a_budget_is_earned_by_requests_and_never_more_than_it_began_with() -> N
     assert [budget.spend() for _ in range(3)] == [True, True, False]
 
 
-def test_pauses_double_up_to_a_limit_and_vary() -> None:
-    retry = Retry(pause=0.1, longest=0.3)
-    for attempt, most in ((1, 0.1), (2, 0.2), (3, 0.3), (9, 0.3)):
-        waits = {retry.wait(attempt) for _ in range(50)}
-        assert max(waits) <= most
-        assert min(waits) >= most / 2
-        assert len(waits) > 1
-
-
 @pytest.mark.parametrize(("status", "expected"), [(200, "http://a/b"), (404, "https://a/b")])
 async def test_https_is_left_to_an_istio_sidecar_that_is_there(status: int, expected: str) -> None:
     asked = 0
