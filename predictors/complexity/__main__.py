@@ -1,17 +1,21 @@
-"""``python -m predictors.complexity --model_name=NAME --fast=MODEL --reasoning=MODEL --share=0.35``."""
+"""``python -m predictors.complexity --model_name=NAME --fast=MODEL --reasoning=MODEL --share=0.35``.
 
+Not KServe's ModelServer: this predictor has no tensors and no model that KServe could run, and importing the SDK would
+cost more time and memory than everything else here together. The routes that KServe and its probes ask are in
+``application``.
+"""
+
+import gc
 import logging
 import os
 import random
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from predictors.complexity import server
-from predictors.complexity.application import Door, Meter
+from predictors.complexity.application import Application, Meter
 from predictors.complexity.arguments import Arguments, parse
 from predictors.complexity.classifier.scorers import make_scorer_or_length
 from predictors.complexity.settings import ComplexitySettings
@@ -22,8 +26,9 @@ from predictors.complexity.tiers.shadow import Shadow
 from predictors.complexity.tiers.share import ShareController
 from predictors.serving.settings import Settings
 from predictors.serving.start_clock import StartClock, process_start
-from switchyard.http.asgi import App
 from switchyard.http.client import Client
+from switchyard.http.server import Server
+from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.settings import SettingsError
 from switchyard.store.factory import open_store
 from switchyard.telemetry import logs, tracing
@@ -55,21 +60,26 @@ async def serve(arguments: Arguments, settings: Settings, own: ComplexitySetting
     clock.done("load")
     clock.publish(meter.inference)
 
-    def door(is_open: Callable[[], bool]) -> App:
-        return Door(
-            name=arguments.model_name,
-            decider=decider,
-            shadow=shadow,
-            meter=meter,
-            registry=registry,
-            tracer=tracing.configure(arguments.model_name),
-            is_open=is_open,
-            max_body_bytes=own.max_body_bytes,
-            max_requests=settings.max_concurrent_requests,
-        )
+    application = Application(
+        name=arguments.model_name,
+        decider=decider,
+        shadow=shadow,
+        meter=meter,
+        registry=registry,
+        tracer=tracing.configure(arguments.model_name),
+        max_body_bytes=own.max_body_bytes,
+        max_requests=settings.max_concurrent_requests,
+    )
 
+    def on_drain() -> None:
+        application.draining = True
+
+    server = Server(application.handle)
     try:
-        await server.serve(door, host=settings.host, port=arguments.http_port, grace_seconds=settings.grace_seconds)
+        await server.listen(settings.host, arguments.http_port)
+        gc.collect()
+        gc.freeze()  # what lives now lives to the end: collections during requests need not look at it again
+        await serve_until_signal(server, drain_seconds=0, grace_seconds=settings.grace_seconds, on_drain=on_drain)
     finally:
         if shadow is not None:
             await shadow.aclose()
@@ -101,7 +111,7 @@ def main() -> None:
         clock = StartClock(arguments.model_name, process_start())
         clock.done("import")
         uvloop.run(serve(arguments, settings, own, clock))
-    except (SettingsError, ValueError) as err:
+    except (SettingsError, ValueError, OSError) as err:
         sys.exit(f"{err}")
 
 

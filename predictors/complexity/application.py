@@ -1,13 +1,14 @@
-"""The ASGI application: an OpenAI body in, the same body with ``model`` rewritten out; and KServe's probes.
+"""The server's handler: an OpenAI body in, the same body with ``model`` rewritten out; and KServe's probes.
 
 Which path a body comes on does not matter, so that a graph may name any: ``/``, ``/v1/models/<name>:predict``,
 ``/v2/models/<name>/infer`` or the client's own ``/openai/v1/…``. Only ``/other-tier`` is different: what comes there
 is addressed to one tier, which did not answer, and goes back addressed to the other.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -18,10 +19,10 @@ from predictors.complexity.tiers.affinity import CONVERSATION_HEADER
 from predictors.complexity.tiers.conversation import Malformed
 from predictors.complexity.tiers.decider import Decider, Decision, Request
 from predictors.complexity.tiers.shadow import Shadow
-from switchyard.http.asgi import Receive, Scope, Send
-from switchyard.http.asgi.body import read_body
 from switchyard.http.headers import Header
-from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
+from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
+from switchyard.http.server import Exchange
+from switchyard.http.server.exchange import BadRequest
 from switchyard.telemetry.metrics import InferenceMetrics, RoutingMetrics
 from switchyard.telemetry.tracing import Tracer
 
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 JSON = b"application/json"
 POLICY_HEADER = b"x-switchyard-policy"
-OTHER_TIER = "/other-tier"
+OTHER_TIER = b"/other-tier"
 TENANT_HEADER = b"x-switchyard-tenant"
 PROTOCOL = "openai"
 
@@ -67,8 +68,8 @@ class Meter:
         self._latency.observe(seconds)
 
 
-class Door:
-    """``is_open`` says whether this predictor takes requests (it is not stopping)."""
+class Application:
+    """Addresses requests; while it is ``draining`` it is not ready, and still responds."""
 
     def __init__(
         self,
@@ -79,7 +80,6 @@ class Door:
         meter: Meter,
         registry: CollectorRegistry,
         tracer: Tracer,
-        is_open: Callable[[], bool],
         max_body_bytes: int,
         max_requests: int,
     ) -> None:
@@ -89,50 +89,51 @@ class Door:
         self._meter = meter
         self._registry = registry
         self._tracer = tracer
-        self._open = is_open
+        self.draining = False
         self._max_body_bytes = max_body_bytes
         self._max_requests = max_requests
         self._in_flight = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        if scope["method"] != "POST":
-            await self._page(scope, send)
+    async def handle(self, exchange: Exchange) -> None:
+        """Respond to one request."""
+        if exchange.method != b"POST":
+            self._page(exchange)
             return
         began, outcome = time.perf_counter(), "failed"
         decided: tuple[Request, Decision] | None = None
         self._in_flight += 1
         self._meter.in_flight.inc()
         try:
-            decided = await self._answer(scope, receive, send, began)
+            decided = await self._decide_on(exchange, began)
             outcome = "ok"
         except Refused as err:
             outcome = "rejected"
-            await _refuse(send, err)
-        except ClientDisconnectedError:
+            _refuse(exchange, err)
+        except BadRequest:
+            outcome = "rejected"
+            raise
+        except asyncio.CancelledError:  # the client disconnected
             outcome = "cancelled"
+            raise
         finally:
             self._in_flight -= 1
             self._meter.in_flight.dec()
             self._meter.answered(outcome, time.perf_counter() - began)
         if decided is not None:
-            await self._decider.remember(*decided)  # after the answer, which need not wait for it
+            await self._decider.remember(*decided)  # after the response, which need not wait for it
 
-    async def _answer(
-        self, scope: Scope, receive: Receive, send: Send, began: float
-    ) -> tuple[Request, Decision] | None:
+    async def _decide_on(self, exchange: Exchange, began: float) -> tuple[Request, Decision] | None:
         if self._in_flight > self._max_requests:
             raise Refused(503, "overloaded", f"{self._max_requests} requests are being decided on; try again shortly")
-        headers = dict(scope["headers"])
-        body = await self._body(scope, receive)
+        headers = dict(exchange.headers)
+        body = await self._body(exchange)
         model = body.get("model")
         if not isinstance(model, str | None):
             raise Refused(400, "invalid_request", "`model` must be a text: a model's name, or `auto`")
         tiers = self._decider.tiers
-        failed = scope["path"] == OTHER_TIER
+        failed = exchange.path == OTHER_TIER
         if not failed and model is not None and model not in (tiers.fast, tiers.reasoning, self._name, *tiers.auto):
-            await _reply(send, 200, orjson.dumps(body), [(b"x-switchyard-reason", b"explicit-model")])
+            _respond(exchange, 200, orjson.dumps(body), [(b"x-switchyard-reason", b"explicit-model")])
             return None
         try:
             read = conversation.read(body)
@@ -146,7 +147,7 @@ class Door:
             named=_text(headers, CONVERSATION_HEADER),
         )
         decision = await self._decide(request, failed, _text(headers, b"traceparent"), began)
-        await _reply(send, 200, orjson.dumps({**body, "model": tiers.model(decision.tier)}), self._told(decision))
+        _respond(exchange, 200, orjson.dumps({**body, "model": tiers.model(decision.tier)}), self._told(decision))
         if self._shadow is not None and decision.reason == "classifier" and decision.tier == "fast":
             self._shadow.offer(body, read)
         return request, decision
@@ -156,7 +157,9 @@ class Door:
         decision = self._decider.turned_over(request) if failed else await self._decider.decide(request)
         if decision is None:
             span.end("addressed to neither tier")
-            raise Refused(400, "invalid_request", f"{OTHER_TIER} takes a body whose `model` is one of the two tiers'")
+            raise Refused(
+                400, "invalid_request", f"{OTHER_TIER.decode()} takes a body whose `model` is one of the two tiers'"
+            )
         seconds, share = time.perf_counter() - began, self._decider.share.current
         self._meter.decided(decision, share, seconds)
         if self._tracer.enabled:
@@ -178,9 +181,9 @@ class Door:
             headers.append((b"x-switchyard-score", b"%.3f" % decision.score))
         return headers
 
-    async def _body(self, scope: Scope, receive: Receive) -> Mapping[str, Any]:
+    async def _body(self, exchange: Exchange) -> Mapping[str, Any]:
         try:
-            raw = await read_body(receive, scope, self._max_body_bytes)
+            raw = await exchange.body(self._max_body_bytes)
         except BodyTooLargeError as err:
             raise Refused(413, "request_too_large", f"{err}; send less, or raise MAX_BODY_BYTES") from err
         except BodyTooSlowError as err:
@@ -193,37 +196,36 @@ class Door:
             raise Refused(400, "invalid_request", "the body must be a JSON object, as OpenAI's requests are")
         return body
 
-    async def _page(self, scope: Scope, send: Send) -> None:
-        path = scope["path"]
+    def _page(self, exchange: Exchange) -> None:
+        path = exchange.path.decode("latin-1")
         if path == "/metrics":
-            await _reply(send, 200, generate_latest(self._registry), [], b"text/plain; version=0.0.4; charset=utf-8")
+            page = generate_latest(self._registry)
+            _respond(exchange, 200, page, kind=b"text/plain; version=0.0.4; charset=utf-8")
         elif path in ("/", "/v2/health/live"):
-            await _reply(send, 200, b'{"live":true}')
+            _respond(exchange, 200, b'{"live":true}')
         elif path in ("/v2/health/ready", f"/v2/models/{self._name}/ready", f"/v1/models/{self._name}"):
-            ready = self._open()
-            await _reply(send, 200 if ready else 503, orjson.dumps({"name": self._name, "ready": ready}))
+            ready = not self.draining
+            _respond(exchange, 200 if ready else 503, orjson.dumps({"name": self._name, "ready": ready}))
         elif path == f"/v2/models/{self._name}":
             described = {"name": self._name, "versions": [], "platform": "switchyard-complexity"}
-            await _reply(send, 200, orjson.dumps(described | {"inputs": [], "outputs": []}))
+            _respond(exchange, 200, orjson.dumps(described | {"inputs": [], "outputs": []}))
         elif path == "/v2":
-            await _reply(send, 200, orjson.dumps({"name": self._name, "version": "1", "extensions": []}))
+            _respond(exchange, 200, orjson.dumps({"name": self._name, "version": "1", "extensions": []}))
         else:
-            sentence = f"{scope['method']} {path[:80]} is not served here; POST an OpenAI request to any path"
-            await _refuse(send, Refused(404, "not_found", sentence))
+            method = exchange.method.decode("latin-1")
+            sentence = f"{method} {path[:80]} is not served here; POST an OpenAI request to any path"
+            _refuse(exchange, Refused(404, "not_found", sentence))
 
 
-async def _refuse(send: Send, refused: Refused) -> None:
+def _refuse(exchange: Exchange, refused: Refused) -> None:
     kind = "overloaded" if refused.status == 503 else "invalid_request_error"
     error = {"message": str(refused), "type": kind, "param": None, "code": refused.code}
     headers = [(b"retry-after", b"1")] if refused.status == 503 else []
-    await _reply(send, refused.status, orjson.dumps({"error": error}), headers)
+    _respond(exchange, refused.status, orjson.dumps({"error": error}), headers)
 
 
-async def _reply(send: Send, status: int, body: bytes, headers: list[Header] | None = None, kind: bytes = JSON) -> None:
-    length = (b"content-length", b"%d" % len(body))
-    head = [(b"content-type", kind), length, *(headers or ())]
-    await send({"type": "http.response.start", "status": status, "headers": head})
-    await send({"type": "http.response.body", "body": body})
+def _respond(exchange: Exchange, status: int, body: bytes, headers: Sequence[Header] = (), kind: bytes = JSON) -> None:
+    exchange.respond(status, [(b"content-type", kind), *headers], body)
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:

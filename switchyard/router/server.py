@@ -1,16 +1,13 @@
 """Runs a graph's router until a signal arrives, then drains it."""
 
-import asyncio
 import gc
 import logging
-import signal
-from collections.abc import Coroutine
-from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from switchyard.http.client import Client, Limits
 from switchyard.http.server import Exchange, Server, ServerLimits
+from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.router.app import App
 from switchyard.router.assembly import Parts, build
 from switchyard.router.graph.spec import Graph, RouterTimeouts
@@ -59,43 +56,23 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
     )
     server = Server(app.handle, server_limits(graph.timeouts))
     metrics.in_flight.set_function(lambda: server.in_flight)
-    signals = _signals()
     port = await server.listen(settings.host or None, settings.port)
     pages = await _serve_metrics(settings, registry)
     gc.collect()
     gc.freeze()  # these objects live as long as the process: later collections can skip them
     logger.info("serving", extra={"http": port})
-    try:
-        await signals.get()
+
+    def on_drain() -> None:
         app.draining = True
-        server.retire()
         logger.info("draining", extra={"in_flight": server.in_flight})
-        await _first(signals.get(), asyncio.sleep(settings.drain_seconds))
-        await _first(signals.get(), server.drain())
+
+    try:
+        await serve_until_signal(server, drain_seconds=settings.drain_seconds, on_drain=on_drain)
     finally:
-        await server.aclose()
         if pages is not None:
             await pages.aclose()
         await client.aclose()
     logger.info("stopped")
-
-
-def _signals() -> asyncio.Queue[int]:
-    """Return a queue that receives each SIGTERM and SIGINT."""
-    received: asyncio.Queue[int] = asyncio.Queue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
-    return received
-
-
-async def _first(*coroutines: Coroutine[Any, Any, object]) -> None:
-    """Wait for the first of the coroutines; cancel the others."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 def server_limits(timeouts: RouterTimeouts) -> ServerLimits:

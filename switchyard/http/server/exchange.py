@@ -175,6 +175,11 @@ class Exchange:
         """Send a chunk of the body at once; ``await drain()`` keeps a slow client from filling the memory."""
         raise NotImplementedError
 
+    @property
+    def congested(self) -> bool:
+        """Whether what was written waits for the client, so that more should wait for ``drain``."""
+        raise NotImplementedError
+
     async def drain(self) -> None:
         """Return when the client has taken enough of what was written."""
         raise NotImplementedError

@@ -52,7 +52,7 @@ class Http1Connection(asyncio.Protocol):
         self._refused: BadRequest | None = None
         self._read_paused = self._lingering = False
         self._drained: asyncio.Future[None] | None = None
-        self._write_paused = False
+        self.write_paused = False
         self._unsent = 0
         self._since = self._stalled_since = self.loop.time()
 
@@ -78,7 +78,7 @@ class Http1Connection(asyncio.Protocol):
         self._resume()
 
     async def writable(self) -> None:
-        if self._write_paused:
+        if self.write_paused:
             self._drained = self.loop.create_future()
             await self._drained
 
@@ -117,7 +117,7 @@ class Http1Connection(asyncio.Protocol):
     def check(self, now: float) -> None:
         """Ends what has taken too long."""
         limits = self._limits
-        if self._write_paused:
+        if self.write_paused:
             self._check_stall(now)
         elif self._lingering:
             if now - self._since > limits.linger_seconds:
@@ -239,11 +239,11 @@ class Http1Connection(asyncio.Protocol):
             exchange.disconnect()
 
     def pause_writing(self) -> None:
-        self._write_paused = True
+        self.write_paused = True
         self._unsent, self._stalled_since = 0, self.loop.time()
 
     def resume_writing(self) -> None:
-        self._write_paused = False
+        self.write_paused = False
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 

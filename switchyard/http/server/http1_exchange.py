@@ -18,6 +18,7 @@ class Connection(Protocol):
 
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
+    write_paused: bool
 
     @property
     def closing(self) -> bytes:
@@ -124,6 +125,10 @@ class Http1Exchange(Exchange):
             raise RuntimeError(f"a handler wrote {len(data) - self._left} bytes more than the declared content-length")
         self._left -= len(data)
         return data
+
+    @property
+    def congested(self) -> bool:
+        return self._connection.write_paused
 
     async def drain(self) -> None:
         await self._connection.writable()

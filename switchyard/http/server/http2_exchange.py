@@ -171,6 +171,10 @@ class Http2Exchange(Exchange):
         self._left -= len(data)
         return data
 
+    @property
+    def congested(self) -> bool:
+        return self._unsent > UNSENT_BYTES
+
     async def drain(self) -> None:
         if self._unsent > UNSENT_BYTES:
             self._room = self._loop.create_future()

@@ -1,0 +1,47 @@
+"""From a signal to the end: the one way in which a serving process drains."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from switchyard.http.server.server import Server
+
+
+async def serve_until_signal(
+    server: Server, *, drain_seconds: float, grace_seconds: float | None = None, on_drain: Callable[[], None]
+) -> None:
+    """Wait for SIGTERM or SIGINT, then stop without losing a request.
+
+    For ``drain_seconds`` requests are still taken, each response the last on its connection, so that nobody new is sent
+    here; then nothing is accepted, and what is in flight has ``grace_seconds`` to finish (None for no limit). Each
+    further signal ends a wait.
+    """
+    signals = _signals()
+    try:
+        await signals.get()
+        on_drain()
+        server.retire()
+        await _first(signals.get(), asyncio.sleep(drain_seconds))
+        grace = [asyncio.sleep(grace_seconds)] if grace_seconds is not None else []
+        await _first(signals.get(), server.drain(), *grace)
+    finally:
+        await server.aclose()
+
+
+def _signals() -> asyncio.Queue[int]:
+    """Gets each SIGTERM and SIGINT."""
+    received: asyncio.Queue[int] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
+    return received
+
+
+async def _first(*awaited: Coroutine[Any, Any, object]) -> None:
+    """Return when one of them is over; the others are cancelled."""
+    tasks = [asyncio.create_task(one) for one in awaited]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
