@@ -25,7 +25,7 @@ from switchyard.local.replicas.replica import Replica
 from switchyard.local.replicas.repository import RepositoryHost, RepositoryModels
 from switchyard.local.status.board import StatusBoard
 from switchyard.local.status.run_directory import StateDirectory
-from switchyard.local.supervisor.control import ByPort, Control
+from switchyard.local.supervisor.control import Control
 from switchyard.local.supervisor.decisions import Decisions
 from switchyard.telemetry.metrics import LocalMetrics
 
@@ -52,7 +52,7 @@ class Parts:
     deployments: Mapping[str, DeploymentRunner]
     preload: PreloadedLauncher | None
     repository_models: RepositoryModels
-    listener: Listener
+    listeners: Sequence[Listener]
     grpc: "GrpcDoor | None"
     client: Client
     control_port: int
@@ -128,9 +128,10 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
         },
         preload=preloaded,
         repository_models=RepositoryModels(hosts, board=board, doors=doors),
-        listener=Listener(
-            ByPort(_port(control_socket), control, Activator(by_port, client)), [control_socket, *sockets.values()]
-        ),
+        listeners=[
+            Listener(control.handle, [control_socket]),
+            Listener(Activator(by_port, client).handle, list(sockets.values())),
+        ],
         grpc=grpc,
         client=client,
         control_port=_port(control_socket),

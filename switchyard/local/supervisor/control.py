@@ -1,4 +1,4 @@
-"""The supervisor's own door: ``/status`` for ``switchyard status`` and ``/metrics`` for Prometheus."""
+"""The supervisor's own endpoint: ``/status`` for ``switchyard status`` and ``/metrics`` for Prometheus."""
 
 from collections.abc import Mapping
 
@@ -6,14 +6,14 @@ import orjson
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from switchyard.http.asgi import App, Receive, Scope, Send
+from switchyard.http.server import Exchange
 from switchyard.local.activator.request_queue import RequestQueue
 from switchyard.local.status.board import StatusBoard
 from switchyard.local.supervisor.decisions import Decisions
 
 
 class Control:
-    """A plain ASGI application."""
+    """The handler of a server."""
 
     def __init__(
         self,
@@ -28,13 +28,15 @@ class Control:
         self._decisions = decisions
         self._registry = registry
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == "/metrics":
-            await _answer(send, 200, CONTENT_TYPE_LATEST, generate_latest(self._registry))
-        elif scope["path"] == "/status":
-            await _answer(send, 200, "application/json", orjson.dumps(await self._status()))
+    async def handle(self, exchange: Exchange) -> None:
+        """Respond to one request."""
+        if exchange.path == b"/metrics":
+            page = generate_latest(self._registry)
+            exchange.respond(200, [(b"content-type", CONTENT_TYPE_LATEST.encode())], page)
+        elif exchange.path == b"/status":
+            exchange.respond(200, [(b"content-type", b"application/json")], orjson.dumps(await self._status()))
         else:
-            await _answer(send, 404, "text/plain", b"there are /status and /metrics\n")
+            exchange.respond(404, [(b"content-type", b"text/plain")], b"there are /status and /metrics\n")
 
     async def _status(self) -> dict[str, dict[str, object]]:
         report = self._board.report()
@@ -43,22 +45,3 @@ class Control:
         for name, decided in (await self._decisions.by_step()).items():
             report[name]["decisions"] = decided
         return report
-
-
-class ByPort:
-    """Sends the requests of one port to ``control`` and all others to ``activator``."""
-
-    def __init__(self, port: int, control: App, activator: App) -> None:
-        self._port = port
-        self._control = control
-        self._activator = activator
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._control if scope["type"] == "http" and scope["server"][1] == self._port else self._activator
-        await app(scope, receive, send)
-
-
-async def _answer(send: Send, status: int, kind: str, body: bytes) -> None:
-    headers = [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -106,7 +106,8 @@ class Supervisor:
         self._record.run = replace(self._record.run, control=f"http://{arguments.LOOPBACK}:{parts.control_port}")
         self._settings.directory.write(self._record.run)
         parts.board.listen(self._record)
-        await parts.listener.start()
+        for listener in parts.listeners:
+            await listener.start()
         if parts.grpc is not None:
             await parts.grpc.start()
         on_up(self._record.run, parts.board)
@@ -145,7 +146,7 @@ class Supervisor:
         await _cancelled(deployments)
         for name, replica in parts.replicas.items():
             replica.queue.reject(partial(UnavailableError, 503, f"{name}: switchyard is stopping"))
-        doors: list[Awaitable[None]] = [parts.listener.stop(grace)]
+        doors: list[Awaitable[None]] = [listener.stop(grace) for listener in parts.listeners]
         if parts.grpc is not None:
             doors.append(parts.grpc.stop(grace))
         await asyncio.gather(*doors)

@@ -1,0 +1,23 @@
+"""Sending an upstream's response on."""
+
+from switchyard.http.client import Response
+from switchyard.http.headers import Header
+from switchyard.http.server.exchange import Exchange
+
+
+async def relay(response: Response, exchange: Exchange, headers: list[Header]) -> None:
+    """Respond with ``response`` as it arrives, in one write when all of it has; ``headers`` replace its own.
+
+    Raises:
+        UpstreamError: it ended early, after its headers were sent.
+    """
+    if response.complete and exchange.method != b"HEAD":  # whose content-length is of a body that does not come
+        own = [header for header in headers if header[0] != b"content-length"]
+        exchange.respond(response.status, own, response.read_nowait())
+        return
+    exchange.start(response.status, headers)
+    exchange.write(response.read_nowait())
+    while data := await response.chunk():
+        exchange.write(data)
+        await exchange.drain()
+    exchange.end()
