@@ -30,13 +30,13 @@ fuzz: setup ## fuzz every parser for MINUTES=10 in all; what breaks one is kept 
 	python -m tests.fuzz --minutes $(MINUTES)
 
 cluster: setup ## run Kubernetes, Knative, KServe and the dev overlay on this machine; needs root; slow the first time
-	python -m tests.cluster up
+	python -m tools.cluster up
 
 test-cluster: cluster ## tests in that cluster
 	pytest -m cluster
 
 cluster-down: ## end that cluster; what was built for it is kept
-	python -m tests.cluster down
+	python -m tools.cluster down
 
 bench: setup ## measure the gateway and the models
 	python -m benchmarks

@@ -26,10 +26,10 @@ from benchmarks.predictor import ENV
 from benchmarks.processes import ROOT, Command, Tree, free_port
 from benchmarks.report import Figure, publish
 from switchyard.catalog import Catalog, CatalogFile, Model, State
-from tests.cluster import kubectl
 from tests.cluster.client import Cluster
-from tests.cluster.overlay import NAMESPACE
-from tests.cluster.shell import eventually
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.machine.shell import eventually
+from tools.cluster.platform.dev_overlay import NAMESPACE
 
 MODEL = "embed"
 GATEWAY_PODS = "app.kubernetes.io/name=gateway"

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.processes import Tree
-from tests.cluster import images, kubectl
-from tests.cluster.layout import ADMIN_KUBECONFIG
-from tests.cluster.overlay import NAMESPACE
-from tests.cluster.shell import eventually
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.machine.layout import ADMIN_KUBECONFIG
+from tools.cluster.machine.shell import eventually
+from tools.cluster.platform.dev_overlay import NAMESPACE
+from tools.cluster.software import images
 
 MODEL_CONTAINER = "kserve-container"
 QUEUE_CONTAINER = "queue-proxy"

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from tests.cluster import kubectl
-from tests.cluster.overlay import NAMESPACE
-from tests.cluster.shell import eventually
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.machine.shell import eventually
+from tools.cluster.platform.dev_overlay import NAMESPACE
 
 SERVICES = ("chat-fast", "chat-reasoning", "complexity", "embed", "vision")
 READY_SECONDS = 300

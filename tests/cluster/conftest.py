@@ -4,10 +4,11 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.cluster import diagnosis, kubectl
+from tests.cluster import diagnosis
 from tests.cluster.client import Cluster
 from tests.cluster.load import more_answers
 from tests.live.load import Load
+from tools.cluster.kubernetes import kubectl
 
 
 @pytest.fixture(scope="session")

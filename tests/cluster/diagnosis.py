@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from tests.cluster.kubectl import Document, get, kubectl
-from tests.cluster.shell import ClusterError
+from tools.cluster.kubernetes.kubectl import Document, get, kubectl
+from tools.cluster.machine.shell import ClusterError
 
 _OURS = "switchyard"  # what the names of the overlay's and the tests' namespaces begin with
 _EVENTS = 30

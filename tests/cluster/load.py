@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import httpx
 
 from tests.cluster.client import READY_SECONDS
-from tests.cluster.shell import eventually
 from tests.live.load import Load
+from tools.cluster.machine.shell import eventually
 
 Ask = Callable[[httpx.Client], str]
 

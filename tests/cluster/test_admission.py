@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.cluster import kubectl
 from tests.cluster.client import Cluster
-from tests.cluster.kubectl import Document
-from tests.cluster.layout import REPOSITORY
-from tests.cluster.shell import ClusterError, run
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.kubernetes.kubectl import Document
+from tools.cluster.machine.layout import REPOSITORY
+from tools.cluster.machine.shell import ClusterError, run
 
 pytestmark = pytest.mark.cluster
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cluster import kubectl
 from tests.cluster.client import READY_SECONDS, Cluster
 from tests.cluster.load import more_answers
-from tests.cluster.overlay import NAMESPACE
-from tests.cluster.shell import eventually
 from tests.live.load import Load
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.machine.shell import eventually
+from tools.cluster.platform.dev_overlay import NAMESPACE
 
 pytestmark = pytest.mark.cluster
 

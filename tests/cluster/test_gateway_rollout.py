@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from switchyard.local.plan.render import render
-from tests.cluster import kubectl, metrics
 from tests.cluster.client import Cluster
 from tests.cluster.load import load, lost, status_of
-from tests.cluster.overlay import NAMESPACE
-from tests.cluster.shell import eventually
 from tests.manifests.documents import OVERLAYS
+from tools.cluster.kubernetes import kubectl, metrics_server
+from tools.cluster.machine.shell import eventually
+from tools.cluster.platform.dev_overlay import NAMESPACE
 
 pytestmark = pytest.mark.cluster
 
@@ -102,14 +102,14 @@ def test_a_gateway_that_is_killed_costs_at_most_the_requests_that_it_had(url: st
 @pytest.fixture
 def autoscaler(url: str) -> Iterator[None]:
     """Prod's autoscaler, with a target that two cores can reach and no more than one gateway to add."""
-    metrics.up()
+    metrics_server.up()
     (document,) = prods({AUTOSCALER})
     (metric,) = document["spec"]["metrics"]
     metric["resource"]["target"]["averageValue"] = "40m"  # of 700m; a gateway takes 3m when idle
     document["spec"]["maxReplicas"] = 3  # of 6
     kubectl.apply([document])
     yield
-    metrics.down()
+    metrics_server.down()
 
 
 def test_the_autoscaler_knows_the_gateways_use_and_adds_one_without_a_failed_request(

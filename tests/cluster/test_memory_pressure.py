@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.cluster import kubectl, node
 from tests.cluster.client import READY_SECONDS, Cluster
-from tests.cluster.layout import NODE
 from tests.cluster.load import more_answers
-from tests.cluster.overlay import NAMESPACE
-from tests.cluster.shell import eventually
 from tests.live.load import Load
+from tools.cluster.kubernetes import kubectl, node
+from tools.cluster.machine.layout import NODE
+from tools.cluster.machine.shell import eventually
+from tools.cluster.platform.dev_overlay import NAMESPACE
 
 pytestmark = pytest.mark.cluster
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster import kubectl
 from tests.cluster.client import Cluster
 from tests.manifests.documents import CLUSTERS, Document, Rendered, render_all
 from tests.manifests.pods import Pod, pods
+from tools.cluster.kubernetes import kubectl
 
 pytestmark = pytest.mark.cluster
 

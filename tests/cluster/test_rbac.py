@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.cluster import kubectl
 from tests.cluster.client import Cluster
-from tests.cluster.overlay import NAMESPACE
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.platform.dev_overlay import NAMESPACE
 
 pytestmark = pytest.mark.cluster
 

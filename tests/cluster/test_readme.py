@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.cluster.client import Cluster
-from tests.cluster.layout import INGRESS_ADDRESS
 from tests.live.test_readme import test_the_readmes_commands_print_what_it_shows  # noqa: F401  (pytest collects it)
+from tools.cluster.machine.layout import INGRESS_ADDRESS
 
 pytestmark = pytest.mark.cluster
 

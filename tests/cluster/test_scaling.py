@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from tests.cluster import kubectl
 from tests.cluster.client import Cluster
-from tests.cluster.layout import INGRESS_ADDRESS
 from tests.cluster.load import load
-from tests.cluster.overlay import NAMESPACE
-from tests.cluster.shell import eventually
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.machine.layout import INGRESS_ADDRESS
+from tools.cluster.machine.shell import eventually
+from tools.cluster.platform.dev_overlay import NAMESPACE
 
 pytestmark = pytest.mark.cluster
 

@@ -3,11 +3,11 @@
 import httpx
 import pytest
 
-from tests.cluster import kubectl
 from tests.cluster.client import SERVICES, Cluster
-from tests.cluster.layout import INGRESS_ADDRESS
-from tests.cluster.overlay import NAMESPACE
-from tests.cluster.shell import eventually
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.machine.layout import INGRESS_ADDRESS
+from tools.cluster.machine.shell import eventually
+from tools.cluster.platform.dev_overlay import NAMESPACE
 
 pytestmark = pytest.mark.cluster
 

@@ -1,4 +1,4 @@
-"""``python -m tests.cluster up|down|memory``: a real Kubernetes with Knative and KServe on this machine."""
+"""``python -m tools.cluster up|down|memory``: a real Kubernetes with Knative and KServe on this machine."""
 
 import argparse
 import os
@@ -7,28 +7,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.cluster import (
-    control_plane,
-    dns,
-    down,
-    ingress,
-    knative,
-    kserve,
-    memory,
-    network,
-    node,
-    overlay,
-    packages,
-    pki,
-    programs,
-)
-from tests.cluster.layout import ADMIN_KUBECONFIG
-from tests.cluster.shell import ClusterError
+from tools.cluster import down, memory
+from tools.cluster.kubernetes import control_plane, dns, node, pki
+from tools.cluster.machine import network
+from tools.cluster.machine.layout import ADMIN_KUBECONFIG
+from tools.cluster.machine.shell import ClusterError
+from tools.cluster.platform import dev_overlay, ingress, knative, kserve
+from tools.cluster.software import packages, programs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 1 if it failed, with the reason on standard error."""
-    parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.cluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (_, told) in _COMMANDS.items():
         commands.add_parser(name, help=told)
@@ -62,7 +52,7 @@ def _up() -> None:
     with _phase("containerd"):
         node.start_containerd()
     with _phase("our images"):
-        names = overlay.import_images()
+        names = dev_overlay.import_images()
     with _phase("control plane"):
         control_plane.up()
     with _phase("node"):
@@ -78,10 +68,10 @@ def _up() -> None:
         kserve.up(names["router"])
         kserve.wait()
     with _phase("the dev overlay's gateway"):
-        overlay.up(names)
+        dev_overlay.up(names)
     with _phase("every model started once"):
-        overlay.wait()
-        overlay.remove_old_images(names)
+        dev_overlay.wait()
+        dev_overlay.remove_old_images(names)
     print(f"{_seconds(began)}  ready: export KUBECONFIG={ADMIN_KUBECONFIG}")
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tests.cluster import images, network, processes, programs
-from tests.cluster.layout import BRIDGE, CONTAINERD_SOCKET, PODS, RUN
-from tests.cluster.shell import ClusterError, eventually, installed, run
+from tools.cluster.machine import network, processes
+from tools.cluster.machine.layout import BRIDGE, CONTAINERD_SOCKET, PODS, RUN
+from tools.cluster.machine.shell import ClusterError, eventually, installed, run
+from tools.cluster.software import images, programs
 
 _FIRST = ("kubelet", "kube-scheduler", "kube-controller-manager", "kube-proxy")
 

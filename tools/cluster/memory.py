@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from tests.cluster import down, processes, programs
+from tools.cluster import down
+from tools.cluster.machine import processes
+from tools.cluster.software import programs
 
 _MIB = 1024
 _PLATFORM = {program.name.removeprefix("kserve-") for program in programs.ALL}

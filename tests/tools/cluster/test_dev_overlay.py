@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.layout import HERE, REPOSITORY
+from tools.cluster.machine.layout import OVERLAY, REPOSITORY
 
 _DEV = REPOSITORY / "kustomize" / "overlays" / "dev"
 _NEEDS_GPU_OR_INTERNET = {"gpu", "hub-models"}
@@ -22,11 +22,11 @@ def components(folder: Path) -> set[str]:
 
 
 def test_it_has_the_dev_overlays_components_without_gpu_and_internet() -> None:
-    assert components(HERE / "overlay") == components(_DEV) - _NEEDS_GPU_OR_INTERNET | _INSTEAD
+    assert components(OVERLAY) == components(_DEV) - _NEEDS_GPU_OR_INTERNET | _INSTEAD
 
 
 def test_it_has_the_dev_overlays_namespace_settings_and_transformers() -> None:
-    ours, dev = kustomization(HERE / "overlay"), kustomization(_DEV)
+    ours, dev = kustomization(OVERLAY), kustomization(_DEV)
     for key in ("namespace", "configMapGenerator"):
         assert ours.get(key) == dev.get(key), key
     assert [Path(path).name for path in ours["transformers"]] == [Path(path).name for path in dev["transformers"]]

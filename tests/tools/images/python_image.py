@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.cluster.shell import run
 from tests.tools.images.test_packages import HERE
+from tools.cluster.machine.shell import run
 from tools.images import interpreter
 from tools.images.oci import Config, Entry, Layer, Store
 from tools.images.packages import packages

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster import packages
-from tests.cluster.shell import ClusterError, eventually, installed, run
 from tests.tools.images import python_image
+from tools.cluster.machine.shell import ClusterError, eventually, installed, run
+from tools.cluster.software import packages
 from tools.images.recipes import REPOSITORY
 
 pytestmark = pytest.mark.cluster

@@ -1,9 +1,11 @@
 """etcd and Kubernetes' control plane, as plain processes of the host."""
 
-from tests.cluster import pki, processes, programs
-from tests.cluster.kubectl import kubectl
-from tests.cluster.layout import API_SERVER, ETCD, ETCD_PEERS, NODE_ADDRESS, PKI, RUN, SERVICES
-from tests.cluster.shell import eventually
+from tools.cluster.kubernetes import pki
+from tools.cluster.kubernetes.kubectl import kubectl
+from tools.cluster.machine import processes
+from tools.cluster.machine.layout import API_SERVER, ETCD, ETCD_PEERS, NODE_ADDRESS, PKI, RUN, SERVICES
+from tools.cluster.machine.shell import eventually
+from tools.cluster.software import programs
 
 _CERTIFICATES = RUN / "certificates"  # where programs put those that they make for themselves
 

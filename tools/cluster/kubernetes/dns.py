@@ -1,13 +1,14 @@
 """CoreDNS, so that pods find Services by name."""
 
-from tests.cluster import images, kubectl, programs
-from tests.cluster.layout import DNS_ADDRESS, HERE
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.machine.layout import DNS_ADDRESS, MANIFESTS
+from tools.cluster.software import images, programs
 
 
 def up() -> None:
     """Run CoreDNS in a pod; returns when it answers."""
     images.add_program(programs.COREDNS)
-    documents = kubectl.read(HERE / "manifests" / "coredns.yaml")
+    documents = kubectl.read(MANIFESTS / "coredns.yaml")
     for document in documents:
         if document["kind"] == "Deployment":
             document["spec"]["template"]["spec"]["containers"][0]["image"] = images.name(programs.COREDNS)

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.layout import ADMIN_KUBECONFIG, API_SERVER, RUN
-from tests.cluster.pki import AUTHORITY
-from tests.cluster.shell import ClusterError, eventually, run
+from tools.cluster.kubernetes.pki import AUTHORITY
+from tools.cluster.machine.layout import ADMIN_KUBECONFIG, API_SERVER, RUN
+from tools.cluster.machine.shell import ClusterError, eventually, run
 
 Document = dict[str, Any]
 

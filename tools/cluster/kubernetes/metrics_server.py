@@ -2,9 +2,10 @@
 
 import json
 
-from tests.cluster import images, kubectl, programs
-from tests.cluster.kubectl import Document
-from tests.cluster.layout import HERE
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.kubernetes.kubectl import Document
+from tools.cluster.machine.layout import MANIFESTS
+from tools.cluster.software import images, programs
 
 _SERVICE = "apiservice/v1beta1.metrics.k8s.io"
 _SECONDS = 90
@@ -25,7 +26,7 @@ def down() -> None:
 
 
 def _documents() -> list[Document]:
-    documents = kubectl.read(HERE / "manifests" / "metrics-server.yaml")
+    documents = kubectl.read(MANIFESTS / "metrics-server.yaml")
     for document in documents:
         if document["kind"] == "Deployment":
             document["spec"]["template"]["spec"]["containers"][0]["image"] = images.name(programs.METRICS_SERVER)

@@ -2,9 +2,10 @@
 
 import json
 
-from tests.cluster import images, network, pki, processes, programs
-from tests.cluster.kubectl import Document, get
-from tests.cluster.layout import (
+from tools.cluster.kubernetes import pki
+from tools.cluster.kubernetes.kubectl import Document, get
+from tools.cluster.machine import network, processes
+from tools.cluster.machine.layout import (
     CNI_PLUGINS,
     CONTAINERD_ROOT,
     CONTAINERD_SOCKET,
@@ -15,7 +16,8 @@ from tests.cluster.layout import (
     PODS,
     RUN,
 )
-from tests.cluster.shell import eventually
+from tools.cluster.machine.shell import eventually
+from tools.cluster.software import images, programs
 
 _CONTAINERD = f"""\
 version = 2

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from tests.cluster.layout import ADMIN_KUBECONFIG, API_SERVER, KUBERNETES_ADDRESS, NODE, NODE_ADDRESS, PKI
-from tests.cluster.shell import run
+from tools.cluster.machine.layout import ADMIN_KUBECONFIG, API_SERVER, KUBERNETES_ADDRESS, NODE, NODE_ADDRESS, PKI
+from tools.cluster.machine.shell import run
 
 AUTHORITY = PKI / "ca.crt"
 _AUTHORITY_KEY = PKI / "ca.key"

@@ -1,16 +1,19 @@
-"""Where the cluster's files lie and which addresses it takes."""
+"""The cluster's folders and addresses."""
 
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 REPOSITORY = HERE.parents[1]
+GO_SOURCES = HERE / "software"  # the programs of ours, a folder each
+MANIFESTS = HERE / "manifests"
+OVERLAY = HERE / "platform" / "overlay"
 
-KEPT = REPOSITORY / "build" / "cluster"  # what a next cluster uses again: programs and imported images
+KEPT = REPOSITORY / "build" / "cluster"  # kept for the next cluster: programs and imported images
 PROGRAMS = KEPT / "programs"
 ARCHIVES = KEPT / "images"
 CONTAINERD_ROOT = KEPT / "containerd"
 
-RUN = KEPT / "run"  # what ends with this cluster
+RUN = KEPT / "run"  # ends with this cluster
 LOGS = RUN / "logs"
 PKI = RUN / "pki"
 ADMIN_KUBECONFIG = RUN / "kubeconfig" / "admin.conf"
@@ -30,4 +33,4 @@ KUBERNETES_ADDRESS = "10.96.0.1"  # the first of SERVICES, always the API server
 DNS_ADDRESS = "10.96.0.10"
 INGRESS_ADDRESS = "10.96.0.80"
 
-PLATFORM = REPOSITORY / "kustomize" / "platform"  # what `make install-platform` sets, which is what is tested here
+PLATFORM = REPOSITORY / "kustomize" / "platform"  # what `make install-platform` sets, which is what the cluster tests

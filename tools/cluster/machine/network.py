@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from tests.cluster.layout import BRIDGE, NODE_ADDRESS, PODS, RUN, SERVICES
-from tests.cluster.shell import run
+from tools.cluster.machine.layout import BRIDGE, NODE_ADDRESS, PODS, RUN, SERVICES
+from tools.cluster.machine.shell import run
 
 CNI_CONFIGURATION = RUN / "cni"
 POD_ADDRESSES = RUN / "pod-addresses"

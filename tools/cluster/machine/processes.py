@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cluster.layout import LOGS, RUN
-from tests.cluster.shell import ProcessDiedError
+from tools.cluster.machine.layout import LOGS, RUN
+from tools.cluster.machine.shell import ProcessDiedError
 
 _RECORDS = RUN / "processes"
 

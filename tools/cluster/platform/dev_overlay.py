@@ -6,10 +6,11 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.cluster import images, kubectl
-from tests.cluster.kubectl import Document
-from tests.cluster.layout import CONTAINERD_SOCKET, HERE, REPOSITORY, RUN
-from tests.cluster.shell import ClusterError, eventually, run
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.kubernetes.kubectl import Document
+from tools.cluster.machine.layout import CONTAINERD_SOCKET, OVERLAY, REPOSITORY, RUN
+from tools.cluster.machine.shell import ClusterError, eventually, run
+from tools.cluster.software import images
 from tools.images.__main__ import PREFIX
 
 NAMESPACE = "switchyard-dev"
@@ -51,7 +52,7 @@ def documents(names: dict[str, str]) -> list[Document]:
     for image, name in upstream.items():
         new_name, _, tag = names[name].rpartition(":")
         replaced.append({"name": image, "newName": new_name, "newTag": tag})
-    base = {"resources": [os.path.relpath(HERE / "overlay", folder)], "images": replaced}
+    base = {"resources": [os.path.relpath(OVERLAY, folder)], "images": replaced}
     (folder / "kustomization.yaml").write_text(json.dumps(base), encoding="utf-8")
     made = kubectl.parse(run("kubectl", "kustomize", folder))
     for document in made:

@@ -1,7 +1,8 @@
 """Knative's networking layer: the program in ./ingress in Kourier's place, as no Envoy can be built from Go modules."""
 
-from tests.cluster import images, kubectl, programs
-from tests.cluster.layout import HERE, INGRESS_ADDRESS
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.machine.layout import INGRESS_ADDRESS, MANIFESTS
+from tools.cluster.software import images, programs
 
 _NAMESPACE = "kourier-system"
 
@@ -9,7 +10,7 @@ _NAMESPACE = "kourier-system"
 def up() -> None:
     """Run the ingress in a pod."""
     images.add_program(programs.INGRESS)
-    documents = kubectl.read(HERE / "manifests" / "ingress.yaml")
+    documents = kubectl.read(MANIFESTS / "ingress.yaml")
     for document in documents:
         if document["kind"] == "Deployment":
             document["spec"]["template"]["spec"]["containers"][0]["image"] = images.name(programs.INGRESS)

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from tests.cluster import images, kubectl, programs, versions
-from tests.cluster.kubectl import Document
-from tests.cluster.layout import PLATFORM
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.kubernetes.kubectl import Document
+from tools.cluster.machine.layout import PLATFORM
+from tools.cluster.software import images, programs, versions
 
 _NAMESPACE = "knative-serving"
 _DEPLOYMENTS = ("controller", "autoscaler", "activator", "webhook")

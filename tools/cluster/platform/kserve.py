@@ -4,10 +4,11 @@ import base64
 import json
 from typing import Any
 
-from tests.cluster import images, kubectl, pki, programs, versions
-from tests.cluster.kubectl import Document
-from tests.cluster.layout import PLATFORM
-from tests.cluster.shell import run
+from tools.cluster.kubernetes import kubectl, pki
+from tools.cluster.kubernetes.kubectl import Document
+from tools.cluster.machine.layout import PLATFORM
+from tools.cluster.machine.shell import run
+from tools.cluster.software import images, programs, versions
 
 _NAMESPACE = "kserve"
 _MANAGER = "kserve-controller-manager"

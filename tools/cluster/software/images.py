@@ -7,9 +7,9 @@ from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
-from tests.cluster.layout import CONTAINERD_SOCKET, KEPT
-from tests.cluster.programs import Program
-from tests.cluster.shell import ClusterError, run
+from tools.cluster.machine.layout import CONTAINERD_SOCKET, KEPT
+from tools.cluster.machine.shell import ClusterError, run
+from tools.cluster.software.programs import Program
 from tools.images.oci import Config, Entry, Store
 
 _NAMESPACE = "k8s.io"  # where kubelet's containers and images are

@@ -1,8 +1,8 @@
 """Debian's packages that the cluster runs on the host."""
 
-from tests.cluster.layout import CNI_PLUGINS
-from tests.cluster.shell import ClusterError, installed, run
-from tests.cluster.versions import DEBIAN_PACKAGES
+from tools.cluster.machine.layout import CNI_PLUGINS
+from tools.cluster.machine.shell import ClusterError, installed, run
+from tools.cluster.software.versions import DEBIAN_PACKAGES
 
 _PROGRAMS = ("containerd", "ctr", "runc", "etcd", "iptables", "ip", "openssl", "kubectl")
 

@@ -10,9 +10,9 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from tests.cluster import versions
-from tests.cluster.layout import HERE, PROGRAMS
-from tests.cluster.shell import ClusterError, installed, run
+from tools.cluster.machine.layout import GO_SOURCES, PROGRAMS
+from tools.cluster.machine.shell import ClusterError, installed, run
+from tools.cluster.software import versions
 
 # Static programs, so that an image needs nothing but the program.
 _GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
@@ -31,7 +31,7 @@ class Program:
     @property
     def version(self) -> str:
         """The module's version without ``v``; for a folder of ours a digest of its files."""
-        return self.module.rpartition("@v")[2] if self.module else _digest(HERE / self.package)
+        return self.module.rpartition("@v")[2] if self.module else _digest(GO_SOURCES / self.package)
 
     @property
     def path(self) -> Path:
@@ -134,7 +134,7 @@ def _build(programs: list[Program]) -> None:
         if first.wrapped:
             _go("build", "-mod=mod", *flags, *packages, cwd=_kubernetes_wrapper())
         else:
-            folder = module_folder(first.module) if first.module else HERE / first.package
+            folder = module_folder(first.module) if first.module else GO_SOURCES / first.package
             _go("build", "-mod=readonly", *flags, *packages, cwd=folder)
         for program in programs:
             imported = program.module.partition("@")[0] if program.package == "." else program.package

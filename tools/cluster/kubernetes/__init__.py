@@ -1,0 +1,1 @@
+"""Kubernetes itself: certificates, control plane, node, DNS, and kubectl against this cluster only."""

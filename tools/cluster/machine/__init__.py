@@ -1,0 +1,1 @@
+"""What the cluster takes of this machine: folders, addresses, packages, processes, network."""

@@ -1,0 +1,1 @@
+"""What the cluster is made of: versions, Go programs and their images."""
