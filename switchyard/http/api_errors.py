@@ -56,6 +56,7 @@ _ANTHROPIC_TYPES = {
 # The paths that take and return plain text, less the one of OpenAI's that lies between them.
 _TEXT = ("/v1/chat/", "/v1/code/")
 _CHAT = "/v1/chat/completions"
+_KSERVE_V1 = (":predict", ":explain")  # KServe's first protocol: errors as in its second
 
 
 class ApiError(Exception):
@@ -96,11 +97,11 @@ class ApiError(Exception):
 def shape_of(path: bytes | str) -> Shape:
     """The protocol of a path, with or without ``/openai`` before it; a path of no protocol gets OpenAI's."""
     text = path.decode("latin-1") if isinstance(path, bytes) else path
+    if text == "/v2" or text.startswith("/v2/") or text.endswith(_KSERVE_V1):
+        return "v2"
     text = text.removeprefix("/openai")
     if text == "/v1/messages" or text.startswith("/v1/messages/"):
         return "anthropic"
-    if text == "/v2" or text.startswith("/v2/"):
-        return "v2"
     if text.startswith(_TEXT) and text != _CHAT and not text.startswith(_CHAT + "/"):
         return "text"
     return "openai"

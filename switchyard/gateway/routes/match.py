@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from switchyard.gateway.routes.table import ROUTES, Route
-from switchyard.http.api_errors import Shape
+from switchyard.http.api_errors import Shape, shape_of
 
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
@@ -48,7 +48,7 @@ class Router:
         if found is not None:
             return found
         allow = ", ".join(sorted(other for other in self._methods if self._find(other, path)))
-        return Missed(allow, "v2" if path == "/v2" or path.startswith("/v2/") else "openai")
+        return Missed(allow, shape_of(path))
 
     def _find(self, method: str, path: str) -> Match | None:
         found = self._look_up(method, path)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from switchyard.catalog import Kind
 from switchyard.gateway.routes.short_forms import CHAT_FORM, CHAT_TEXT, CODE_TEXT, GENERATE_FORM, Form
-from switchyard.http.api_errors import Shape
+from switchyard.http.api_errors import Shape, shape_of
 
 By = Literal["model", "gateway", "pages"]
 Body = Literal["none", "json", "any", "form"]
@@ -46,7 +46,7 @@ class Route:
     @property
     def prefixed(self) -> bool:
         """Whether KServe's clients find it below ``/openai`` too."""
-        return self.by != "pages" and self.shape != "v2"
+        return self.by != "pages" and not self.path.startswith("/v2")
 
     @property
     def label(self) -> str:
@@ -57,19 +57,25 @@ class Route:
 _ask = partial(Route, method="POST", by="model")
 
 
-def _openai(path: str, summary: str, kinds: frozenset[Kind], shape: Shape = "openai") -> Route:
-    return _ask(path=path, summary=summary, shape=shape, kinds=kinds, upstream="/openai" + path, body="json")
+def _openai(path: str, summary: str, kinds: frozenset[Kind]) -> Route:
+    return _ask(path=path, summary=summary, shape=shape_of(path), kinds=kinds, upstream="/openai" + path, body="json")
 
 
 def _form(path: str, summary: str, form: Form) -> Route:
-    shape: Shape = "text" if form.text else "openai"
-    upstream = form.upstream
+    shape, upstream = shape_of(path), form.upstream
     return _ask(path=path, summary=summary, shape=shape, kinds=CHATTING, upstream=upstream, body="form", form=form)
 
 
 def _picture(path: str, summary: str, upstream: str, model: str = "", kinds: frozenset[Kind] = VISION) -> Route:
     return _ask(
-        path=path, summary=summary, shape="openai", kinds=kinds, upstream=upstream, body="any", model=model, query=True
+        path=path,
+        summary=summary,
+        shape=shape_of(path),
+        kinds=kinds,
+        upstream=upstream,
+        body="any",
+        model=model,
+        query=True,
     )
 
 
@@ -81,7 +87,7 @@ def _v2(
         method=method,
         path=path,
         summary=summary,
-        shape="v2",
+        shape=shape_of(path),
         by=by,
         kinds=kinds,
         upstream=path,
@@ -91,7 +97,7 @@ def _v2(
 
 
 def _get(path: str, summary: str, by: By = "gateway") -> Route:
-    return Route(method="GET", path=path, summary=summary, shape="openai", by=by)
+    return Route(method="GET", path=path, summary=summary, shape=shape_of(path), by=by)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -100,7 +106,7 @@ ROUTES: tuple[Route, ...] = (
     _openai("/v1/chat/completions", "Chat.", CHATTING),
     _openai("/v1/completions", "Text completion.", CHATTING),
     _openai("/v1/responses", "OpenAI responses.", CHATTING),
-    _openai("/v1/messages", "Anthropic messages.", CHATTING, "anthropic"),
+    _openai("/v1/messages", "Anthropic messages.", CHATTING),
     _openai("/v1/embeddings", "Embeddings.", EMBEDDING),
     _openai("/v1/score", "Similarity of pairs of texts.", EMBEDDING),
     _openai("/v1/rerank", "Order of documents for a query.", EMBEDDING),
