@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
-_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^( *)```.*?^\1```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -37,7 +37,7 @@ class Page:
     @property
     def blocks(self) -> list[str]:
         """The fenced blocks without their fences."""
-        return [block.split("\n", 1)[1].removesuffix("```") for block in _FENCE.findall(self.text)]
+        return [found[0].split("\n", 1)[1].removesuffix("```") for found in _FENCE.finditer(self.text)]
 
     @property
     def code(self) -> list[str]:
