@@ -9,7 +9,7 @@ import uvloop
 from switchyard.catalog import CatalogFile, CatalogSource
 from switchyard.catalog.cached import CachedCatalog
 from switchyard.gateway.server import serve
-from switchyard.gateway.settings import Settings, in_cluster, refuse_open_door
+from switchyard.gateway.settings import Settings, in_cluster, refuse_open_address
 from switchyard.settings import SettingsError
 from switchyard.telemetry import logs
 
@@ -46,7 +46,7 @@ def main() -> int:
     arguments = _arguments()
     try:
         settings = Settings.from_env(os.environ)
-        refuse_open_door(arguments.host, settings)
+        refuse_open_address(arguments.host, settings)
         logs.configure("gateway", settings.log_level)
         source = _source(settings, in_pod=in_cluster(os.environ))
     except ValueError as err:

@@ -1,28 +1,31 @@
-"""The gateway as one ASGI application: hot routes go straight to their pipeline, the rest to FastAPI."""
+"""The gateway's handlers: each call finds its route and runs the stages of that route."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
 from switchyard.catalog import CatalogSource
-from switchyard.gateway.context import Context, request_id
+from switchyard.gateway.edges.cors import Cors
+from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.lookup import default_model, locator
 from switchyard.gateway.meter import Meter
-from switchyard.gateway.operations import pages
-from switchyard.gateway.pipeline import InFlight, Pipeline
+from switchyard.gateway.operations import responders
+from switchyard.gateway.pipeline import Proceed, pipeline
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import Route
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.stages.forward import forward
-from switchyard.gateway.stages.limits import limits
+from switchyard.gateway.stages.limits import InFlight, limits
 from switchyard.gateway.stages.listing import listing, readiness
+from switchyard.gateway.stages.not_served import not_served
+from switchyard.gateway.stages.observe import observe
 from switchyard.gateway.stages.parse import parse
 from switchyard.gateway.stages.resolve import resolve
-from switchyard.gateway.upstream.retries import Opener, Retry
-from switchyard.http.api_errors import ApiError
-from switchyard.http.asgi import App, Message, Receive, Scope, Send
+from switchyard.gateway.upstream.retries import Retry, UpstreamRetries
 from switchyard.http.client import Client, Timeouts
+from switchyard.http.server import Exchange
 from switchyard.telemetry.metrics import GatewayMetrics
 from switchyard.telemetry.tracing import Tracer
 
@@ -46,74 +49,57 @@ def parts(settings: Settings, source: CatalogSource, client: Client, tracer: Tra
     return Parts(settings=settings, source=source, client=client, tracer=tracer, registry=registry, meter=meter)
 
 
-def build(given: Parts) -> App:
-    """The ASGI application; call it in the event loop that will serve it."""
+class Gateway:
+    """Answers HTTP and gRPC; create it in the event loop that will serve it."""
+
+    def __init__(self, given: Parts) -> None:
+        settings = given.settings
+        self._pipelines = _pipelines(given)
+        self._pages = responders(given.source, given.registry)
+        self._cors = Cors(settings.cors_allow_origins)
+        self._router = Router()
+        self._time = asyncio.get_running_loop().time
+
+    async def handle(self, exchange: Exchange) -> None:
+        """Respond to an HTTP request."""
+        found = self._router.match_raw(exchange.method, exchange.path)
+        if isinstance(found, Missed):
+            found = Match(_missed(found), {"allow": found.allow})
+        call = http_call(exchange, found, self._cors, self._time())
+        if found.route.by == "pages":
+            page = self._pages[found.route.path]()
+            call.edge.respond(page.status, [(b"content-type", page.content_type), *page.headers], page.body)
+        else:
+            await self._pipelines[found.route.by](call)
+
+
+def _pipelines(given: Parts) -> Mapping[str, Proceed]:
+    """The stages of each kind of route; the same stages stand around calls of both transports."""
     settings, source, meter = given.settings, given.source, given.meter
     locate = locator(source)
     in_flight = InFlight()
     meter.metrics.in_flight.set_function(lambda: in_flight.now)
-    timeouts = Timeouts(
-        connect=settings.connect_seconds, first_byte=settings.first_byte_seconds, idle=settings.idle_seconds
+    upstream = UpstreamRetries(
+        given.client,
+        locate,
+        Timeouts(connect=settings.connect_seconds, first_byte=settings.first_byte_seconds, idle=settings.idle_seconds),
+        Retry(attempts=settings.retry_attempts, seconds=settings.retry_seconds),
+        meter.retried,
     )
-    retry = Retry(attempts=settings.retry_attempts, seconds=settings.retry_seconds)
-    opener = Opener(given.client, locate, timeouts, retry, meter.retried)
-    stages = (
-        limits(
-            in_flight=lambda: in_flight.now,
-            max_in_flight=settings.max_in_flight,
-            max_body_bytes=settings.max_body_bytes,
-            body_seconds=settings.body_seconds,
-        ),
+    forwarded = forward(upstream=upstream, meter=meter, heartbeat_seconds=settings.heartbeat_seconds)
+    common = (
+        observe(meter=meter, tracer=given.tracer),
+        limits(in_flight, max_in_flight=settings.max_in_flight, max_body_bytes=settings.max_body_bytes),
         parse(default_model=lambda: default_model(source, settings.default_model)),
-        resolve(locate=locate),
-        forward(opener=opener, meter=meter, heartbeat_seconds=settings.heartbeat_seconds),
     )
-    models = Pipeline(stages, meter=meter, tracer=given.tracer, in_flight=in_flight)
-    known = (readiness(locate=locate, opener=opener), listing(source=source))
-    answers = Pipeline(known, meter=meter, tracer=given.tracer, in_flight=InFlight())
-    missing = Pipeline([_refuse], meter=meter, tracer=given.tracer, in_flight=InFlight())
-    return _Gateway(models, answers, missing, pages(source, given.registry))
-
-
-class _Gateway:
-    def __init__(self, models: Pipeline, answers: Pipeline, missing: Pipeline, other: App) -> None:
-        self._pipelines = {"model": models, "gateway": answers}
-        self._missing = missing
-        self._other = other
-        self._router = Router()
-        self._time = asyncio.get_running_loop().time
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._router.match(scope["method"], scope["path"])
-        if isinstance(found, Missed):
-            context = Context(scope, receive, send, _missed(found), {"allow": found.allow}, self._time())
-            await self._missing.run(context)
-        elif found.route.by == "pages":
-            await self._page(scope, receive, send)
-        else:
-            await self._pipelines[found.route.by].run(self._context(scope, receive, send, found))
-
-    def _context(self, scope: Scope, receive: Receive, send: Send, found: Match) -> Context:
-        return Context(scope, receive, send, found.route, found.params, self._time())
-
-    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        identifier = request_id(dict(scope["headers"]).get(b"x-request-id"))
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", identifier)]
-            await send(message)
-
-        await self._other(scope, receive, send_with_id)
+    unserved = not_served(Cors(settings.cors_allow_origins))
+    return {
+        "model": pipeline((*common, resolve(locate=locate), forwarded)),
+        "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listing(source=source))),
+        "nobody": pipeline((common[0], unserved)),
+    }
 
 
 def _missed(missed: Missed) -> Route:
     """Stands for all paths that are not served: one value in metrics, whatever clients try."""
-    return Route(method="", path="unknown", summary="", shape=missed.shape, by="gateway")
-
-
-async def _refuse(context: Context) -> None:
-    method, path, allow = context.scope["method"], context.scope["path"][:200], context.params["allow"]
-    if allow:
-        raise ApiError("method_not_allowed", f"{path} answers {allow}, not {method}", allow=allow)
-    raise ApiError("not_found", f"{method} {path} is not served here; GET /docs lists what is")
+    return Route(method="", path="unknown", summary="", shape=missed.shape, by="nobody")

@@ -1,88 +1,147 @@
-"""What one request is, from the door to its last byte."""
+"""One call of any protocol, from its arrival to its end."""
 
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from switchyard.catalog import Model
 from switchyard.gateway.routes.table import Route
-from switchyard.http.api_errors import Shape
-from switchyard.http.asgi import Receive, Scope, Send
+from switchyard.http.api_errors import ApiError
 from switchyard.http.headers import Header
 from switchyard.telemetry.tracing import Span
 
-INTERNAL = b"x-switchyard-"
 # RFC 9562 §5.4: the version and variant bits of a random UUID, here because uuid.uuid4 costs six times as much
 _UUID4_CLEAR = ~(0xF000 << 64 | 0xC000 << 48)
 _UUID4_SET = 0x4000 << 64 | 0x8000 << 48
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
-class Context:
-    """Filled by one stage after the other; ``status`` is 0 until the head of an answer was sent.
+class Edge(Protocol):
+    """The side of a call that its caller sees, in the caller's protocol.
 
-    ``stream`` says that the client wants events, ``pictures`` that its messages hold some.
+    A response is sent whole with ``respond``, or in chunks with ``start``, ``write`` and ``end``.
+    """
 
-    ``headers`` are the request's without internal ones, ``fields`` the same for look-ups. ``started`` is the loop's
-    time at arrival.
+    @property
+    def started(self) -> bool:
+        """Whether the response has begun."""
+
+    @property
+    def code(self) -> int | str:
+        """The status as the protocol counts it: HTTP's number or gRPC's name; 0 before the response."""
+
+    @property
+    def cancelled(self) -> int | str:
+        """The same for a call whose caller disconnected before the response was complete."""
+
+    async def body(self, limit: int) -> bytes:
+        """The request's body, at most ``limit`` bytes; of a gRPC call the beginning of its first message.
+
+        Raises:
+            ApiError: it is too large, came too slowly or breaks the protocol.
+        """
+
+    def respond(self, status: int, headers: list[Header], body: bytes) -> None: ...
+    def start(self, status: int, headers: list[Header]) -> None: ...
+    def write(self, data: bytes) -> None: ...
+
+    @property
+    def congested(self) -> bool:
+        """Whether what was written waits for the caller, so that more should wait for ``drain``."""
+
+    async def drain(self) -> None: ...
+    def end(self) -> None: ...
+
+    def fail(self, error: ApiError, *, in_stream: bool) -> None:
+        """Says what went wrong; ``in_stream`` says that the response is a stream of events, which can end with one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that an engine counted for one call."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+    @classmethod
+    def of(cls, counted: Any) -> "Usage | None":
+        """What OpenAI's ``usage`` object says; None if there is none."""
+        if not isinstance(counted, dict):
+            return None
+        return cls(counted.get("prompt_tokens") or 0, counted.get("completion_tokens") or 0)
+
+
+class Call:
+    """What stages know of a call; edges make it, each stage fills in what it finds out.
+
+    ``headers`` are the request's (names in lower case, metadata in gRPC), ``fields`` the same for look-ups; what of
+    them goes on is decided in ``http.headers``. ``started`` and ``deadline`` are times of the event loop in seconds.
+    ``stream`` says that the caller wants events, ``holds_image`` that its messages hold an image.
     """
 
     __slots__ = (
-        *(
-            "body",
-            "fields",
-            "headers",
-            "model",
-            "model_name",
-            "params",
-            "pictures",
-            "receive",
-            "request_id",
-            "route",
-            "scope",
-        ),
-        *("send", "span", "started", "status", "stream"),
+        "body",
+        "caller",
+        "deadline",
+        "edge",
+        "fields",
+        "headers",
+        "holds_image",
+        "method",
+        "model",
+        "model_name",
+        "params",
+        "path",
+        "query",
+        "request_id",
+        "route",
+        "span",
+        "started",
+        "stream",
+        "usage",
     )
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, route: Route, params: Mapping[str, str], started: float
+        self,
+        edge: Edge,
+        route: Route,
+        params: Mapping[str, str],
+        *,
+        method: bytes,
+        path: bytes,
+        query: bytes,
+        headers: list[Header],
+        fields: Mapping[bytes, bytes],
+        request_id: bytes,
+        caller: str,
+        started: float,
+        deadline: float | None = None,
     ) -> None:
-        self.scope = scope
-        self.receive = receive
-        self.send = send
+        self.edge = edge
         self.route = route
         self.params = params
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.fields = fields
+        self.request_id = request_id
+        self.caller = caller
         self.started = started
-        self.headers: list[Header] = [header for header in scope["headers"] if not header[0].startswith(INTERNAL)]
-        self.fields: dict[bytes, bytes] = dict(self.headers)
-        self.request_id = request_id(self.fields.get(b"x-request-id"))
+        self.deadline = deadline
         self.body = b""
         self.model_name = ""
         self.stream = False
-        self.pictures = False
+        self.holds_image = False
         self.model: Model | None = None
         self.span: Span | None = None
-        self.status = 0
-
-    @property
-    def shape(self) -> Shape:
-        return self.route.shape
-
-    async def start(self, status: int, headers: list[Header]) -> None:
-        """Sends the head of the answer, with the request's id."""
-        self.status = status
-        headers.append((b"x-request-id", self.request_id))
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-
-    async def answer(self, status: int, content_type: bytes, body: bytes, extra: tuple[Header, ...] = ()) -> None:
-        """Sends a whole answer."""
-        length = (b"content-length", b"%d" % len(body))
-        await self.start(status, [(b"content-type", content_type), length, *extra])
-        await self.send({"type": "http.response.body", "body": body})
+        self.usage: Usage | None = None
 
 
 def request_id(given: bytes | None) -> bytes:
-    """The client's own id when it is a sane token, a new one otherwise."""
+    """The caller's own id when it is a sane token, a new one otherwise."""
     if given is not None and _SANE_ID.fullmatch(given):
         return given
     return b"%032x" % (random.getrandbits(128) & _UUID4_CLEAR | _UUID4_SET)

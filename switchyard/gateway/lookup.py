@@ -1,4 +1,4 @@
-"""Stage: the catalog's entry of the model that a request names."""
+"""Finds models by name in the catalog."""
 
 from collections.abc import Callable
 

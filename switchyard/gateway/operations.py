@@ -13,7 +13,6 @@ from switchyard.gateway.openapi.document import document
 from switchyard.gateway.openapi.page import CONTENT_SECURITY_POLICY, page
 from switchyard.gateway.stages.listing import server_version
 from switchyard.http.api_errors import ApiError
-from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.http.headers import Header
 
 JSON = b"application/json"
@@ -71,17 +70,3 @@ def responders(source: CatalogSource, registry: CollectorRegistry) -> Mapping[st
         "/docs": docs,
         "/openapi.json": openapi,
     }
-
-
-def pages(source: CatalogSource, registry: CollectorRegistry) -> App:
-    """The pages as an ASGI application."""
-    by_path = responders(source, registry)
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        found = by_path[scope["path"]]()
-        length = (b"content-length", b"%d" % len(found.body))
-        headers = [(b"content-type", found.content_type), length, *found.headers]
-        await send({"type": "http.response.start", "status": found.status, "headers": headers})
-        await send({"type": "http.response.body", "body": found.body})
-
-    return app

@@ -1,11 +1,14 @@
 """The gateway's settings; this module alone reads the environment."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from switchyard.settings import SettingsError, log_level, renamed, seconds, switch, whole_number
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,7 +17,8 @@ class Settings:
 
     Sizes are bytes, times seconds. ``max_in_flight`` requests are answered at once, further ones refused. ``retry_*``
     bound repeats before the first byte of an answer. ``default_model`` serves forms that name none. From the signal to
-    end, requests are taken for ``drain_seconds`` more, and then have ``grace_seconds`` to finish.
+    end, requests are taken for ``drain_seconds`` more, and then have ``grace_seconds`` to finish. Web pages of
+    ``cors_allow_origins`` (a comma between two, ``*`` for all) may read responses.
     """
 
     log_level: str = "info"
@@ -32,6 +36,7 @@ class Settings:
     retry_seconds: float = 3.0
     grace_seconds: float = 30.0
     drain_seconds: float = 0.0
+    cors_allow_origins: tuple[str, ...] = ()
 
     @staticmethod
     def from_env(env: Mapping[str, str]) -> "Settings":
@@ -59,7 +64,16 @@ class Settings:
             drain_seconds=seconds(
                 env, renamed(env, "LAME_DUCK_SECONDS", "DRAIN_SECONDS"), unset.drain_seconds, least=0
             ),
+            cors_allow_origins=_origins(env.get("CORS_ALLOW_ORIGINS", "")),
         )
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise SettingsError(f"CORS_ALLOW_ORIGINS names {origin!r}; use scheme://host[:port], or * for all pages")
+    return origins
 
 
 def in_cluster(env: Mapping[str, str]) -> bool:
@@ -67,7 +81,7 @@ def in_cluster(env: Mapping[str, str]) -> bool:
     return "KUBERNETES_SERVICE_HOST" in env
 
 
-def refuse_open_door(host: str, settings: Settings) -> None:
+def refuse_open_address(host: str, settings: Settings) -> None:
     """A gateway without keys serves its own machine only.
 
     Raises:

@@ -11,6 +11,7 @@ Shape = Literal["openai", "anthropic", "v2", "text"]
 
 # What a client can meet; docs/reference/http-api.md explains each.
 CODES: dict[str, int] = {
+    "invalid_http": 400,
     "invalid_json": 400,
     "invalid_value": 400,
     "missing_model": 400,
@@ -23,6 +24,7 @@ CODES: dict[str, int] = {
     "body_too_large": 413,
     "unsupported_media_type": 415,
     "internal_error": 500,
+    "not_implemented": 501,
     "upstream_closed": 502,
     "upstream_invalid": 502,
     "catalog_unreadable": 503,

@@ -61,12 +61,14 @@ class Edge:
 
 # The gateway. It adds x-request-id to both directions, and traceparent where a span continues the client's.
 CLIENT_TO_MODEL = Edge(_OF_THE_REQUEST | CREDENTIALS, (INTERNAL,))
-MODEL_TO_CLIENT = Edge(_OF_THE_RESPONSE)
-# An error event may follow what the model sent, so its length is not the stream's.
-MODEL_TO_STREAM = Edge(_OF_THE_RESPONSE | {b"content-length"})
+# Which web pages may read a response (CORS) is the gateway's to say.
+_OF_THE_GATEWAY = (b"x-request-id", b"access-control-")
+MODEL_TO_CLIENT = Edge(_OF_THE_RESPONSE, _OF_THE_GATEWAY)
+# The length of a whole response is set when it is sent, and an error event may follow what the model streamed.
+MODEL_TO_STREAM = Edge(_OF_THE_RESPONSE | {b"content-length"}, _OF_THE_GATEWAY)
 # A short form is written anew for the model, and its response for the client: what either accepts is no longer asked.
 FORM_TO_MODEL = Edge(CLIENT_TO_MODEL.dropped | _OF_THE_BODY | {b"accept", b"accept-encoding"}, (INTERNAL,))
-MODEL_TO_FORM = Edge(_OF_THE_RESPONSE | _OF_THE_BODY)
+MODEL_TO_FORM = Edge(_OF_THE_RESPONSE | _OF_THE_BODY, _OF_THE_GATEWAY)
 
 # A graph. What its steps get beyond this is chosen by PROPAGATE_HEADERS, as KServe's router does; a client may reach a
 # graph only through the gateway, so what is internal comes from there and passes.

@@ -3,11 +3,9 @@
 import re
 from pathlib import Path
 
-from switchyard.gateway.routes.table import ANY, ROUTES
-from switchyard.gateway.rpc.catalog_methods import OwnMethods
+from switchyard.gateway.routes.table import ANY, ROUTES, RPC_ROUTES, VISION
 from switchyard.gateway.settings import Settings
 from switchyard.http.api_errors import CODES
-from switchyard.rpc.v2 import REPOSITORY, STREAMS, UNARY
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "http-api.md"
 PROTOCOLS = {"openai": "OpenAI", "anthropic": "Anthropic", "v2": "V2", "text": "text"}
@@ -40,9 +38,9 @@ def test_every_error_code_is_documented_with_its_status() -> None:
 
 
 def test_every_grpc_method_is_documented() -> None:
-    documented = {row[0]: row[1] for row in rows("gRPC")}
-    assert set(documented) == {*OwnMethods.NAMES, *UNARY, *STREAMS, *REPOSITORY}
-    assert {name for name, by in documented.items() if by == "gateway"} == set(OwnMethods.NAMES)
+    assert {row[0]: row[1] for row in rows("gRPC")} == {
+        route.rpc: route.by + (", vision only" if route.kinds == VISION else "") for route in RPC_ROUTES
+    }
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

@@ -25,6 +25,8 @@ SENTENCES: Mapping[str, str] = {
     "body_too_slow": "the body did not arrive within 60 s; send it faster",
     "body_too_large": "the body is longer than 33554432 bytes; send less",
     "unsupported_media_type": "content-type is text/plain; send content-type: application/json",
+    "not_implemented": "model embed serves no gRPC; use V2 over HTTP",
+    "invalid_http": "a request has exactly one host header, not 2",
     "internal_error": "the gateway failed; its log has the reason under this x-request-id",
     "upstream_closed": "model chat-fast closed the connection before its response was complete",
     "upstream_invalid": "model chat-fast gave a response that cannot be passed on",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from switchyard.gateway.routes.table import ROUTES, Route
 from switchyard.http.api_errors import Shape, shape_of
@@ -28,27 +29,39 @@ _NO_PARAMS: Mapping[str, str] = {}
 
 
 class Router:
-    """Finds the route of a request; ``/openai`` before an OpenAI path is accepted, as KServe's clients send it."""
+    """Finds the route of a request; ``/openai`` before an OpenAI path is accepted, as KServe's clients send it.
+
+    HEAD is answered as GET without the body. A slash at a path's end makes it another path.
+    """
 
     def __init__(self, routes: Iterable[Route] = ROUTES) -> None:
         self._fixed: dict[tuple[str, str], Match] = {}
+        self._raw: dict[tuple[bytes, bytes], Match] = {}
         self._templates: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
         self._methods: set[str] = set()
         for route in routes:
             self._methods.add(route.method)
             if "{" not in route.path:
-                self._fixed[route.method, route.path] = Match(route, _NO_PARAMS)
+                found = self._fixed[route.method, route.path] = Match(route, _NO_PARAMS)
+                self._raw[route.method.encode(), route.path.encode()] = found
             else:
                 segments = route.path.split("/")
                 self._templates.setdefault((route.method, len(segments)), []).append((segments, route))
 
+    def match_raw(self, method: bytes, path: bytes) -> Match | Missed:
+        """The same as ``match`` for a path as it was sent, percent-encoded."""
+        found = self._raw.get((method, path))
+        return found or self.match(method.decode("latin-1"), unquote(path.decode("latin-1")))
+
     def match(self, method: str, path: str) -> Match | Missed:
         """The route of ``method`` and ``path``, or why there is none."""
-        found = self._find(method, path)
+        found = self._find("GET" if method == "HEAD" else method, path)
         if found is not None:
             return found
-        allow = ", ".join(sorted(other for other in self._methods if self._find(other, path)))
-        return Missed(allow, shape_of(path))
+        allowed = {other for other in self._methods if self._find(other, path)}
+        if allowed:
+            allowed |= {"OPTIONS", "HEAD"} if "GET" in allowed else {"OPTIONS"}
+        return Missed(", ".join(sorted(allowed)), shape_of(path))
 
     def _find(self, method: str, path: str) -> Match | None:
         found = self._look_up(method, path)

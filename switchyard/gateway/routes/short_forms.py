@@ -31,9 +31,8 @@ class Form:
     request: Callable[[bytes, Mapping[str, str]], Payload]
     piece: Callable[[Payload], str]
 
-    def answer(self, data: bytes) -> bytes:
-        """The short answer of a whole OpenAI answer."""
-        whole = orjson.loads(data)
+    def response(self, whole: Payload) -> bytes:
+        """The short response of a whole OpenAI one."""
         choice = (whole.get("choices") or [{}])[0]
         short = {
             "model": whole.get("model"),

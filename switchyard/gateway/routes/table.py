@@ -7,9 +7,10 @@ from typing import Literal
 from switchyard.catalog import Kind
 from switchyard.gateway.routes.short_forms import CHAT_FORM, CHAT_TEXT, CODE_TEXT, GENERATE_FORM, Form
 from switchyard.http.api_errors import Shape, shape_of
+from switchyard.rpc import v2
 
-By = Literal["model", "gateway", "pages"]
-Body = Literal["none", "json", "any", "form"]
+By = Literal["model", "gateway", "pages", "nobody"]
+Body = Literal["none", "json", "any", "form", "message"]
 
 CHATTING: frozenset[Kind] = frozenset(("llm", "graph", "adapter"))
 EMBEDDING: frozenset[Kind] = frozenset(("embedding", "graph"))
@@ -19,6 +20,7 @@ VISION: frozenset[Kind] = frozenset(("vision",))
 PREDICTING: frozenset[Kind] = frozenset(("vision", "graph"))
 ANY: frozenset[Kind] = TOKENS | VISION
 
+_HINT = "; it wakes when asked and sleeps when idle, without load and unload"
 _PREDICT = "/v1/models/{model}:predict"
 
 
@@ -28,7 +30,8 @@ class Route:
 
     Of ``path``, ``{model}`` and ``{version}`` match one segment each, or what comes before the rest of it. ``body``
     says what is parsed of the request; ``model`` is who answers where neither path nor body name one; ``query`` whether
-    the query string goes on to the model.
+    the query string goes on to the model; ``rpc`` is the method if it is one of V2 gRPC; ``hint`` ends the sentence for
+    a model of another kind.
     """
 
     method: str
@@ -42,6 +45,8 @@ class Route:
     form: Form | None = None
     model: str = ""
     query: bool = False
+    rpc: str = ""
+    hint: str = ""
 
     @property
     def prefixed(self) -> bool:
@@ -51,7 +56,7 @@ class Route:
     @property
     def label(self) -> str:
         """The route's value in metrics."""
-        return self.path
+        return f"grpc {self.rpc}" if self.rpc else self.path
 
 
 _ask = partial(Route, method="POST", by="model")
@@ -80,7 +85,13 @@ def _picture(path: str, summary: str, upstream: str, model: str = "", kinds: fro
 
 
 def _v2(
-    method: str, path: str, summary: str, by: By = "gateway", kinds: frozenset[Kind] = ANY, model: str = ""
+    method: str,
+    path: str,
+    summary: str,
+    by: By = "gateway",
+    kinds: frozenset[Kind] = ANY,
+    model: str = "",
+    hint: str = "",
 ) -> Route:
     body: Body = "any" if by == "model" and method == "POST" else "none"
     return Route(
@@ -93,6 +104,14 @@ def _v2(
         upstream=path,
         body=body,
         model=model,
+        hint=hint,
+    )
+
+
+def _rpc(method: str, summary: str, by: By, body: Body = "none", kinds: frozenset[Kind] = ANY, hint: str = "") -> Route:
+    path = f"/{v2.SERVICE}/{method}"
+    return Route(
+        method="POST", path=path, summary=summary, shape="v2", by=by, kinds=kinds, body=body, rpc=method, hint=hint
     )
 
 
@@ -141,12 +160,28 @@ ROUTES: tuple[Route, ...] = (
     _v2("GET", "/v2/models/{model}/versions/{version}/config", "The same of one version.", "model", VISION),
     _v2("GET", "/v2/models/{model}/stats", "Triton's statistics of the model.", "model", VISION),
     _v2("GET", "/v2/models/{model}/versions/{version}/stats", "The same of one version.", "model", VISION),
-    _v2("POST", "/v2/repository/models/{model}/load", "Loads a model of a repository.", "model", VISION),
-    _v2("POST", "/v2/repository/models/{model}/unload", "Unloads it.", "model", VISION),
+    _v2("POST", "/v2/repository/models/{model}/load", "Loads a model of a repository.", "model", VISION, hint=_HINT),
+    _v2("POST", "/v2/repository/models/{model}/unload", "Unloads it.", "model", VISION, hint=_HINT),
     _get("/health", "Whether the gateway runs.", "pages"),
     _get("/healthz", "The same, under Kubernetes' usual name.", "pages"),
     _get("/readyz", "Whether the gateway can answer: its catalog is readable.", "pages"),
     _get("/metrics", "Prometheus metrics.", "pages"),
     _get("/docs", "This interface, for browsers.", "pages"),
     _get("/openapi.json", "This interface as OpenAPI.", "pages"),
+)
+
+# V2 gRPC: service ``inference.GRPCInferenceService`` of KServe's and Triton's ``grpc_predict_v2.proto``.
+RPC_ROUTES: tuple[Route, ...] = (
+    _rpc("ServerLive", "Whether the gateway runs.", "gateway"),
+    _rpc("ServerReady", "Whether the gateway can answer.", "gateway"),
+    _rpc("ServerMetadata", "Name, version and extensions of this server.", "gateway"),
+    _rpc("ModelReady", "Whether the model would answer; wakes nothing.", "gateway", "message"),
+    _rpc("RepositoryIndex", "Every model and its state.", "gateway"),
+    _rpc("ModelInfer", "Inference.", "model", "message"),
+    _rpc("ModelMetadata", "Inputs and outputs; wakes the model.", "model", "message"),
+    _rpc("ModelConfig", "Triton's configuration of the model.", "model", "message", VISION),
+    _rpc("ModelStatistics", "Triton's statistics of the model.", "model", "message", VISION),
+    _rpc("ModelStreamInfer", "Inference in both directions, by the first message's model.", "model", "message", VISION),
+    _rpc("RepositoryModelLoad", "Loads a model of a repository.", "model", "message", VISION, _HINT),
+    _rpc("RepositoryModelUnload", "Unloads it.", "model", "message", VISION, _HINT),
 )

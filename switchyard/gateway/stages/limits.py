@@ -1,26 +1,32 @@
-"""Stage: how much at once, how large, how slow."""
+"""Stage: how many calls at once, and how large a body."""
 
-from collections.abc import Callable
-
-from switchyard.gateway.context import Context
-from switchyard.gateway.pipeline import Stage
+from switchyard.gateway.call import Call
+from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.http.api_errors import ApiError
-from switchyard.http.asgi.body import read_body
-from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 
 
-def limits(*, in_flight: Callable[[], int], max_in_flight: int, max_body_bytes: int, body_seconds: float) -> Stage:
-    """Reads the body, unless the gateway is full or the body too large or too slow."""
+class InFlight:
+    """How many calls are being answered now, of all protocols together."""
 
-    async def stage(context: Context) -> None:
-        if in_flight() > max_in_flight:
+    def __init__(self) -> None:
+        self.now = 0
+
+
+def limits(in_flight: InFlight, *, max_in_flight: int, max_body_bytes: int) -> Stage:
+    """Counts a call while it is answered, and reads its body, unless that is too large or the gateway full.
+
+    What the gateway answers itself it answers then too: lists cost little, and operators need them.
+    """
+
+    async def stage(call: Call, proceed: Proceed) -> None:
+        if in_flight.now >= max_in_flight and call.route.by == "model":
             message = f"the gateway is answering {max_in_flight} requests; try again"
             raise ApiError("overloaded", message, retry_after=1)
+        in_flight.now += 1
         try:
-            context.body = await read_body(context.receive, context.scope, max_body_bytes, deadline=body_seconds)
-        except BodyTooLargeError as err:
-            raise ApiError("body_too_large", f"{err}; send less") from err
-        except BodyTooSlowError as err:
-            raise ApiError("body_too_slow", str(err)) from err
+            call.body = await call.edge.body(max_body_bytes)
+            await proceed(call)
+        finally:
+            in_flight.now -= 1
 
     return stage

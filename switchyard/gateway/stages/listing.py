@@ -7,12 +7,13 @@ from typing import Any
 import orjson
 
 from switchyard.catalog import Catalog, CatalogSource, Model
-from switchyard.gateway.context import Context
+from switchyard.gateway.call import Call
 from switchyard.gateway.lookup import Locate, locator, read_catalog
-from switchyard.gateway.pipeline import Stage
-from switchyard.gateway.upstream.retries import Opener
+from switchyard.gateway.pipeline import Proceed, Stage
+from switchyard.gateway.upstream.retries import UpstreamRetries
 
 SERVER = "switchyard"
+_JSON = (b"content-type", b"application/json")
 EXTENSIONS = ("model_repository", "classification", "binary_tensor_data")
 
 Answer = Callable[[Catalog, Model | None], Any]
@@ -76,6 +77,7 @@ _ANSWERS: dict[str, Answer] = {
     "/v2/models/{model}/versions/{version}/ready": _ready,
     "/v2/repository/index": _index,
 }
+_READINESS = frozenset(path for path in _ANSWERS if path.endswith("}/ready"))
 _LISTED_WHEN_FAILED = frozenset(("/v1/models/{model}",))
 
 
@@ -84,22 +86,22 @@ def knows_itself(model: Model) -> bool:
     return model.kind == "vision" and model.state.phase == "ready"
 
 
-def readiness(*, locate: Locate, opener: Opener) -> Stage:
+def readiness(*, locate: Locate, upstream: UpstreamRetries) -> Stage:
     """Asks the servers of such models; all others answer when asked, so that ``listing`` says they are ready."""
 
-    async def stage(context: Context) -> None:
-        if not context.route.path.endswith("/{model}/ready") and not context.route.path.endswith("/{version}/ready"):
-            return
-        model = locate(context.params["model"])
-        if not knows_itself(model):
-            return
-        context.model = model
-        response = await opener.open(context)
-        try:
-            if response.status >= 400:
-                await context.answer(response.status, b"application/json", await response.read())
-        finally:
-            response.close()
+    async def stage(call: Call, proceed: Proceed) -> None:
+        if call.route.path in _READINESS:
+            model = locate(call.params["model"])
+            if knows_itself(model):
+                call.model = model
+                response = await upstream.open(call)
+                try:
+                    if response.status >= 400:
+                        call.edge.respond(response.status, [_JSON], await response.read())
+                        return
+                finally:
+                    response.close()
+        await proceed(call)
 
     return stage
 
@@ -108,14 +110,14 @@ def listing(*, source: CatalogSource) -> Stage:
     """Answers from the catalog; a failed model is shown by ``/v1/models`` and refused elsewhere."""
     locate = locator(source)
 
-    async def stage(context: Context) -> None:
-        path = context.route.path
+    async def stage(call: Call, proceed: Proceed) -> None:
+        path = call.route.path
         # /v2/health/live says that the process runs, which an unreadable catalog does not change
         catalog = Catalog({}) if path == "/v2/health/live" else read_catalog(source)
-        name = context.params.get("model")
+        name = call.params.get("model")
         if name is not None:
-            context.model = catalog.get(name) if path in _LISTED_WHEN_FAILED else None
-            context.model = context.model or locate(name)
-        await context.answer(200, b"application/json", orjson.dumps(_ANSWERS[path](catalog, context.model)))
+            call.model = catalog.get(name) if path in _LISTED_WHEN_FAILED else None
+            call.model = call.model or locate(name)
+        call.edge.respond(200, [_JSON], orjson.dumps(_ANSWERS[path](catalog, call.model)))
 
     return stage

@@ -5,50 +5,54 @@ from typing import Any
 
 import orjson
 
-from switchyard.gateway.context import Context
-from switchyard.gateway.pipeline import Stage
+from switchyard.gateway.call import Call
+from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.short_forms import parse_object
 from switchyard.http.api_errors import ApiError
+from switchyard.rpc import v2
 
 _JSON = b"application/json"
-# How a part of a message says that it is a picture: chat, responses and Anthropic's messages
-_PICTURE_TYPES = frozenset(("image_url", "input_image", "image"))
+# How a part of a message says that it is an image: chat, responses and Anthropic's messages
+_IMAGE_TYPES = frozenset(("image_url", "input_image", "image"))
 
 
 def parse(*, default_model: Callable[[], str]) -> Stage:
     """``default_model`` names the model of forms that name none, or is empty."""
 
-    async def stage(context: Context) -> None:
-        kind = context.route.body
+    async def stage(call: Call, proceed: Proceed) -> None:
+        kind = call.route.body
         if kind == "json":
-            _require_json(context)
-            payload = parse_object(context.body)
-            context.model_name = _model_of(payload.get("model"))
-            context.stream = payload.get("stream") is True
-            context.pictures = b"image" in context.body and _holds_picture(payload)
+            _require_json(call)
+            payload = parse_object(call.body)
+            call.model_name = _model_of(payload.get("model"))
+            call.stream = payload.get("stream") is True
+            call.holds_image = b"image" in call.body and _holds_image(payload)
         elif kind == "form":
-            _parse_form(context, default_model)
+            _parse_form(call, default_model)
+        elif kind == "message":
+            call.model_name = _model_of_message(call)
         else:
-            context.model_name = context.params.get("model", context.route.model)
+            call.model_name = call.params.get("model", call.route.model)
+        await proceed(call)
 
     return stage
 
 
-def _require_json(context: Context) -> None:
-    given = context.fields.get(b"content-type", b"")
+def _require_json(call: Call) -> None:
+    given = call.fields.get(b"content-type", b"")
     if given != _JSON and given.partition(b";")[0].strip().lower() != _JSON:
         shown = given.decode("latin-1") or "missing"
         raise ApiError("unsupported_media_type", f"content-type is {shown}; send content-type: application/json")
-    if context.fields.get(b"content-encoding", b"identity") != b"identity":
+    if call.fields.get(b"content-encoding", b"identity") != b"identity":
         raise ApiError("unsupported_media_type", "the body is compressed; send it as it is")
 
 
-def _holds_picture(payload: Mapping[str, Any]) -> bool:
+def _holds_image(payload: Mapping[str, Any]) -> bool:
     messages = payload.get("messages") or payload.get("input")
     for message in messages if isinstance(messages, list) else ():
         content = message.get("content") if isinstance(message, dict) else None
         for part in content if isinstance(content, list) else ():
-            if isinstance(part, dict) and part.get("type") in _PICTURE_TYPES:
+            if isinstance(part, dict) and part.get("type") in _IMAGE_TYPES:
                 return True
     return False
 
@@ -61,12 +65,22 @@ def _model_of(name: object) -> str:
     return name
 
 
-def _parse_form(context: Context, default_model: Callable[[], str]) -> None:
-    form = context.route.form
+def _model_of_message(call: Call) -> str:
+    try:
+        name = v2.name_of(call.route.rpc, call.body)
+    except ValueError as err:
+        raise ApiError("invalid_value", f"the request is not a V2 message: {err}") from err
+    if not name:
+        raise ApiError("missing_model", "the request names no model", param="model")
+    return name
+
+
+def _parse_form(call: Call, default_model: Callable[[], str]) -> None:
+    form = call.route.form
     assert form is not None
     if not form.text:
-        _require_json(context)
-    payload = form.request(context.body, context.params)
-    payload["model"] = context.model_name = payload.get("model") or default_model() or _model_of(None)
-    context.stream = payload.get("stream") is True
-    context.body = orjson.dumps(payload)
+        _require_json(call)
+    payload = form.request(call.body, call.params)
+    payload["model"] = call.model_name = payload.get("model") or default_model() or _model_of(None)
+    call.stream = payload.get("stream") is True
+    call.body = orjson.dumps(payload)

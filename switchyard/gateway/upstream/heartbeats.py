@@ -4,35 +4,35 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from switchyard.gateway.context import Context
+from switchyard.gateway.call import Call
 from switchyard.http.client import Response
 
-_HEAD = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+_HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 
 async def open_with_heartbeats(
-    context: Context,
-    open_answer: Callable[[Context], Coroutine[Any, Any, Response]],
+    call: Call,
+    open_response: Callable[[Call], Coroutine[Any, Any, Response]],
     *,
     seconds: float,
     patience: float,
     on_heartbeat: Callable[[str], None],
 ) -> Response:
-    """Sends the head of an event stream after ``patience`` seconds and a comment every ``seconds`` until there is an
-    answer.
+    """Starts an event stream after ``patience`` seconds and a comment every ``seconds`` until there is an
+    response.
 
     Raises:
-        UpstreamError: what ``open_answer`` raised.
+        UpstreamError: what ``open_response`` raised.
     """
-    comment = b": waking %b\n\n" % context.model_name.encode()
-    task = asyncio.create_task(open_answer(context))
+    comment = b": waking %b\n\n" % call.model_name.encode()
+    task = asyncio.create_task(open_response(call))
     try:
         await asyncio.wait({task}, timeout=patience)
         if not task.done():
-            await context.start(200, _HEAD)
+            call.edge.start(200, list(_HEADERS))
         while not task.done():
-            on_heartbeat(context.model_name)
-            await context.send({"type": "http.response.body", "body": comment, "more_body": True})
+            on_heartbeat(call.model_name)
+            call.edge.write(comment)
             await asyncio.wait({task}, timeout=seconds)
         return task.result()
     except BaseException:

@@ -1,20 +1,17 @@
-"""Opening an upstream answer, with repeats while nothing of one has been seen."""
+"""Asking a model, again as long as nothing of a response was seen."""
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from switchyard.gateway.context import Context
+from switchyard.gateway.call import Call
 from switchyard.gateway.lookup import Locate
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import ConnectionClosedError, UpstreamError
-from switchyard.http.headers import NOT_FORWARDED, filtered
+from switchyard.http.headers import CLIENT_TO_MODEL, FORM_TO_MODEL, Header
 
-# A client's credentials are for this door; predictors take none.
-_DROPPED = NOT_FORWARDED | {b"authorization", b"x-api-key", b"cookie", b"x-request-id"}
-_DROPPED_FROM_FORMS = _DROPPED | {b"content-type", b"accept", b"accept-encoding"}
 _UNAVAILABLE = frozenset((502, 503, 504))
 
 
@@ -27,12 +24,36 @@ class Retry:
     pause: float = 0.05
 
 
-class Opener:
-    """Sends a request to its model and returns the answer's head.
+class _Attempts:
+    """What is left of a call's attempts."""
 
-    A request is repeated when no connection could be made, and once when a fresh connection closed without a byte of an
-    answer (twice could mean that the request itself brings the model down). An answer is never asked for again, except
-    502, 503 and 504 without retry-after to a GET. Every attempt reads the catalog anew: models move.
+    def __init__(self, retry: Retry, began: float) -> None:
+        self._made = 1
+        self._last = retry.attempts
+        self._pause = retry.pause
+        self._until = began + retry.seconds
+
+    def pause(self, error: UpstreamError | None) -> float | None:
+        """Seconds to wait before the next attempt, None if there is none.
+
+        After a fresh connection that closed without a byte of a response there is one more: twice could mean that the
+        request itself brings the model down.
+        """
+        if isinstance(error, ConnectionClosedError):
+            self._last = min(self._last, self._made + 1)
+        seconds: float = self._pause * 2 ** (self._made - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+        if self._made >= self._last or asyncio.get_running_loop().time() + seconds > self._until:
+            return None
+        self._made += 1
+        return seconds
+
+
+class UpstreamRetries:
+    """Sends calls to their models, again as long as nothing of a response was seen.
+
+    A call is repeated when no connection could be made, and once when a fresh connection closed without a byte of a
+    response. A response is never asked for again, except 502, 503 and 504 without retry-after to a GET. Every attempt
+    reads the catalog anew: models move.
     """
 
     def __init__(
@@ -44,57 +65,92 @@ class Opener:
         self._retry = retry
         self._on_retry = on_retry
 
-    async def open(self, context: Context) -> Response:
-        """The answer, its body unread.
+    async def open(self, call: Call) -> Response:
+        """Send the request and return the response as soon as its headers are there.
 
         Raises:
             UpstreamError: there is none.
             ApiError: the model vanished or failed meanwhile.
         """
-        headers = _headers(context)
-        method = context.scope["method"].encode("ascii")
-        attempt, last = 0, self._retry.attempts
-        until = context.started + self._retry.seconds
+        headers = _headers(call)
+        attempts: _Attempts | None = None
         while True:
-            attempt += 1
-            pause = self._retry.pause * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
-            over = attempt >= last or asyncio.get_running_loop().time() + pause > until
+            error: UpstreamError | None = None
             try:
                 response = await self._client.request(
-                    method, _url(context), headers, context.body, timeouts=self._timeouts
+                    call.method, _url(call), headers, call.body, timeouts=self._timeouts
                 )
             except UpstreamError as err:
-                if over or not err.retryable:
+                if not err.retryable:
                     raise
-                if isinstance(err, ConnectionClosedError):
-                    last = attempt + 1
+                error = err
             else:
-                refused = response.status in _UNAVAILABLE and method == b"GET"
-                if over or not refused or response.header(b"retry-after") is not None:
+                if not (response.status in _UNAVAILABLE and call.method == b"GET") or _says_when(response):
                     return response
+            attempts = attempts or _Attempts(self._retry, call.started)
+            pause = attempts.pause(error)
+            if pause is None:
+                if error is not None:
+                    raise error
+                return response
+            if error is None:
                 response.close()
-            self._on_retry(context.model_name)
-            await asyncio.sleep(pause)
-            context.model = self._locate(context.model_name)
+            await self._wait(call, pause)
+
+    async def forward(self, call: Call, forward: Callable[[str, Sequence[Header]], Awaitable[None]]) -> None:
+        """Hand a gRPC call on by ``forward(target, metadata)``.
+
+        Raises:
+            UpstreamError: its model cannot be reached.
+            ApiError: the model vanished or failed meanwhile.
+        """
+        metadata = _metadata(call)
+        attempts: _Attempts | None = None
+        while True:
+            assert call.model is not None
+            try:
+                await forward(call.model.grpc, metadata)
+                return
+            except UpstreamError as err:
+                attempts = attempts or _Attempts(self._retry, call.started)
+                pause = attempts.pause(err) if err.retryable else None
+                if pause is None:
+                    raise
+            await self._wait(call, pause)
+
+    async def _wait(self, call: Call, seconds: float) -> None:
+        self._on_retry(call.model_name)
+        await asyncio.sleep(seconds)
+        call.model = self._locate(call.model_name)
 
 
-def _headers(context: Context) -> list[tuple[bytes, bytes]]:
-    form = context.route.form
-    headers = filtered(context.headers, _DROPPED if form is None else _DROPPED_FROM_FORMS)
-    headers.append((b"x-request-id", context.request_id))
-    if form is not None:
-        headers.append((b"content-type", b"application/json"))
-    if context.span is not None and context.span.traceparent is not None:
-        headers = [header for header in headers if header[0] != b"traceparent"]
-        headers.append((b"traceparent", context.span.traceparent.encode()))
-    return headers
+def _says_when(response: Response) -> bool:
+    return response.header(b"retry-after") is not None
 
 
-def _url(context: Context) -> str:
-    model, path = context.model, context.route.upstream
+def _metadata(call: Call) -> list[Header]:
+    return CLIENT_TO_MODEL.passed(call.headers, [(b"x-request-id", call.request_id), *_continued(call)])
+
+
+def _continued(call: Call) -> list[Header]:
+    """The trace context of this call's span."""
+    if call.span is None or call.span.traceparent is None:
+        return []
+    return [(b"traceparent", call.span.traceparent.encode())]
+
+
+def _headers(call: Call) -> list[Header]:
+    added = [(b"x-request-id", call.request_id), *_continued(call)]
+    if call.route.form is None:
+        return CLIENT_TO_MODEL.passed(call.headers, added)
+    return FORM_TO_MODEL.passed(call.headers, [*added, (b"content-type", b"application/json")])
+
+
+def _url(call: Call) -> str:
+    model, path = call.model, call.route.upstream
     assert model is not None
-    if context.params:
-        path = path.replace("{version}", context.params.get("version", ""))
+    if call.params:
+        path = path.replace("{version}", call.params.get("version", ""))
         path = path.replace("{model}", quote(model.name, safe=""))
-    query = context.scope["query_string"] if context.route.query else b""
+    query = call.query if call.route.query else b""
     return model.url.rstrip("/") + path + (f"?{query.decode('latin-1')}" if query else "")

@@ -18,7 +18,7 @@ from switchyard.http.client.origin import Origin
 from switchyard.http.client.response import Response
 from switchyard.http.client.upload import Upload, chunks_of
 
-_CHUNK = 256 * 1024
+_CHUNK = 1024 * 1024
 _COPIED = 32 * 1024  # a body up to this size is cheaper to copy behind its headers than to write by itself
 
 
@@ -44,6 +44,7 @@ class ClientConnection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._write_paused = self._read_paused = self._writing = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._reset(bodiless=False)
 
     def _reset(self, *, bodiless: bool) -> None:
@@ -142,7 +143,6 @@ class ClientConnection(asyncio.Protocol):
     def _finish(self) -> None:
         """End the complete response; return the connection to the pool or close it."""
         response, self._response = self._response, None
-        self._cancel_timer()
         assert response is not None
         if self._keep_alive and not self._writing:
             self.idle_since = self._loop.time()
@@ -155,20 +155,23 @@ class ClientConnection(asyncio.Protocol):
             self._transport.abort()
         response.end()
 
-    # -- timeouts: one timer per exchange, which checks when it fires; moving it at every read would cost more
+    # -- timeouts: one timer per connection, which looks when it fires at what is due; moving it with every exchange or
+    # read would cost more
 
-    def _next_deadline(self) -> tuple[float, str] | None:
+    def _deadline(self) -> float | None:
         limit = self._timeouts.idle if self._headers_done else self._timeouts.first_byte
-        what = "sent no data for" if self._headers_done else "did not respond within"
-        deadline = None if limit is None else (self._last_progress + limit, f"{what} {limit:g} s")
-        if self._total_deadline is not None and (deadline is None or self._total_deadline < deadline[0]):
-            return self._total_deadline, f"did not finish its response within {self._timeouts.total:g} s"
+        deadline = None if limit is None else self._last_progress + limit
+        if self._total_deadline is not None and (deadline is None or self._total_deadline < deadline):
+            return self._total_deadline
         return deadline
 
     def _start_timer(self) -> None:
-        deadline = self._next_deadline()
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline[0], self._check_deadline)
+        deadline = self._deadline()
+        if deadline is None or (self._timer is not None and self._timer_at <= deadline):
+            return
+        self._cancel_timer()
+        self._timer_at = deadline
+        self._timer = self._loop.call_at(deadline, self._check_deadline)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
@@ -177,14 +180,23 @@ class ClientConnection(asyncio.Protocol):
 
     def _check_deadline(self) -> None:
         self._timer = None
+        if self._response is None:
+            return
         now = self._loop.time()
         if self._read_paused:
             self._last_progress = now
-        deadline = self._next_deadline()
-        if deadline is not None and deadline[0] <= now:
-            self._fail(UpstreamTimeoutError(f"{self.origin} {deadline[1]}"))
+        deadline = self._deadline()
+        if deadline is not None and deadline <= now:
+            self._fail(UpstreamTimeoutError(f"{self.origin} {self._what_passed(deadline)}"))
         else:
             self._start_timer()
+
+    def _what_passed(self, deadline: float) -> str:
+        if deadline == self._total_deadline:
+            return f"did not finish its response within {self._timeouts.total:g} s"
+        if self._headers_done:
+            return f"sent no data for {self._timeouts.idle:g} s"
+        return f"did not respond within {self._timeouts.first_byte:g} s"
 
     # -- asyncio.Protocol
 
@@ -213,7 +225,6 @@ class ClientConnection(asyncio.Protocol):
             return
         self._last_progress = self._loop.time()
         if began_in_headers and self._headers_done and self._timeouts.idle != self._timeouts.first_byte:
-            self._cancel_timer()
             self._start_timer()
         if response.full and not self._read_paused and self._transport is not None:
             self._read_paused = True

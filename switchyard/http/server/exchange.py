@@ -21,9 +21,13 @@ class BadRequest(Exception):
         self.status = status
 
 
-def error_body(sentence: str) -> bytes:
-    """The body of a response that the server itself gives."""
-    return json.dumps({"error": sentence}).encode()
+# Makes the headers and the body of a response that the server itself gives, from its status, a sentence and the path.
+ErrorResponse = Callable[[int, str, bytes], tuple[list[Header], bytes]]
+
+
+def plain_error(status: int, sentence: str, path: bytes) -> tuple[list[Header], bytes]:
+    """The error response of a server that has no protocol of its own."""
+    return [(b"content-type", b"application/json")], json.dumps({"error": sentence}).encode()
 
 
 class Exchange:

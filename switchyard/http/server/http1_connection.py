@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from switchyard.http.request_errors import BodyTooSlowError
-from switchyard.http.server.exchange import BadRequest, Exchange, error_body
+from switchyard.http.server.exchange import BadRequest, ErrorResponse, Exchange
 from switchyard.http.server.http1_exchange import Http1Exchange
 from switchyard.http.server.limits import ServerLimits
 
@@ -23,6 +23,7 @@ class Host(Protocol):
     loop: asyncio.AbstractEventLoop
     retiring: bool
     draining: bool
+    error_response: ErrorResponse
 
     def begin(self, exchange: Exchange) -> asyncio.Task[None]:
         """Start the handler."""
@@ -208,8 +209,10 @@ class Http1Connection(asyncio.Protocol):
         if self._incoming is not None and self._head_done:  # it has a handler, who must learn that its body is broken
             self._incoming.fail(refused)
         elif self._current is None:
+            target = b"" if self._incoming is None else self._incoming.path
             self._current = Http1Exchange(self, 0)
-            self._current.respond(refused.status, [(b"content-type", b"application/json")], error_body(str(refused)))
+            headers, body = self._host.error_response(refused.status, str(refused), target)
+            self._current.respond(refused.status, headers, body)
 
     def _linger(self) -> None:
         """Closes for writing and reads on a little, or the client's system could discard what it was sent."""

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from switchyard.http.h2.fields import Memory
 from switchyard.http.h2.request_head import read_head
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
-from switchyard.http.server.exchange import BadRequest, Exchange, error_body
+from switchyard.http.server.exchange import BadRequest, ErrorResponse, Exchange, plain_error
 from switchyard.http.server.http2_connection import RpcHandler
 from switchyard.http.server.limits import ServerLimits
 from switchyard.http.server.opening import Opening
@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[Exchange], Awaitable[None]]
 
 _BACKLOG = 2048
-_JSON = [(b"content-type", b"application/json")]
 
 
 class Connection(Protocol):
@@ -53,7 +52,8 @@ class Server:
     """Serves ``handler``, and ``rpc`` to gRPC calls, on one or more sockets; create and use it within one event loop.
 
     With ``tls`` all connections are encrypted, and the client chooses the protocol by ALPN; without, its first bytes
-    tell. Calls to a server without ``rpc`` are UNIMPLEMENTED.
+    tell. Calls to a server without ``rpc`` are UNIMPLEMENTED. ``error_response`` shapes what the server itself says of
+    requests that break the rules of HTTP.
     """
 
     def __init__(
@@ -63,12 +63,14 @@ class Server:
         *,
         rpc: RpcHandler | None = None,
         tls: ssl.SSLContext | None = None,
+        error_response: ErrorResponse = plain_error,
     ) -> None:
         self.limits = limits or ServerLimits()
         self.loop = asyncio.get_running_loop()
         self.retiring = self.draining = False
         self.heads = Memory(read_head)
         self.rpc = rpc
+        self.error_response = error_response
         self._handler = handler
         self._tls = tls
         if tls is not None:
@@ -172,7 +174,7 @@ class Server:
             logger.error("a handler returned without a response")
         except (BadRequest, BodyTooLargeError, BodyTooSlowError) as err:
             if not exchange.started:
-                exchange.respond(_status(err), _JSON, error_body(str(err)))
+                self._fail(exchange, _status(err), str(err))
         except ClientDisconnectedError:
             exchange.abort()
         except Exception:
@@ -185,7 +187,11 @@ class Server:
         if exchange.started:
             exchange.abort()
         else:
-            exchange.respond(500, _JSON, error_body("internal error"))
+            self._fail(exchange, 500, "internal error")
+
+    def _fail(self, exchange: Exchange, status: int, sentence: str) -> None:
+        headers, body = self.error_response(status, sentence, exchange.path)
+        exchange.respond(status, headers, body)
 
     def _sweep_later(self) -> None:
         limits = self.limits

@@ -4,21 +4,24 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+import uvicorn
 import uvloop
 
 from switchyard.catalog import Catalog, CatalogFile, Model, State
-from switchyard.gateway.app import build, parts
-from switchyard.gateway.server import HttpServer, http_config
+from switchyard.gateway.app import Gateway, parts
+from switchyard.gateway.edges.http import server_error
+from switchyard.gateway.server import server_limits
 from switchyard.gateway.settings import Settings
 from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.http.client import Client
+from switchyard.http.server import Server
 from switchyard.telemetry.tracing import DisabledTracer
 
 LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
@@ -108,9 +111,12 @@ class ModelServer:
 
 
 @asynccontextmanager
-async def running(app: App, settings: Settings | None = None) -> AsyncIterator[str]:
-    """The base URL of ``app`` on a free port, served as the gateway serves itself."""
-    server = HttpServer(http_config(app, settings or Settings(grace_seconds=2), "127.0.0.1", 0))
+async def running(app: App) -> AsyncIterator[str]:
+    """The base URL of an ASGI application on a free port, served by a server that is not ours."""
+    server = uvicorn.Server(
+        uvicorn.Config(cast(Any, app), loop="none", ws="none", lifespan="off", log_config=None, access_log=False)
+    )
+    server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -175,11 +181,14 @@ async def gateway(tmp_path: Path, script: Script = completion, **settings: Any) 
     """A bench with ``settings`` that differ from the defaults."""
     model, catalog, client = ModelServer(script), CatalogFile(tmp_path / "catalog.json"), Client()
     chosen = Settings(**{"grace_seconds": 2, **settings})
-    app = build(parts(chosen, catalog, client, DisabledTracer()))
-    async with running(model) as model.url, running(app, chosen) as url:
+    served = Gateway(parts(chosen, catalog, client, DisabledTracer()))
+    server = Server(served.handle, server_limits(chosen), error_response=server_error)
+    url = f"http://127.0.0.1:{await server.listen('127.0.0.1')}"
+    async with running(model) as model.url:
         catalog.replace(entries(model.url))
         async with httpx.AsyncClient(base_url=url, timeout=10) as http:
             yield Bench(url, model, catalog, http)
+        await server.aclose()
         await client.aclose()
 
 

@@ -13,18 +13,19 @@ REQUEST = (b"host", b"content-length", b"expect")
 SECRETS = (b"authorization", b"x-api-key", b"cookie")
 BODY = (b"content-type", b"content-length", b"content-encoding")
 INTERNAL = (b"x-switchyard-tenant", b"x-switchyard-policy", b"x-switchyard-")
+CORS = (b"access-control-allow-origin", b"access-control-allow-credentials")
 OTHERS = (
     *(b"traceparent", b"tracestate", b"x-request-id", b"accept", b"accept-encoding", b"user-agent", b"server", b"date"),
     *(b"set-cookie", b"retry-after", b"x-switchyard", b"via", b"inference-header-content-length"),
 )
-HEADERS = sorted({*HOP, *REQUEST, *SECRETS, *BODY, *INTERNAL, *OTHERS})
+HEADERS = sorted({*HOP, *REQUEST, *SECRETS, *BODY, *INTERNAL, *CORS, *OTHERS})
 
 STAYS_BEHIND: dict[str, tuple[bytes, ...]] = {
     "CLIENT_TO_MODEL": (*HOP, *REQUEST, *SECRETS, *INTERNAL),
-    "MODEL_TO_CLIENT": (*HOP, b"server", b"date"),
-    "MODEL_TO_STREAM": (*HOP, b"server", b"date", b"content-length"),
+    "MODEL_TO_CLIENT": (*HOP, b"server", b"date", b"x-request-id", *CORS),
+    "MODEL_TO_STREAM": (*HOP, b"server", b"date", b"content-length", b"x-request-id", *CORS),
     "FORM_TO_MODEL": (*HOP, *REQUEST, *SECRETS, *INTERNAL, *BODY, b"accept", b"accept-encoding"),
-    "MODEL_TO_FORM": (*HOP, b"server", b"date", *BODY),
+    "MODEL_TO_FORM": (*HOP, b"server", b"date", *BODY, b"x-request-id", *CORS),
     "CLIENT_TO_STEP": (*HOP, *REQUEST),
     "STEP_TO_CLIENT": (*HOP, b"server", b"date"),
     "WHOLE_STEP_TO_CLIENT": (*HOP, b"server", b"date", b"content-length"),

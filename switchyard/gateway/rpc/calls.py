@@ -5,7 +5,7 @@ import time
 import grpc
 import grpc.aio
 
-from switchyard.gateway.context import request_id
+from switchyard.gateway.call import request_id
 from switchyard.gateway.lookup import Locate
 from switchyard.gateway.meter import UNKNOWN, Meter
 from switchyard.http.api_errors import ApiError

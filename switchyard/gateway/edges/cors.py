@@ -1,0 +1,34 @@
+"""Which web pages may read responses (CORS): none, unless a setting names their origins.
+
+https://fetch.spec.whatwg.org/#http-cors-protocol
+"""
+
+from collections.abc import Iterable
+
+from switchyard.http.headers import Header
+
+_EXPOSED = (b"access-control-expose-headers", b"x-request-id, retry-after, x-switchyard-tier, x-switchyard-reason")
+_PREFLIGHT_SECONDS = b"600"  # short enough that a changed setting is seen soon
+_VARY = (b"vary", b"origin")
+
+
+class Cors:
+    """``origins`` as ``scheme://host[:port]``, or ``*`` for all; credentials are never allowed, keys go in headers."""
+
+    def __init__(self, origins: Iterable[str] = ()) -> None:
+        self._origins = frozenset(origin.encode() for origin in origins)
+
+    def headers(self, origin: bytes | None) -> list[Header]:
+        """What a response to a request of ``origin`` says beside its own headers."""
+        if not self._origins:
+            return []
+        if b"*" in self._origins:
+            return [(b"access-control-allow-origin", b"*"), _EXPOSED]
+        return [(b"access-control-allow-origin", origin), _EXPOSED, _VARY] if origin in self._origins else [_VARY]
+
+    def preflight(self, origin: bytes | None, headers: bytes | None) -> list[Header]:
+        """What a response to OPTIONS says besides ``headers`` that the page will send."""
+        if origin is None or not self._origins & {origin, b"*"}:
+            return []
+        allowed = [(b"access-control-allow-methods", b"GET, POST"), (b"access-control-max-age", _PREFLIGHT_SECONDS)]
+        return [*allowed, (b"access-control-allow-headers", headers)] if headers else allowed

@@ -1,0 +1,106 @@
+"""HTTP: a ``Call`` from an exchange, and its response on it."""
+
+from switchyard.gateway.call import Call, request_id
+from switchyard.gateway.edges.cors import Cors
+from switchyard.gateway.routes.match import Match
+from switchyard.http.api_errors import ApiError, Shape, event, render, shape_of
+from switchyard.http.headers import Header
+from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow
+from switchyard.http.server.exchange import BadRequest, Exchange
+
+CLIENT_CLOSED = 499  # nginx's number for a client that disconnected; in metrics only
+
+
+class HttpEdge:
+    """The response of an HTTP call; each carries ``own`` headers: the request's id, and what CORS says."""
+
+    __slots__ = ("_exchange", "_own", "_shape", "cancelled", "code")
+
+    def __init__(self, exchange: Exchange, shape: Shape, own: list[Header]) -> None:
+        self._exchange = exchange
+        self._shape = shape
+        self._own = own
+        self.code: int | str = 0
+        self.cancelled: int | str = CLIENT_CLOSED
+
+    @property
+    def started(self) -> bool:
+        return self._exchange.started
+
+    async def body(self, limit: int) -> bytes:
+        try:
+            return await self._exchange.body(limit)
+        except BodyTooLarge as err:
+            raise ApiError("body_too_large", f"{err}; send less") from err
+        except BodyTooSlow as err:
+            raise ApiError("body_too_slow", str(err)) from err
+        except BadRequest as err:
+            raise ApiError("invalid_value", str(err), status=err.status) from err
+
+    def respond(self, status: int, headers: list[Header], body: bytes) -> None:
+        self.code = status
+        self._exchange.respond(status, headers + self._own, body)
+
+    def start(self, status: int, headers: list[Header]) -> None:
+        self.code = status
+        self._exchange.start(status, headers + self._own)
+
+    @property
+    def congested(self) -> bool:
+        return self._exchange.congested
+
+    def write(self, data: bytes) -> None:
+        self._exchange.write(data)
+
+    async def drain(self) -> None:
+        await self._exchange.drain()
+
+    def end(self) -> None:
+        self._exchange.end()
+
+    def fail(self, error: ApiError, *, in_stream: bool) -> None:
+        """An error response; after the headers an error event, or a response that is visibly cut."""
+        if not self.started:
+            content_type, body = render(error, self._shape)
+            self.respond(error.status, [(b"content-type", content_type), *error.headers], body)
+            return
+        self.code = error.status
+        if in_stream and self._shape != "text":
+            # The empty line ends an event that was cut short. No [DONE]: the response is not complete.
+            self._exchange.write(b"\n\n" + event(error, self._shape))
+            self._exchange.end()
+        else:
+            self._exchange.abort()
+
+
+def http_call(exchange: Exchange, found: Match, cors: Cors, started: float) -> Call:
+    """The call that ``exchange`` makes to the route ``found``; ``started`` is the loop's time at its arrival."""
+    fields = dict(exchange.headers)
+    identifier = request_id(fields.get(b"x-request-id"))
+    own = [(b"server", b"switchyard"), (b"x-request-id", identifier), *cors.headers(fields.get(b"origin"))]
+    client = exchange.client
+    path, _, query = exchange.target.partition(b"?")
+    return Call(
+        HttpEdge(exchange, found.route.shape, own),
+        found.route,
+        found.params,
+        method=b"GET" if exchange.method == b"HEAD" else exchange.method,
+        path=path,
+        query=query,
+        headers=exchange.headers,
+        fields=fields,
+        request_id=identifier,
+        caller=client[0] if client is not None else "",
+        started=started,
+    )
+
+
+_CODES = {408: "body_too_slow", 413: "body_too_large", 500: "internal_error"}
+
+
+def server_error(status: int, sentence: str, path: bytes) -> tuple[list[Header], bytes]:
+    """What the server itself says of a request that breaks the rules of HTTP, in the shape of its path."""
+    error = ApiError(_CODES.get(status, "invalid_http"), sentence, status=status)
+    content_type, body = render(error, shape_of(path))
+    own = [(b"server", b"switchyard"), (b"x-request-id", request_id(None))]
+    return [(b"content-type", content_type), *error.headers, *own], body

@@ -1,0 +1,1 @@
+"""V2 gRPC at the gateway."""

@@ -1,0 +1,78 @@
+"""Stage: counts, times, traces and logs a call, and turns what went wrong into the caller's error."""
+
+import asyncio
+import logging
+
+from switchyard.gateway.call import Call
+from switchyard.gateway.errors import from_upstream, internal
+from switchyard.gateway.meter import UNKNOWN, Meter
+from switchyard.gateway.pipeline import Proceed, Stage
+from switchyard.http.api_errors import ApiError
+from switchyard.http.client.errors import UpstreamError
+from switchyard.telemetry import logs
+from switchyard.telemetry.tracing import Tracer
+
+logger = logging.getLogger(__name__)
+
+
+def observe(*, meter: Meter, tracer: Tracer) -> Stage:
+    """The outermost stage: whatever happens behind it, the call is answered once and counted once."""
+    time = asyncio.get_running_loop().time
+
+    async def stage(call: Call, proceed: Proceed) -> None:
+        parent = call.fields.get(b"traceparent")
+        logs.request_id.set(call.request_id.decode())
+        if parent is not None:
+            logs.trace_id.set(parent[3:35].decode("latin-1"))  # version-traceid-parentid-flags
+        if tracer.enabled:
+            call.span = tracer.start("gateway " + call.route.path, parent.decode("latin-1") if parent else None)
+        error: str | None = None
+        code: int | str = 0
+        try:
+            await proceed(call)
+            code = call.edge.code
+        except asyncio.CancelledError:
+            code, error = call.edge.cancelled, "the client disconnected"
+            meter.cancelled(_model(call))
+            raise
+        except Exception as err:
+            failure = _as_api_error(err, call)
+            error = failure.code
+            call.edge.fail(failure, in_stream=call.stream)
+            code = call.edge.code
+        finally:
+            seconds = time() - call.started
+            meter.done(_model(call), call.route.label, code, seconds)
+            if call.span is not None:
+                _end_span(call, code, error)
+            if logger.isEnabledFor(logging.DEBUG):
+                _log(call, code, error, seconds)
+
+    return stage
+
+
+def _model(call: Call) -> str:
+    return call.model.name if call.model is not None else UNKNOWN
+
+
+def _as_api_error(err: Exception, call: Call) -> ApiError:
+    if isinstance(err, ApiError):
+        return err
+    if isinstance(err, UpstreamError):
+        logger.warning("upstream: %s", err, extra={"model": _model(call)})
+        return from_upstream(err, _model(call))
+    logger.error("a request failed", exc_info=err)
+    return internal()
+
+
+def _end_span(call: Call, code: int | str, error: str | None) -> None:
+    assert call.span is not None
+    call.span.set("switchyard.model", _model(call))
+    name = "http.response.status_code" if isinstance(code, int) else "rpc.grpc.status_code"
+    call.span.set(name, code)
+    call.span.end(error)
+
+
+def _log(call: Call, code: int | str, error: str | None, seconds: float) -> None:
+    fields = {"method": call.method.decode(), "route": call.route.path, "model": _model(call)}
+    logger.debug("answered", extra={**fields, "status": code, "seconds": round(seconds, 4), "error": error})
