@@ -13,7 +13,7 @@ from benchmarks.load import Request, saturate
 from benchmarks.processes import ROOT, Command, free_port
 from benchmarks.report import Figure
 from predictors.complexity.classifier.scorers import make_scorer
-from predictors.complexity.classifier.tokens import MOST_CHARACTERS, Text
+from predictors.complexity.classifier.tokens import MAX_CHARACTERS, Text
 
 FOLDER = ROOT / "model-repository" / "complexity"
 ROUNDS = 3
@@ -23,9 +23,9 @@ SECONDS = 3.0
 def score_cost(texts: list[str]) -> list[Figure]:
     """Milliseconds for a score of each text, and of the longest one that is read whole."""
     scorer = make_scorer("learned", FOLDER, "demo")
-    long = " ".join(texts)[:MOST_CHARACTERS]
+    long = " ".join(texts)[:MAX_CHARACTERS]
     figures = []
-    for name, given in (("demo conversations", texts), (f"{MOST_CHARACTERS} characters", [long] * 400)):
+    for name, given in (("demo conversations", texts), (f"{MAX_CHARACTERS} characters", [long] * 400)):
         taken = []
         for text in given:
             began = time.perf_counter()

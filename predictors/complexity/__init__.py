@@ -1,1 +1,1 @@
-"""How hard a prompt is, and which of two models should therefore answer it; knows no model's engine."""
+"""Rates how hard a prompt is and decides which of two models responds; knows no engine."""

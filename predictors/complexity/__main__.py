@@ -98,7 +98,7 @@ def _shadow(own: ComplexitySettings, tiers: Tiers, client: Client, metrics: Rout
         file=Path(own.shadow_file),
         most_bytes=own.shadow_bytes,
         metrics=metrics,
-        chance=random.Random(),  # noqa: S311 - a sample, not a secret
+        rng=random.Random(),  # noqa: S311 - a sample, not a secret
     )
 
 

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from predictors.complexity.tiers import conversation
 from predictors.complexity.tiers.affinity import CONVERSATION_HEADER
-from predictors.complexity.tiers.conversation import Malformed
-from predictors.complexity.tiers.decider import Decider, Decision, Request
+from predictors.complexity.tiers.conversation import MalformedBodyError
+from predictors.complexity.tiers.decider import Decider, Decision, RoutingRequest
 from predictors.complexity.tiers.shadow import Shadow
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
@@ -100,7 +100,7 @@ class Application:
             self._page(exchange)
             return
         began, outcome = time.perf_counter(), "failed"
-        decided: tuple[Request, Decision] | None = None
+        decided: tuple[RoutingRequest, Decision] | None = None
         self._in_flight += 1
         self._meter.in_flight.inc()
         try:
@@ -122,7 +122,7 @@ class Application:
         if decided is not None:
             await self._decider.remember(*decided)  # after the response, which need not wait for it
 
-    async def _decide_on(self, exchange: Exchange, began: float) -> tuple[Request, Decision] | None:
+    async def _decide_on(self, exchange: Exchange, began: float) -> tuple[RoutingRequest, Decision] | None:
         if self._in_flight > self._max_requests:
             raise Refused(503, "overloaded", f"{self._max_requests} requests are being decided on; try again shortly")
         headers = dict(exchange.headers)
@@ -137,9 +137,9 @@ class Application:
             return None
         try:
             read = conversation.read(body)
-        except Malformed as err:
+        except MalformedBodyError as err:
             raise Refused(400, "invalid_request", str(err)) from err
-        request = Request(
+        request = RoutingRequest(
             body=body,
             conversation=read,
             policy=_text(headers, POLICY_HEADER),
@@ -152,9 +152,9 @@ class Application:
             self._shadow.offer(body, read)
         return request, decision
 
-    async def _decide(self, request: Request, failed: bool, traceparent: str, began: float) -> Decision:
+    async def _decide(self, request: RoutingRequest, failed: bool, traceparent: str, began: float) -> Decision:
         span = self._tracer.start("complexity", traceparent or None)
-        decision = self._decider.turned_over(request) if failed else await self._decider.decide(request)
+        decision = self._decider.fail_over(request) if failed else await self._decider.decide(request)
         if decision is None:
             span.end("addressed to neither tier")
             raise Refused(

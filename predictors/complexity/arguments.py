@@ -10,9 +10,9 @@ from predictors.complexity.classifier.scorers import SCORERS, ScorerName
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arguments:
-    """``fast`` and ``reasoning`` are names of models, ``share`` (0..1) is the part that goes to the second.
+    """``fast`` and ``reasoning`` are names of models, ``share`` (0..1) is the part of the requests for the second.
 
-    ``auto`` are the names by which clients leave the choice to us. ``fast_window`` is in tokens.
+    ``auto`` are the names with which clients leave the choice to this predictor. ``fast_window`` is in tokens.
     """
 
     model_name: str
@@ -29,7 +29,7 @@ class Arguments:
 
 
 def parse(argv: Sequence[str]) -> Arguments:
-    """Reads the command line; exits with a usage message when it is wrong."""
+    """Parse the command line; exit with a usage message when it is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m predictors.complexity",
         description="Reads an OpenAI request, decides which of two models should answer it, and returns it addressed.",
@@ -38,8 +38,8 @@ def parse(argv: Sequence[str]) -> Arguments:
     parser.add_argument("--model_name", required=True, help="the InferenceService's name")
     parser.add_argument("--model_dir", type=Path, default=Path("/mnt/models"), help="holds prior.safetensors")
     parser.add_argument("--http_port", type=int, default=8080)
-    parser.add_argument("--fast", required=True, help="the model for what is easy")
-    parser.add_argument("--reasoning", required=True, help="the model for what is hard, and for what cannot be decided")
+    parser.add_argument("--fast", required=True, help="the model for easy requests")
+    parser.add_argument("--reasoning", required=True, help="the model for hard and for undecided requests")
     parser.add_argument("--share", type=_share, default=0.35, help="part of the requests that the second gets, 0 to 1")
     parser.add_argument("--auto", type=_names, default=("auto",), help="names that mean either, separated by commas")
     parser.add_argument("--fast_window", type=_positive, default=2048, help="the fast model's context, in tokens")
@@ -57,13 +57,13 @@ def _share(text: str) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share: use a number from 0 to 1, such as 0.35")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share: use a number from 0 to 1, such as 0.35")
     return share
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""``python -m predictors.complexity.explain``: what the classifier makes of a prompt, or of every line of a file.
+"""``python -m predictors.complexity.explain``: the classifier's rating of a prompt, or of every line of a file.
 
 ``switchyard route explain`` and ``switchyard route score`` run this.
 """
@@ -13,7 +13,7 @@ import orjson
 from predictors.complexity.classifier.files import ModelFileError
 from predictors.complexity.classifier.scorers import SCORERS, LearnedScorer, Scorer, make_scorer
 from predictors.complexity.classifier.tokens import Text
-from predictors.complexity.tiers.conversation import Malformed, read
+from predictors.complexity.tiers.conversation import MalformedBodyError, read
 from predictors.complexity.tiers.share import ShareController
 
 
@@ -22,7 +22,7 @@ class LineError(ValueError):
 
 
 def explained(scorer: Scorer, text: Text, share: float) -> str:
-    """Score, heads, the features that moved it, and the tier at a share of traffic like the training data."""
+    """Format score, heads, the features that moved it, and the tier at a share of traffic like the training data."""
     score, threshold = scorer.score(text), ShareController(share, scorer.quantiles).threshold
     tier = "reasoning" if score > threshold else "fast"
     sign = ">" if score > threshold else "<="
@@ -31,17 +31,17 @@ def explained(scorer: Scorer, text: Text, share: float) -> str:
         f"tier       {tier} ({score:+.3f} {sign} {threshold:+.3f} at a share of {share:g})",
     ]
     if isinstance(scorer, LearnedScorer):
-        judgement = scorer.model.judge(text)
+        judgment = scorer.model.judge(text)
         lines += [
-            f"wrong      {judgement.wrong:+.3f} (fast model wrong)",
-            f"gain       {judgement.gain:+.3f} (reasoning model better)",
+            f"wrong      {judgment.wrong:+.3f} (fast model wrong)",
+            f"gain       {judgment.gain:+.3f} (reasoning model better)",
         ]
     lines += ["moved by", *(f"  {moved:+.3f}  {name}" for name, moved in scorer.explain(text, 8))]
     return "\n".join(lines)
 
 
 def text_of(line: bytes, where: str) -> Text:
-    """The text of a line: a JSON string, ``{"prompt": text or list of turns}``, or a chat body with ``messages``.
+    """Parse a line: a JSON string, ``{"prompt": text or list of turns}``, or a chat body with ``messages``.
 
     Raises:
         LineError: it is none of these.
@@ -49,18 +49,18 @@ def text_of(line: bytes, where: str) -> Text:
     try:
         value = orjson.loads(line)
         conversation = read(value if isinstance(value, dict) else {"prompt": value})
-    except (orjson.JSONDecodeError, Malformed) as err:
-        raise LineError(f'{where} is no prompt: {err}; write {{"prompt": "…"}}') from err
+    except (orjson.JSONDecodeError, MalformedBodyError) as err:
+        raise LineError(f'{where} is not a prompt: {err}; write {{"prompt": "…"}}') from err
     if not conversation.readable:
         raise LineError(f"{where} holds no text")
     return Text.of(*conversation.user)
 
 
 def scores(scorer: Scorer, file: Path) -> list[float]:
-    """The score of each line that is not empty.
+    """Return the score of each non-empty line.
 
     Raises:
-        LineError: a line is no prompt.
+        LineError: a line is not a prompt.
         OSError: the file cannot be read.
     """
     lines = enumerate(file.read_bytes().splitlines(), 1)
@@ -68,7 +68,7 @@ def scores(scorer: Scorer, file: Path) -> list[float]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Reads the command line and prints; an error is a sentence and exit code 1."""
+    """Parse the command line and print; an error is a sentence and exit code 1."""
     parser = argparse.ArgumentParser(prog="switchyard route", allow_abbrev=False)
     parser.add_argument("--model_dir", type=Path, default=Path("model-repository/complexity"))
     parser.add_argument("--scorer", choices=SCORERS, default="learned")

@@ -8,12 +8,12 @@ from switchyard.settings import SettingsError, whole_number
 
 @dataclass(frozen=True, kw_only=True)
 class ComplexitySettings:
-    """Where conversations are remembered, and what is asked twice to learn from it.
+    """Where conversations are remembered, and which chats are sent to both models to learn from them.
 
     ``store_url`` names a store (``sqlite:///file`` for one replica, ``redis://host:port`` for several).
-    ``shadow_percent`` of the easy chats are asked of both models, at ``shadow_fast_url`` and ``shadow_reasoning_url``
-    (their bases, as in ``http://chat-fast.models.svc``), and kept with their answers' agreement in ``shadow_file``, of
-    at most ``shadow_bytes``. Bodies of more than ``max_body_bytes`` are refused.
+    ``shadow_percent`` of the easy chats are sent to both models, at ``shadow_fast_url`` and ``shadow_reasoning_url``
+    (their bases, as in ``http://chat-fast.models.svc``), and recorded with their agreement in ``shadow_file``, of at
+    most ``shadow_bytes``. Bodies of more than ``max_body_bytes`` are rejected.
     """
 
     store_url: str = "sqlite:///tmp/complexity.db"  # the pod's scratch volume

@@ -1,4 +1,4 @@
-"""Makes the classifier's files; needs the development packages.
+"""Trains the classifier's files; needs the development packages.
 
 ``python -m predictors.complexity.train --labels DIR`` writes the prior from published label sets;
 ``python -m predictors.complexity.train --local FILE`` writes a domain's model on top of it from own labels.
@@ -19,10 +19,10 @@ LEAST = 100
 
 
 def train_prior(folder: Path, out: Path, seed: int) -> str:
-    """Fits the prior on the sets of ``folder`` and says from how many labels.
+    """Fit the prior on the sets in ``folder``; return a note on its labels.
 
     Raises:
-        LabelError: no set is there.
+        LabelError: there is no set.
     """
     sets = [Rows.of(one) for one in labels.published(folder)]
     note = ", ".join(f"{rows.labels.name} {len(rows)}" for rows in sets) + f"; seed {seed}"
@@ -31,7 +31,7 @@ def train_prior(folder: Path, out: Path, seed: int) -> str:
 
 
 def train_domain(file: Path, prior: Path, out: Path, seed: int) -> str:
-    """Fits a domain's model on own labels and says from how many.
+    """Fit a domain's model on own labels; return a note on its labels.
 
     Raises:
         LabelError: the file cannot be used, or holds fewer than ``LEAST`` labels.
@@ -39,14 +39,14 @@ def train_domain(file: Path, prior: Path, out: Path, seed: int) -> str:
     """
     own = labels.local(file)
     if len(own) < LEAST:
-        raise labels.LabelError(f"{file} holds {len(own)} labels; collect at least {LEAST}: fewer teach nothing")
+        raise labels.LabelError(f"{file} holds {len(own)} labels; collect at least {LEAST}: fewer are not enough")
     note = f"{own.name} {len(own)}; seed {seed}"
     files.save(fit_domain(Rows.of(own), files.load(prior), seed), out, note)
     return note
 
 
 def main() -> None:
-    """Reads the command line and writes one file."""
+    """Parse the command line and write one file."""
     parser = argparse.ArgumentParser(prog="python -m predictors.complexity.train", allow_abbrev=False)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--labels", type=Path, help="folder of published label sets, for a prior")

@@ -1,4 +1,4 @@
-"""``python -m predictors.llm --model_name=NAME --model_dir=DIR [any flag of vLLM's]``."""
+"""``python -m predictors.llm --model_name=NAME --model_dir=DIR [any flag of vLLM]``."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ ENGINE_CHECK_SECONDS = 0.2
 
 
 async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, clock: StartClock) -> int:
-    """Loads, warms up, serves until a signal; returns the exit code."""
+    """Load the model, warm up, serve until a signal; return the exit code."""
     from prometheus_client import REGISTRY
 
     from predictors.llm import engine as engines
@@ -32,7 +32,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     from predictors.serving.server import PredictorServer
     from switchyard.telemetry.metrics import InferenceMetrics
 
-    logs.configure(arguments.model_name, settings.log_level)  # again: some of these imports reset it
+    logs.configure(arguments.model_name, settings.log_level)  # again, because some of these imports reset logging
     clock.done("import")
     metrics = InferenceMetrics(REGISTRY)
     server = PredictorServer(
@@ -65,7 +65,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
 
 
 async def _report_loss(engine: "Engine", server: "PredictorServer") -> None:
-    while not engine.lost:  # noqa: ASYNC110 - vLLM tells nobody; it only remembers
+    while not engine.lost:  # noqa: ASYNC110 - vLLM has no callback for this
         await asyncio.sleep(ENGINE_CHECK_SECONDS)
     server.lost("vLLM's engine process has died")
 
@@ -78,7 +78,7 @@ def main() -> None:
         logs.configure(arguments.model_name, settings.log_level)
         children_die_with_me()
         clock = StartClock(arguments.model_name, process_start())
-        sys.argv = sys.argv[:1]  # kserve reads the command line while it is imported; ours is not for it
+        sys.argv = sys.argv[:1]  # kserve parses the command line when it is imported
         from predictors.serving.server import run_to_end
 
         code = run_to_end(serve(arguments, settings, llm, clock))

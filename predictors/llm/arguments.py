@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Where to serve what; ``vllm`` is everything else, for vLLM's own parser to accept or refuse."""
+    """What to serve and where; ``vllm`` holds all other flags, for vLLM's own parser."""
 
     model_name: str
     model_dir: Path
@@ -18,16 +18,14 @@ class Arguments:
 
 
 def parse(argv: Sequence[str], model_repository: str) -> Arguments:
-    """Reads the command line; exits with a usage message when it is wrong."""
+    """Parse the command line; exit with a usage message when it is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m predictors.llm",
         description="Serves one language model: KServe V2 (REST, gRPC) and, under /openai, vLLM's own routes.",
         epilog="Any other flag is vLLM's own (--max-model-len, --dtype, --tensor-parallel-size, --enable-lora, …).",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--model_name", required=True, help="the name that clients ask for; the InferenceService's name"
-    )
+    parser.add_argument("--model_name", required=True, help="the name that clients use; the InferenceService's name")
     parser.add_argument("--model_dir", help="folder with the weights; default: $MODEL_REPOSITORY/<model name>")
     parser.add_argument("--http_port", type=int, default=8080)
     parser.add_argument("--grpc_port", type=int, default=8081)

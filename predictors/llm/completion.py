@@ -1,7 +1,6 @@
-"""Text in, text out: V2's questions put to vLLM's own OpenAI application, in this process.
+"""Text in, text out: V2 requests sent to vLLM's own OpenAI application in this process.
 
-Asking the application rather than the engine keeps one set of rules for both protocols: validation, chat template,
-sampling defaults, usage and errors are vLLM's.
+Both protocols thus share one set of rules: validation, chat template, sampling defaults, usage and errors are vLLM's.
 """
 
 import asyncio
@@ -12,10 +11,10 @@ from typing import Any
 
 import orjson
 
-from predictors.llm.in_process import Answer, post
+from predictors.llm.in_process import InProcessResponse, post
 from predictors.serving.admission import App
 
-# What a V2 request may set, by OpenAI's names (vLLM's sampling extensions included).
+# The parameters of a V2 request, by OpenAI's names (with vLLM's sampling extensions).
 PARAMETERS = frozenset(
     {
         "max_tokens",
@@ -36,17 +35,17 @@ PARAMETERS = frozenset(
 CHAT_SWITCH = "chat"
 
 
-class BadQuestion(ValueError):
-    """The request cannot be answered as it is; the message is for whoever sent it."""
+class InvalidRequestError(ValueError):
+    """The request is not valid; the message is for the client."""
 
 
-class NoAnswer(RuntimeError):
-    """The model could not answer a valid request."""
+class GenerationError(RuntimeError):
+    """The model failed on a valid request."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """One answer; counts are in tokens."""
+    """One completion; counts are in tokens."""
 
     text: str
     finish_reason: str
@@ -63,7 +62,7 @@ class Embedding:
 
 
 class TextModel:
-    """Completes or embeds texts through an OpenAI application that lives in this process."""
+    """Completes or embeds texts through an OpenAI application in this process."""
 
     def __init__(self, app: App, name: str, *, chat: bool) -> None:
         self._app = app
@@ -73,13 +72,13 @@ class TextModel:
     async def complete(
         self, prompts: Sequence[str], parameters: Mapping[str, Any], headers: Mapping[str, str]
     ) -> list[Completion]:
-        """Answers all prompts at once, in order.
+        """Complete all prompts concurrently, in order.
 
         A prompt is a user's turn of a chat when the model has a chat template, unless the parameter ``chat`` is false.
 
         Raises:
-            BadQuestion: a parameter is unknown or out of range, or a prompt does not fit the context.
-            NoAnswer: the model failed.
+            InvalidRequestError: a parameter is unknown or out of range, or a prompt does not fit the context.
+            GenerationError: the model failed.
         """
         options = dict(parameters)
         chat = bool(options.pop(CHAT_SWITCH, self._chat))
@@ -87,11 +86,11 @@ class TextModel:
         return list(await asyncio.gather(*(self._complete_one(prompt, chat, options, headers) for prompt in prompts)))
 
     async def embed(self, texts: Sequence[str], headers: Mapping[str, str]) -> list[Embedding]:
-        """One vector a text, in order.
+        """Embed the texts: one vector per text, in order.
 
         Raises:
-            BadQuestion: a text does not fit the context.
-            NoAnswer: the model failed.
+            InvalidRequestError: a text does not fit the context.
+            GenerationError: the model failed.
         """
         return list(await asyncio.gather(*(self._embed_one(text, headers) for text in texts)))
 
@@ -100,14 +99,14 @@ class TextModel:
     ) -> Completion:
         if chat:
             messages = [{"role": "user", "content": prompt}]
-            answer = await self._ask("/v1/chat/completions", {"messages": messages, **options}, headers)
-            choice = answer["choices"][0]
+            response = await self._call("/v1/chat/completions", {"messages": messages, **options}, headers)
+            choice = response["choices"][0]
             text = choice["message"]["content"] or ""
         else:
-            answer = await self._ask("/v1/completions", {"prompt": prompt, **options}, headers)
-            choice = answer["choices"][0]
+            response = await self._call("/v1/completions", {"prompt": prompt, **options}, headers)
+            choice = response["choices"][0]
             text = choice["text"]
-        usage = answer["usage"]
+        usage = response["usage"]
         return Completion(
             text=text,
             finish_reason=choice["finish_reason"] or "",
@@ -116,31 +115,35 @@ class TextModel:
         )
 
     async def _embed_one(self, text: str, headers: Mapping[str, str]) -> Embedding:
-        answer = await self._ask("/v1/embeddings", {"input": text}, headers)
-        return Embedding(values=tuple(answer["data"][0]["embedding"]), prompt_tokens=answer["usage"]["prompt_tokens"])
+        response = await self._call("/v1/embeddings", {"input": text}, headers)
+        return Embedding(
+            values=tuple(response["data"][0]["embedding"]), prompt_tokens=response["usage"]["prompt_tokens"]
+        )
 
-    async def _ask(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
+    async def _call(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
         passed = {name: headers[name] for name in ("traceparent", "x-request-id") if name in headers}
         content = orjson.dumps({"model": self._name, **body})
-        answer = await post(self._app, path, content, passed)
-        if answer.status == 200:
-            return orjson.loads(answer.body)
-        sentence = _sentence(answer)
-        if answer.status < 500:
-            raise BadQuestion(sentence)
-        raise NoAnswer(sentence)
+        response = await post(self._app, path, content, passed)
+        if response.status == 200:
+            return orjson.loads(response.body)
+        message = _error_message(response)
+        if response.status < 500:
+            raise InvalidRequestError(message)
+        raise GenerationError(message)
 
 
 def _check(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if name not in PARAMETERS:
-            raise BadQuestion(f"parameter {name!r} is unknown; use {', '.join(sorted(PARAMETERS | {CHAT_SWITCH}))}")
+            raise InvalidRequestError(
+                f"parameter {name!r} is unknown; use {', '.join(sorted(PARAMETERS | {CHAT_SWITCH}))}"
+            )
         if isinstance(value, float) and not math.isfinite(value):
-            raise BadQuestion(f"parameter {name!r} is {value}; use a finite number")
+            raise InvalidRequestError(f"parameter {name!r} is {value}; use a finite number")
 
 
-def _sentence(answer: Answer) -> str:
+def _error_message(response: InProcessResponse) -> str:
     try:
-        return str(orjson.loads(answer.body)["error"]["message"])
+        return str(orjson.loads(response.body)["error"]["message"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return f"the model answered {answer.status}"
+        return f"the model responded {response.status}"

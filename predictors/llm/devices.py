@@ -1,4 +1,4 @@
-"""How busy the GPUs are that this process sees."""
+"""Utilization of the GPUs of this process."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from switchyard.telemetry.metrics import InferenceMetrics
 
 
 def publish_utilization(metrics: InferenceMetrics) -> None:
-    """Lets ``gpu_utilization`` read each CUDA device when it is scraped; without one the metric has no samples.
+    """Make ``gpu_utilization`` read each CUDA device when it is scraped; without one the metric has no samples.
 
     ``torch.cuda.utilization`` is NVML's: the share of the last sampling period in which a kernel ran, in percent.
     """

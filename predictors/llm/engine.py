@@ -1,7 +1,7 @@
 """One vLLM engine and vLLM's own OpenAI application around it.
 
-Importing this module is what takes long (vLLM, torch, transformers): ``predictors.serving.preload`` does it once for
-all models. On a CPU the engine process is then forked, not spawned, so that it imports nothing again.
+Importing this module takes long (vLLM, torch, transformers): ``predictors.serving.preload`` does it once for all
+models. On a CPU the engine process is then forked, not spawned, so that it imports nothing again.
 """
 
 import gc
@@ -12,12 +12,12 @@ from argparse import Namespace
 from dataclasses import dataclass
 from typing import NoReturn
 
-# vLLM leaves logging to us and tells nobody that it runs. It reads these while it is imported and again when it starts,
+# vLLM must leave logging to us and send no usage statistics. It reads these at its import and again when it starts,
 # which in a forked child is another environment.
 _QUIET = {"VLLM_CONFIGURE_LOGGING": "0", "VLLM_DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1"}
 os.environ.update(_QUIET)
-# OpenMP reads this once, while torch is imported. One core stays free for the server, as vLLM itself does it: threads
-# that spin at barriers on every core would have to wait for the one that the server runs on.
+# OpenMP reads this once, while torch is imported. One core stays free for the server, as in vLLM itself: threads
+# that spin at barriers on every core would wait for the one that shares its core with the server.
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) - 1)))
 
 from fastapi import FastAPI, Request
@@ -39,8 +39,8 @@ from predictors.llm.quantization import Device, four_bit_method
 from predictors.llm.settings import LLMSettings
 from switchyard.settings import SettingsError
 
-# What the engine and the application import only when they start; a child that finds them here starts without imports.
-_LATER = (
+# Modules that the engine and the application import at their start; a child that inherits them imports nothing.
+_LAZY_IMPORTS = (
     "model_hosting_container_standards.sagemaker",
     "prometheus_fastapi_instrumentator",
     "fastapi.staticfiles",
@@ -61,13 +61,13 @@ _LATER = (
     "vllm.v1.structured_output.backend_xgrammar",
 )
 if current_platform.is_cpu():
-    for _name in (*_LATER, "vllm.v1.worker.cpu_worker"):
+    for _name in (*_LAZY_IMPORTS, "vllm.v1.worker.cpu_worker"):
         importlib.import_module(_name)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """A running engine and the application that speaks OpenAI's protocol for it."""
+    """A running engine and its OpenAI application."""
 
     client: AsyncLLM
     app: FastAPI
@@ -75,7 +75,7 @@ class Engine:
 
     @property
     def lost(self) -> bool:
-        """Whether the engine has died; it never comes back by itself."""
+        """Whether the engine has died; it never recovers."""
         return bool(self.client.errored)
 
     @property
@@ -92,13 +92,13 @@ class Engine:
 
 
 async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
-    """Loads the model and builds the application; blocks the loop meanwhile, for nothing is served yet.
+    """Load the model and build the application; blocks the event loop, because nothing is served yet.
 
     Raises:
         SettingsError: a flag or setting is not possible for this model on this device.
     """
     os.environ.update(_QUIET)
-    gc.freeze()  # vLLM collects garbage several times while it loads: a second each over all that was imported
+    gc.freeze()  # vLLM collects garbage several times while it loads, a second each over everything imported
     options = _vllm_options(arguments, settings)
     config = _engine_config(options)
     client = AsyncLLM.from_vllm_config(
@@ -107,23 +107,23 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     tasks = await client.get_supported_tasks()
     app = build_app(options, tasks, client.model_config)
     app.add_exception_handler(EngineDeadError, _engine_died)
-    app.middleware_stack = None  # build_app built it without that handler; the first request builds it anew
+    app.middleware_stack = None  # built without that handler; the first request rebuilds it
     await init_app_state(client, app.state, options, tasks)
     return Engine(client=client, app=app, tasks=tuple(tasks))
 
 
 async def _engine_died(request: Request, err: Exception) -> JSONResponse:
-    """Until this process has ended, which it does by itself; vLLM's handler would stop a server that is not its own."""
-    sentence = "the engine of this model has died and is started anew; try again"
+    """Respond 503 until this process has ended; vLLM's handler would stop its own server, which does not run here."""
+    sentence = "the engine of this model has died and is being restarted; try again"
     error = {"message": sentence, "type": "server_error", "param": None, "code": "engine_died"}
     return JSONResponse({"error": error}, 503, {"retry-after": "1"})
 
 
 class _Parser(FlexibleArgumentParser):  # type: ignore[misc]
-    """Names the flag that is wrong instead of printing vLLM's usage, which is 300 lines."""
+    """Names the wrong flag instead of printing vLLM's usage, which is 300 lines long."""
 
     def error(self, message: str) -> NoReturn:
-        raise SettingsError(f"{message}; flags that are not ours are those of vLLM's server")
+        raise SettingsError(f"{message}; flags that this predictor does not know must be flags of vLLM's server")
 
 
 def _vllm_options(arguments: Arguments, settings: LLMSettings) -> Namespace:
@@ -139,7 +139,7 @@ def _vllm_options(arguments: Arguments, settings: LLMSettings) -> Namespace:
     try:
         validate_parsed_serve_args(options)
     except (TypeError, ValueError) as err:
-        raise SettingsError(f"vLLM refuses these flags: {err}") from err
+        raise SettingsError(f"vLLM rejects these flags: {err}") from err
     return options
 
 
@@ -156,7 +156,7 @@ def _engine_config(options: Namespace) -> VllmConfig:
 
 
 def _know_architectures(model: str) -> None:
-    """Registers the model's class from this process; by default vLLM imports everything anew in a helper process."""
+    """Register the model's class from this process; vLLM would otherwise import everything in a helper process."""
     with open(os.path.join(model, "config.json")) as file:
         architectures = json.load(file).get("architectures") or []
     for name in architectures:
@@ -165,11 +165,11 @@ def _know_architectures(model: str) -> None:
 
 
 def _start_by_fork(config: VllmConfig) -> None:
-    """Makes the engine a forked process that runs the model itself.
+    """Fork the engine process, and run the model in it.
 
-    vLLM's CPU platform asks for ``spawn`` and for one more process between engine and model, both for the sake of
-    OpenMP settings that must precede its import. A fork from a process that has run no OpenMP region yet keeps them,
-    shares the imported pages, and saves a message hop per token.
+    vLLM's CPU platform asks for ``spawn`` and for one more process between engine and model, both because of OpenMP
+    settings that must precede torch's import. A fork from a process that has run no OpenMP region yet keeps these
+    settings, shares the imported pages, and saves a message hop per token.
     """
     os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
     config.parallel_config.distributed_executor_backend = "uni"

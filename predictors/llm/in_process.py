@@ -1,4 +1,4 @@
-"""Asks an ASGI application that lives in this process, without a socket between."""
+"""Calls an ASGI application in this process, without a socket."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,30 +9,30 @@ from predictors.serving.admission import App, Message
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """A finished HTTP answer."""
+class InProcessResponse:
+    """A complete HTTP response."""
 
     status: int
     body: bytes
 
 
-async def post(app: App, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Posts a JSON body and returns the whole answer.
+async def post(app: App, path: str, body: bytes, headers: Mapping[str, str]) -> InProcessResponse:
+    """Post a JSON body and return the whole response.
 
-    A caller that is cancelled hangs up, as a client on a socket would: vLLM ends a generation when it sees
-    ``http.disconnect``, not when the task around its handler is cancelled.
+    When the caller is cancelled, the application sees a disconnect, as with a client on a socket: vLLM ends a
+    generation on ``http.disconnect``, not when the task of its handler is cancelled.
     """
-    left = asyncio.Event()
+    disconnected = asyncio.Event()
     parts: list[bytes] = []
     status = 500
-    asked = False
+    sent = False
 
     async def receive() -> Message:
-        nonlocal asked
-        if not asked:
-            asked = True
+        nonlocal sent
+        if not sent:
+            sent = True
             return {"type": "http.request", "body": body, "more_body": False}
-        await left.wait()
+        await disconnected.wait()
         return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
@@ -46,8 +46,8 @@ async def post(app: App, path: str, body: bytes, headers: Mapping[str, str]) -> 
     try:
         await asyncio.shield(work)
     finally:
-        left.set()
-    return Answer(status=status, body=b"".join(parts))
+        disconnected.set()
+    return InProcessResponse(status=status, body=b"".join(parts))
 
 
 def _scope(path: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The V2 face of a language model: tensors to texts and back, nothing else."""
+"""The V2 API of a language model: converts tensors to texts and back."""
 
 import asyncio
 import struct
@@ -12,19 +12,19 @@ from kserve import InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InferenceError, InvalidInput, ServerNotReady
 from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferParameter
 
-from predictors.llm.completion import BadQuestion, Completion, Embedding, NoAnswer, TextModel
+from predictors.llm.completion import Completion, Embedding, GenerationError, InvalidRequestError, TextModel
 from predictors.llm.engine import Engine
-from predictors.serving.admission import Admission, Overloaded
+from predictors.serving.admission import Admission, OverloadedError
 from switchyard.telemetry.metrics import Outcome
 
-TEXT = "text_input"  # the names of Triton's vLLM backend, so that its clients work unchanged
-MOST_TEXTS = 256  # in one request; more belongs into several, or one client takes every slot
+TEXT = "text_input"  # the name that Triton's vLLM backend uses, so that its clients work unchanged
+MAX_TEXTS = 256  # per request, so that one client cannot take every slot
 
 
 class LanguageModel(Model):  # type: ignore[misc]
-    """Answers V2 REST and gRPC: ``text_input`` BYTES [n] to ``text_output`` BYTES [n], or ``embedding`` FP32 [n, d].
+    """Serves V2 REST and gRPC: ``text_input`` BYTES [n] to ``text_output`` BYTES [n], or ``embedding`` FP32 [n, d].
 
-    Token counts come as ``prompt_tokens`` and ``completion_tokens`` INT32 [n], why each answer ended as
+    Token counts are ``prompt_tokens`` and ``completion_tokens`` INT32 [n]; the reason why each completion ended is
     ``finish_reason`` BYTES [n]. Request parameters are those of ``completion.PARAMETERS``, and ``chat``.
     """
 
@@ -38,10 +38,10 @@ class LanguageModel(Model):  # type: ignore[misc]
         return self.ready and not self._engine.lost
 
     async def warm_up(self) -> None:
-        """Answers one small request, and is ready from then on.
+        """Complete one small request; the model is ready afterwards.
 
         Raises:
-            NoAnswer: the model cannot.
+            GenerationError: the model failed.
         """
         if self._engine.generates:
             await self._texts.complete(["Hello"], {"max_tokens": 2}, {})
@@ -69,18 +69,18 @@ class LanguageModel(Model):  # type: ignore[misc]
     async def predict(
         self, payload: Any, headers: Mapping[str, str] | None = None, response_headers: Any = None
     ) -> InferResponse:
-        """Answers one V2 request; gRPC requests are admitted and counted here, REST ones at the door."""
+        """Handle one V2 request; gRPC requests are admitted and counted here, REST ones in ``serving.application``."""
         if not isinstance(payload, InferRequest):
             raise InvalidInput("this model speaks V2: POST /v2/models/<name>/infer with an `inputs` list")
         if not payload.from_grpc:
-            return await self._answer(payload, headers or {})
+            return await self._infer(payload, headers or {})
         began = time.monotonic()
         outcome: Outcome = "failed"
         try:
             with self._admission.enter():
-                answer = await self._answer(payload, headers or {})
+                response = await self._infer(payload, headers or {})
             outcome = "ok"
-        except Overloaded as err:
+        except OverloadedError as err:
             outcome = "rejected"
             raise ServerNotReady(str(err)) from err
         except InvalidInput:
@@ -91,9 +91,9 @@ class LanguageModel(Model):  # type: ignore[misc]
             raise
         finally:
             self._admission.count("grpc-v2", outcome, time.monotonic() - began)
-        return answer
+        return response
 
-    async def _answer(self, request: InferRequest, headers: Mapping[str, str]) -> InferResponse:
+    async def _infer(self, request: InferRequest, headers: Mapping[str, str]) -> InferResponse:
         texts = _texts(request)
         lowered = {name.lower(): value for name, value in headers.items()}
         try:
@@ -101,9 +101,9 @@ class LanguageModel(Model):  # type: ignore[misc]
                 completions = await self._texts.complete(texts, _parameters(request), lowered)
                 return _response(request, self.name, _completion_outputs(completions))
             return _response(request, self.name, _embedding_outputs(await self._texts.embed(texts, lowered)))
-        except BadQuestion as err:
+        except InvalidRequestError as err:
             raise InvalidInput(str(err)) from err
-        except NoAnswer as err:
+        except GenerationError as err:
             raise (ServerNotReady if self._engine.lost else InferenceError)(str(err)) from err
 
 
@@ -118,15 +118,15 @@ def _texts(request: InferRequest) -> list[str]:
     try:
         values = tensor.as_numpy().reshape(-1).tolist()
         texts = [value if isinstance(value, str) else value.decode("utf-8") for value in values]
-    except (ValueError, AttributeError, TypeError) as err:  # a shape that does not fit, or bytes that are no UTF-8
+    except (ValueError, AttributeError, TypeError) as err:  # a shape that does not fit, or bytes that are not UTF-8
         raise InvalidInput(f"input {TEXT!r} cannot be read as {tensor.shape} UTF-8 texts: {err}") from err
-    if not 1 <= len(texts) <= MOST_TEXTS:
-        raise InvalidInput(f"input {TEXT!r} holds {len(texts)} texts; send 1 to {MOST_TEXTS}")
+    if not 1 <= len(texts) <= MAX_TEXTS:
+        raise InvalidInput(f"input {TEXT!r} holds {len(texts)} texts; send 1 to {MAX_TEXTS}")
     return texts
 
 
 def _parameters(request: InferRequest) -> dict[str, Any]:
-    """The request's parameters as plain values; those of the V2 protocol itself are not the model's."""
+    """Return the request's parameters as plain values, without those of the V2 protocol itself."""
     values = {}
     for name, value in (request.parameters or {}).items():
         if name not in ("binary_data_output", "sequence_id", "sequence_start", "sequence_end", "priority", "timeout"):
@@ -135,7 +135,7 @@ def _parameters(request: InferRequest) -> dict[str, Any]:
 
 
 def _from_grpc(name: str, parameter: InferParameter) -> Any:
-    """The value of a gRPC parameter, fractions included.
+    """Return the value of a gRPC parameter, including floats.
 
     V2's InferParameter has ``double_param = 4`` and ``uint64_param = 5`` (Triton's grpc_service.proto); KServe's copy
     of the message lacks both, so they arrive as unknown fields.

@@ -1,4 +1,4 @@
-"""Whether a model can be served in 4 bits here, decided before the engine reads a single weight."""
+"""Decides whether a model can be served in 4 bits on this device, before the engine reads any weights."""
 
 import json
 from pathlib import Path
@@ -10,10 +10,10 @@ Device = Literal["cpu", "cuda", "rocm", "other"]
 
 
 def four_bit_method(model_dir: Path, device: Device) -> str | None:
-    """The value of vLLM's ``--quantization`` that serves ``model_dir`` in 4 bits; None leaves it to the checkpoint.
+    """Return the value of vLLM's ``--quantization`` for ``model_dir`` in 4 bits; None leaves it to the checkpoint.
 
-    bitsandbytes quantises any checkpoint while loading, on CUDA only (vLLM, "Supported hardware" of its quantization
-    docs); a checkpoint that was quantised beforehand (AWQ, GPTQ, compressed-tensors) names its own method.
+    bitsandbytes quantizes any checkpoint while loading, on CUDA only (vLLM, "Supported hardware" of its quantization
+    docs); a checkpoint that is already quantized (AWQ, GPTQ, compressed-tensors) names its own method.
 
     Raises:
         SettingsError: the device cannot; the message says which can and what else to do.
@@ -25,6 +25,6 @@ def four_bit_method(model_dir: Path, device: Device) -> str | None:
         return "bitsandbytes"
     raise SettingsError(
         f"USE_4BIT=true, but {model_dir.name} holds full-precision weights and this machine's device is {device}: "
-        "quantising while loading (bitsandbytes) needs an NVIDIA GPU with CUDA. "
-        "Serve it there, use a checkpoint that is already quantised (AWQ or GPTQ), or set USE_4BIT=false."
+        "quantizing while loading (bitsandbytes) needs an NVIDIA GPU with CUDA. "
+        "Serve it there, use a checkpoint that is already quantized (AWQ or GPTQ), or set USE_4BIT=false."
     )

@@ -8,11 +8,11 @@ from switchyard.settings import number, switch, whole_number
 
 @dataclass(frozen=True, kw_only=True)
 class LLMSettings:
-    """What a language model's service configures beside vLLM's own flags.
+    """The settings of a language model's service beside vLLM's own flags.
 
-    The defaults of a request that does not say: ``default_temperature`` (0 is greedy), ``default_top_p`` and
-    ``default_max_tokens``; None leaves the model's own ``generation_config.json`` in force. ``model_repository`` is the
-    folder that holds ``<model name>/`` when no ``--model_dir`` is given.
+    ``default_temperature`` (0 is greedy), ``default_top_p`` and ``default_max_tokens`` apply to requests that do not
+    set them; None leaves the model's own ``generation_config.json`` in force. ``model_repository`` is the folder that
+    holds ``<model name>/`` when no ``--model_dir`` is given.
     """
 
     model_repository: str = "/mnt/models"
@@ -23,7 +23,7 @@ class LLMSettings:
 
     @staticmethod
     def from_env(env: Mapping[str, str]) -> "LLMSettings":
-        """Reads MODEL_REPOSITORY, USE_4BIT, DEFAULT_TEMPERATURE, DEFAULT_TOP_P and DEFAULT_MAX_TOKENS.
+        """Read MODEL_REPOSITORY, USE_4BIT, DEFAULT_TEMPERATURE, DEFAULT_TOP_P and DEFAULT_MAX_TOKENS.
 
         Raises:
             SettingsError: a value is not allowed.
@@ -37,7 +37,7 @@ class LLMSettings:
         )
 
     def generation_defaults(self) -> dict[str, float | int]:
-        """The defaults under the names that ``generation_config.json`` uses."""
+        """Return the defaults under the names of ``generation_config.json``."""
         values = {
             "temperature": self.default_temperature,
             "top_p": self.default_top_p,

@@ -1,1 +1,1 @@
-"""What the predictors share: settings, phases, warm-up, drain; knows no model."""
+"""The parts that predictors share: server, settings, admission, preloading, start phases; knows no model."""

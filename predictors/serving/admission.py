@@ -13,7 +13,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class Overloaded(Exception):
+class OverloadedError(Exception):
     """More requests are being answered than this predictor was configured for."""
 
 
@@ -33,10 +33,10 @@ class Admission:
         """Takes one place for the duration of the block.
 
         Raises:
-            Overloaded: no place is free.
+            OverloadedError: no place is free.
         """
         if self._in_flight >= self._limit:
-            raise Overloaded(f"{self._in_flight} requests are being answered; try again shortly")
+            raise OverloadedError(f"{self._in_flight} requests are being answered; try again shortly")
         self._in_flight += 1
         self._gauge.set(self._in_flight)
         try:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 
-from predictors.serving.admission import Admission, App, Message, Overloaded, Receive, Scope, Send
+from predictors.serving.admission import Admission, App, Message, OverloadedError, Receive, Scope, Send
 from switchyard.telemetry.metrics import Outcome
 from switchyard.telemetry.tracing import Tracer
 
@@ -44,7 +44,7 @@ class Door:
         try:
             with self._admission.enter():
                 await self._answer(app, protocol, scope, receive, send)
-        except Overloaded as err:
+        except OverloadedError as err:
             await _refuse(send, protocol, str(err))
 
     async def _answer(self, app: App, protocol: str, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""No process outlives the one that started it, even when that one is killed without a word."""
+"""Parent-death signals: no process outlives the one that started it, even when that one is killed."""
 
 import ctypes
 import os
@@ -9,14 +9,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent(parent: int) -> None:
-    """Asks the kernel to kill this process when the thread of process ``parent`` that forked it ends."""
+    """Ask the kernel to kill this process when the thread of process ``parent`` that forked it ends."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the kernel was asked
+    if os.getppid() != parent:  # the parent ended before the call above
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def children_die_with_me() -> None:
-    """Does the same for every process that this one, or a child of it, forks from now on."""
+    """Do the same for every process that this one, or a child of it, forks from now on."""
     parent = os.getpid()
 
     def note_parent() -> None:

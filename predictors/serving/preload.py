@@ -1,8 +1,8 @@
-"""A parent with the heavy imports done, which forks one child per model: seconds to the first token, not a minute.
+"""A parent process with the heavy imports done that forks one child per model: a start takes seconds, not a minute.
 
 ``python -m predictors.serving.preload --socket PATH --import MODULE …`` listens on a unix socket once the imports are
-done. Each connection carries one JSON line ``{"module", "argv", "env", "log", "cwd"}``; the answer is ``{"pid": N}`` at
-once and ``{"exit": code}`` when that child has ended (negative: the signal). Children also share the parent's pages.
+done. Each connection carries one JSON line ``{"module", "argv", "env", "log", "cwd"}``; the reply is ``{"pid": N}`` at
+once and ``{"exit": code}`` when that child has ended (negative: the signal). Children share the parent's memory pages.
 """
 
 import argparse
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Preload:
-    """Single-threaded on purpose: a fork copies only the thread that calls it."""
+    """Forks children on request; single-threaded, because a fork copies only the thread that calls it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -40,14 +40,14 @@ class Preload:
         self._waker = waker
 
     def serve(self) -> None:
-        """Forks on request until SIGTERM; never returns in a child."""
+        """Fork on request until SIGTERM; never returns in a child."""
         staged = f"{self._path}.new"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(staged)
         self._listener.bind(staged)
         os.chmod(staged, 0o600)
         self._listener.listen(16)
-        os.rename(staged, self._path)  # who sees the path can connect to it
+        os.rename(staged, self._path)  # renamed last: whoever sees the path can connect
         signal.set_wakeup_fd(self._waker.fileno())
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -86,7 +86,7 @@ class Preload:
         raise AssertionError("a child never gets here")
 
     def _become(self, order: dict[str, Any], log: int, parent: int) -> None:
-        """Turns the forked child into ``python -m module argv…``."""
+        """Turn the forked child into ``python -m module argv…``."""
         code = 1
         try:
             die_with_parent(parent)
@@ -131,8 +131,8 @@ class Preload:
 def _tell(connection: socket.socket, answer: dict[str, int]) -> None:
     try:
         connection.sendall(json.dumps(answer).encode() + b"\n")
-    except OSError:  # the asker is gone; its supervisor's death has ended or will end the child as well
-        logger.warning("nobody awaits %s", answer)
+    except OSError:  # the supervisor is gone; its death ends the child too
+        logger.warning("no supervisor reads %s", answer)
 
 
 def main() -> None:
@@ -145,7 +145,7 @@ def main() -> None:
     for module in options.modules:
         importlib.import_module(module)
     gc.collect()
-    gc.freeze()  # collections in a child then leave the shared pages alone
+    gc.freeze()  # so that garbage collections in a child do not copy the shared pages
     logger.info("ready to fork", extra={"modules": options.modules})
     Preload(options.socket).serve()
 

@@ -1,4 +1,4 @@
-"""How long each part of a start took, as log lines that local mode shows and as metrics."""
+"""The duration of each phase of a start, as log lines that local mode shows and as metrics."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 class StartClock:
-    """Counts from ``began`` (monotonic seconds) and reports one phase after the other."""
+    """Measures from ``began`` (monotonic seconds) and reports one phase after the other."""
 
     def __init__(self, model: str, began: float) -> None:
         self._model = model
@@ -19,21 +19,21 @@ class StartClock:
         self._phases: dict[Phase, float] = {}
 
     def done(self, phase: Phase) -> None:
-        """Ends ``phase``, which began where the phase before it ended."""
+        """End ``phase``, which began when the phase before it ended."""
         now = time.monotonic()
         self._phases[phase] = now - self._last
         self._last = now
         logger.info("%s done", phase, extra={"phase": phase, "seconds": round(self._phases[phase], 3)})
 
     def publish(self, metrics: InferenceMetrics) -> None:
-        """Puts the phases and their total into ``metrics``."""
+        """Export the phases and their total as metrics."""
         for phase, seconds in self._phases.items():
             metrics.start_phase.labels(self._model, phase).set(seconds)
         metrics.load_time.labels(self._model).set(self._last - self._began)
 
 
 def process_start() -> float:
-    """When this process began, in monotonic seconds (proc(5): field 22 of stat, in clock ticks since boot)."""
+    """Return when this process began, in monotonic seconds (proc(5): field 22 of stat, in clock ticks since boot)."""
     import os
 
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from predictors.complexity.classifier.features import NAMES
-from predictors.complexity.classifier.tokens import MOST_CHARACTERS
+from predictors.complexity.classifier.tokens import MAX_CHARACTERS
 from predictors.complexity.settings import ComplexitySettings
 from predictors.complexity.tiers import affinity, share
 from predictors.complexity.tiers.rules import Reason
@@ -34,7 +34,7 @@ def test_every_setting_is_on_the_page_with_its_default() -> None:
 def test_figures_on_the_page_are_those_of_the_code() -> None:
     words = " ".join(PAGE.split())
 
-    assert f"at most {MOST_CHARACTERS:,} characters" in words
+    assert f"at most {MAX_CHARACTERS:,} characters" in words
     assert f"less than {affinity.IDLE_SECONDS:g} s ago" in words
     assert f"{1000 * affinity.MARGIN_PER_TOKEN:g} standard deviations per 1,000 tokens" in words
     assert f"quantile of the last {share.WINDOW} scores" in words

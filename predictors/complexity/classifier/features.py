@@ -1,4 +1,4 @@
-"""What the surface of a text tells about its difficulty: lengths, numbers, signs and telling words."""
+"""Surface features of a text that indicate its difficulty: lengths, numbers, signs and certain words."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ _BRACES = "{ } [ ] ( ) ; _ ` \\ | #"
 
 @dataclass(frozen=True)
 class _View:
-    """A text, with what several rules look at found once."""
+    """A text, with everything that several rules need computed once."""
 
     text: Text
     characters: int = field(init=False)
@@ -124,6 +124,6 @@ NAMES = tuple(_RULES)
 
 
 def surface(text: Text) -> NDArray[np.float32]:
-    """The value of each of ``NAMES``; counts and lengths are logarithms, so that long texts differ less."""
+    """Return the value of each of ``NAMES``; counts and lengths are logarithms, so that long texts differ less."""
     view = _View(text)
     return np.array([rule(view) for rule in _RULES.values()], np.float32)

@@ -1,4 +1,4 @@
-"""A model as one safetensors file: tensors, names as text, nothing that is executed when it is read.
+"""A model as one safetensors file: tensors, and names as text; reading it executes nothing.
 
 Format: https://github.com/huggingface/safetensors (README, "Format"); all values are little-endian numbers.
 """
@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from predictors.complexity.classifier import features
 from predictors.complexity.classifier.forest import Forest
-from predictors.complexity.classifier.model import QUESTIONS, Answerer, Heads, Model
+from predictors.complexity.classifier.model import QUESTIONS, Heads, Model, QuestionModel
 from predictors.complexity.classifier.vocabulary import Vocabulary
 
 _KEY, _FORM = "switchyard", "complexity-1"
@@ -28,7 +28,7 @@ class ModelFileError(Exception):
 
 
 def save(model: Model, path: Path, note: str) -> None:
-    """Writes a model without its prior; ``note`` says from what it was trained."""
+    """Write a model without its prior; ``note`` says on which labels it was trained."""
     heads = model.heads
     tensors: dict[str, NDArray[np.generic]] = {
         "terms": _text(heads.vocabulary.terms),
@@ -38,7 +38,7 @@ def save(model: Model, path: Path, note: str) -> None:
         "quantiles": model.quantiles,
         "scale": np.array([model.scale, model.trust], np.float64),
     }
-    for question, answer in zip(QUESTIONS, model.answerers, strict=True):
+    for question, answer in zip(QUESTIONS, model.question_models, strict=True):
         tensors |= {f"{question}.{name}": part for name, part in _parts(answer).items()}
     described = {
         "form": _FORM,
@@ -47,17 +47,17 @@ def save(model: Model, path: Path, note: str) -> None:
         "heads": heads.names,
         "stands_on_prior": model.prior is not None,
     }
-    metadata = {_KEY: orjson.dumps(described).decode()}  # one entry: the format keeps several in any order
+    metadata = {_KEY: orjson.dumps(described).decode()}  # one entry: the format does not keep their order
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path, metadata)
     path.chmod(0o644)  # a server may run as another user
 
 
 def load(path: Path, prior: Model | None = None) -> Model:
-    """Reads what ``save`` wrote; ``prior`` is the model that a domain's model stands on.
+    """Read what ``save`` wrote; ``prior`` is the prior of a domain's model.
 
     Raises:
-        ModelFileError: it is missing, broken, of another form, or needs a prior (or none).
+        ModelFileError: it is missing, broken, of another format, or needs a prior (or none).
     """
     try:
         with safe_open(path, "numpy") as file:
@@ -83,19 +83,19 @@ def _model(names: tuple[str, ...], tensors: Mapping[str, NDArray[np.float32]], p
     heads = Heads(names, vocabulary, tensors["heads"], tensors["constants"])
     if heads.weights.shape != (len(vocabulary), len(names)) or vocabulary.idf.shape != (len(vocabulary),):
         raise ValueError(f"weights of shape {heads.weights.shape} for {len(vocabulary)} terms and {len(names)} heads")
-    wrong, gain = (_answerer(tensors, question) for question in QUESTIONS)
+    wrong, gain = (_question_model(tensors, question) for question in QUESTIONS)
     scale, trust = (float(number) for number in tensors["scale"])
     model = Model(heads, (wrong, gain), scale, tensors["quantiles"], trust, prior)
-    for answer in model.answerers:
+    for answer in model.question_models:
         if answer.line.shape != (len(model.column_names),) or answer.forest.feature.max() >= len(answer.line):
             raise ValueError(f"{len(answer.line)} weights for {len(model.column_names)} columns")
     return model
 
 
-def _parts(answer: Answerer) -> dict[str, NDArray[np.generic]]:
+def _parts(answer: QuestionModel) -> dict[str, NDArray[np.generic]]:
     return {
         "line": answer.line,
-        "centre": answer.centre,
+        "centre": answer.center,
         "feature": answer.forest.feature,
         "threshold": answer.forest.threshold,
         "leaf": answer.forest.leaf,
@@ -103,7 +103,7 @@ def _parts(answer: Answerer) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _answerer(tensors: Mapping[str, NDArray[np.float32]], question: str) -> Answerer:
+def _question_model(tensors: Mapping[str, NDArray[np.float32]], question: str) -> QuestionModel:
     part = {
         name: tensors[f"{question}.{name}"] for name in ("line", "centre", "feature", "threshold", "leaf", "numbers")
     }
@@ -112,7 +112,7 @@ def _answerer(tensors: Mapping[str, NDArray[np.float32]], question: str) -> Answ
     trees, inner = forest.feature.shape
     if forest.threshold.shape != (trees, inner) or forest.leaf.shape != (trees, inner + 1):
         raise ValueError(f"the trees of {question!r} are of different shapes")
-    return Answerer(part["line"], part["centre"], constant, forest, mean, deviation)
+    return QuestionModel(part["line"], part["centre"], constant, forest, mean, deviation)
 
 
 def _text(lines: tuple[str, ...]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Boosted regression trees of one depth, walked all at once."""
+"""Boosted regression trees of equal depth, evaluated together."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 class Forest:
     """``base`` plus one leaf of each tree.
 
-    Node ``i`` of a tree goes on to ``2i + 1`` where ``x[feature[i]] <= threshold[i]`` and to ``2i + 2`` otherwise; the
-    leaves follow the inner nodes. Shapes: (trees, 2^depth - 1) twice, and (trees, 2^depth).
+    From node ``i`` of a tree the path continues at ``2i + 1`` where ``x[feature[i]] <= threshold[i]`` and at ``2i + 2``
+    otherwise; the leaves follow the inner nodes. Shapes: (trees, 2^depth - 1) twice, and (trees, 2^depth).
     """
 
     feature: NDArray[np.int32]
@@ -20,7 +20,7 @@ class Forest:
     base: float
 
     def __call__(self, x: NDArray[np.float32]) -> float:
-        """The value for one row of features."""
+        """Return the value for one row of features."""
         trees, inner = self.feature.shape
         offset = np.arange(0, trees * inner, inner)
         feature, threshold = self.feature.ravel(), self.threshold.ravel()

@@ -1,4 +1,4 @@
-"""The learned classifier: TF-IDF heads and surface features, weighed by a line and a small forest."""
+"""The learned classifier: TF-IDF heads and surface features, combined by a linear model and a small forest."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,15 @@ from predictors.complexity.classifier.vocabulary import Row, Terms, Vocabulary, 
 
 Vector = NDArray[np.float32]
 
-# What a score is made of: is the fast tier wrong here, and how much more often is the reasoning tier right?
+# A score combines two questions: is the fast tier wrong here, and how much more often is the reasoning tier right?
 QUESTIONS = ("wrong", "gain")
-# Gain is what routing is for, but its labels are noisy; wrong is easier to learn. Cross-validated on the label sets.
+# Gain is the purpose of routing, but its labels are noisy; wrong is easier to learn. Cross-validated on the label sets.
 WEIGHTS = (1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """Linear answers from terms alone: a column of weights (terms × heads) and a constant for each of ``names``."""
+    """Linear models on terms alone: a column of weights (terms × heads) and a constant for each of ``names``."""
 
     names: tuple[str, ...]
     vocabulary: Vocabulary
@@ -28,34 +28,34 @@ class Heads:
     constants: Vector
 
     def __call__(self, row: Row) -> Vector:
-        """The value of each head for one row of the vocabulary."""
+        """Return the value of each head for one row of the vocabulary."""
         places, values = row
         found: Vector = values @ self.weights[places] + self.constants
         return found
 
 
 @dataclass(frozen=True, slots=True)
-class Answerer:
-    """One question's answer: the mean of a line and a forest, as a z-score over the training rows.
+class QuestionModel:
+    """Predicts one question: the mean of a linear model and a forest, as a z-score over the training rows.
 
-    The line weighs the columns' differences from ``centre``, their means in training.
+    The linear model weighs the columns' differences from ``center``, their means in training.
     """
 
     line: Vector
-    centre: Vector
+    center: Vector
     constant: float
     forest: Forest
     mean: float
     deviation: float
 
     def __call__(self, columns: Vector) -> float:
-        value = (self.constant + float(self.line @ (columns - self.centre)) + self.forest(columns)) / 2
+        value = (self.constant + float(self.line @ (columns - self.center)) + self.forest(columns)) / 2
         return (value - self.mean) / self.deviation
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """A model's word on one text: the score, its two parts as z-scores, and the columns that they were made from."""
+class Judgment:
+    """The prediction for one text: the score, its two parts as z-scores, and the columns they were computed from."""
 
     score: float
     wrong: float
@@ -65,14 +65,14 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Scores a text: 0 is the mean of the training rows, 1 their standard deviation, more is harder.
+    """Scores a text: 0 is the mean of the training rows, 1 their standard deviation; higher is harder.
 
-    ``quantiles`` are those of the training rows' scores, evenly spaced from the least to the greatest. A model of a
-    domain stands on a ``prior``, against whose score its own has the weight ``trust`` (0 to 1).
+    ``quantiles`` are those of the training rows' scores, evenly spaced from the minimum to the maximum. A domain's
+    model is combined with a ``prior``: ``trust`` (0 to 1) is the weight of its own score.
     """
 
     heads: Heads
-    answerers: tuple[Answerer, Answerer]
+    question_models: tuple[QuestionModel, QuestionModel]
     scale: float
     quantiles: Vector
     trust: float = 1.0
@@ -80,27 +80,27 @@ class Model:
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """What each column is."""
+        """The name of each column."""
         return (*features.NAMES, *self.heads.names)
 
-    def judge(self, text: Text) -> Judgement:
-        """The score of a text and how it came about."""
+    def judge(self, text: Text) -> Judgment:
+        """Return the score of a text and its parts."""
         return self.judge_read(features.surface(text), terms(text))
 
-    def judge_read(self, surface: Vector, found: Terms) -> Judgement:
-        """The same for a text that was read already: its surface and its terms."""
+    def judge_read(self, surface: Vector, found: Terms) -> Judgment:
+        """Do the same for a text whose surface and terms are already computed."""
         columns = np.concatenate((surface, self.heads(self.heads.vocabulary.row(found))))
-        wrong, gain = (answer(columns) for answer in self.answerers)
+        wrong, gain = (answer(columns) for answer in self.question_models)
         score = (WEIGHTS[0] * wrong + WEIGHTS[1] * gain) / self.scale
         if self.prior is not None and self.trust < 1:
             score = self.trust * score + (1 - self.trust) * self.prior.judge_read(surface, found).score
-        return Judgement(score, wrong, gain, columns)
+        return Judgment(score, wrong, gain, columns)
 
-    def reasons(self, judgement: Judgement, most: int) -> list[tuple[str, float]]:
-        """The columns that moved the lines' part of the score most, and by how much (in the score's unit)."""
-        moved = np.zeros_like(judgement.columns)
-        for answer, weight in zip(self.answerers, WEIGHTS, strict=True):
-            moved += weight * answer.line * (judgement.columns - answer.centre) / (2 * answer.deviation)
+    def reasons(self, judgment: Judgment, most: int) -> list[tuple[str, float]]:
+        """Return the columns that moved the linear part of the score most, and by how much (in the score's unit)."""
+        moved = np.zeros_like(judgment.columns)
+        for answer, weight in zip(self.question_models, WEIGHTS, strict=True):
+            moved += weight * answer.line * (judgment.columns - answer.center) / (2 * answer.deviation)
         moved *= self.trust / self.scale
         order = np.argsort(-np.abs(moved))[:most]
         return [(self.column_names[place], float(moved[place])) for place in order]

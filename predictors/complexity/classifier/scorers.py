@@ -1,4 +1,4 @@
-"""What can score a text, behind one Protocol: the learned model, and the two baselines that it must beat."""
+"""The scorers of texts behind one Protocol: the learned model, and the two baselines that it must beat."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,22 +21,22 @@ Reasons = list[tuple[str, float]]
 
 
 class Scorer(Protocol):
-    """Says how hard a text is: about 0 for an ordinary one, 1 more per standard deviation.
+    """Rates how hard a text is: about 0 for an average one, 1 more per standard deviation.
 
-    ``quantiles`` are those of the scores that it expects, evenly spaced from the least to the greatest.
+    ``quantiles`` are those of the scores that it expects, evenly spaced from the minimum to the maximum.
     """
 
     quantiles: NDArray[np.float32]
 
     def score(self, text: Text) -> float:
-        """The score."""
+        """Return the score."""
 
     def explain(self, text: Text, most: int) -> Reasons:
-        """What moved the score most, and by how much."""
+        """Return the features that moved the score most, and by how much."""
 
 
 class LearnedScorer:
-    """The model of a file, or of two: a prior and a domain's."""
+    """Scores with the model of a file, or of two: a prior and a domain's model."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -50,7 +50,7 @@ class LearnedScorer:
 
 
 class WeightedScorer:
-    """A sum of surface features, each in standard deviations of an ordinary mixture of prompts, weighed by hand."""
+    """A hand-weighted sum of surface features, each in standard deviations of an average mixture of prompts."""
 
     def __init__(self, weights: Mapping[str, tuple[float, float, float]]) -> None:
         self._names = tuple(weights)
@@ -95,7 +95,7 @@ _BASELINES: Mapping[str, Callable[[], Scorer]] = {
 
 
 def make_scorer(name: ScorerName, folder: Path, domain: str = "") -> Scorer:
-    """The scorer called ``name``; the learned one reads ``prior.safetensors`` and, if asked, ``<domain>.safetensors``.
+    """Create a scorer; the learned one reads ``prior.safetensors`` and, for a domain, ``<domain>.safetensors``.
 
     Raises:
         ModelFileError: a file is missing or broken.
@@ -109,7 +109,7 @@ def make_scorer(name: ScorerName, folder: Path, domain: str = "") -> Scorer:
 
 
 def make_scorer_or_length(name: ScorerName, folder: Path, domain: str = "") -> tuple[Scorer, str]:
-    """The same, but length where a file cannot be used, and then the reason for it."""
+    """Do the same, but fall back to the length of the text when a file cannot be used, and return the reason."""
     try:
         return make_scorer(name, folder, domain), ""
     except ModelFileError as err:

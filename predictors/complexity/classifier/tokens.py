@@ -1,4 +1,4 @@
-"""A text cut into words, numbers and signs: the one reading that surface features and terms share."""
+"""Tokenizes a text into words, numbers and signs, for both surface features and terms."""
 
 import re
 from collections import Counter
@@ -7,12 +7,12 @@ from functools import cached_property
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[a-z]+)?|\d+(?:[.,]\d+)*|[^\w\s]|_")
 
-MOST_CHARACTERS = 4000  # read of a conversation's beginning, and again of its last turn
+MAX_CHARACTERS = 4000  # of a conversation's beginning, and again of its last turn
 
 
 @dataclass(frozen=True)
 class Text:
-    """What a score is made from: the user's side of a conversation, its last turn alone, and its number of turns."""
+    """The input of a score: the user's side of a conversation, its last turn alone, and its number of turns."""
 
     whole: str
     last: str
@@ -20,12 +20,12 @@ class Text:
 
     @staticmethod
     def of(*turns: str) -> "Text":
-        """The first ``MOST_CHARACTERS`` of all turns, and those of the last one if they are not among them."""
+        """Keep the first ``MAX_CHARACTERS`` of all turns, and those of the last turn when they are not among them."""
         whole = "\n".join(turns)
-        last = turns[-1][:MOST_CHARACTERS]
-        if len(whole) > MOST_CHARACTERS:
-            reaches = MOST_CHARACTERS - (len(whole) - len(turns[-1]))
-            whole = whole[:MOST_CHARACTERS] + ("" if reaches >= len(last) else "\n" + last)
+        last = turns[-1][:MAX_CHARACTERS]
+        if len(whole) > MAX_CHARACTERS:
+            reaches = MAX_CHARACTERS - (len(whole) - len(turns[-1]))
+            whole = whole[:MAX_CHARACTERS] + ("" if reaches >= len(last) else "\n" + last)
         return Text(whole, last, len(turns))
 
     @cached_property
@@ -35,15 +35,15 @@ class Text:
 
     @cached_property
     def counts(self) -> Counter[str]:
-        """How often each token occurs."""
+        """The number of occurrences of each token."""
         return Counter(self.tokens)
 
     @cached_property
     def numbers(self) -> dict[str, int]:
-        """How often each number occurs."""
+        """The number of occurrences of each number."""
         return {token: count for token, count in self.counts.items() if token[0].isdecimal()}
 
     @cached_property
     def words(self) -> int:
-        """How many tokens are words."""
+        """The number of tokens that are words."""
         return sum([count for token, count in self.counts.items() if token[0].isalpha()])

@@ -1,4 +1,4 @@
-"""TF-IDF over a fixed vocabulary: terms of a text to one row of numbers."""
+"""TF-IDF over a fixed vocabulary: from the terms of a text to one row of numbers."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from predictors.complexity.classifier.tokens import Text
 
-_LONGEST_NUMBER = 4  # digits that are told apart
+_MAX_DIGITS = 4  # numbers with more digits count as the same term
 
 Term = str | tuple[str, ...]
 Terms = Counter[Term]
@@ -18,10 +18,10 @@ Row = tuple[NDArray[np.intp], NDArray[np.float32]]
 
 
 def terms(text: Text) -> Terms:
-    """How often each word, sign and pair of neighbours occurs; a number counts as its number of digits."""
+    """Count each word, sign and pair of neighbors; a number counts as its number of digits."""
     tokens = text.tokens
     if text.numbers:
-        shapes = {number: "0" * min(len(number), _LONGEST_NUMBER) for number in text.numbers}
+        shapes = {number: "0" * min(len(number), _MAX_DIGITS) for number in text.numbers}
         tokens = [shapes.get(token, token) for token in tokens]
     found: Terms = Counter(tokens)
     found.update(pairwise(tokens))
@@ -29,7 +29,7 @@ def terms(text: Text) -> Terms:
 
 
 class Vocabulary:
-    """Terms that were seen in training, as text, and how telling each is (inverse document frequency)."""
+    """The terms of the training texts, and the inverse document frequency of each."""
 
     def __init__(self, known: Sequence[str], idf: NDArray[np.float32]) -> None:
         self.terms = tuple(known)
@@ -41,7 +41,7 @@ class Vocabulary:
 
     @staticmethod
     def learn(documents: Sequence[Terms], *, least: int, most: int) -> "Vocabulary":
-        """The ``most`` frequent terms that occur in at least ``least`` documents."""
+        """Keep the ``most`` frequent terms that occur in at least ``least`` documents."""
         frequency: Terms = Counter()
         for document in documents:
             frequency.update(document.keys())
@@ -52,7 +52,7 @@ class Vocabulary:
         return Vocabulary([term for term, _ in kept], np.array(idf, np.float32))
 
     def row(self, found: Terms) -> Row:
-        """Places and values of the known terms of a text, as a vector of length 1 (empty when it has none)."""
+        """Return places and values of a text's known terms, as a vector of length 1 (empty when it has none)."""
         place = self._place
         known = [(place[term], count) for term, count in found.items() if term in place]
         if not known:
@@ -63,10 +63,10 @@ class Vocabulary:
         return places, values / np.float32(np.sqrt(values @ values))
 
     def rows(self, documents: Iterable[Terms]) -> list[Row]:
-        """``row`` of each."""
+        """Return ``row`` of each document."""
         return [self.row(document) for document in documents]
 
 
 def _term(text: str) -> Term:
-    """A pair is written with a blank, which no token holds."""
+    """A pair is written with a blank, which no token contains."""
     return tuple(text.split(" ")) if " " in text else text

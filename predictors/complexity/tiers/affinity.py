@@ -1,4 +1,4 @@
-"""Keeps a conversation where it is: the tier that answered last knows its prefix, and its tools."""
+"""Keeps a conversation on its tier: the tier that responded last has its prefix cached, and knows its tools."""
 
 import asyncio
 import hashlib
@@ -13,19 +13,19 @@ from predictors.complexity.tiers.conversation import Conversation
 from predictors.complexity.tiers.rules import Tier
 from switchyard.store.contract import Store, StoreError
 
-RECALL_SECONDS = 0.25  # what a request waits for at most, before it goes on without
-MOST_WRITES = 1024  # at once
+RECALL_SECONDS = 0.25  # the longest that a request waits for the store before it goes on without
+MAX_WRITES = 1024  # concurrent
 REMEMBERED_SECONDS = 3600.0
-IDLE_SECONDS = 300.0  # after which an engine has other conversations in its cache
-COLD_TOKENS = 16  # one block of vLLM's prefix cache: less is never reused
+IDLE_SECONDS = 300.0  # after which an engine has evicted the conversation from its cache
+COLD_TOKENS = 16  # one block of vLLM's prefix cache: shorter prefixes are never reused
 MARGIN_PER_TOKEN = 0.25 / 1000  # standard deviations of score
-MOST_MARGIN = 1.0
-FIRST_TURNS = 2  # tell a conversation from others that begin alike
+MAX_MARGIN = 1.0
+FIRST_TURNS = 2  # the number of turns that identify a conversation
 
 CONVERSATION_HEADER = b"x-switchyard-conversation"
 
 _WORD = re.compile(r"[^\W\d_]{4,}")
-_TOPIC_WORDS = 3  # a turn with fewer says too little to have a topic of its own
+_TOPIC_WORDS = 3  # a turn with fewer words says too little to open a topic
 _COMMON_WORDS = (
     "what with from have your about which would could should please does into some than many much when where will give "
     "tell know want need make just only very each every they their there were been being after before over"
@@ -34,79 +34,79 @@ _BACK_WORDS = "it its this that these those them they he she his her again inste
 _COMMON, _POINTS_BACK = frozenset(_COMMON_WORDS.split()), frozenset(_BACK_WORDS.split())
 
 
-class StateError(Exception):
-    """What the store holds for a conversation cannot be read."""
+class ConversationStateError(Exception):
+    """The stored state of a conversation cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """The tier that answered last, when (seconds since the epoch), and how many tokens it then knew."""
+class ConversationState:
+    """The tier that responded last, when (seconds since the epoch), and the length of its prefix in tokens."""
 
     tier: Tier
     at: float
     tokens: int
 
     def dumps(self) -> bytes:
-        """As the store holds it."""
+        """Return the stored form."""
         return orjson.dumps([self.tier, self.at, self.tokens])
 
     @staticmethod
-    def loads(value: bytes) -> "State":
-        """Reads ``dumps``.
+    def loads(value: bytes) -> "ConversationState":
+        """Read ``dumps``.
 
         Raises:
-            StateError: it is something else.
+            ConversationStateError: it is something else.
         """
         try:
             tier, at, tokens = orjson.loads(value)
             if tier not in ("fast", "reasoning"):
                 raise ValueError(tier)
-            return State(tier, float(at), int(tokens))
+            return ConversationState(tier, float(at), int(tokens))
         except (orjson.JSONDecodeError, ValueError, TypeError) as err:
-            raise StateError(f"the state of a conversation cannot be read: {err}") from err
+            raise ConversationStateError(f"the state of a conversation cannot be read: {err}") from err
 
     def warm(self, now: float) -> bool:
         """Whether the tier still has a prefix worth keeping."""
         return now - self.at <= IDLE_SECONDS and self.tokens >= COLD_TOKENS
 
-    def lean(self, now: float) -> float:
-        """What is added to a score in favour of the tier that answered last: more, the longer the prefix it knows."""
+    def bias(self, now: float) -> float:
+        """Return what is added to a score in favor of the last tier: more, the longer its prefix."""
         if not self.warm(now):
             return 0.0
-        margin = min(MOST_MARGIN, MARGIN_PER_TOKEN * self.tokens)
+        margin = min(MAX_MARGIN, MARGIN_PER_TOKEN * self.tokens)
         return margin if self.tier == "reasoning" else -margin
 
 
 class Affinity:
-    """What is remembered of conversations, in a store that all replicas share."""
+    """The states of conversations, in a store that all replicas share."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._writing = 0
 
-    async def recall(self, key: str) -> State | None:
-        """The state of a conversation, None for an unknown one.
+    async def recall(self, key: str) -> ConversationState | None:
+        """Return the state of a conversation, None for an unknown one.
 
         Raises:
-            StoreError: the store did not answer, or not with a state.
+            StoreError: the store did not respond, or its value is not a state.
         """
         try:
             async with asyncio.timeout(RECALL_SECONDS):
                 value = await self._store.get(key)
-            return None if value is None else State.loads(value)
+            return None if value is None else ConversationState.loads(value)
         except TimeoutError as err:
-            raise StoreError(f"the store did not answer within {RECALL_SECONDS:g} s") from err
-        except StateError as err:
+            raise StoreError(f"the store did not respond within {RECALL_SECONDS:g} s") from err
+        except ConversationStateError as err:
             raise StoreError(str(err)) from err
 
-    async def remember(self, key: str, state: State) -> None:
-        """Keeps a state for an hour.
+    async def remember(self, key: str, state: ConversationState) -> None:
+        """Store a state for an hour.
 
         Raises:
-            StoreError: the store did not answer, or lags so far that no more is given to it.
+            StoreError: the store did not respond, or too many writes are waiting for it.
         """
-        if self._writing >= MOST_WRITES:
-            raise StoreError(f"the store lags: {self._writing} states wait to be written")
+        if self._writing >= MAX_WRITES:
+            raise StoreError(f"the store lags: {self._writing} states are waiting to be written")
         self._writing += 1
         try:
             await self._store.put(key, state.dumps(), ttl=REMEMBERED_SECONDS)
@@ -115,11 +115,11 @@ class Affinity:
 
 
 def keys(body: Mapping[str, Any], conversation: Conversation, named: str, tenant: str) -> tuple[str, str]:
-    """Under which key a conversation was remembered at its last turn, and will be at this one.
+    """Return the key of a conversation at its last turn, and the key from this turn on.
 
-    Its own name if it has one: the header, or OpenAI's ``conversation``, ``prompt_cache_key`` or
-    ``metadata.conversation_id``. Otherwise a hash of how it began, which at the first turn is
-    that turn alone. The tenant is part of every key, and no text is.
+    The key is the conversation's own name if it has one: the header, or OpenAI's ``conversation``, ``prompt_cache_key``
+    or ``metadata.conversation_id``. Otherwise it is a hash of how the conversation began, which at the first turn is
+    that turn alone. The tenant is part of every key; no text is.
     """
     name = named or _name(body)
     if name:
@@ -134,7 +134,7 @@ def keys(body: Mapping[str, Any], conversation: Conversation, named: str, tenant
 
 
 def opens_topic(turn: str, earlier: str) -> bool:
-    """Whether a turn speaks of something else: it shares no content word with what was said, nor points back to it."""
+    """Whether a turn changes the topic: it shares no content word with the earlier turns and does not refer to them."""
     words = turn.lower().split()
     if any(word.strip(".,;:!?'\"") in _POINTS_BACK for word in words):
         return False

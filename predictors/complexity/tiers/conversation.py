@@ -1,4 +1,4 @@
-"""The bodies that clients send, read as a conversation: chat, responses, messages and plain completions."""
+"""Reads client bodies as conversations: chat, responses, messages and plain completions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from typing import Any
 Body = Mapping[str, Any]
 
 
-class Malformed(ValueError):
-    """A body is none of the forms that can be read; the message says what is missing."""
+class MalformedBodyError(ValueError):
+    """The body is in none of the supported formats; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """``system`` and ``user`` are texts in order; ``characters`` counts all of them, the answers and tools included.
+    """``system`` and ``user`` are texts in order; ``characters`` counts everything, responses and tools included.
 
-    ``answered``: an answer came before the last turn. ``tool_result``: the last turn brings results of tools.
-    ``readable`` is False where a prompt is given as tokens; ``tokens`` counts those.
+    ``answered``: the assistant responded before the last turn. ``tool_result``: the last turn holds results of tools.
+    ``readable`` is False for a prompt that is given as tokens; ``tokens`` counts those.
     """
 
     system: str
@@ -29,10 +29,10 @@ class Conversation:
 
 
 def read(body: Body) -> Conversation:
-    """The conversation of a body.
+    """Read the conversation of a body.
 
     Raises:
-        Malformed: there is no ``messages``, ``input`` or ``prompt``, or it is not what its form allows.
+        MalformedBodyError: there is no ``messages``, ``input`` or ``prompt``, or its value is not valid.
     """
     if "messages" in body:
         return _turns(_items(body["messages"], "messages"), _text(body.get("system")), _size(body.get("tools")))
@@ -42,7 +42,9 @@ def read(body: Body) -> Conversation:
         return _turns(items, _text(body.get("instructions")), _size(body.get("tools")))
     if "prompt" in body:
         return _prompt(body["prompt"])
-    raise Malformed("the body has no `messages`, `input` or `prompt`; send a chat, responses or completions request")
+    raise MalformedBodyError(
+        "the body has no `messages`, `input` or `prompt`; send a chat, responses or completions request"
+    )
 
 
 def _prompt(prompt: object) -> Conversation:
@@ -53,12 +55,14 @@ def _prompt(prompt: object) -> Conversation:
     flat = [token for one in prompts for token in (one if isinstance(one, list) else [one])]
     if isinstance(prompt, list) and flat and all(isinstance(token, int) for token in flat):
         return Conversation("", (), 0, readable=False, tokens=len(flat))
-    raise Malformed("`prompt` is neither a text, a list of texts nor tokens")
+    raise MalformedBodyError("`prompt` is neither a text, a list of texts nor tokens")
 
 
 def _items(value: object, name: str) -> list[Mapping[str, Any]]:
     if not isinstance(value, list) or not value or not all(isinstance(item, Mapping) for item in value):
-        raise Malformed(f"`{name}` must be a list of at least one message, each an object with `role` and `content`")
+        raise MalformedBodyError(
+            f"`{name}` must be a list of at least one message, each an object with `role` and `content`"
+        )
     return value
 
 
@@ -82,7 +86,7 @@ def _turns(items: list[Mapping[str, Any]], system: str, tools: int) -> Conversat
 
 
 def _brings_results(item: Mapping[str, Any]) -> bool:
-    """OpenAI's chat, its responses and Anthropic's messages each say it in their own way."""
+    """Whether an item holds results of tools, in the format of chat, responses or Anthropic's messages."""
     if item.get("role") in ("tool", "function") or str(item.get("type", "")).endswith("_call_output"):
         return True
     content = item.get("content")
@@ -101,7 +105,7 @@ def _text(content: object) -> str:
 
 
 def _size(value: object) -> int:
-    """About how many characters a template makes of a value."""
+    """Estimate the number of characters that a template makes of a value."""
     if isinstance(value, Mapping):
         return sum(len(str(key)) + _size(item) for key, item in value.items())
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""One decision: rules, then affinity, then score against share; anything that fails goes to the reasoning tier."""
+"""One decision: rules, then affinity, then score against share; every failure goes to the reasoning tier."""
 
 import logging
 import time
@@ -9,7 +9,7 @@ from typing import Any
 from predictors.complexity.classifier.scorers import Scorer
 from predictors.complexity.classifier.tokens import Text
 from predictors.complexity.tiers import affinity, rules
-from predictors.complexity.tiers.affinity import Affinity, State
+from predictors.complexity.tiers.affinity import Affinity, ConversationState
 from predictors.complexity.tiers.conversation import Conversation
 from predictors.complexity.tiers.rules import Reason, Tier, Tiers
 from predictors.complexity.tiers.share import ShareController
@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """What a decision is made from: the body, the conversation in it, and what the gateway said of its sender."""
+class RoutingRequest:
+    """The input of a decision: the body, its conversation, and what the gateway knows of the sender."""
 
     body: Mapping[str, Any]
     conversation: Conversation
@@ -31,7 +31,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """The tier and why; ``score`` if the classifier was asked; ``key`` by which the conversation is remembered."""
+    """The tier and why; ``score`` if the classifier ran; ``key`` under which the conversation is remembered."""
 
     tier: Tier
     reason: Reason
@@ -41,7 +41,7 @@ class Decision:
 
 
 class Decider:
-    """``clock`` gives seconds since the epoch."""
+    """Decides on requests; ``clock`` returns seconds since the epoch."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class Decider:
         self._affinity = affinity
         self._clock = clock
 
-    async def decide(self, request: Request) -> Decision:
-        """The tier for a request; never fails."""
+    async def decide(self, request: RoutingRequest) -> Decision:
+        """Return the tier for a request; never fails."""
         body, conversation = request.body, request.conversation
         ruled = rules.chosen_by_others(body, request.policy, self.tiers)
         before, key = affinity.keys(body, conversation, request.named, request.tenant)
@@ -69,14 +69,14 @@ class Decider:
             known = await self._affinity.recall(before) if _may_be_known(request) else None
         except StoreError as err:
             logger.warning("no affinity: %s", err)
-            return Decision(tier="reasoning", reason="store-error")  # key: what is unknown is not written over
+            return Decision(tier="reasoning", reason="store-error")  # no key: an unknown state must not be overwritten
         decision = self._free(request, key, known)
         if decision.reason not in ("classifier", "share", "classifier-error"):
             self.share.count(decision.tier == "reasoning")
         return decision
 
-    def turned_over(self, request: Request) -> Decision | None:
-        """The other tier for a request that its own did not answer; None for one that is addressed to neither."""
+    def fail_over(self, request: RoutingRequest) -> Decision | None:
+        """Return the other tier for a request whose tier failed; None for one that is addressed to neither."""
         model = request.body.get("model")
         if model not in (self.tiers.fast, self.tiers.reasoning):
             return None
@@ -84,18 +84,18 @@ class Decider:
         _, key = affinity.keys(request.body, request.conversation, request.named, request.tenant)
         return Decision(tier=tier, reason="failover", key=key, moved=True)
 
-    async def remember(self, request: Request, decision: Decision) -> None:
-        """Notes where a conversation is now; failing to costs the next turn its affinity, so it is only logged."""
+    async def remember(self, request: RoutingRequest, decision: Decision) -> None:
+        """Store where a conversation is now; a failure only costs the next turn its affinity, so it is logged."""
         if not decision.key:
             return
-        state = State(decision.tier, self._clock(), self.tiers.tokens(request.conversation))
+        state = ConversationState(decision.tier, self._clock(), self.tiers.tokens(request.conversation))
         try:
             await self._affinity.remember(decision.key, state)
         except StoreError as err:
             logger.warning("affinity was not kept: %s", err)
 
-    def _free(self, request: Request, key: str, known: State | None) -> Decision:
-        """The decision on a request for which nobody chose a tier."""
+    def _free(self, request: RoutingRequest, key: str, known: ConversationState | None) -> Decision:
+        """Decide on a request for which no rule chose a tier."""
         conversation = request.conversation
         before: Tier | None = known.tier if known else None
         if ruled := rules.too_long_for_fast(request.body, conversation, self.tiers):
@@ -111,16 +111,16 @@ class Decider:
         try:
             turns = conversation.user[-1:] if fresh else conversation.user
             score = self._scorer.score(Text.of(*turns))
-            verdict = self.share.decide(score, known.lean(now) if known else 0.0)
+            decision = self.share.decide(score, known.bias(now) if known else 0.0)
         except Exception:
             logger.exception("the classifier failed")
             return Decision(tier="reasoning", reason="classifier-error", key=key)
-        tier: Tier = "reasoning" if verdict.reasoning else "fast"
-        reason: Reason = "share" if verdict.bound else "classifier"
+        tier: Tier = "reasoning" if decision.reasoning else "fast"
+        reason: Reason = "share" if decision.clamped else "classifier"
         return Decision(tier=tier, reason=reason, score=score, key=key, moved=before is not None and before != tier)
 
 
-def _may_be_known(request: Request) -> bool:
+def _may_be_known(request: RoutingRequest) -> bool:
     conversation = request.conversation
     return conversation.answered or conversation.tool_result or len(conversation.user) > 1 or bool(request.named)
 

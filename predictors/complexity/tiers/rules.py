@@ -1,4 +1,4 @@
-"""What decides before the classifier is asked: who chose a tier already, and what only one tier can do."""
+"""Rules that decide before the classifier: who already chose a tier, and what only one tier can do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _NO_REASONING = frozenset(("none", "minimal"))
 _LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens", "max_tokens_to_sample")
 
 
-class Ruled(NamedTuple):
+class RuleMatch(NamedTuple):
     """A tier and the rule that chose it."""
 
     tier: Tier
@@ -35,9 +35,9 @@ class Ruled(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tiers:
-    """The two models, and which names mean that the choice is ours.
+    """The two models, and the names that leave the choice to this predictor.
 
-    ``fast_window`` is the fast one's context in tokens, of which a text has one per ``characters_per_token``.
+    ``fast_window`` is the fast model's context in tokens; a text has one token per ``characters_per_token``.
     """
 
     fast: str
@@ -47,37 +47,37 @@ class Tiers:
     characters_per_token: float = 3.0
 
     def model(self, tier: Tier) -> str:
-        """The name of a tier's model."""
+        """Return the name of a tier's model."""
         return self.fast if tier == "fast" else self.reasoning
 
     def tokens(self, conversation: Conversation) -> int:
-        """About how many tokens a conversation has."""
+        """Estimate the number of tokens of a conversation."""
         return conversation.tokens + round(conversation.characters / self.characters_per_token)
 
 
-def chosen_by_others(body: Mapping[str, Any], policy: str, tiers: Tiers) -> Ruled | None:
-    """The tier that the client named, the tenant's policy holds or a flag of the request asks for.
+def chosen_by_others(body: Mapping[str, Any], policy: str, tiers: Tiers) -> RuleMatch | None:
+    """Return the tier that the client named, the tenant's policy demands or a flag of the request asks for.
 
-    A name of neither tier is the caller's to treat; flags are those of OpenAI (``reasoning_effort``,
+    Names of other models are left to the caller. Flags are those of OpenAI (``reasoning_effort``,
     ``reasoning.effort``), Anthropic (``thinking.type``) and vLLM (``chat_template_kwargs.enable_thinking``).
     """
     if body.get("model") == tiers.fast:
-        return Ruled("fast", "explicit-model")
+        return RuleMatch("fast", "explicit-model")
     if body.get("model") == tiers.reasoning:
-        return Ruled("reasoning", "explicit-model")
+        return RuleMatch("reasoning", "explicit-model")
     for tier in get_args(Tier):
         if policy == tier:
-            return Ruled(tier, "tenant-policy")
+            return RuleMatch(tier, "tenant-policy")
     wanted = _flag(body)
-    return None if wanted is None else Ruled("reasoning" if wanted else "fast", "reasoning-flag")
+    return None if wanted is None else RuleMatch("reasoning" if wanted else "fast", "reasoning-flag")
 
 
-def too_long_for_fast(body: Mapping[str, Any], conversation: Conversation, tiers: Tiers) -> Ruled | None:
-    """The reasoning tier for what the fast one has no room for, the answer included."""
-    answer = next((body[name] for name in _LIMITS if isinstance(body.get(name), int)), 0)
-    if tiers.tokens(conversation) + answer <= tiers.fast_window:
+def too_long_for_fast(body: Mapping[str, Any], conversation: Conversation, tiers: Tiers) -> RuleMatch | None:
+    """Return the reasoning tier when request and response exceed the fast model's context."""
+    answer_tokens = next((body[name] for name in _LIMITS if isinstance(body.get(name), int)), 0)
+    if tiers.tokens(conversation) + answer_tokens <= tiers.fast_window:
         return None
-    return Ruled("reasoning", "context-length")
+    return RuleMatch("reasoning", "context-length")
 
 
 def _flag(body: Mapping[str, Any]) -> bool | None:

@@ -1,4 +1,4 @@
-"""Holds the share of requests that go to the reasoning tier, whatever prompts come."""
+"""Holds the share of requests that go to the reasoning tier, whatever the prompts are."""
 
 from bisect import bisect_left, insort
 from collections import deque
@@ -7,27 +7,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-WINDOW = 200  # scores that the quantile is taken of
-SLACK = 4.0  # requests by which the count may be off: any 500 in a row are then within 2 (4 + 1) / 500 = 2 points
-FORGET = 50.0  # requests: what was decided elsewhere is made up for to this amount, not for hours
+WINDOW = 200  # the number of scores that the quantile is computed from
+SLACK = 4.0  # the largest error of the count in requests: any 500 in a row are then within 2 (4 + 1) / 500 = 2 points
+FORGET = 50.0  # requests: decisions by rules are compensated up to this amount, not for hours
 RECENT = 500
-WARM_UP = 100  # first decisions, which follow the expected scores alone: too few to tell a shift from chance
+WARM_UP = 100  # the first decisions follow the expected scores alone: too few to tell a shift from chance
 
 
-class Verdict(NamedTuple):
-    """``bound`` says that the share decided, not the score."""
+class ShareDecision(NamedTuple):
+    """``clamped`` says that the share decided, not the score."""
 
     reasoning: bool
-    bound: bool
+    clamped: bool
 
 
 class ShareController:
     """An integral controller around the running quantile of scores.
 
-    The threshold is the (1 - share) quantile of the last scores, moved by the count's error: by one standard deviation
-    when it is off by ``SLACK`` requests. Beyond that the score no longer counts until the error is smaller again, which
-    bounds the error for any sequence of scores. ``expected`` are quantiles to begin with; the count begins after
-    ``WARM_UP`` decisions.
+    The threshold is the (1 - share) quantile of the last scores, shifted by the count's error: by one standard
+    deviation when it is off by ``SLACK`` requests. Beyond that the score is ignored until the error is smaller again,
+    which bounds the error for any sequence of scores. ``expected`` are the quantiles to begin with; counting begins
+    after ``WARM_UP`` decisions.
     """
 
     def __init__(self, share: float, expected: ArrayLike) -> None:
@@ -36,7 +36,7 @@ class ShareController:
         self._error = 0.0  # requests that went to reasoning beyond the share
         first = np.quantile(np.asarray(expected, float), (np.arange(WINDOW) + 0.5) / WINDOW)
         self._sorted = sorted(map(float, first))
-        # In an order that is the same each time and has no trend: each part of the window is like the whole.
+        # In a fixed order without a trend: each part of the window is distributed like the whole.
         self._scores = deque(self._sorted[(place * 83) % WINDOW] for place in range(WINDOW))
         self._recent: deque[bool] = deque(maxlen=RECENT)
 
@@ -52,20 +52,20 @@ class ShareController:
         """The share among the last decisions, at most ``RECENT``; the target before there are any."""
         return sum(self._recent) / len(self._recent) if self._recent else self.share
 
-    def decide(self, score: float, lean: float = 0.0) -> Verdict:
-        """Decides on a score and counts the decision; a ``lean`` is added to the score without becoming part of it."""
+    def decide(self, score: float, bias: float = 0.0) -> ShareDecision:
+        """Decide on a score and count the decision; ``bias`` is added to the score without becoming part of it."""
         if self.share in (0.0, 1.0):
-            return Verdict(self.share == 1.0, bound=False)
-        threshold, due = self.threshold, score + lean
-        reasoning = due > threshold or (due == threshold and self._error < 0)
-        bound = abs(self._error) >= SLACK and reasoning == (self._error > 0)
-        reasoning ^= bound
+            return ShareDecision(self.share == 1.0, clamped=False)
+        threshold, biased = self.threshold, score + bias
+        reasoning = biased > threshold or (biased == threshold and self._error < 0)
+        clamped = abs(self._error) >= SLACK and reasoning == (self._error > 0)
+        reasoning ^= clamped
         self._learn(score)
         self.count(reasoning)
-        return Verdict(reasoning, bound)
+        return ShareDecision(reasoning, clamped)
 
     def count(self, reasoning: bool) -> None:
-        """Counts a decision that was made elsewhere, so that later ones make up for it."""
+        """Count a decision by a rule, so that later decisions compensate for it."""
         self._recent.append(reasoning)
         self._made += 1
         if self._made > WARM_UP:
@@ -78,5 +78,5 @@ class ShareController:
         self._scores.append(score)
 
     def _deviation(self) -> float:
-        """Of the scores, from their quartiles, which no outlier moves (a normal distribution's are 1.349 apart)."""
+        """Estimate the scores' deviation from their quartiles, which outliers do not move (normal: 1.349 apart)."""
         return (self._sorted[3 * WINDOW // 4] - self._sorted[WINDOW // 4]) / 1.349

@@ -1,1 +1,1 @@
-"""How the classifier is made: labels, fitting, and the command that does it; needs the development packages."""
+"""Training of the classifier: labels and fitting; needs the development packages."""

@@ -1,4 +1,4 @@
-"""Labels: texts with what the two tiers made of them, from published sets and from an installation's own records."""
+"""Labels: texts with the outcomes of the two tiers, from published sets and from an installation's own records."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class LabelError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """``wrong``: how wrong the fast tier is on each text (0..1); ``gain``: how much more often the other one is right.
+    """``wrong``: how wrong the fast tier is on each text (0..1); ``gain``: how much more often the other tier is right.
 
     ``reliable`` marks the rows whose ``gain`` can be learned from.
     """
@@ -39,16 +39,16 @@ class Labels:
         return len(self.texts)
 
     def take(self, rows: NDArray[np.intp]) -> "Labels":
-        """Some of the rows."""
+        """Return some of the rows."""
         texts = tuple(self.texts[row] for row in rows)
         return Labels(self.name, texts, self.wrong[rows], self.gain[rows], self.reliable[rows])
 
 
 def local(path: Path) -> Labels:
-    """Own labels: JSON lines with a prompt (or the user's turns) and how right each tier was on it.
+    """Read own labels: JSON lines with a prompt (or the user's turns) and how right each tier was on it.
 
     Raises:
-        LabelError: a line is not that, or there is none.
+        LabelError: a line is something else, or there is none.
     """
     texts, scores = [], []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
@@ -66,10 +66,10 @@ def local(path: Path) -> Labels:
 
 
 def published(folder: Path) -> list[Labels]:
-    """The sets of ``folder`` that are known here, each a parquet file of its own.
+    """Read the known label sets in ``folder``, each a parquet file.
 
     Raises:
-        LabelError: none is there.
+        LabelError: there is none.
     """
     found = [
         read(folder / f"{name}.parquet") for name, read in _READERS.items() if (folder / f"{name}.parquet").exists()
@@ -87,13 +87,13 @@ def _columns(path: Path) -> dict[str, list[Any]]:
 def _mmlu(path: Path) -> Labels:
     rows = _columns(path)
     weak, strong = np.array(rows["weak"], float), np.array(rows["strong"], float)
-    # The strong model was scored on one generated token, which tells nothing where it would have had to calculate.
+    # The strong model was scored on one generated token, which says nothing about questions that need a calculation.
     calculated = np.array(rows["numopt"], bool) | (np.array(rows["subject"]) == "high_school_mathematics")
     return Labels("mmlu", tuple(map(Text.of, rows["prompt"])), 1 - weak, strong - weak, ~calculated)
 
 
 def _by_rank(name: str, prefix: str) -> Callable[[Path], Labels]:
-    """Outcomes of many models: the weaker third stands for the fast tier, the stronger third for the other."""
+    """Outcomes of many models: the weaker third represents the fast tier, the stronger third the reasoning tier."""
 
     def read(path: Path) -> Labels:
         rows = _columns(path)

@@ -196,9 +196,9 @@ def test_a_request_in_flight_is_answered_before_it_stops(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--share=1.5"], "is no share"),
-        (["--share=much"], "is no share"),
-        (["--fast_window=0"], "no positive whole number"),
+        (["--share=1.5"], "is not a share"),
+        (["--share=much"], "is not a share"),
+        (["--fast_window=0"], "not a positive whole number"),
         (["--scorer=best"], "invalid choice"),
     ],
 )

@@ -12,16 +12,16 @@ def model(folder: Path, **config: object) -> Path:
     return folder
 
 
-def test_cuda_quantises_full_precision_weights_while_loading(tmp_path: Path) -> None:
+def test_cuda_quantizes_full_precision_weights_while_loading(tmp_path: Path) -> None:
     assert four_bit_method(model(tmp_path), "cuda") == "bitsandbytes"
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_a_checkpoint_that_is_already_quantised_names_its_own_method(tmp_path: Path, device: str) -> None:
+def test_a_checkpoint_that_is_already_quantized_names_its_own_method(tmp_path: Path, device: str) -> None:
     folder = model(tmp_path, quantization_config={"quant_method": "awq"})
     assert four_bit_method(folder, device) is None  # type: ignore[arg-type]
 
 
 def test_a_cpu_refuses_and_says_which_devices_can_and_what_else_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"needs an NVIDIA GPU with CUDA.*already quantised \(AWQ or GPTQ\)"):
+    with pytest.raises(SettingsError, match=r"needs an NVIDIA GPU with CUDA.*already quantized \(AWQ or GPTQ\)"):
         four_bit_method(model(tmp_path), "cpu")

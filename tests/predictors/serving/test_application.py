@@ -6,7 +6,7 @@ import json
 import pytest
 from prometheus_client import CollectorRegistry
 
-from predictors.serving.admission import Admission, App, Message, Overloaded, Receive, Scope, Send
+from predictors.serving.admission import Admission, App, Message, OverloadedError, Receive, Scope, Send
 from predictors.serving.application import Door
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
@@ -171,5 +171,5 @@ def test_a_place_is_given_back_when_the_work_fails() -> None:
     admission = Setup(limit=1).admission
     with pytest.raises(ZeroDivisionError), admission.enter():
         raise ZeroDivisionError
-    with admission.enter(), pytest.raises(Overloaded, match="1 requests are being answered"), admission.enter():
+    with admission.enter(), pytest.raises(OverloadedError, match="1 requests are being answered"), admission.enter():
         pass

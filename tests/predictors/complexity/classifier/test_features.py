@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictors.complexity.classifier.features import NAMES, surface
-from predictors.complexity.classifier.tokens import MOST_CHARACTERS, Text
+from predictors.complexity.classifier.tokens import MAX_CHARACTERS, Text
 
 
 def feature(name: str, prompt: str) -> float:
@@ -43,8 +43,8 @@ def test_of_a_long_conversation_its_beginning_and_its_last_turn_are_read() -> No
 
     assert text.whole.startswith("begin")
     assert text.whole.endswith("\nend of it")
-    assert len(text.whole) == MOST_CHARACTERS + len("\nend of it")
-    assert Text.of("x" * 10_000).whole == "x" * MOST_CHARACTERS
+    assert len(text.whole) == MAX_CHARACTERS + len("\nend of it")
+    assert Text.of("x" * 10_000).whole == "x" * MAX_CHARACTERS
 
 
 def test_a_short_conversation_is_read_once() -> None:

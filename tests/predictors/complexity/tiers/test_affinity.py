@@ -6,10 +6,10 @@ import pytest
 
 from predictors.complexity.tiers.affinity import (
     IDLE_SECONDS,
-    MOST_WRITES,
+    MAX_WRITES,
     Affinity,
-    State,
-    StateError,
+    ConversationState,
+    ConversationStateError,
     keys,
     opens_topic,
 )
@@ -82,25 +82,25 @@ def test_a_turn_opens_a_topic_when_it_shares_and_refers_to_nothing(turn: str, op
 
 
 def test_a_lean_grows_with_the_known_prefix_up_to_a_bound_and_ends_when_the_cache_is_cold() -> None:
-    def lean(tokens: int, idle: float = 0.0) -> float:
-        return State("reasoning", 1000.0, tokens).lean(1000.0 + idle)
+    def bias(tokens: int, idle: float = 0.0) -> float:
+        return ConversationState("reasoning", 1000.0, tokens).bias(1000.0 + idle)
 
-    assert lean(10) == 0.0
-    assert 0 < lean(100) < lean(1000) < lean(100_000) == lean(1_000_000) == 1.0
-    assert lean(1000, IDLE_SECONDS + 1) == 0.0
-    assert State("fast", 1000.0, 1000).lean(1000.0) == -lean(1000)
+    assert bias(10) == 0.0
+    assert 0 < bias(100) < bias(1000) < bias(100_000) == bias(1_000_000) == 1.0
+    assert bias(1000, IDLE_SECONDS + 1) == 0.0
+    assert ConversationState("fast", 1000.0, 1000).bias(1000.0) == -bias(1000)
 
 
 def test_a_state_survives_the_store() -> None:
-    state = State("fast", 1234.5, 67)
+    state = ConversationState("fast", 1234.5, 67)
 
-    assert State.loads(state.dumps()) == state
+    assert ConversationState.loads(state.dumps()) == state
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"[]", b'["slow", 1, 2]', b'["fast", "x", 2]', b"\xff", b"3"])
 def test_what_is_no_state_is_told(value: bytes) -> None:
-    with pytest.raises(StateError):
-        State.loads(value)
+    with pytest.raises(ConversationStateError):
+        ConversationState.loads(value)
 
 
 async def test_a_store_that_lags_far_behind_is_given_no_more() -> None:
@@ -117,16 +117,18 @@ async def test_a_store_that_lags_far_behind_is_given_no_more() -> None:
             return
 
     affinity = Affinity(Stuck())
-    waiting = [asyncio.ensure_future(affinity.remember("x", State("fast", 0.0, 0))) for _ in range(MOST_WRITES)]
+    waiting = [
+        asyncio.ensure_future(affinity.remember("x", ConversationState("fast", 0.0, 0))) for _ in range(MAX_WRITES)
+    ]
     await asyncio.sleep(0)
     with pytest.raises(StoreError, match="lags"):
-        await affinity.remember("x", State("fast", 0.0, 0))
+        await affinity.remember("x", ConversationState("fast", 0.0, 0))
 
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     with pytest.raises(TimeoutError):  # there is room again
-        await asyncio.wait_for(affinity.remember("x", State("fast", 0.0, 0)), 0.01)
+        await asyncio.wait_for(affinity.remember("x", ConversationState("fast", 0.0, 0)), 0.01)
 
 
 async def test_a_broken_state_is_an_error_of_the_store(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictors.complexity.tiers.conversation import Malformed, read
+from predictors.complexity.tiers.conversation import MalformedBodyError, read
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
@@ -93,7 +93,7 @@ def test_a_prompt_of_tokens_is_counted_but_not_read(prompt: Any, tokens: int) ->
     ],
 )
 def test_what_is_none_of_the_forms_is_told(body: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(Malformed, match=sentence):
+    with pytest.raises(MalformedBodyError, match=sentence):
         read(body)
 
 
@@ -110,6 +110,6 @@ MESSAGE = st.dictionaries(NAMES | st.sampled_from(["text", "output", "tool_calls
 def test_any_object_is_read_or_refused_but_never_breaks_the_reader(body: dict[str, Any]) -> None:
     try:
         found = read(body)
-    except Malformed:
+    except MalformedBodyError:
         return
     assert found.characters >= sum(map(len, found.user))

@@ -10,7 +10,7 @@ from predictors.complexity.classifier.scorers import Scorer, make_scorer
 from predictors.complexity.classifier.tokens import Text
 from predictors.complexity.tiers.affinity import IDLE_SECONDS, Affinity
 from predictors.complexity.tiers.conversation import read
-from predictors.complexity.tiers.decider import Decider, Decision, Request
+from predictors.complexity.tiers.decider import Decider, Decision, RoutingRequest
 from predictors.complexity.tiers.rules import Tiers
 from predictors.complexity.tiers.share import ShareController
 from switchyard.store.sqlite import SqliteStore
@@ -35,7 +35,7 @@ class Place:
 
     async def ask(self, body: dict[str, Any], **said: str) -> Decision:
         """A decision that is also remembered, as after an answer."""
-        request = Request(body=body, conversation=read(body), **said)
+        request = RoutingRequest(body=body, conversation=read(body), **said)
         decision = await self.decider.decide(request)
         await self.decider.remember(request, decision)
         return decision

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from predictors.complexity.tiers.conversation import read
 from predictors.complexity.tiers.rules import Tiers
-from predictors.complexity.tiers.shadow import MOST_AT_ONCE, Shadow, agreement
+from predictors.complexity.tiers.shadow import MAX_CONCURRENT, Shadow, agreement
 from predictors.complexity.training import labels
 from switchyard.http.client import Client
 from switchyard.telemetry.metrics import RoutingMetrics
@@ -72,7 +72,7 @@ class Stage:
             file=self.file,
             most_bytes=most_bytes,
             metrics=self.metrics,
-            chance=random.Random(0),
+            rng=random.Random(0),
         )
 
     def offer(self, body: dict[str, Any]) -> None:
@@ -126,12 +126,12 @@ async def test_a_disagreement_counts_for_the_reasoning_tier(stage: Stage) -> Non
 async def test_what_cannot_be_asked_at_once_is_left_out(stage: Stage) -> None:
     stage.fast.go.clear()
     await stage.start()
-    for number in range(MOST_AT_ONCE + 3):
+    for number in range(MAX_CONCURRENT + 3):
         stage.offer(chat(f"What is {number} + 2?"))
 
     assert stage.count("skipped") == 3
     stage.fast.go.set()
-    await stage.until("agreed", MOST_AT_ONCE)
+    await stage.until("agreed", MAX_CONCURRENT)
 
 
 async def test_a_model_that_fails_gives_no_label(stage: Stage) -> None:

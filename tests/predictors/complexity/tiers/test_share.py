@@ -79,7 +79,7 @@ def test_the_first_requests_are_decided_by_the_expected_scores_alone() -> None:
     controller = ShareController(0.35, NORMAL)
     easy = [controller.decide(-2.0) for _ in range(20)]
 
-    assert not any(verdict.reasoning for verdict in easy)
+    assert not any(decision.reasoning for decision in easy)
     assert controller.decide(2.0) == (True, False)
 
 
