@@ -26,7 +26,8 @@ Example = Mapping[str, Any]
 VERSION = "3.1.1"  # of the specification: its schemas are JSON Schema, as pydantic writes them
 _ABOUT = """\
 Every route below has the same base URL. A request to a model that is asleep wakes it; a stream gets comments meanwhile.
-OpenAI and Anthropic paths are also served below `/openai`, where KServe's clients look for them.
+OpenAI and Anthropic paths are also served below `/openai`, where KServe's clients look for them. `HEAD` is answered
+like `GET`, `OPTIONS` with the methods of a path.
 Every response has an `x-request-id`: the request's own, or a new one. Fields of vLLM's requests that are not listed are
 ignored; a model's own errors pass unchanged."""
 
