@@ -276,15 +276,15 @@ class ClientConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._response is not None and not self._headers_done:  # later ones are trailers
-            self._response.headers.append((name.lower(), value))
+            self._response.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         response = self._response
         if response is None or self._complete:
             return
         status = self._parser.get_status_code()
-        if status == 101:
-            raise RemoteProtocolError("it switched protocols without being asked")
+        if status == 101 or not 100 <= status <= 599:  # RFC 9110 §15: other codes are invalid
+            raise RemoteProtocolError(f"status {status}, which nobody asked for")
         if status < 200:  # RFC 9110 §15.2: interim; the final response follows
             response.headers.clear()
             self._interim = True
