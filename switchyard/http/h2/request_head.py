@@ -9,10 +9,13 @@ from switchyard.http.h2.fields import Field
 # RFC 9113 §8.2.2: they belong to a connection of HTTP/1.1.
 OF_A_CONNECTION = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
 
+# RFC 3986 §3.2.2: an address in brackets or a name, and perhaps a port.
+HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::[0-9]*)?")
+
 _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5; a tab is allowed within a value
 _METHOD = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_NO_TARGET = re.compile(rb"[\x00-\x20\x7f]")
+_NO_TARGET = re.compile(rb"[\x00-\x20#\x7f]")
 _NEEDED = {b":method", b":scheme", b":path"}
 _GRPC = re.compile(rb"application/grpc(?:[+;].*)?")  # and not grpc-web, which is another protocol
 
@@ -43,7 +46,7 @@ def read_head(fields: list[Field]) -> Head | None:
     method, path, authority = pseudo[b":method"], pseudo[b":path"], pseudo.get(b":authority")
     if not _METHOD.fullmatch(method) or not (path[:1] == b"/" or path == b"*") or _NO_TARGET.search(path):
         return None
-    if authority is not None and _NO_TARGET.search(authority):
+    if authority is not None and not HOST.fullmatch(authority):
         return None
     found: dict[bytes, bytes] = {}
     for name, value in plain:
@@ -58,7 +61,7 @@ def read_head(fields: list[Field]) -> Head | None:
     headers = _with_one_cookie(plain)
     if authority is not None:
         headers = [(b"host", authority), *(field for field in headers if field[0] != b"host")]
-    elif b"host" not in found:  # as HTTP/1.1 has it: RFC 9113 §8.3.1 lets only requests without an authority lack both
+    elif not HOST.fullmatch(found.get(b"host", b"/")):  # RFC 9113 §8.3.1 lets only what has no authority lack both
         return None
     return Head(
         method=method,

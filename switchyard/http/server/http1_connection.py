@@ -9,6 +9,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from switchyard.http.request_errors import BodyTooSlowError
 from switchyard.http.server.exchange import BadRequest, ErrorResponse, Exchange
 from switchyard.http.server.http1_exchange import Http1Exchange
+from switchyard.http.server.http1_head import check_head
 from switchyard.http.server.limits import ServerLimits
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -280,21 +281,11 @@ class Http1Connection(asyncio.Protocol):
         self._queue.append(exchange)
 
     def _look_at_head(self, exchange: Http1Exchange) -> BadRequest | None:
-        hosts = 0
-        for name, value in exchange.headers:
-            if name == b"host":
-                hosts += 1
-            elif name == b"expect":
-                exchange.expects = value.lower() == b"100-continue" and not exchange.legacy
-        if hosts != 1 and not (exchange.legacy and not hosts):  # RFC 9112 §3.2
-            return BadRequest(400, f"a request has exactly one host header, not {hosts}")
         if self._fed + self._read > self._limits.header_bytes:
             size = len(exchange.target) + sum(len(name) + len(value) + 4 for name, value in exchange.headers)
             if size > self._limits.header_bytes:
                 return self._too_large()
-        if not exchange.target.startswith(b"/") and b"://" in exchange.target:  # absolute form, RFC 9112 §3.2.2
-            exchange.target = b"/" + exchange.target.partition(b"://")[2].partition(b"/")[2]
-        return None
+        return check_head(exchange)
 
     def on_body(self, data: bytes) -> None:
         if self._incoming is not None:

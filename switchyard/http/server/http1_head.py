@@ -1,0 +1,55 @@
+"""What llhttp leaves to its user to check in the headers of a request."""
+
+import re
+
+from switchyard.http.h2.request_head import HOST
+from switchyard.http.server.exchange import BadRequest
+from switchyard.http.server.http1_exchange import Http1Exchange
+
+_ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
+
+
+def check_head(exchange: Http1Exchange) -> BadRequest | None:
+    """Find what is wrong with a request before its body; take its expectation and its target from what is not.
+
+    Whatever two readers could take differently is refused: a host that is none or two, a coding other than chunked, or
+    one in HTTP/1.0 (RFC 9112 §3.2, §6.1).
+    """
+    if exchange.version not in ("1.0", "1.1"):
+        return BadRequest(505, f"HTTP/{exchange.version} is not served like this: use HTTP/1.1, or HTTP/2")
+    hosts: list[bytes] = []
+    codings: list[bytes] = []
+    for name, value in exchange.headers:
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"transfer-encoding":
+            codings.append(value)
+        elif name == b"expect":
+            exchange.expects = value.lower() == b"100-continue" and not exchange.legacy
+    if len(hosts) != 1 and not (exchange.legacy and not hosts):
+        return BadRequest(400, f"a request has exactly one host header, not {len(hosts)}")
+    if hosts and not HOST.fullmatch(hosts[0]):
+        return BadRequest(400, "the host header is neither a name nor an address, with a port or without")
+    if codings and (refused := _check_coding(b",".join(codings).lower(), legacy=exchange.legacy)) is not None:
+        return refused
+    return _check_target(exchange)
+
+
+def _check_coding(coding: bytes, *, legacy: bool) -> BadRequest | None:
+    if legacy:
+        return BadRequest(400, "HTTP/1.0 has no transfer codings: send a content-length, or use HTTP/1.1")
+    if coding == b"chunked":
+        return None
+    if coding.rpartition(b",")[2].strip() != b"chunked":  # RFC 9112 §6.3: nobody knows where this body ends
+        return BadRequest(400, "the last transfer coding of a request is chunked")
+    return BadRequest(501, "the only transfer coding that is served is chunked")
+
+
+def _check_target(exchange: Http1Exchange) -> BadRequest | None:
+    target = exchange.target
+    if b"#" in target:
+        return BadRequest(400, "the target of a request has no fragment: percent-encode the #")
+    if not target.startswith(b"/") and (absolute := _ABSOLUTE.match(target)) is not None:  # RFC 9112 §3.2.2
+        path = target[absolute.end() :]
+        exchange.target = path if path.startswith(b"/") else b"/" + path
+    return None
