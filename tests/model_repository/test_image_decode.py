@@ -187,6 +187,13 @@ def test_sizes_are_judged_by_the_header() -> None:
     assert "8000 x 6250 pixels, 50.0 megapixels" in refusal(png_header(8000, 6250))
 
 
+def test_a_gif_is_not_larger_than_it_says() -> None:
+    """Its frame says 65535 x 65280 pixels, for which Pillow would make room before it is asked for a size."""
+    for control in (b"!\xf9\x04\x08\0\0\0\0", b""):  # the frame is to be disposed of, or is not
+        frame = b"," + struct.pack("<HHHHB", 0, 0, 65535, 65280, 0) + b"\x08\0;"
+        assert "at most 40 megapixels" in refusal(b"GIF89a" + struct.pack("<HHBBB", 5, 5, 0, 0, 0) + control + frame)
+
+
 @pytest.mark.parametrize(("width", "height"), [(0, 5), (5, 0), (0, 0)])
 def test_a_picture_without_pixels_is_refused(width: int, height: int) -> None:
     assert refusal(png_header(width, height))

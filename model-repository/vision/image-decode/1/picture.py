@@ -31,7 +31,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-Image.MAX_IMAGE_PIXELS = None  # the limit is the caller's, and is checked before anything is decoded
+Image.MAX_IMAGE_PIXELS = None  # the limit is the caller's, and is checked before anything is decoded (but for GIF)
 
 
 class Refused(ValueError):
@@ -60,7 +60,7 @@ def decode(data: bytes, max_pixels: int, size: tuple[int, int] | None = None) ->
 
 
 def _upright(data: bytes, max_pixels: int) -> Image.Image:
-    picture = _open(data)
+    picture = _open(data, max_pixels)
     _check_size("the picture", picture.width, picture.height, max_pixels)
     try:
         picture.load()
@@ -73,11 +73,17 @@ def _upright(data: bytes, max_pixels: int) -> Image.Image:
     return plain if turn is None else plain.transpose(turn)
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, max_pixels: int) -> Image.Image:
     if not data:
         raise Refused("the picture is empty: send the bytes of a file")
+    # A GIF's first frame may be larger than the GIF says to be, and Pillow makes room for it before it tells any size:
+    # 67 bytes are enough for 4 GB. Pillow's own limit, which ends what is twice as large, is for that.
+    Image.MAX_IMAGE_PIXELS = max_pixels if data.startswith(b"GIF") else None
     try:
         return Image.open(io.BytesIO(data), formats=_FORMATS)
+    except Image.DecompressionBombError as err:
+        most = f"at most {max_pixels / 1e6:g} megapixels are accepted"
+        raise Refused(f"the picture is more than twice too large: {most}, send a smaller one") from err
     except _DAMAGE as err:
         raise Refused(f"{_kind(data)}: send a whole {ACCEPTED} file") from err
 
