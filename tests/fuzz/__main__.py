@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.fuzz import inputs
 
 KEPT = Path(__file__).parents[2] / "build" / "fuzz"
-_PROGRESS = re.compile(r"#(\d+)\s+(?:INITED|DONE)\s+cov: (\d+) ft: (\d+) corp: (\d+)")
+_PROGRESS = re.compile(r"#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+)")
 _INPUT_SECONDS = 10  # one input may take; thousands of times what any needs
 _MEMORY_MB = 2048  # with a margin over what the imports of the largest target take
 _START_SECONDS = 120  # for imports, on a busy machine
@@ -50,7 +50,7 @@ def fuzz(name: str, seconds: int) -> Outcome:
     grown, crashes = KEPT / "corpus" / name, KEPT / "crashes"
     grown.mkdir(parents=True, exist_ok=True)
     crashes.mkdir(parents=True, exist_ok=True)
-    before = set(crashes.iterdir())
+    before = set(crashes.glob(f"{name}-*"))
     log = KEPT / f"{name}.log"
     limits = (f"-max_total_time={seconds}", f"-max_len={inputs.LONGEST}", f"-timeout={_INPUT_SECONDS}")
     places = (f"-rss_limit_mb={_MEMORY_MB}", f"-artifact_prefix={crashes}/{name}-", grown, inputs.CORPUS / name)
@@ -59,14 +59,14 @@ def fuzz(name: str, seconds: int) -> Outcome:
         command = (sys.executable, "-m", "tests.fuzz.running", name, *limits, *places)
         subprocess.run(command, stdout=out, stderr=out, timeout=seconds + _START_SECONDS, check=False)
     found = _PROGRESS.findall(log.read_text(encoding="utf-8", errors="replace"))
-    first, last = found[:1] or [("0",) * 4], found[-1:] or [("0",) * 4]
+    first, last = found[:1] or [("0",) * 3], found[-1:] or [("0",) * 3]
     return Outcome(
         name=name,
         runs=int(last[0][0]) if len(found) > 1 else 0,
         seconds=time.monotonic() - began,
         covered=(int(first[0][1]), int(last[0][1])),
         features=(int(first[0][2]), int(last[0][2])),
-        crashes=sorted(set(crashes.iterdir()) - before),
+        crashes=sorted(set(crashes.glob(f"{name}-*")) - before),
         log=log,
     )
 

@@ -74,6 +74,6 @@ def mutated(target: Target, seed: int, count: int) -> Iterator[bytes]:
     seeds = target.seeds()
     for _ in range(count):
         data = b"".join(dice.choices(seeds, k=dice.choice((1, 1, 1, 1, 2, 3))))[:LONGEST]
-        for _ in range(dice.randint(1, 4)):
+        for _ in range(dice.choice((1, 1, 1, 2, 3))):
             data = mutate(target, dice, data)
         yield data

@@ -4,7 +4,7 @@ A fuzzer that changes single bytes hardly ever leaves a JSON body whole, and see
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -87,7 +87,66 @@ def changed_behind_line(dice: random.Random, data: bytes) -> bytes | None:
     return None if made is None else line + feed + made
 
 
-def _places(value: Any) -> Any:
+def changed_lines(dice: random.Random, data: bytes) -> bytes | None:
+    """``data`` with one of its lines left out, doubled, moved, or exchanged with another; None when it has but one."""
+    lines = data.split(b"\r\n")
+    if len(lines) < 2:
+        return None
+    here, there = dice.randrange(len(lines)), dice.randrange(len(lines))
+    match dice.randrange(4):
+        case 0:
+            del lines[here]
+        case 1:
+            lines.insert(there, lines[here])
+        case 2:
+            lines.insert(there, lines.pop(here))
+        case _:
+            lines[here], lines[there] = lines[there], lines[here]
+    return b"\r\n".join(lines)
+
+
+def changed_frames(dice: random.Random, data: bytes) -> bytes | None:
+    """``data`` with one HTTP/2 frame left out, doubled, moved, split, or of another kind, flag, stream or payload."""
+    found = list(frames(data))
+    if not found:
+        return None
+    at = dice.randrange(len(found))
+    kind, flags, number, payload = found[at]
+    match dice.randrange(8):
+        case 0:
+            del found[at]
+        case 1:
+            found.insert(dice.randrange(len(found)), found[at])
+        case 2:
+            found.insert(dice.randrange(len(found)), found.pop(at))
+        case 3:
+            found[at] = (dice.randrange(11), flags, number, payload)
+        case 4:
+            found[at] = (kind, flags ^ 1 << dice.randrange(8), number, payload)
+        case 5:
+            found[at] = (kind, flags, dice.choice((0, 1, 1, 2, 3, 5, 7, 2**31 - 1)), payload)
+        case 6:
+            found[at] = (kind, flags, number, strewn(dice, payload, (b"\0", b"\xff\xff\xff\xff", b"\x80", b"\0\0\0\1")))
+        case _:
+            cut = dice.randint(0, len(payload))  # a block of header fields that goes on in the next frame
+            found[at : at + 1] = [(kind, flags & ~4, number, payload[:cut]), (9, 4, number, payload[cut:])]
+    return b"".join(
+        [
+            len(body).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + body
+            for kind, flags, stream, body in found
+        ]
+    )
+
+
+def frames(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """The frames in ``data``: kind, flags, stream and payload; the last one may be cut short."""
+    while len(data) >= 9:
+        length = int.from_bytes(data[:3], "big")
+        yield data[3], data[4], int.from_bytes(data[5:9], "big") & 2**31 - 1, data[9 : 9 + length]
+        data = data[9 + length :]
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every place of a value, as what holds it and its key or index."""
     for key in list(value) if isinstance(value, dict) else range(len(value)):
         yield value, key
