@@ -25,11 +25,10 @@ from switchyard.local.processes.launch import (
     kill_group,
     signal_process,
 )
+from switchyard.local.processes.preload_declaration import Preload
 
 PROGRAM = "predictors.serving.preload"
 
-# Where a predictor's heavy imports are, and whether they take so long that a start waits for the parent's.
-_HEAVY = {"engine": True, "assembly": False}
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 5.0
 _SOCKET_BYTES = 104  # 108 less the suffix that is appended while the socket is made
@@ -37,17 +36,6 @@ _SOCKET_BYTES = 104  # 108 less the suffix that is appended while the socket is 
 _STABLE_SECONDS = 30.0
 
 logger = logging.getLogger(__name__)
-
-
-def imports_of(modules: Sequence[str], root: Path) -> dict[str, str]:
-    """What to import before forking each ``predictors.x``: the one of its modules where the heavy imports are."""
-    found = {}
-    for module in modules:
-        package = root.joinpath(*module.split("."))
-        heavy = next((name for name in _HEAVY if (package / f"{name}.py").is_file()), None)
-        if module.startswith("predictors.") and heavy is not None:
-            found[module] = f"{module}.{heavy}"
-    return found
 
 
 def socket_path(folder: Path, run_id: str) -> Path:
@@ -102,15 +90,15 @@ class ForkedProcess:
 class PreloadedLauncher:
     """Forks known modules from a preloaded parent and spawns other commands; restarts the parent when it dies.
 
-    A start during the parent's imports waits for them where they are most of a start: a separate process would import
-    the same modules on the same cores, and be ready later.
+    ``preloads`` maps a module to what its package declares; a start during the parent's imports waits for them where
+    that says so.
     """
 
     def __init__(
         self,
         *,
         spawn: Launcher,
-        imports: Mapping[str, str],
+        preloads: Mapping[str, Preload],
         python: str,
         socket: Path,
         spec: LaunchSpec,
@@ -118,7 +106,7 @@ class PreloadedLauncher:
         on_pid: Callable[[int], None],
     ) -> None:
         self._spawn = spawn
-        self._imports = imports
+        self._preloads = preloads
         self._python = python
         self._socket = socket
         self._spec = spec
@@ -130,9 +118,9 @@ class PreloadedLauncher:
 
     async def launch(self, spec: LaunchSpec) -> Process:
         module = module_of(spec.argv, self._python)
-        if module is None or module not in self._imports:
+        if module is None or module not in self._preloads:
             return await self._spawn.launch(spec)
-        if _HEAVY.get(self._imports[module].rpartition(".")[2], True):
+        if self._preloads[module].wait:
             await self._settled.wait()
         if self._listening:
             try:
@@ -200,10 +188,10 @@ class PreloadedLauncher:
 
 
 def launch_spec(
-    *, python: str, socket: Path, imports: Mapping[str, str], env: Mapping[str, str], root: Path, log: Path
+    *, python: str, socket: Path, preloads: Mapping[str, Preload], env: Mapping[str, str], root: Path, log: Path
 ) -> LaunchSpec:
     """Return how to start the preloaded parent."""
-    modules = sorted(set(imports.values()))
+    modules = sorted({module for preload in preloads.values() for module in preload.modules})
     return LaunchSpec(
         name="preload",
         argv=(python, "-m", PROGRAM, "--socket", str(socket), "--import", *modules),

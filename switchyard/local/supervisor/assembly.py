@@ -19,6 +19,7 @@ from switchyard.local.plan.workloads import Options, Plan, Service
 from switchyard.local.processes import preload
 from switchyard.local.processes.launch import Launcher, SpawnLauncher
 from switchyard.local.processes.preload import PreloadedLauncher
+from switchyard.local.processes.preload_declaration import declared
 from switchyard.local.processes.start import Starter
 from switchyard.local.replicas.deployment import DeploymentRunner
 from switchyard.local.replicas.replica import Replica
@@ -173,22 +174,22 @@ def _preload(
     for service in services:
         if (module := preload.module_of(service.command.argv, options.python)) and not service.problem:
             modules.setdefault(module, []).append(service)
-    imports = preload.imports_of(list(modules), options.root)
-    if not imports:
+    preloads = declared(modules, options.root)
+    if not preloads:
         return None
     # Variables that all of these services share are set for the imports too: some libraries read them only then.
-    every = [set(service.command.env.items()) for module in imports for service in modules[module]]
+    every = [set(service.command.env.items()) for module in preloads for service in modules[module]]
     path = preload.socket_path(settings.directory.path, settings.run_id)
     base = Starter.environment(settings.environ, settings.run_id)
     return PreloadedLauncher(
         spawn=SpawnLauncher(),
-        imports=imports,
+        preloads=preloads,
         python=options.python,
         socket=path,
         spec=preload.launch_spec(
             python=options.python,
             socket=path,
-            imports=imports,
+            preloads=preloads,
             env=base | dict(set.intersection(*every)),
             root=options.root,
             log=settings.directory.log("preload"),

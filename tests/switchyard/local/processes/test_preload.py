@@ -13,6 +13,7 @@ from switchyard.backoff import Backoff, ConsecutiveFailures
 from switchyard.local.processes import preload, procfs
 from switchyard.local.processes.launch import LaunchSpec, Process, SpawnLauncher
 from switchyard.local.processes.preload import PreloadedLauncher
+from switchyard.local.processes.preload_declaration import Preload
 from tests.switchyard.local.conftest import until
 
 CHILD = """
@@ -25,21 +26,26 @@ time.sleep(60)
 
 
 class Parent:
-    def __init__(self, folder: Path, heavy: str = "json") -> None:
+    def __init__(self, folder: Path, module: str = "json", *, wait: bool = True) -> None:
         (folder / "child.py").write_text(CHILD)
         self.folder = folder
         self.log = folder / "log"
         self.pids: list[int] = []
         env = {**os.environ, "PYTHONPATH": f"{folder}:{Path(__file__).parents[4]}"}
         socket = preload.socket_path(folder, "test")
-        imports = {"child": heavy}
+        preloads = {"child": Preload((module,), wait)}
         self.launcher = PreloadedLauncher(
             spawn=SpawnLauncher(),
-            imports=imports,
+            preloads=preloads,
             python=sys.executable,
             socket=socket,
             spec=preload.launch_spec(
-                python=sys.executable, socket=socket, imports=imports, env=env, root=folder, log=folder / "preload.log"
+                python=sys.executable,
+                socket=socket,
+                preloads=preloads,
+                env=env,
+                root=folder,
+                log=folder / "preload.log",
             ),
             failures=ConsecutiveFailures(backoff=Backoff(0.05, 0.05)),
             on_pid=self.pids.append,
@@ -108,14 +114,14 @@ async def test_without_a_working_parent_children_are_spawned(tmp_path: Path) -> 
     broken = preload.launch_spec(
         python=sys.executable,
         socket=tmp_path / "s",
-        imports={"child": "no_such_module"},
+        preloads={"child": Preload(("no_such_module",), wait=True)},
         env=dict(os.environ),
         root=Path(__file__).parents[4],
         log=tmp_path / "preload.log",
     )
     made.launcher = PreloadedLauncher(
         spawn=SpawnLauncher(),
-        imports={"child": "no_such_module"},
+        preloads={"child": Preload(("no_such_module",), wait=True)},
         python=sys.executable,
         socket=tmp_path / "s",
         spec=broken,
@@ -132,10 +138,9 @@ async def test_without_a_working_parent_children_are_spawned(tmp_path: Path) -> 
         await asyncio.wait([running])
 
 
-async def test_a_start_with_quick_imports_does_not_wait_for_the_parent(tmp_path: Path) -> None:
-    (tmp_path / "slow").mkdir()
-    (tmp_path / "slow" / "assembly.py").write_text("import time\ntime.sleep(60)\n")
-    made = Parent(tmp_path, "slow.assembly")
+async def test_a_start_that_is_declared_not_to_wait_does_not_wait_for_the_parent(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(60)\n")
+    made = Parent(tmp_path, "slow", wait=False)
     running = asyncio.ensure_future(made.launcher.run())
     await until(lambda: made.pids, "the parent imports")
     process = await asyncio.wait_for(made.launch("exit"), 5)
@@ -144,18 +149,7 @@ async def test_a_start_with_quick_imports_does_not_wait_for_the_parent(tmp_path:
     await asyncio.wait([running])
 
 
-def test_what_is_imported_is_the_heavy_module_of_each_predictor(tmp_path: Path) -> None:
-    for name, heavy in (("llm", "engine.py"), ("vision", "assembly.py")):
-        (tmp_path / "predictors" / name).mkdir(parents=True)
-        (tmp_path / "predictors" / name / heavy).touch()
-    modules = ["predictors.llm", "predictors.vision", "predictors.other", "http.server"]
-    assert preload.imports_of(modules, tmp_path) == {
-        "predictors.llm": "predictors.llm.engine",
-        "predictors.vision": "predictors.vision.assembly",
-    }
-
-
 def test_a_socket_path_that_is_too_long_moves_to_the_temporary_folder(tmp_path: Path) -> None:
     long = tmp_path / ("x" * 120)
-    assert len(str(preload.socket_path(long, "mark"))) < 108
-    assert preload.socket_path(Path("/run/x"), "mark") == Path("/run/x/preload.sock")
+    assert len(str(preload.socket_path(long, "id"))) < 108
+    assert preload.socket_path(Path("/run/x"), "id") == Path("/run/x/preload.sock")
