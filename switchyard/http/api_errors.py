@@ -6,6 +6,7 @@ from typing import Literal
 import orjson
 
 from switchyard.http.headers import Header
+from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 
 Shape = Literal["openai", "anthropic", "v2", "text"]
 
@@ -18,18 +19,24 @@ CODES: dict[str, int] = {
     "pictures_not_read": 400,
     "wrong_model_kind": 400,
     "model_not_found": 404,
+    "no_step_matches": 404,
     "not_found": 404,
     "method_not_allowed": 405,
     "body_too_slow": 408,
+    "model_in_use": 409,
     "body_too_large": 413,
     "unsupported_media_type": 415,
+    "graph_failed": 500,
     "internal_error": 500,
+    "model_error": 500,
     "not_implemented": 501,
     "upstream_closed": 502,
     "upstream_invalid": 502,
     "catalog_unreadable": 503,
     "model_failed": 503,
+    "model_not_ready": 503,
     "overloaded": 503,
+    "shutting_down": 503,
     "upstream_unreachable": 503,
     "upstream_timeout": 504,
 }
@@ -94,6 +101,13 @@ class ApiError(Exception):
         if self.allow:
             headers.append((b"allow", self.allow.encode()))
         return headers
+
+
+def of_body(err: BodyTooLargeError | BodyTooSlowError, hint: str = "send less") -> ApiError:
+    """Return the error of a body that was not received; ``hint`` says what to do about one that is too large."""
+    if isinstance(err, BodyTooLargeError):
+        return ApiError("body_too_large", f"{err}; {hint}")
+    return ApiError("body_too_slow", str(err))
 
 
 def shape_of(path: bytes | str) -> Shape:

@@ -6,6 +6,7 @@ from time import perf_counter
 
 import orjson
 
+from switchyard.http.api_errors import ApiError, as_object, of_body, shape_of
 from switchyard.http.client.errors import UpstreamError
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server.exchange import BadRequest, Exchange
@@ -19,6 +20,7 @@ from switchyard.telemetry.tracing import Tracer
 logger = logging.getLogger(__name__)
 
 READY = b"/readyz"
+_PROTOCOLS = (b"/v1/", b"/openai/", b"/v2/")  # clients come here that know how their errors look
 _JSON = (b"content-type", b"application/json")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -81,13 +83,11 @@ class App:
             request = GraphRequest(exchange.method, exchange.target, self._propagation.chosen(exchange.headers))
             response = await self._root.run(request.with_traceparent(traceparent), body)
         except GraphRequestError as err:
-            return _explain(exchange, err.status, err)
-        except BodyTooLargeError as err:
-            return _explain(exchange, 413, err)
-        except BodyTooSlowError as err:
-            return _explain(exchange, 408, err)
+            return _explain(exchange, err)
+        except (BodyTooLargeError, BodyTooSlowError) as err:
+            return _explain(exchange, of_body(err))
         except BadRequest as err:
-            return _explain(exchange, err.status, err)
+            return _explain(exchange, ApiError("invalid_http", str(err), status=err.status))
         try:
             if not response.send_if_complete(exchange):
                 await response.relay(exchange)
@@ -96,9 +96,11 @@ class App:
         return response.status
 
 
-def _explain(exchange: Exchange, status: int, cause: Exception) -> int:
-    """An error in the shape of KServe's router."""
-    if status >= 500:
-        logger.warning("a request failed", extra={"status": status, "cause": str(cause)})
-    exchange.respond(status, [_JSON], orjson.dumps({"error": "Failed to process request", "cause": str(cause)}))
-    return status
+def _explain(exchange: Exchange, error: ApiError) -> int:
+    """Respond with an error in the shape of the path's protocol, or else of KServe's router; both have ``cause``."""
+    if error.status >= 500:
+        logger.warning("a request failed", extra={"status": error.status, "cause": error.message})
+    path = exchange.path
+    body = as_object(error, shape_of(path)) if path.startswith(_PROTOCOLS) else {"error": "Failed to process request"}
+    exchange.respond(error.status, [_JSON, *error.headers], orjson.dumps({**body, "cause": error.message}))
+    return error.status

@@ -14,6 +14,8 @@
 class UpstreamError(Exception):
     """No usable response; ``retryable`` when no byte of one arrived and sending the request again is safe."""
 
+    code = "upstream_invalid"  # what clients are told, a key of ``api_errors.CODES``
+
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
@@ -22,6 +24,8 @@ class UpstreamError(Exception):
 class ConnectError(UpstreamError):
     """No connection could be opened."""
 
+    code = "upstream_unreachable"
+
     def __init__(self, message: str) -> None:
         super().__init__(message, retryable=True)
 
@@ -29,9 +33,13 @@ class ConnectError(UpstreamError):
 class UpstreamTimeoutError(UpstreamError):
     """A timeout passed; not retryable once the request is sent, because the upstream may still be working on it."""
 
+    code = "upstream_timeout"
+
 
 class ConnectionClosedError(UpstreamError):
     """The connection closed before the response was complete."""
+
+    code = "upstream_closed"
 
 
 class RemoteProtocolError(UpstreamError):

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from switchyard.http.api_errors import ApiError, Shape, render, shape_of
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BodyTooLargeError, ClientDisconnectedError
 
@@ -167,6 +168,11 @@ class Exchange:
     def respond(self, status: int, headers: Sequence[Header], body: bytes = b"") -> None:
         """Send a whole response in one write; ``headers`` hold no framing (``content-length`` is set here)."""
         raise NotImplementedError
+
+    def respond_error(self, error: ApiError, shape: Shape | None = None) -> None:
+        """Send an error in ``shape``, or else as the protocol of this path has it."""
+        kind, body = render(error, shape or shape_of(self.path))
+        self.respond(error.status, [(b"content-type", kind), *error.headers], body)
 
     def start(self, status: int, headers: Sequence[Header]) -> None:
         """Begin a response; its headers go out with the first ``write`` (an empty one sends just them).

@@ -44,8 +44,8 @@ class Switch:
                 return runner
         self._meter.unmatched()
         if shared.is_json:
-            raise NoMatchError(404, f"None of the routes matched with the switch condition of node {self._name}")
-        raise NoMatchError(404, f"node {self._name} cannot choose a step: the request's body is not JSON")
+            raise NoMatchError(f"None of the routes matched with the switch condition of node {self._name}")
+        raise NoMatchError(f"node {self._name} cannot choose a step: the request's body is not JSON")
 
 
 class Splitter:

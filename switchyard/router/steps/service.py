@@ -66,7 +66,7 @@ class ServiceTarget:
         except UpstreamError as err:
             outcome = err
         except ValueError as err:
-            raise GraphRequestError(400, f"{self._label}: {err}") from err
+            raise GraphRequestError(400, f"{self._label}: {err}", "invalid_http") from err
         if isinstance(outcome, UpstreamError) or outcome.status in UNAVAILABLE:
             outcome = await self._retried(outcome, deadline, (method, url, request.headers, body))
         return StepResponse(outcome.status, outcome.headers, upstream=outcome, source=self._label, deadline=deadline)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from switchyard.http.api_errors import shape_of
 from switchyard.router.gjson import compile, is_valid_json
 from tests.live.router.upstream import Reply
 
@@ -27,6 +28,7 @@ class Rules:
     unavailable_is_repeated: bool = False  # before the first byte, a step without an answer is asked again
     target_is_kept: bool = False  # a step whose URL has no path gets the request's method, path and query
     trace_context_is_kept: bool = False  # and the platform's own headers, listed or not
+    errors_have_the_callers_shape: bool = False  # on the paths of OpenAI's, Anthropic's and the V2 protocol
 
 
 KSERVE = Rules()
@@ -38,6 +40,7 @@ OURS = Rules(
     unavailable_is_repeated=True,
     target_is_kept=True,
     trace_context_is_kept=True,
+    errors_have_the_callers_shape=True,
 )
 
 
@@ -64,13 +67,17 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the client gets, None for a body that explains a failure; ``sent`` is not exact if an Ensemble failed."""
+    """What the client gets, None for a body that explains a failure; ``sent`` is not exact if an Ensemble failed.
+
+    ``shape`` is the protocol that a failure is explained in, empty for KServe's own way.
+    """
 
     status: int
     body: bytes | None
     sent: list[Sent]
     exact: bool
     headers: dict[str, str]
+    shape: str = ""
 
 
 class Ambiguous(Exception):
@@ -106,7 +113,8 @@ def outcome(
     try:
         answer = run.node("root", asked.body)
     except _Failure as failure:
-        return Outcome(failure.status, None, run.sent, run.exact, headers)
+        known = rules.errors_have_the_callers_shape and asked.target.startswith(("/v1/", "/openai/", "/v2/"))
+        return Outcome(failure.status, None, run.sent, run.exact, headers, shape_of(asked.target) if known else "")
     return Outcome(answer.status, answer.body, run.sent, run.exact, headers)
 
 

@@ -52,5 +52,6 @@ DIFFERENCES: Mapping[str, Example] = {
     "next_step_stands_in": _example(_sequence(_to(SERVICES), _to(1, condition="[@this].#(error.code==503)"))),
     "unavailable_is_repeated": _example(_sequence(_to(0)), Reply(503, b'{"error":"e"}')),
     "target_is_kept": _example(_sequence(_to(0, ""))),
+    "errors_have_the_callers_shape": _example(_sequence(_to(SERVICES))),
     "trace_context_is_kept": _example(_sequence(_to(0)), traceparent=_TRACE),
 }

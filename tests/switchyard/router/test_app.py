@@ -241,3 +241,26 @@ async def test_each_step_is_a_span_below_the_requests() -> None:
         ("step root/to", "00-graph", None),
         ("graph", "00-client", None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/v1/chat/completions", {"error": {"message", "type", "param", "code"}, "cause": str}),
+        ("/openai/v1/embeddings?x=1", {"error": {"message", "type", "param", "code"}, "cause": str}),
+        ("/openai/v1/messages", {"type": str, "error": {"type", "message", "details"}, "cause": str}),
+        ("/v2/models/m/infer", {"error": str, "code": str, "cause": str}),
+        ("/v1x", {"error": str, "cause": str}),
+        ("/", {"error": str, "cause": str}),
+    ],
+)
+async def test_an_error_has_the_shape_of_its_paths_protocol(path: str, expected: dict[str, Any]) -> None:
+    async with services() as behind, router(behind, {"root": node("Switch", behind.step("a", condition="a"))}) as one:
+        answer = (await one.post({}, path)).json()
+    assert {key: set(value) if isinstance(value, dict) else type(value) for key, value in answer.items()} == expected
+    assert answer["cause"] == "None of the routes matched with the switch condition of node root"
+    explained = answer["error"]
+    if path in ("/", "/v1x"):
+        assert explained == "Failed to process request"
+    else:
+        assert (explained["message"] if isinstance(explained, dict) else explained) == answer["cause"]

@@ -132,4 +132,4 @@ async def test_a_body_over_the_limit_is_413_in_the_routers_shape() -> None:
         async with router(behind, nodes, max_body_bytes=100) as one:
             answer = await one.http.post("/", content=b"x" * 101)
             assert answer.status_code == 413
-            assert json.loads(answer.content)["cause"] == "the request body exceeds 100 bytes"
+            assert json.loads(answer.content)["cause"] == "the request body exceeds 100 bytes; send less"
