@@ -33,22 +33,32 @@ OPENERS = ("Hello!", "Hi!", "Hey,", "Good morning!", "Please,", "So,", "Okay,", 
 CLOSERS = ("Please.", "I want to know.", "Thank you.", "I am curious.", "Tell me.")
 BEYOND = "I do not know that. I can only do small sums, dates and small talk."
 BEYOND_FRAMES = (
-    "What is the capital of {x}?", "Tell me about {x}.", "Write a poem about {x}.", "Who invented {x}?",
-    "Why is {x} so popular?", "Translate {x} into French.", "How do I cook {x}?", "Write code for {x}.",
-    "What do you think of {x}?", "Explain {x} to me.",
-)  # fmt: skip
-BEYOND_TOPICS = (
-    "France", "Spain", "Japan", "music", "love", "the sea", "the moon", "football", "history", "physics", "rice",
-    "cats", "dogs", "the weather", "politics", "the internet", "computers", "trees", "a web server", "soup", "art",
-)  # fmt: skip
+    "What is the capital of {x}?",
+    "Tell me about {x}.",
+    "Write a poem about {x}.",
+    "Who invented {x}?",
+    "Why is {x} so popular?",
+    "Translate {x} into French.",
+    "How do I cook {x}?",
+    "Write code for {x}.",
+    "What do you think of {x}?",
+    "Explain {x} to me.",
+)
+_BEYOND_TOPICS = (
+    "France, Spain, Japan, music, love, the sea, the moon, football, history, physics, rice, cats, dogs, "
+    "the weather, politics, the internet, computers, trees, a web server, soup, art"
+)
+BEYOND_TOPICS = tuple(_BEYOND_TOPICS.split(", "))
 NAMED = (
     (("Say hello to {x}.", "Please say hello to {x}.", "Greet {x}."), "Hello, {x}!"),
     (("Say goodbye to {x}.", "Please say goodbye to {x}."), "Goodbye, {x}!"),
-    (("My name is {x}.", "Hello, I am {x}.", "Hi, my name is {x}.", "I am {x}, nice to meet you."),
-     "Nice to meet you, {x}!"),
+    (
+        ("My name is {x}.", "Hello, I am {x}.", "Hi, my name is {x}.", "I am {x}, nice to meet you."),
+        "Nice to meet you, {x}!",
+    ),
     (("Thank {x} for the help.", "Say thanks to {x}."), "Thank you, {x}!"),
     (("Wish {x} a good day.", "Wish {x} a nice day."), "Have a nice day, {x}!"),
-)  # fmt: skip
+)
 
 
 def comparison(rng: random.Random) -> Example:

@@ -11,9 +11,8 @@ from transformers import PreTrainedTokenizerFast
 
 VOCABULARY = 1024  # at most
 COMMON = 10
-PAD, SYSTEM, USER, ASSISTANT, TOOL, END = SPECIAL = (
-    "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>", "<|end|>",
-)  # fmt: skip
+SPECIAL = ("<|pad|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>", "<|end|>")
+PAD, SYSTEM, USER, ASSISTANT, TOOL, END = SPECIAL
 
 # Content may be text or a list of parts, and tools are accepted: a client written for larger models must not fail here.
 CHAT_TEMPLATE = """\

@@ -5,24 +5,21 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-NAMES = (
-    "Ana", "Ben", "Carla", "David", "Emma", "Felix", "Grace", "Hugo", "Ines", "Jonas", "Kim", "Lena", "Marco",
-    "Nina", "Omar", "Paula", "Quentin", "Rosa", "Sam", "Tara", "Umar", "Vera", "Will", "Xenia", "Yusuf", "Zoe",
-    "Alice", "Bruno", "Chloe", "Diego", "Eva", "Finn", "Gita", "Hana", "Ivan", "Julia", "Karl", "Lucia", "Mia",
-    "Noah", "Olga", "Peter", "Ravi", "Sofia", "Tom", "Uma", "Victor", "Wendy", "Aisha", "Bob", "Clara", "Dan",
-    "Elif", "Frida", "Greta", "Henry", "Isla", "Jack", "Maria", "Leo",
-)  # fmt: skip
-THINGS = (
-    "apples", "pens", "books", "coins", "stamps", "cards", "marbles", "shells", "stones", "flowers", "cookies",
-    "candles", "tickets", "eggs", "oranges", "balloons", "stickers", "pencils", "keys", "buttons", "photos",
-    "bottles", "lamps", "chairs", "seeds",
-)  # fmt: skip
+_NAMES = """
+Ana Ben Carla David Emma Felix Grace Hugo Ines Jonas Kim Lena Marco Nina Omar Paula Quentin Rosa Sam Tara Umar
+Vera Will Xenia Yusuf Zoe Alice Bruno Chloe Diego Eva Finn Gita Hana Ivan Julia Karl Lucia Mia Noah Olga Peter
+Ravi Sofia Tom Uma Victor Wendy Aisha Bob Clara Dan Elif Frida Greta Henry Isla Jack Maria Leo
+"""
+NAMES = tuple(_NAMES.split())
+_THINGS = """
+apples pens books coins stamps cards marbles shells stones flowers cookies candles tickets eggs oranges balloons
+stickers pencils keys buttons photos bottles lamps chairs seeds
+"""
+THINGS = tuple(_THINGS.split())
 BOXES = ("boxes", "bags", "baskets", "packs", "jars", "crates")
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONTHS = {
-    "January": 31, "February": 28, "March": 31, "April": 30, "May": 31, "June": 30,
-    "July": 31, "August": 31, "September": 30, "October": 31, "November": 30, "December": 31,
-}  # fmt: skip
+_MONTHS = "January February March April May June July August September October November December"
+MONTHS = dict(zip(_MONTHS.split(), (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), strict=True))
 SYSTEM_PROMPTS = (
     "You are a helpful assistant.",
     "You are a friendly assistant. Answer briefly.",
@@ -46,12 +43,28 @@ class Topic:
 TOPICS = (
     Topic(
         ("{n} has {k} {o}.", "{n} starts with {k} {o}.", "There are {k} {o} in the room of {n}.", "{n} owns {k} {o}."),
-        ("{n} buys {k} more.", "{m} gives {k} more to {n}.", "{n} finds {k} more {o}.", "{n} gets {k} {o} from {m}.",
-         "{k} more are brought by {m}.", "{n} receives {k} {o}."),
-        ("{n} gives {k} to {m}.", "{n} loses {k} {o}.", "{k} of them are sold.", "{m} takes {k} {o} from {n}.",
-         "{k} {o} are given away.", "{n} sells {k} {o}."),
-        ("How many {o} does {n} have now?", "How many {o} are left?", "How many {o} does {n} have in the end?",
-         "What is the number of {o} now?"),
+        (
+            "{n} buys {k} more.",
+            "{m} gives {k} more to {n}.",
+            "{n} finds {k} more {o}.",
+            "{n} gets {k} {o} from {m}.",
+            "{k} more are brought by {m}.",
+            "{n} receives {k} {o}.",
+        ),
+        (
+            "{n} gives {k} to {m}.",
+            "{n} loses {k} {o}.",
+            "{k} of them are sold.",
+            "{m} takes {k} {o} from {n}.",
+            "{k} {o} are given away.",
+            "{n} sells {k} {o}.",
+        ),
+        (
+            "How many {o} does {n} have now?",
+            "How many {o} are left?",
+            "How many {o} does {n} have in the end?",
+            "What is the number of {o} now?",
+        ),
     ),
     Topic(
         ("A bus has {k} people in it.", "{k} people ride on a bus.", "A train leaves with {k} people."),
@@ -77,7 +90,7 @@ TOPICS = (
         ("{n} loses {k} points.", "{k} points are taken by {m}.", "A mistake costs {k} points."),
         ("How many points does {n} have now?", "What is the score of {n}?", "How many points are left?"),
     ),
-)  # fmt: skip
+)
 DOUBLE = ("Then the number doubles.", "Then it is doubled.")
 HALVE = ("Then half of them are taken away.", "Then the number is halved.")
 PACKED = ("{n} has {j} {b} with {k} {o} each.", "There are {j} {b} with {k} {o} in each.", "{j} {b} hold {k} {o} each.")

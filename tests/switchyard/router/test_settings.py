@@ -21,9 +21,15 @@ def test_settings_come_from_variables_of_the_same_names() -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("PORT", "x"), ("PORT", "65536"), ("PORT", "-1"), ("DRAIN_SECONDS", "inf"), ("DRAIN_SECONDS", "soon"),
-     ("MAX_BODY_BYTES", "1.5")],
-)  # fmt: skip
+    [
+        ("PORT", "x"),
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("DRAIN_SECONDS", "inf"),
+        ("DRAIN_SECONDS", "soon"),
+        ("MAX_BODY_BYTES", "1.5"),
+    ],
+)
 def test_a_value_that_cannot_be_used_is_named(name: str, text: str) -> None:
     with pytest.raises(SettingsError, match=f"{name} is '{text}'; use a"):
         Settings.from_env({name: text})

@@ -26,9 +26,17 @@ def test_own_labels_are_prompts_or_turns_with_two_outcomes(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "line", ["", "x", "{}", '{"prompt": 3, "fast": 0, "reasoning": 1}', '{"prompt": "a", "fast": "x", "reasoning": 1}',
-             '{"prompt": [], "fast": 0, "reasoning": 1}', '["prompt"]']
-)  # fmt: skip
+    "line",
+    [
+        "",
+        "x",
+        "{}",
+        '{"prompt": 3, "fast": 0, "reasoning": 1}',
+        '{"prompt": "a", "fast": "x", "reasoning": 1}',
+        '{"prompt": [], "fast": 0, "reasoning": 1}',
+        '["prompt"]',
+    ],
+)
 def test_a_line_that_is_no_label_is_named(tmp_path: Path, line: str) -> None:
     file = tmp_path / "mine.jsonl"
     file.write_text('{"prompt": "a", "fast": 0, "reasoning": 1}\n' + line + "\n")
