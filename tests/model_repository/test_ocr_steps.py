@@ -196,7 +196,7 @@ def test_a_single_line_gets_margins_that_boxes_do_not_see() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(1, 2000), (2000, 1), (4, 3000)])
 def test_what_would_have_to_be_enlarged_too_far_is_refused(height: int, width: int) -> None:
-    with pytest.raises(page.TooThin, match=f"{width} x {height} pixels"):
+    with pytest.raises(page.TooThinError, match=f"{width} x {height} pixels"):
         page.Plan.of(height, width, SETTINGS)
 
 

@@ -1,4 +1,4 @@
-"""Conditions in GJSON's path language, as github.com/tidwall/gjson v1.18.0 has it, tested on bodies."""
+"""Conditions in the GJSON path language of github.com/tidwall/gjson v1.18.0, tested on bodies."""
 
 from switchyard.router.gjson.condition import Body, Condition, compile
 from switchyard.router.gjson.get import get

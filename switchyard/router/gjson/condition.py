@@ -1,7 +1,7 @@
-"""Conditions: paths that hold when they find something in a body, tested at the speed of orjson where that is the same.
+"""Conditions: paths that hold when they find something in a body, tested at orjson's speed where possible.
 
-Most conditions are plain: keys, and perhaps one query with a key and a word in it. Those are looked up in what orjson
-made of the body, unless an object in it has a key twice, which only its text shows; then, and for all other paths, the
+Most conditions are plain: keys, and perhaps one query with a key and a word. They are looked up in the tree that orjson
+decodes, unless an object in it has a key twice, which only the text shows. In that case, and for all other paths, the
 text itself is walked.
 """
 
@@ -27,7 +27,7 @@ _ABSENT = object()
 
 
 class Body:
-    """Bytes that several conditions are tested on; they are decoded once, and only as far as a condition needs."""
+    """Bytes on which several conditions are tested; decoded once, and only as far as a condition needs."""
 
     __slots__ = ("_repeats", "_text", "_tree", "_valid", "data")
 
@@ -58,40 +58,40 @@ class Body:
 
     @property
     def tree(self) -> object:
-        """The body as orjson decodes it, or an object of no JSON type if orjson does not."""
+        """The body as orjson decodes it, or a sentinel that is no JSON type when orjson cannot."""
         return self._tree if self.is_json else _ABSENT
 
     @property
     def repeats_keys(self) -> bool:
-        """Whether an object may have a key twice, however it is spelled; asked only of what orjson decodes."""
+        """Whether an object may have a key twice, however it is escaped; call it only if orjson decodes the body."""
         if self._repeats is None:
             try:
                 json.loads(self.data, object_pairs_hook=_without_repeats)
                 self._repeats = False
-            except (_RepeatedKey, ValueError, RecursionError):
+            except (_RepeatedKeyError, ValueError, RecursionError):
                 self._repeats = True
         return self._repeats
 
 
-class _RepeatedKey(Exception):
+class _RepeatedKeyError(Exception):
     """An object has a key twice."""
 
 
 def _without_repeats(members: list[tuple[str, object]]) -> None:
     if len(dict(members)) < len(members):
-        raise _RepeatedKey
+        raise _RepeatedKeyError
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A path, ready to be tested."""
+    """A compiled path."""
 
     path: str
     _bytes: str
     _lookup: "_Lookup | None"
 
     def holds(self, body: bytes | Body) -> bool:
-        """Whether the path finds something; never in what is no JSON, or what is nested too deeply to be walked."""
+        """Whether the path finds something; False for invalid JSON and for nesting that is too deep to walk."""
         if not isinstance(body, Body):
             body = Body(body)
         if not body.is_json:
@@ -107,7 +107,7 @@ class Condition:
 
 
 def compile(path: str) -> Condition:
-    """A condition from a path; every text is a path, so there is nothing to refuse."""
+    """Compile a path; every text is a path, so this never fails."""
     return Condition(path, path.encode(errors="surrogatepass").decode("latin-1"), _plain(path))
 
 
@@ -127,9 +127,9 @@ def _plain(path: str) -> "_Lookup | None":
 
 @dataclass(frozen=True, slots=True)
 class _Lookup:
-    """``keys``, then the elements' ``asked`` keys; without ``keys``, the body itself is the only element.
+    """Follows ``keys``, then in each element the keys ``asked``; without ``keys``, the body itself is the only element.
 
-    ``compares`` is the query's operator for strings that are compared with ``wanted`` as they are.
+    ``compares`` is the query's operator for strings, which are compared with ``wanted`` unchanged.
     """
 
     keys: tuple[str, ...]
@@ -139,10 +139,10 @@ class _Lookup:
     query: Query | None = None
 
     def holds(self, body: Body) -> bool | None:
-        """The answer, or None where only the body's text can tell."""
+        """Return the result, or None where only the body's text can decide."""
         tree = body.tree
         if type(tree) is not dict and type(tree) is not list:
-            return None  # in text, even a string that holds a bracket is searched
+            return None  # the text walk also searches strings that contain a bracket
         seen: list[str] = []
         found = _walk(tree, self.keys, seen)
         if self.query is None:
@@ -150,10 +150,10 @@ class _Lookup:
         elif not self.keys:
             answer = self._fits(tree, seen)
         elif type(found) is list:
-            # All are looked at, so that `seen` is whole.
+            # A list, not a generator: all elements must add to `seen`.
             answer = True in [self._fits(element, seen) for element in found]
         elif type(found) is dict:
-            return None  # a key may read like the query
+            return None  # a key may look like the query
         else:
             answer = False
         return answer if _stand_alone(body.data, seen) or not body.repeats_keys else None
@@ -169,7 +169,7 @@ class _Lookup:
 
 
 def _walk(value: object, keys: tuple[str, ...], seen: list[str]) -> object:
-    """What ``keys`` lead to; those that were found on the way are added to ``seen``."""
+    """Follow ``keys`` into ``value``; add those that were found to ``seen``."""
     for key in keys:
         if type(value) is not dict or key not in value:
             return _ABSENT
@@ -179,9 +179,9 @@ def _walk(value: object, keys: tuple[str, ...], seen: list[str]) -> object:
 
 
 def _stand_alone(data: bytes, seen: list[str]) -> bool:
-    """Whether each key that was found is written as often as it was found, and none can be written with escapes.
+    """Whether each found key is written as often as it was found, and none can be written with escapes.
 
-    Quick to ask, and usually so; a key may also be written as often in objects that were not looked into.
+    A quick test that usually succeeds; it may fail when objects that were not looked into have the same key.
     """
     if b"\\u00" in data and _ESCAPED.search(data):
         return False

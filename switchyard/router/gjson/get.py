@@ -1,7 +1,7 @@
-"""What a path finds in JSON text (gjson.go: Get, parseObject, parseArray).
+"""Finds a path's value in JSON text (gjson.go: Get, parseObject, parseArray).
 
-Values are taken from the text as they stand: of keys that occur twice the first counts, and text that is no JSON gives
-what gjson makes of it. Text holds one byte per character.
+Values are taken from the text unvalidated: of duplicate keys the first counts, and invalid JSON gives the result that
+gjson gives. Text has one character per byte.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _LITERALS = frozenset(("true", "false", "null", "nan", "inf"))
 
 @dataclass(slots=True)
 class _Search:
-    """One walk through ``text``: what was found, and the path that the result is to be piped into."""
+    """One walk through ``text``: the value found, and the path into which the result is piped."""
 
     text: str
     value: Result = NOTHING
@@ -26,7 +26,7 @@ class _Search:
 
 
 def get(text: str, path: str) -> Result:
-    """What ``path`` finds; a result that does not exist if nothing."""
+    """Return what ``path`` finds; a result that does not exist if it finds nothing."""
     if len(path) > 1 and path[0] in "@!":
         done = modifiers.run(text, path, get) if path[0] == "@" else _literal(path)
         if done is not None:
@@ -67,7 +67,7 @@ def _member_key(member: paths.Selector) -> str:
 
 
 def _literal(path: str) -> tuple[str, str] | None:
-    """The JSON behind ``!`` and the path after it; None for a word that is no literal."""
+    """Return the JSON after ``!`` and the rest of the path; None for a word that is not a literal."""
     body = path[1:]
     if body[0] in '{["+-0123456789':
         end = scan.container_end(body, 0)
@@ -77,7 +77,7 @@ def _literal(path: str) -> tuple[str, str] | None:
 
 
 def _object(search: _Search, i: int, path: str) -> tuple[int, bool]:
-    """Looks for ``path`` in the object whose inside begins at ``i``: the place after it, and whether it was found."""
+    """Search ``path`` in the object whose content begins at ``i``; return the position after it and if it was found."""
     text = search.text
     part = paths.object_part(path)
     if part.tail.pipe is not None:
@@ -112,7 +112,7 @@ def _is_key(part: paths.ObjectPart, key: str) -> bool:
 
 
 def _descend(search: _Search, i: int, path: str) -> tuple[int, bool]:
-    """Looks for ``path`` in the value at ``i``; there is nothing in a value that is no container."""
+    """Search ``path`` in the value at ``i``; a value that is not a container has nothing to find."""
     if search.text[i] == "{":
         return _object(search, i + 1, path)
     if search.text[i] == "[":
@@ -127,7 +127,7 @@ def _skip(text: str, i: int) -> int:
 
 
 def _array(search: _Search, i: int, path: str) -> tuple[int, bool]:
-    """The same for the array whose inside begins at ``i``; the end of the text closes it too."""
+    """Do the same for the array whose content begins at ``i``; the end of the text closes it too."""
     part = paths.array_part(path)
     if part.tail.pipe is not None:
         search.pipe = part.tail.pipe
@@ -159,7 +159,7 @@ def _closes(text: str, i: int) -> bool:
 
 
 def _each(search: _Search, starts: list[int], path: str) -> Result:
-    """What ``path`` finds in each element, as an array; ``starts`` are places before elements, the last before none."""
+    """Return what ``path`` finds in each element, as an array; ``starts`` are positions before elements and the end."""
     if split := paths.split_pipe(path):
         path, search.pipe = split
     raws: list[str] = []
@@ -172,7 +172,7 @@ def _each(search: _Search, starts: list[int], path: str) -> Result:
 
 
 def _query(search: _Search, i: int, query: Query, deeper: str | None) -> tuple[int, bool]:
-    """Looks for the first element that fits, or gathers all; that is no find, so the walk goes on behind them."""
+    """Find the first matching element, or gather all; gathering is no find, so the walk continues after them."""
     text, raws = search.text, list[str]()
     while not _closes(text, i := scan.element_start(text, i)):
         element, i = next_value(text, i)

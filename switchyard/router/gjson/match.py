@@ -12,7 +12,7 @@ _BROKEN = dict.fromkeys(range(0xDC80, 0xDD00), "\ufffd")
 
 
 def matches(text: str, pattern: str) -> bool:
-    """Whether ``pattern`` fits all of ``text``; both hold one byte per character."""
+    """Whether ``pattern`` matches all of ``text``; both have one character per byte."""
     if pattern == "*":
         return True
     glob = _compiled(pattern)

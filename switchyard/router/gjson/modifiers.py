@@ -15,7 +15,7 @@ _GO_SPACES = " \t\n\v\f\r"
 
 
 def run(text: str, path: str, get: Get) -> tuple[str, str] | None:
-    """What the modifier that ``path`` begins with makes of ``text``, and the path after it; None if there is none."""
+    """Apply the modifier at the start of ``path`` to ``text``; return the result and the rest of the path, or None."""
     end = next((i for i in range(1, len(path)) if path[i] in ":|."), len(path))
     name, rest, argument = path[1:end], path[end:], ""
     if name not in MODIFIERS:

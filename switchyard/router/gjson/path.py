@@ -1,6 +1,6 @@
-"""How a path is cut into components (gjson.go: parseObjectPath, parseArrayPath, splitPossiblePipe, parseSubSelectors).
+"""Splits a path into components (gjson.go: parseObjectPath, parseArrayPath, splitPossiblePipe, parseSubSelectors).
 
-Cutting depends only on the path, so each result is kept: a condition is one text that many bodies are tested with.
+Splitting depends only on the path, so results are cached: one condition is tested on many bodies.
 """
 
 import re
@@ -56,7 +56,7 @@ class Selector:
 
 @lru_cache(_KEPT)
 def object_part(path: str) -> ObjectPart:
-    """The first component of ``path``, where an object is."""
+    """Return the first component of ``path`` for an object."""
     chars: list[str] = []
     wild = False
     i = 0
@@ -76,7 +76,7 @@ def object_part(path: str) -> ObjectPart:
 
 @lru_cache(_KEPT)
 def array_part(path: str) -> ArrayPart:
-    """The first component of ``path``, where an array is."""
+    """Return the first component of ``path`` for an array."""
     query, query_end = None, 0
     if path[:2] in ("#(", "#["):
         query, query_end = parse_query(path)
@@ -109,7 +109,7 @@ def _begins_pipe(rest: str) -> bool:
 
 @lru_cache(_KEPT)
 def selectors(path: str) -> tuple[tuple[Selector, ...], str] | None:
-    """The members of the multipath that ``path`` begins with, and what follows it; None if it is not closed."""
+    """Return the members of the multipath at the start of ``path`` and the rest of it; None if it is not closed."""
     found: list[Selector] = []
     depth, start, colon, modified = 1, 1, 0, False
     i = 1
@@ -147,7 +147,7 @@ def quoted_end(path: str, quote: int) -> int:
 
 @lru_cache(_KEPT)
 def split_pipe(path: str) -> tuple[str, str] | None:
-    """``path`` before and after its first pipe that is in no query, or None."""
+    """Split ``path`` at its first pipe outside queries; None if there is none."""
     if "|" not in path:
         return None
     if path[0] == "{":
@@ -188,7 +188,7 @@ def _selector_end(path: str, start: int) -> int:
 
 
 def last_name(path: str) -> str:
-    """What follows the last separator: the key that a member of a multipath gets when none is given."""
+    """Return the part after the last separator: the key of a multipath's member that has no name."""
     for i in range(len(path) - 1, -1, -1):
         if path[i] in ".|" and (i == 0 or path[i - 1] != "\\"):
             return path[i + 1 :]

@@ -1,6 +1,6 @@
-"""JSON text laid out on lines, or without any blanks, as github.com/tidwall/pretty v1.2.1 does it.
+"""Formats JSON text on lines, or without whitespace, as github.com/tidwall/pretty v1.2.1 does.
 
-Layout can decide a condition: ``@pretty|@tostr`` makes it part of a string, and sorted keys have other indexes.
+The format can decide a condition: ``@pretty|@tostr`` makes it part of a string, and sorted keys have other indexes.
 """
 
 import re

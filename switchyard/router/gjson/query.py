@@ -24,7 +24,7 @@ _FALSE = Result("false", "false")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """``all`` for ``#(…)#``; without ``op``, what ``path`` finds need only exist."""
+    """``all`` for ``#(…)#``; without ``op``, the value at ``path`` only has to exist."""
 
     path: str = ""
     op: str = ""
@@ -32,7 +32,7 @@ class Query:
     all: bool = False
 
     def holds(self, found: Result) -> bool:
-        """Whether what ``path`` found in an element is what the query asks for."""
+        """Whether the value found in an element satisfies the query."""
         wanted = self.value
         if wanted.startswith("~"):
             found, wanted = _as_truth(found, wanted[1:])
@@ -75,7 +75,7 @@ def _compares_truth(found: bool, op: str, wanted: str) -> bool:
 
 
 def parse_query(path: str) -> tuple[Query, int]:
-    """The query that ``path`` begins with, and the place after it; -1 if it is not closed, which asks for nothing."""
+    """Parse the query at the start of ``path``; return it and its end, -1 if it is unclosed (it then asks nothing)."""
     start, end, escaped = _extent(path)
     if end < 0:
         return Query(), -1

@@ -1,4 +1,4 @@
-"""A value that a path found: its type, its text as it stands in the JSON, and what it says."""
+"""A value found in JSON text: its text in the JSON, and its meaning."""
 
 import math
 import re
@@ -17,7 +17,7 @@ _LITERALS: dict[str, Type] = {"t": "true", "f": "false", "n": "null"}
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``raw`` is JSON text, ``text`` what a string says, ``number`` what a number is; one byte per character."""
+    """``raw`` is JSON text, ``text`` a string's content, ``number`` a number's value; one character per byte."""
 
     type: Type
     raw: str
@@ -52,7 +52,7 @@ class Result:
         return self.type == "true" or (self.type == "number" and self.number != 0)
 
     def integer(self) -> int:
-        """Go's ``Result.Int``, for values that a person writes as an argument."""
+        """Go's ``Result.Int``, for values that people write as arguments."""
         if self.type == "string":
             return int(self.text) if _WHOLE.fullmatch(self.text) else 0
         if self.type == "number":
@@ -60,7 +60,7 @@ class Result:
         return 1 if self.type == "true" else 0
 
     def members(self) -> Iterator[tuple["Result", "Result"]]:
-        """Keys and values in order; keys of elements, and of a value that is no container, do not exist."""
+        """Yield keys and values in order; elements have no keys, and neither has a value that is not a container."""
         if not self.exists:
             return
         if self.type != "json":
@@ -86,7 +86,7 @@ def _members(text: str, start: int) -> Iterator[tuple[Result, Result]]:
             if found is None:
                 return
             key, i = _string(text[i : found[0]], found[1]), found[0]
-        # Between a key and its value, or before an element, only these may stand.
+        # Only these characters may precede a value.
         while i < len(text) and (text[i] <= " " or text[i] in ",:"):
             i += 1
         value, i = next_value(text, i)
@@ -97,7 +97,7 @@ def _members(text: str, start: int) -> Iterator[tuple[Result, Result]]:
 
 
 def parse(text: str) -> Result:
-    """The value that text begins with; a container takes all the rest of the text (gjson.go: Parse)."""
+    """Parse the value at the start of ``text``; a container takes all the rest of the text (gjson.go: Parse)."""
     i = len(text) - len(text.lstrip(_BLANKS))
     if i == len(text):
         return NOTHING
@@ -115,7 +115,7 @@ def _unclosed(text: str, start: int) -> Result:
 
 
 def next_value(text: str, start: int) -> tuple[Result | None, int]:
-    """The next value from ``start`` on and the place after it (gjson.go: parseAny)."""
+    """Return the next value from ``start`` on and the position after it (gjson.go: parseAny)."""
     i = start
     while i < len(text):
         char = text[i]
@@ -133,7 +133,7 @@ def next_value(text: str, start: int) -> tuple[Result | None, int]:
 
 
 def _scalar_at(text: str, i: int) -> Result | None:
-    """The number, true, false or null at ``i``, by its first character."""
+    """Return the number, true, false or null at ``i``, by its first character."""
     char = text[i]
     if char in _NUMBER_STARTS or (char == "n" and text[i + 1 : i + 2] not in ("u", "")):
         return _number(text[i : scan.number_end(text, i)])

@@ -1,8 +1,8 @@
-"""How far a piece of JSON text reaches: strings, numbers, literals, and whole containers.
+"""Where a piece of JSON text ends: strings, numbers, literals, and whole containers.
 
-Text is held as one character per byte (latin-1), so that it compares, slices and counts as bytes do in Go.
-Nothing is validated: what is no JSON gets the extent that gjson gives it (gjson.go: parseString, parseNumber,
-parseLiteral, parseSquash, squash).
+Text has one character per byte (latin-1), so that it compares, slices and counts as bytes do in Go. Nothing is
+validated: invalid JSON gets the extent that gjson gives it (gjson.go: parseString, parseNumber, parseLiteral,
+parseSquash, squash).
 """
 
 import re
@@ -30,24 +30,24 @@ _SHALLOW = re.compile(_nested(_DEPTH), re.DOTALL)
 
 
 def string_at(text: str, start: int) -> tuple[int, str] | None:
-    """End and inside (escapes as written) of the string whose quote is at ``start``, or None if it is not closed."""
+    """Return end and content (escapes as written) of the string whose quote is at ``start``, None if unclosed."""
     found = _STRING.match(text, start)
     return (found.end(), found[1]) if found else None
 
 
 def key_at(text: str, start: int) -> tuple[int, str | None] | None:
-    """End and inside of an object's next key; the key is None at the object's end, all is None at the text's."""
+    """Return end and content of an object's next key; the key is None at the object's end, all is None at the end."""
     found = _KEY.match(text, start)
     return (found.end(), found[1]) if found else None
 
 
 def value_start(text: str, start: int) -> int:
-    """Where a member's value begins, or the text's length."""
+    """Return where a member's value begins, or the text's length."""
     return _end(_VALUE, text, start)
 
 
 def element_start(text: str, start: int) -> int:
-    """Where an array's next element, or its closing bracket, is; the text's length closes it as well."""
+    """Return where an array's next element or closing bracket is; the text's length closes it as well."""
     return _end(_ELEMENT, text, start)
 
 
@@ -60,7 +60,7 @@ def literal_end(text: str, start: int) -> int:
 
 
 def container_end(text: str, start: int) -> int:
-    """Past the bracket that closes what opens at ``start``, whatever stands there; kinds of brackets do not matter."""
+    """Return the position after the bracket that closes the one at ``start``; kinds of brackets do not matter."""
     if shallow := _SHALLOW.match(text, start):
         return shallow.end()
     depth, end = 1, start + 1
@@ -73,7 +73,7 @@ def container_end(text: str, start: int) -> int:
 
 
 def balanced_end(text: str, start: int = 0) -> int:
-    """Past a string, or past a container, that begins at ``start``; the text's length if it is not closed."""
+    """Return the position after the string or container at ``start``; the text's length if it is not closed."""
     if text[start] != '"':
         return container_end(text, start)
     found = string_at(text, start)

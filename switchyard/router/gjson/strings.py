@@ -1,4 +1,4 @@
-"""Strings, numbers and truth values as Go reads and writes them, on text that holds one byte per character."""
+"""Strings, numbers and booleans as Go reads and writes them, on text with one character per byte."""
 
 import math
 import re
@@ -24,7 +24,7 @@ _SHORT_ESCAPES = {"\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t
 
 
 def unescape(text: str) -> str:
-    """What a JSON string says; what follows a bad escape is dropped (gjson.go: unescape)."""
+    """Return the content of a JSON string; everything after a bad escape is dropped (gjson.go: unescape)."""
     parts: list[str] = []
     i = 0
     while i < len(text):
@@ -45,7 +45,7 @@ def unescape(text: str) -> str:
 
 
 def _escaped_rune(text: str, i: int) -> tuple[int, int]:
-    """The rune of the ``\\u`` escape at ``i``, and the place after it; half a surrogate pair is U+FFFD."""
+    r"""Return the rune of the ``\u`` escape at ``i`` and the position after it; half a surrogate pair is U+FFFD."""
     rune, i = _code(text, i + 2), i + 6
     if not 0xD800 <= rune < 0xE000:
         return rune, i
@@ -61,7 +61,7 @@ def _code(text: str, i: int) -> int:
 
 
 def quote(text: str) -> str:
-    """``text`` as a JSON string with what HTML minds escaped too (gjson.go: AppendJSONString)."""
+    """Return ``text`` as a JSON string, HTML's special characters escaped too (gjson.go: AppendJSONString)."""
     return f'"{_TO_ESCAPE.sub(_escape, text)}"'
 
 
@@ -77,7 +77,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def to_float(text: str) -> float:
-    """Go's ``strconv.ParseFloat`` without its error: 0 for what is no number, infinity for what is too large."""
+    """Go's ``strconv.ParseFloat`` without its error: 0 for invalid numbers, infinity for those that are too large."""
     if _DECIMAL_FLOAT.fullmatch(text) or _SPECIAL_FLOAT.fullmatch(text):
         return float(text)
     if _HEX_FLOAT.fullmatch(text):
@@ -109,7 +109,7 @@ def from_float(number: float) -> str:
 
 
 def to_bool(text: str) -> bool | None:
-    """Go's ``strconv.ParseBool`` of the lower-cased text; None for what is neither."""
+    """Go's ``strconv.ParseBool`` of the lower-cased text; None if it is neither."""
     lowered = text.lower() if text.isascii() else ""
     if lowered in ("1", "t", "true"):
         return True
@@ -117,7 +117,7 @@ def to_bool(text: str) -> bool | None:
 
 
 def to_index(digits: str) -> int | None:
-    """gjson's parseUint, then Go's ``int``: None unless all are digits, and it wraps at 64 bits."""
+    """gjson's parseUint, then Go's ``int``: None unless all are digits; wraps at 64 bits."""
     if not digits or not digits.isascii() or not digits.isdigit():
         return None
     # 10**64 is a multiple of 2**64: digits before the last 64 change nothing.
@@ -126,7 +126,7 @@ def to_index(digits: str) -> int | None:
 
 
 def trim(text: str) -> str:
-    """Without leading and trailing bytes up to the space."""
+    """Strip leading and trailing bytes up to the space."""
     return text.strip(_UP_TO_SPACE)
 
 

@@ -1,4 +1,4 @@
-"""Whether bytes are JSON as Go sees it (``json.Valid`` and ``gjson.Valid`` agree), at the speed of orjson."""
+"""Whether bytes are JSON for Go (``json.Valid`` and ``gjson.Valid`` agree), at orjson's speed."""
 
 import re
 
@@ -19,10 +19,10 @@ def is_valid_json(body: bytes) -> bool:
 
 
 def is_valid_text(text: str) -> bool:
-    """The same for text that holds one byte per character.
+    """Do the same for text with one character per byte.
 
-    Go does not mind bytes that are no UTF-8, halves of surrogate pairs, or numbers that no float holds; orjson does.
-    They are replaced by what is as valid where they stand, inside a string or out of it.
+    Go accepts bytes that are not UTF-8, halves of surrogate pairs, and numbers that no float can hold; orjson rejects
+    them. They are replaced by equivalents that are valid in the same place, inside a string or outside.
     """
     relaxed = _HALF_PAIR.sub(r"\\u0041", text)
     relaxed = _HUGE_EXPONENT.sub(lambda found: found[1] + "0" * len(found[2]), relaxed)

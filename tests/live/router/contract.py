@@ -80,16 +80,16 @@ class Outcome:
     shape: str = ""
 
 
-class Ambiguous(Exception):
+class AmbiguousError(Exception):
     """Two steps of an Ensemble compete to decide the answer: either outcome is right."""
 
 
-class _Failure(Exception):
+class _FailureError(Exception):
     def __init__(self, status: int = 500) -> None:
         self.status = status
 
 
-class _NoAnswer(_Failure):
+class _NoAnswer(_FailureError):
     pass
 
 
@@ -112,7 +112,7 @@ def outcome(
     headers = run.propagated(patterns)
     try:
         answer = run.node("root", asked.body)
-    except _Failure as failure:
+    except _FailureError as failure:
         known = rules.errors_have_the_callers_shape and asked.target.startswith(("/v1/", "/openai/", "/v2/"))
         return Outcome(failure.status, None, run.sent, run.exact, headers, shape_of(asked.target) if known else "")
     return Outcome(answer.status, answer.body, run.sent, run.exact, headers)
@@ -154,8 +154,10 @@ class _Run:
                 return self.node(step["nodeName"], body)
             except _NoAnswer:
                 raise
-            except _Failure as failure:
-                raise _Failure(failure.status if self.rules.nested_failures_keep_their_status else 500) from failure
+            except _FailureError as failure:
+                raise _FailureError(
+                    failure.status if self.rules.nested_failures_keep_their_status else 500
+                ) from failure
         number, reply = self.replies[step["serviceUrl"]]
         if reply is None:
             raise _NoAnswer
@@ -177,20 +179,20 @@ class _Run:
         for step in steps:
             if compile(step["condition"]).holds(body):
                 return self._step(step, body)
-        raise _Failure(404)
+        raise _FailureError(404)
 
     def _splitter(self, steps: list[Mapping[str, Any]], body: bytes) -> _Answer:
         return self._step(next(step for step in steps if step["weight"] == 100), body)
 
     def _ensemble(self, steps: list[Mapping[str, Any]], body: bytes) -> _Answer:
         joined: dict[str, Any] = {}
-        failures: dict[tuple[type[_Failure], int], _Failure] = {}
+        failures: dict[tuple[type[_FailureError], int], _FailureError] = {}
         hard: list[_Answer] = []
         for index, step in enumerate(steps):
             try:
                 answer = self._step(step, body)
                 decoded = _object(answer.body)
-            except _Failure as failure:
+            except _FailureError as failure:
                 failures[type(failure), failure.status] = failure
                 continue
             if step.get("dependency") == "Hard" and not answer.succeeded:
@@ -199,7 +201,7 @@ class _Run:
         if failures or hard:
             self.exact = False
         if len(failures) + bool(hard) > 1:
-            raise Ambiguous
+            raise AmbiguousError
         if failures:
             raise next(iter(failures.values()))
         return hard[0] if hard else _Answer(200, json.dumps(joined).encode())
@@ -240,7 +242,7 @@ class _Run:
         if unavailable and compile(condition).holds(_unavailable(answer.status)):
             return None
         if not is_valid_json(answer.body):
-            raise _Failure
+            raise _FailureError
         return answer if self.rules.condition_keeps_status else _Answer(200, answer.body)
 
 
@@ -250,10 +252,10 @@ def _unavailable(status: int) -> bytes:
 
 def _object(body: bytes) -> Any:
     if not is_valid_json(body):
-        raise _Failure
+        raise _FailureError
     decoded = json.loads(body)
     if not isinstance(decoded, dict | None):
-        raise _Failure
+        raise _FailureError
     return decoded
 
 

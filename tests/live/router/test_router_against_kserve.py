@@ -90,7 +90,7 @@ def test_both_routers_do_what_their_rules_say(
     with Pair(bench.program, bench.forks, filled, patterns) as pair:
         for case in requests:
             for router, rules in ((pair.kserve, KSERVE), (pair.ours, OURS)):
-                with suppress(contract.Ambiguous):
+                with suppress(contract.AmbiguousError):
                     expected = contract.outcome(filled, patterns, case.asked, bench.replies(filled, case), rules)
                     _check(bench, router, case, expected)
 

@@ -17,7 +17,7 @@ import numpy as np
 import text_lines
 import triton_python_backend_utils as pb_utils
 from ocr_settings import Settings
-from page import Page, Plan, TooThin
+from page import Page, Plan, TooThinError
 from resampling import Pixels, straightened
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ _RECOGNITION = ("ocr-recognition", "x", "softmax_11.tmp_0")
 _DIRECTION_BATCH = 32
 
 
-class StepFailed(Exception):
+class StepError(Exception):
     """A model that this one calls answered with an error, which becomes the answer.
 
     Triton makes every error of such a call INTERNAL; what image-decode refuses is the sender's mistake all the same.
@@ -63,9 +63,9 @@ class TritonPythonModel:
     async def _answer(self, request: Any) -> Any:
         try:
             texts, boxes, scores = await self._read(pb_utils.get_input_tensor_by_name(request, "image").as_numpy())
-        except StepFailed as err:
+        except StepError as err:
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(err), err.code))
-        except TooThin as err:
+        except TooThinError as err:
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(err), pb_utils.TritonError.INVALID_ARG))
         outputs = {
             "text": np.array([text.encode() for text in texts], dtype=object),
@@ -124,5 +124,5 @@ async def _call(step: tuple[str, str, str], value: Any) -> Any:
     )
     response = await request.async_exec()
     if response.has_error():
-        raise StepFailed(model, response.error().message())
+        raise StepError(model, response.error().message())
     return pb_utils.get_output_tensor_by_name(response, output_name).as_numpy()

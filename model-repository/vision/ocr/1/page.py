@@ -10,7 +10,7 @@ from resampling import Pixels, resized
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 
-class TooThin(ValueError):
+class TooThinError(ValueError):
     """The picture would have to be enlarged beyond all measure; the message is for whoever sent it."""
 
 
@@ -44,7 +44,7 @@ class Plan:
         """What to do with a picture of this size.
 
         Raises:
-            TooThin: see ``max_enlarged_megapixels``.
+            TooThinError: see ``max_enlarged_megapixels``.
         """
         size = height, width
         if max(size) > settings.max_side_len:
@@ -55,7 +55,7 @@ class Plan:
         padded = size[0] + 2 * margin, size[1]
         detection = _scaled(padded, max(1.0, settings.limit_side_len / max(1, min(padded))))
         if not min(size) or detection[0] * detection[1] > settings.max_enlarged_megapixels * 1e6:
-            raise TooThin(
+            raise TooThinError(
                 f"the picture is {width} x {height} pixels, too thin to find lines of text in it: "
                 "cut it into parts, or send it with more pixels across"
             )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from predictors.vision.triton.backends.onnxruntime.onnx_graph import Graph, Mismatch, Tensor, check, graph_of
+from predictors.vision.triton.backends.onnxruntime.onnx_graph import Graph, MismatchError, Tensor, check, graph_of
 
 
 def tensor(name: str, *dims: int, onnx_type: str = "tensor(float)") -> Tensor:
@@ -39,19 +39,19 @@ def test_a_reshape_is_what_the_graph_sees() -> None:
         (config(described(data_type="TYPE_UINT8")), "the type TYPE_UINT8, but the graph has TYPE_FP32"),
         (config(described(dims=(4, -1))), r"the dims \[4, -1\] behind the batch dimension, but .* \[-1, 3, -1\]"),
         (config(described(dims=(3,))), "but the graph has the shape"),
-        (config(outputs=()), "lacks the graph's input 'x'"),
+        (config(outputs=()), "does not have the graph's input 'x'"),
         (config(described(), outputs=(described("w"),)), "but the graph has the outputs 'y', 'z'"),
         (config(described(), outputs=(described("z"),)), "is a seq.*zipmap"),
     ],
 )
 def test_what_differs_is_named(wrong: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(Mismatch, match=sentence):
+    with pytest.raises(MismatchError, match=sentence):
         check(wrong, GRAPH)
 
 
 def test_a_graph_without_batch_dimension_cannot_batch() -> None:
     graph = Graph(inputs=(tensor("x", 1, 4),), outputs=(tensor("y", 1, 2),))
-    with pytest.raises(Mismatch, match=r"has the fixed shape .* set max_batch_size: 0"):
+    with pytest.raises(MismatchError, match=r"has the fixed shape .* set max_batch_size: 0"):
         check(config(described(dims=(4,)), outputs=(described("y", dims=(2,)),)), graph)
     assert not graph.batches
 

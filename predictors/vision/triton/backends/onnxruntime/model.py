@@ -1,8 +1,8 @@
-"""ONNX Runtime as a Python-based Triton backend, for servers that lack NVIDIA's: the same configs run on both.
+"""ONNX Runtime as a Python-based Triton backend, for servers without NVIDIA's backend: the same configs run on both.
 
-Triton starts one process per instance with this class in it, whatever the model. Inputs and outputs that a config.pbtxt
-does not describe are completed from the graph. The requests of one dynamic batch are run as one; a batch that fails is
-run again one by one, so that each request gets its own answer or its own error.
+Triton starts one process per instance with this class in it, for every model. Inputs and outputs that a config.pbtxt
+does not describe are completed from the graph. The requests of one dynamic batch run as one; when a batch fails, its
+requests run one by one, so that each gets its own response or error.
 """
 
 import json
@@ -14,7 +14,7 @@ import numpy as np
 import onnx_graph
 import triton_python_backend_utils as pb_utils
 
-DEFAULT_BATCH = 4  # NVIDIA's backend completes configs with the same
+DEFAULT_BATCH = 4  # the value that NVIDIA's backend adds
 
 Inputs = dict[str, np.ndarray[Any, Any]]
 
@@ -24,25 +24,25 @@ class TritonPythonModel:
 
     @staticmethod
     def auto_complete_config(config: Any) -> Any:
-        """Adds the inputs, outputs and batch size that the config leaves out, from the graph."""
+        """Add the inputs, outputs and batch size that the config leaves out, from the graph."""
         given = config.as_dict()
         if given["input"] and given["output"]:
             return config
-        import onnx_session  # with ONNX Runtime: a complete config is not made to wait for that
+        import onnx_session  # imports ONNX Runtime, which a complete config does not need
 
         try:
             path = onnx_session.model_file(Path(pb_utils.get_model_dir()), given)
             session = onnx_session.open_session(path, onnx_session.quick_options(), ["CPUExecutionProvider"])
             _complete(config, onnx_graph.graph_of(session))
-        except (onnx_session.Unloadable, onnx_graph.Mismatch) as err:
+        except (onnx_session.ModelFileError, onnx_graph.MismatchError) as err:
             raise pb_utils.TritonModelException(str(err)) from err
         return config
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Opens the model's file.
+        """Open the model's file.
 
         Raises:
-            TritonModelException: the file is missing or no ONNX model, or the config contradicts the graph.
+            TritonModelException: the file is missing or not an ONNX model, or the config contradicts the graph.
         """
         import onnx_session
 
@@ -54,7 +54,7 @@ class TritonPythonModel:
             options, providers = onnx_session.session_options(config), onnx_session.providers(config, kind, device)
             self._session = onnx_session.open_session(path, options, providers)
             onnx_graph.check(config, onnx_graph.graph_of(self._session))
-        except (onnx_session.Unloadable, onnx_graph.Mismatch) as err:
+        except (onnx_session.ModelFileError, onnx_graph.MismatchError) as err:
             raise pb_utils.TritonModelException(str(err)) from err
         if kind == "GPU" and "CUDAExecutionProvider" not in self._session.get_providers():
             pb_utils.Logger.log_warn(f"{args['model_name']} runs on the CPU: this ONNX Runtime has no CUDA provider")
@@ -63,7 +63,7 @@ class TritonPythonModel:
         self._inputs = [tensor["name"] for tensor in config["input"]]
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
-        """Answers every request; those that fit together are run as one batch."""
+        """Run every request; compatible ones run as one batch."""
         inputs = [self._read(request) for request in requests]
         wanted = [request.requested_output_names() for request in requests]
         if len(requests) > 1 and self._batched and _fit_together(inputs):
@@ -82,7 +82,7 @@ class TritonPythonModel:
             outputs = self._run(inputs, names)
         except Exception as err:  # ONNX Runtime's exceptions have no common base class; a bad shape is the usual reason
             shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
-            message = f"ONNX Runtime refused inputs of the shapes {shapes}: {str(err).splitlines()[0]}"
+            message = f"ONNX Runtime rejected inputs of the shapes {shapes}: {str(err).splitlines()[0]}"
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, outputs[name]) for name in names])
 

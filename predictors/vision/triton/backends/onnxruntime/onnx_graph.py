@@ -1,4 +1,4 @@
-"""What an ONNX graph takes and gives, in Triton's terms, and whether a config.pbtxt says the same."""
+"""The inputs and outputs of an ONNX graph in Triton's terms, and whether a config.pbtxt agrees with them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ DATA_TYPES: Mapping[str, str] = {
 }
 
 
-class Mismatch(Exception):
+class MismatchError(Exception):
     """The graph cannot be served as its config says; the message says what differs and what to do."""
 
 
@@ -38,12 +38,12 @@ class Tensor:
         """Triton's name of the element type.
 
         Raises:
-            Mismatch: Triton has no such type (sequences, maps, bfloat16 …).
+            MismatchError: Triton has no such type (sequences, maps, bfloat16 …).
         """
         try:
             return DATA_TYPES[self.onnx_type]
         except KeyError:
-            raise Mismatch(
+            raise MismatchError(
                 f"the graph's '{self.name}' is a {self.onnx_type}, which Triton cannot carry: export the model so that "
                 "it is a plain tensor (skl2onnx: options={'zipmap': False})"
             ) from None
@@ -60,13 +60,13 @@ class Graph:
     def batches(self) -> bool:
         """Whether the first dimension of every tensor is free, which is how ONNX shows a batch dimension.
 
-        It takes a second one: Triton describes what is behind the batch dimension, and has no word for nothing.
+        A second dimension is necessary: Triton describes the dimensions after the batch, and cannot describe none.
         """
         return all(tensor.dims[:1] == (-1,) and len(tensor.dims) > 1 for tensor in (*self.inputs, *self.outputs))
 
 
 def graph_of(session: Any) -> Graph:
-    """The graph of an ``onnxruntime.InferenceSession``."""
+    """Return the graph of an ``onnxruntime.InferenceSession``."""
     return Graph(inputs=_tensors(session.get_inputs()), outputs=_tensors(session.get_outputs()))
 
 
@@ -82,10 +82,10 @@ def _tensors(nodes: Iterable[Any]) -> tuple[Tensor, ...]:
 
 
 def check(config: Mapping[str, Any], graph: Graph) -> None:
-    """Compares a model's config (Triton's JSON form) with its graph.
+    """Compare a model's config (Triton's JSON form) with its graph.
 
     Raises:
-        Mismatch: a name, an element type or a shape differs.
+        MismatchError: a name, an element type or a shape differs.
     """
     batched = config["max_batch_size"] > 0
     _check_side("input", config["input"], graph.inputs, batched)
@@ -93,14 +93,14 @@ def check(config: Mapping[str, Any], graph: Graph) -> None:
     described = {tensor["name"] for tensor in config["input"]}
     missing = [tensor.name for tensor in graph.inputs if tensor.name not in described]
     if missing:
-        raise Mismatch(f"config.pbtxt lacks the graph's {_names('input', missing)}: add it")
+        raise MismatchError(f"config.pbtxt does not have the graph's {_names('input', missing)}: add it")
 
 
 def _check_side(side: str, described: Sequence[Mapping[str, Any]], tensors: Sequence[Tensor], batched: bool) -> None:
     known = {tensor.name: tensor for tensor in tensors}
     for wanted in described:
         if wanted["name"] not in known:
-            raise Mismatch(
+            raise MismatchError(
                 f"config.pbtxt names the {side} '{wanted['name']}', but the graph has the "
                 f"{_names(side, [tensor.name for tensor in tensors])}"
             )
@@ -109,13 +109,13 @@ def _check_side(side: str, described: Sequence[Mapping[str, Any]], tensors: Sequ
 
 def _check_tensor(side: str, wanted: Mapping[str, Any], tensor: Tensor, batched: bool) -> None:
     if wanted["data_type"] != tensor.data_type:
-        raise Mismatch(
+        raise MismatchError(
             f"config.pbtxt gives {side} '{tensor.name}' the type {wanted['data_type']}, "
             f"but the graph has {tensor.data_type}"
         )
     dims = [int(size) for size in wanted.get("reshape", {}).get("shape", wanted["dims"])]
     if batched and tensor.dims[:1] != (-1,):
-        raise Mismatch(
+        raise MismatchError(
             f"config.pbtxt sets a max_batch_size, but the graph's {side} '{tensor.name}' has the fixed shape "
             f"{list(tensor.dims)}: set max_batch_size: 0, or export the model with a free first dimension"
         )
@@ -125,7 +125,7 @@ def _check_tensor(side: str, wanted: Mapping[str, Any], tensor: Tensor, batched:
     )
     if not fits:
         note = " behind the batch dimension" if batched else ""
-        raise Mismatch(
+        raise MismatchError(
             f"config.pbtxt gives {side} '{tensor.name}' the dims {dims}{note}, but the graph has the shape "
             f"{list(tensor.dims)}"
         )

@@ -1,4 +1,4 @@
-"""Opens a model file as a config.pbtxt asks: threads, optimization, memory, device.
+"""Opens a model file with the options of a config.pbtxt: threads, optimization, memory, device.
 
 Parameter names and meanings: README of https://github.com/triton-inference-server/onnxruntime_backend
 """
@@ -19,41 +19,41 @@ _LEVELS = {
 }
 
 
-class Unloadable(Exception):
+class ModelFileError(Exception):
     """The model file cannot be opened; the message says which, why and what to do."""
 
 
 def model_file(version_folder: Path, config: Mapping[str, Any]) -> Path:
-    """The file that a version of a model is served from.
+    """Return the file of a model's version.
 
     Raises:
-        Unloadable: it is not there.
+        ModelFileError: it does not exist.
     """
     path = version_folder / (config.get("default_model_filename") or DEFAULT_FILE)
     if path.exists():
         return path
     found = ", ".join(sorted(entry.name for entry in version_folder.glob("*.onnx"))) or "no *.onnx file"
-    raise Unloadable(
+    raise ModelFileError(
         f"{path} is missing (the folder has {found}): put the model there, name it by default_model_filename, "
         "or fetch it if weights.lock names it"
     )
 
 
 def open_session(path: Path, options: ort.SessionOptions, providers: list[Any]) -> ort.InferenceSession:
-    """The model in ``path``, ready to run.
+    """Open the model in ``path``.
 
     Raises:
-        Unloadable: the file is no ONNX model, or one that this version of ONNX Runtime cannot run.
+        ModelFileError: the file is not an ONNX model, or this version of ONNX Runtime cannot run it.
     """
     try:
         return ort.InferenceSession(str(path), sess_options=options, providers=providers)
     except Exception as err:  # ONNX Runtime's exceptions have no common base class
         reason = str(err).splitlines()[0] if str(err) else type(err).__name__
-        raise Unloadable(f"{path} ({path.stat().st_size} bytes) cannot be read as an ONNX model: {reason}") from err
+        raise ModelFileError(f"{path} ({path.stat().st_size} bytes) cannot be read as an ONNX model: {reason}") from err
 
 
 def quick_options() -> ort.SessionOptions:
-    """Options for a session that is only asked for its inputs and outputs."""
+    """Return options for a session whose inputs and outputs are read, but which never runs."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
@@ -61,10 +61,10 @@ def quick_options() -> ort.SessionOptions:
 
 
 def session_options(config: Mapping[str, Any]) -> ort.SessionOptions:
-    """The options that a config's ``parameters`` and ``optimization`` ask for.
+    """Return the options in a config's ``parameters`` and ``optimization``.
 
     Raises:
-        Unloadable: a parameter is not the number that it has to be.
+        ModelFileError: a parameter is not a number where one is required.
     """
     options = ort.SessionOptions()
     level = int(config.get("optimization", {}).get("graph", {}).get("level", 0))
@@ -82,7 +82,7 @@ def session_options(config: Mapping[str, Any]) -> ort.SessionOptions:
 
 
 def run_options(config: Mapping[str, Any]) -> ort.RunOptions:
-    """The options of every run."""
+    """Return the options of every run."""
     options = ort.RunOptions()
     shrink = _parameter(config, "memory.enable_memory_arena_shrinkage", "")
     if shrink:
@@ -91,7 +91,7 @@ def run_options(config: Mapping[str, Any]) -> ort.RunOptions:
 
 
 def providers(config: Mapping[str, Any], kind: str, device: str) -> list[Any]:
-    """Execution providers for an instance: CUDA first where the instance is on a GPU and this build has it."""
+    """Return the execution providers of an instance: CUDA first if the instance is on a GPU and this build has it."""
     if kind != "GPU" or _CUDA not in ort.get_available_providers():
         return [_CPU]
     accelerators = config.get("optimization", {}).get("execution_accelerators", {})
@@ -103,16 +103,16 @@ def providers(config: Mapping[str, Any], kind: str, device: str) -> list[Any]:
 
 
 def whole_number(config: Mapping[str, Any], name: str, default: int) -> int:
-    """A parameter that is a number.
+    """Return a parameter that is a number.
 
     Raises:
-        Unloadable: it is something else.
+        ModelFileError: it is something else.
     """
     text = _parameter(config, name, str(default))
     try:
         return int(text)
     except ValueError:
-        raise Unloadable(f"config.pbtxt: parameter {name} is '{text}', which is not a whole number") from None
+        raise ModelFileError(f"config.pbtxt: parameter {name} is '{text}', which is not a whole number") from None
 
 
 def _parameter(config: Mapping[str, Any], name: str, default: str) -> str:
