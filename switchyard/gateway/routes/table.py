@@ -71,7 +71,7 @@ def _form(path: str, summary: str, form: Form) -> Route:
     return _ask(path=path, summary=summary, shape=shape, kinds=CHATTING, upstream=upstream, body="form", form=form)
 
 
-def _picture(path: str, summary: str, upstream: str, model: str = "", kinds: frozenset[Kind] = VISION) -> Route:
+def _image(path: str, summary: str, upstream: str, model: str = "", kinds: frozenset[Kind] = VISION) -> Route:
     return _ask(
         path=path,
         summary=summary,
@@ -136,9 +136,9 @@ ROUTES: tuple[Route, ...] = (
     _form("/generate", "Completion in one field.", GENERATE_FORM),
     _form("/v1/chat/{model}", "Text in, streamed text out.", CHAT_TEXT),
     _form("/v1/code/{model}", "Text in, streamed code out.", CODE_TEXT),
-    _picture("/v1/ocr", "The text of a picture, as JSON or plain text.", "/v1/vision/ocr", OCR),
-    _picture("/v1/vision/{model}", "What a vision model sees in a picture.", "/v1/vision/{model}"),
-    _picture(_PREDICT, "The same in KServe's V1 protocol, and graphs of such models.", _PREDICT, kinds=PREDICTING),
+    _image("/v1/ocr", "The text of an image, as JSON or plain text.", "/v1/vision/ocr", OCR),
+    _image("/v1/vision/{model}", "What a vision model sees in an image.", "/v1/vision/{model}"),
+    _image(_PREDICT, "The same in KServe's V1 protocol, and graphs of such models.", _PREDICT, kinds=PREDICTING),
     _v2("GET", "/v2", "Name, version and extensions of this server."),
     _v2("GET", "/v2/health/live", "Whether the gateway runs."),
     _v2("GET", "/v2/health/ready", "Whether the gateway can answer."),
