@@ -19,6 +19,7 @@ from predictors.complexity.tiers.affinity import CONVERSATION_HEADER
 from predictors.complexity.tiers.conversation import MalformedBodyError
 from predictors.complexity.tiers.decider import Decider, Decision, RoutingRequest
 from predictors.complexity.tiers.shadow import Shadow
+from switchyard.http.api_errors import ApiError, Shape, of_body, shape_of
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server import Exchange
@@ -33,15 +34,6 @@ POLICY_HEADER = b"x-switchyard-policy"
 OTHER_TIER = b"/other-tier"
 TENANT_HEADER = b"x-switchyard-tenant"
 PROTOCOL = "openai"
-
-
-class Refused(Exception):
-    """A request that is not decided on: a status, a stable code and a sentence."""
-
-    def __init__(self, status: int, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.code = code
 
 
 class Meter:
@@ -106,9 +98,9 @@ class Application:
         try:
             decided = await self._decide_on(exchange, began)
             outcome = "ok"
-        except Refused as err:
+        except ApiError as err:
             outcome = "rejected"
-            _refuse(exchange, err)
+            exchange.respond_error(err, _shape(exchange))
         except BadRequest:
             outcome = "rejected"
             raise
@@ -124,12 +116,12 @@ class Application:
 
     async def _decide_on(self, exchange: Exchange, began: float) -> tuple[RoutingRequest, Decision] | None:
         if self._in_flight > self._max_requests:
-            raise Refused(503, "overloaded", f"{self._max_requests} requests are being decided on; try again shortly")
+            raise ApiError("overloaded", f"{self._max_requests} requests are being decided on; try again shortly")
         headers = dict(exchange.headers)
         body = await self._body(exchange)
         model = body.get("model")
         if not isinstance(model, str | None):
-            raise Refused(400, "invalid_request", "`model` must be a text: a model's name, or `auto`")
+            raise ApiError("invalid_value", "`model` must be a text: a model's name, or `auto`")
         tiers = self._decider.tiers
         failed = exchange.path == OTHER_TIER
         if not failed and model is not None and model not in (tiers.fast, tiers.reasoning, self._name, *tiers.auto):
@@ -138,7 +130,7 @@ class Application:
         try:
             read = conversation.read(body)
         except MalformedBodyError as err:
-            raise Refused(400, "invalid_request", str(err)) from err
+            raise ApiError("invalid_value", str(err)) from err
         request = RoutingRequest(
             body=body,
             conversation=read,
@@ -157,8 +149,8 @@ class Application:
         decision = self._decider.fail_over(request) if failed else await self._decider.decide(request)
         if decision is None:
             span.end("addressed to neither tier")
-            raise Refused(
-                400, "invalid_request", f"{OTHER_TIER.decode()} takes a body whose `model` is one of the two tiers'"
+            raise ApiError(
+                "invalid_value", f"{OTHER_TIER.decode()} takes a body whose `model` is one of the two tiers'"
             )
         seconds, share = time.perf_counter() - began, self._decider.share.current
         self._meter.decided(decision, share, seconds)
@@ -184,16 +176,14 @@ class Application:
     async def _body(self, exchange: Exchange) -> Mapping[str, Any]:
         try:
             raw = await exchange.body(self._max_body_bytes)
-        except BodyTooLargeError as err:
-            raise Refused(413, "request_too_large", f"{err}; send less, or raise MAX_BODY_BYTES") from err
-        except BodyTooSlowError as err:
-            raise Refused(408, "request_timeout", str(err)) from err
+        except (BodyTooLargeError, BodyTooSlowError) as err:
+            raise of_body(err, "send less, or raise MAX_BODY_BYTES") from err
         try:
             body = orjson.loads(raw)
         except orjson.JSONDecodeError as err:
-            raise Refused(400, "invalid_json", f"the body is not JSON: {err}") from err
+            raise ApiError("invalid_json", f"the body is not JSON: {err}") from err
         if not isinstance(body, dict):
-            raise Refused(400, "invalid_request", "the body must be a JSON object, as OpenAI's requests are")
+            raise ApiError("invalid_value", "the body must be a JSON object, as OpenAI's requests are")
         return body
 
     def _page(self, exchange: Exchange) -> None:
@@ -214,14 +204,12 @@ class Application:
         else:
             method = exchange.method.decode("latin-1")
             sentence = f"{method} {path[:80]} is not served here; POST an OpenAI request to any path"
-            _refuse(exchange, Refused(404, "not_found", sentence))
+            exchange.respond_error(ApiError("not_found", sentence))
 
 
-def _refuse(exchange: Exchange, refused: Refused) -> None:
-    kind = "overloaded" if refused.status == 503 else "invalid_request_error"
-    error = {"message": str(refused), "type": kind, "param": None, "code": refused.code}
-    headers = [(b"retry-after", b"1")] if refused.status == 503 else []
-    _respond(exchange, refused.status, orjson.dumps({"error": error}), headers)
+def _shape(exchange: Exchange) -> Shape:
+    """Bodies are OpenAI's or Anthropic's on every path, so errors are too."""
+    return "anthropic" if shape_of(exchange.path) == "anthropic" else "openai"
 
 
 def _respond(exchange: Exchange, status: int, body: bytes, headers: Sequence[Header] = (), kind: bytes = JSON) -> None:

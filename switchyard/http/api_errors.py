@@ -41,6 +41,8 @@ CODES: dict[str, int] = {
     "upstream_timeout": 504,
 }
 
+# A server's own errors; all others say that a request is not HTTP.
+_SERVER_CODES = {408: "body_too_slow", 413: "body_too_large", 500: "internal_error"}
 # Everything else is the request's fault below 500 and the server's above.
 _OPENAI_TYPES = {
     401: "authentication_error",
@@ -121,6 +123,13 @@ def shape_of(path: bytes | str) -> Shape:
     if text.startswith(_TEXT) and text != _CHAT and not text.startswith(_CHAT + "/"):
         return "text"
     return "openai"
+
+
+def error_response(status: int, sentence: str, path: bytes) -> tuple[list[Header], bytes]:
+    """Return headers and body of what a server itself says of a request, in the shape of its path."""
+    error = ApiError(_SERVER_CODES.get(status, "invalid_http"), sentence, status=status)
+    content_type, body = render(error, shape_of(path))
+    return [(b"content-type", content_type), *error.headers], body
 
 
 def as_object(error: ApiError, shape: Shape) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from switchyard.gateway.call import Call, request_id
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.routes.match import Match
-from switchyard.http.api_errors import ApiError, Shape, event, render, shape_of
+from switchyard.http.api_errors import ApiError, Shape, error_response, event, render
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow
 from switchyard.http.server.exchange import BadRequest, Exchange
@@ -95,12 +95,7 @@ def http_call(exchange: Exchange, found: Match, cors: Cors, started: float) -> C
     )
 
 
-_CODES = {408: "body_too_slow", 413: "body_too_large", 500: "internal_error"}
-
-
 def server_error(status: int, sentence: str, path: bytes) -> tuple[list[Header], bytes]:
     """What the server itself says of a request that breaks the rules of HTTP, in the shape of its path."""
-    error = ApiError(_CODES.get(status, "invalid_http"), sentence, status=status)
-    content_type, body = render(error, shape_of(path))
-    own = [(b"server", b"switchyard"), (b"x-request-id", request_id(None))]
-    return [(b"content-type", content_type), *error.headers, *own], body
+    headers, body = error_response(status, sentence, path)
+    return [*headers, (b"server", b"switchyard"), (b"x-request-id", request_id(None))], body

@@ -1,7 +1,6 @@
 """One request and its response, as a handler sees them, whatever the protocol."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from switchyard.http.api_errors import ApiError, Shape, render, shape_of
@@ -24,11 +23,6 @@ class BadRequest(Exception):
 
 # Makes the headers and the body of a response that the server itself gives, from its status, a sentence and the path.
 ErrorResponse = Callable[[int, str, bytes], tuple[list[Header], bytes]]
-
-
-def plain_error(status: int, sentence: str, path: bytes) -> tuple[list[Header], bytes]:
-    """The error response of a server that has no protocol of its own."""
-    return [(b"content-type", b"application/json")], json.dumps({"error": sentence}).encode()
 
 
 class Exchange:

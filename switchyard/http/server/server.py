@@ -15,10 +15,11 @@ from email.utils import formatdate
 from time import time
 from typing import Any, Protocol
 
+from switchyard.http.api_errors import error_response
 from switchyard.http.h2.fields import Memory
 from switchyard.http.h2.request_head import read_head
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
-from switchyard.http.server.exchange import BadRequest, ErrorResponse, Exchange, plain_error
+from switchyard.http.server.exchange import BadRequest, ErrorResponse, Exchange
 from switchyard.http.server.http2_connection import RpcHandler
 from switchyard.http.server.limits import ServerLimits
 from switchyard.http.server.opening import Opening
@@ -63,7 +64,7 @@ class Server:
         *,
         rpc: RpcHandler | None = None,
         tls: ssl.SSLContext | None = None,
-        error_response: ErrorResponse = plain_error,
+        error_response: ErrorResponse = error_response,
     ) -> None:
         self.limits = limits or ServerLimits()
         self.loop = asyncio.get_running_loop()

@@ -9,15 +9,14 @@ import logging
 import re
 from collections.abc import Mapping
 
-import orjson
-
+from switchyard.http.api_errors import ApiError, of_body
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import UpstreamError, UpstreamTimeoutError
 from switchyard.http.headers import CLIENT_TO_REPLICA, REPLICA_TO_CLIENT
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server import Exchange
 from switchyard.http.server.relay import relay
-from switchyard.local.activator.request_queue import RequestQueue, UnavailableError
+from switchyard.local.activator.request_queue import RequestQueue
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
 
@@ -56,12 +55,10 @@ class Activator:
         door = self._doors[address[1]]
         try:
             await self._respond(door, exchange)
-        except UnavailableError as err:
-            _respond_with(exchange, err)
-        except BodyTooLargeError as err:
-            _respond_with(exchange, UnavailableError(413, f"{door.name}: {err}"))
-        except BodyTooSlowError as err:
-            _respond_with(exchange, UnavailableError(408, f"{door.name}: {err}"))
+        except ApiError as err:
+            exchange.respond_error(err)
+        except (BodyTooLargeError, BodyTooSlowError) as err:
+            exchange.respond_error(of_body(err))
 
     async def _respond(self, door: Door, exchange: Exchange) -> None:
         if exchange.method in (b"GET", b"HEAD") and _PROBES.fullmatch(exchange.path):
@@ -82,20 +79,18 @@ class Activator:
                 return
             except UpstreamTimeoutError as err:
                 if not err.retryable:
-                    raise UnavailableError(
-                        504, f"{door.name} did not begin to answer within {door.timeout:g} s"
-                    ) from err
+                    message = f"{door.name} did not begin to answer within {door.timeout:g} s"
+                    raise ApiError("upstream_timeout", message) from err
                 door.queue.suspect(address)
             except UpstreamError as err:
                 if not err.retryable:
-                    raise UnavailableError(502, f"{door.name}: {err}") from err
+                    raise ApiError(err.code, f"{door.name}: {err}") from err
                 logger.info("%s did not answer (%s); the request waits again", door.name, err)
                 door.queue.suspect(address)
             finally:
                 door.queue.release(responded=answered)
-        raise UnavailableError(
-            502, f"{door.name} ended {ATTEMPTS} times while it worked on this request; see `switchyard logs`"
-        )
+        message = f"{door.name} ended {ATTEMPTS} times while it worked on this request; see `switchyard logs`"
+        raise ApiError("upstream_closed", message)
 
     async def _request(self, address: Address, exchange: Exchange, body: bytes, deadline: float) -> Response:
         left = max(deadline - asyncio.get_running_loop().time(), 0.001)
@@ -120,17 +115,10 @@ class Activator:
         """Respond to what must neither wake a model nor keep it awake."""
         address = door.queue.address
         if address is None:
-            raise UnavailableError(503, f"{door.name} does not run now; a request to it starts it")
+            raise ApiError("model_not_ready", f"{door.name} does not run now; a request to it starts it")
         try:
             deadline = asyncio.get_running_loop().time() + door.timeout
             response = await self._request(address, exchange, b"", deadline)
         except UpstreamError as err:
-            raise UnavailableError(503, f"{door.name}: {err}") from err
+            raise ApiError("model_not_ready", f"{door.name}: {err}") from err
         await self._relay(door, response, exchange)
-
-
-def _respond_with(exchange: Exchange, err: UnavailableError) -> None:
-    headers = [(b"content-type", b"application/json")]
-    if err.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % max(1, round(err.retry_after))))
-    exchange.respond(err.status, headers, orjson.dumps({"error": err.message}))

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from switchyard.http.api_errors import ApiError
 from switchyard.local.plan.workloads import Address
 
 
@@ -14,16 +15,6 @@ class QueueLimits:
 
     requests: int = 1024
     body_bytes: int = 128 * 1024 * 1024
-
-
-class UnavailableError(Exception):
-    """The service cannot take a request now; ``status`` is the HTTP status, ``retry_after`` seconds or None."""
-
-    def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.retry_after = retry_after
 
 
 class _Waiter:
@@ -56,7 +47,7 @@ class RequestQueue:
         self._demand = demand
         self._on_waiting = on_waiting
         self._address: Address | None = None
-        self._rejection: Callable[[], UnavailableError] | None = None
+        self._rejection: Callable[[], ApiError] | None = None
         self._waiters: deque[_Waiter] = deque()
         self._bytes = 0
         self.in_flight = 0
@@ -82,20 +73,16 @@ class RequestQueue:
         """Reject a request that could not be queued, before its body is read.
 
         Raises:
-            UnavailableError: the service cannot run now, or its queue is full.
+            ApiError: the service cannot run now, or its queue is full.
         """
         if self._rejection is not None:
             raise self._rejection()
         if self._free():
             return
         if len(self._waiters) >= self._limits.requests:
-            raise UnavailableError(
-                503, f"{self._name}: {len(self._waiters)} requests are waiting already; try again", 1.0
-            )
+            raise ApiError("overloaded", f"{self._name}: {len(self._waiters)} requests are waiting already; try again")
         if self._bytes + size > self._limits.body_bytes:
-            raise UnavailableError(
-                503, f"{self._name}: waiting requests already hold {self._bytes} bytes; try again", 1.0
-            )
+            raise ApiError("overloaded", f"{self._name}: waiting requests already hold {self._bytes} bytes; try again")
 
     async def acquire(self, size: int, deadline: float, *, retry: bool = False) -> Address:
         """Wait until the request may be sent; call ``release`` once for every ``acquire`` that returns.
@@ -103,7 +90,7 @@ class RequestQueue:
         ``deadline`` is the loop time at which waiting ends; ``retry`` puts a request that was sent before at the front.
 
         Raises:
-            UnavailableError: 503 when the queue is full or the service failed, 504 when ``deadline`` passed.
+            ApiError: 503 when the queue is full or the service failed, 504 when ``deadline`` passed.
         """
         self.check_capacity(size)
         if self._free() and (retry or not self._waiters) and self._address is not None:
@@ -118,7 +105,7 @@ class RequestQueue:
                 return await waiter.granted
         except TimeoutError:
             self._pass_on(waiter)
-            raise UnavailableError(504, f"{self._name} could not take the request within its timeout") from None
+            raise ApiError("upstream_timeout", f"{self._name} could not take the request within its timeout") from None
         except asyncio.CancelledError:
             self._pass_on(waiter)
             raise
@@ -152,7 +139,7 @@ class RequestQueue:
             self._address = None
             self.suspected.set()
 
-    def reject(self, error: Callable[[], UnavailableError]) -> None:
+    def reject(self, error: Callable[[], ApiError]) -> None:
         """Reject waiting and new requests with ``error``, until ``accept`` or ``open``."""
         self._address, self._rejection = None, error
         while (waiting := self._next()) is not None:

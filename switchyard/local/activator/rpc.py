@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from switchyard.http.api_errors import ApiError
 from switchyard.local.activator.application import ATTEMPTS, Door
-from switchyard.local.activator.request_queue import UnavailableError
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
 from switchyard.rpc import v2
@@ -58,7 +58,7 @@ class Services(grpc.GenericRpcHandler):  # type: ignore[misc]
                 return await self._deliver(door, path, request, context)
             except ValueError as err:
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"the request is not a V2 message: {err}")
-            except UnavailableError as refused:
+            except ApiError as refused:
                 await context.abort(_STATUS.get(refused.status, grpc.StatusCode.UNAVAILABLE), refused.message)
             except RpcRefused as refused:
                 await context.abort(refused.code, str(refused))
@@ -106,7 +106,7 @@ class Services(grpc.GenericRpcHandler):  # type: ignore[misc]
         door = self._door(model)
         try:
             address = await door.queue.acquire(0, asyncio.get_running_loop().time() + door.timeout)
-        except UnavailableError as refused:
+        except ApiError as refused:
             code = _STATUS.get(refused.status, grpc.StatusCode.UNAVAILABLE)
             raise RpcRefused(code, refused.message) from refused
         _lease.get().door = door

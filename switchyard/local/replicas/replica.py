@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from switchyard.backoff import ConsecutiveFailures
+from switchyard.http.api_errors import ApiError
 from switchyard.http.client import Client
-from switchyard.local.activator.request_queue import QueueLimits, RequestQueue, UnavailableError
+from switchyard.local.activator.request_queue import QueueLimits, RequestQueue
 from switchyard.local.plan.workloads import Service
 from switchyard.local.processes.start import PROBE_SECONDS, RunningPod, Starter, StartError, free_ports, is_ready, stop
 from switchyard.local.processes.startlog import PodLog
@@ -66,7 +67,7 @@ class Replica:
         """Keep the service in its wanted state until cancelled, then stop its process."""
         if reason := self._blocked_reason():
             self._board.set(self._service.name, "failed", reason)
-            self.queue.reject(lambda: UnavailableError(503, f"{self._service.name}: {reason}"))
+            self.queue.reject(lambda: ApiError("model_failed", f"{self._service.name}: {reason}"))
             return
         try:
             while True:
@@ -209,7 +210,7 @@ class Replica:
             times = f", {self._failures.count} times in a row" if self._failures.count > 1 else ""
             text = f"{reason}{times}; see `switchyard logs {name}`"
             self._board.set(name, "failed", text)
-            self.queue.reject(lambda: UnavailableError(503, f"{name}: {text}", max(1.0, again - loop.time())))
+            self.queue.reject(lambda: ApiError("model_failed", f"{name}: {text}", retry_after=again - loop.time()))
         else:
             self._board.set(name, "waking" if self.queue.waiting or self._service.scale.minimum else "asleep")
         await asyncio.sleep(pause)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from switchyard.local.activator.request_queue import UnavailableError
+from switchyard.http.api_errors import ApiError
 from switchyard.local.errors import LocalError
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Deployment, Plan
@@ -145,7 +145,7 @@ class Supervisor:
         hurry = asyncio.ensure_future(self._kill_when_forced())
         await _cancelled(deployments)
         for name, replica in parts.replicas.items():
-            replica.queue.reject(partial(UnavailableError, 503, f"{name}: switchyard is stopping"))
+            replica.queue.reject(partial(ApiError, "shutting_down", f"{name}: switchyard is stopping"))
         doors: list[Awaitable[None]] = [listener.stop(grace) for listener in parts.listeners]
         if parts.grpc is not None:
             doors.append(parts.grpc.stop(grace))

@@ -90,11 +90,11 @@ def test_the_gateways_headers_are_heard(predictor: Predictor) -> None:
         (b"[", "invalid_json"),
         (b"", "invalid_json"),
         (b"\xff", "invalid_json"),
-        (b"[]", "invalid_request"),
-        (b"{}", "invalid_request"),
-        (b'{"messages": []}', "invalid_request"),
-        (b'{"model": "auto", "prompt": 3}', "invalid_request"),
-        (b'{"model": ["auto"], "prompt": "x"}', "invalid_request"),
+        (b"[]", "invalid_value"),
+        (b"{}", "invalid_value"),
+        (b'{"messages": []}', "invalid_value"),
+        (b'{"model": "auto", "prompt": 3}', "invalid_value"),
+        (b'{"model": ["auto"], "prompt": "x"}', "invalid_value"),
     ],
 )
 def test_a_body_that_cannot_be_used_is_refused_with_a_sentence(predictor: Predictor, content: bytes, code: str) -> None:

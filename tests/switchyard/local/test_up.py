@@ -93,7 +93,7 @@ async def test_a_container_that_cannot_start_is_named_with_its_reason(local: Loc
     local.up(Stub(name="chat", runtime="two", env={"STUB_EXIT": "3"}))
     refused = await client.post(local.url("chat") + "/echo", json={})
     assert refused.status_code == 503
-    assert "chat.kserve-container:" in refused.json()["error"]
+    assert "chat.kserve-container:" in refused.json()["error"]["message"]
 
 
 async def test_models_in_a_hosted_repository_are_listed_as_they_come_and_go(
@@ -186,7 +186,7 @@ async def test_a_predictor_that_keeps_crashing_fails_with_its_reason(local: Loca
     local.up(Stub(name="chat", env={"STUB_EXIT": "3"}))
     answer = await client.post(local.url("chat") + "/echo", json={})
     assert answer.status_code == 503
-    assert "exited with code 3: no engine: out of memory, 3 times in a row" in answer.json()["error"]
+    assert "exited with code 3: no engine: out of memory, 3 times in a row" in answer.json()["error"]["message"]
     assert int(answer.headers["retry-after"]) >= 1
     assert local.phase("chat") == "failed"
     assert local.row("chat")["starts"] == 3
@@ -196,7 +196,7 @@ async def test_a_start_past_its_progress_deadline_fails(local: Local, client: ht
     local.up(Stub(name="chat", deadline="300ms", env={"STUB_LOAD_SECONDS": "60"}))
     answer = await client.post(local.url("chat") + "/echo", json={})
     assert answer.status_code == 503
-    assert "not ready within" in answer.json()["error"]
+    assert "not ready within" in answer.json()["error"]["message"]
 
 
 async def test_a_request_that_crashes_its_predictor_is_not_tried_for_ever(
@@ -212,7 +212,7 @@ async def test_a_model_that_is_not_on_this_machine_is_listed_as_failed(local: Lo
     local.up(Stub(name="hub", storage="hf://org/model"), Stub(name="here"))
     answer = await client.post(local.url("hub") + "/echo", json={})
     assert answer.status_code == 503
-    assert "put the model in model-repository/llm/hub" in answer.json()["error"]
+    assert "put the model in model-repository/llm/hub" in answer.json()["error"]["message"]
     assert (await client.post(local.url("here") + "/echo", json={})).status_code == 200
 
 
@@ -221,7 +221,7 @@ async def test_a_service_whose_model_folder_appears_recovers(local: Local, clien
     url = local.url("chat") + "/echo"
     answer = await client.post(url, json={})
     assert answer.status_code == 503
-    assert "does not exist; put the model there" in answer.json()["error"]
+    assert "does not exist; put the model there" in answer.json()["error"]["message"]
     (local.root / "model-repository" / "llm" / "late").mkdir()
     due = time.monotonic() + 10
     while answer.status_code == 503 and time.monotonic() < due:

@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from switchyard.local.activator.request_queue import QueueLimits, RequestQueue, UnavailableError
+from switchyard.http.api_errors import ApiError
+from switchyard.local.activator.request_queue import QueueLimits, RequestQueue
 from switchyard.local.plan.workloads import Address
 
 ADDRESS = Address(http_port=1)
@@ -67,7 +68,7 @@ async def test_a_request_that_comes_back_goes_first() -> None:
 async def test_beyond_the_bound_requests_are_refused_with_503(limits: QueueLimits) -> None:
     made = queue(limits=limits)
     held = await waiting(made, 10)
-    with pytest.raises(UnavailableError) as caught:
+    with pytest.raises(ApiError) as caught:
         await made.acquire(10, later())
     assert (caught.value.status, caught.value.retry_after) == (503, 1.0)
     held.cancel()
@@ -75,7 +76,7 @@ async def test_beyond_the_bound_requests_are_refused_with_503(limits: QueueLimit
 
 async def test_waiting_ends_with_504_at_its_due_time() -> None:
     made = queue()
-    with pytest.raises(UnavailableError) as caught:
+    with pytest.raises(ApiError) as caught:
         await made.acquire(10, later(0.01))
     assert caught.value.status == 504
     assert not made.busy
@@ -112,10 +113,10 @@ async def test_a_cancel_just_before_the_grant_loses_nothing() -> None:
 async def test_a_refusal_reaches_those_who_wait_and_those_who_come() -> None:
     made = queue()
     task = await waiting(made)
-    made.reject(lambda: UnavailableError(503, "broken"))
-    with pytest.raises(UnavailableError, match="broken"):
+    made.reject(lambda: ApiError("model_failed", "broken"))
+    with pytest.raises(ApiError, match="broken"):
         await task
-    with pytest.raises(UnavailableError, match="broken"):
+    with pytest.raises(ApiError, match="broken"):
         await made.acquire(0, later())
     made.accept()
     assert not (await waiting(made)).done()

@@ -8,8 +8,9 @@ import grpc
 import grpc.aio
 import pytest
 
+from switchyard.http.api_errors import ApiError
 from switchyard.local.activator.application import Door
-from switchyard.local.activator.request_queue import QueueLimits, RequestQueue, UnavailableError
+from switchyard.local.activator.request_queue import QueueLimits, RequestQueue
 from switchyard.local.activator.rpc import GrpcServer
 from switchyard.local.plan.workloads import Address
 from switchyard.rpc import protobuf as wire
@@ -109,7 +110,7 @@ async def test_the_predictors_own_error_comes_back_as_it_is(
 
 
 async def test_a_failed_service_is_unavailable_with_its_reason(channel: Any, queue: RequestQueue) -> None:
-    queue.reject(lambda: UnavailableError(503, "chat: no engine"))
+    queue.reject(lambda: ApiError("model_failed", "chat: no engine"))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await channel.unary_unary(INFER)(message("chat"))
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.UNAVAILABLE, "chat: no engine")
