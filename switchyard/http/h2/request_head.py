@@ -44,7 +44,11 @@ def read_head(fields: list[Field]) -> Head | None:
     if not pseudo.keys() >= _NEEDED or pseudo.keys() - _NEEDED - {b":authority"}:
         return None
     method, path, authority = pseudo[b":method"], pseudo[b":path"], pseudo.get(b":authority")
-    if not _METHOD.fullmatch(method) or not (path[:1] == b"/" or path == b"*") or _NO_TARGET.search(path):
+    if (
+        not _METHOD.fullmatch(method)
+        or not (path[:1] == b"/" or (path == b"*" and method == b"OPTIONS"))
+        or _NO_TARGET.search(path)
+    ):
         return None
     if authority is not None and not HOST.fullmatch(authority):
         return None

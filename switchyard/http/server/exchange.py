@@ -10,6 +10,7 @@ from switchyard.http.request_errors import BodyTooLargeError, ClientDisconnected
 Address = tuple[str, int]
 
 BODILESS = frozenset((204, 304))  # RFC 9110 §6.4.1: never followed by content
+_FAIR_BYTES = 64 * 1024  # of one body; a longer one is given up when all together are too many
 _SMALL = 1024  # bytes; shorter chunks are joined up to it, as every object costs some 40 bytes of its own
 
 
@@ -25,6 +26,16 @@ class BadRequest(Exception):
 ErrorResponse = Callable[[int, str, bytes], tuple[list[Header], bytes]]
 
 
+class BodyMemory:
+    """What the request bodies of a server's clients may take together; ``used`` is what they do, in bytes."""
+
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+
 class Exchange:
     """A request with the means to respond to it; its handler's task is cancelled when the client disconnects.
 
@@ -34,10 +45,10 @@ class Exchange:
 
     __slots__ = (
         *("method", "target", "version", "headers", "started", "finished", "expects", "task"),
-        *("_loop", "_chunks", "_size", "_pause_at", "_complete", "_error", "_waiter", "_on_disconnect"),
+        *("_loop", "_chunks", "_size", "_pause_at", "_complete", "_error", "_waiter", "_on_disconnect", "_memory"),
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, buffer_bytes: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, buffer_bytes: int, memory: BodyMemory) -> None:
         self.method = b""
         self.target = b""
         self.version = "1.1"
@@ -47,6 +58,7 @@ class Exchange:
         self.expects = False  # the client waits for 100 Continue before it sends the body
         self.task: asyncio.Task[None] | None = None  # the handler's
         self._loop = loop
+        self._memory = memory
         self._chunks: list[bytes] = []
         self._size = 0
         self._pause_at = buffer_bytes
@@ -126,6 +138,7 @@ class Exchange:
             await self._more()
         chunk = self._chunks.pop(0)
         self._size -= len(chunk)
+        self._memory.used -= len(chunk)
         return chunk
 
     @property
@@ -221,6 +234,10 @@ class Exchange:
         else:
             chunks.append(data)
         self._size += len(data)
+        memory = self._memory
+        memory.used += len(data)
+        if memory.used > memory.limit and self._size > _FAIR_BYTES:
+            self.fail(BadRequest(503, "the server holds as many request bodies as it may; try again shortly"))
         self._wake()
 
     def arrived(self) -> None:
@@ -237,11 +254,18 @@ class Exchange:
         """The client has gone, or has given this request up."""
         if self.finished:
             return
+        self.release()
         if self._on_disconnect is not None:
             self.fail(ClientDisconnectedError())
             self._on_disconnect()
         elif self.task is not None:
             self.task.cancel()
+
+    def release(self) -> None:
+        """Give up what is held of the body: nobody will read it any more."""
+        self._memory.used -= self._size
+        self._size = 0
+        self._chunks.clear()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -1,4 +1,4 @@
-"""One connection of a client: an ``asyncio.Protocol`` around llhttp that hands out one exchange at a time."""
+"""One connection of a client in HTTP/1.1: llhttp parses, requests are handled one after the other."""
 
 import asyncio
 from collections import deque
@@ -7,14 +7,17 @@ from typing import Any, Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from switchyard.http.request_errors import BodyTooSlowError
-from switchyard.http.server.exchange import BadRequest, ErrorResponse, Exchange
+from switchyard.http.server.exchange import BadRequest, BodyMemory, ErrorResponse, Exchange
 from switchyard.http.server.http1_exchange import Http1Exchange
 from switchyard.http.server.http1_head import check_head
 from switchyard.http.server.limits import ServerLimits
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_LAST = b"connection: close\r\n"
-_KEPT = b"connection: keep-alive\r\n"
+_CLOSE = b"connection: close\r\n"
+_KEEP_ALIVE = b"connection: keep-alive\r\n"
+_OF_AN_UPGRADE = (b"upgrade", b"http2-settings", b"connection")
+# Bytes of framing that a byte of a body may cost: a chunk of one byte has five, and some clients add extensions.
+_FRAMING_RATIO = 8
 
 
 class Host(Protocol):
@@ -22,6 +25,7 @@ class Host(Protocol):
 
     limits: ServerLimits
     loop: asyncio.AbstractEventLoop
+    memory: BodyMemory
     retiring: bool
     draining: bool
     error_response: ErrorResponse
@@ -33,28 +37,41 @@ class Host(Protocol):
         """The value of the ``date`` header."""
 
     def opened(self, connection: Any) -> None: ...
-    def lost(self, connection: Any) -> None: ...
+    def closed(self, connection: Any) -> None: ...
 
 
 class Http1Connection(asyncio.Protocol):
-    """Parses requests and starts their handlers in order; tells the one at work when the client disconnects."""
+    """Parses requests, starts their handlers in order, and tells the one at work when the client disconnects.
+
+    ``_incoming`` is being received, ``_current`` is being responded to (both are the same request for a while), and
+    ``_queue`` holds requests whose headers have come meanwhile. While the client does not read its responses no handler
+    is started, and while requests wait nothing is read.
+    """
+
+    __slots__ = (
+        *("transport", "loop", "date", "memory", "write_paused", "_host", "_limits", "_parser"),
+        *("_incoming", "_headers_done", "_received", "_last_read", "_body_received", "_current", "_queue", "_error"),
+        *("_read_paused", "_lingering", "_half_closed", "_drained", "_unsent", "_since", "_stalled_since"),
+    )
 
     def __init__(self, host: Host) -> None:
-        self._host = host
+        self.transport: asyncio.Transport
         self.loop = host.loop
         self.date = host.date
+        self.memory = host.memory
+        self.write_paused = False
+        self._host = host
         self._limits = host.limits
         self._parser = HttpRequestParser(self)
-        self.transport: asyncio.Transport
-        self._incoming: Http1Exchange | None = None  # being received
-        self._head_done = True
-        self._fed = self._read = 0  # bytes since the read in which an incomplete head began, and in the latest read
-        self._current: Http1Exchange | None = None  # being answered
+        self._incoming: Http1Exchange | None = None
+        self._headers_done = True
+        # Bytes of the incoming request after the read in which it began, bytes of the latest read, bytes of its body.
+        self._received = self._last_read = self._body_received = 0
+        self._current: Http1Exchange | None = None
         self._queue: deque[Http1Exchange] = deque()
-        self._refused: BadRequest | None = None
-        self._read_paused = self._lingering = False
+        self._error: BadRequest | None = None  # what the client gets when the queue is done, before the end
+        self._read_paused = self._lingering = self._half_closed = False
         self._drained: asyncio.Future[None] | None = None
-        self.write_paused = False
         self._unsent = 0
         self._since = self._stalled_since = self.loop.time()
 
@@ -64,10 +81,11 @@ class Http1Connection(asyncio.Protocol):
     def closing(self) -> bytes:
         exchange = self._current
         assert exchange is not None
-        if exchange.persistent and exchange.complete and not self._host.retiring:
-            return _KEPT if exchange.legacy else b""
+        last = self._host.retiring or (self._half_closed and not self._queue)
+        if exchange.persistent and exchange.complete and not last:
+            return _KEEP_ALIVE if exchange.legacy else b""
         exchange.persistent = False
-        return _LAST
+        return _CLOSE
 
     def wanted(self) -> None:
         exchange = self._current
@@ -77,7 +95,7 @@ class Http1Connection(asyncio.Protocol):
             exchange.expects = False
             if not exchange.started:
                 self.transport.write(_CONTINUE)
-        self._resume()
+        self._resume_reading()
 
     async def writable(self) -> None:
         if self.write_paused:
@@ -97,74 +115,79 @@ class Http1Connection(asyncio.Protocol):
             else:
                 self._linger()
         elif self._queue:
-            self._start()
-        elif self._refused is not None:
-            self._refuse(self._refused)
+            self._start_next()
+        elif self._error is not None:
+            self._respond_with(self._error)
         elif self._host.draining and self._incoming is None:
             self.transport.close()
 
     # -- for the server
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of a request or a response is under way."""
+        return self._current is None and self._incoming is None and not self._lingering and not self.write_paused
+
     def retire(self) -> None:
         """From now on ``closing`` says so with each response."""
 
     def drain(self) -> None:
-        """Close the connection when it has nothing in hand; otherwise the response at work is its last."""
-        if self._current is None and self._incoming is None and not self._lingering:
+        """Close the connection when it is idle; otherwise the response at work is its last."""
+        if self.is_idle:
             self.transport.close()
 
     def abort(self) -> None:
         self.transport.abort()
 
     def check(self, now: float) -> None:
-        """Ends what has taken too long."""
-        limits = self._limits
+        """End what has taken too long."""
         if self.write_paused:
             self._check_stall(now)
         elif self._lingering:
-            if now - self._since > limits.linger_seconds:
-                self.transport.abort()
+            return  # that ends by itself
         elif self._read_paused:
             self._since = now  # it is not the client who is slow
         elif self._incoming is not None:
-            if limits.read_seconds is not None and now - self._since > limits.read_seconds:
-                self._too_slow(self._incoming, limits.read_seconds)
-        elif self._current is None and limits.idle_seconds is not None and now - self._since > limits.idle_seconds:
+            self._check_request(self._incoming, now - self._since)
+        elif self._current is None and _exceeds(now - self._since, self._limits.idle_seconds):
             self.transport.close()
 
     def _check_stall(self, now: float) -> None:
         unsent = self.transport.get_write_buffer_size()
         if unsent != self._unsent:
             self._unsent, self._stalled_since = unsent, now
-        elif self._limits.stall_seconds is not None and now - self._stalled_since > self._limits.stall_seconds:
+        elif _exceeds(now - self._stalled_since, self._limits.stall_seconds):
             self.transport.abort()
 
-    def _too_slow(self, exchange: Http1Exchange, seconds: float) -> None:
-        if self._head_done:
-            exchange.fail(BodyTooSlowError(f"the request body did not arrive within {seconds:g} s"))
-        else:
-            self._refuse(BadRequest(408, f"the request did not arrive within {seconds:g} s"))
+    def _check_request(self, exchange: Http1Exchange, seconds: float) -> None:
+        limits = self._limits
+        if not self._headers_done:
+            for limit in (limits.header_seconds, limits.read_seconds):
+                if _exceeds(seconds, limit):
+                    self._respond_with(BadRequest(408, f"the request's headers did not arrive within {limit:g} s"))
+                    return
+        elif _exceeds(seconds, limits.read_seconds):
+            exchange.fail(BodyTooSlowError(f"the request body did not arrive within {limits.read_seconds:g} s"))
 
     # -- receiving
 
     def data_received(self, data: bytes) -> None:
-        if self._lingering or self._refused is not None:
+        if self._lingering or self._error is not None:
             return
-        self._read = len(data)
-        if not self._head_done:
-            self._fed += self._read
+        self._last_read = len(data)
+        if self._incoming is not None:
+            self._received += self._last_read
         try:
             self._parse(data)
         except HttpParserError as err:
-            self._refuse(self._refused or BadRequest(400, f"this is not HTTP/1.1: {err}"))
+            self._respond_with(self._error or BadRequest(400, f"this is not HTTP/1.1: {err}"))
             return
-        if not self._head_done and self._fed > self._limits.header_bytes:
-            self._refuse(self._too_large())
+        if self._incoming is not None and self._received > self._limits.header_bytes and self._too_much_framing():
             return
         current = self._current
         if current is None:
             if self._queue:
-                self._start()
+                self._start_next()
         elif (self._queue or (current.full and not current.complete)) and not self._read_paused:
             self._read_paused = True
             self.transport.pause_reading()
@@ -176,53 +199,69 @@ class Http1Connection(asyncio.Protocol):
             self._decline_upgrade(data[err.args[0] :])
 
     def _decline_upgrade(self, rest: bytes) -> None:
-        """Goes on in HTTP/1.1, as RFC 9110 §7.8 allows; llhttp stops after the head, so it gets that again without."""
+        """Go on in HTTP/1.1 (RFC 9110 §7.8): llhttp stops after the headers, so it gets those again without."""
         exchange = self._queue.pop()  # handlers start when all has been parsed
-        if exchange.method == b"CONNECT":
-            self._refused = BadRequest(501, "CONNECT is not served here")
-            raise HttpParserError("CONNECT")
-        kept = [one for one in exchange.headers if one[0] not in (b"upgrade", b"http2-settings", b"connection")]
+        kept = [
+            header for header in exchange.headers if header[0] not in (b"upgrade", b"http2-settings", b"connection")
+        ]
         lines = b"".join([b"%b: %b\r\n" % header for header in kept])
         self._parser = HttpRequestParser(self)
         self._parse(b"%b %b HTTP/1.1\r\n%b\r\n" % (exchange.method, exchange.target, lines) + rest)
 
-    def _start(self) -> None:
+    def _too_much_framing(self) -> bool:
+        """End a request whose headers, chunk extensions or trailers have no end."""
+        if not self._headers_done:
+            self._respond_with(self._too_large())
+            return True
+        if self._received <= self._limits.header_bytes + (1 + _FRAMING_RATIO) * self._body_received:
+            return False
+        self._respond_with(BadRequest(400, "chunk sizes, chunk extensions or trailers are too long for their body"))
+        return True
+
+    def _start_next(self) -> None:
+        if self.write_paused:  # the client must read what it has been sent first
+            return
         exchange = self._current = self._queue.popleft()
         if not self._queue:
-            self._resume()
+            self._resume_reading()
         self._host.begin(exchange)
 
-    def _resume(self) -> None:
+    def _resume_reading(self) -> None:
         if self._read_paused and not self.transport.is_closing():
             self._read_paused = False
             self.transport.resume_reading()
 
-    # -- refusing
+    def _drop_queue(self) -> None:
+        while self._queue:
+            self._queue.popleft().release()
+
+    # -- errors
 
     def _too_large(self) -> BadRequest:
-        return BadRequest(431, f"the head of the request exceeds {self._limits.header_bytes} bytes")
+        return BadRequest(431, f"the request's headers exceed {self._limits.header_bytes} bytes")
 
-    def _refuse(self, refused: BadRequest) -> None:
-        """Answers in the handler's place, after what came before, and closes the connection."""
-        self._refused = refused
+    def _respond_with(self, error: BadRequest) -> None:
+        """Respond in the handler's place, after the responses before, and close the connection."""
+        self._error = error
         if self._current is None and self._queue:
-            self._start()
-        if self._incoming is not None and self._head_done:  # it has a handler, who must learn that its body is broken
-            self._incoming.fail(refused)
+            self._start_next()
+        if self._incoming is not None and self._headers_done:  # its handler must learn that its body is broken
+            self._incoming.fail(error)
         elif self._current is None:
             target = b"" if self._incoming is None else self._incoming.path
             self._current = Http1Exchange(self, 0)
-            headers, body = self._host.error_response(refused.status, str(refused), target)
-            self._current.respond(refused.status, headers, body)
+            headers, body = self._host.error_response(error.status, str(error), target)
+            self._current.respond(error.status, headers, body)
 
     def _linger(self) -> None:
-        """Closes for writing and reads on a little, or the client's system could discard what it was sent."""
+        """Close for writing and read on a little, or the client's system could discard what it was sent."""
         self._lingering = True
         self._incoming = None
-        self._queue.clear()
-        self._resume()
+        self._drop_queue()
+        self._resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
+            self.loop.call_later(self._limits.linger_seconds, self.transport.abort)
         else:
             self.transport.close()
 
@@ -232,9 +271,24 @@ class Http1Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is not derived from it
         self._host.opened(self)
 
+    def eof_received(self) -> bool:
+        """Keep the connection open for responses that cost nothing to a client that has gone.
+
+        A client that closes for writing after its requests and one that closes altogether look the same. GET and HEAD
+        get their responses; anything else is cancelled, because a generation that nobody reads costs an accelerator.
+        """
+        waiting = [*self._queue] if self._current is None else [self._current, *self._queue]
+        self._half_closed = (
+            bool(waiting)
+            and self._incoming is None
+            and all(exchange.method in (b"GET", b"HEAD") for exchange in waiting)
+            and self.transport.can_write_eof()  # TLS has no half-close
+        )
+        return self._half_closed
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._host.lost(self)
-        self._queue.clear()
+        self._host.closed(self)
+        self._drop_queue()
         self._lingering = True
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
@@ -250,13 +304,18 @@ class Http1Connection(asyncio.Protocol):
         self.write_paused = False
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
+        if self._current is None and not self._lingering:
+            if self._queue:
+                self._start_next()
+            elif self._error is not None:
+                self._respond_with(self._error)
 
     # -- llhttp
 
     def on_message_begin(self) -> None:
         self._incoming = Http1Exchange(self, self._limits.buffer_bytes)
-        self._head_done = False
-        self._fed = 0
+        self._headers_done = False
+        self._received = self._body_received = 0
         self._since = self.loop.time()
 
     def on_url(self, url: bytes) -> None:
@@ -264,34 +323,44 @@ class Http1Connection(asyncio.Protocol):
         self._incoming.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._head_done:  # later ones are trailers
+        if not self._headers_done:  # later ones are trailers
             assert self._incoming is not None
             self._incoming.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         exchange, parser = self._incoming, self._parser
         assert exchange is not None
-        self._head_done = True
+        self._headers_done = True
         exchange.method = parser.get_method()
         exchange.persistent = parser.should_keep_alive()
         exchange.version = parser.get_http_version()
-        if (refused := self._look_at_head(exchange)) is not None:
-            self._refused, self._incoming = refused, None
-            raise refused
+        if (error := self._check(exchange)) is not None:
+            self._error, self._incoming = error, None
+            raise error
         self._queue.append(exchange)
 
-    def _look_at_head(self, exchange: Http1Exchange) -> BadRequest | None:
-        if self._fed + self._read > self._limits.header_bytes:
+    def _check(self, exchange: Http1Exchange) -> BadRequest | None:
+        limits = self._limits
+        if self._received + self._last_read > limits.header_bytes:
             size = len(exchange.target) + sum(len(name) + len(value) + 4 for name, value in exchange.headers)
-            if size > self._limits.header_bytes:
+            if size > limits.header_bytes:
                 return self._too_large()
+        if len(exchange.headers) > limits.header_count:
+            return BadRequest(431, f"the request has more than {limits.header_count} headers")
+        if len(self._queue) >= limits.pipelined:
+            return BadRequest(503, f"{limits.pipelined} requests wait on this connection; read their responses first")
         return check_head(exchange)
 
     def on_body(self, data: bytes) -> None:
         if self._incoming is not None:
+            self._body_received += len(data)
             self._incoming.feed(data)
 
     def on_message_complete(self) -> None:
         if self._incoming is not None:
             self._incoming.arrived()
             self._incoming = None
+
+
+def _exceeds(seconds: float, limit: float | None) -> bool:
+    return limit is not None and seconds > limit

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Protocol
 
 from switchyard.http.headers import Header
-from switchyard.http.server.exchange import BODILESS, Address, Exchange, address_of
+from switchyard.http.server.exchange import BODILESS, Address, BodyMemory, Exchange, address_of
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {code: f"HTTP/1.1 {code} {phrase}\r\n".encode() for code, phrase in _REASONS.items()}
@@ -18,6 +18,7 @@ class Connection(Protocol):
 
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
+    memory: BodyMemory
     write_paused: bool
 
     @property
@@ -43,7 +44,7 @@ class Http1Exchange(Exchange):
     __slots__ = ("_chunked", "_connection", "_left", "_pending", "persistent")
 
     def __init__(self, connection: Connection, buffer_bytes: int) -> None:
-        super().__init__(connection.loop, buffer_bytes)
+        super().__init__(connection.loop, buffer_bytes, connection.memory)
         self.persistent = True
         self._connection = connection
         self._pending = b""
@@ -147,6 +148,7 @@ class Http1Exchange(Exchange):
 
     def _finish(self, *, whole: bool) -> None:
         self.finished = True
+        self.release()
         self._connection.ended(whole=whole)
 
     def _lines(self, status: int, headers: Sequence[Header], framing: bytes) -> bytes:

@@ -6,7 +6,10 @@ from switchyard.http.h2.request_head import HOST
 from switchyard.http.server.exchange import BadRequest
 from switchyard.http.server.http1_exchange import Http1Exchange
 
-_ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
+# llhttp also reads RTSP, ICE and many more methods; RFC 9110 §9.1 has 501 for those that a server does not know.
+METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH"))
+
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)(.*)", re.DOTALL)
 
 
 def check_head(exchange: Http1Exchange) -> BadRequest | None:
@@ -17,6 +20,8 @@ def check_head(exchange: Http1Exchange) -> BadRequest | None:
     """
     if exchange.version not in ("1.0", "1.1"):
         return BadRequest(505, f"HTTP/{exchange.version} is not served like this: use HTTP/1.1, or HTTP/2")
+    if exchange.method not in METHODS:
+        return BadRequest(501, f"the method {exchange.method.decode('latin-1')} is not served")
     hosts: list[bytes] = []
     codings: list[bytes] = []
     for name, value in exchange.headers:
@@ -49,7 +54,12 @@ def _check_target(exchange: Http1Exchange) -> BadRequest | None:
     target = exchange.target
     if b"#" in target:
         return BadRequest(400, "the target of a request has no fragment: percent-encode the #")
-    if not target.startswith(b"/") and (absolute := _ABSOLUTE.match(target)) is not None:  # RFC 9112 §3.2.2
-        path = target[absolute.end() :]
-        exchange.target = path if path.startswith(b"/") else b"/" + path
+    if target.startswith(b"/") or (target == b"*" and exchange.method == b"OPTIONS"):
+        return None
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None or not HOST.fullmatch(absolute[1]):
+        return BadRequest(400, "the target of a request is a path, or a URL of http or https")
+    # RFC 9112 §3.2.2: the host in the target counts, and not the header.
+    exchange.headers = [(b"host", absolute[1]), *(header for header in exchange.headers if header[0] != b"host")]
+    exchange.target = absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
     return None

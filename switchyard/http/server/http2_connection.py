@@ -12,7 +12,7 @@ from switchyard.http.h2.request_head import Head
 from switchyard.http.h2.server import Handler, ServerConnection
 from switchyard.http.h2.stream import Stream
 from switchyard.http.request_errors import BodyTooSlowError
-from switchyard.http.server.exchange import Exchange, address_of
+from switchyard.http.server.exchange import BodyMemory, Exchange, address_of
 from switchyard.http.server.http2_exchange import Http2Exchange
 from switchyard.http.server.limits import ServerLimits
 
@@ -26,6 +26,7 @@ class Host(Protocol):
 
     limits: ServerLimits
     loop: asyncio.AbstractEventLoop
+    memory: BodyMemory
     heads: Memory[Head | None]
     rpc: RpcHandler | None
 
@@ -39,7 +40,7 @@ class Host(Protocol):
         """The value of the ``date`` header."""
 
     def opened(self, connection: Any) -> None: ...
-    def lost(self, connection: Any) -> None: ...
+    def closed(self, connection: Any) -> None: ...
 
 
 class Http2Connection(ServerConnection[Head | None]):
@@ -51,6 +52,7 @@ class Http2Connection(ServerConnection[Head | None]):
         super().__init__(host.heads, streams=limits.streams, allowance=budget)
         self.loop = host.loop
         self.date = host.date
+        self.memory = host.memory
         self._host = host
         self._limits = limits
         self._running = 0
@@ -87,6 +89,11 @@ class Http2Connection(ServerConnection[Head | None]):
     def broke_rules(self, stream: Stream) -> None:
         self.cut(stream, frames.PROTOCOL_ERROR)
         self.spend(RESET_COST)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no stream is open."""
+        return not self.streams
 
     # -- times
 
@@ -149,7 +156,7 @@ class Http2Connection(ServerConnection[Head | None]):
         super().connection_made(transport)
 
     def goodbye(self) -> None:
-        self._host.lost(self)
+        self._host.closed(self)
         super().goodbye()
 
 

@@ -10,7 +10,7 @@ from switchyard.http.h2.fields import Field, literals
 from switchyard.http.h2.request_head import OF_A_CONNECTION, Head
 from switchyard.http.h2.stream import Stream
 from switchyard.http.headers import Header
-from switchyard.http.server.exchange import BODILESS, Address, Exchange
+from switchyard.http.server.exchange import BODILESS, Address, BodyMemory, Exchange
 
 UNSENT_BYTES = 64 * 1024  # of a response that its client has not taken; ``drain`` waits beyond
 
@@ -22,6 +22,7 @@ class Connection(Protocol):
     """What an exchange needs of its connection, besides the stream."""
 
     loop: asyncio.AbstractEventLoop
+    memory: BodyMemory
     client: Address | None
     server: Address | None
     scheme: str
@@ -45,7 +46,7 @@ class Http2Exchange(Exchange):
     )
 
     def __init__(self, connection: Connection, head: Head, buffer_bytes: int) -> None:
-        super().__init__(connection.loop, buffer_bytes)
+        super().__init__(connection.loop, buffer_bytes, connection.memory)
         self.method = head.method
         self.target = head.target
         self.version = "2"
@@ -199,6 +200,7 @@ class Http2Exchange(Exchange):
 
     def _finish(self) -> None:
         self.finished = True
+        self.release()
         self._acknowledge()
 
     def _let_go(self) -> None:

@@ -35,7 +35,7 @@ class Opening(asyncio.Protocol):
             self._host.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._host.lost(self)
+        self._host.closed(self)
 
     def data_received(self, data: bytes) -> None:
         if self._begun:
@@ -52,11 +52,15 @@ class Opening(asyncio.Protocol):
     def _become(self, connection: Http1Connection | Http2Connection, data: bytes = b"") -> None:
         self._transport.set_protocol(connection)
         connection.connection_made(self._transport)
-        self._host.lost(self)
+        self._host.closed(self)
         if data:
             connection.data_received(data)
 
     # -- for the server
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._begun
 
     def check(self, now: float) -> None:
         limits = self._host.limits

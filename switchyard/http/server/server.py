@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
+from itertools import islice
 from time import time
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from switchyard.http.api_errors import error_response
 from switchyard.http.h2.fields import Memory
 from switchyard.http.h2.request_head import read_head
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
-from switchyard.http.server.exchange import BadRequest, ErrorResponse, Exchange
+from switchyard.http.server.exchange import BadRequest, BodyMemory, ErrorResponse, Exchange
 from switchyard.http.server.http2_connection import RpcHandler
 from switchyard.http.server.limits import ServerLimits
 from switchyard.http.server.opening import Opening
@@ -31,10 +32,16 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[Exchange], Awaitable[None]]
 
 _BACKLOG = 2048
+_SWEEP_SECONDS = 2.5  # between looks at what takes too long, or a quarter of the shortest limit
+_OLDEST = 64  # connections that are looked at for an idle one, when there are too many
 
 
 class Connection(Protocol):
     """A client's connection, whatever its protocol."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of a request or a response is under way."""
 
     def check(self, now: float) -> None:
         """End what has taken too long."""
@@ -69,6 +76,7 @@ class Server:
         self.limits = limits or ServerLimits()
         self.loop = asyncio.get_running_loop()
         self.retiring = self.draining = False
+        self.memory = BodyMemory(self.limits.body_memory)
         self.heads = Memory(read_head)
         self.rpc = rpc
         self.error_response = error_response
@@ -77,7 +85,7 @@ class Server:
         if tls is not None:
             tls.set_alpn_protocols(["h2", "http/1.1"])
         self._listeners: list[asyncio.Server] = []
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}  # the oldest first
         self._tasks: set[asyncio.Task[None]] = set()
         self._emptied: asyncio.Future[None] | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -156,14 +164,24 @@ class Server:
         return self._date
 
     def opened(self, connection: Connection) -> None:
-        self._connections.add(connection)
+        if len(self._connections) >= self.limits.connections:
+            self._make_room(connection)
+        self._connections[connection] = None
         if self._sweeper is None:
             self._sweep_later()
 
-    def lost(self, connection: Connection) -> None:
-        self._connections.discard(connection)
+    def closed(self, connection: Connection) -> None:
+        self._connections.pop(connection, None)
         if self._emptied is not None and not self._connections and not self._emptied.done():
             self._emptied.set_result(None)
+
+    def _make_room(self, connection: Connection) -> None:
+        """Close an idle one of the oldest connections, or else the new one."""
+        for old in islice(self._connections, _OLDEST):
+            if old.is_idle:
+                old.abort()
+                return
+        connection.abort()
 
     # -- the rest
 
@@ -196,10 +214,9 @@ class Server:
 
     def _sweep_later(self) -> None:
         limits = self.limits
-        given = [limits.read_seconds, limits.idle_seconds, limits.stall_seconds, limits.linger_seconds]
-        self._sweeper = self.loop.call_later(
-            min([1.0, *[seconds / 4 for seconds in given if seconds is not None]]), self._sweep
-        )
+        seconds = [limits.header_seconds, limits.read_seconds, limits.idle_seconds, limits.stall_seconds]
+        shortest = min([limit for limit in seconds if limit is not None], default=_SWEEP_SECONDS)
+        self._sweeper = self.loop.call_later(min(_SWEEP_SECONDS, shortest / 4), self._sweep)
 
     def _sweep(self) -> None:
         """Looks for what has taken too long; one timer for all connections costs requests nothing."""

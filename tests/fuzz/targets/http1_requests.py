@@ -153,9 +153,11 @@ def _statuses(out: bytes, methods: list[bytes]) -> list[int]:
 
 
 def _comparable(request: Request) -> Request:
-    """Without what either changes: an absolute target becomes a path here."""
+    """Without what either changes: an absolute target becomes a path here, and its authority the host."""
     method, target, headers, body = request
-    target = re.sub(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*/?", b"/", target)
+    if (absolute := re.match(rb"(?i:https?)://([^/?]*)/?", target)) is not None:
+        target = b"/" + target[absolute.end() :]
+        headers = [(b"host", absolute[1]), *(header for header in headers if header[0] != b"host")]
     return method, target, [header for header in headers if header[0] not in _CHANGED], body
 
 

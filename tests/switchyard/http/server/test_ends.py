@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from switchyard.http.server import Exchange, Server, ServerLimits
-from tests.switchyard.http.serving import GET, echo, serving, until
+from tests.switchyard.http.serving import GET, echo, post, serving, until
 
 
 async def test_a_body_is_taken_in_pieces_no_faster_than_the_handler_takes_them() -> None:
@@ -82,6 +82,80 @@ async def test_a_client_that_takes_nothing_is_cut_off_in_time() -> None:
         await until(lambda: ended)
 
 
+async def test_requests_whose_responses_are_not_read_are_neither_started_nor_read_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun = 0
+
+    async def large(exchange: Exchange) -> None:
+        nonlocal begun
+        begun += 1
+        exchange.respond(200, [], b"x" * 1_000_000)
+
+    async with serving(large, ServerLimits(stall_seconds=0.3)) as running:
+        wire = await running.wire()
+        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        wire.send(GET * 100)
+        await until(lambda: begun)
+        before = -1
+        while before != begun:
+            before = begun
+            await asyncio.sleep(0.05)
+        assert begun < 20
+        wire.send(GET * 100)
+        await until(lambda: not running.server._connections)
+        assert begun < 20
+
+
+async def test_more_requests_than_may_wait_on_a_connection_are_refused_behind_the_others() -> None:
+    async with serving(echo, ServerLimits(pipelined=3)) as running:
+        wire = await running.wire()
+        wire.send(GET * 10)
+        for _ in range(3):
+            assert (await wire.answer())[0] == 200
+        assert (await wire.answer())[0] == 503
+        assert await wire.rest() == b""
+
+
+async def test_headers_that_drip_in_are_given_up_in_time() -> None:
+    async with serving(echo, ServerLimits(header_seconds=0.1)) as running:
+        wire = await running.wire()
+        wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
+
+        async def drip() -> None:
+            while True:
+                wire.send(b"A: b\r\n")
+                await asyncio.sleep(0.01)
+
+        dripping = asyncio.create_task(drip())
+        status, body = await wire.answer()
+        dripping.cancel()
+        assert status == 408
+        assert b"within 0.1 s" in body
+
+
+async def test_many_unfinished_bodies_do_not_fill_the_memory() -> None:
+    async with serving(echo, ServerLimits(body_memory=1_000_000)) as running:
+        wires = [await running.wire() for _ in range(4)]
+        for wire in wires:
+            wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n" + bytes(400_000))
+            await until(lambda: running.server.memory.used >= 400_000)
+        statuses = [(await wires[index].answer())[0] for index in (2, 3)]
+        assert statuses == [503, 503]
+        assert (await running.ask(post(b"small")))[0] == 200
+        await wires[0].close()
+        await wires[1].close()
+        await until(lambda: running.server.memory.used == 0)
+
+
+async def test_an_idle_connection_makes_room_for_a_new_one() -> None:
+    async with serving(echo, ServerLimits(connections=3)) as running:
+        idle = [await running.wire() for _ in range(3)]
+        await until(lambda: len(running.server._connections) == 3)
+        assert (await running.ask(GET))[0] == 200
+        assert await idle[0].rest() == b""
+
+
 async def test_a_slow_client_holds_the_handler_back_and_gets_all_of_it() -> None:
     written = 0
 
@@ -125,13 +199,79 @@ async def test_a_client_that_hangs_up_cancels_its_handler_at_once(started: bool)
 
     async with serving(hold) as running:
         wire = await running.wire()
-        wire.send(GET)
+        wire.send(post(b"whole"))
         await until(lambda: running.server.in_flight == 1)
         left = asyncio.get_running_loop().time()
         await wire.close()
         await until(lambda: ended)
         assert ended[0] - left < 0.1
         await until(lambda: running.server.in_flight == 0)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+async def test_a_client_that_closes_for_writing_after_its_gets_still_gets_their_responses(method: bytes) -> None:
+    release = asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        await release.wait()
+        exchange.respond(200, [], exchange.target)
+
+    async with serving(slow) as running:
+        wire = await running.wire()
+        wire.send(b"%b /1 HTTP/1.1\r\nHost: x\r\n\r\n" % method + GET)
+        wire.writer.write_eof()
+        await until(lambda: running.server.in_flight == 1)
+        await asyncio.sleep(0)
+        release.set()
+        assert b"content-length: 2\r\n" in await wire.head()
+        rest = await wire.rest()
+        assert b"connection: close" in rest
+        assert rest.endswith(b"\r\n\r\n/")
+        assert rest.startswith(b"/1" if method == b"GET" else b"HTTP/1.1 200")
+
+
+async def test_a_client_that_closes_for_writing_after_a_post_has_disconnected() -> None:
+    ended: list[str] = []
+
+    async def hold(exchange: Exchange) -> None:
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    async with serving(hold) as running:
+        wire = await running.wire()
+        wire.send(post(b"whole"))
+        await until(lambda: running.server.in_flight == 1)
+        wire.writer.write_eof()
+        await until(lambda: ended)
+        assert await wire.rest() == b""
+
+
+async def test_a_get_whose_client_has_gone_is_cancelled_once_something_is_sent() -> None:
+    ended: list[str] = []
+    go_on = asyncio.Event()
+
+    async def stream(exchange: Exchange) -> None:
+        exchange.start(200, [])
+        exchange.write(b"begun")
+        await go_on.wait()
+        try:
+            while True:
+                exchange.write(b"more")
+                await asyncio.sleep(0.001)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    async with serving(stream) as running:
+        wire = await running.wire()
+        wire.send(GET)
+        await wire.head()
+        await wire.close()
+        go_on.set()
+        await until(lambda: ended)
 
 
 async def test_a_client_that_hangs_up_within_its_body_cancels_the_handler() -> None:

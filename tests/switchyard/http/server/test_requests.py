@@ -159,7 +159,11 @@ BAD = {
     "two lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
     "a signed length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc",
     "chunks not last": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
-    "chunks in name only": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "a host that is a path": b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
+    "a target with a fragment": b"GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a target of another scheme": b"GET gopher://a/b HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a target that is no path": b"GET *.x/y HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a star without options": b"GET * HTTP/1.1\r\nHost: x\r\n\r\n",
     "blank before the colon": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length : 3\r\n\r\nabc",
     "a folded line": b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",
     "a zero byte": b"GET / HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n",
@@ -203,6 +207,35 @@ async def test_a_head_over_the_limit_is_431(pieces: int) -> None:
         assert (await wire.answer())[0] == 431
 
 
+ENDLESS = {
+    "one trailer": HEAD_OF_CHUNKS + b"3\r\nabc\r\n0\r\nT: " + b"t" * 300_000,
+    "many trailers": HEAD_OF_CHUNKS + b"3\r\nabc\r\n0\r\n" + b"T: t\r\n" * 50_000,
+    "a chunk extension": HEAD_OF_CHUNKS + b"3;" + b"e" * 300_000,
+    "a chunk size": HEAD_OF_CHUNKS + b"0" * 300_000,
+}
+
+
+@pytest.mark.parametrize("data", ENDLESS.values(), ids=ENDLESS.keys())
+async def test_framing_without_an_end_is_refused(data: bytes) -> None:
+    async with serving(echo, ServerLimits(header_bytes=1000)) as running:
+        wire = await running.wire()
+        for at in range(0, len(data), 8192):
+            wire.send(data[at : at + 8192])
+            await asyncio.sleep(0)
+        assert (await wire.answer())[0] == 400
+
+
+async def test_tiny_chunks_are_taken_and_joined() -> None:
+    async with serving(echo, ServerLimits(header_bytes=1000)) as running:
+        status, body = await running.ask(HEAD_OF_CHUNKS + b"2\r\nab\r\n" * 20_000 + b"0\r\n\r\n")
+        assert (status, body) == (200, b"POST / " + b"ab" * 20_000)
+
+
+async def test_more_headers_than_the_limit_are_431() -> None:
+    async with serving(echo, ServerLimits(header_count=10)) as running:
+        assert (await running.ask(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 10 + b"\r\n"))[0] == 431
+
+
 async def test_a_head_within_the_limit_may_come_with_a_large_body() -> None:
     async with serving(echo, ServerLimits(header_bytes=200)) as running:
         assert (await running.ask(post(b"x" * 5000)))[0] == 200
@@ -218,14 +251,40 @@ async def test_an_offer_to_upgrade_is_declined_and_the_request_answered_body_and
         assert await wire.answer() == (200, b"GET / ")
 
 
-async def test_connect_is_not_served() -> None:
-    async with serving(echo) as running:
-        assert (await running.ask(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"))[0] == 501
+NOT_SERVED = {
+    "connect": (501, b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"),
+    "a method of another protocol": (501, b"PLAY rtsp://x/ RTSP/1.0\r\nHost: x\r\n\r\n"),
+    "another transfer coding": (501, HEAD_OF_CHUNKS.replace(b"chunked", b"gzip, chunked") + b"0\r\n\r\n"),
+    "chunks in name only": (400, HEAD_OF_CHUNKS.replace(b"chunked", b"xchunked") + b"0\r\n\r\n"),
+    "chunks in HTTP/1.0": (400, HEAD_OF_CHUNKS.replace(b"1.1", b"1.0") + b"0\r\n\r\n"),
+    "a later version": (505, b"GET / HTTP/2.0\r\nHost: x\r\n\r\n"),
+    "an earlier version": (505, b"GET / HTTP/0.9\r\nHost: x\r\n\r\n"),
+}
 
 
-async def test_a_target_in_absolute_form_loses_its_authority() -> None:
+@pytest.mark.parametrize(("status", "data"), NOT_SERVED.values(), ids=NOT_SERVED.keys())
+async def test_what_http_has_and_this_server_has_not_is_said_and_ends_the_connection(status: int, data: bytes) -> None:
     async with serving(echo) as running:
-        assert await running.ask(b"GET http://a.b:1/c?d HTTP/1.1\r\nHost: a.b:1\r\n\r\n") == (200, b"GET /c?d ")
+        wire = await running.wire()
+        wire.send(data + GET)
+        assert (await wire.answer())[0] == status
+        assert await wire.rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "host"),
+    [
+        (b"http://a.b:1/c?d", b"/c?d", b"a.b:1"),
+        (b"HTTPS://a.b", b"/", b"a.b"),
+        (b"http://a.b?d", b"/?d", b"a.b"),
+    ],
+)
+async def test_a_target_in_absolute_form_names_the_host(target: bytes, path: bytes, host: bytes) -> None:
+    async def tell(exchange: Exchange) -> None:
+        exchange.respond(200, [], exchange.target + b" " + (exchange.header(b"host") or b""))
+
+    async with serving(tell) as running:
+        assert await running.ask(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target) == (200, path + b" " + host)
 
 
 @settings(max_examples=50)
