@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from switchyard.http.asgi import App
 from switchyard.http.h2.frames import PREFACE
-from switchyard.http.h2.grpc_proxy import Proxy
+from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.http.h2.multiplexer import Door, DoorConnection
 
 
@@ -72,10 +72,10 @@ class _Http2(DoorConnection):
 
 
 class Protocols:
-    """What ``uvicorn.Config`` takes as ``http``: makes the protocol of each connection; ``calls`` gets gRPC calls."""
+    """What ``uvicorn.Config`` takes as ``http``: makes the protocol of each connection; ``rpc`` gets gRPC calls."""
 
-    def __init__(self, calls: Proxy) -> None:
-        self._calls = calls
+    def __init__(self, rpc: RpcHandler) -> None:
+        self._rpc = rpc
         self._door: Door | None = None
 
     def __call__(
@@ -87,7 +87,7 @@ class Protocols:
     ) -> OnePort:
         if self._door is None:
             app = cast(App, config.loaded_app)
-            self._door = Door(app, self._calls, lambda: server_state.default_headers, server_state.tasks)
+            self._door = Door(app, self._rpc, lambda: server_state.default_headers, server_state.tasks)
 
         def http1() -> HttpToolsProtocol:
             return HttpToolsProtocol(config, server_state, app_state, _loop)

@@ -28,7 +28,8 @@ from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
 from predictors.serving.admission import App
 from predictors.serving.one_port import Protocols
-from switchyard.http.h2.grpc_proxy import Proxy
+from switchyard.http.h2.grpc_call import RpcHandler, passing
+from switchyard.http.server import Exchange, Server
 from switchyard.settings import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -77,19 +78,19 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         model: Model,
         door: Callable[[App], App],
         service: grpc.GenericRpcHandler | None = None,
-        front: Proxy | None = None,
+        front: Callable[[str], RpcHandler] | None = None,
     ) -> bool:
         """Answers until SIGTERM or SIGINT, then finishes what is in flight within the grace.
 
-        gRPC is KServe's own service unless ``service`` is given; with a ``front`` it is behind that, on a port of its
-        own. Both ports take gRPC. Returns False when the model was lost rather than the server stopped.
+        gRPC is KServe's own service unless ``service`` is given. ``front`` makes of that one's target what takes calls
+        before it. Both ports take gRPC. Returns False when the model was lost rather than the server stopped.
         """
         self.register_model(model)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ending.set)
-        http = self._http_server(door, front or Proxy.passing((_reachable(self._host), self.grpc_port)))
-        stop_rpc = await self._start_grpc(service, front)
+        rpc, stop_rpc = await self._start_grpc(service, front or passing)
+        http = self._http_server(door, rpc)
         serving = asyncio.ensure_future(http.serve(sockets=[self._socket]))
         ending = asyncio.ensure_future(self._ending.wait())
         await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
@@ -105,7 +106,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         self._failed = True
         self._ending.set()
 
-    def _http_server(self, door: Callable[[App], App], calls: Proxy) -> _Server:
+    def _http_server(self, door: Callable[[App], App], calls: RpcHandler) -> _Server:
         rest = RESTServer("kserve.model_server:app", self.dataplane, self.model_repository_extension, self.http_port)
         rest._add_exception_handlers(kserve_app)
         self._register_routes()
@@ -130,28 +131,32 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         register_v2_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
 
     async def _start_grpc(
-        self, service: grpc.GenericRpcHandler | None, front: Proxy | None
-    ) -> Callable[[], Awaitable[None]]:
-        """Listens, and returns what ends it within the grace.
+        self, service: grpc.GenericRpcHandler | None, front: Callable[[str], RpcHandler]
+    ) -> tuple[RpcHandler, Callable[[], Awaitable[None]]]:
+        """Listens; returns what takes calls, and what ends it within the grace.
 
         Raises:
             SettingsError: the port cannot be had.
         """
-        rpc = self._grpc(service)
+        server = self._grpc(service)
         try:
-            behind = rpc.add_insecure_port(f"{self._host}:{self.grpc_port}" if front is None else f"{_LOOPBACK}:0")
-            await rpc.start()
-            if front is not None:
-                await front.start(self._host, self.grpc_port, (_LOOPBACK, behind))
+            rpc = front(f"{_LOOPBACK}:{server.add_insecure_port(f'{_LOOPBACK}:0')}")
+            await server.start()
+            port = Server(_grpc_alone, rpc=rpc)
+            await port.listen(self._host, self.grpc_port)
         except (RuntimeError, OSError) as err:
             raise SettingsError(f"--grpc_port {self.grpc_port} cannot be had on {self._host}: {err}") from err
 
         async def stop() -> None:
-            if front is not None:
-                await front.stop(self.grace_period)
-            await rpc.stop(self.grace_period if front is None else 0)
+            try:
+                async with asyncio.timeout(self.grace_period):
+                    await port.drain()
+            except TimeoutError:
+                logger.warning("gRPC calls were cut at the end of the grace")
+                await port.aclose()
+            await server.stop(self.grace_period)  # for calls that came by the other port
 
-        return stop
+        return rpc, stop
 
     def _grpc(self, service: grpc.GenericRpcHandler | None) -> grpc.aio.Server:
         options: list[tuple[str, Any]] = [
@@ -172,9 +177,8 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         return server
 
 
-def _reachable(host: str) -> str:
-    """An address by which this process reaches itself when it listens on ``host``."""
-    return _LOOPBACK if host in ("0.0.0.0", "::") else host  # noqa: S104  (compared, not bound)
+async def _grpc_alone(exchange: Exchange) -> None:
+    exchange.respond(415, [], b"")
 
 
 def _bind(host: str, port: int) -> socket.socket:

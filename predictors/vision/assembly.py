@@ -27,7 +27,7 @@ from predictors.vision.pictures.answering import Pictures
 from predictors.vision.refusal import Refused
 from predictors.vision.rest.application import Door
 from predictors.vision.rest.forwarding import Forwarding
-from predictors.vision.rpc.fast_path import INFER, Splice, may_see
+from predictors.vision.rpc.fast_path import FastPath
 from predictors.vision.rpc.service import Service
 from predictors.vision.settings import VisionSettings
 from predictors.vision.triton.client import Triton
@@ -35,7 +35,7 @@ from predictors.vision.triton.metrics import page
 from predictors.vision.triton.residency import Residency
 from predictors.vision.triton.watch import Watch
 from switchyard.http.client import Client, Limits
-from switchyard.http.h2.grpc_proxy import Proxy
+from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.telemetry import tracing
 from switchyard.telemetry.metrics import InferenceMetrics
 
@@ -48,7 +48,7 @@ class Parts:
     service: Model
     door: Callable[[App], App]
     grpc: grpc.GenericRpcHandler
-    front: Proxy
+    front: Callable[[str], RpcHandler]
     watch: Watch
     residency: Residency
     client: Client
@@ -106,11 +106,13 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
             live=lambda: watch.live,
             ask_by_picture=_ByPicture(pictures, residency).ask,
         ),
-        front=Proxy(
-            peeked=frozenset((INFER,)),
-            enter=Splice(residency, calls, live=lambda: watch.live, message_bytes=vision.max_body_bytes).enter,
-            forwarded=may_see,
-            engine=_address(arguments.triton_grpc),
+        front=lambda target: FastPath(
+            residency,
+            calls,
+            live=lambda: watch.live,
+            message_bytes=vision.max_body_bytes,
+            triton=arguments.triton_grpc,
+            service=target,
         ),
         watch=watch,
         residency=residency,
@@ -186,11 +188,6 @@ async def _refused(request: Request, err: Exception) -> JSONResponse:
     assert isinstance(err, Refused)
     headers = {} if err.retry_after is None else {"retry-after": str(err.retry_after)}
     return JSONResponse({"error": err.sentence}, err.status, headers)
-
-
-def _address(target: str) -> tuple[str, int]:
-    host, _, port = target.rpartition(":")
-    return host.strip("[]"), int(port)
 
 
 def _channel_options(message_bytes: int) -> list[tuple[str, int]]:

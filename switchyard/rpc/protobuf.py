@@ -75,11 +75,11 @@ def _encode_varint(value: int) -> bytes:
     return bytes(out)
 
 
-def write(field: int, value: str | bytes | bool) -> bytes:
-    """One encoded field; default values (empty, False) are left out, as proto3 does."""
+def write(field: int, value: str | bytes | bool | int) -> bytes:
+    """One encoded field; default values (empty, False, 0) are left out, as proto3 does."""
     if not value and not isinstance(value, bytes):
         return b""
-    if isinstance(value, bool):
-        return _encode_varint(field << 3 | _VARINT) + b"\x01"
+    if isinstance(value, int):  # bool is one
+        return _encode_varint(field << 3 | _VARINT) + _encode_varint(value)
     data = value.encode() if isinstance(value, str) else value
     return _encode_varint(field << 3 | _BYTES) + _encode_varint(len(data)) + data

@@ -1,57 +1,72 @@
 """Which gRPC calls go straight on to Triton: inferences by tensors with a model that is in memory already."""
 
 from collections.abc import Callable
-
-import grpc
+from functools import lru_cache
 
 from predictors.vision.calls import Calls, Running
 from predictors.vision.pictures.answering import takes_pictures
-from predictors.vision.refusal import http_status
 from predictors.vision.triton.residency import Residency
-from switchyard.http.h2.grpc_call import PREFIX, Request
+from switchyard.http.h2.fields import Field, literal, literals
+from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall
+from switchyard.rpc import metadata, status
 from switchyard.rpc.protobuf import read_text
+from switchyard.rpc.status import RpcStatus
 from switchyard.rpc.v2 import MODEL_NAME, SERVICE
 
 INFER = f"/{SERVICE}/ModelInfer"
 PROTOCOL = "grpc-v2"
 BYTES_TENSOR = b"\x12\x05BYTES"  # the datatype (field 2, five bytes) of a tensor, as it lies in a message
 
-_OK = 0
-_STATUS = {code.value[0]: http_status(code) for code in grpc.StatusCode}
-_KEPT_BACK = frozenset((b"authorization", b"x-api-key", b"user-agent", b"host"))
+
+@lru_cache(maxsize=128)
+def _encoded(fields: tuple[Field, ...]) -> bytes:
+    """What Triton gets of a call's metadata; calls of one client hardly differ in theirs."""
+    return literals(metadata.TO_ENGINE.onward(fields))
 
 
-class Passed:
-    """A call that Triton answers, until its end."""
+class Inference:
+    """A call that Triton responds to, until its end."""
 
-    __slots__ = ("_running", "traceparent")
+    __slots__ = ("_running", "metadata", "target")
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, target: str, fields: bytes) -> None:
         self._running = running
-        self.traceparent = running.traceparent
+        self.target = target
+        self.metadata = fields
+        if running.traceparent:
+            self.metadata += literal(b"traceparent", running.traceparent.encode())
 
-    def ended(self, status: int | None) -> None:
-        """Takes gRPC's status; None when the client hung up."""
-        if status is None:
-            self._running.end(0)
-        else:
-            self._running.end(200 if status == _OK else _STATUS.get(status, 500))
+    def ended(self, outcome: RpcStatus) -> None:
+        self._running.end(0 if outcome is RpcStatus.CANCELLED else status.to_http(outcome))
 
 
-class Splice:
-    """Says of the beginning of a call whether it may go straight on; what may not is answered by the service."""
+class FastPath(FastHandler):
+    """Lets a call go straight on to ``triton``, judging by its beginning; ``service`` gets all others."""
 
-    def __init__(self, residency: Residency, calls: Calls, *, live: Callable[[], bool], message_bytes: int) -> None:
+    paths = frozenset((INFER,))
+
+    def __init__(
+        self,
+        residency: Residency,
+        calls: Calls,
+        *,
+        live: Callable[[], bool],
+        message_bytes: int,
+        triton: str,
+        service: str,
+    ) -> None:
         self._residency = residency
         self._calls = calls
         self._live = live
         self._message_bytes = message_bytes
+        self._triton = triton
+        self._service = service
 
-    def enter(self, request: Request, held: bytes) -> Passed | None:
-        """``held`` begins with gRPC's prefix; compressed messages are the service's."""
-        if not self._live() or held[0] or int.from_bytes(held[1:PREFIX], "big") > self._message_bytes:
+    def admit(self, call: GrpcCall, begun: bytes) -> FastCall | None:
+        """Compressed messages are the service's."""
+        if not self._live() or begun[0] or int.from_bytes(begun[1:PREFIX], "big") > self._message_bytes:
             return None
-        message = held[PREFIX:]
+        message = begun[PREFIX:]
         try:
             model = read_text(message, MODEL_NAME, cut_off=True)
         except ValueError:
@@ -59,10 +74,9 @@ class Splice:
         description = self._residency.loaded(model)
         if description is None or (takes_pictures(description) and BYTES_TENSOR in message):
             return None
-        running = self._calls.at_once(model, PROTOCOL, request.traceparent)
-        return None if running is None else Passed(running)
+        trace = metadata.value_of(call.metadata, b"traceparent")
+        running = self._calls.at_once(model, PROTOCOL, None if trace is None else trace.decode("latin-1"))
+        return None if running is None else Inference(running, self._triton, _encoded(call.metadata))
 
-
-def may_see(name: bytes) -> bool:
-    """Whether Triton gets a header field: neither credentials nor what belongs to the platform."""
-    return name not in _KEPT_BACK and not name.startswith(b"x-switchyard-")
+    async def __call__(self, call: GrpcCall) -> None:
+        await call.forward(self._service, call.metadata)

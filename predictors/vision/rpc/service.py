@@ -13,7 +13,7 @@ from predictors.vision.pictures.answering import takes_pictures
 from predictors.vision.refusal import Refused, http_status, triton_is_away
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
 from predictors.vision.triton.residency import Residency
-from switchyard.rpc.metadata import forwarded
+from switchyard.rpc.metadata import TO_ENGINE, forwarded
 from switchyard.rpc.protobuf import read_text, write
 from switchyard.rpc.v2 import MODEL_NAME, SERVICE
 
@@ -215,7 +215,7 @@ def _traceparent(context: Any) -> str | None:
 
 
 def _metadata(context: Any, traceparent: str | None) -> list[tuple[str, str | bytes]]:
-    passed = [row for row in forwarded(context.invocation_metadata() or ()) if row[0] != "traceparent"]
+    passed = forwarded(context.invocation_metadata() or (), TO_ENGINE)
     if traceparent:
         passed.append(("traceparent", traceparent))
     return passed

@@ -55,6 +55,9 @@ class Connection(Sender, FrameReader):
     def going_away(self, last: int) -> None:
         """The peer takes no new streams, and of those that we opened none behind ``last``."""
 
+    def settings_received(self, values: dict[int, int]) -> None:
+        """The peer has said what it takes."""
+
     def forgotten(self) -> None:
         """A stream has ended."""
 
@@ -201,6 +204,7 @@ class Connection(Sender, FrameReader):
         for stream in self.streams.values():  # RFC 9113 §6.9.2
             stream.window += window - self.initial_window
         wider, self.initial_window = window > self.initial_window, window
+        self.settings_received(values)
         self.write(frames.head(0, frames.SETTINGS, frames.ACK, 0))
         if wider:
             for stream in tuple(self.streams.values()):

@@ -9,15 +9,10 @@ from switchyard.http.asgi import App, Scope
 from switchyard.http.h2 import frames
 from switchyard.http.h2.asgi_stream import Exchange
 from switchyard.http.h2.fields import Field, Memory
-from switchyard.http.h2.grpc_call import Request
-from switchyard.http.h2.grpc_proxy import Client, Proxy
+from switchyard.http.h2.grpc_call import Calls, RpcHandler
 from switchyard.http.h2.request_head import Head, read_head
-from switchyard.http.h2.server import STREAMS, Handler
+from switchyard.http.h2.server import STREAMS, Handler, ServerConnection
 from switchyard.http.h2.stream import Stream
-
-_GRPC = b"application/grpc"
-
-Opening = Request | Head | None
 
 
 class Door:
@@ -26,28 +21,26 @@ class Door:
     def __init__(
         self,
         app: App,
-        calls: Proxy,
+        rpc: RpcHandler | None,
         headers: Callable[[], Sequence[Field]] = tuple,
         tasks: "set[asyncio.Task[None]] | None" = None,
     ) -> None:
         self.app = app
-        self.calls = calls
+        self.rpc = rpc
         self.headers = headers
         self.tasks: set[asyncio.Task[None]] = set() if tasks is None else tasks
-        self.openings: Memory[Opening] = Memory(self._read)
-
-    def _read(self, fields: list[Field]) -> Opening:
-        kind = next((value for name, value in fields if name == b"content-type"), b"")
-        return self.calls.requests.make(fields) if kind.startswith(_GRPC) else read_head(fields)
+        self.heads: Memory[Head | None] = Memory(read_head)
 
 
-class DoorConnection(Client[Opening]):
+class DoorConnection(ServerConnection[Head | None]):
     """A client's connection."""
 
     def __init__(self, door: Door) -> None:
-        super().__init__(door.calls, door.openings)
+        super().__init__(door.heads)
         self._door = door
         self._running = 0
+        self._calls = Calls(door.rpc, self._start)
+        self.on_closed.append(self._calls.close)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -57,18 +50,23 @@ class DoorConnection(Client[Opening]):
         """Work may outlive its stream, so a client cannot have more of it by giving up what it asked."""
         return super().full() or self._running >= STREAMS
 
-    def take(self, head: Opening) -> Handler:
-        if isinstance(head, Request):
-            return self.call(head)
+    def take(self, head: Head | None) -> Handler:
         if head is None:
             return _Malformed()
-        return Exchange(head, scope_of(head, *self._addresses), self._door.app, self._door.headers(), self._run)
+        server, client = self._addresses
+        if head.grpc:
+            return self._calls.open(head, client)
+        return Exchange(head, scope_of(head, server, client), self._door.app, self._door.headers(), self._run)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        self._start(work)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.ensure_future(work)
         self._running += 1
         self._door.tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._running -= 1

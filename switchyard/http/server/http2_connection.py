@@ -1,13 +1,14 @@
 """A client's connection in HTTP/2: requests to the server's handler, gRPC calls to where those go."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.budget import RESET_COST, FrameBudget
-from switchyard.http.h2.fields import Memory, literals
+from switchyard.http.h2.fields import Memory
 from switchyard.http.h2.frames import BadFrame
+from switchyard.http.h2.grpc_call import Calls, RpcHandler
 from switchyard.http.h2.request_head import Head
 from switchyard.http.h2.server import Handler, ServerConnection
 from switchyard.http.h2.stream import Stream
@@ -17,8 +18,6 @@ from switchyard.http.server.http2_exchange import Http2Exchange
 from switchyard.http.server.limits import ServerLimits
 
 _HEADWAY_BYTES = 1024  # that a client takes within the time for a stalled one, or it is one
-
-RpcHandler = Callable[[Any], Awaitable[None]]
 
 
 class Host(Protocol):
@@ -56,6 +55,7 @@ class Http2Connection(ServerConnection[Head | None]):
         self._host = host
         self._limits = limits
         self._running = 0
+        self._calls = Calls(host.rpc, self._run, limits.read_seconds)
         self._since = self.loop.time()  # the last stream ended
         self._incomplete_since: float | None = None  # a frame or a block of header fields
 
@@ -69,7 +69,7 @@ class Http2Connection(ServerConnection[Head | None]):
         if head is None:
             return _MALFORMED
         if head.grpc:
-            return _UNIMPLEMENTED
+            return self._calls.open(head, self.client)
         return Http2Exchange(self, head, self._limits.buffer_bytes)
 
     def begin(self, exchange: Exchange) -> None:
@@ -157,6 +157,7 @@ class Http2Connection(ServerConnection[Head | None]):
 
     def goodbye(self) -> None:
         self._host.closed(self)
+        self._calls.close()
         super().goodbye()
 
 
@@ -176,20 +177,3 @@ class _Malformed:
 
 
 _MALFORMED = _Malformed()
-
-
-class _Unimplemented:
-    """Answers a gRPC call where none is served."""
-
-    def begin(self, stream: Stream, *, end: bool) -> None:
-        block = literals([(b":status", b"200"), (b"content-type", b"application/grpc"), (b"grpc-status", b"12")])
-        stream.connection.send(stream, frames.HEADERS, block, True)
-
-    def data(self, stream: Stream, piece: bytes, end: bool) -> None:
-        stream.connection.passed_on(stream, len(piece))
-
-    def reset(self, stream: Stream, code: int) -> None:
-        """It has been answered."""
-
-
-_UNIMPLEMENTED = _Unimplemented()

@@ -18,10 +18,10 @@ from typing import Any, Protocol
 
 from switchyard.http.api_errors import error_response
 from switchyard.http.h2.fields import Memory
+from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.http.h2.request_head import read_head
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 from switchyard.http.server.exchange import BadRequest, BodyMemory, ErrorResponse, Exchange
-from switchyard.http.server.http2_connection import RpcHandler
 from switchyard.http.server.limits import ServerLimits
 from switchyard.http.server.opening import Opening
 

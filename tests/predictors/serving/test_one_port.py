@@ -14,7 +14,7 @@ import uvicorn
 from predictors.serving.one_port import Protocols
 from switchyard.http.asgi import Receive, Scope, Send
 from switchyard.http.h2 import frames
-from switchyard.http.h2.grpc_proxy import Proxy
+from switchyard.http.h2.grpc_call import passing
 from tests.switchyard.http.h2.raw import Talk
 
 HOST = "127.0.0.1"
@@ -50,7 +50,7 @@ async def world(grace_seconds: int = DEADLINE) -> AsyncIterator[World]:
         cast(Any, app),
         log_config=None,
         lifespan="off",
-        http=cast(Any, Protocols(Proxy.passing((HOST, 1)))),
+        http=cast(Any, Protocols(passing(f"{HOST}:1"))),
         timeout_graceful_shutdown=grace_seconds,
     )
     server = uvicorn.Server(config)

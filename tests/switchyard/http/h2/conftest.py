@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import grpc.aio
 
-from switchyard.http.h2.grpc_call import PREFIX, Request
-from switchyard.http.h2.grpc_proxy import Proxy
+from switchyard.http.h2.fields import literals
+from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall, RpcHandler
+from switchyard.http.server import Exchange, Server
+from switchyard.rpc.metadata import value_of
+from switchyard.rpc.status import RpcStatus
 
 HOST = "127.0.0.1"
 MESSAGE_LIMIT = 64 * 1024 * 1024
@@ -22,7 +25,7 @@ OPTIONS = [
 ]
 
 
-class Server(grpc.GenericRpcHandler):  # type: ignore[misc]
+class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Answers by what the method is called; keeps what it saw."""
 
     def __init__(self, name: str) -> None:
@@ -69,60 +72,121 @@ class Server(grpc.GenericRpcHandler):  # type: ignore[misc]
 class Entered:
     """A call that went straight on."""
 
-    traceparent: str | None
-    statuses: list[int | None] = field(default_factory=list)
+    target: str
+    metadata: bytes
+    traceparent: bytes | None
+    statuses: list[RpcStatus | None] = field(default_factory=list)
 
-    def ended(self, status: int | None) -> None:
+    def ended(self, status: RpcStatus) -> None:
         self.statuses.append(status)
+
+
+class Routing(FastHandler):
+    """Sends calls of the engine's paths straight on, and to the service those whose first message says so."""
+
+    paths = frozenset(f"/engine/{what}" for what in ("Echo", "Who", "Fail", "Hang", "Count"))
+
+    def __init__(self, engine: str, service: str) -> None:
+        self._engine = engine
+        self._service = service
+        self.calls: list[Entered] = []
+
+    def admit(self, call: GrpcCall, begun: bytes) -> FastCall | None:
+        return self._enter(call) if not begun[PREFIX:].startswith(b"to the service") else None
+
+    async def __call__(self, call: GrpcCall) -> None:
+        await call.forward(self._service, call.metadata)
+
+    def _enter(self, call: GrpcCall) -> Entered:
+        fields = [field for field in call.metadata if field[0] != b"authorization"]
+        trace = value_of(fields, b"traceparent")
+        self.calls.append(Entered(target=self._engine, metadata=literals(fields), traceparent=trace))
+        return self.calls[-1]
+
+
+class ByTask(Routing):
+    """The same as a handler that has no fast path."""
+
+    paths = frozenset()
+
+    async def __call__(self, call: GrpcCall) -> None:
+        engines = call.path in Routing.paths
+        if not engines or (await call.first_message(MESSAGE_LIMIT, peek=100)).startswith(b"to the service"):
+            await call.forward(self._service, call.metadata)
+            return
+        entered = self._enter(call)
+        fields = [field for field in call.metadata if field[0] != b"authorization"]
+        try:
+            await call.forward(self._engine, fields)
+        finally:
+            entered.ended(RpcStatus.UNAVAILABLE if call.status is None else call.status)
 
 
 @dataclass(kw_only=True)
 class World:
-    proxy: Proxy
+    proxy: Server
     port: int
-    engine: Server
-    service: Server
-    calls: list[Entered]
+    engine: Answering
+    service: Answering
+    handler: Routing
     stop_engine: Callable[[], Awaitable[None]]
 
+    @property
+    def calls(self) -> list[Entered]:
+        return self.handler.calls
 
-def _listen(server: Server) -> tuple[Any, int]:
+
+def _listen(server: Answering) -> tuple[Any, int]:
     rpc = grpc.aio.server(options=OPTIONS)
     rpc.add_generic_rpc_handlers((server,))
     return rpc, rpc.add_insecure_port(f"{HOST}:0")
 
 
+async def serve(rpc: RpcHandler) -> tuple[Server, int]:
+    """A server for gRPC alone, and its port."""
+
+    async def not_grpc(exchange: Exchange) -> None:
+        exchange.respond(415, [], b"")
+
+    server = Server(not_grpc, rpc=rpc)
+    return server, await server.listen(HOST, 0)
+
+
+async def stop(server: Server, grace_seconds: float) -> None:
+    """Lets calls end within the grace, as processes do."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(grace_seconds):
+            await server.drain()
+    await server.aclose()
+
+
 @asynccontextmanager
-async def world() -> AsyncIterator[World]:
-    engine, service = Server("engine"), Server("service")
-    calls: list[Entered] = []
-
-    def enter(request: Request, held: bytes) -> Entered | None:
-        if held[PREFIX:].startswith(b"to the service"):
-            return None
-        calls.append(Entered(traceparent=request.traceparent))
-        return calls[-1]
-
-    engine_rpc, engine_port = _listen(engine)
-    service_rpc, service_port = _listen(service)
-    await asyncio.gather(engine_rpc.start(), service_rpc.start())
-    proxy = Proxy(
-        peeked=frozenset(f"/engine/{what}" for what in ("Echo", "Who", "Fail", "Hang", "Count")),
-        enter=enter,
-        forwarded=lambda name: name != b"authorization",
-        engine=(HOST, engine_port),
-    )
-    await proxy.start(HOST, 0, (HOST, service_port))
+async def world(way: type[Routing] = Routing) -> AsyncIterator[World]:
+    engine, service = Answering("engine"), Answering("service")
+    servers, ports = zip(*map(_listen, (engine, service)), strict=True)
+    running = list(servers)  # emptied at the end: gRPC's server must not be collected when its loop is closed
+    del servers
+    await asyncio.gather(*(server.start() for server in running))
+    handler = way(*(f"{HOST}:{port}" for port in ports))
+    proxy, port = await serve(handler)
 
     async def stop_engine() -> None:
-        await engine_rpc.stop(0)
+        await running[0].stop(0)
 
     try:
-        yield World(proxy=proxy, port=proxy.port, engine=engine, service=service, calls=calls, stop_engine=stop_engine)
+        yield World(
+            proxy=proxy,
+            port=port,
+            engine=engine,
+            service=service,
+            handler=handler,
+            stop_engine=stop_engine,
+        )
     finally:
         engine.go_on.set()
-        await proxy.stop(1)
-        await asyncio.gather(engine_rpc.stop(0), service_rpc.stop(0))
+        await stop(proxy, 1)
+        await asyncio.gather(*(server.stop(0) for server in running))
+        running.clear()
 
 
 @asynccontextmanager

@@ -40,7 +40,7 @@ class Talk:
         made = cls(*await asyncio.open_connection(HOST, port))
         made._writer.write(GREETING)
         if path is not None:
-            fields = [field for field in fields if field[0] != b":path"] + [(b":path", path)]
+            fields = [(b":path", path), *(field for field in fields if field[0] != b":path")]
         made._writer.write(request_bytes(fields, ends=ends))
         return made
 

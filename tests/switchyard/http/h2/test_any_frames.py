@@ -11,6 +11,7 @@ from switchyard.http.asgi.serving import handler_of
 from switchyard.http.h2 import frames
 from switchyard.http.h2.connection import CONNECTION_WINDOW
 from switchyard.http.h2.fields import literals
+from switchyard.http.h2.grpc_call import passing
 from tests.switchyard.http.h2.raw import GREETING, HOST, heard
 from tests.switchyard.http.server.http2_serving import GET, POST, RecordingServer
 
@@ -65,7 +66,7 @@ def test_no_frames_make_a_connection_fail_or_leave_anything_behind(sent: list[by
 async def _take(sent: list[bytes]) -> None:
     failed: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: failed.append(context))
-    server = RecordingServer(handler_of(app))
+    server = RecordingServer(handler_of(app), rpc=passing(f"{HOST}:1"))
     reader, writer = await asyncio.open_connection(HOST, await server.listen(HOST, 0))
     writer.write(GREETING)
     reading = asyncio.ensure_future(reader.read())

@@ -8,9 +8,10 @@ import pytest
 from switchyard.http.h2 import frames
 from switchyard.http.h2.connection import CONNECTION_WINDOW, STREAM_WINDOW
 from switchyard.http.h2.fields import Field, Memory, literals
-from switchyard.http.h2.grpc_proxy import Proxy
+from switchyard.http.h2.grpc_call import passing
 from switchyard.http.h2.server import ServerConnection
 from switchyard.http.h2.stream import Stream
+from tests.switchyard.http.h2.conftest import serve, stop
 from tests.switchyard.http.h2.raw import DEADLINE, GREETING, HOST, Talk, converse, goodbye, heard, request_bytes
 from tests.switchyard.http.server.http2_serving import GET, LARGE, POST, World, world
 
@@ -141,14 +142,13 @@ async def test_calls_that_a_leaving_server_will_not_answer_may_be_tried_again() 
         writer.close()
 
     service = await asyncio.start_server(leave, HOST, 0)
-    proxy = Proxy.passing(service.sockets[0].getsockname())
-    await proxy.start(HOST, 0, service.sockets[0].getsockname())
+    proxy, port = await serve(passing(f"{HOST}:{service.sockets[0].getsockname()[1]}"))
     call = [*POST, (b"content-type", b"application/grpc"), (b"te", b"trailers")]
-    talk = await Talk.to(proxy.port, call, path=b"/any/First")
+    talk = await Talk.to(port, call, path=b"/any/First")
     talk.asks(3, [*call[:3], (b":path", b"/any/Second"), *call[4:]])
     assert await talk.hears(frames.RST_STREAM, stream=3) == frames.number(frames.REFUSED_STREAM)
     await talk.hangs_up()
-    await proxy.stop(1)
+    await stop(proxy, 1)
     service.close()
 
 

@@ -8,11 +8,19 @@ import grpc.aio
 import pytest
 
 from switchyard.http.h2 import frames
-from switchyard.http.h2.grpc_proxy import Proxy
-from tests.switchyard.http.h2.conftest import HOST, channel, world
+from switchyard.http.h2.grpc_call import passing
+from switchyard.rpc.status import RpcStatus
+from tests.switchyard.http.h2.conftest import HOST, OPTIONS, ByTask, Routing, channel, serve, stop, world
 from tests.switchyard.http.h2.raw import converse, goodbye
+from tests.switchyard.http.server import http2_serving
 
 DEADLINE = 20
+
+
+@pytest.fixture(params=[Routing, ByTask], ids=["at once", "by a task"])
+def way(request: pytest.FixtureRequest) -> type[Routing]:
+    made: type[Routing] = request.param
+    return made
 
 
 async def ask(opened: Any, path: str, message: bytes, **options: Any) -> bytes:
@@ -20,8 +28,10 @@ async def ask(opened: Any, path: str, message: bytes, **options: Any) -> bytes:
     return answer
 
 
-async def test_a_call_goes_straight_to_the_engine_with_its_metadata_and_comes_back_with_the_engines() -> None:
-    async with world() as at, channel(at) as opened:
+async def test_a_call_goes_straight_to_the_engine_with_its_metadata_and_comes_back_with_the_engines(
+    way: type[Routing],
+) -> None:
+    async with world(way) as at, channel(at) as opened:
         call = opened.unary_unary("/engine/Echo")(
             b"tensor",
             timeout=DEADLINE,
@@ -37,8 +47,8 @@ async def test_a_call_goes_straight_to_the_engine_with_its_metadata_and_comes_ba
         assert at.calls[0].statuses == [0]
 
 
-async def test_a_call_is_the_services_when_its_first_message_or_its_path_says_so() -> None:
-    async with world() as at, channel(at) as opened:
+async def test_a_call_is_the_services_when_its_first_message_or_its_path_says_so(way: type[Routing]) -> None:
+    async with world(way) as at, channel(at) as opened:
         by_message = await ask(opened, "/engine/Who", b"to the service", metadata=(("authorization", "kept"),))
         by_path = await ask(opened, "/other/Who", b"")
 
@@ -47,8 +57,8 @@ async def test_a_call_is_the_services_when_its_first_message_or_its_path_says_so
         assert at.calls == []
 
 
-async def test_many_calls_at_a_time_each_get_their_own_answer() -> None:
-    async with world() as at, channel(at) as opened:
+async def test_many_calls_at_a_time_each_get_their_own_answer(way: type[Routing]) -> None:
+    async with world(way) as at, channel(at) as opened:
         bodies = [b"%d" % number * (number % 50 + 1) for number in range(400)]
 
         assert await asyncio.gather(*(ask(opened, "/engine/Echo", body) for body in bodies)) == bodies
@@ -56,29 +66,29 @@ async def test_many_calls_at_a_time_each_get_their_own_answer() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 4091, 4092, 16 * 1024, 1024 * 1024 + 1, 12_000_000])
-async def test_messages_of_every_size_pass_both_ways(size: int) -> None:
+async def test_messages_of_every_size_pass_both_ways(way: type[Routing], size: int) -> None:
     message = os.urandom(size)
-    async with world() as at, channel(at) as opened:
+    async with world(way) as at, channel(at) as opened:
         for _ in range(3):  # the windows must have been given back
             assert await ask(opened, "/engine/Echo", message) == message
 
 
-async def test_large_messages_side_by_side_share_the_windows() -> None:
+async def test_large_messages_side_by_side_share_the_windows(way: type[Routing]) -> None:
     message = os.urandom(6_000_000)
-    async with world() as at, channel(at) as opened:
+    async with world(way) as at, channel(at) as opened:
         answers = await asyncio.gather(*(ask(opened, "/engine/Echo", message) for _ in range(8)))
 
         assert all(answer == message for answer in answers)
 
 
-async def test_compressed_messages_pass() -> None:
+async def test_compressed_messages_pass(way: type[Routing]) -> None:
     message = b"again and again " * 10_000
-    async with world() as at, channel(at) as opened:
+    async with world(way) as at, channel(at) as opened:
         assert await ask(opened, "/engine/Echo", message, compression=grpc.Compression.Gzip) == message
 
 
-async def test_the_engines_refusal_comes_through_with_its_words() -> None:
-    async with world() as at, channel(at) as opened:
+async def test_the_engines_refusal_comes_through_with_its_words(way: type[Routing]) -> None:
+    async with world(way) as at, channel(at) as opened:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await ask(opened, "/engine/Fail", b"x")
 
@@ -90,8 +100,8 @@ async def test_the_engines_refusal_comes_through_with_its_words() -> None:
         assert at.calls[0].statuses == [5]
 
 
-async def test_a_stream_of_messages_passes_as_it_comes() -> None:
-    async with world() as at, channel(at) as opened:
+async def test_a_stream_of_messages_passes_as_it_comes(way: type[Routing]) -> None:
+    async with world(way) as at, channel(at) as opened:
         for path in ("/engine/Count", "/other/Count"):
             stream = opened.stream_stream(path)(timeout=DEADLINE)
             for size in (1, 30_000, 0):
@@ -101,19 +111,19 @@ async def test_a_stream_of_messages_passes_as_it_comes() -> None:
             assert await stream.read() is grpc.aio.EOF
 
 
-async def test_a_client_that_gives_up_ends_the_engines_work() -> None:
-    async with world() as at, channel(at) as opened:
+async def test_a_client_that_gives_up_ends_the_engines_work(way: type[Routing]) -> None:
+    async with world(way) as at, channel(at) as opened:
         call = opened.unary_unary("/engine/Hang")(b"x", timeout=DEADLINE)
         async with asyncio.timeout(DEADLINE):
             await at.engine.entered.wait()
             call.cancel()
             await at.engine.cancelled.wait()
 
-        assert at.calls[0].statuses == [None]
+        assert at.calls[0].statuses == [RpcStatus.CANCELLED]
 
 
-async def test_a_client_that_hangs_up_ends_the_engines_work() -> None:
-    async with world() as at:
+async def test_a_client_that_hangs_up_ends_the_engines_work(way: type[Routing]) -> None:
+    async with world(way) as at:
         async with channel(at) as opened:
             call = asyncio.ensure_future(ask(opened, "/engine/Hang", b"x"))
             async with asyncio.timeout(DEADLINE):
@@ -123,8 +133,8 @@ async def test_a_client_that_hangs_up_ends_the_engines_work() -> None:
         await asyncio.gather(call, return_exceptions=True)
 
 
-async def test_an_engine_that_dies_makes_its_calls_unavailable_and_not_the_services() -> None:
-    async with world() as at, channel(at) as opened:
+async def test_an_engine_that_dies_makes_its_calls_unavailable_and_not_the_services(way: type[Routing]) -> None:
+    async with world(way) as at, channel(at) as opened:
         call = asyncio.ensure_future(ask(opened, "/engine/Hang", b"x"))
         async with asyncio.timeout(DEADLINE):
             await at.engine.entered.wait()
@@ -138,8 +148,8 @@ async def test_an_engine_that_dies_makes_its_calls_unavailable_and_not_the_servi
         assert at.calls[-1].statuses == [14]
 
 
-async def test_a_deadline_is_kept_by_the_engine() -> None:
-    async with world() as at, channel(at) as opened:
+async def test_a_deadline_is_kept_by_the_engine(way: type[Routing]) -> None:
+    async with world(way) as at, channel(at) as opened:
         with pytest.raises(grpc.aio.AioRpcError) as late:
             await opened.unary_unary("/engine/Hang")(b"x", timeout=0.2)
 
@@ -148,12 +158,12 @@ async def test_a_deadline_is_kept_by_the_engine() -> None:
             await at.engine.cancelled.wait()
 
 
-async def test_a_drain_lets_running_calls_end_and_takes_no_new_ones() -> None:
-    async with world() as at, channel(at) as opened:
+async def test_a_drain_lets_running_calls_end_and_takes_no_new_ones(way: type[Routing]) -> None:
+    async with world(way) as at, channel(at) as opened:
         call = asyncio.ensure_future(ask(opened, "/engine/Hang", b"x"))
         async with asyncio.timeout(DEADLINE):
             await at.engine.entered.wait()
-        stopping = asyncio.ensure_future(at.proxy.stop(DEADLINE))
+        stopping = asyncio.ensure_future(stop(at.proxy, DEADLINE))
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await ask(opened, "/engine/Echo", b"x")
         at.engine.go_on.set()
@@ -163,25 +173,51 @@ async def test_a_drain_lets_running_calls_end_and_takes_no_new_ones() -> None:
         await stopping
 
 
-async def test_a_drain_cuts_what_outlasts_the_grace() -> None:
-    async with world() as at, channel(at) as opened:
+async def test_a_drain_cuts_what_outlasts_the_grace(way: type[Routing]) -> None:
+    async with world(way) as at, channel(at) as opened:
         call = asyncio.ensure_future(ask(opened, "/engine/Hang", b"x"))
         async with asyncio.timeout(DEADLINE):
             await at.engine.entered.wait()
-        await at.proxy.stop(0.05)
+        await stop(at.proxy, 0.05)
 
         with pytest.raises(grpc.aio.AioRpcError):
             await call
 
 
+async def test_grpc_and_http_come_by_the_same_port(way: type[Routing]) -> None:
+    async with (
+        world(way) as at,
+        http2_serving.world(rpc=at.handler) as both,
+        grpc.aio.insecure_channel(f"{HOST}:{both.port}", options=OPTIONS) as opened,
+    ):
+        message = bytes(3_000_000)
+        called = asyncio.ensure_future(ask(opened, "/engine/Echo", message))
+        assert (await both.client.post("/echo", content=b"a body")).content == b"a body"
+        assert await called == message
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await ask(opened, "/engine/Fail", b"")
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_server_without_grpc_says_so() -> None:
+    async with http2_serving.world() as at:
+        async with grpc.aio.insecure_channel(f"{HOST}:{at.port}", options=OPTIONS) as opened:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await ask(opened, "/any/Echo", b"x")
+        assert (refused.value.code(), refused.value.details()) == (
+            grpc.StatusCode.UNIMPLEMENTED,
+            "this port serves no gRPC",
+        )
+
+
 # -- peers that speak otherwise
 
 
-async def test_a_client_that_speaks_http_1_is_hung_up_on() -> None:
-    async with world() as at:
-        answer = await converse(at.port, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+async def test_a_client_that_speaks_http_1_is_the_other_handlers(way: type[Routing]) -> None:
+    async with world(way) as at:
+        answer = await converse(at.port, b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
 
-        assert frames.HEAD.unpack_from(answer)[2] == frames.SETTINGS  # its own greeting and nothing else
+        assert answer.startswith(b"HTTP/1.1 415 ")
 
 
 @pytest.mark.parametrize(
@@ -216,8 +252,8 @@ async def test_a_client_that_speaks_http_1_is_hung_up_on() -> None:
         ),
     ],
 )
-async def test_a_client_that_breaks_the_protocol_hears_how(frame: bytes, code: int) -> None:
-    async with world() as at, channel(at) as opened:
+async def test_a_client_that_breaks_the_protocol_hears_how(way: type[Routing], frame: bytes, code: int) -> None:
+    async with world(way) as at, channel(at) as opened:
         answer = await converse(at.port, frames.PREFACE + frames.settings({}) + frame)
 
         assert goodbye(answer) == code
@@ -226,14 +262,13 @@ async def test_a_client_that_breaks_the_protocol_hears_how(frame: bytes, code: i
 
 async def test_a_client_that_ignores_its_window_is_cut_off() -> None:
     with socket.create_server((HOST, 0)) as deaf:  # takes connections and never reads
-        proxy = Proxy.passing((HOST, 1))
-        await proxy.start(HOST, 0, deaf.getsockname())
+        proxy, port = await serve(passing(f"{HOST}:{deaf.getsockname()[1]}"))
         request = frames.head(len(HEAD), frames.HEADERS, frames.END_HEADERS, 1) + HEAD
         flood = frames.head(100_000, frames.DATA, 0, 1) + bytes(100_000)
-        await converse(proxy.port, frames.PREFACE + frames.settings({}) + request + flood * 60)
+        await converse(port, frames.PREFACE + frames.settings({}) + request + flood * 60)
 
-        assert not proxy.clients
-        await proxy.stop(1)
+        assert not proxy._connections
+        await stop(proxy, 1)
 
 
 HEAD = b"".join(

@@ -10,6 +10,7 @@ import httpx
 from switchyard.http.asgi import Receive, Scope, Send
 from switchyard.http.asgi.serving import handler_of
 from switchyard.http.h2.fields import Field
+from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.http.server import Handler, Server, ServerLimits
 from switchyard.http.server.http2_connection import Http2Connection
 from switchyard.http.server.http2_exchange import UNSENT_BYTES
@@ -117,8 +118,8 @@ async def _start(send: Send, *headers: Field) -> None:
 class RecordingServer(Server):
     """Keeps its connections after their end."""
 
-    def __init__(self, handler: Handler, limits: ServerLimits | None = None) -> None:
-        super().__init__(handler, limits)
+    def __init__(self, handler: Handler, limits: ServerLimits | None = None, *, rpc: RpcHandler | None = None) -> None:
+        super().__init__(handler, limits, rpc=rpc)
         self.made: list[Http2Connection] = []
 
     def opened(self, connection: object) -> None:
@@ -137,9 +138,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(limits: ServerLimits | None = None) -> AsyncIterator[World]:
+async def world(limits: ServerLimits | None = None, *, rpc: RpcHandler | None = None) -> AsyncIterator[World]:
     app = App()
-    server = RecordingServer(handler_of(app), limits)
+    server = RecordingServer(handler_of(app), limits, rpc=rpc)
     port = await server.listen(HOST, 0)
     client = httpx.AsyncClient(
         base_url=f"http://{HOST}:{port}", http1=False, http2=True, trust_env=False, timeout=DEADLINE

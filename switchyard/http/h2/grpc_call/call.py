@@ -1,0 +1,331 @@
+"""One gRPC call: its handler may look at the first message, then forwards the call as frames or responds itself."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+from switchyard.http.h2 import frames
+from switchyard.http.h2.fields import Field, literals
+from switchyard.http.h2.grpc_call.forwarding import Forwarding
+from switchyard.http.h2.grpc_call.headers import OPENING, RpcRequest, read_request
+from switchyard.http.h2.grpc_call.messages import PREFIX, Kept, Received, framed
+from switchyard.http.h2.grpc_call.upstream import UpstreamConnection, Upstreams, UpstreamUnavailable
+from switchyard.http.h2.request_head import Head
+from switchyard.http.h2.stream import Stream
+from switchyard.rpc import status as statuses
+from switchyard.rpc.status import RpcError, RpcStatus
+
+logger = logging.getLogger(__name__)
+
+RpcHandler = Callable[["GrpcCall"], Awaitable[None]]
+Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+_BUG = "internal error; the reason is in the service's log"
+_SPENT = "the server was lost while it worked on this call, which is too large to be sent again; try again"
+
+
+class FastCall(Protocol):
+    """A call that a ``FastHandler`` has let in: where it goes, with which metadata, and who hears of its end."""
+
+    target: str
+    metadata: bytes  # encoded by ``fields.literals``
+
+    def ended(self, status: RpcStatus) -> None: ...
+
+
+class FastHandler:
+    """A handler that lets calls of some ``paths`` in at once, without a task; the others it gets as every handler."""
+
+    paths: frozenset[str] = frozenset()
+    peek = 4096  # bytes of the first message that ``admit`` sees, at most
+
+    def admit(self, call: "GrpcCall", begun: bytes) -> FastCall | None:
+        """Lets a call in by the beginning of its first message, with its prefix, or leaves it to ``__call__``."""
+        raise NotImplementedError
+
+    async def __call__(self, call: "GrpcCall") -> None:
+        raise NotImplementedError
+
+
+class GrpcCall:
+    """A call with the means to respond to it; its handler's task is cancelled when the client resets the stream or the
+    deadline passes.
+
+    ``metadata`` are what the client sent less what belongs to HTTP/2 and to how messages are encoded, ``deadline`` is
+    the event loop's time, ``client`` an address and a port. ``response_metadata``, set before the response begins, are
+    sent with its headers, in place of an upstream's of the same names. ``status`` is None until the call is over, and
+    then CANCELLED when the client gave up.
+    """
+
+    __slots__ = (
+        "_calls",
+        "_client",
+        "_forwarding",
+        "_received",
+        "_request",
+        "_responding",
+        "_task",
+        "_timer",
+        "client",
+        "deadline",
+        "metadata",
+        "path",
+        "response_metadata",
+        "status",
+    )
+
+    def __init__(self, calls: "Calls", request: RpcRequest, client: tuple[str, int] | None) -> None:
+        self.path = request.path
+        self.metadata = request.metadata
+        self.client = client
+        self.deadline: float | None = None
+        self.response_metadata: Sequence[Field] = ()
+        self.status: RpcStatus | None = None
+        self._calls = calls
+        self._request = request
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._forwarding: Forwarding | None = None
+        self._responding = False
+
+    # -- for handlers
+
+    async def first_message(self, limit: int, peek: int | None = None) -> bytes:
+        """The first message without its prefix, whole or its first ``peek`` bytes; at most ``limit`` bytes in all.
+
+        It still goes on with the rest of the call. What was read whole is kept for another attempt, whatever its size.
+
+        Raises:
+            RpcError: there is none, it breaks off, it is too large or its encoding is unknown.
+        """
+        return await self._received.first_message(limit, peek, self._request.encoding, self._calls.read_seconds)
+
+    async def forward(self, target: str, metadata: Sequence[Field] = ()) -> RpcStatus:
+        """Hands frames both ways between the client and ``target`` (``host:port``) until the call is over.
+
+        Returns the status that the target gave.
+
+        Raises:
+            UpstreamUnavailable: nothing of a response was seen; the call may be forwarded again, also elsewhere.
+            RpcError: the target was lost, and the call can be sent no second time.
+        """
+        if self._received.chunks is None:
+            raise RpcError(RpcStatus.UNAVAILABLE, _SPENT)
+        while not (upstream := self._calls.upstreams.get(target)).stands:
+            await upstream.ready()  # and then look again: it may have been lost, or filled, before it is our turn
+        ended: asyncio.Future[RpcStatus] = asyncio.get_running_loop().create_future()
+
+        def end(result: RpcStatus | UpstreamUnavailable) -> None:
+            if not ended.done():
+                if isinstance(result, RpcStatus):
+                    ended.set_result(result)
+                else:
+                    ended.set_exception(result)
+
+        self._forward(upstream, literals(list(metadata)), end)
+        try:
+            return await ended
+        except asyncio.CancelledError:
+            self._abandon(RpcStatus.CANCELLED)
+            raise
+
+    def respond(self, message: bytes, metadata: Sequence[Field] = ()) -> None:
+        """Sends a whole response of one message; ``metadata`` are its trailing ones."""
+        self.send(message)
+        self.finish(metadata=metadata)
+
+    def send(self, message: bytes) -> None:
+        """Sends one message of a response."""
+        if self.status is None:
+            self._begin_response()
+            self._client.connection.send(self._client, frames.DATA, framed(message), False)
+
+    def fail(self, status: RpcStatus, message: str, metadata: Sequence[Field] = ()) -> None:
+        """Ends the call with an error, also in the middle of a response."""
+        self.finish(status, message, metadata)
+
+    def finish(self, status: RpcStatus = RpcStatus.OK, message: str = "", metadata: Sequence[Field] = ()) -> None:
+        """Ends the response; nothing happens when the call is over already."""
+        if self.status is not None:
+            return
+        fields: list[Field] = [(b"grpc-status", b"%d" % status), *metadata]
+        if message:
+            fields.insert(1, (b"grpc-message", statuses.encode_message(message)))
+        if self.response_metadata:
+            self._begin_response()
+        elif not self._responding:  # a response of trailers only
+            fields = [*OPENING, *fields]
+        self._abandon(status)
+        self._client.connection.send(self._client, frames.HEADERS, literals(fields), True)
+        self._over(status)
+
+    # -- what the client's stream tells
+
+    def begin(self, stream: Stream, *, end: bool) -> None:
+        self._client = stream
+        self._received = Received(stream, self._calls.kept, complete=end)
+        if self._request.malformed:
+            self.fail(RpcStatus.INVALID_ARGUMENT, self._request.malformed)
+            return
+        if (timeout := self._request.timeout) is not None:
+            loop = asyncio.get_running_loop()
+            self.deadline = loop.time() + timeout
+            self._timer = loop.call_at(self.deadline, self._expire)
+        handler = self._calls.handler
+        if end or not isinstance(handler, FastHandler) or self.path not in handler.paths:
+            self._task = self._calls.start(self._run())
+
+    def data(self, stream: Stream, chunk: bytes, end: bool) -> None:
+        received = self._received
+        if self.status is not None:
+            stream.left(len(chunk))
+        elif self._forwarding is not None:
+            received.complete = end
+            received.sent(chunk)
+            upstream = self._forwarding.stream
+            upstream.connection.send(upstream, frames.DATA, chunk, end)
+        else:
+            received.add(chunk, end=end)
+            if self._task is None:
+                self._admit()
+
+    def reset(self, stream: Stream, code: int) -> None:
+        if self.status is None:
+            self._abandon(RpcStatus.CANCELLED)
+            self._over(RpcStatus.CANCELLED)
+            self._cancel()
+
+    # -- what an attempt to forward tells
+
+    def response_begins(self) -> None:
+        """The target responds: nothing will be sent a second time."""
+        self._responding = True
+        self._received.drop()
+
+    def forwarded(self, status: RpcStatus) -> None:
+        """The response with its trailers has been sent on."""
+        self._forwarding = None
+        self._over(status)
+
+    def lost(self) -> None:
+        """The attempt has come to nothing."""
+        self._forwarding = None
+
+    # -- the rest
+
+    def _forward(
+        self, upstream: UpstreamConnection, metadata: bytes, end: Callable[[RpcStatus | UpstreamUnavailable], None]
+    ) -> None:
+        left = None if self.deadline is None else self.deadline - asyncio.get_running_loop().time()
+        forwarding = self._forwarding = Forwarding(self, self._client, end)
+        forwarding.begin(upstream, self._request.block(upstream.authority, left, metadata), self._received)
+
+    def _admit(self) -> None:
+        handler, received = self._calls.handler, self._received
+        assert isinstance(handler, FastHandler)
+        if not received.peekable(handler.peek):
+            return
+        begun = received.joined()
+        fast = handler.admit(self, begun) if len(begun) >= PREFIX else None
+        if fast is None:
+            self._task = self._calls.start(self._run())
+            return
+
+        def end(result: RpcStatus | UpstreamUnavailable) -> None:
+            if isinstance(result, UpstreamUnavailable):
+                self._unavailable(result)
+                result = RpcStatus.UNAVAILABLE
+            fast.ended(result)
+
+        self._forward(self._calls.upstreams.get(fast.target), fast.metadata, end)
+
+    async def _run(self) -> None:
+        try:
+            await self._calls.handler(self)
+            if self.status is None:
+                logger.error("a gRPC handler returned without a response", extra={"path": self.path})
+                self.fail(RpcStatus.INTERNAL, _BUG)
+        except RpcError as err:
+            self.fail(err.status, err.message, err.metadata)
+        except UpstreamUnavailable as err:
+            self._unavailable(err)
+        except asyncio.CancelledError:
+            self.fail(RpcStatus.UNAVAILABLE, "the server is stopping; try again")
+            raise
+        except Exception:  # the task's outermost frame
+            logger.exception("a gRPC handler failed", extra={"path": self.path})
+            self.fail(RpcStatus.INTERNAL, _BUG)
+
+    def _unavailable(self, err: UpstreamUnavailable) -> None:
+        if self.status is None and err.refused and not self._responding:
+            # The client may then try again by itself, whatever the call does (RFC 9113 §8.7).
+            self._client.connection.cut(self._client, frames.REFUSED_STREAM)
+            self._over(RpcStatus.UNAVAILABLE)
+        else:
+            self.fail(RpcStatus.UNAVAILABLE, f"{err.message}; try again")
+
+    def _begin_response(self) -> None:
+        if not self._responding:
+            self._responding = True
+            block = literals([*OPENING, *self.response_metadata])
+            self._client.connection.send(self._client, frames.HEADERS, block, False)
+
+    def _abandon(self, status: RpcStatus) -> None:
+        """Gives up what is being forwarded, as the call ends otherwise."""
+        forwarding, self._forwarding = self._forwarding, None
+        if forwarding is not None:
+            forwarding.cancel(status)
+
+    def _over(self, status: RpcStatus) -> None:
+        self.status = status
+        if self._timer is not None:
+            self._timer.cancel()
+        self._received.drop()
+
+    def _expire(self) -> None:
+        self.fail(RpcStatus.DEADLINE_EXCEEDED, "the deadline has passed")
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+class Calls:
+    """What the calls of one client's connection share; ``start`` makes the task of a handler.
+
+    A first message that has begun to come must be there within ``read_seconds``. Without a handler calls are
+    UNIMPLEMENTED.
+    """
+
+    def __init__(self, handler: RpcHandler | None, start: Start, read_seconds: float | None = 60.0) -> None:
+        self.handler = handler or _unimplemented
+        self.start = start
+        self.read_seconds = read_seconds
+        self.upstreams = Upstreams()
+        self.kept = Kept()
+
+    def open(self, head: Head, client: tuple[str, int] | None) -> GrpcCall:
+        """What hears the stream of a call that begins with ``head``."""
+        request = head.memo
+        if not isinstance(request, RpcRequest):
+            request = head.memo = read_request(head)
+        return GrpcCall(self, request, client)
+
+    def close(self) -> None:
+        """The client's connection has ended."""
+        self.upstreams.close()
+
+
+def passing(target: str) -> RpcHandler:
+    """A handler that forwards every call to ``target`` as it came."""
+
+    async def forward(call: GrpcCall) -> None:
+        await call.forward(target, call.metadata)
+
+    return forward
+
+
+async def _unimplemented(call: GrpcCall) -> None:
+    raise RpcError(RpcStatus.UNIMPLEMENTED, "this port serves no gRPC")

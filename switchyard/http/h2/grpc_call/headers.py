@@ -1,0 +1,81 @@
+"""The header fields of gRPC calls and of their responses, read once and kept ready to be sent on.
+
+https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from switchyard.http.h2.fields import Field, literals
+from switchyard.http.h2.request_head import Head
+from switchyard.rpc import status, timeouts
+from switchyard.rpc.status import RpcStatus
+
+# How messages are encoded: it goes where they go, and is no metadata.
+_FRAMING = frozenset((b"content-type", b"grpc-encoding", b"grpc-accept-encoding", b"grpc-message-type"))
+_OF_THE_CALL = _FRAMING | {b"host", b"te", b"grpc-timeout", b"content-length", b"expect"}
+
+OPENING = [(b":status", b"200"), (b"content-type", b"application/grpc")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RpcRequest:
+    """What a call says before its messages; ``timeout`` is in seconds, ``opening`` and ``framing`` are encoded."""
+
+    path: str
+    metadata: tuple[Field, ...]
+    timeout: float | None
+    malformed: str
+    encoding: bytes
+    opening: bytes
+    framing: bytes
+
+    def block(self, authority: bytes, timeout: float | None, metadata: bytes) -> bytes:
+        """The header fields of the call on its way to ``authority``; both byte strings are encoded fields."""
+        limit = b"" if timeout is None else literals([(b"grpc-timeout", timeouts.encode(timeout))])
+        return b"".join((self.opening, authority, self.framing, limit, metadata))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RpcResponse:
+    """Header fields of a response, or its trailers; ``status`` is gRPC's when they have it, ``http`` is HTTP's."""
+
+    fields: tuple[Field, ...]
+    block: bytes
+    http: bytes
+    status: RpcStatus | None
+
+    def with_metadata(self, metadata: Sequence[Field]) -> bytes:
+        """The same fields, but for those of ``metadata``, which take the place of the upstream's."""
+        names = {name for name, _ in metadata}
+        return literals([*(field for field in self.fields if field[0] not in names), *metadata])
+
+
+def read_request(head: Head) -> RpcRequest:
+    found = dict(head.headers)
+    timeout, malformed = None, ""
+    try:
+        timeout = timeouts.parse(found[b"grpc-timeout"]) if b"grpc-timeout" in found else None
+    except ValueError as err:
+        malformed = str(err)
+    framing = [(b"te", b"trailers"), *(field for field in head.headers if field[0] in _FRAMING)]
+    return RpcRequest(
+        path=head.target.decode("latin-1"),
+        metadata=tuple(field for field in head.headers if field[0] not in _OF_THE_CALL),
+        timeout=timeout,
+        malformed=malformed,
+        encoding=found.get(b"grpc-encoding", b"identity"),
+        opening=literals([(b":method", b"POST"), (b":scheme", b"http"), (b":path", head.target)]),
+        framing=literals(framing),
+    )
+
+
+def read_response(fields: list[Field]) -> RpcResponse:
+    found = dict(fields)
+    said = found.get(b"grpc-status")
+    return RpcResponse(
+        fields=tuple(fields),
+        block=literals(fields),
+        http=found.get(b":status", b""),
+        status=None if said is None else status.of_number(said),
+    )

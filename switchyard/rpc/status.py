@@ -1,0 +1,159 @@
+"""What became of a gRPC call, and the one table between gRPC's statuses and HTTP's.
+
+Numbers and their meaning: https://grpc.io/docs/guides/status-codes/
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes
+
+Field = tuple[bytes, bytes]
+
+_MESSAGE_BYTES: Final = 4096  # of an encoded message; clients take 8 KiB of trailers by default
+_UNESCAPED: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+
+
+class RpcStatus(IntEnum):
+    """A gRPC status by its number."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class RpcError(Exception):
+    """Ends a gRPC call with ``status``, a sentence for the caller and trailing metadata."""
+
+    def __init__(self, status: RpcStatus, message: str, metadata: Sequence[Field] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.metadata = metadata
+
+
+# An error that HTTP's callers would get with the number on the left. Numbers that are missing count as their class.
+_OF_HTTP: Final = {
+    400: RpcStatus.INVALID_ARGUMENT,
+    401: RpcStatus.UNAUTHENTICATED,
+    403: RpcStatus.PERMISSION_DENIED,
+    404: RpcStatus.NOT_FOUND,
+    405: RpcStatus.UNIMPLEMENTED,
+    408: RpcStatus.DEADLINE_EXCEEDED,
+    409: RpcStatus.FAILED_PRECONDITION,
+    413: RpcStatus.RESOURCE_EXHAUSTED,
+    415: RpcStatus.UNIMPLEMENTED,
+    429: RpcStatus.RESOURCE_EXHAUSTED,
+    431: RpcStatus.RESOURCE_EXHAUSTED,
+    499: RpcStatus.CANCELLED,
+    500: RpcStatus.INTERNAL,
+    501: RpcStatus.UNIMPLEMENTED,
+    502: RpcStatus.UNAVAILABLE,
+    503: RpcStatus.UNAVAILABLE,
+    504: RpcStatus.DEADLINE_EXCEEDED,
+}
+
+# The way back: what HTTP's callers get, and how a call is counted.
+_TO_HTTP: Final = {
+    RpcStatus.OK: 200,
+    RpcStatus.CANCELLED: 499,
+    RpcStatus.UNKNOWN: 500,
+    RpcStatus.INVALID_ARGUMENT: 400,
+    RpcStatus.DEADLINE_EXCEEDED: 504,
+    RpcStatus.NOT_FOUND: 404,
+    RpcStatus.ALREADY_EXISTS: 409,
+    RpcStatus.PERMISSION_DENIED: 403,
+    RpcStatus.RESOURCE_EXHAUSTED: 429,
+    RpcStatus.FAILED_PRECONDITION: 409,
+    RpcStatus.ABORTED: 409,
+    RpcStatus.OUT_OF_RANGE: 400,
+    RpcStatus.UNIMPLEMENTED: 501,
+    RpcStatus.INTERNAL: 500,
+    RpcStatus.UNAVAILABLE: 503,
+    RpcStatus.DATA_LOSS: 500,
+    RpcStatus.UNAUTHENTICATED: 401,
+}
+
+# https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+_OF_HTTP_RESPONSE: Final = {
+    400: RpcStatus.INTERNAL,
+    401: RpcStatus.UNAUTHENTICATED,
+    403: RpcStatus.PERMISSION_DENIED,
+    404: RpcStatus.UNIMPLEMENTED,
+    429: RpcStatus.UNAVAILABLE,
+    502: RpcStatus.UNAVAILABLE,
+    503: RpcStatus.UNAVAILABLE,
+    504: RpcStatus.UNAVAILABLE,
+}
+
+# What of a gRPC error is an error of the HTTP API (``switchyard.http.api_errors``), by its code there.
+_API_CODES: Final = {
+    RpcStatus.INVALID_ARGUMENT: "invalid_value",
+    RpcStatus.NOT_FOUND: "not_found",
+    RpcStatus.RESOURCE_EXHAUSTED: "body_too_large",
+    RpcStatus.UNIMPLEMENTED: "unsupported_media_type",
+    RpcStatus.UNAVAILABLE: "upstream_unreachable",
+    RpcStatus.DEADLINE_EXCEEDED: "upstream_timeout",
+}
+
+
+def of_http(status: int) -> RpcStatus:
+    """The gRPC status of an error that HTTP's callers get as ``status``."""
+    if 200 <= status < 300:
+        return RpcStatus.OK
+    known = _OF_HTTP.get(status)
+    if known is not None:
+        return known
+    return RpcStatus.INVALID_ARGUMENT if 400 <= status < 500 else RpcStatus.INTERNAL
+
+
+def to_http(status: RpcStatus) -> int:
+    """The HTTP status that says what ``status`` says."""
+    return _TO_HTTP[status]
+
+
+def of_http_response(status: int) -> RpcStatus:
+    """The gRPC status of a call to which something on the way responded in HTTP, without a gRPC status."""
+    return _OF_HTTP_RESPONSE.get(status, RpcStatus.UNKNOWN)
+
+
+def of_number(value: bytes) -> RpcStatus:
+    """The status that a ``grpc-status`` field says; UNKNOWN for what is none."""
+    try:
+        return RpcStatus(int(value))
+    except ValueError:
+        return RpcStatus.UNKNOWN
+
+
+def name_of(status: RpcStatus) -> str:
+    """As metrics and logs have it, such as ``NOT_FOUND``."""
+    return status.name
+
+
+def api_code(err: RpcError) -> tuple[str, str]:
+    """The code and the sentence of the ``ApiError`` that says what ``err`` says."""
+    return _API_CODES.get(err.status, "internal_error"), err.message
+
+
+def encode_message(message: str) -> bytes:
+    """A ``grpc-message``: percent-encoded UTF-8 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)."""
+    return quote(message, safe=_UNESCAPED, errors="replace").encode("ascii")[:_MESSAGE_BYTES]
+
+
+def decode_message(value: bytes) -> str:
+    """The text of a ``grpc-message``."""
+    return unquote_to_bytes(value).decode(errors="replace")
