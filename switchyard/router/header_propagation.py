@@ -6,9 +6,10 @@ Beyond that rule, the W3C trace context and the platform's own headers are alway
 never.
 """
 
-import re
-import warnings
 from collections.abc import Iterable
+from typing import Protocol, cast
+
+import re2
 
 from switchyard.http.headers import CLIENT_TO_STEP, INTERNAL, Header
 from switchyard.router.graph.spec import Problem
@@ -17,34 +18,25 @@ _ALWAYS = frozenset((b"traceparent", b"tracestate"))
 _JSON = (b"content-type", b"application/json")
 _KNOWN_NAMES = 1024  # reports kept: names are the client's, so their number must be bounded
 
-# https://github.com/google/re2/wiki/Syntax: what Python spells otherwise, or has and RE2 has not
-_TOKEN = re.compile(
-    r"""(?P<literal>\\Q.*?(?:\\E|$))
-      | (?P<unsupported>\\[1-9ZGk] | \(\?(?:[=!>\#(]|<[=!]|P[=>]) | (?<=[*+?}])\+ | \{\d{4,})
-      | (?P<unicode>\\[pP](?:\{[^}]*\}|.) | \\[CX])
-      | (?P<end>\\z)
-      | (?P<escape>\\.)
-      | (?P<group>\(\?<(?=[A-Za-z_]))
-      | (?P<flags>\(\?(?P<on>[imsU]*)(?:-[imsU]+)?\))
-      | (?P<set>\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\])""",
-    re.VERBOSE | re.DOTALL,
-)
-_POSIX = re.compile(r"\[:(\^?)(\w+):\]")
-_CLASSES = {
-    "alnum": "0-9A-Za-z", "alpha": "A-Za-z", "ascii": r"\x00-\x7F", "blank": r"\t ", "cntrl": r"\x00-\x1F\x7F",
-    "digit": "0-9", "graph": "!-~", "lower": "a-z", "print": " -~", "punct": r"!-/:-@\[-`{-~", "space": r"\t\n\v\f\r ",
-    "upper": "A-Z", "word": "0-9A-Za-z_", "xdigit": "0-9A-Fa-f",
-}  # fmt: skip
+_QUIET = re2.Options()
+_QUIET.log_errors = False  # RE2 would write them to the process's stderr itself
 
 
 class PatternError(ValueError):
     """A pattern cannot be used; the message quotes it and says what to do."""
 
 
+class Pattern(Protocol):
+    """A compiled pattern."""
+
+    def search(self, text: str) -> object | None:
+        """Find the pattern anywhere in ``text``."""
+
+
 class Propagation:
     """Chooses headers by ``patterns``; reports are kept by name."""
 
-    def __init__(self, patterns: Iterable[re.Pattern[str]] = ()) -> None:
+    def __init__(self, patterns: Iterable[Pattern] = ()) -> None:
         self._patterns = tuple(patterns)
         self._verdicts: dict[bytes, bool] = {}
 
@@ -85,52 +77,27 @@ def compile_patterns(text: str) -> tuple[Propagation, list[str]]:
     usable, problems = [], []
     for pattern in text.split(",") if text else ():
         try:
-            usable.append(translate(pattern))
+            usable.append(compile_pattern(pattern))
         except PatternError as err:
             problems.append(str(err))
     return Propagation(usable), problems
 
 
-def translate(pattern: str) -> re.Pattern[str]:
-    """An RE2 pattern as one of Python's that finds the same in a header's name.
+def compile_pattern(pattern: str) -> Pattern:
+    r"""Compile a pattern in RE2's syntax; beyond Go's, ``\C`` (any byte) is taken.
 
     Raises:
-        PatternError: it is not RE2, or uses what header names cannot need (Unicode classes).
+        PatternError: it is none.
     """
-    opened = 0
-
-    def python(token: re.Match[str]) -> str:
-        nonlocal opened
-        kind, text = token.lastgroup, token[0]
-        if token["flags"] is not None:
-            opened += 1  # Go lets flags hold up to the end of their group; a header pattern sets them for all of it
-            return f"(?{token['on'].replace('U', '')}:" if token["on"].replace("U", "") else "(?:"
-        if kind == "unsupported" or kind == "unicode":
-            raise PatternError(f"the header pattern {pattern!r} uses {text}, which is not supported; write it without")
-        if kind == "literal":
-            return re.escape(text[2:].removesuffix("\\E"))
-        if kind == "end":
-            return r"\Z"
-        if kind == "group":
-            return "(?P<"
-        return _POSIX.sub(_expanded, text) if kind == "set" else text
-
     try:
-        translated = _TOKEN.sub(python, pattern)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of sets such as [a--b], which Python may read otherwise
-            return re.compile(translated + ")" * opened, re.ASCII)
-    except (re.error, KeyError) as err:
-        raise PatternError(
-            f"the header pattern {pattern!r} is no regular expression ({err}); use RE2 syntax, such as ^X-Request-Id$"
-        ) from err
-
-
-def _expanded(found: re.Match[str]) -> str:
-    members = _CLASSES[found[2]]
-    if found[1]:
-        raise PatternError(f"the negated class {found[0]} is not supported; write the characters that are meant")
-    return members
+        return cast(Pattern, re2.compile(pattern, _QUIET))
+    except re2.error as err:
+        reason = err.args[0].decode()
+    except UnicodeEncodeError:
+        reason = "not UTF-8"
+    raise PatternError(
+        f"the header pattern {pattern!r} is no regular expression ({reason}); use RE2 syntax, such as ^X-Request-Id$"
+    )
 
 
 def examine_headers(patterns: str) -> tuple[Problem, ...]:
