@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -47,23 +49,13 @@ class Tree:
         self.pid = pid
 
     def pids(self) -> list[int]:
-        parents: dict[int, list[int]] = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdecimal():
-                try:
-                    parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                except OSError:
-                    continue
-                parents.setdefault(parent, []).append(int(entry.name))
-        found, todo = [], [self.pid]
-        while todo:
-            pid = todo.pop()
-            found.append(pid)
-            todo += parents.get(pid, [])
-        return found
+        try:
+            return [self.pid, *[child.pid for child in psutil.Process(self.pid).children(recursive=True)]]
+        except psutil.NoSuchProcess:
+            return [self.pid]
 
     def cpu_ms(self) -> float:
-        """Time on a processor so far, in milliseconds (schedstat counts nanoseconds)."""
+        """Time on a processor so far, in milliseconds (schedstat counts nanoseconds; psutil has hundredths)."""
         total = 0
         for pid in self.pids():
             for task in _list(Path(f"/proc/{pid}/task")):
@@ -72,7 +64,7 @@ class Tree:
 
     def pss_mb(self) -> float:
         """Memory with shared pages divided among their users, in megabytes."""
-        return sum(_pss_kb(pid) for pid in self.pids()) / 1024
+        return sum(_pss(pid) for pid in self.pids()) / 2**20
 
 
 class Command:
@@ -128,11 +120,8 @@ def _first_number(path: Path) -> int:
         return 0
 
 
-def _pss_kb(pid: int) -> int:
+def _pss(pid: int) -> int:
     try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1])
-    except OSError:
-        pass
-    return 0
+        return int(psutil.Process(pid).memory_full_info().pss)
+    except psutil.Error:
+        return 0

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from pathlib import Path
+
+import psutil
 
 from switchyard.telemetry.metrics import InferenceMetrics, Phase
 
@@ -33,8 +34,6 @@ class StartClock:
 
 
 def process_start() -> float:
-    """Return when this process began, in monotonic seconds (proc(5): field 22 of stat, in clock ticks since boot)."""
-    import os
-
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    """Return when this process began, in monotonic seconds."""
+    boot = psutil.boot_time()  # first, because it is what create_time adds: in whole seconds, and moved with the clock
+    return float(psutil.Process().create_time() - boot)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from benchmarks.platform import write_overlay
 from tests.live.processes import DEADLINE, ROOT, eventually, fetch, free_port
@@ -72,8 +73,9 @@ class Platform:
 
     def processes(self) -> list[int]:
         """Everything alive that was started for this platform, whoever its parent is: children inherit the marker."""
-        marker = f"{STATE_VARIABLE}={self.state}".encode()
-        return [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if marker in _environ(pid)]
+        return [
+            process.pid for process in psutil.process_iter() if _environ(process).get(STATE_VARIABLE) == str(self.state)
+        ]
 
     def record(self) -> dict[str, Any]:
         """What the run directory says about the run."""
@@ -114,10 +116,8 @@ def http_client(platform: Platform) -> httpx.Client:
     return httpx.Client(base_url=platform.url, timeout=DEADLINE, trust_env=False)
 
 
-def _environ(pid: int) -> list[bytes]:
+def _environ(process: psutil.Process) -> dict[str, str]:
     try:
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
-            return []
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return []
+        return dict(process.environ())
+    except psutil.Error:  # it has ended, or is another user's
+        return {}

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "model-repository" / "llm"
 DEADLINE = 180.0
@@ -37,23 +39,17 @@ def free_port() -> int:
 
 def alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
 
 
 def descendants(pid: int) -> list[int]:
     """All living processes below ``pid``."""
-    found: list[int] = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[1]) == pid and fields[0] != "Z":
-                found += [int(entry.name), *descendants(int(entry.name))]
-    return found
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True) if alive(child.pid)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def fetch(url: str, body: Any = None, *, raw: bytes | None = None, **headers: str) -> tuple[int, bytes]:

@@ -13,7 +13,7 @@ from switchyard.http.client import Client, Timeouts
 from switchyard.http.client.errors import UpstreamError
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address, Command
-from switchyard.local.processes import procfs
+from switchyard.local.processes import identities
 from switchyard.local.processes.launch import Launcher, LaunchError, LaunchSpec, Process
 from switchyard.local.processes.pod import Pod
 from switchyard.local.processes.startlog import PodLog
@@ -117,7 +117,7 @@ class Starter:
             # Predictors listen on HOST; a pod's default is every interface, which this machine must not offer.
             "HOST": arguments.LOOPBACK,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{base.get('PATH', os.defpath)}",
-            procfs.RUN_VARIABLE: run_id,
+            identities.RUN_VARIABLE: run_id,
         }
 
     async def start(

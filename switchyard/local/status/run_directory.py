@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 
 from switchyard.local.errors import LocalError
-from switchyard.local.processes import procfs
-from switchyard.local.processes.procfs import Identity
+from switchyard.local.processes import identities
+from switchyard.local.processes.identities import Identity
 
 DIRECTORY = ".switchyard"
 VARIABLE = "SWITCHYARD_STATE_DIR"
@@ -137,7 +137,7 @@ class RunLock:
 
 def leftovers(run: Run) -> list[Identity]:
     """Return what still runs of a run besides its supervisor: recorded processes, their sessions, all with its id."""
-    return [*{*procfs.with_sessions(run.processes.values()), *procfs.of_run(run.run_id)} - {run.supervisor}]
+    return [*{*identities.with_sessions(run.processes.values()), *identities.of_run(run.run_id)} - {run.supervisor}]
 
 
 def clean(directory: StateDirectory) -> int:
@@ -150,7 +150,7 @@ def clean(directory: StateDirectory) -> int:
     if run is None:
         return 0
     found = leftovers(run)
-    if left := procfs.kill(found, within=_GONE_SECONDS):
+    if left := identities.kill(found, within=_GONE_SECONDS):
         pids = ", ".join(str(identity.pid) for identity in left)
         raise LocalError(f"processes {pids} of an earlier run do not end; kill them by hand, then try again")
     directory.forget()

@@ -12,7 +12,7 @@ from typing import Any
 
 from switchyard.catalog import CatalogFile
 from switchyard.local.errors import LocalError
-from switchyard.local.processes import procfs
+from switchyard.local.processes import identities
 from switchyard.local.status import run_directory, terminal
 from switchyard.local.status.run_directory import StateDirectory
 from switchyard.local.supervisor import project
@@ -83,8 +83,8 @@ def down(directory: StateDirectory) -> bool:
     supervisor = run.supervisor
     if supervisor.alive():
         os.kill(supervisor.pid, signal.SIGTERM)
-        if procfs.wait_gone([supervisor], within=STOP_SECONDS):
-            procfs.kill([supervisor], within=STOP_SECONDS)
+        if identities.wait_gone([supervisor], within=STOP_SECONDS):
+            identities.kill([supervisor], within=STOP_SECONDS)
     with directory.lock():
         run_directory.clean(directory)
     return True

@@ -14,8 +14,8 @@ from switchyard.http.api_errors import ApiError
 from switchyard.local.errors import LocalError
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Deployment, Plan
-from switchyard.local.processes import procfs
-from switchyard.local.processes.procfs import Identity
+from switchyard.local.processes import identities
+from switchyard.local.processes.identities import Identity
 from switchyard.local.status.board import ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run, StateDirectory, leftovers
 from switchyard.local.supervisor.assembly import Parts, Settings, assemble
@@ -63,7 +63,7 @@ class RunRecord:
 
     def put(self, name: str, pid: int) -> None:
         """Record that ``name`` is process ``pid``, or has no process if 0."""
-        identity = procfs.identify(pid) if pid else None
+        identity = identities.identify(pid) if pid else None
         if self.run.processes.get(name) == identity:
             return
         processes = {other: known for other, known in self.run.processes.items() if other != name}
@@ -77,7 +77,7 @@ class Supervisor:
     def __init__(self, plan: Plan, settings: Settings, overlay: Path) -> None:
         self._plan = plan
         self._settings = settings
-        me = procfs.identify(os.getpid())
+        me = identities.identify(os.getpid())
         gateway = next((deployment.command for deployment in plan.deployments if deployment.gateway), None)
         run = Run(
             supervisor=me or Identity(os.getpid(), 0),
@@ -154,13 +154,13 @@ class Supervisor:
         await _cancelled(preload)
         await parts.client.aclose()
         hurry.cancel()
-        if left := procfs.kill(leftovers(self._record.run), within=grace):
+        if left := identities.kill(leftovers(self._record.run), within=grace):
             logger.error("processes %s do not end", [identity.pid for identity in left])
         self._settings.directory.forget()
 
     async def _kill_when_forced(self) -> None:
         await self._force.wait()
-        procfs.kill(leftovers(self._record.run), within=0.0)
+        identities.kill(leftovers(self._record.run), within=0.0)
 
 
 async def _cancelled(tasks: list["asyncio.Task[None]"]) -> None:

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.live.processes import eventually, fetch, free_port
@@ -45,8 +45,7 @@ class Pair:
 
     def memory(self) -> float:
         """Megabytes of the router, shared pages divided among their users."""
-        lines = Path(f"/proc/{self.router.pid}/smaps_rollup").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+        return float(psutil.Process(self.router.pid).memory_full_info().pss) / 2**20
 
     async def ask(self, body: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """An answer's body, its head read."""

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from switchyard.catalog import CatalogFile, Model
-from switchyard.local.processes import procfs
+from switchyard.local.processes import identities
 from switchyard.local.status.run_directory import Run, StateDirectory
 from switchyard.local.supervisor import commands
 from tests.switchyard.local import overlays
@@ -95,9 +95,9 @@ class Local:
     def row(self, name: str) -> dict[str, Any]:
         return commands.status(self.directory)[1][name]
 
-    def left(self) -> list[procfs.Identity]:
+    def left(self) -> list[identities.Identity]:
         """Everything that any run has left."""
-        return [identity for run in self.runs for identity in procfs.of_run(run.run_id)]
+        return [identity for run in self.runs for identity in identities.of_run(run.run_id)]
 
     def logs(self) -> str:
         texts = [f"--- {log.name}\n{log.read_text()}" for log in sorted(self.directory.logs.glob("*.log"))]
@@ -109,7 +109,7 @@ class Local:
         if run := self.directory.read():
             self.runs.append(run)
             commands.down(self.directory)
-        procfs.kill(self.left(), within=10)
+        identities.kill(self.left(), within=10)
 
 
 @pytest.hookimpl(wrapper=True)

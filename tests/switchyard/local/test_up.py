@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from switchyard.local.processes import procfs
+from switchyard.local.processes import identities
 from tests.switchyard.local.conftest import Local, eventually, until
 from tests.switchyard.local.overlays import Stub
 
@@ -23,7 +23,7 @@ async def test_a_service_sleeps_until_asked_and_sleeps_again_when_idle(local: Lo
     assert (answer.status_code, answer.json()["body"]) == (200, {"word": "hello"})
     assert local.row("chat")["phases"].keys() == {"spawn", "import", "load", "ready"}
     await until(lambda: local.phase("chat") == "asleep", "it sleeps again")
-    await until(lambda: procfs.identify(answer.json()["pid"]) is None, "its process is gone")
+    await until(lambda: identities.identify(answer.json()["pid"]) is None, "its process is gone")
     again = await client.post(local.url("chat") + "/echo", json={})
     assert again.status_code == 200
     assert again.json()["pid"] != answer.json()["pid"]
@@ -38,7 +38,7 @@ async def test_a_request_to_a_service_that_drains_starts_the_next_process_beside
     await until(lambda: local.row("chat")["state"] == "draining", "it drains")
     second = (await client.post(url, json={})).json()["pid"]
     assert second != first
-    assert procfs.identify(first) is not None  # nobody waited for its end
+    assert identities.identify(first) is not None  # nobody waited for its end
 
 
 async def test_fifty_clients_wake_a_sleeping_service_once(local: Local, client: httpx.AsyncClient) -> None:
@@ -83,7 +83,7 @@ async def test_a_pod_starts_anew_when_a_container_beside_dies(local: Local, clie
     seen = (await client.post(url, json={})).json()
     other = (await client.post(f"http://{_argument(seen['argv'], '--peer')}/echo", json={})).json()
     os.kill(other["pid"], signal.SIGKILL)
-    await until(lambda: procfs.identify(seen["pid"]) is None, "the public container is gone too")
+    await until(lambda: identities.identify(seen["pid"]) is None, "the public container is gone too")
     again = (await client.post(url, json={})).json()
     assert again["pid"] != seen["pid"]
     assert local.row("chat")["starts"] == 2
@@ -294,7 +294,7 @@ async def test_a_second_signal_ends_the_waiting(local: Local, client: httpx.Asyn
     gateway = local.row("gateway")["pid"]
     assert local.process is not None
     local.process.send_signal(signal.SIGINT)
-    await until(lambda: procfs.identify(gateway) is None, "the gateway has stopped")
+    await until(lambda: identities.identify(gateway) is None, "the gateway has stopped")
     assert await asyncio.to_thread(local.stop, signal.SIGINT) == 0
     await asyncio.wait([answer])
     assert local.left() == []
@@ -313,7 +313,7 @@ async def test_nothing_survives_a_killed_supervisor_and_the_next_up_works(
 
 def test_up_ends_what_a_killed_run_left_behind(local: Local) -> None:
     run = local.up()
-    mark = {**os.environ, procfs.RUN_VARIABLE: run.run_id}
+    mark = {**os.environ, identities.RUN_VARIABLE: run.run_id}
     with subprocess.Popen([sys.executable, "-c", "input()"], env=mark, stdin=subprocess.PIPE) as stray:
         local.stop(signal.SIGKILL)
         eventually(lambda: len(local.left()) == 1, "only the stray is left")

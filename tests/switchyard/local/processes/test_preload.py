@@ -7,10 +7,11 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from switchyard.backoff import Backoff, ConsecutiveFailures
-from switchyard.local.processes import preload, procfs
+from switchyard.local.processes import identities, preload
 from switchyard.local.processes.launch import LaunchSpec, Process, SpawnLauncher
 from switchyard.local.processes.preload import PreloadedLauncher
 from switchyard.local.processes.preload_declaration import Preload
@@ -66,16 +67,12 @@ async def parent(tmp_path: Path) -> AsyncIterator[Parent]:
     yield made
     running.cancel()
     await asyncio.wait([running])
-    assert not [pid for pid in made.pids if procfs.identify(pid)]
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    assert not [pid for pid in made.pids if identities.identify(pid)]
 
 
 async def test_a_start_waits_for_the_imports_and_is_then_forked(parent: Parent) -> None:
     process = await parent.launch("a", "b")
-    assert parent_of(process.pid) == parent.pids[0]
+    assert psutil.Process(process.pid).ppid() == parent.pids[0]
     await until(lambda: "argv ['a', 'b'] hello" in parent.log.read_text(), "it got its arguments and environment")
     process.terminate()
     assert await process.wait() == -signal.SIGTERM
@@ -105,7 +102,7 @@ async def test_a_command_of_another_module_is_spawned(parent: Parent) -> None:
         name="other", argv=(sys.executable, "-c", "pass"), env=dict(os.environ), cwd=parent.folder, log=parent.log
     )
     process = await parent.launcher.launch(spec)
-    assert parent_of(process.pid) == os.getpid()
+    assert psutil.Process(process.pid).ppid() == os.getpid()
     assert await process.wait() == 0
 
 
@@ -131,7 +128,7 @@ async def test_without_a_working_parent_children_are_spawned(tmp_path: Path) -> 
     running = asyncio.ensure_future(made.launcher.run())
     try:
         process = await made.launch("exit")
-        assert parent_of(process.pid) == os.getpid()
+        assert psutil.Process(process.pid).ppid() == os.getpid()
         assert await process.wait() == 5
     finally:
         running.cancel()

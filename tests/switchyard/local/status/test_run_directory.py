@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from switchyard.local.errors import LocalError
-from switchyard.local.processes import procfs
-from switchyard.local.processes.procfs import Identity
+from switchyard.local.processes import identities
+from switchyard.local.processes.identities import Identity
 from switchyard.local.status.run_directory import Run, StateDirectory, clean
 
 
@@ -43,7 +43,7 @@ def test_a_lock_is_held_once(tmp_path: Path) -> None:
 
 
 def test_a_reused_process_id_is_another_process() -> None:
-    me = procfs.identify(os.getpid())
+    me = identities.identify(os.getpid())
     assert me is not None
     assert me.alive()
     assert not Identity(me.pid, me.started - 1).alive()
@@ -55,7 +55,7 @@ def test_cleaning_leaves_processes_alone_that_only_have_a_recorded_number(tmp_pa
     directory.write(run_of(Identity(os.getpid(), 1), chat=stale))
     assert clean(directory) == 0
     assert directory.read() is None
-    assert procfs.identify(os.getppid()) is not None
+    assert identities.identify(os.getppid()) is not None
 
 
 def test_a_large_log_is_put_aside(tmp_path: Path) -> None:

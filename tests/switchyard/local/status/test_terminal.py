@@ -1,5 +1,5 @@
 from switchyard.catalog import Model
-from switchyard.local.processes.procfs import Identity
+from switchyard.local.processes.identities import Identity
 from switchyard.local.status.board import ProcessStatus
 from switchyard.local.status.run_directory import Run
 from switchyard.local.status.terminal import PlainView, next_steps, steps
