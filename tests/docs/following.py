@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.docs.pages import ROOT
 
 COPIED = ("benchmarks", "docs", "kustomize", "manifests", "predictors", "switchyard", "tests", "tools")
-LINKED = ("model-repository", "pyproject.toml", "Makefile", "README.md", "CONTRIBUTING.md")
+LINKED = ("pyproject.toml", "Makefile", "README.md", "CONTRIBUTING.md")
 
 _BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"\bIn\s+`([\w./-]+)`")
@@ -46,6 +46,9 @@ def copy_of_the_tree(folder: Path) -> Path:
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in LINKED:
         (tree / name).symlink_to(ROOT / name)
+    (tree / "model-repository").mkdir()
+    for path in (ROOT / "model-repository").iterdir():
+        (tree / "model-repository" / path.name).symlink_to(path)
     return tree
 
 

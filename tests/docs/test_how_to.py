@@ -33,7 +33,7 @@ def run(tree: Path, *command: str, given: str = "") -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["add-a-metric", "add-a-route", "add-a-stage"])
+@pytest.mark.parametrize("name", ["add-a-metric", "add-a-predictor", "add-a-route", "add-a-stage"])
 def test_what_a_page_adds_passes_the_tests_that_the_page_names(tmp_path: Path, name: str) -> None:
     tree = copy_of_the_tree(tmp_path)
     files = [file for file in follow(HOW_TO / f"{name}.md", tree) if file.endswith(".py")]

@@ -147,11 +147,12 @@ def test_a_service_can_be_listed_in_the_catalog(documents: list[Document]) -> No
         model = service["spec"]["predictor"]["model"]
         pools = "--runner=pooling" in model.get("args", ())
         kinds = {
-            "switchyard-python": "step",
-            "switchyard-triton": "vision",
-            "switchyard-vllm": "embedding" if pools else "llm",
+            "switchyard-python": {"step", "vision"},  # for graphs alone, or asked by tensors
+            "switchyard-triton": {"vision"},
+            "switchyard-vllm": {"embedding" if pools else "llm"},
         }
-        assert (listed.name, listed.kind) == (name, kinds[model["runtime"]])
+        assert listed.name == name
+        assert listed.kind in kinds[model["runtime"]]
 
 
 def test_the_context_length_that_is_listed_is_the_one_that_the_engine_gets(documents: list[Document]) -> None:
