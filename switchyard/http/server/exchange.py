@@ -45,7 +45,8 @@ class Exchange:
 
     __slots__ = (
         *("method", "target", "version", "headers", "started", "finished", "expects", "task"),
-        *("_loop", "_chunks", "_size", "_pause_at", "_complete", "_error", "_waiter", "_on_disconnect", "_memory"),
+        *("_loop", "_chunks", "_size", "_pause_at", "_gathering", "_complete", "_error", "_waiter", "_on_disconnect"),
+        "_memory",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, buffer_bytes: int, memory: BodyMemory) -> None:
@@ -62,6 +63,7 @@ class Exchange:
         self._chunks: list[bytes] = []
         self._size = 0
         self._pause_at = buffer_bytes
+        self._gathering = False
         self._complete = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -117,8 +119,12 @@ class Exchange:
         if declared is not None and int(declared) > limit:
             raise BodyTooLargeError(limit)
         self._pause_at = limit
-        while not self._complete and self._size <= limit:
-            await self._more()
+        self._gathering = True  # chunks wake nobody until the body is whole or too large
+        try:
+            while not self._complete and self._size <= limit:
+                await self._more()
+        finally:
+            self._gathering = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the request's body as it comes; the client is read no faster than the chunks are taken.
@@ -238,7 +244,8 @@ class Exchange:
         memory.used += len(data)
         if memory.used > memory.limit and self._size > _FAIR_BYTES:
             self.fail(BadRequest(503, "the server holds as many request bodies as it may; try again shortly"))
-        self._wake()
+        if not self._gathering or self._size > self._pause_at:
+            self._wake()
 
     def arrived(self) -> None:
         """The request is complete."""
