@@ -9,12 +9,13 @@ from prometheus_client import CollectorRegistry
 from switchyard.catalog import CatalogSource
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.edges.http import http_call
+from switchyard.gateway.edges.rpc import rpc_call
 from switchyard.gateway.lookup import default_model, locator
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import responders
 from switchyard.gateway.pipeline import Proceed, pipeline
 from switchyard.gateway.routes.match import Match, Missed, Router
-from switchyard.gateway.routes.table import Route
+from switchyard.gateway.routes.table import RPC_ROUTES, Route
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.stages.forward import forward
 from switchyard.gateway.stages.limits import InFlight, limits
@@ -23,8 +24,11 @@ from switchyard.gateway.stages.not_served import not_served
 from switchyard.gateway.stages.observe import observe
 from switchyard.gateway.stages.parse import parse
 from switchyard.gateway.stages.resolve import resolve
+from switchyard.gateway.stages.rpc_forward import rpc_forward
+from switchyard.gateway.stages.rpc_listing import rpc_listing
 from switchyard.gateway.upstream.retries import Retry, UpstreamRetries
 from switchyard.http.client import Client, Timeouts
+from switchyard.http.h2.grpc_call import GrpcCall
 from switchyard.http.server import Exchange
 from switchyard.telemetry.metrics import GatewayMetrics
 from switchyard.telemetry.tracing import Tracer
@@ -58,6 +62,7 @@ class Gateway:
         self._pages = responders(given.source, given.registry)
         self._cors = Cors(settings.cors_allow_origins)
         self._router = Router()
+        self._rpc_routes = {route.path: route for route in RPC_ROUTES}
         self._time = asyncio.get_running_loop().time
 
     async def handle(self, exchange: Exchange) -> None:
@@ -71,6 +76,11 @@ class Gateway:
             call.edge.respond(page.status, [(b"content-type", page.content_type), *page.headers], page.body)
         else:
             await self._pipelines[found.route.by](call)
+
+    async def handle_rpc(self, rpc: GrpcCall) -> None:
+        """Respond to a gRPC call."""
+        route = self._rpc_routes.get(rpc.path, _UNKNOWN_RPC)
+        await self._pipelines["grpc " + route.by](rpc_call(rpc, route, self._time()))
 
 
 def _pipelines(given: Parts) -> Mapping[str, Proceed]:
@@ -95,11 +105,17 @@ def _pipelines(given: Parts) -> Mapping[str, Proceed]:
     unserved = not_served(Cors(settings.cors_allow_origins))
     return {
         "model": pipeline((*common, resolve(locate=locate), forwarded)),
+        "grpc model": pipeline((*common, resolve(locate=locate), rpc_forward(upstream=upstream))),
         "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listing(source=source))),
+        "grpc gateway": pipeline((*common, rpc_listing(source=source, locate=locate))),
         "nobody": pipeline((common[0], unserved)),
+        "grpc nobody": pipeline((common[0], unserved)),
     }
 
 
 def _missed(missed: Missed) -> Route:
     """Stands for all paths that are not served: one value in metrics, whatever clients try."""
     return Route(method="", path="unknown", summary="", shape=missed.shape, by="nobody")
+
+
+_UNKNOWN_RPC = Route(method="POST", path="unknown", summary="", shape="v2", by="nobody", rpc="unknown")

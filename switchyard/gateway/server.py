@@ -6,12 +6,10 @@ import logging
 from switchyard.catalog import CatalogSource
 from switchyard.gateway.app import Gateway, parts
 from switchyard.gateway.edges.http import server_error
-from switchyard.gateway.rpc.server import serve as grpc_server
 from switchyard.gateway.settings import Settings
 from switchyard.http.client import Client, Limits
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
-from switchyard.rpc.channels import Channels
 from switchyard.telemetry import tracing
 
 logger = logging.getLogger(__name__)
@@ -26,13 +24,11 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
         OSError: a port cannot be bound.
     """
     client = Client(Limits())
-    built = parts(settings, source, client, tracing.configure("gateway"))
-    gateway = Gateway(built)
-    server = Server(gateway.handle, server_limits(settings), error_response=server_error)
-    channels = Channels(settings.max_body_bytes)
-    grpc, bound = grpc_server(source, channels, built.meter, f"{host}:{grpc_port}", settings.max_body_bytes)
-    ports = [await server.listen(host, http_port), bound]
-    await grpc.start()
+    gateway = Gateway(parts(settings, source, client, tracing.configure("gateway")))
+    server = Server(gateway.handle, server_limits(settings), rpc=gateway.handle_rpc, error_response=server_error)
+    ports = [await server.listen(host, http_port)]
+    if grpc_port:
+        ports.append(await server.listen(host, grpc_port))
     gc.collect()
     gc.freeze()  # what lives now lives to the end: collections during requests need not look at it again
     logger.info("serving", extra={"host": host, "ports": ports})
@@ -44,8 +40,6 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
             on_drain=lambda: logger.info("draining", extra={"in_flight": server.in_flight}),
         )
     finally:
-        await grpc.stop(settings.grace_seconds)
-        await channels.aclose()
         await client.aclose()
     logger.info("stopped")
 

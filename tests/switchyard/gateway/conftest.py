@@ -182,7 +182,7 @@ async def gateway(tmp_path: Path, script: Script = completion, **settings: Any) 
     model, catalog, client = ModelServer(script), CatalogFile(tmp_path / "catalog.json"), Client()
     chosen = Settings(**{"grace_seconds": 2, **settings})
     served = Gateway(parts(chosen, catalog, client, DisabledTracer()))
-    server = Server(served.handle, server_limits(chosen), error_response=server_error)
+    server = Server(served.handle, server_limits(chosen), rpc=served.handle_rpc, error_response=server_error)
     url = f"http://127.0.0.1:{await server.listen('127.0.0.1')}"
     async with running(model) as model.url:
         catalog.replace(entries(model.url))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,11 @@ import numpy as np
 import pytest
 import tritonclient.grpc.aio as triton_grpc
 import tritonclient.http.aio as triton_http
-from prometheus_client import CollectorRegistry
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
-from switchyard.catalog import Catalog, CatalogFile, Model, State
-from switchyard.gateway.meter import Meter
-from switchyard.gateway.rpc.server import serve
-from switchyard.rpc.channels import Channels
-from switchyard.telemetry.metrics import GatewayMetrics
-from tests.switchyard.gateway.conftest import Bench, Call, entries, gateway
+from switchyard.catalog import Catalog, Model, State
+from tests.switchyard.gateway.conftest import Bench, Call, Script, entries, gateway
 
 
 async def infer(call: Call) -> None:
@@ -162,25 +158,28 @@ class GrpcBench:
     stub: Any
     model: Servicer
     target: str
+    bench: Bench
 
 
-@pytest.fixture
-async def rpc(tmp_path: Path) -> AsyncIterator[GrpcBench]:
+@asynccontextmanager
+async def rpc_gateway(tmp_path: Path, script: Script = infer, **settings: Any) -> AsyncIterator[GrpcBench]:
+    """A gateway whose models speak gRPC, and a stub of it on the one port."""
     upstream, servicer = grpc.aio.server(), Servicer()
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, upstream)
     port = upstream.add_insecure_port("127.0.0.1:0")
     await upstream.start()
-    catalog, channels = CatalogFile(tmp_path / "catalog.json"), Channels()
-    catalog.replace(Catalog(dict(entries("http://127.0.0.1:1", f"127.0.0.1:{port}").models)))
-    meter = Meter(GatewayMetrics(CollectorRegistry()))
-    server, bound = serve(catalog, channels, meter, "127.0.0.1:0", 1 << 20)
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{bound}") as channel:
-        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        yield GrpcBench(stub, servicer, f"127.0.0.1:{bound}")
-    await server.stop(1)
-    await channels.aclose()
+    async with gateway(tmp_path, script, max_body_bytes=1 << 20, **settings) as bench:
+        bench.catalog.replace(entries(bench.model.url, f"127.0.0.1:{port}"))
+        target = bench.url.removeprefix("http://")
+        async with grpc.aio.insecure_channel(target) as channel:
+            yield GrpcBench(service_pb2_grpc.GRPCInferenceServiceStub(channel), servicer, target, bench)
     await upstream.stop(1)
+
+
+@pytest.fixture
+async def rpc(tmp_path: Path) -> AsyncIterator[GrpcBench]:
+    async with rpc_gateway(tmp_path) as one:
+        yield one
 
 
 async def test_tritons_grpc_client_infers_and_asks_for_state(rpc: GrpcBench) -> None:

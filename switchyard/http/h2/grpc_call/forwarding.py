@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from switchyard.http.h2 import frames
-from switchyard.http.h2.fields import Field
-from switchyard.http.h2.grpc_call.headers import RpcResponse
+from switchyard.http.h2.fields import Field, literals
+from switchyard.http.h2.grpc_call.headers import OPENING, RpcResponse
 from switchyard.http.h2.grpc_call.messages import Received
 from switchyard.http.h2.grpc_call.upstream import UpstreamConnection, UpstreamUnavailable
 from switchyard.http.h2.stream import Stream
@@ -62,7 +62,11 @@ class Forwarding:
                 return
             self._responding = True
             call.response_begins()
-            if call.response_metadata:
+            if call.response_metadata and end:  # trailers alone: clients look for metadata before them
+                opening = literals([*OPENING, *call.response_metadata])
+                client.connection.send(client, frames.HEADERS, opening, False)
+                block = response.trailers()
+            elif call.response_metadata:
                 block = response.with_metadata(call.response_metadata)
         client.connection.send(client, frames.HEADERS, block, end)
         if end:

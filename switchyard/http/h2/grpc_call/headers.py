@@ -50,6 +50,10 @@ class RpcResponse:
         names = {name for name, _ in metadata}
         return literals([*(field for field in self.fields if field[0] not in names), *metadata])
 
+    def trailers(self) -> bytes:
+        """The same fields for a response that has begun."""
+        return literals([field for field in self.fields if field[0] not in (b":status", b"content-type")])
+
 
 def read_request(head: Head) -> RpcRequest:
     found = dict(head.headers)

@@ -1,0 +1,98 @@
+"""V2 gRPC: a ``Call`` from a gRPC call, and its response on it; messages pass as frames, none is decoded."""
+
+from collections.abc import Sequence
+
+from switchyard.gateway.call import Call, request_id
+from switchyard.gateway.routes.table import Route
+from switchyard.http.api_errors import ApiError
+from switchyard.http.client.errors import ConnectError
+from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailable
+from switchyard.http.headers import Header
+from switchyard.rpc import status as statuses
+from switchyard.rpc.status import RpcError
+
+_PEEKED = 4096  # bytes of a first message that are looked at for the model's name, which every client writes first
+
+
+class RpcEdge:
+    """The response of a gRPC call, whole or forwarded; its initial metadata carry the request's id."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: GrpcCall) -> None:
+        self._call = call
+
+    @property
+    def started(self) -> bool:
+        return self._call.status is not None
+
+    @property
+    def code(self) -> int | str:
+        return 0 if self._call.status is None else self._call.status.name
+
+    @property
+    def cancelled(self) -> int | str:
+        return self.code  # the caller's own CANCELLED, or DEADLINE_EXCEEDED
+
+    async def body(self, limit: int) -> bytes:
+        try:
+            return await self._call.first_message(limit, peek=_PEEKED)
+        except RpcError as err:
+            raise ApiError(*statuses.api_code(err)) from err
+
+    async def forward(self, target: str, metadata: Sequence[Header]) -> None:
+        """Hand the call on to ``target`` (host:port) until it is over.
+
+        Raises:
+            ConnectError: nothing of a response was seen; the call may be forwarded again.
+            ApiError: the target was lost, and the call cannot be sent a second time.
+        """
+        try:
+            await self._call.forward(target, metadata)
+        except UpstreamUnavailable as err:
+            raise ConnectError(str(err)) from err
+        except RpcError as err:
+            raise ApiError(*statuses.api_code(err)) from err
+
+    def respond(self, status: int, headers: list[Header], body: bytes) -> None:
+        self._call.respond(body)
+
+    def fail(self, error: ApiError, *, in_stream: bool) -> None:
+        self._call.fail(statuses.of_http(error.status), error.message)
+
+    # What only HTTP responses have: a gRPC call is forwarded, or responded to whole.
+
+    congested = False
+
+    def start(self, status: int, headers: list[Header]) -> None:
+        raise NotImplementedError
+
+    def write(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    async def drain(self) -> None:
+        raise NotImplementedError
+
+    def end(self) -> None:
+        raise NotImplementedError
+
+
+def rpc_call(call: GrpcCall, route: Route, started: float) -> Call:
+    """The call that a gRPC call makes to ``route``; ``started`` is the loop's time at its arrival."""
+    fields = dict(call.metadata)
+    identifier = request_id(fields.get(b"x-request-id"))
+    call.response_metadata = ((b"x-request-id", identifier),)
+    return Call(
+        RpcEdge(call),
+        route,
+        {},
+        method=b"POST",
+        path=call.path.encode("latin-1"),
+        query=b"",
+        headers=list(call.metadata),
+        fields=fields,
+        request_id=identifier,
+        caller=call.client[0] if call.client is not None else "",
+        started=started,
+        deadline=call.deadline,
+    )

@@ -1,1 +1,0 @@
-"""V2 gRPC at the gateway."""

@@ -1,0 +1,64 @@
+"""Stage of the V2 gRPC methods that the gateway answers from the catalog; none of them wakes a model.
+
+Messages and field numbers: KServe's and Triton's ``grpc_predict_v2.proto``.
+"""
+
+from collections.abc import Callable
+
+from switchyard.catalog import CatalogSource
+from switchyard.gateway.call import Call
+from switchyard.gateway.edges.rpc import RpcEdge
+from switchyard.gateway.lookup import Locate, read_catalog
+from switchyard.gateway.pipeline import Proceed, Stage
+from switchyard.gateway.stages.listing import EXTENSIONS, SERVER, index_entry, knows_itself, server_version
+from switchyard.http.api_errors import ApiError
+from switchyard.rpc.protobuf import write
+
+_READY = write(1, True)
+_NOT_READY = write(1, False)
+
+
+def rpc_listing(*, source: CatalogSource, locate: Locate) -> Stage:
+    """Answers health, metadata and the index from the catalog, readiness from the model's server where that knows."""
+    messages: dict[str, Callable[[], bytes]] = {
+        "ServerLive": lambda: _READY,
+        "ServerReady": lambda: _READY if read_catalog(source) else _NOT_READY,
+        "ServerMetadata": _server_metadata,
+        "RepositoryIndex": lambda: _index(source),
+    }
+
+    async def stage(call: Call, proceed: Proceed) -> None:
+        message = messages.get(call.route.rpc)
+        if message is not None:
+            call.edge.respond(200, [], message())
+        elif (target := _who_knows(call, locate)) is None:
+            call.edge.respond(200, [], _READY if call.model is not None else _NOT_READY)
+        else:
+            assert isinstance(call.edge, RpcEdge)
+            await call.edge.forward(target, call.headers)
+
+    return stage
+
+
+def _who_knows(call: Call, locate: Locate) -> str | None:
+    """The server to ask whether the model is ready, None where the catalog knows; sets ``call.model`` when it is."""
+    try:
+        model = call.model = locate(call.model_name)
+    except ApiError as err:
+        if err.code != "model_failed":
+            raise
+        return None
+    return model.grpc if knows_itself(model) and model.grpc else None
+
+
+def _server_metadata() -> bytes:
+    extensions = b"".join(write(3, extension) for extension in EXTENSIONS)
+    return write(1, SERVER) + write(2, server_version()) + extensions
+
+
+def _index(source: CatalogSource) -> bytes:
+    entries = map(index_entry, read_catalog(source).models.values())
+    fields = ("name", "version", "state", "reason")  # in the order of their numbers
+    return b"".join(
+        write(1, b"".join(write(number, entry[name]) for number, name in enumerate(fields, 1))) for entry in entries
+    )
