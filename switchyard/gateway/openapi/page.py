@@ -31,7 +31,7 @@ def page(document: Node, base_url: str = "http://localhost:8000") -> str:
     ]
     for tag in document["tags"]:
         parts.append(f"<h2 id={_slug(tag['name'])}>{escape(tag['name'])}</h2>{_paragraphs(tag['description'])}")
-        parts += [_operation(*found, base_url) for found in _operations(document, tag["name"])]
+        parts += [_operation(*found, schemas, base_url) for found in _operations(document, tag["name"])]
     parts.append("<h2 id=errors>Errors</h2>")
     parts += [_error(name, response) for name, response in document["components"]["responses"].items()]
     parts.append("<h2 id=schemas>Schemas</h2>")
@@ -56,19 +56,20 @@ def _operations(document: Node, tag: str) -> Iterator[tuple[str, str, Node]]:
                 yield method, path, operation
 
 
-def _operation(method: str, path: str, operation: Node, base_url: str) -> str:
+def _operation(method: str, path: str, operation: Node, schemas: Node, base_url: str) -> str:
     summary = f"<b>{method.upper()}</b> <code>{escape(path)}</code> <span>{_inline(operation['summary'])}</span>"
     parts = [
         _paragraphs(operation.get("description", "")),
         f"<pre>{escape(_curl(method, path, operation, base_url))}</pre>",
     ]
     body = operation.get("requestBody", {}).get("content", {})
-    parts += [f"<h4>Request: {escape(kind)}</h4>{_media(media)}" for kind, media in body.items()]
+    parts += [f"<h4>Request: {escape(kind)}</h4>{_media(media, schemas)}" for kind, media in body.items()]
     for status, response in operation["responses"].items():
         if "$ref" in response:
             continue
         parts.append(f"<h4>{status}: {_inline(response['description'])}</h4>")
-        parts += [f"<p><code>{escape(kind)}</code></p>{_media(media)}" for kind, media in response["content"].items()]
+        for kind, media in response["content"].items():
+            parts.append(f"<p><code>{escape(kind)}</code></p>{_media(media, schemas)}")
     errors = [response["$ref"].rpartition("/")[2] for response in operation["responses"].values() if "$ref" in response]
     if errors:
         links = ", ".join(f"<a href=#{_slug('error', name)}>{name[-3:]}</a>" for name in errors)
@@ -89,15 +90,19 @@ def _curl(method: str, path: str, operation: Node, base_url: str) -> str:
     return command if method == "get" else f"{command} -X {method.upper()}"
 
 
-def _media(media: Node) -> str:
-    event = media.get("x-event-schema")
+def _media(media: Node, schemas: Node) -> str:
+    """A body: its example, and its fields where they are those of one schema."""
+    schema, event = media["schema"], media.get("x-event-schema")
+    example = _example(media["example"]) if "example" in media else ""
     if event:
-        shown = f"<p>Events; the data of each is {_link(event)}.</p>"
-    elif media["schema"].get("format") == "binary":
-        shown = "<p>The encoded file.</p>"
-    else:
-        shown = f"<p>{_type(media['schema'])}</p>"
-    return shown + (_example(media["example"]) if "example" in media else "")
+        return f"<p>Events; the data of each is {_link(event)}.</p>{example}"
+    if schema.get("format") == "binary":
+        return f"<p>The encoded file.</p>{example}"
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        fields = f"<details><summary>{escape(name)}</summary><div>{_schema(schemas[name])}</div></details>"
+        return example + fields
+    return f"<p>{_type(schema)}</p>{example}"
 
 
 def _error(name: str, response: Node) -> str:
