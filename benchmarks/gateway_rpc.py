@@ -6,6 +6,7 @@ again as soon as it was answered; the two ways take turns within a round.
 
 import argparse
 import asyncio
+import socket
 import sys
 import tempfile
 import time
@@ -18,7 +19,7 @@ import uvloop
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from benchmarks.gateway import pinned
-from benchmarks.processes import Command, free_port
+from benchmarks.processes import Command, free_port, wait_for
 from benchmarks.report import Figure, publish, ratios
 from switchyard.catalog import Catalog, CatalogFile, Model, State
 
@@ -68,6 +69,12 @@ async def saturate(target: str, size: str, seconds: float) -> float:
     return sum(counts) / (time.perf_counter() - began)
 
 
+def listens(port: int) -> bool:
+    """Whether something accepts connections on ``port``."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def measure(folder: Path, rounds: int, seconds: float) -> tuple[dict[str, list[tuple[float, float]]], float]:
     """(straight, through) answers a second by size and round, and the gateway's memory in MB at the end."""
     model_port, port = free_port(), free_port()
@@ -85,6 +92,7 @@ def measure(folder: Path, rounds: int, seconds: float) -> tuple[dict[str, list[t
     taken: dict[str, list[tuple[float, float]]] = {size: [] for size in SIZES}
     try:
         gateway.wait_for(f"http://127.0.0.1:{port}/readyz")
+        wait_for(lambda: listens(model_port), "the model")
         for size in SIZES:
             uvloop.run(saturate(f"127.0.0.1:{port}", size, 1.0))  # warm-up
         for _ in range(rounds):

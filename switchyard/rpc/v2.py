@@ -6,27 +6,17 @@ Names and field numbers are those of KServe's and Triton's ``grpc_predict_v2.pro
 from switchyard.rpc.protobuf import read_text
 
 SERVICE = "inference.GRPCInferenceService"
-
-
 UNARY = ("ModelInfer", "ModelMetadata", "ModelReady", "ModelConfig", "ModelStatistics")
-
-
 STREAMS = ("ModelStreamInfer",)
-
-
 REPOSITORY = ("RepositoryModelLoad", "RepositoryModelUnload")
-
-
 MODEL_NAME = 1  # the field that holds it in all of them but those of the repository
-
-
 _NAME_FIELDS = dict.fromkeys(REPOSITORY, 2)
 
 
-def name_of(method: str, request: bytes) -> str:
-    """The model that a request of ``method`` names.
+def name_of(method: str, request: bytes, *, cut_off: bool = False) -> str:
+    """The model that a request of ``method`` names; ``cut_off`` says that ``request`` is only its beginning.
 
     Raises:
         ValueError: the request is not such a message.
     """
-    return read_text(request, _NAME_FIELDS.get(method, MODEL_NAME))
+    return read_text(request, _NAME_FIELDS.get(method, MODEL_NAME), cut_off=cut_off)

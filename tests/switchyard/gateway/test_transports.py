@@ -122,6 +122,13 @@ async def test_a_body_over_the_limit_is_refused_on_both(tmp_path: Path, transpor
         await counted(rpc, "gateway_requests_in_flight 0.0")
 
 
+@pytest.mark.parametrize("size", [0, 5, 4095, 4096, 4097, 500_000])
+async def test_the_name_is_read_from_the_beginning_of_a_message_of_any_size(tmp_path: Path, size: int) -> None:
+    async with rpc_gateway(tmp_path) as rpc:
+        message = service_pb2.ModelInferRequest(model_name="ocr", raw_input_contents=[b"x" * size])
+        assert (await rpc.stub.ModelInfer(message)).model_name == "ocr"
+
+
 @pytest.mark.parametrize("transport", ASK)
 async def test_a_caller_that_disconnects_is_counted_as_cancelled_on_both(tmp_path: Path, transport: str) -> None:
     arrived, left = asyncio.Event(), asyncio.Event()
