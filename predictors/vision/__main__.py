@@ -18,18 +18,18 @@ logger = logging.getLogger(__name__)
 
 
 class Stoppable(Protocol):
-    """A server that can be told that it is of no use any more."""
+    """A server that can be told that it cannot serve any longer."""
 
     def lost(self, reason: str) -> None: ...
 
 
 def beside(server: Stoppable, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-    """Runs ``work``; should it fail, the server ends, for it would answer without knowing what Triton has."""
+    """Run ``work`` in the background; when it fails, the server ends, because it no longer knows Triton's state."""
 
     def ended(task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (err := task.exception()) is not None:
-            logger.error("what runs beside the server failed", exc_info=err)
-            server.lost(f"what runs beside it failed: {err!r}")
+            logger.error("background work of the server failed", exc_info=err)
+            server.lost(f"its background work failed: {err!r}")
 
     task = asyncio.create_task(work)
     task.add_done_callback(ended)
@@ -37,13 +37,13 @@ def beside(server: Stoppable, work: Coroutine[Any, Any, None]) -> "asyncio.Task[
 
 
 async def serve(arguments: Arguments, settings: Settings, vision: VisionSettings, clock: StartClock) -> int:
-    """Serves until a signal, whether Triton is there or not; returns the exit code."""
+    """Serve until a signal, whether Triton runs or not; return the exit code."""
     from predictors.vision.assembly import assemble
 
-    logs.configure(arguments.model_name, settings.log_level)  # again: some of these imports reset it
+    logs.configure(arguments.model_name, settings.log_level)  # again, because some of these imports reset logging
     clock.done("import")
     parts = assemble(arguments, settings, vision, clock)
-    background = [beside(parts.server, work) for work in (parts.watch.run(), parts.residency.run())]
+    background = [beside(parts.server, work) for work in (parts.watch.run(), parts.loaded_models.run())]
     try:
         stopped = await parts.server.run(parts.service, parts.door, parts.grpc, parts.front)
     finally:
@@ -60,7 +60,7 @@ def main() -> None:
         arguments = parse(sys.argv[1:])
         logs.configure(arguments.model_name, settings.log_level)
         clock = StartClock(arguments.model_name, process_start())
-        sys.argv = sys.argv[:1]  # kserve reads the command line while it is imported; ours is not for it
+        sys.argv = sys.argv[:1]  # kserve parses the command line when it is imported
         from predictors.serving.server import run_to_end
 
         code = run_to_end(serve(arguments, settings, vision, clock))

@@ -1,4 +1,4 @@
-"""One inference request from its arrival to its end: its model held in memory, its place, its span, its counts."""
+"""Admits inference requests: keeps the model loaded, takes a concurrency slot, traces and counts each request."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from prometheus_client import Counter, Histogram
 
 from predictors.vision.refusal import Refused
-from predictors.vision.triton.model_config import Description
-from predictors.vision.triton.residency import Residency
+from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.model_config import ModelConfig
 from switchyard.http.request_errors import ClientDisconnectedError
 from switchyard.telemetry.metrics import InferenceMetrics, Outcome
 from switchyard.telemetry.tracing import Span, Tracer
@@ -18,20 +18,20 @@ UNKNOWN = "unknown"
 
 
 @dataclass(kw_only=True, slots=True)
-class Call:
-    """A request being answered; who answers it notes the HTTP ``status``, which is 0 until then.
+class AdmittedRequest:
+    """A request in flight; its handler sets the HTTP ``status``, which is 0 until then.
 
-    ``traceparent`` is what Triton gets.
+    ``traceparent`` is the trace context for Triton.
     """
 
-    description: Description
+    config: ModelConfig
     traceparent: str | None
     status: int = field(default=0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Running:
-    """A request that is being answered outside of any block; ``end`` takes the HTTP status, 0 if nobody waits."""
+class Slot:
+    """A request in flight outside of a ``with`` block; call ``end`` with the HTTP status, 0 after a disconnect."""
 
     traceparent: str | None
     end: Callable[[int], None]
@@ -53,8 +53,8 @@ class _Counts:
         found[1].observe(seconds)
 
 
-class _Record:
-    """The span and the time of one request, counted at its end."""
+class _RequestRecord:
+    """The span and the duration of one request, counted at its end."""
 
     __slots__ = ("_began", "_counts", "_protocol", "_span")
 
@@ -74,15 +74,15 @@ class _Record:
         self._span.end(None if outcome in ("ok", "rejected") else outcome)
 
 
-class Calls:
-    """One limit for all models of the service.
+class Admission:
+    """One concurrency limit for all models of the service.
 
-    Who waits for a model to be loaded takes no place, so that a slow load does not keep the others from answering.
-    Label values are names that the repository has; all others count as ``unknown``.
+    A request that waits for its model to load takes no slot, so that a slow load does not block other models. Labels
+    are names of models in the repository; all others count as ``unknown``.
     """
 
-    def __init__(self, residency: Residency, *, limit: int, metrics: InferenceMetrics, tracer: Tracer) -> None:
-        self._residency = residency
+    def __init__(self, loaded_models: LoadedModels, *, limit: int, metrics: InferenceMetrics, tracer: Tracer) -> None:
+        self._loaded_models = loaded_models
         self._limit = limit
         self._in_flight_gauge = metrics.in_flight
         self._counts = _Counts(metrics)
@@ -90,18 +90,18 @@ class Calls:
         self._in_flight = 0
 
     @asynccontextmanager
-    async def answering(self, model: str, protocol: str, traceparent: str | None) -> AsyncIterator[Call]:
-        """Holds the model in memory and takes a place; counts by the status noted, or by the refusal raised.
+    async def admit(self, model: str, protocol: str, traceparent: str | None) -> AsyncIterator[AdmittedRequest]:
+        """Keep the model loaded and hold a slot for the block; count by the status that was set or the error raised.
 
         Raises:
-            Refused: no place is free, or the model cannot be had.
+            Refused: no slot is free, or the model cannot be loaded.
         """
         record = self._record(model, protocol, traceparent)
         status = 0
         try:
-            async with self._residency.use(model) as description:
-                with self._place(model):
-                    call = Call(description=description, traceparent=record.traceparent)
+            async with self._loaded_models.use(model) as config:
+                with self._slot(model):
+                    call = AdmittedRequest(config=config, traceparent=record.traceparent)
                     try:
                         yield call
                     finally:
@@ -118,31 +118,31 @@ class Calls:
         finally:
             record.close(self._label(model), status)
 
-    def at_once(self, model: str, protocol: str, traceparent: str | None) -> "Running | None":
-        """As ``answering`` for a model that is loaded; None while no place is free."""
+    def try_acquire(self, model: str, protocol: str, traceparent: str | None) -> "Slot | None":
+        """Do the same for a model that is loaded; return None when no slot is free."""
         if self._in_flight >= self._limit:
             return None
-        self._residency.take(model)
+        self._loaded_models.acquire(model)
         self._in_flight += 1
         gauge = self._in_flight_gauge.labels(model)
         gauge.inc()
         record = self._record(model, protocol, traceparent)
 
         def end(status: int) -> None:
-            self._residency.give_back(model)
+            self._loaded_models.release(model)
             self._in_flight -= 1
             gauge.dec()
             record.close(model, status)
 
-        return Running(traceparent=record.traceparent, end=end)
+        return Slot(traceparent=record.traceparent, end=end)
 
-    def _record(self, model: str, protocol: str, traceparent: str | None) -> "_Record":
+    def _record(self, model: str, protocol: str, traceparent: str | None) -> "_RequestRecord":
         attributes = {"model": model, "protocol": protocol} if self._tracer.enabled else None
-        return _Record(self._counts, protocol, self._tracer.start("predictor", traceparent, attributes))
+        return _RequestRecord(self._counts, protocol, self._tracer.start("predictor", traceparent, attributes))
 
     @contextmanager
     def to_triton(self, traceparent: str | None) -> Iterator[str | None]:
-        """A span around what Triton does; gives the context for it."""
+        """Open a span around Triton's work; yield the trace context for it."""
         span = self._tracer.start("triton", traceparent)
         error: str | None = "failed"
         try:
@@ -152,9 +152,9 @@ class Calls:
             span.end(error)
 
     @contextmanager
-    def _place(self, model: str) -> Iterator[None]:
+    def _slot(self, model: str) -> Iterator[None]:
         if self._in_flight >= self._limit:
-            raise Refused(503, f"{self._in_flight} requests are being answered; try again shortly")
+            raise Refused(503, f"{self._in_flight} requests are in flight; try again shortly")
         self._in_flight += 1
         gauge = self._in_flight_gauge.labels(self._label(model))
         gauge.inc()
@@ -165,7 +165,7 @@ class Calls:
             gauge.dec()
 
     def _label(self, model: str) -> str:
-        return model if self._residency.knows(model) else UNKNOWN
+        return model if self._loaded_models.knows(model) else UNKNOWN
 
 
 def _outcome(status: int) -> Outcome:

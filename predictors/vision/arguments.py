@@ -18,10 +18,10 @@ class Arguments:
 
 
 def parse(argv: Sequence[str]) -> Arguments:
-    """Reads the command line; exits with a usage message when it is wrong."""
+    """Parse the command line; exit with a usage message when it is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m predictors.vision",
-        description="Serves every model of a Triton repository by its own name: KServe V2 (REST, gRPC), and pictures.",
+        description="Serves every model of a Triton repository by its own name: KServe V2 (REST, gRPC), and images.",
         allow_abbrev=False,
     )
     parser.add_argument("--model_name", required=True, help="the InferenceService's name; its models have their own")
@@ -36,5 +36,5 @@ def parse(argv: Sequence[str]) -> Arguments:
 def _address(text: str) -> str:
     host, colon, port = text.rpartition(":")
     if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
-        raise argparse.ArgumentTypeError(f"{text!r} is no host:port")
+        raise argparse.ArgumentTypeError(f"{text!r} is not host:port")
     return text

@@ -1,4 +1,4 @@
-"""Which object gets which: the one place where the parts of a vision predictor meet."""
+"""Composition root: builds the parts of a vision predictor and connects them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ from predictors.serving.admission import App
 from predictors.serving.server import PredictorServer
 from predictors.serving.settings import Settings
 from predictors.serving.start_clock import StartClock
+from predictors.vision.admission import Admission
 from predictors.vision.arguments import Arguments
-from predictors.vision.calls import Calls
+from predictors.vision.images.inference import ImageInference
 from predictors.vision.model import Repository, VisionModel
-from predictors.vision.pictures.answering import Pictures
 from predictors.vision.refusal import Refused
-from predictors.vision.rest.application import Door
+from predictors.vision.rest.application import Application
 from predictors.vision.rest.forwarding import Forwarding
 from predictors.vision.rpc.fast_path import FastPath
 from predictors.vision.rpc.service import Service
 from predictors.vision.settings import VisionSettings
-from predictors.vision.triton.client import Triton
-from predictors.vision.triton.metrics import page
-from predictors.vision.triton.residency import Residency
-from predictors.vision.triton.watch import Watch
+from predictors.vision.triton.client import TritonClient
+from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.metrics import metrics_page
+from predictors.vision.triton.watch import TritonWatch
 from switchyard.http.client import Client, Limits
 from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.telemetry import tracing
@@ -42,15 +42,15 @@ from switchyard.telemetry.metrics import InferenceMetrics
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What ``serve`` runs and, at the end, closes."""
+    """The parts that ``serve`` runs and finally closes."""
 
     server: PredictorServer
     service: Model
     door: Callable[[App], App]
     grpc: grpc.GenericRpcHandler
     front: Callable[[str], RpcHandler]
-    watch: Watch
-    residency: Residency
+    watch: TritonWatch
+    loaded_models: LoadedModels
     client: Client
     channel: Any
 
@@ -60,69 +60,69 @@ class Parts:
 
 
 def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, clock: StartClock) -> Parts:
-    """Makes all parts; nothing runs yet but the HTTP port, which is taken.
+    """Build all parts; nothing runs yet, but the HTTP port is bound.
 
     Raises:
-        SettingsError: a port cannot be had.
+        SettingsError: a port cannot be bound.
     """
     metrics = InferenceMetrics(REGISTRY)
     tracer = tracing.configure(arguments.model_name)
     client = Client(Limits(response_bytes=vision.max_body_bytes))
     channel = grpc.aio.insecure_channel(arguments.triton_grpc, options=_channel_options(vision.max_body_bytes))
-    triton = Triton(client, arguments.triton_http, channel, answer_seconds=vision.answer_seconds)
-    residency = _residency(triton, vision)
-    calls = Calls(residency, limit=settings.max_concurrent_requests, metrics=metrics, tracer=tracer)
-    pictures = Pictures(triton, residency, calls, tensor_bytes=vision.max_body_bytes)
-    service = VisionModel(arguments.model_name, pictures, residency)
-    watch = Watch(
+    triton = TritonClient(client, arguments.triton_http, channel, answer_seconds=vision.answer_seconds)
+    loaded_models = _loaded_models(triton, vision)
+    admission = Admission(loaded_models, limit=settings.max_concurrent_requests, metrics=metrics, tracer=tracer)
+    images = ImageInference(triton, loaded_models, admission, tensor_bytes=vision.max_body_bytes)
+    service = VisionModel(arguments.model_name, images, loaded_models)
+    watch = TritonWatch(
         triton,
         arguments.triton_http,
-        on_live=_Welcome(residency, clock, metrics).greet,
-        on_lost=residency.forget,
+        on_live=_OnTritonLive(loaded_models, clock, metrics).synchronize,
+        on_lost=loaded_models.forget,
     )
     kserve_app.add_exception_handler(Refused, _refused)
 
     def door(kserve: App) -> App:
-        return Door(
+        return Application(
             kserve=kserve,
             forwarding=Forwarding(client, arguments.triton_http, max_body_bytes=vision.max_body_bytes),
-            pictures=pictures,
-            residency=residency,
-            calls=calls,
+            images=images,
+            loaded_models=loaded_models,
+            admission=admission,
             triton=triton,
-            metrics=lambda: page(REGISTRY, client, arguments.triton_metrics),
+            metrics=lambda: metrics_page(REGISTRY, client, arguments.triton_metrics),
             live=lambda: watch.live,
             is_open=lambda: bool(service.ready),
         )
 
     return Parts(
-        server=_server(arguments, settings, vision, Repository(pictures, residency)),
+        server=_server(arguments, settings, vision, Repository(images, loaded_models)),
         service=service,
         door=door,
         grpc=Service(
             channel=channel,
-            residency=residency,
-            calls=calls,
+            loaded_models=loaded_models,
+            admission=admission,
             live=lambda: watch.live,
-            ask_by_picture=_ByPicture(pictures, residency).ask,
+            infer_image=_ImageOverGrpc(images, loaded_models).ask,
         ),
         front=lambda target: FastPath(
-            residency,
-            calls,
+            loaded_models,
+            admission,
             live=lambda: watch.live,
             message_bytes=vision.max_body_bytes,
             triton=arguments.triton_grpc,
             service=target,
         ),
         watch=watch,
-        residency=residency,
+        loaded_models=loaded_models,
         client=client,
         channel=channel,
     )
 
 
-def _residency(triton: Triton, vision: VisionSettings) -> Residency:
-    return Residency(
+def _loaded_models(triton: TritonClient, vision: VisionSettings) -> LoadedModels:
+    return LoadedModels(
         triton,
         idle_seconds=vision.model_idle_seconds,
         wait_seconds=vision.model_load_seconds,
@@ -141,17 +141,17 @@ def _server(arguments: Arguments, settings: Settings, vision: VisionSettings, mo
     )
 
 
-class _Welcome:
-    """What is done each time that Triton has come; the first time ends this predictor's start."""
+class _OnTritonLive:
+    """Runs each time Triton becomes live; the first time ends this predictor's start."""
 
-    def __init__(self, residency: Residency, clock: StartClock, metrics: InferenceMetrics) -> None:
-        self._residency = residency
+    def __init__(self, loaded_models: LoadedModels, clock: StartClock, metrics: InferenceMetrics) -> None:
+        self._loaded_models = loaded_models
         self._clock = clock
         self._metrics = metrics
         self._started = False
 
-    async def greet(self) -> None:
-        await self._residency.synchronise()
+    async def synchronize(self) -> None:
+        await self._loaded_models.synchronize()
         if not self._started:
             self._started = True
             self._clock.done("load")
@@ -159,18 +159,18 @@ class _Welcome:
             self._clock.publish(self._metrics)
 
 
-class _ByPicture:
-    """V2 gRPC requests that bring a picture, read and answered by KServe's messages."""
+class _ImageOverGrpc:
+    """V2 gRPC requests with an image, decoded and encoded with KServe's messages."""
 
-    def __init__(self, pictures: Pictures, residency: Residency) -> None:
-        self._pictures = pictures
-        self._residency = residency
+    def __init__(self, images: ImageInference, loaded_models: LoadedModels) -> None:
+        self._images = images
+        self._loaded_models = loaded_models
 
     async def ask(self, request: bytes, traceparent: str | None) -> bytes:
-        """Answers an encoded ModelInferRequest with an encoded ModelInferResponse.
+        """Handle an encoded ModelInferRequest; return an encoded ModelInferResponse.
 
         Raises:
-            Refused: it cannot be answered.
+            Refused: it cannot be processed.
         """
         try:
             message = ModelInferRequest.FromString(request)
@@ -178,7 +178,7 @@ class _ByPicture:
             asked = InferRequest.from_grpc(message)
         except (DecodeError, InvalidInput) as err:
             raise Refused(400, f"the request cannot be read: {err}") from err
-        model = VisionModel(message.model_name, self._pictures, self._residency)
+        model = VisionModel(message.model_name, self._images, self._loaded_models)
         answer = await model.predict(asked, {"traceparent": traceparent} if traceparent else {})
         encoded: bytes = answer.to_grpc().SerializeToString()
         return encoded

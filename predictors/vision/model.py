@@ -1,4 +1,4 @@
-"""KServe's face of the repository: V1 predict, and V2 gRPC requests that bring a picture instead of tensors."""
+"""KServe's view of the repository: V1 predict, and V2 gRPC requests with an image instead of tensors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,88 +7,88 @@ import numpy as np
 from kserve import InferOutput, InferRequest, InferResponse, Model, ModelRepository
 from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferParameter
 
-from predictors.vision.pictures.answering import Answer, Picture, Pictures
-from predictors.vision.pictures.bodies import decode_base64, picture
-from predictors.vision.pictures.v2 import IMAGE, check_inputs
+from predictors.vision.images.inference import Image, ImageInference, ImageResult
+from predictors.vision.images.request_bodies import decode_base64, image_of
+from predictors.vision.images.v2 import IMAGE, check_inputs
 from predictors.vision.refusal import Refused
-from predictors.vision.triton.residency import Residency
+from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.tensors import datatype
 
-MOST_INSTANCES = 32
+MAX_INSTANCES = 32
 
 
 class VisionModel(Model):  # type: ignore[misc]
-    """One model of the repository, asked by pictures; whoever calls it must hold that model in memory.
+    """One model of the repository, called with images; its caller must keep it loaded.
 
     V1: ``{"instances": [{"image": {"b64": …}, "top_k": n}]}`` to ``{"predictions": [...]}``. V2 (gRPC):
     one input ``image`` BYTES [1] to ``label`` BYTES [k], ``score`` FP32 [k] and ``index`` INT32 [k].
     """
 
-    def __init__(self, name: str, pictures: Pictures, residency: Residency) -> None:
+    def __init__(self, name: str, images: ImageInference, loaded_models: LoadedModels) -> None:
         super().__init__(name)
         self.ready = True
-        self._pictures = pictures
-        self._residency = residency
+        self._images = images
+        self._loaded_models = loaded_models
 
     async def predict(
         self, payload: Any, headers: Mapping[str, str] | None = None, response_headers: Any = None
     ) -> Any:
-        """Answers V2 gRPC for an ``InferRequest`` and V1 for anything else.
+        """Handle V2 gRPC for an ``InferRequest``, and V1 for anything else.
 
         Raises:
-            Refused: the request brings no picture, or the picture cannot be answered.
+            Refused: the request has no image, or the image cannot be processed.
         """
         traceparent = (headers or {}).get("traceparent")
         if isinstance(payload, InferRequest):
-            return _response(payload, self.name, await self._ask(_picture(payload, self.name), traceparent))
-        asked = [_instance(instance) for instance in _instances(payload)]
-        return {"predictions": [(await self._ask(one, traceparent)).as_json() for one in asked]}
+            return _response(payload, self.name, await self._infer(_image(payload, self.name), traceparent))
+        requested = [_instance(instance) for instance in _instances(payload)]
+        return {"predictions": [(await self._infer(one, traceparent)).as_json() for one in requested]}
 
-    async def _ask(self, asked: Picture, traceparent: str | None) -> Answer:
-        async with self._residency.use(self.name) as description:
-            return await self._pictures.ask(description, asked, traceparent)
+    async def _infer(self, image: Image, traceparent: str | None) -> ImageResult:
+        async with self._loaded_models.use(self.name) as config:
+            return await self._images.infer(config, image, traceparent)
 
 
 class Repository(ModelRepository):  # type: ignore[misc]
-    """Has a model for every name: whether Triton has one is found out when it is asked."""
+    """Has a model for every name; whether Triton has it turns out at its first request."""
 
-    def __init__(self, pictures: Pictures, residency: Residency) -> None:
+    def __init__(self, images: ImageInference, loaded_models: LoadedModels) -> None:
         super().__init__()
-        self._pictures = pictures
-        self._residency = residency
+        self._images = images
+        self._loaded_models = loaded_models
 
     def get_model(self, name: str) -> VisionModel:
-        return VisionModel(name, self._pictures, self._residency)
+        return VisionModel(name, self._images, self._loaded_models)
 
     async def is_model_ready(self, name: str) -> bool:
-        return await self._residency.ready(name)
+        return await self._loaded_models.ready(name)
 
 
 def _instances(payload: Any) -> list[Any]:
     instances = payload.get("instances") if isinstance(payload, dict) else None
-    if not isinstance(instances, list) or not 1 <= len(instances) <= MOST_INSTANCES:
-        raise Refused(400, f'send {{"instances": [{{"image": {{"b64": …}}}}]}} with 1 to {MOST_INSTANCES} pictures')
+    if not isinstance(instances, list) or not 1 <= len(instances) <= MAX_INSTANCES:
+        raise Refused(400, f'send {{"instances": [{{"image": {{"b64": …}}}}]}} with 1 to {MAX_INSTANCES} images')
     return instances
 
 
-def _instance(instance: Any) -> Picture:
+def _instance(instance: Any) -> Image:
     image = instance.get(IMAGE) if isinstance(instance, dict) else None
     if isinstance(image, dict):
         image = image.get("b64")
     if image is None:
-        raise Refused(400, 'an instance has no picture; each is {"image": {"b64": base64}}')
-    return picture(decode_base64(image), instance.get("top_k"))
+        raise Refused(400, 'an instance has no image; each must be {"image": {"b64": base64}}')
+    return image_of(decode_base64(image), instance.get("top_k"))
 
 
-def _picture(request: InferRequest, model: str) -> Picture:
+def _image(request: InferRequest, model: str) -> Image:
     check_inputs(model, [(tensor.name, tensor.datatype) for tensor in request.inputs])
     try:
         values = request.inputs[0].as_numpy().reshape(-1).tolist()
     except (ValueError, TypeError) as err:
         raise Refused(400, f"input {IMAGE!r} cannot be read as BYTES {request.inputs[0].shape}") from err
     if len(values) != 1:
-        raise Refused(400, f"input {IMAGE!r} holds {len(values)} pictures; send one in a request")
-    return picture(values[0], _top_k(request))
+        raise Refused(400, f"input {IMAGE!r} holds {len(values)} images; send one in a request")
+    return image_of(values[0], _top_k(request))
 
 
 def _top_k(request: InferRequest) -> Any:
@@ -96,8 +96,8 @@ def _top_k(request: InferRequest) -> Any:
     return value.int64_param if isinstance(value, InferParameter) else value
 
 
-def _response(request: InferRequest, model: str, answer: Answer) -> InferResponse:
-    outputs = [_output(name, array) for name, array in answer.as_tensors().items()]
+def _response(request: InferRequest, model: str, result: ImageResult) -> InferResponse:
+    outputs = [_output(name, array) for name, array in result.as_tensors().items()]
     return InferResponse(
         response_id=request.id or "",
         model_name=model,

@@ -8,11 +8,11 @@ from switchyard.settings import whole_number
 
 @dataclass(frozen=True, kw_only=True)
 class VisionSettings:
-    """What a vision service configures beside what Triton reads from each ``config.pbtxt``.
+    """The settings of a vision service beside Triton's own in each ``config.pbtxt``.
 
-    ``model_idle_seconds`` after its last request a model is unloaded; 0 is never. A request for a model that is not
+    A model is unloaded ``model_idle_seconds`` after its last request (0: never). A request for a model that is not
     loaded waits at most ``model_load_seconds``, and at most ``max_waiting_requests`` do. ``max_body_bytes`` bounds a
-    request's body and a gRPC message. ``answer_seconds`` is how long Triton may take for one picture.
+    request body and a gRPC message. ``answer_seconds`` is how long Triton may take for one image.
     """
 
     model_idle_seconds: int = 0
@@ -23,7 +23,7 @@ class VisionSettings:
 
     @staticmethod
     def from_env(env: Mapping[str, str]) -> "VisionSettings":
-        """Reads MODEL_IDLE_SECONDS, MODEL_LOAD_SECONDS, MAX_WAITING_REQUESTS, MAX_BODY_BYTES and ANSWER_SECONDS.
+        """Read MODEL_IDLE_SECONDS, MODEL_LOAD_SECONDS, MAX_WAITING_REQUESTS, MAX_BODY_BYTES and ANSWER_SECONDS.
 
         Raises:
             SettingsError: a value is not allowed.

@@ -158,7 +158,7 @@ def test_a_picture_without_text_gives_empty_outputs(ocr: Any) -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "the picture is empty"),
+        (b"", "the image is empty"),
         (png_header(60_000, 60_000), "60000 x 60000 pixels, 3600.0 megapixels; at most 40"),
         (png_header(10_000, 5_000), "10000 x 5000 pixels, 50.0 megapixels"),
         (png_header(0, 0), "send a whole"),

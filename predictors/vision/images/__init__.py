@@ -1,1 +1,1 @@
-"""Requests that hold images: bodies read, models asked, answers written."""
+"""Requests with images: reads bodies, calls models, writes results."""

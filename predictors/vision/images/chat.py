@@ -1,66 +1,66 @@
-"""A chat with pictures in it made into one that a model without eyes can answer: their text takes their place."""
+"""Replaces the images of a chat by their text, for a model that takes no images."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from predictors.vision.pictures.answering import Picture
-from predictors.vision.pictures.bodies import decode_base64
+from predictors.vision.images.inference import Image
+from predictors.vision.images.request_bodies import decode_base64
 from predictors.vision.refusal import Refused
 
-MOST_PICTURES = 16
+MAX_IMAGES = 16
 
-_PICTURE = "image_url"  # the type of a part, and the field in it, of OpenAI's chat completions
-_NOTHING = "(there is no text in this picture)"
+_IMAGE_URL = "image_url"  # the type of a part, and the field in it, of OpenAI's chat completions
+_NO_TEXT = "(there is no text in this image)"
 
 
-def pictures(body: Mapping[str, Any]) -> list[Picture]:
-    """The pictures of a chat in their order.
+def images_in(body: Mapping[str, Any]) -> list[Image]:
+    """Return the images of a chat in order.
 
     Raises:
-        Refused: 400 the body is no chat, one of its pictures is not in it as a data URI, or there are too many.
+        Refused: 400 the body is not a chat, an image is not a data URI, or there are too many.
     """
     messages = body.get("messages")
     if not isinstance(messages, list):
         raise Refused(400, "the body has no list `messages`; send an OpenAI chat completion")
     found = [_read(part) for message in messages for part in _parts(message)]
-    if len(found) > MOST_PICTURES:
-        raise Refused(400, f"the chat holds {len(found)} pictures; send at most {MOST_PICTURES}")
+    if len(found) > MAX_IMAGES:
+        raise Refused(400, f"the chat holds {len(found)} images; send at most {MAX_IMAGES}")
     return found
 
 
 def with_text(body: Mapping[str, Any], texts: Sequence[str], model: str) -> dict[str, Any]:
-    """``body`` for ``model``, with the ``texts`` of its pictures, in the same order, in their places."""
-    left = iter(texts)
+    """Return ``body`` for ``model`` with its images replaced by ``texts``, in the same order."""
+    remaining = iter(texts)
     messages = [
-        {**message, "content": _told(message["content"], left)} if any(_parts(message)) else message
+        {**message, "content": _replaced(message["content"], remaining)} if any(_parts(message)) else message
         for message in body["messages"]
     ]
     return {**body, "messages": messages, **({"model": model} if model else {})}
 
 
 def _parts(message: Any) -> Iterator[Mapping[str, Any]]:
-    """The pictures among the parts of a message."""
+    """Yield the images among the parts of a message."""
     content = message.get("content") if isinstance(message, dict) else None
     for part in content if isinstance(content, list) else ():
-        if isinstance(part, dict) and part.get("type") == _PICTURE:
+        if isinstance(part, dict) and part.get("type") == _IMAGE_URL:
             yield part
 
 
-def _read(part: Mapping[str, Any]) -> Picture:
-    value = part.get(_PICTURE)
+def _read(part: Mapping[str, Any]) -> Image:
+    value = part.get(_IMAGE_URL)
     url = value.get("url") if isinstance(value, dict) else value
     if not isinstance(url, str) or not url.startswith("data:"):
-        raise Refused(400, "a picture is no data: URI, and pictures are not fetched here; send data:image/png;base64,…")
-    return Picture(data=decode_base64(url))
+        raise Refused(400, "an image is not a data: URI, and images are not fetched; send data:image/png;base64,…")
+    return Image(data=decode_base64(url))
 
 
-def _told(content: list[Any], texts: Iterator[str]) -> list[Any]:
-    alone = len(content) == 1  # nothing beside it that it could be taken for
-    told = []
+def _replaced(content: list[Any], texts: Iterator[str]) -> list[Any]:
+    alone = len(content) == 1  # no other text with which it could be confused
+    replaced = []
     for part in content:
-        if isinstance(part, dict) and part.get("type") == _PICTURE:
-            text = next(texts) or _NOTHING
-            told.append({"type": "text", "text": text if alone else f"The picture says:\n{text}"})
+        if isinstance(part, dict) and part.get("type") == _IMAGE_URL:
+            text = next(texts) or _NO_TEXT
+            replaced.append({"type": "text", "text": text if alone else f"The image says:\n{text}"})
         else:
-            told.append(part)
-    return told
+            replaced.append(part)
+    return replaced

@@ -1,6 +1,6 @@
-"""Pictures to text or labels, whatever the model: what to ask it is read from its own configuration.
+"""Images to text or labels, for every model: how to call it is read from its own configuration.
 
-Pictures are decoded in one place of the platform, Triton's model ``image-decode``; here they are only bytes.
+Only Triton's model ``image-decode`` decodes images; here they are bytes.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -9,34 +9,34 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from predictors.vision.calls import Calls
-from predictors.vision.pictures.layout import NoPicture, layout
+from predictors.vision.admission import Admission
+from predictors.vision.images.layout import NotAnImageError, image_layout
 from predictors.vision.refusal import Refused
-from predictors.vision.triton.client import Triton
-from predictors.vision.triton.model_config import Description
-from predictors.vision.triton.residency import Residency
-from predictors.vision.triton.tensors import Tensor, Wanted
+from predictors.vision.triton.client import TritonClient
+from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.model_config import ModelConfig
+from predictors.vision.triton.tensors import RequestedOutput, Tensor
 
 DECODER = "image-decode"
-MOST_LABELS = 1000
+MAX_LABELS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """An encoded picture and how many labels are wanted at most."""
+class Image:
+    """An encoded image, and the maximum number of labels."""
 
     data: bytes
     top_k: int = 5
 
     def __post_init__(self) -> None:
         if not self.data:
-            raise Refused(400, "the picture is empty; send the bytes of an encoded picture")
-        if not 1 <= self.top_k <= MOST_LABELS:
-            raise Refused(400, f"top_k is {self.top_k}; use a whole number from 1 to {MOST_LABELS}")
+            raise Refused(400, "the image is empty; send the bytes of an encoded image")
+        if not 1 <= self.top_k <= MAX_LABELS:
+            raise Refused(400, f"top_k is {self.top_k}; use a whole number from 1 to {MAX_LABELS}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class OcrResult:
     """Lines of text in reading order; ``boxes`` [lines, 4, 2] in pixels, clockwise from a line's top left."""
 
     lines: tuple[str, ...]
@@ -58,7 +58,7 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Label:
-    """One class; its index when the model names none."""
+    """One class; its label is the index when the model names none."""
 
     label: str
     score: float
@@ -66,7 +66,7 @@ class Label:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labels:
+class Classification:
     """The best classes, best first."""
 
     labels: tuple[Label, ...]
@@ -75,98 +75,100 @@ class Labels:
         return "\n".join(label.label for label in self.labels)
 
     def as_json(self) -> dict[str, object]:
-        return {"labels": [{"label": one.label, "score": one.score, "index": one.index} for one in self.labels]}
+        return {"labels": [{"label": item.label, "score": item.score, "index": item.index} for item in self.labels]}
 
     def as_tensors(self) -> Mapping[str, np.ndarray]:
         return {
-            "label": np.array([one.label.encode() for one in self.labels], dtype=np.object_),
-            "score": np.array([one.score for one in self.labels], dtype=np.float32),
-            "index": np.array([one.index for one in self.labels], dtype=np.int32),
+            "label": np.array([item.label.encode() for item in self.labels], dtype=np.object_),
+            "score": np.array([item.score for item in self.labels], dtype=np.float32),
+            "index": np.array([item.index for item in self.labels], dtype=np.int32),
         }
 
 
-Answer = Reading | Labels
+ImageResult = OcrResult | Classification
 
 
-class Pictures:
-    """Answers one picture at a time; the model must be held in memory meanwhile.
+class ImageInference:
+    """Runs one image at a time through a model, which the caller must keep loaded.
 
-    A picture may become a tensor of at most ``tensor_bytes``, where the model leaves its size to the picture.
+    Where a model leaves its input size open, an image may become a tensor of at most ``tensor_bytes``.
     """
 
-    def __init__(self, triton: Triton, residency: Residency, calls: Calls, *, tensor_bytes: int) -> None:
+    def __init__(
+        self, triton: TritonClient, loaded_models: LoadedModels, admission: Admission, *, tensor_bytes: int
+    ) -> None:
         self._triton = triton
-        self._residency = residency
-        self._calls = calls
+        self._loaded_models = loaded_models
+        self._admission = admission
         self._tensor_bytes = tensor_bytes
 
-    async def ask(self, description: Description, picture: Picture, traceparent: str | None) -> Answer:
-        """Reads or labels a picture.
+    async def infer(self, config: ModelConfig, image: Image, traceparent: str | None) -> ImageResult:
+        """Read or label an image.
 
         Raises:
-            Refused: the model takes no pictures, the picture cannot be decoded, or Triton does not answer.
+            Refused: the model takes no images, the image cannot be decoded, or Triton does not respond.
         """
-        with self._calls.to_triton(traceparent) as context:
-            if description.reads:
-                return await self._read(description, picture, context)
-            return await self._label(description, picture, context)
+        with self._admission.to_triton(traceparent) as context:
+            if config.reads_text:
+                return await self._read(config, image, context)
+            return await self._label(config, image, context)
 
-    async def _read(self, description: Description, picture: Picture, context: str | None) -> Reading:
-        image = _tensor(description, picture)
-        wanted = [Wanted(name=name) for name in ("text", "boxes", "scores")]
-        answer = await self._triton.infer(description.name, [image], wanted, context)
-        return Reading(
-            lines=tuple(text.decode("utf-8", "replace") for text in answer["text"].reshape(-1).tolist()),
-            boxes=answer["boxes"].reshape(-1, 4, 2),
-            scores=tuple(answer["scores"].reshape(-1).tolist()),
+    async def _read(self, config: ModelConfig, image: Image, context: str | None) -> OcrResult:
+        tensor = _tensor(config, image)
+        outputs = [RequestedOutput(name=name) for name in ("text", "boxes", "scores")]
+        result = await self._triton.infer(config.name, [tensor], outputs, context)
+        return OcrResult(
+            lines=tuple(text.decode("utf-8", "replace") for text in result["text"].reshape(-1).tolist()),
+            boxes=result["boxes"].reshape(-1, 4, 2),
+            scores=tuple(result["scores"].reshape(-1).tolist()),
         )
 
-    async def _label(self, description: Description, picture: Picture, context: str | None) -> Labels:
-        scores = description.scores
+    async def _label(self, config: ModelConfig, image: Image, context: str | None) -> Classification:
+        scores = config.scores
         try:
             if scores is None:
-                raise NoPicture("it has no output that is plainly the scores of its classes")
-            plan = layout(description)
-        except NoPicture as err:
-            raise Refused(400, f"model {description.name!r} takes no pictures: {err}; {_tensors(description)}") from err
-        pixels = await self._decode(picture, plan.size, context)
+                raise NotAnImageError("it has no output that is clearly the scores of its classes")
+            plan = image_layout(config)
+        except NotAnImageError as err:
+            raise Refused(400, f"model {config.name!r} takes no images: {err}; {_tensors(config)}") from err
+        pixels = await self._decode(image, plan.size, context)
         if plan.bytes_of(pixels) > self._tensor_bytes:
             size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels as {plan.datatype}"
             limit = f"{self._tensor_bytes} bytes (MAX_BODY_BYTES)"
-            raise Refused(413, f"{size} are more than {limit}; send a smaller picture")
+            raise Refused(413, f"{size} are more than {limit}; send a smaller image")
         tensor = Tensor.of_numbers(plan.name, plan.tensor(pixels))
-        wanted = Wanted(name=scores.name, classes=picture.top_k)
-        answer = await self._triton.infer(description.name, [tensor], [wanted], context)
-        return Labels(labels=tuple(_class(row) for row in answer[scores.name].reshape(-1).tolist()))
+        output = RequestedOutput(name=scores.name, classes=image.top_k)
+        result = await self._triton.infer(config.name, [tensor], [output], context)
+        return Classification(labels=tuple(_class(row) for row in result[scores.name].reshape(-1).tolist()))
 
-    async def _decode(self, picture: Picture, size: tuple[int, int] | None, context: str | None) -> np.ndarray:
-        inputs = [Tensor.of_bytes("image", picture.data)]
+    async def _decode(self, image: Image, size: tuple[int, int] | None, context: str | None) -> np.ndarray:
+        inputs = [Tensor.of_bytes("image", image.data)]
         if size is not None:
             inputs.append(Tensor.of_numbers("size", np.array(size, dtype=np.int32)))
         async with self._decoder():
-            answer = await self._triton.infer(DECODER, inputs, [Wanted(name="pixels")], context)
-        return answer["pixels"]
+            result = await self._triton.infer(DECODER, inputs, [RequestedOutput(name="pixels")], context)
+        return result["pixels"]
 
     @asynccontextmanager
     async def _decoder(self) -> AsyncIterator[None]:
         try:
-            async with self._residency.use(DECODER):
+            async with self._loaded_models.use(DECODER):
                 yield
         except Refused as err:
             if err.status != 404:
                 raise
-            sentence = f"pictures are decoded by the model {DECODER!r}, which this repository lacks; send tensors"
+            sentence = f"images are decoded by the model {DECODER!r}, which this repository does not have; send tensors"
             raise Refused(400, sentence) from err
 
 
-def takes_pictures(description: Description) -> bool:
-    """Whether pictures are turned into this model's tensors here; a model of bytes gets them as they are."""
-    return not description.takes_bytes
+def takes_images(config: ModelConfig) -> bool:
+    """Whether images are converted to this model's tensors here; a model of bytes gets them unchanged."""
+    return not config.takes_bytes
 
 
-def _tensor(description: Description, picture: Picture) -> Tensor:
-    port = description.inputs[0]
-    return Tensor.of_bytes(port.name, picture.data, tuple(max(size, 1) for size in port.shape))
+def _tensor(config: ModelConfig, image: Image) -> Tensor:
+    port = config.inputs[0]
+    return Tensor.of_bytes(port.name, image.data, tuple(max(size, 1) for size in port.shape))
 
 
 def _class(row: bytes) -> Label:
@@ -178,6 +180,6 @@ def _class(row: bytes) -> Label:
     return Label(label=label[0] if label else index, score=float(score), index=int(index))
 
 
-def _tensors(description: Description) -> str:
-    inputs = ", ".join(str(port) for port in description.inputs)
-    return f"send tensors to /v2/models/{description.name}/infer: {inputs}"
+def _tensors(config: ModelConfig) -> str:
+    inputs = ", ".join(str(port) for port in config.inputs)
+    return f"send tensors to /v2/models/{config.name}/infer: {inputs}"

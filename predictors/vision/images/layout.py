@@ -1,8 +1,8 @@
-"""How a classifier wants a picture, read off its configuration: size, channels, order, type and scale.
+"""The image layout that a classifier's configuration asks for: size, channels, order, type and scale.
 
 Values are ``(pixel * scale - mean) / std`` for pixels 0..255; with ``invert`` 255 minus the pixel (dark ink on light
 paper for models that learned the opposite). ``scale`` is 1/255 for floats and 1 for UINT8 unless a parameter says
-otherwise; ``mean`` and ``std`` are one number, or one for each channel. Grey is luma of ITU-R BT.601.
+otherwise; ``mean`` and ``std`` are one number, or one for each channel. Gray is luma of ITU-R BT.601.
 """
 
 import math
@@ -11,22 +11,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from predictors.vision.triton.model_config import Description, Port
+from predictors.vision.triton.model_config import ModelConfig, Port
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _DTYPES = {"FP32": np.float32, "FP16": np.float16, "UINT8": np.uint8}
 
 
-class NoPicture(ValueError):
-    """The model does not take pictures; the message says why."""
+class NotAnImageError(ValueError):
+    """The model's input is not an image; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
-    """Turns RGB pixels into the one input of a model.
+class ImageLayout:
+    """Converts RGB pixels to the one input of a model.
 
-    ``shape`` is the tensor's, with -1 where the picture decides; ``height`` and ``width`` are None there. ``order`` is
-    how height, width and channels lie: ``HWC``, ``CHW`` or, for one grey channel, ``HW``.
+    ``shape`` is the tensor's, with -1 where the image decides; ``height`` and ``width`` are None there. ``order`` is
+    the order of height, width and channels: ``HWC``, ``CHW`` or, for one gray channel, ``HW``.
     """
 
     name: str
@@ -43,16 +43,16 @@ class Layout:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Height and width to resize to, or None for the picture's own."""
+        """Height and width to resize to, or None for the image's own."""
         return None if self.height is None or self.width is None else (self.height, self.width)
 
     def bytes_of(self, pixels: np.ndarray) -> int:
-        """How large ``tensor`` would be."""
+        """Return the size of ``tensor``."""
         height, width = pixels.shape[:2]
         return int(height * width * self.channels * np.dtype(_DTYPES[self.datatype]).itemsize)
 
     def tensor(self, pixels: np.ndarray) -> np.ndarray:
-        """``pixels`` UINT8 [height, width, 3] as the model's input."""
+        """Convert ``pixels`` UINT8 [height, width, 3] to the model's input."""
         values = pixels.astype(np.float32)
         if self.invert:
             values = 255.0 - values
@@ -71,28 +71,28 @@ class Layout:
         shape = self._shape(own[self.order])
         return np.ascontiguousarray(values, dtype=_DTYPES[self.datatype]).reshape(shape)
 
-    def _shape(self, picture: tuple[int, ...]) -> tuple[int, ...]:
-        """The tensor's shape for a picture: one row of a batch, or a row of values."""
-        values = math.prod(picture)
+    def _shape(self, image: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the tensor's shape for an image: one row of a batch, or a row of values."""
+        values = math.prod(image)
         if self.shape[-1] == values:
             return (1,) * (len(self.shape) - 1) + (values,)
-        return (1,) * (len(self.shape) - len(picture)) + picture
+        return (1,) * (len(self.shape) - len(image)) + image
 
 
-def layout(description: Description) -> Layout:
-    """The layout of the pictures that a classifier takes.
+def image_layout(config: ModelConfig) -> ImageLayout:
+    """Return the layout of the images that a classifier takes.
 
     Raises:
-        NoPicture: its input is not image-like, or a parameter cannot be read.
+        NotAnImageError: its input is not image-like, or a parameter cannot be read.
     """
-    if len(description.inputs) != 1:
-        raise NoPicture(f"it has {len(description.inputs)} inputs")
-    port = description.inputs[0]
+    if len(config.inputs) != 1:
+        raise NotAnImageError(f"it has {len(config.inputs)} inputs")
+    port = config.inputs[0]
     if port.datatype not in _DTYPES:
-        raise NoPicture(f"its input {port} is not FP32, FP16 or UINT8")
+        raise NotAnImageError(f"its input {port} is not FP32, FP16 or UINT8")
     order, channels, height, width = _geometry(port)
-    parameters = description.parameters
-    return Layout(
+    parameters = config.parameters
+    return ImageLayout(
         name=port.name,
         datatype=port.datatype,
         shape=port.shape,
@@ -108,7 +108,7 @@ def layout(description: Description) -> Layout:
 
 
 def _geometry(port: Port) -> tuple[str, int, int, int]:
-    """Order, channels, height and width of an input."""
+    """Return order, channels, height and width of an input."""
     shape = port.shape
     if len(shape) == 4 and shape[0] in (-1, 1):
         shape = shape[1:]
@@ -124,8 +124,8 @@ def _geometry(port: Port) -> tuple[str, int, int, int]:
         side = math.isqrt(shape[-1])
         if side * side == shape[-1]:
             return "HW", 1, side, side
-    raise NoPicture(
-        f"its input {port} is no picture: not [3, height, width], [height, width, 3], grey, or a square row"
+    raise NotAnImageError(
+        f"its input {port} is not an image: not [3, height, width], [height, width, 3], gray, or a square row"
     )
 
 
@@ -138,12 +138,12 @@ def _numbers(
     except ValueError:
         numbers = ()
     if len(numbers) not in (1, most) or not all(math.isfinite(number) and (zero or number) for number in numbers):
-        raise NoPicture(f"its parameter {name!r} is {text!r}; use one number{f', or {most}' if most > 1 else ''}")
+        raise NotAnImageError(f"its parameter {name!r} is {text!r}; use one number{f', or {most}' if most > 1 else ''}")
     return numbers
 
 
 def _switch(parameters: Mapping[str, str], name: str) -> bool:
     text = parameters.get(name, "") or "false"
     if text not in ("true", "false"):
-        raise NoPicture(f"its parameter {name!r} is {text!r}; use true or false")
+        raise NotAnImageError(f"its parameter {name!r} is {text!r}; use true or false")
     return text == "true"

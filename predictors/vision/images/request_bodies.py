@@ -1,4 +1,4 @@
-"""A picture out of the body of an HTTP request: the bytes themselves, a form, or base64 in JSON."""
+"""Reads an image from the body of an HTTP request: the bytes themselves, a form, or base64 in JSON."""
 
 import base64
 import binascii
@@ -10,10 +10,10 @@ import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from predictors.vision.pictures.answering import Picture
+from predictors.vision.images.inference import Image
 from predictors.vision.refusal import Refused
 
-# It logs a line for every broken form, which would let strangers fill the log.
+# It logs a line for every malformed form, which would let clients fill the log.
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 FIELDS = ("image", "file")
@@ -21,11 +21,11 @@ _MOST_PARTS = 16
 _FORMS = 'image/*, multipart/form-data with a field `image`, or JSON {"image": base64}'
 
 
-def read_picture(content_type: str, body: bytes, query: Mapping[str, str]) -> Picture:
-    """The picture in ``body``, and the wanted number of labels from beside it or from the query.
+def read_image(content_type: str, body: bytes, query: Mapping[str, str]) -> Image:
+    """Read the image in ``body``, and the number of labels from the body or the query.
 
     Raises:
-        Refused: 415 the content type is none of those that carry a picture; 400 there is none in it.
+        Refused: 415 the content type cannot hold an image; 400 there is none in it.
     """
     kind, options = parse_options_header(content_type)
     fields: Mapping[str, Any] = dict(query)
@@ -38,40 +38,40 @@ def read_picture(content_type: str, body: bytes, query: Mapping[str, str]) -> Pi
         fields = {**fields, **json_object(body, _FORMS)}
         data = decode_base64(_first(fields))
     else:
-        raise Refused(415, f"content type {content_type[:80] or 'of nothing'!r} carries no picture; send {_FORMS}")
-    return picture(data, fields.get("top_k"))
+        raise Refused(415, f"content type {content_type[:80] or 'of nothing'!r} holds no image; send {_FORMS}")
+    return image_of(data, fields.get("top_k"))
 
 
-def picture(data: bytes, top_k: Any) -> Picture:
-    """A picture and a number of labels that a client gave as a number or as text.
+def image_of(data: bytes, top_k: Any) -> Image:
+    """Build an image from its bytes and a number of labels given as a number or as text.
 
     Raises:
-        Refused: 400 the number is none.
+        Refused: 400 the number is not valid.
     """
     if top_k is None:
-        return Picture(data=data)
+        return Image(data=data)
     text = top_k.decode("latin-1") if isinstance(top_k, bytes) else str(top_k)
     if isinstance(top_k, bool) or not text.isascii() or not text.isdecimal():
         raise Refused(400, f"top_k is {text[:40]!r}; use a whole number")
-    return Picture(data=data, top_k=int(text[:9]))
+    return Image(data=data, top_k=int(text[:9]))
 
 
 def decode_base64(text: Any) -> bytes:
-    """The bytes of base64 text, or of a ``data:`` URI (RFC 2397).
+    """Decode base64 text or a ``data:`` URI (RFC 2397).
 
     Raises:
         Refused: 400 it is neither.
     """
     if not isinstance(text, str):
-        raise Refused(400, f"the picture is a JSON {type(text).__name__}; use base64 text or a data: URI")
+        raise Refused(400, f"the image is a JSON {type(text).__name__}; use base64 text or a data: URI")
     if text.startswith("data:"):
         head, comma, text = text.partition(",")
         if not comma or not head.endswith(";base64"):
-            raise Refused(400, "the picture's data: URI is not base64; use data:image/png;base64,…")
+            raise Refused(400, "the image's data: URI is not base64; use data:image/png;base64,…")
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as err:
-        raise Refused(400, f"the picture is not base64: {err}") from err
+        raise Refused(400, f"the image is not base64: {err}") from err
 
 
 def _first(fields: Mapping[str, Any]) -> Any:
@@ -82,10 +82,10 @@ def _first(fields: Mapping[str, Any]) -> Any:
 
 
 def json_object(body: bytes, instead: str) -> Mapping[str, Any]:
-    """The JSON object in ``body``; a refusal says what to send ``instead``.
+    """Parse the JSON object in ``body``; the error says what to send ``instead``.
 
     Raises:
-        Refused: 400 there is none.
+        Refused: 400 it is not a JSON object.
     """
     try:
         value = orjson.loads(body)
@@ -111,7 +111,7 @@ class _Form:
         self._headers, self._data = {}, []
         self._begun += 1
         if self._begun > _MOST_PARTS:
-            raise Refused(400, f"the form has more than {_MOST_PARTS} parts; send the picture and top_k")
+            raise Refused(400, f"the form has more than {_MOST_PARTS} parts; send the image and top_k")
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
@@ -142,7 +142,7 @@ def _parts(body: bytes, boundary: bytes) -> Mapping[str, bytes]:
         parser.write(body)
         parser.finalize()
     except FormParserError as err:
-        raise Refused(400, f"the body is no form: {err}") from err
+        raise Refused(400, f"the body is not a form: {err}") from err
     if not form.ended:
         raise Refused(400, "the form ends before its last boundary; send all of it")
     return form.parts

@@ -1,6 +1,7 @@
-"""V2 requests that bring a picture instead of a model's tensors: one input ``image`` of datatype BYTES and one element.
+"""V2 requests with an image instead of a model's tensors: one input ``image`` of datatype BYTES and one element.
 
-REST only; gRPC's are read by KServe. KServe's reading of binary tensors takes BYTES for UTF-8 text, and would log them.
+REST only; KServe reads those over gRPC. KServe's reader of binary tensors takes BYTES for UTF-8 text, and would log
+them.
 """
 
 from collections.abc import Sequence
@@ -8,53 +9,53 @@ from typing import Any
 
 import orjson
 
-from predictors.vision.pictures.answering import Answer, Picture
-from predictors.vision.pictures.bodies import decode_base64, picture
+from predictors.vision.images.inference import Image, ImageResult
+from predictors.vision.images.request_bodies import decode_base64, image_of
 from predictors.vision.refusal import Refused
 from predictors.vision.triton.tensors import as_json_tensors, texts
 
 IMAGE = "image"
 
 
-def read_v2(model: str, body: bytes, head_length: int) -> tuple[str, Picture]:
-    """The request's id and its picture: bytes behind the JSON, or base64 within it; ``top_k`` is a parameter.
+def read_v2(model: str, body: bytes, header_length: int) -> tuple[str, Image]:
+    """Read the request's id and its image: bytes after the JSON, or base64 in it; ``top_k`` is a parameter.
 
     Raises:
-        Refused: 400 it brings anything else.
+        Refused: 400 it has anything else.
     """
     try:
-        head = orjson.loads(body[:head_length])
-        tensors = head["inputs"]
+        header = orjson.loads(body[:header_length])
+        tensors = header["inputs"]
         check_inputs(model, [(tensor["name"], tensor["datatype"]) for tensor in tensors])
         size = (tensors[0].get("parameters") or {}).get("binary_data_size")
-        data = _only(tensors[0]["data"] if size is None else texts(body[head_length : head_length + size]))
-        parameters = head.get("parameters") or {}
-        return str(head.get("id") or ""), picture(data, parameters.get("top_k"))
+        data = _only(tensors[0]["data"] if size is None else texts(body[header_length : header_length + size]))
+        parameters = header.get("parameters") or {}
+        return str(header.get("id") or ""), image_of(data, parameters.get("top_k"))
     except (ValueError, KeyError, TypeError, AttributeError) as err:
-        raise Refused(400, "the body is no V2 request: see the protocol's inference request object") from err
+        raise Refused(400, "the body is not a V2 request: see the protocol's inference request object") from err
 
 
-def write_v2(model: str, identifier: str, answer: Answer) -> bytes:
-    """The answer as plain JSON."""
-    head = {"id": identifier} if identifier else {}
-    return orjson.dumps({**head, "model_name": model, "outputs": as_json_tensors(answer.as_tensors())})
+def write_v2(model: str, identifier: str, result: ImageResult) -> bytes:
+    """Encode the result as plain JSON."""
+    fields = {"id": identifier} if identifier else {}
+    return orjson.dumps({**fields, "model_name": model, "outputs": as_json_tensors(result.as_tensors())})
 
 
 def check_inputs(model: str, inputs: Sequence[tuple[str, str]]) -> None:
-    """Looks at the names and datatypes of a request's inputs.
+    """Check the names and datatypes of a request's inputs.
 
     Raises:
-        Refused: 400 they are not one picture.
+        Refused: 400 they are not one image.
     """
     if list(inputs) != [(IMAGE, "BYTES")]:
         seen = ", ".join(f"{name!r} {datatype}" for name, datatype in inputs[:8]) or "none"
-        either = f"send the tensors that GET /v2/models/{model} lists, or one picture as {IMAGE!r} BYTES [1]"
+        either = f"send the tensors that GET /v2/models/{model} lists, or one image as {IMAGE!r} BYTES [1]"
         raise Refused(400, f"inputs are {seen}; {either}")
 
 
 def _only(values: Any) -> bytes:
     if not isinstance(values, list) or len(values) != 1:
         count = len(values) if isinstance(values, list) else "no list of"
-        raise Refused(400, f"input {IMAGE!r} holds {count} pictures; send one in a request")
+        raise Refused(400, f"input {IMAGE!r} holds {count} images; send one in a request")
     value = values[0]
     return value if isinstance(value, bytes) else decode_base64(value)

@@ -1,4 +1,4 @@
-"""Requests that go to Triton as they came, and answers that come back as they are."""
+"""Forwards requests to Triton, and its responses back, unchanged."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,17 +13,17 @@ from switchyard.http.client.errors import UpstreamError, UpstreamTimeoutError
 from switchyard.http.headers import CLIENT_TO_TRITON, TRITON_TO_CLIENT
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 
-STREAMED_BYTES = 1024 * 1024  # from here on a body is sent on while it arrives
-_LONGEST = 8000  # bytes of one header or of the query: on more Triton's HTTP server hangs up, or never answers
+STREAMED_BYTES = 1024 * 1024  # larger bodies are forwarded while they arrive
+_MAX_HEADER_BYTES = 8000  # bytes of one header or of the query: on more Triton's HTTP server hangs up, or never answers
 
 
 def declared_length(scope: Scope) -> int:
-    """The length that a request declares, 0 if it declares none."""
+    """Return the content-length of a request, 0 if it has none."""
     return next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
 
 
 class Forwarding:
-    """Sends to the Triton at ``http`` (``host:port``); bodies are bytes and at most ``max_body_bytes`` of them."""
+    """Forwards to the Triton at ``http`` (``host:port``); bodies have at most ``max_body_bytes``."""
 
     def __init__(self, client: Client, http: str, *, max_body_bytes: int) -> None:
         self._client = client
@@ -32,11 +32,11 @@ class Forwarding:
         self._timeouts = Timeouts(connect=1.0)
 
     async def body(self, scope: Scope, receive: Receive) -> bytes:
-        """The whole body of a request.
+        """Read the whole body of a request.
 
         Raises:
             Refused: 413 it is too large; 408 it did not arrive in time.
-            ClientDisconnectedError: the client hung up within it.
+            ClientDisconnectedError: the client disconnected before its end.
         """
         try:
             return await read_body(receive, scope, self._limit)
@@ -46,7 +46,7 @@ class Forwarding:
             raise Refused(408, str(err)) from err
 
     async def beginning(self, scope: Scope, receive: Receive, length: int) -> tuple[bytes, Receive]:
-        """The first ``length`` bytes of a body, or more, and a ``receive`` that gives all of it.
+        """Read at least the first ``length`` bytes of a body; return them and a ``receive`` for the whole body.
 
         Raises:
             Refused: 413 it is too large; 408 they did not arrive in time.
@@ -59,31 +59,31 @@ class Forwarding:
             raise Refused(408, str(err)) from err
 
     async def forward(self, target: str, scope: Scope, receive: Receive, send: Send, traceparent: str | None) -> None:
-        """Reads the body and sends the request on.
+        """Read the body and forward the request.
 
         Raises:
-            Refused: Triton is away.
+            Refused: Triton is unavailable.
         """
         await self.send(target, scope, await self.body(scope, receive), receive, send, traceparent)
 
     async def stream(self, target: str, scope: Scope, receive: Receive, send: Send, traceparent: str | None) -> None:
-        """As ``forward``, but sends the body on while it arrives; its length must be declared.
+        """Forward the request while its body arrives; the body's length must be declared.
 
         Raises:
-            Refused: 408 it did not arrive in time; Triton is away.
+            Refused: 408 it did not arrive in time; Triton is unavailable.
         """
         sent = asyncio.Event()
 
-        async def pieces() -> AsyncIterator[bytes]:
-            async for piece in body_pieces(receive):
-                yield piece
+        async def chunks() -> AsyncIterator[bytes]:
+            async for chunk in body_pieces(receive):
+                yield chunk
             sent.set()
 
         async def after_the_body() -> Message:
             await sent.wait()
             return await receive()
 
-        upload = Upload(declared_length(scope), pieces())
+        upload = Upload(declared_length(scope), chunks())
         try:
             await self.send(target, scope, upload, after_the_body, send, traceparent)
         except BodyTooSlowError as err:
@@ -92,17 +92,19 @@ class Forwarding:
     async def send(
         self, target: str, scope: Scope, body: bytes | Upload, receive: Receive, send: Send, traceparent: str | None
     ) -> None:
-        """Sends the request on, and the answer back piece by piece; a client that hangs up ends both.
+        """Forward the request, and the response chunk by chunk; a disconnect of the client ends both.
 
-        ``receive`` gives what comes after the body.
+        ``receive`` returns what follows the body.
 
         Raises:
-            Refused: 431 a header is too long for Triton; Triton is away; the answer has not begun.
-            UpstreamError: the answer broke off.
+            Refused: 431 a header is too long for Triton; Triton is unavailable; no response has begun.
+            UpstreamError: the response ended early.
         """
         headers = CLIENT_TO_TRITON.passed(scope["headers"])
-        if any(len(name) + len(value) > _LONGEST for name, value in (*headers, (b"", scope["query_string"]))):
-            raise Refused(431, f"a header or the query is longer than {_LONGEST} bytes, which Triton does not take")
+        if any(len(name) + len(value) > _MAX_HEADER_BYTES for name, value in (*headers, (b"", scope["query_string"]))):
+            raise Refused(
+                431, f"a header or the query is longer than {_MAX_HEADER_BYTES} bytes, which Triton does not take"
+            )
         if traceparent:
             headers.append((b"traceparent", traceparent.encode()))
         query = scope["query_string"].decode("latin-1")
@@ -113,7 +115,7 @@ class Forwarding:
                     scope["method"].encode(), url, headers, body, timeouts=self._timeouts
                 )
             except UpstreamTimeoutError as err:
-                raise Refused(504, f"Triton did not answer in time: {err}") from err
+                raise Refused(504, f"Triton did not respond in time: {err}") from err
             except UpstreamError as err:
                 raise triton_is_away() from err
             try:
@@ -123,4 +125,4 @@ class Forwarding:
 
 
 def _too_large(err: BodyTooLargeError) -> Refused:
-    return Refused(413, f"{err}; send less, or have MAX_BODY_BYTES raised")
+    return Refused(413, f"{err}; send less, or ask the operator to raise MAX_BODY_BYTES")

@@ -1,4 +1,4 @@
-"""Answers that this predictor writes itself, over ASGI."""
+"""Responses that this predictor writes itself, over ASGI."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ TEXT = b"text/plain; charset=utf-8"
 
 
 async def reply(send: Send, status: int, body: bytes, kind: bytes, headers: Headers = ()) -> None:
-    """One whole answer."""
+    """Send a whole response."""
     length = (b"content-length", b"%d" % len(body))
     head = [(b"content-type", kind), length, *headers]
     await send({"type": "http.response.start", "status": status, "headers": head})
@@ -22,19 +22,19 @@ async def reply(send: Send, status: int, body: bytes, kind: bytes, headers: Head
 
 
 async def refuse(send: Send, refused: Refused) -> None:
-    """A refusal in V2's form, with the time after which to try again."""
+    """Send an error in V2's format, with the time after which to try again."""
     after = refused.retry_after
     headers = [] if after is None else [(b"retry-after", b"%d" % after)]
     await reply(send, refused.status, orjson.dumps({"error": refused.sentence}), JSON, headers)
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """A header's value, or None."""
+    """Return a header's value, or None."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    """A ``receive`` that gives the body again that was read already, then waits for the client to leave."""
+    """Return a ``receive`` that returns an already read body again and then waits for the client to disconnect."""
     given = False
 
     async def again() -> dict[str, object]:

@@ -1,6 +1,6 @@
-"""What a path asks for. Only what is listed here is passed on to Triton.
+"""The route of each path. Only paths that are listed here reach Triton.
 
-Shared memory belongs to one machine's clients, and trace and log settings to its operator: they stay behind.
+Shared memory belongs to clients on the same machine, trace and log settings to the operator: they are not forwarded.
 """
 
 import re
@@ -17,7 +17,7 @@ Kind = Literal[
     "model",
     "model-ready",
     "infer",
-    "picture",
+    "image",
     "chat",
     "predict",
     "load",
@@ -32,7 +32,7 @@ _MODEL = re.compile(
 )
 _CONTROL = re.compile(r"/v2/repository/models/(?P<model>[^/]+)/(?P<verb>load|unload)")
 _PREDICT = re.compile(r"/v1/models/(?P<model>[^/]+):predict")
-_PICTURE = re.compile(r"/v1/vision/(?P<model>[^/]+)(?P<chat>/chat)?")
+_IMAGE = re.compile(r"/v1/vision/(?P<model>[^/]+)(?P<chat>/chat)?")
 _FIXED: dict[str, Kind] = {
     "/v2": "server",
     "/v2/": "server",
@@ -45,12 +45,12 @@ _FIXED: dict[str, Kind] = {
     "/metrics": "metrics",
 }
 
-_LONGEST = 1024  # characters; nothing here has a longer path, and what was understood is remembered
+_MAX_PATH = 1024  # characters; no route is longer, and routes are cached by path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
-    """``target`` is the path for Triton, built from what was understood and nothing else."""
+    """``target`` is the path for Triton, built only from the parsed parts."""
 
     kind: Kind
     model: str = ""
@@ -59,8 +59,8 @@ class Route:
 
 
 def route(path: str) -> Route:
-    """The route of a decoded path; paths that are neither V2's nor ours are KServe's."""
-    return _route(path) if len(path) <= _LONGEST else Route(kind="closed")
+    """Return the route of a decoded path; paths that are neither V2's nor ours are KServe's."""
+    return _route(path) if len(path) <= _MAX_PATH else Route(kind="closed")
 
 
 @lru_cache(maxsize=2048)
@@ -75,8 +75,8 @@ def _route(path: str) -> Route:
         return Route(kind="load" if match["verb"] == "load" else "unload", model=match["model"])
     if match := _PREDICT.fullmatch(path):
         return Route(kind="predict", model=match["model"])
-    if match := _PICTURE.fullmatch(path):
-        return Route(kind="chat" if match["chat"] else "picture", model=match["model"])
+    if match := _IMAGE.fullmatch(path):
+        return Route(kind="chat" if match["chat"] else "image", model=match["model"])
     return Route(kind="closed" if path.startswith(("/v2/", "/v1/vision")) else "kserve")
 
 

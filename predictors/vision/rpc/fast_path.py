@@ -1,11 +1,11 @@
-"""Which gRPC calls go straight on to Triton: inferences by tensors with a model that is in memory already."""
+"""The fast path for gRPC: inferences on tensors with a loaded model are forwarded to Triton as frames."""
 
 from collections.abc import Callable
 from functools import lru_cache
 
-from predictors.vision.calls import Calls, Running
-from predictors.vision.pictures.answering import takes_pictures
-from predictors.vision.triton.residency import Residency
+from predictors.vision.admission import Admission, Slot
+from predictors.vision.images.inference import takes_images
+from predictors.vision.triton.loaded_models import LoadedModels
 from switchyard.http.h2.fields import Field, literal, literals
 from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall
 from switchyard.rpc import metadata, status
@@ -20,50 +20,50 @@ BYTES_TENSOR = b"\x12\x05BYTES"  # the datatype (field 2, five bytes) of a tenso
 
 @lru_cache(maxsize=128)
 def _encoded(fields: tuple[Field, ...]) -> bytes:
-    """What Triton gets of a call's metadata; calls of one client hardly differ in theirs."""
+    """Encode the metadata of a call for Triton; cached, because the calls of one client hardly differ in it."""
     return literals(metadata.TO_ENGINE.onward(fields))
 
 
 class Inference:
-    """A call that Triton responds to, until its end."""
+    """A call that Triton handles, until its end."""
 
-    __slots__ = ("_running", "metadata", "target")
+    __slots__ = ("_slot", "metadata", "target")
 
-    def __init__(self, running: Running, target: str, fields: bytes) -> None:
-        self._running = running
+    def __init__(self, slot: Slot, target: str, fields: bytes) -> None:
+        self._slot = slot
         self.target = target
         self.metadata = fields
-        if running.traceparent:
-            self.metadata += literal(b"traceparent", running.traceparent.encode())
+        if slot.traceparent:
+            self.metadata += literal(b"traceparent", slot.traceparent.encode())
 
     def ended(self, outcome: RpcStatus) -> None:
-        self._running.end(0 if outcome is RpcStatus.CANCELLED else status.to_http(outcome))
+        self._slot.end(0 if outcome is RpcStatus.CANCELLED else status.to_http(outcome))
 
 
 class FastPath(FastHandler):
-    """Lets a call go straight on to ``triton``, judging by its beginning; ``service`` gets all others."""
+    """Forwards a call to ``triton`` if its first bytes allow it; ``service`` handles all others."""
 
     paths = frozenset((INFER,))
 
     def __init__(
         self,
-        residency: Residency,
-        calls: Calls,
+        loaded_models: LoadedModels,
+        admission: Admission,
         *,
         live: Callable[[], bool],
         message_bytes: int,
         triton: str,
         service: str,
     ) -> None:
-        self._residency = residency
-        self._calls = calls
+        self._loaded_models = loaded_models
+        self._admission = admission
         self._live = live
         self._message_bytes = message_bytes
         self._triton = triton
         self._service = service
 
     def admit(self, call: GrpcCall, begun: bytes) -> FastCall | None:
-        """Compressed messages are the service's."""
+        """Decide by the first bytes of a call; compressed messages are left to the service."""
         if not self._live() or begun[0] or int.from_bytes(begun[1:PREFIX], "big") > self._message_bytes:
             return None
         message = begun[PREFIX:]
@@ -71,12 +71,12 @@ class FastPath(FastHandler):
             model = read_text(message, MODEL_NAME, cut_off=True)
         except ValueError:
             return None
-        description = self._residency.loaded(model)
-        if description is None or (takes_pictures(description) and BYTES_TENSOR in message):
+        config = self._loaded_models.loaded(model)
+        if config is None or (takes_images(config) and BYTES_TENSOR in message):
             return None
         trace = metadata.value_of(call.metadata, b"traceparent")
-        running = self._calls.at_once(model, PROTOCOL, None if trace is None else trace.decode("latin-1"))
-        return None if running is None else Inference(running, self._triton, _encoded(call.metadata))
+        slot = self._admission.try_acquire(model, PROTOCOL, None if trace is None else trace.decode("latin-1"))
+        return None if slot is None else Inference(slot, self._triton, _encoded(call.metadata))
 
     async def __call__(self, call: GrpcCall) -> None:
         await call.forward(self._service, call.metadata)

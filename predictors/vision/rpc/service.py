@@ -1,4 +1,4 @@
-"""V2 gRPC: passed to Triton as bytes, but for pictures and for what decides which models are in memory."""
+"""V2 gRPC: forwarded to Triton as bytes, except for images and for calls that decide which models are loaded."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -8,11 +8,11 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from predictors.vision.calls import Call, Calls
-from predictors.vision.pictures.answering import takes_pictures
+from predictors.vision.admission import Admission, AdmittedRequest
+from predictors.vision.images.inference import takes_images
 from predictors.vision.refusal import Refused, http_status, triton_is_away
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
-from predictors.vision.triton.residency import Residency
+from predictors.vision.triton.loaded_models import LoadedModels
 from switchyard.rpc.metadata import TO_ENGINE, forwarded
 from switchyard.rpc.protobuf import read_text, write
 from switchyard.rpc.v2 import MODEL_NAME, SERVICE
@@ -30,22 +30,22 @@ _SEARCHED = 4096  # how far into a message it is looked for: tensors' values lie
 class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
     """The generic handler of ``inference.GRPCInferenceService``.
 
-    ``channel`` leads to Triton; ``ask_by_picture`` answers an encoded ModelInferRequest that brings a picture.
+    ``channel`` connects to Triton; ``infer_image`` handles an encoded ModelInferRequest with an image.
     """
 
     def __init__(
         self,
         *,
         channel: Any,
-        residency: Residency,
-        calls: Calls,
+        loaded_models: LoadedModels,
+        admission: Admission,
         live: Callable[[], bool],
-        ask_by_picture: Callable[[bytes, str | None], Awaitable[bytes]],
+        infer_image: Callable[[bytes, str | None], Awaitable[bytes]],
     ) -> None:
-        self._residency = residency
-        self._calls = calls
+        self._loaded_models = loaded_models
+        self._admission = admission
         self._live = live
-        self._ask_by_picture = ask_by_picture
+        self._infer_image = infer_image
         self._upstream = {name: channel.unary_unary(_path(name)) for name in (*_OF_SERVER, *_OF_MODEL, "ModelInfer")}
         self._upstream_stream = channel.stream_stream(_path("ModelStreamInfer"))
         unary: dict[str, Unary] = {
@@ -58,7 +58,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
             "RepositoryModelUnload": self._unload,
         }
         self._handlers: Mapping[str, Any] = {
-            _path(name): grpc.unary_unary_rpc_method_handler(_answering(handler)) for name, handler in unary.items()
+            _path(name): grpc.unary_unary_rpc_method_handler(_with_status(handler)) for name, handler in unary.items()
         } | {_path("ModelStreamInfer"): grpc.stream_stream_rpc_method_handler(self._stream)}
 
     def service(self, handler_call_details: Any) -> Any:
@@ -81,7 +81,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
             if not model:  # statistics of all models
                 return await self._forward(name, request, context, None)
             self._need_triton()
-            async with self._residency.use(model):
+            async with self._loaded_models.use(model):
                 return await self._forward(name, request, context, None)
 
         return handle
@@ -91,32 +91,32 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def _model_ready(self, request: bytes, context: Any) -> bytes:
         self._need_triton()
-        return write(1, await self._residency.ready(_named(request, MODEL_NAME)))
+        return write(1, await self._loaded_models.ready(_named(request, MODEL_NAME)))
 
     async def _load(self, request: bytes, context: Any) -> bytes:
         self._need_triton()
         if b"file:" in request:
             raise Refused(400, "models are not loaded from a request: put the folder into the repository and load it")
-        await self._residency.load(_named(request, _CONTROLLED_NAME), request)
+        await self._loaded_models.load(_named(request, _CONTROLLED_NAME), request)
         return b""
 
     async def _unload(self, request: bytes, context: Any) -> bytes:
         self._need_triton()
-        await self._residency.unload(_named(request, _CONTROLLED_NAME), request)
+        await self._loaded_models.unload(_named(request, _CONTROLLED_NAME), request)
         return b""
 
     async def _infer(self, request: bytes, context: Any) -> bytes:
         self._need_triton()
-        async with self._calls.answering(_named(request, MODEL_NAME), PROTOCOL, _traceparent(context)) as call:
-            if request.find(BYTES_TENSOR, 0, _SEARCHED) >= 0 and takes_pictures(call.description):
-                answer = await self._ask_by_picture(request, call.traceparent)
+        async with self._admission.admit(_named(request, MODEL_NAME), PROTOCOL, _traceparent(context)) as call:
+            if request.find(BYTES_TENSOR, 0, _SEARCHED) >= 0 and takes_images(call.config):
+                answer = await self._infer_image(request, call.traceparent)
                 call.status = 200
                 return answer
-            with self._calls.to_triton(call.traceparent) as traceparent:
+            with self._admission.to_triton(call.traceparent) as traceparent:
                 return await self._forward("ModelInfer", request, context, traceparent, call)
 
     async def _forward(
-        self, name: str, request: bytes, context: Any, traceparent: str | None, call: Call | None = None
+        self, name: str, request: bytes, context: Any, traceparent: str | None, call: AdmittedRequest | None = None
     ) -> bytes:
         try:
             answer: bytes = await self._upstream[name](
@@ -135,7 +135,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
     # -- streams
 
     async def _stream(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-        """Each message may name another model; all that were named stay in memory until the stream ends."""
+        """Forward a stream; each message may name another model, and all stay loaded until the stream ends."""
         try:
             self._need_triton()
             first = await anext(aiter(requests), None)
@@ -143,9 +143,9 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
                 return
             async with (
                 AsyncExitStack() as held,
-                self._calls.answering(_named(first, MODEL_NAME), PROTOCOL, _traceparent(context)) as call,
+                self._admission.admit(_named(first, MODEL_NAME), PROTOCOL, _traceparent(context)) as call,
             ):
-                messages = _with_first(first, self._holding(held, requests, call.description.name))
+                messages = _with_first(first, self._holding(held, requests, call.config.name))
                 upstream = self._upstream_stream(
                     messages, timeout=context.time_remaining(), metadata=_metadata(context, call.traceparent)
                 )
@@ -165,7 +165,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
         async for request in requests:
             name = _named(request, MODEL_NAME)
             if name not in names:
-                await held.enter_async_context(self._residency.use(name))
+                await held.enter_async_context(self._loaded_models.use(name))
                 names.add(name)
             yield request
 
@@ -174,8 +174,8 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
             raise triton_is_away()
 
 
-def _answering(handler: Unary) -> Unary:
-    """``handler`` with what it raises turned into a status."""
+def _with_status(handler: Unary) -> Unary:
+    """Wrap ``handler``: convert its errors to statuses."""
 
     async def answer(request: bytes, context: Any) -> bytes:
         try:
@@ -187,7 +187,7 @@ def _answering(handler: Unary) -> Unary:
         except grpc.aio.AbortError:
             raise
         except Exception:
-            logger.exception("an answer failed")
+            logger.exception("a request failed")
             await context.abort(grpc.StatusCode.INTERNAL, "this is a bug; the reason is in the service's log")
         raise AssertionError("abort raises")
 
@@ -225,7 +225,7 @@ async def _refuse(request: bytes, context: Any) -> bytes:
     raise Refused(405, "shared memory, trace and log settings are not served here; send tensors in messages")
 
 
-_CLOSED = grpc.unary_unary_rpc_method_handler(_answering(_refuse))
+_CLOSED = grpc.unary_unary_rpc_method_handler(_with_status(_refuse))
 
 
 async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

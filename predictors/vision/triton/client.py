@@ -1,6 +1,6 @@
-"""What this predictor itself asks of Triton; what clients ask goes by as bytes.
+"""The predictor's own calls to Triton; requests of clients are forwarded as bytes instead.
 
-Loading goes over gRPC, all else over HTTP: while Triton's HTTP server loads a model, it answers nothing else.
+Loads use gRPC, everything else HTTP: while Triton's HTTP server loads a model, it responds to nothing else.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 
 from predictors.vision.refusal import Refused, http_status, triton_is_away
-from predictors.vision.triton.tensors import HEAD_LENGTH, Tensor, Wanted, decode, encode
+from predictors.vision.triton.tensors import HEADER_LENGTH, RequestedOutput, Tensor, decode, encode
 from switchyard.backoff import Backoff
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import ResponseTooLargeError, UpstreamError, UpstreamTimeoutError
@@ -32,11 +32,11 @@ _LIVE_SECONDS = 2.0
 _QUICK = Timeouts(connect=1.0, first_byte=10.0, total=10.0)
 
 
-class Triton:
-    """One Triton server; ``http`` is its ``host:port``, ``channel`` leads to its gRPC port.
+class TritonClient:
+    """One Triton server; ``http`` is its ``host:port``, ``channel`` connects to its gRPC port.
 
-    Every method raises ``Refused``: with Triton's own status and sentence, with 503 when it is away, and with 504 when
-    it takes too long.
+    Every method raises ``Refused``: with Triton's own status and message, with 503 when it is unavailable, and with 504
+    when it takes too long.
     """
 
     def __init__(self, client: Client, http: str, channel: Any, *, answer_seconds: float) -> None:
@@ -46,32 +46,32 @@ class Triton:
             name: channel.unary_unary(f"/{SERVICE}/{name}")
             for name in ("RepositoryModelLoad", "RepositoryModelUnload", "ServerLive")
         }
-        self._answer = Timeouts(connect=1.0, first_byte=answer_seconds, total=answer_seconds)
+        self._inference = Timeouts(connect=1.0, first_byte=answer_seconds, total=answer_seconds)
 
     async def live(self) -> bool:
-        """Whether it answers by both protocols; a channel that has lost its server takes a moment to find the next."""
+        """Whether it responds on both protocols; a channel that lost its server takes a moment to reconnect."""
         try:
-            await self._ask(b"GET", "/v2/health/live", _QUICK)
+            await self._call(b"GET", "/v2/health/live", _QUICK)
             await self._calls["ServerLive"](b"", wait_for_ready=True, timeout=_LIVE_SECONDS)
         except (Refused, grpc.aio.AioRpcError):
             return False
         return True
 
     async def index(self) -> dict[str, bool]:
-        """The names in the repository as it is now, and whether each is loaded."""
-        rows = orjson.loads(await self._ask(b"POST", "/v2/repository/index", _QUICK))
+        """Return the names in the repository, and whether each is loaded."""
+        rows = orjson.loads(await self._call(b"POST", "/v2/repository/index", _QUICK))
         loaded: dict[str, bool] = {}
         for row in rows:
             loaded[row["name"]] = loaded.get(row["name"], False) or row.get("state") == "READY"
         return loaded
 
     async def config(self, model: str) -> Mapping[str, Any]:
-        """The configuration of a loaded model, with all that Triton has filled in."""
-        config: Mapping[str, Any] = orjson.loads(await self._ask(b"GET", f"{_path(model)}/config", _QUICK))
+        """Return the configuration of a loaded model, completed by Triton."""
+        config: Mapping[str, Any] = orjson.loads(await self._call(b"GET", f"{_path(model)}/config", _QUICK))
         return config
 
     async def control(self, method: Control, request: bytes) -> None:
-        """Loads or unloads as the encoded ``request`` says; returns when a load is done and an unload has begun."""
+        """Load or unload as the encoded ``request`` says; return when a load is done or an unload has begun."""
         try:
             await self._calls[method](request)
         except grpc.aio.AioRpcError as err:
@@ -80,55 +80,57 @@ class Triton:
             raise Refused(http_status(err.code()), (err.details() or "").strip(" \n;")) from err
 
     async def infer(
-        self, model: str, inputs: Sequence[Tensor], outputs: Sequence[Wanted], traceparent: str | None
+        self, model: str, inputs: Sequence[Tensor], outputs: Sequence[RequestedOutput], traceparent: str | None
     ) -> Mapping[str, np.ndarray]:
-        """The outputs of one inference; asked again, after a pause, while Triton cannot be reached."""
+        """Return the outputs of one inference; retries, after a pause, while Triton is unreachable."""
         length, body = encode(inputs, outputs)
-        headers = [(HEAD_LENGTH, b"%d" % length)]
+        headers = [(HEADER_LENGTH, b"%d" % length)]
         if traceparent:
             headers.append((b"traceparent", traceparent.encode()))
-        response = await self._again("POST", f"{_path(model)}/infer", headers, body)
+        response = await self._request_with_retries("POST", f"{_path(model)}/infer", headers, body)
         data = await _read(response)
         if response.status != 200:
-            raise _said(model, response.status, data)
-        return decode(data, int(response.header(HEAD_LENGTH) or len(data)))
+            raise _rejection(model, response.status, data)
+        return decode(data, int(response.header(HEADER_LENGTH) or len(data)))
 
-    async def _again(self, method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes) -> Response:
+    async def _request_with_retries(
+        self, method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes
+    ) -> Response:
         loop = asyncio.get_running_loop()
-        assert self._answer.total is not None
-        due = loop.time() + self._answer.total
+        assert self._inference.total is not None
+        deadline = loop.time() + self._inference.total
         for attempt in range(_ATTEMPTS):
             last = attempt + 1 == _ATTEMPTS
             try:
                 response = await self._client.request(
-                    method.encode(), self._http + path, headers, body, timeouts=self._answer
+                    method.encode(), self._http + path, headers, body, timeouts=self._inference
                 )
             except UpstreamError as err:
                 if last or not err.retryable:
-                    raise _broken(err) from err
+                    raise _from_upstream(err) from err
             else:
                 if response.status != 503 or last:
                     return response
                 response.close()
             pause = _BACKOFF.pause(attempt + 1)
-            if loop.time() + pause > due:
+            if loop.time() + pause > deadline:
                 raise triton_is_away()
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _ask(self, method: bytes, path: str, timeouts: Timeouts) -> bytes:
+    async def _call(self, method: bytes, path: str, timeouts: Timeouts) -> bytes:
         try:
             response = await self._client.request(method, self._http + path, [], timeouts=timeouts)
         except UpstreamError as err:
-            raise _broken(err) from err
+            raise _from_upstream(err) from err
         data = await _read(response)
         if response.status != 200:
-            raise Refused(response.status, sentence(data))
+            raise Refused(response.status, error_message(data))
         return data
 
 
 def control_request(model: str, parameters: Mapping[str, str | bool]) -> bytes:
-    """A RepositoryModelLoadRequest or RepositoryModelUnloadRequest of Triton's ``grpc_service.proto``.
+    """Encode a RepositoryModelLoadRequest or RepositoryModelUnloadRequest of Triton's ``grpc_service.proto``.
 
     ``model_name`` is field 2, ``parameters`` a map in field 3; its values have booleans in field 1 and strings in 3.
     """
@@ -137,12 +139,12 @@ def control_request(model: str, parameters: Mapping[str, str | bool]) -> bytes:
 
 
 def _parameter(value: str | bool) -> bytes:
-    """A member of a oneof: unlike other fields it is written even when it is false."""
+    """Encode a member of a oneof: unlike other fields it is written even when it is false."""
     return bytes((1 << 3, value)) if isinstance(value, bool) else write(3, value.encode())
 
 
-def sentence(body: bytes) -> str:
-    """What Triton says in ``{"error": …}``, without the part that names a request nobody named."""
+def error_message(body: bytes) -> str:
+    """Return the message in ``{"error": …}``, without the prefix for a request without an id."""
     try:
         said = str(orjson.loads(body)["error"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
@@ -150,18 +152,18 @@ def sentence(body: bytes) -> str:
     return said.removeprefix("[request id: <id_unknown>] ").strip()
 
 
-def _said(model: str, status: int, body: bytes) -> Refused:
+def _rejection(model: str, status: int, body: bytes) -> Refused:
     if status < 500 or status == 503:
-        return Refused(status, sentence(body))
-    logger.error("model %s failed", model, extra={"status": status, "reason": sentence(body)})
+        return Refused(status, error_message(body))
+    logger.error("model %s failed", model, extra={"status": status, "reason": error_message(body)})
     return Refused(500, f"model {model!r} failed on this request; the reason is in the service's log")
 
 
-def _broken(err: UpstreamError) -> Refused:
+def _from_upstream(err: UpstreamError) -> Refused:
     if isinstance(err, UpstreamTimeoutError) and not err.retryable:
-        return Refused(504, "Triton did not answer in time; send less at once, or raise ANSWER_SECONDS")
+        return Refused(504, "Triton did not respond in time; send less at once, or raise ANSWER_SECONDS")
     if isinstance(err, ResponseTooLargeError):
-        return Refused(413, f"{err} (MAX_BODY_BYTES); send a smaller picture")
+        return Refused(413, f"{err} (MAX_BODY_BYTES); send a smaller image")
     return triton_is_away()
 
 
@@ -169,7 +171,7 @@ async def _read(response: Response) -> bytes:
     try:
         return await response.read()
     except UpstreamError as err:
-        raise _broken(err) from err
+        raise _from_upstream(err) from err
 
 
 def _path(model: str) -> str:

@@ -1,4 +1,4 @@
-"""The metrics page: this process's own, then Triton's."""
+"""The metrics page: this process's own metrics, then Triton's."""
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -8,8 +8,8 @@ from switchyard.http.client.errors import UpstreamError
 _QUICK = Timeouts(connect=0.5, first_byte=1.0, total=2.0)
 
 
-async def page(registry: CollectorRegistry, client: Client, triton_metrics: str) -> bytes:
-    """Prometheus text; without Triton's part when Triton, at ``host:port``, does not answer in two seconds."""
+async def metrics_page(registry: CollectorRegistry, client: Client, triton_metrics: str) -> bytes:
+    """Return Prometheus text; without Triton's part when Triton, at ``host:port``, does not respond in two seconds."""
     own = generate_latest(registry)
     try:
         response = await client.request(b"GET", f"http://{triton_metrics}/metrics", [], timeouts=_QUICK)

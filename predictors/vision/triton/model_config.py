@@ -1,4 +1,4 @@
-"""What a model says about itself: Triton's model configuration, as JSON, read once after each load.
+"""Triton's model configuration, read as JSON once after each load.
 
 https://github.com/triton-inference-server/common/blob/main/protobuf/model_config.proto
 """
@@ -7,64 +7,64 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-STEPS = "steps"  # the parameter that names the models that a model calls, separated by blanks
+STEPS = "steps"  # the parameter with the models that a model calls, separated by blanks
 _READING = frozenset(("text", "boxes", "scores"))
 _SCORES = frozenset(("FP16", "FP32", "FP64"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Port:
-    """One input or output; ``shape`` has -1 for what a request decides, the batch included."""
+    """One input or output; ``shape`` has -1 where a request decides, the batch included."""
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     format: str = ""
-    labelled: bool = False
+    labeled: bool = False
 
     def __str__(self) -> str:
         return f"{self.name!r} {self.datatype} {list(self.shape)}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Description:
-    """``inputs`` are those that a request must have; ``steps`` are models that must be loaded with this one."""
+class ModelConfig:
+    """``inputs`` are the required ones; ``dependencies`` are models that must be loaded with this one."""
 
     name: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     parameters: Mapping[str, str]
-    steps: tuple[str, ...]
+    dependencies: tuple[str, ...]
 
     @property
     def takes_bytes(self) -> bool:
         return any(port.datatype == "BYTES" for port in self.inputs)
 
     @property
-    def reads(self) -> bool:
-        """Whether it turns the bytes of a picture into lines of text."""
+    def reads_text(self) -> bool:
+        """Whether it converts the bytes of an image to lines of text."""
         return self.takes_bytes and len(self.inputs) == 1 and {port.name for port in self.outputs} >= _READING
 
     @property
     def scores(self) -> Port | None:
-        """The output that holds one score for each class, when that is plain: a labelled one, or the only floats."""
-        labelled = [port for port in self.outputs if port.labelled]
-        floats = labelled or [port for port in self.outputs if port.datatype in _SCORES and port.shape[-1:] != (1,)]
+        """The output with one score per class if it is unambiguous: a labeled one, or the only floats."""
+        labeled = [port for port in self.outputs if port.labeled]
+        floats = labeled or [port for port in self.outputs if port.datatype in _SCORES and port.shape[-1:] != (1,)]
         return floats[0] if len(floats) == 1 else None
 
 
-def describe(config: Mapping[str, Any]) -> Description:
-    """Reads Triton's answer to ``GET /v2/models/<name>/config``."""
+def parse_config(config: Mapping[str, Any]) -> ModelConfig:
+    """Parse Triton's response to ``GET /v2/models/<name>/config``."""
     batched = config.get("max_batch_size", 0) > 0
     parameters = {name: value.get("string_value", "") for name, value in config.get("parameters", {}).items()}
     ensemble = config.get("ensemble_scheduling", {}).get("step", [])
-    steps = dict.fromkeys([*parameters.get(STEPS, "").split(), *(step["model_name"] for step in ensemble)])
-    return Description(
+    dependencies = dict.fromkeys([*parameters.get(STEPS, "").split(), *(step["model_name"] for step in ensemble)])
+    return ModelConfig(
         name=config["name"],
         inputs=_ports([port for port in config.get("input", []) if not port.get("optional")], batched),
         outputs=_ports(config.get("output", []), batched),
         parameters=parameters,
-        steps=tuple(steps),
+        dependencies=tuple(dependencies),
     )
 
 
@@ -75,12 +75,12 @@ def _ports(given: Sequence[Mapping[str, Any]], batched: bool) -> tuple[Port, ...
             datatype=_datatype(port["data_type"]),
             shape=(*((-1,) if batched else ()), *(int(size) for size in port.get("dims", []))),
             format=port.get("format", "FORMAT_NONE").removeprefix("FORMAT_"),
-            labelled=bool(port.get("label_filename")),
+            labeled=bool(port.get("label_filename")),
         )
         for port in given
     )
 
 
 def _datatype(name: str) -> str:
-    """V2's name of a type of the configuration: BYTES for TYPE_STRING, all others without their prefix."""
+    """Return V2's name of a type in the configuration: BYTES for TYPE_STRING, all others without their prefix."""
     return "BYTES" if name == "TYPE_STRING" else name.removeprefix("TYPE_")

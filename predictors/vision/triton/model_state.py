@@ -1,41 +1,41 @@
-"""What is known of one model of the repository."""
+"""The state of one model of the repository."""
 
 import asyncio
 from dataclasses import dataclass
 
 from predictors.vision.refusal import Refused
-from predictors.vision.triton.model_config import Description
+from predictors.vision.triton.model_config import ModelConfig
 
-RETRY_SECONDS = 5  # how long a load that failed is not tried again
+RETRY_SECONDS = 5  # how long a failed load is not retried
 
 
 @dataclass(kw_only=True)
-class Resident:
-    """``description`` is there while the model is loaded, ``work`` while it is being loaded or unloaded.
+class ModelState:
+    """``config`` is set while the model is loaded, ``work`` while it is being loaded or unloaded.
 
-    ``steps`` are remembered when it is unloaded, so that next time all can be loaded at once.
+    ``dependencies`` are kept after an unload, so that the next time all can be loaded concurrently.
     """
 
     name: str
-    description: Description | None = None
-    steps: tuple[str, ...] = ()
+    config: ModelConfig | None = None
+    dependencies: tuple[str, ...] = ()
     users: int = 0
     used: float = 0.0
     work: "asyncio.Task[None] | None" = None
     failure: str = ""
     retry_at: float = 0.0
-    parked: bool = False  # a client unloaded it
-    proven: bool = False  # it has been loaded once
+    unloaded_by_client: bool = False
+    loaded_before: bool = False
 
     def needs(self, step: str) -> bool:
-        """Whether ``step`` must stay: also for requests that are still answered after the model's own unload began."""
-        return (self.description is not None or self.users > 0) and step in self.steps
+        """Whether ``step`` must stay loaded, also for requests still in flight after the model's own unload began."""
+        return (self.config is not None or self.users > 0) and step in self.dependencies
 
     async def settled(self) -> None:
-        """Returns when it is neither being loaded nor unloaded."""
+        """Wait until it is neither being loaded nor unloaded."""
         while self.work is not None:
             await asyncio.wait((self.work,))
 
     def unloadable(self) -> Refused:
-        """What a request for it is told while its last load has failed."""
+        """Return the error for requests while the last load has failed."""
         return Refused(503, f"model {self.name!r} cannot be loaded: {self.failure}", retry_after=RETRY_SECONDS)

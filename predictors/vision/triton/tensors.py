@@ -1,7 +1,7 @@
-"""Tensors in an HTTP body: V2's JSON head, then the values as they lie in memory.
+"""Tensors in an HTTP body: V2's JSON header, then the values as they are in memory.
 
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md. ``tritonclient`` is
-not used for it: it and kserve register the same protobuf messages, so that one process cannot import both.
+not used, because it and kserve register the same protobuf messages, so that one process cannot import both.
 """
 
 import struct
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-HEAD_LENGTH = b"inference-header-content-length"
+HEADER_LENGTH = b"inference-header-content-length"
 
 _DTYPES: dict[str, Any] = {
     "BOOL": np.bool_,
@@ -32,8 +32,8 @@ _NAMES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """An output to ask for; ``classes`` asks for that many best classes instead of the scores themselves."""
+class RequestedOutput:
+    """An output to request; with ``classes`` the best classes instead of the scores themselves."""
 
     name: str
     classes: int = 0
@@ -60,7 +60,7 @@ class Tensor:
 
     @staticmethod
     def of_bytes(name: str, value: bytes, shape: tuple[int, ...] = (1,)) -> "Tensor":
-        """One element of datatype BYTES: its length in four bytes, little-endian, then itself."""
+        """One element of datatype BYTES: its length in four bytes, little-endian, then its content."""
         return Tensor(name=name, datatype="BYTES", shape=shape, data=struct.pack("<I", len(value)) + value)
 
     def as_json(self) -> dict[str, Any]:
@@ -72,23 +72,23 @@ class Tensor:
         }
 
 
-def encode(inputs: Sequence[Tensor], outputs: Sequence[Wanted]) -> tuple[int, bytes]:
-    """The length of the JSON head, and the whole body."""
+def encode(inputs: Sequence[Tensor], outputs: Sequence[RequestedOutput]) -> tuple[int, bytes]:
+    """Encode a request; return the length of the JSON header, and the whole body."""
     head = orjson.dumps(
         {"inputs": [tensor.as_json() for tensor in inputs], "outputs": [output.as_json() for output in outputs]}
     )
     return len(head), b"".join((head, *(tensor.data for tensor in inputs)))
 
 
-def decode(body: bytes, head_length: int) -> Mapping[str, np.ndarray]:
-    """The outputs in an answer whose tensors are all binary; BYTES become arrays of ``bytes``.
+def decode(body: bytes, header_length: int) -> Mapping[str, np.ndarray]:
+    """Decode a response with only binary tensors; BYTES become arrays of ``bytes``.
 
     Raises:
-        ValueError: the body is no such answer.
+        ValueError: the body is not such a response.
     """
-    head = orjson.loads(body[:head_length])
+    head = orjson.loads(body[:header_length])
     arrays: dict[str, np.ndarray] = {}
-    at = head_length
+    at = header_length
     try:
         for output in head["outputs"]:
             size = output["parameters"]["binary_data_size"]
@@ -100,7 +100,7 @@ def decode(body: bytes, head_length: int) -> Mapping[str, np.ndarray]:
 
 
 def as_json_tensors(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """The same as plain JSON; texts are UTF-8."""
+    """Convert arrays to JSON tensors; texts are UTF-8."""
     return [
         {"name": name, "datatype": datatype(array), "shape": list(array.shape), "data": _plain(array)}
         for name, array in arrays.items()
@@ -108,12 +108,12 @@ def as_json_tensors(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
 
 
 def datatype(array: np.ndarray) -> str:
-    """V2's name for the type of an array; arrays of objects hold texts as bytes."""
+    """Return V2's name of an array's type; arrays of objects hold texts as bytes."""
     return "BYTES" if array.dtype == np.object_ else _NAMES[array.dtype]
 
 
 def texts(data: bytes) -> list[bytes]:
-    """The elements of an encoded BYTES tensor.
+    """Split an encoded BYTES tensor into its elements.
 
     Raises:
         ValueError: an element runs past the end.

@@ -1,25 +1,25 @@
-"""Whether Triton is there: one idle connection to it says at once when it goes."""
+"""Watches whether Triton runs: one idle connection to it breaks at once when it ends."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
 from predictors.vision.refusal import Refused
-from predictors.vision.triton.client import Triton
+from predictors.vision.triton.client import TritonClient
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.1
 
 
-class Watch:
-    """Follows one Triton; ``on_live`` is awaited each time that it has come, ``on_lost`` called when it has gone.
+class TritonWatch:
+    """Follows one Triton; awaits ``on_live`` each time it becomes live, and calls ``on_lost`` when it ends.
 
-    A restarted Triton has nothing loaded, so that it matters to notice even a restart that takes no time.
+    A restarted Triton has no model loaded, so even an instant restart must be noticed.
     """
 
     def __init__(
-        self, triton: Triton, address: str, *, on_live: Callable[[], Awaitable[None]], on_lost: Callable[[], None]
+        self, triton: TritonClient, address: str, *, on_live: Callable[[], Awaitable[None]], on_lost: Callable[[], None]
     ) -> None:
         self.live = False
         self._triton = triton
@@ -29,7 +29,7 @@ class Watch:
         self._on_lost = on_lost
 
     async def run(self) -> None:
-        """Follows until cancelled."""
+        """Follow Triton until cancelled."""
         while True:
             try:
                 reader, writer = await asyncio.open_connection(self._host, self._port)
@@ -38,12 +38,12 @@ class Watch:
                 continue
             try:
                 await self._follow(reader)
-            except OSError:  # a reset says the same as an end
+            except OSError:  # a reset means the same as an end
                 logger.debug("Triton's connection was reset")
             finally:
                 writer.close()
             self._lose()
-            await asyncio.sleep(RETRY_SECONDS)  # a Triton that is ending may still accept connections
+            await asyncio.sleep(RETRY_SECONDS)  # a terminating Triton may still accept connections
 
     async def _follow(self, reader: asyncio.StreamReader) -> None:
         while not (await self._triton.live() and await self._welcome()):
@@ -51,14 +51,14 @@ class Watch:
                 return
             await asyncio.sleep(RETRY_SECONDS)
         self.live = True
-        logger.info("Triton answers")
+        logger.info("Triton is live")
         await reader.read(1)
 
     async def _welcome(self) -> bool:
         try:
             await self._on_live()
         except Refused as err:
-            logger.warning("Triton is live but does not say what it has", extra={"reason": err.sentence})
+            logger.warning("Triton is live but its index cannot be read", extra={"reason": err.sentence})
             return False
         return True
 

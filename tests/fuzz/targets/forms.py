@@ -1,9 +1,9 @@
-"""Pictures in forms, in JSON and as they are: ``predictors.vision.pictures.bodies``.
+"""ImageInference in forms, in JSON and as they are: ``predictors.vision.images.request_bodies``.
 
 The input is a content type, a line feed, and the body.
 """
 
-from predictors.vision.pictures.bodies import read_picture
+from predictors.vision.images.request_bodies import read_image
 from predictors.vision.refusal import Refused
 from tests.fuzz.mutation import changed_behind_line
 
@@ -29,7 +29,7 @@ def target(data: bytes) -> None:
     kind, _, body = data.partition(b"\n")
     content_type = kind.decode("latin-1")
     try:
-        picture = read_picture(content_type, body, {})
+        picture = read_image(content_type, body, {})
     except Refused as err:
         if err.status not in (400, 415):
             raise
@@ -38,7 +38,7 @@ def target(data: bytes) -> None:
     if not content_type.strip().lower().startswith("application/json"):
         assert picture.data in body
     if _BOUNDARY not in picture.data:
-        again = read_picture(f"multipart/form-data; boundary={_BOUNDARY.decode()}", _form(picture.data), {})
+        again = read_image(f"multipart/form-data; boundary={_BOUNDARY.decode()}", _form(picture.data), {})
         assert again.data == picture.data
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from predictors.vision.pictures import chat
-from predictors.vision.pictures.bodies import json_object
-from predictors.vision.pictures.v2 import read_v2
+from predictors.vision.images import chat
+from predictors.vision.images.request_bodies import json_object
+from predictors.vision.images.v2 import read_v2
 from predictors.vision.refusal import Refused
 from predictors.vision.rest.application import _parameters
 from tests.fuzz.mutation import changed_behind_length
@@ -52,14 +52,14 @@ def _tensor(body: bytes, length: int) -> None:
 def _chat(body: bytes) -> None:
     try:
         asked = json_object(body, "a chat")
-        pictures = chat.pictures(asked)
+        pictures = chat.images_in(asked)
     except Refused as err:
         if err.status != 400:
             raise
         return
-    assert len(pictures) <= chat.MOST_PICTURES
+    assert len(pictures) <= chat.MAX_IMAGES
     told: dict[str, Any] = chat.with_text(asked, [_READ_AS] * len(pictures), "")
-    assert chat.pictures(told) == []
+    assert chat.images_in(told) == []
     assert orjson.dumps(told).count(_READ_AS.encode()) >= len(pictures)
 
 

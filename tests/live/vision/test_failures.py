@@ -51,7 +51,7 @@ def test_what_is_too_much_at_once_is_told_when_to_return(vision: Vision) -> None
             connection.request("POST", "/v2/models/slow/infer", b"{}")
             answer = connection.getresponse()
             assert (answer.status, answer.getheader("retry-after")) == (503, "1")
-            assert "4 requests are being answered" in json.loads(answer.read())["error"]
+            assert "4 requests are in flight" in json.loads(answer.read())["error"]
         assert fetch(f"{vision.url}/v2/models/echo")[0] == 200
         assert [one.result()[0] for one in slow] == [200] * 4
 

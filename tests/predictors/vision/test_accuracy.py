@@ -35,7 +35,7 @@ def test_accuracy_is_by_character_and_never_negative() -> None:
     assert reading("a", "something else", "").accuracy == 0
 
 
-def test_the_report_weighs_pictures_by_their_text() -> None:
+def test_the_report_weighs_images_by_their_text() -> None:
     lines = accuracy.report([reading("a" * 9, "a" * 9, "a" * 9), reading("b", "c", "d")])
     assert "same text as the package" in lines[0]
     assert "NOT the package's text" in lines[1]
@@ -43,7 +43,7 @@ def test_the_report_weighs_pictures_by_their_text() -> None:
     assert lines[2].endswith("same text in 1/2")
 
 
-def test_every_picture_has_an_expected_text_and_a_source() -> None:
+def test_every_image_has_an_expected_text_and_a_source() -> None:
     expected = json.loads((PICTURES / "expected.json").read_text(encoding="utf-8"))
     pictures = {path.name for path in PICTURES.iterdir() if path.suffix not in {".md", ".json"}}
     assert set(expected) == pictures

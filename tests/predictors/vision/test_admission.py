@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from predictors.vision.calls import Calls
+from predictors.vision.admission import Admission
 from predictors.vision.refusal import Refused
 from predictors.vision.triton.client import Control
-from predictors.vision.triton.residency import Residency
+from predictors.vision.triton.loaded_models import LoadedModels
 from switchyard.http.request_errors import ClientDisconnectedError
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
@@ -32,8 +32,10 @@ class Server:
 class Setup:
     def __init__(self, limit: int = 1) -> None:
         self.registry = CollectorRegistry()
-        residency = Residency(Server(), idle_seconds=0, wait_seconds=5, max_waiting=5)
-        self.calls = Calls(residency, limit=limit, metrics=InferenceMetrics(self.registry), tracer=DisabledTracer())
+        loaded_models = LoadedModels(Server(), idle_seconds=0, wait_seconds=5, max_waiting=5)
+        self.calls = Admission(
+            loaded_models, limit=limit, metrics=InferenceMetrics(self.registry), tracer=DisabledTracer()
+        )
 
     def counted(self, model: str, outcome: str) -> float:
         labels = {"model": model, "protocol": "v2", "outcome": outcome}
@@ -46,7 +48,7 @@ class Setup:
 @pytest.mark.parametrize(("status", "outcome"), [(200, "ok"), (400, "rejected"), (500, "failed"), (0, "cancelled")])
 async def test_a_call_is_counted_by_the_status_that_was_sent(status: int, outcome: str) -> None:
     setup = Setup()
-    async with setup.calls.answering("m", "v2", None) as call:
+    async with setup.calls.admit("m", "v2", None) as call:
         assert setup.in_flight() == 1
         call.status = status
     assert (setup.counted("m", outcome), setup.in_flight()) == (1, 0)
@@ -63,7 +65,7 @@ async def test_a_call_is_counted_by_the_status_that_was_sent(status: int, outcom
 async def test_a_call_that_ends_early_is_counted_by_its_reason(error: Exception, outcome: str) -> None:
     setup = Setup()
     with pytest.raises(type(error)):
-        async with setup.calls.answering("m", "v2", None):
+        async with setup.calls.admit("m", "v2", None):
             raise error
     assert (setup.counted("m", outcome), setup.in_flight()) == (1, 0)
 
@@ -72,26 +74,26 @@ async def test_names_that_nobody_serves_share_one_label() -> None:
     setup = Setup()
     for name in ("x", "y"):
         with pytest.raises(Refused, match="no model"):
-            async with setup.calls.answering(name, "v2", None):
+            async with setup.calls.admit(name, "v2", None):
                 pass
     assert setup.counted("unknown", "rejected") == 2
 
 
 async def test_what_is_too_much_is_refused_and_the_place_free_again_afterwards() -> None:
     setup = Setup(limit=1)
-    async with setup.calls.answering("m", "v2", None) as call:
+    async with setup.calls.admit("m", "v2", None) as call:
         call.status = 200
-        with pytest.raises(Refused, match="1 requests are being answered"):
-            async with setup.calls.answering("m", "v2", None):
+        with pytest.raises(Refused, match="1 requests are in flight"):
+            async with setup.calls.admit("m", "v2", None):
                 pass
-    async with asyncio.timeout(5), setup.calls.answering("m", "v2", None) as call:
+    async with asyncio.timeout(5), setup.calls.admit("m", "v2", None) as call:
         call.status = 200
     assert setup.counted("m", "ok") == 2
 
 
 async def test_a_clients_trace_goes_on_to_triton() -> None:
     setup = Setup()
-    async with setup.calls.answering("m", "v2", "00-a-b-01") as call:
+    async with setup.calls.admit("m", "v2", "00-a-b-01") as call:
         call.status = 200
         with setup.calls.to_triton(call.traceparent) as context:
             assert context == "00-a-b-01"

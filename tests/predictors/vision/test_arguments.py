@@ -17,7 +17,7 @@ def test_tritons_addresses_are_those_of_the_pod_unless_given() -> None:
 def test_an_address_without_host_or_port_is_refused(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--model_name=vision", f"--triton_http={address}"])
-    assert "is no host:port" in capsys.readouterr().err
+    assert "is not host:port" in capsys.readouterr().err
 
 
 def test_a_flag_of_nobodys_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Reads encoded pictures, strictly: known formats, bounded sizes, one sentence for what is wrong with the rest."""
+"""Decodes images strictly: known formats, bounded sizes, and a sentence that says what is wrong with the rest."""
 
 import io
 import struct
@@ -34,24 +34,24 @@ _TURNS = {
 Image.MAX_IMAGE_PIXELS = None  # the limit is the caller's, and is checked before anything is decoded (but for GIF)
 
 
-class Refused(ValueError):
-    """The bytes are no picture that is read here; the message is for whoever sent them."""
+class InvalidImageError(ValueError):
+    """The bytes are not an image that can be decoded; the message is for the client."""
 
 
 def decode(data: bytes, max_pixels: int, size: tuple[int, int] | None = None) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The pixels of an encoded picture.
+    """Decode an image.
 
     Orientation follows EXIF, transparency is laid over white, 16 bits per channel become 8, an animation gives its
-    first frame. ``size`` is (height, width): the picture is resized to it, bilinear with antialiasing.
+    first frame. ``size`` is (height, width): the image is resized to it, bilinear with antialiasing.
 
     Returns: uint8, [height, width, 3], RGB.
 
     Raises:
-        Refused: the format is not accepted, the file is damaged, or the picture or ``size`` has no pixels or more than
-            ``max_pixels``. Sizes are judged by the header, before any pixel is decoded.
+        InvalidImageError: the format is not accepted, the file is damaged, or the image or ``size`` has no pixels or
+            more than ``max_pixels``. Sizes are checked in the header, before any pixel is decoded.
     """
     if size is not None:
-        _check_size("the size that was asked for", size[1], size[0], max_pixels)
+        _check_size("the requested size", size[1], size[0], max_pixels)
     with warnings.catch_warnings(action="ignore"):  # what is odd about a stranger's file is nothing for our log
         upright = _upright(data, max_pixels)
     if size is not None:
@@ -61,21 +61,21 @@ def decode(data: bytes, max_pixels: int, size: tuple[int, int] | None = None) ->
 
 def _upright(data: bytes, max_pixels: int) -> Image.Image:
     picture = _open(data, max_pixels)
-    _check_size("the picture", picture.width, picture.height, max_pixels)
+    _check_size("the image", picture.width, picture.height, max_pixels)
     try:
         picture.load()
         turn = _TURNS.get(_orientation(picture))
         plain = _rgb(picture)
-    except Refused:
+    except InvalidImageError:
         raise
     except _DAMAGE as err:
-        raise Refused(f"the picture is damaged or cut short: {err}") from err
+        raise InvalidImageError(f"the image is damaged or cut short: {err}") from err
     return plain if turn is None else plain.transpose(turn)
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:
     if not data:
-        raise Refused("the picture is empty: send the bytes of a file")
+        raise InvalidImageError("the image is empty: send the bytes of a file")
     # A GIF's first frame may be larger than the GIF says to be, and Pillow makes room for it before it tells any size:
     # 67 bytes are enough for 4 GB. Pillow's own limit, which ends what is twice as large, is for that.
     Image.MAX_IMAGE_PIXELS = max_pixels if data.startswith(b"GIF") else None
@@ -83,27 +83,27 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError as err:
         most = f"at most {max_pixels / 1e6:g} megapixels are accepted"
-        raise Refused(f"the picture is more than twice too large: {most}, send a smaller one") from err
+        raise InvalidImageError(f"the image is more than twice too large: {most}, send a smaller one") from err
     except _DAMAGE as err:
-        raise Refused(f"{_kind(data)}: send a whole {ACCEPTED} file") from err
+        raise InvalidImageError(f"{_kind(data)}: send a whole {ACCEPTED} file") from err
 
 
 def _kind(data: bytes) -> str:
     head = data[:256].lstrip().lower()
     if data[4:8] == b"ftyp":
-        return f"{_BRANDS.get(data[8:12], 'This kind of picture')} is not read here"
+        return f"{_BRANDS.get(data[8:12], 'This kind of image')} is not read here"
     if data.startswith(b"%PDF"):
         return "PDF is not read here"
     if head.startswith((b"<svg", b"<?xml", b"<!doctype svg")):
         return "SVG is not read here"
-    return "these bytes are no picture that can be read"
+    return "these bytes are not an image that can be read"
 
 
 def _check_size(what: str, width: int, height: int, max_pixels: int) -> None:
     if width < 1 or height < 1:
-        raise Refused(f"{what} is {width} x {height} pixels: both must be at least 1")
+        raise InvalidImageError(f"{what} is {width} x {height} pixels: both must be at least 1")
     if width * height > max_pixels:
-        raise Refused(
+        raise InvalidImageError(
             f"{what} is {width} x {height} pixels, {width * height / 1e6:.1f} megapixels; at most "
             f"{max_pixels / 1e6:g} are accepted: send a smaller one"
         )
@@ -129,7 +129,9 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     if picture.mode == "F":
-        raise Refused("the picture has floating-point pixels, which have no agreed white: save it with 8 or 16 bits")
+        raise InvalidImageError(
+            "the image has floating-point pixels, which have no agreed white: save it with 8 or 16 bits"
+        )
     if not picture.mode.startswith("I"):
         return picture
     return Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))

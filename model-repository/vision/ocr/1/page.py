@@ -56,7 +56,7 @@ class Plan:
         detection = _scaled(padded, max(1.0, settings.limit_side_len / max(1, min(padded))))
         if not min(size) or detection[0] * detection[1] > settings.max_enlarged_megapixels * 1e6:
             raise TooThinError(
-                f"the picture is {width} x {height} pixels, too thin to find lines of text in it: "
+                f"the image is {width} x {height} pixels, too thin to find lines of text in it: "
                 "cut it into parts, or send it with more pixels across"
             )
         return cls(size=size, margin=margin, detection=detection)

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from predictors.vision.pictures.chat import MOST_PICTURES, pictures, with_text
+from predictors.vision.images.chat import MAX_IMAGES, images_in, with_text
 from predictors.vision.refusal import Refused
 
 
@@ -19,12 +19,12 @@ def chat(*contents: Any) -> dict[str, Any]:
     return {"model": "read-photo", "stream": True, "messages": [{"role": "user", "content": one} for one in contents]}
 
 
-def test_pictures_are_found_in_their_order() -> None:
+def test_images_are_found_in_their_order() -> None:
     body = chat("hello", [said("what is"), shown(b"one"), shown(b"two")], [shown(b"three")])
-    assert [picture.data for picture in pictures(body)] == [b"one", b"two", b"three"]
+    assert [picture.data for picture in images_in(body)] == [b"one", b"two", b"three"]
 
 
-def test_the_text_of_each_picture_takes_its_place_and_all_else_stays() -> None:
+def test_the_text_of_each_image_takes_its_place_and_all_else_stays() -> None:
     body = chat("hello", [said("add"), shown(b"one")], [shown(b"two")])
     told = with_text(body, ["1 + 1", ""], "chat-reasoning")
     assert told == {
@@ -32,13 +32,13 @@ def test_the_text_of_each_picture_takes_its_place_and_all_else_stays() -> None:
         "stream": True,
         "messages": [
             {"role": "user", "content": "hello"},
-            {"role": "user", "content": [said("add"), said("The picture says:\n1 + 1")]},
-            {"role": "user", "content": [said("(there is no text in this picture)")]},
+            {"role": "user", "content": [said("add"), said("The image says:\n1 + 1")]},
+            {"role": "user", "content": [said("(there is no text in this image)")]},
         ],
     }
 
 
-def test_a_chat_without_pictures_only_changes_its_model() -> None:
+def test_a_chat_without_images_only_changes_its_model() -> None:
     assert with_text(chat("hello"), [], "chat-fast") == {**chat("hello"), "model": "chat-fast"}
     assert with_text(chat("hello"), [], "") == chat("hello")
 
@@ -51,10 +51,10 @@ def test_a_chat_without_pictures_only_changes_its_model() -> None:
         (chat([{"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}]), "not fetched"),
         (chat([{"type": "image_url", "image_url": 3}]), "not fetched"),
         (chat([{"type": "image_url", "image_url": {"url": "data:image/png;base64,%%"}}]), "base64"),
-        (chat([shown(b"x")] * (MOST_PICTURES + 1)), "at most"),
+        (chat([shown(b"x")] * (MAX_IMAGES + 1)), "at most"),
     ],
 )
-def test_what_is_no_chat_with_pictures_is_refused_with_a_sentence(body: dict[str, Any], sentence: str) -> None:
+def test_what_is_no_chat_with_images_is_refused_with_a_sentence(body: dict[str, Any], sentence: str) -> None:
     with pytest.raises(Refused, match=sentence) as refused:
-        pictures(body)
+        images_in(body)
     assert refused.value.status == 400

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from predictors.vision.pictures.layout import Layout, NoPicture, layout
-from predictors.vision.triton.model_config import Description, Port
+from predictors.vision.images.layout import ImageLayout, NotAnImageError, image_layout
+from predictors.vision.triton.model_config import ModelConfig, Port
 
 
-def plan(shape: tuple[int, ...], datatype: str = "FP32", form: str = "NONE", **parameters: str) -> Layout:
+def plan(shape: tuple[int, ...], datatype: str = "FP32", form: str = "NONE", **parameters: str) -> ImageLayout:
     port = Port(name="x", datatype=datatype, shape=shape, format=form)
-    return layout(Description(name="m", inputs=(port,), outputs=(), parameters=parameters, steps=()))
+    return image_layout(ModelConfig(name="m", inputs=(port,), outputs=(), parameters=parameters, dependencies=()))
 
 
 def pixels(height: int = 4, width: int = 6) -> np.ndarray:
@@ -48,7 +48,7 @@ def test_channels_first_and_last_hold_the_same_values() -> None:
 
 
 @pytest.mark.parametrize(("shape", "expected"), [((-1, 16), (1, 16)), ((16,), (16,)), ((1, 16), (1, 16))])
-def test_a_square_row_is_a_grey_picture(shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+def test_a_square_row_is_a_grey_image(shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
     made = plan(shape, scale="1")
     assert made.size == (4, 4)
     row = made.tensor(np.full((4, 4, 3), 100, np.uint8))
@@ -68,7 +68,7 @@ def test_values_are_scaled_then_centred_for_each_channel() -> None:
     assert made.tensor(white)[0, 0].tolist() == pytest.approx([1.0, 1.2, 2.0])
 
 
-def test_inverted_pictures_are_dark_where_they_were_bright() -> None:
+def test_inverted_images_are_dark_where_they_were_bright() -> None:
     assert plan((1, 1, 3), invert="true", scale="1").tensor(np.full((1, 1, 3), 250, np.uint8)).max() == 5
 
 
@@ -78,13 +78,13 @@ def test_bytes_stay_bytes_and_halves_are_halves() -> None:
 
 
 @pytest.mark.parametrize("shape", [(10,), (-1, 10), (2, 4, 6, 3), (5, 4, 6), (-1,), (-1, -1)])
-def test_other_shapes_are_no_pictures(shape: tuple[int, ...]) -> None:
-    with pytest.raises(NoPicture, match="is no picture"):
+def test_other_shapes_are_no_images(shape: tuple[int, ...]) -> None:
+    with pytest.raises(NotAnImageError, match="is not an image"):
         plan(shape)
 
 
-def test_other_datatypes_are_no_pictures() -> None:
-    with pytest.raises(NoPicture, match="not FP32, FP16 or UINT8"):
+def test_other_datatypes_are_no_images() -> None:
+    with pytest.raises(NotAnImageError, match="not FP32, FP16 or UINT8"):
         plan((3, 4, 6), "INT64")
 
 
@@ -92,5 +92,5 @@ def test_other_datatypes_are_no_pictures() -> None:
     "parameters", [{"scale": "big"}, {"mean": "1 2"}, {"std": "0"}, {"invert": "yes"}, {"scale": "nan"}]
 )
 def test_a_parameter_that_cannot_be_read_is_named(parameters: dict[str, str]) -> None:
-    with pytest.raises(NoPicture, match=f"its parameter '{next(iter(parameters))}'"):
+    with pytest.raises(NotAnImageError, match=f"its parameter '{next(iter(parameters))}'"):
         plan((3, 4, 6), **parameters)

@@ -1,4 +1,4 @@
-"""A picture out of every body that carries one."""
+"""An image out of every body that carries one."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predictors.vision.pictures.bodies import read_picture
+from predictors.vision.images.request_bodies import read_image
 from predictors.vision.refusal import Refused
 
 DATA = b"\x89PNG\r\n\x1a\n\r\n--not-the-boundary\0"
@@ -32,20 +32,20 @@ def form(*parts: tuple[str, bytes], end: str = "--b--\r\n") -> bytes:
     ],
 )
 def test_the_bytes_are_those_that_were_sent(kind: str, body: bytes) -> None:
-    read = read_picture(kind, body, {})
+    read = read_image(kind, body, {})
     assert (read.data, read.top_k) == (DATA, 5)
 
 
 def test_the_number_of_labels_comes_from_the_body_before_the_query() -> None:
-    assert read_picture("image/png", DATA, {"top_k": "2"}).top_k == 2
-    assert read_picture("application/json", json.dumps({"image": TEXT, "top_k": 3}).encode(), {"top_k": "2"}).top_k == 3
-    assert read_picture("multipart/form-data; boundary=b", form(("image", DATA), ("top_k", b"4")), {}).top_k == 4
+    assert read_image("image/png", DATA, {"top_k": "2"}).top_k == 2
+    assert read_image("application/json", json.dumps({"image": TEXT, "top_k": 3}).encode(), {"top_k": "2"}).top_k == 3
+    assert read_image("multipart/form-data; boundary=b", form(("image", DATA), ("top_k", b"4")), {}).top_k == 4
 
 
 @pytest.mark.parametrize(
     ("kind", "body", "status", "words"),
     [
-        ("", DATA, 415, "carries no picture"),
+        ("", DATA, 415, "holds no image"),
         ("text/html", DATA, 415, "text/html"),
         ("image/png", b"", 400, "is empty"),
         ("application/json", b"{", 400, "not JSON"),
@@ -57,8 +57,8 @@ def test_the_number_of_labels_comes_from_the_body_before_the_query() -> None:
         ("application/json", b'{"image": ""}', 400, "is empty"),
         ("multipart/form-data; boundary=b", form(("picture", DATA)), 400, "no field"),
         ("multipart/form-data; boundary=b", form(("image", DATA), end=""), 400, "before its last boundary"),
-        ("multipart/form-data; boundary=b", b"nothing", 400, "no form"),
-        ("multipart/form-data", form(("image", DATA)), 400, "no form"),
+        ("multipart/form-data; boundary=b", b"nothing", 400, "not a form"),
+        ("multipart/form-data", form(("image", DATA)), 400, "not a form"),
         (
             "multipart/form-data; boundary=b",
             form(*(("a", b"b"),) * 3, *((f"n{n}", b"") for n in range(17))),
@@ -66,26 +66,26 @@ def test_the_number_of_labels_comes_from_the_body_before_the_query() -> None:
             "more",
         ),
         ("multipart/form-data; boundary=b", form(*(("image", DATA),) * 17), 400, "more than 16 parts"),
-        (f"multipart/form-data; boundary={'b' * 300}", form(("image", DATA)), 400, "no form"),
+        (f"multipart/form-data; boundary={'b' * 300}", form(("image", DATA)), 400, "not a form"),
     ],
 )
 def test_what_is_wrong_is_said(kind: str, body: bytes, status: int, words: str) -> None:
     with pytest.raises(Refused, match=words) as raised:
-        read_picture(kind, body, {})
+        read_image(kind, body, {})
     assert raised.value.status == status
 
 
 @pytest.mark.parametrize("top_k", ["0", "1001", "-1", "many", "1.5", "٣", "9" * 30])
 def test_a_number_of_labels_that_is_none_is_refused(top_k: str) -> None:
     with pytest.raises(Refused, match="top_k is"):
-        read_picture("image/png", DATA, {"top_k": top_k})
+        read_image("image/png", DATA, {"top_k": top_k})
 
 
 @given(st.sampled_from(["multipart/form-data; boundary=b", "application/json"]), st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(kind: str, body: bytes) -> None:
     status = 400
     try:
-        read_picture(kind, body, {})
+        read_image(kind, body, {})
     except Refused as refused:
         status = refused.status
     assert status == 400

@@ -5,8 +5,8 @@ import numpy as np
 import orjson
 import pytest
 
-from predictors.vision.pictures.answering import Label, Labels
-from predictors.vision.pictures.v2 import read_v2, write_v2
+from predictors.vision.images.inference import Classification, Label
+from predictors.vision.images.v2 import read_v2, write_v2
 from predictors.vision.refusal import Refused
 from predictors.vision.triton.tensors import Tensor, encode
 
@@ -16,7 +16,7 @@ def body(data: object = None, **changes: object) -> bytes:
     return json.dumps({"id": "7", "inputs": [tensor], "parameters": {"top_k": 2}}).encode()
 
 
-def test_base64_in_json_is_the_picture() -> None:
+def test_base64_in_json_is_the_image() -> None:
     given = body([base64.b64encode(b"\xff\0").decode()])
     identifier, picture = read_v2("m", given, len(given))
     assert (identifier, picture.data, picture.top_k) == ("7", b"\xff\0", 2)
@@ -27,7 +27,7 @@ def test_a_request_without_an_id_has_an_empty_one() -> None:
     assert read_v2("m", given, len(given))[0] == ""
 
 
-def test_bytes_behind_the_json_are_the_picture() -> None:
+def test_bytes_behind_the_json_are_the_image() -> None:
     length, given = encode([Tensor.of_bytes("image", b"\xff\0")], [])
     assert read_v2("m", given, length)[1].data == b"\xff\0"
 
@@ -35,15 +35,15 @@ def test_bytes_behind_the_json_are_the_picture() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (body([]), "holds 0 pictures"),
-        (body(["YQ==", "YQ=="]), "holds 2 pictures"),
-        (body("YQ=="), "no list of pictures"),
+        (body([]), "holds 0 images"),
+        (body(["YQ==", "YQ=="]), "holds 2 images"),
+        (body("YQ=="), "no list of images"),
         (body(["YQ=="], name="picture"), "inputs are 'picture' BYTES; send the tensors that GET /v2/models/m lists"),
         (body([1.0], datatype="FP32"), "inputs are 'image' FP32"),
         (b'{"inputs": []}', "inputs are none"),
-        (b'{"inputs": [5]}', "no V2 request"),
-        (b"{}", "no V2 request"),
-        (b"", "no V2 request"),
+        (b'{"inputs": [5]}', "not a V2 request"),
+        (b"{}", "not a V2 request"),
+        (b"", "not a V2 request"),
     ],
 )
 def test_anything_else_is_refused(given: bytes, words: str) -> None:
@@ -52,8 +52,8 @@ def test_anything_else_is_refused(given: bytes, words: str) -> None:
     assert raised.value.status == 400
 
 
-def test_an_answer_names_its_request_and_its_tensors() -> None:
-    answer = orjson.loads(write_v2("m", "7", Labels(labels=(Label(label="cat", score=0.5, index=3),))))
+def test_an_response_names_its_request_and_its_tensors() -> None:
+    answer = orjson.loads(write_v2("m", "7", Classification(labels=(Label(label="cat", score=0.5, index=3),))))
     assert (answer["id"], answer["model_name"]) == ("7", "m")
     assert [(row["name"], row["datatype"], row["data"]) for row in answer["outputs"]] == [
         ("label", "BYTES", ["cat"]),

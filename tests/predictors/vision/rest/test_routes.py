@@ -17,7 +17,7 @@ from predictors.vision.rest.routes import route
         ("/v2/repository/models/ocr/load", "load", "ocr", ""),
         ("/v2/repository/models/ocr/unload", "unload", "ocr", ""),
         ("/v1/models/ocr:predict", "predict", "ocr", ""),
-        ("/v1/vision/ocr", "picture", "ocr", ""),
+        ("/v1/vision/ocr", "image", "ocr", ""),
         ("/v2/systemsharedmemory/status", "closed", "", ""),
         ("/v2/cudasharedmemory/region/a/register", "closed", "", ""),
         ("/v2/logging", "closed", "", ""),

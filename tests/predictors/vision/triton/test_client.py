@@ -1,6 +1,6 @@
 from tritonclient.grpc import service_pb2
 
-from predictors.vision.triton.client import control_request, sentence
+from predictors.vision.triton.client import control_request, error_message
 
 
 def test_a_load_request_is_what_tritons_own_client_sends() -> None:
@@ -17,5 +17,5 @@ def test_false_is_sent_and_not_left_out() -> None:
 
 
 def test_tritons_reason_is_told_without_what_means_nothing_to_the_client() -> None:
-    assert sentence(b'{"error": "[request id: <id_unknown>] no such input\\n"}') == "no such input"
-    assert sentence(b"<html>") == "Triton gave no reason"
+    assert error_message(b'{"error": "[request id: <id_unknown>] no such input\\n"}') == "no such input"
+    assert error_message(b"<html>") == "Triton gave no reason"

@@ -8,7 +8,7 @@ import pytest
 
 from predictors.vision.refusal import Refused
 from predictors.vision.triton.client import Control, control_request
-from predictors.vision.triton.residency import Residency
+from predictors.vision.triton.loaded_models import LoadedModels
 from switchyard.rpc.protobuf import read_text
 
 
@@ -17,7 +17,7 @@ class Server:
 
     def __init__(self, *names: str, **steps: str) -> None:
         self.names = [*names, *steps]
-        self.steps = steps
+        self.dependencies = steps
         self.loaded: set[str] = set()
         self.orders: list[str] = []
         self.broken: dict[str, str] = {}
@@ -31,7 +31,7 @@ class Server:
         return {name: name in self.loaded for name in self.names}
 
     async def config(self, model: str) -> Mapping[str, Any]:
-        return {"name": model, "parameters": {"steps": {"string_value": self.steps.get(model, "")}}}
+        return {"name": model, "parameters": {"steps": {"string_value": self.dependencies.get(model, "")}}}
 
     async def control(self, method: Control, request: bytes) -> None:
         model = read_text(request, 2)
@@ -45,13 +45,13 @@ class Server:
         (self.loaded.add if loads else self.loaded.discard)(model)
 
 
-def residency(server: Server, *, idle: float = 0, wait: float = 5, waiting: int = 8) -> Residency:
-    return Residency(server, idle_seconds=idle, wait_seconds=wait, max_waiting=waiting)
+def loaded_models(server: Server, *, idle: float = 0, wait: float = 5, waiting: int = 8) -> LoadedModels:
+    return LoadedModels(server, idle_seconds=idle, wait_seconds=wait, max_waiting=waiting)
 
 
-async def use(account: Residency, name: str) -> str:
-    async with account.use(name) as description:
-        return description.name
+async def use(account: LoadedModels, name: str) -> str:
+    async with account.use(name) as config:
+        return config.name
 
 
 async def ordered(server: Server, order: str) -> None:
@@ -62,7 +62,7 @@ async def ordered(server: Server, order: str) -> None:
 
 async def test_a_model_is_loaded_by_its_first_request_only() -> None:
     server = Server("a")
-    account = residency(server)
+    account = loaded_models(server)
     assert await use(account, "a") == "a"
     await use(account, "a")
     assert server.orders == ["+a"]
@@ -71,7 +71,7 @@ async def test_a_model_is_loaded_by_its_first_request_only() -> None:
 async def test_many_that_wait_load_it_once_even_when_the_first_gives_up() -> None:
     server = Server("a")
     server.gate.clear()
-    account = residency(server)
+    account = loaded_models(server)
     waiting = [asyncio.ensure_future(use(account, "a")) for _ in range(4)]
     await ordered(server, "+a")
     waiting[0].cancel()
@@ -83,7 +83,7 @@ async def test_many_that_wait_load_it_once_even_when_the_first_gives_up() -> Non
 
 async def test_steps_are_loaded_with_the_model_and_together_once_they_are_known() -> None:
     server = Server("step", "other", whole="step other", outer="whole")
-    account = residency(server)
+    account = loaded_models(server)
     await use(account, "outer")
     assert sorted(server.loaded) == ["other", "outer", "step", "whole"]
     account.forget()
@@ -98,19 +98,19 @@ async def test_steps_are_loaded_with_the_model_and_together_once_they_are_known(
 
 async def test_models_that_name_each_other_as_steps_are_loaded() -> None:
     server = Server(a="b", b="a")
-    assert await use(residency(server), "a") == "a"
+    assert await use(loaded_models(server), "a") == "a"
     assert server.loaded == {"a", "b"}
 
 
 async def test_a_step_that_is_missing_is_named() -> None:
-    with pytest.raises(Refused, match="lacks the model 'step', which whole needs") as raised:
-        await use(residency(Server(whole="step")), "whole")
+    with pytest.raises(Refused, match="does not have the model 'step', which whole needs") as raised:
+        await use(loaded_models(Server(whole="step")), "whole")
     assert raised.value.status == 503
 
 
 async def test_an_unknown_name_is_not_found_until_its_folder_is_there() -> None:
     server = Server()
-    account = residency(server)
+    account = loaded_models(server)
     with pytest.raises(Refused, match="no model 'a'") as raised:
         await use(account, "a")
     assert raised.value.status == 404
@@ -122,7 +122,7 @@ async def test_an_unknown_name_is_not_found_until_its_folder_is_there() -> None:
 async def test_a_failed_load_says_why_and_rests_before_it_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server("a")
     server.broken["a"] = "no weights"
-    account = residency(server)
+    account = loaded_models(server)
     for _ in range(3):
         with pytest.raises(Refused, match="'a' cannot be loaded: no weights") as raised:
             await use(account, "a")
@@ -135,7 +135,7 @@ async def test_a_failed_load_says_why_and_rests_before_it_is_tried_again(monkeyp
 
 async def test_a_triton_that_is_away_is_no_failed_load() -> None:
     server = Server("a")
-    account = residency(server)
+    account = loaded_models(server)
     server.away = True
     with pytest.raises(Refused, match="away"):
         await use(account, "a")
@@ -146,7 +146,7 @@ async def test_a_triton_that_is_away_is_no_failed_load() -> None:
 async def test_who_waits_too_long_or_as_one_too_many_is_told_to_try_again() -> None:
     server = Server("a")
     server.gate.clear()
-    account = residency(server, wait=0.05, waiting=1)
+    account = loaded_models(server, wait=0.05, waiting=1)
     first = asyncio.ensure_future(use(account, "a"))
     await ordered(server, "+a")
     with pytest.raises(Refused, match="1 requests wait"):
@@ -161,7 +161,7 @@ async def test_who_waits_too_long_or_as_one_too_many_is_told_to_try_again() -> N
 
 async def test_what_is_idle_goes_and_its_steps_with_it_but_nothing_in_use_or_needed() -> None:
     server = Server("step", "alone", whole="step")
-    account = residency(server, idle=0.01)
+    account = loaded_models(server, idle=0.01)
     await use(account, "alone")
     async with account.use("whole"):
         await asyncio.sleep(0.02)
@@ -177,7 +177,7 @@ async def test_what_is_idle_goes_and_its_steps_with_it_but_nothing_in_use_or_nee
 
 async def test_a_request_that_meets_an_unload_waits_and_has_it_loaded_again() -> None:
     server = Server("a")
-    account = residency(server)
+    account = loaded_models(server)
     await use(account, "a")
     server.gate.clear()
     unloading = asyncio.ensure_future(account.unload("a", control_request("a", {})))
@@ -192,7 +192,7 @@ async def test_a_request_that_meets_an_unload_waits_and_has_it_loaded_again() ->
 
 async def test_clients_load_and_unload_through_the_same_account() -> None:
     server = Server("a", "step", whole="step")
-    account = residency(server)
+    account = loaded_models(server)
     await account.load("whole", control_request("whole", {}))
     assert server.loaded == {"whole", "step"}
     with pytest.raises(Refused, match="'step' is a step of whole") as raised:
@@ -209,7 +209,7 @@ async def test_clients_load_and_unload_through_the_same_account() -> None:
 async def test_a_model_that_was_never_loaded_is_loaded_to_say_whether_it_is_ready() -> None:
     server = Server("good", "bad")
     server.broken["bad"] = "no weights"
-    account = residency(server)
+    account = loaded_models(server)
     assert await account.ready("good")
     with pytest.raises(Refused, match="no weights"):
         await account.ready("bad")
@@ -218,8 +218,8 @@ async def test_a_model_that_was_never_loaded_is_loaded_to_say_whether_it_is_read
 async def test_what_triton_has_is_taken_over_and_what_it_lost_forgotten() -> None:
     server = Server("a", "b")
     server.loaded = {"a"}
-    account = residency(server)
-    await account.synchronise()
+    account = loaded_models(server)
+    await account.synchronize()
     await use(account, "a")
     assert server.orders == []
     server.loaded.clear()
@@ -230,7 +230,7 @@ async def test_what_triton_has_is_taken_over_and_what_it_lost_forgotten() -> Non
 
 async def test_a_request_that_comes_during_a_sweep_keeps_its_model() -> None:
     server = Server("a", "b")
-    account = residency(server, idle=0.01)
+    account = loaded_models(server, idle=0.01)
     await use(account, "a")
     await use(account, "b")
     await asyncio.sleep(0.02)
@@ -245,7 +245,7 @@ async def test_a_request_that_comes_during_a_sweep_keeps_its_model() -> None:
 
 async def test_a_request_that_comes_between_the_decision_to_unload_and_the_order_has_it_loaded_again() -> None:
     server = Server("a")
-    account = residency(server, idle=0.01)
+    account = loaded_models(server, idle=0.01)
     await use(account, "a")
     await asyncio.sleep(0.02)
     held = asyncio.Event()
@@ -265,7 +265,7 @@ async def test_a_request_that_comes_between_the_decision_to_unload_and_the_order
 
 async def test_the_steps_of_a_request_stay_though_its_model_was_unloaded_meanwhile() -> None:
     server = Server("step", whole="step")
-    account = residency(server, idle=0.01)
+    account = loaded_models(server, idle=0.01)
     async with account.use("whole"):
         await account.unload("whole", control_request("whole", {}))
         await asyncio.sleep(0.02)

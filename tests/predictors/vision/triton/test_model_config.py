@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from predictors.vision.triton.model_config import describe
+from predictors.vision.triton.model_config import parse_config
 
 
 def config(**changes: Any) -> dict[str, Any]:
@@ -20,18 +20,18 @@ def output(name: str, datatype: str = "TYPE_FP32", dims: tuple[int, ...] = (10,)
 
 
 def test_a_batch_is_the_first_dimension() -> None:
-    assert describe(config(max_batch_size=4)).inputs[0].shape == (-1, 1)
-    assert describe(config()).inputs[0].shape == (1,)
+    assert parse_config(config(max_batch_size=4)).inputs[0].shape == (-1, 1)
+    assert parse_config(config()).inputs[0].shape == (1,)
 
 
 def test_dimensions_may_be_texts_as_in_protobufs_json() -> None:
     given = config(input=[{"name": "x", "data_type": "TYPE_FP32", "dims": ["3", "-1"]}])
-    assert describe(given).inputs[0].shape == (3, -1)
+    assert parse_config(given).inputs[0].shape == (3, -1)
 
 
 def test_optional_inputs_need_not_be_sent() -> None:
     size = {"name": "size", "data_type": "TYPE_INT32", "dims": [2], "optional": True}
-    assert [port.name for port in describe(config(input=[*config()["input"], size])).inputs] == ["image"]
+    assert [port.name for port in parse_config(config(input=[*config()["input"], size])).inputs] == ["image"]
 
 
 def test_steps_are_those_of_the_parameter_and_of_an_ensemble_each_once() -> None:
@@ -39,21 +39,21 @@ def test_steps_are_those_of_the_parameter_and_of_an_ensemble_each_once() -> None
         parameters={"steps": {"string_value": "image-decode ocr-detection"}},
         ensemble_scheduling={"step": [{"model_name": "ocr-detection"}, {"model_name": "last"}]},
     )
-    assert describe(given).steps == ("image-decode", "ocr-detection", "last")
+    assert parse_config(given).dependencies == ("image-decode", "ocr-detection", "last")
 
 
 def test_a_model_reads_when_it_gives_text_boxes_and_scores_for_bytes() -> None:
     outputs = [output("text", "TYPE_STRING"), output("boxes"), output("scores")]
-    assert describe(config(output=outputs)).reads
-    assert not describe(config(output=outputs[:2])).reads
+    assert parse_config(config(output=outputs)).reads_text
+    assert not parse_config(config(output=outputs[:2])).reads_text
     numbers = [{"name": "image", "data_type": "TYPE_FP32", "dims": [3, 8, 8]}]
-    assert not describe(config(output=outputs, input=numbers)).reads
+    assert not parse_config(config(output=outputs, input=numbers)).reads_text
 
 
 def test_the_scores_are_the_only_floats_or_what_has_labels() -> None:
     label, scores = output("label", "TYPE_INT64", (1,)), output("probabilities")
-    assert describe(config(output=[label, scores])).scores == describe(config(output=[scores])).scores
-    assert describe(config(output=[output("a"), output("b")])).scores is None
-    labelled = describe(config(output=[output("a"), output("b", label_filename="labels.txt")])).scores
-    assert labelled is not None
-    assert labelled.name == "b"
+    assert parse_config(config(output=[label, scores])).scores == parse_config(config(output=[scores])).scores
+    assert parse_config(config(output=[output("a"), output("b")])).scores is None
+    labeled = parse_config(config(output=[output("a"), output("b", label_filename="labels.txt")])).scores
+    assert labeled is not None
+    assert labeled.name == "b"

@@ -4,19 +4,19 @@ import numpy as np
 import orjson
 import pytest
 
-from predictors.vision.triton.tensors import Tensor, Wanted, as_json_tensors, decode, encode, texts
+from predictors.vision.triton.tensors import RequestedOutput, Tensor, as_json_tensors, decode, encode, texts
 
 
 def test_a_request_has_its_json_first_and_its_tensors_behind() -> None:
     numbers = Tensor.of_numbers("size", np.array([2, 3], dtype=np.int32))
-    length, body = encode([Tensor.of_bytes("image", b"abc"), numbers], [Wanted(name="scores", classes=3)])
+    length, body = encode([Tensor.of_bytes("image", b"abc"), numbers], [RequestedOutput(name="scores", classes=3)])
     head = orjson.loads(body[:length])
     assert [row["parameters"]["binary_data_size"] for row in head["inputs"]] == [7, 8]
     assert head["outputs"][0]["parameters"] == {"binary_data": True, "classification": 3}
     assert body[length:] == b"\x03\0\0\0abc" + np.array([2, 3], dtype=np.int32).tobytes()
 
 
-def test_an_answer_is_decoded_by_its_datatypes() -> None:
+def test_an_response_is_decoded_by_its_datatypes() -> None:
     boxes = np.arange(8, dtype=np.float32).reshape(1, 4, 2)
     outputs = [
         {"name": "text", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": 6}},

@@ -3,8 +3,8 @@
 import asyncio
 from typing import cast
 
-from predictors.vision.triton.client import Triton
-from predictors.vision.triton.watch import RETRY_SECONDS, Watch
+from predictors.vision.triton.client import TritonClient
+from predictors.vision.triton.watch import RETRY_SECONDS, TritonWatch
 
 
 class Ending:
@@ -32,7 +32,7 @@ async def test_a_triton_that_hangs_up_is_not_called_without_pause() -> None:
 
     server = await asyncio.start_server(triton.meet, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    watch = Watch(cast(Triton, triton), f"127.0.0.1:{port}", on_live=welcome, on_lost=lambda: None)
+    watch = TritonWatch(cast(TritonClient, triton), f"127.0.0.1:{port}", on_live=welcome, on_lost=lambda: None)
     following = asyncio.ensure_future(watch.run())
     async with asyncio.timeout(5):
         await triton.enough.wait()
