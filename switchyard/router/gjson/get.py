@@ -53,8 +53,7 @@ def _multipath(text: str, kind: str, members: tuple[paths.Selector, ...]) -> str
     for member in members:
         found = get(text, member.path)
         if found.exists:
-            raw = found.raw or str(found) or "null"
-            made.append(f"{_member_key(member)}:{raw}" if kind == "{" else raw)
+            made.append(f"{_member_key(member)}:{found.raw}" if kind == "{" else found.raw)
     return kind + ",".join(made) + ("}" if kind == "{" else "]")
 
 
@@ -167,7 +166,7 @@ def _each(search: _Search, starts: list[int], path: str) -> Result:
         value, _ = next_value(search.text, start)
         found = NOTHING if value is None else get(value.raw, path)
         if found.exists:
-            raws.append(found.raw or str(found))
+            raws.append(found.raw)
     return Result("json", f"[{','.join(raws)}]")
 
 
@@ -188,7 +187,7 @@ def _query(search: _Search, i: int, query: Query, deeper: str | None) -> tuple[i
         if not query.all:
             search.value = found
             return i, True
-        raws.append(found.raw or str(found))
+        raws.append(found.raw)
     if query.all and not search.value.exists:
         search.value = Result("json", f"[{','.join(filter(None, raws))}]")
     return i + 1, False
