@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from prometheus_client import Counter, Histogram
 
-from predictors.vision.refusal import Refused
 from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.model_config import ModelConfig
+from switchyard.http.api_errors import ApiError
 from switchyard.http.request_errors import ClientDisconnectedError
 from switchyard.telemetry.metrics import InferenceMetrics, Outcome
 from switchyard.telemetry.tracing import Span, Tracer
@@ -94,7 +94,7 @@ class Admission:
         """Keep the model loaded and hold a slot for the block; count by the status that was set or the error raised.
 
         Raises:
-            Refused: no slot is free, or the model cannot be loaded.
+            ApiError: no slot is free, or the model cannot be loaded.
         """
         record = self._record(model, protocol, traceparent)
         status = 0
@@ -106,7 +106,7 @@ class Admission:
                         yield call
                     finally:
                         status = call.status
-        except Refused as err:
+        except ApiError as err:
             status = err.status
             raise
         except ClientDisconnectedError:
@@ -154,7 +154,7 @@ class Admission:
     @contextmanager
     def _slot(self, model: str) -> Iterator[None]:
         if self._in_flight >= self._limit:
-            raise Refused(503, f"{self._in_flight} requests are in flight; try again shortly")
+            raise ApiError("overloaded", f"{self._in_flight} requests are in flight; try again shortly")
         self._in_flight += 1
         gauge = self._in_flight_gauge.labels(self._label(model))
         gauge.inc()

@@ -24,7 +24,6 @@ from predictors.vision.admission import Admission
 from predictors.vision.arguments import Arguments
 from predictors.vision.images.inference import ImageInference
 from predictors.vision.model import Repository, VisionModel
-from predictors.vision.refusal import Refused
 from predictors.vision.rest.application import Application
 from predictors.vision.rest.forwarding import Forwarding
 from predictors.vision.rpc.fast_path import FastPath
@@ -34,6 +33,7 @@ from predictors.vision.triton.client import TritonClient
 from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.metrics import metrics_page
 from predictors.vision.triton.watch import TritonWatch
+from switchyard.http.api_errors import ApiError, as_object, shape_of
 from switchyard.http.client import Client, Limits
 from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.telemetry import tracing
@@ -80,7 +80,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
         on_live=_OnTritonLive(loaded_models, clock, metrics).synchronize,
         on_lost=loaded_models.forget,
     )
-    kserve_app.add_exception_handler(Refused, _refused)
+    kserve_app.add_exception_handler(ApiError, _refused)
 
     def door(kserve: App) -> App:
         return Application(
@@ -170,14 +170,14 @@ class _ImageOverGrpc:
         """Handle an encoded ModelInferRequest; return an encoded ModelInferResponse.
 
         Raises:
-            Refused: it cannot be processed.
+            ApiError: it cannot be processed.
         """
         try:
             message = ModelInferRequest.FromString(request)
             InferenceServicer.validate_grpc_request(message)
             asked = InferRequest.from_grpc(message)
         except (DecodeError, InvalidInput) as err:
-            raise Refused(400, f"the request cannot be read: {err}") from err
+            raise ApiError("invalid_value", f"the request cannot be read: {err}") from err
         model = VisionModel(message.model_name, self._images, self._loaded_models)
         answer = await model.predict(asked, {"traceparent": traceparent} if traceparent else {})
         encoded: bytes = answer.to_grpc().SerializeToString()
@@ -185,9 +185,9 @@ class _ImageOverGrpc:
 
 
 async def _refused(request: Request, err: Exception) -> JSONResponse:
-    assert isinstance(err, Refused)
-    headers = {} if err.retry_after is None else {"retry-after": str(err.retry_after)}
-    return JSONResponse({"error": err.sentence}, err.status, headers)
+    assert isinstance(err, ApiError)
+    headers = {name.decode(): value.decode() for name, value in err.headers}
+    return JSONResponse(as_object(err, shape_of(request.url.path)), err.status, headers)
 
 
 def _channel_options(message_bytes: int) -> list[tuple[str, int]]:

@@ -1,49 +1,38 @@
-"""The one way in which this predictor says no, and how each protocol spells it."""
+"""Errors of this predictor that more than one of its protocols has, and what they are in gRPC."""
 
 import grpc
 
-_CODES = {
-    400: grpc.StatusCode.INVALID_ARGUMENT,
-    404: grpc.StatusCode.NOT_FOUND,
-    405: grpc.StatusCode.UNIMPLEMENTED,
-    409: grpc.StatusCode.FAILED_PRECONDITION,
-    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    415: grpc.StatusCode.INVALID_ARGUMENT,
-    503: grpc.StatusCode.UNAVAILABLE,
-    504: grpc.StatusCode.DEADLINE_EXCEEDED,
-}
-_STATUSES = {
-    grpc.StatusCode.INVALID_ARGUMENT: 400,
-    grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.FAILED_PRECONDITION: 409,
-    grpc.StatusCode.UNAVAILABLE: 503,
-    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
-}
+from switchyard.http.api_errors import ApiError
+from switchyard.rpc import status as table
+from switchyard.rpc.status import RpcStatus
+
+_GRPC = {code.value[0]: code for code in grpc.StatusCode}
+_OF_TRITON = {404: "model_not_found", 503: "overloaded"}
 
 
-class Refused(Exception):
-    """A request that is not answered: an HTTP status and a sentence for whoever sent it.
+def triton_is_away() -> ApiError:
+    """Return the error while Triton starts, or is started again."""
+    message = "Triton does not answer: it is starting, or is being started anew; try again"
+    return ApiError("upstream_unreachable", message)
 
-    ``retry_after`` is in seconds; a 503 always has one.
-    """
 
-    def __init__(self, status: int, sentence: str, *, retry_after: int | None = None) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.sentence = sentence
-        self.retry_after = 1 if status == 503 and retry_after is None else retry_after
+def model_in_request() -> ApiError:
+    """Return the error of a request to load a model that brings its files: they would run as code."""
+    message = "models are not loaded from a request: put the folder into the repository and load it"
+    return ApiError("invalid_value", message)
 
-    @property
-    def code(self) -> grpc.StatusCode:
-        """The same in gRPC."""
-        return _CODES.get(self.status, grpc.StatusCode.INTERNAL)
+
+def of_triton(status: int, reason: str) -> ApiError:
+    """Return Triton's own error with its HTTP status."""
+    code = _OF_TRITON.get(status, "invalid_value" if status < 500 else "model_error")
+    return ApiError(code, reason, status=status)
+
+
+def grpc_code(error: ApiError) -> grpc.StatusCode:
+    """Return the gRPC status that says what an error says."""
+    return _GRPC[table.of_http(error.status)]
 
 
 def http_status(code: grpc.StatusCode) -> int:
-    """The HTTP status that says what a gRPC status says."""
-    return _STATUSES.get(code, 500)
-
-
-def triton_is_away() -> Refused:
-    """While Triton starts or is started anew."""
-    return Refused(503, "Triton does not answer: it is starting, or is being started anew; try again")
+    """Return the HTTP status that says what a gRPC status says."""
+    return table.to_http(RpcStatus(code.value[0]))

@@ -10,9 +10,9 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferParameter
 from predictors.vision.images.inference import Image, ImageInference, ImageResult
 from predictors.vision.images.request_bodies import decode_base64, image_of
 from predictors.vision.images.v2 import IMAGE, check_inputs
-from predictors.vision.refusal import Refused
 from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.tensors import datatype
+from switchyard.http.api_errors import ApiError
 
 MAX_INSTANCES = 32
 
@@ -36,7 +36,7 @@ class VisionModel(Model):  # type: ignore[misc]
         """Handle V2 gRPC for an ``InferRequest``, and V1 for anything else.
 
         Raises:
-            Refused: the request has no image, or the image cannot be processed.
+            ApiError: the request has no image, or the image cannot be processed.
         """
         traceparent = (headers or {}).get("traceparent")
         if isinstance(payload, InferRequest):
@@ -67,7 +67,8 @@ class Repository(ModelRepository):  # type: ignore[misc]
 def _instances(payload: Any) -> list[Any]:
     instances = payload.get("instances") if isinstance(payload, dict) else None
     if not isinstance(instances, list) or not 1 <= len(instances) <= MAX_INSTANCES:
-        raise Refused(400, f'send {{"instances": [{{"image": {{"b64": …}}}}]}} with 1 to {MAX_INSTANCES} images')
+        message = f'send {{"instances": [{{"image": {{"b64": …}}}}]}} with 1 to {MAX_INSTANCES} images'
+        raise ApiError("invalid_value", message)
     return instances
 
 
@@ -76,7 +77,7 @@ def _instance(instance: Any) -> Image:
     if isinstance(image, dict):
         image = image.get("b64")
     if image is None:
-        raise Refused(400, 'an instance has no image; each must be {"image": {"b64": base64}}')
+        raise ApiError("invalid_value", 'an instance has no image; each must be {"image": {"b64": base64}}')
     return image_of(decode_base64(image), instance.get("top_k"))
 
 
@@ -85,9 +86,9 @@ def _image(request: InferRequest, model: str) -> Image:
     try:
         values = request.inputs[0].as_numpy().reshape(-1).tolist()
     except (ValueError, TypeError) as err:
-        raise Refused(400, f"input {IMAGE!r} cannot be read as BYTES {request.inputs[0].shape}") from err
+        raise ApiError("invalid_value", f"input {IMAGE!r} cannot be read as BYTES {request.inputs[0].shape}") from err
     if len(values) != 1:
-        raise Refused(400, f"input {IMAGE!r} holds {len(values)} images; send one in a request")
+        raise ApiError("invalid_value", f"input {IMAGE!r} holds {len(values)} images; send one in a request")
     return image_of(values[0], _top_k(request))
 
 

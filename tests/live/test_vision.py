@@ -76,7 +76,7 @@ async def test_what_is_no_picture_is_refused_and_nothing_breaks(client: httpx.As
     for data in (b"", b"not a picture", PICTURE.read_bytes()[:20_000]):
         refused = await client.post("/v1/ocr", content=data, headers=headers)
         assert 400 <= refused.status_code < 500, refused.text
-        assert len(refused.json()["error"]) > 20
+        assert len(refused.json()["error"]["message"]) > 20
     answer = await client.post("/v1/ocr", content=PICTURE.read_bytes(), headers=headers)
     assert answer.json()["text"] == TEXT
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from predictors.vision.images.inference import Image
 from predictors.vision.images.request_bodies import decode_base64
-from predictors.vision.refusal import Refused
+from switchyard.http.api_errors import ApiError
 
 MAX_IMAGES = 16
 
@@ -17,14 +17,14 @@ def images_in(body: Mapping[str, Any]) -> list[Image]:
     """Return the images of a chat in order.
 
     Raises:
-        Refused: 400 the body is not a chat, an image is not a data URI, or there are too many.
+        ApiError: 400 the body is not a chat, an image is not a data URI, or there are too many.
     """
     messages = body.get("messages")
     if not isinstance(messages, list):
-        raise Refused(400, "the body has no list `messages`; send an OpenAI chat completion")
+        raise ApiError("invalid_value", "the body has no list `messages`; send an OpenAI chat completion")
     found = [_read(part) for message in messages for part in _parts(message)]
     if len(found) > MAX_IMAGES:
-        raise Refused(400, f"the chat holds {len(found)} images; send at most {MAX_IMAGES}")
+        raise ApiError("invalid_value", f"the chat holds {len(found)} images; send at most {MAX_IMAGES}")
     return found
 
 
@@ -50,7 +50,8 @@ def _read(part: Mapping[str, Any]) -> Image:
     value = part.get(_IMAGE_URL)
     url = value.get("url") if isinstance(value, dict) else value
     if not isinstance(url, str) or not url.startswith("data:"):
-        raise Refused(400, "an image is not a data: URI, and images are not fetched; send data:image/png;base64,…")
+        message = "an image is not a data: URI, and images are not fetched; send data:image/png;base64,…"
+        raise ApiError("invalid_value", message)
     return Image(data=decode_base64(url))
 
 

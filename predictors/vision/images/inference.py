@@ -11,11 +11,11 @@ import numpy as np
 
 from predictors.vision.admission import Admission
 from predictors.vision.images.layout import NotAnImageError, image_layout
-from predictors.vision.refusal import Refused
 from predictors.vision.triton.client import TritonClient
 from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.model_config import ModelConfig
 from predictors.vision.triton.tensors import RequestedOutput, Tensor
+from switchyard.http.api_errors import ApiError
 
 DECODER = "image-decode"
 MAX_LABELS = 1000
@@ -30,9 +30,9 @@ class Image:
 
     def __post_init__(self) -> None:
         if not self.data:
-            raise Refused(400, "the image is empty; send the bytes of an encoded image")
+            raise ApiError("invalid_value", "the image is empty; send the bytes of an encoded image")
         if not 1 <= self.top_k <= MAX_LABELS:
-            raise Refused(400, f"top_k is {self.top_k}; use a whole number from 1 to {MAX_LABELS}")
+            raise ApiError("invalid_value", f"top_k is {self.top_k}; use a whole number from 1 to {MAX_LABELS}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ class ImageInference:
         """Read or label an image.
 
         Raises:
-            Refused: the model takes no images, the image cannot be decoded, or Triton does not respond.
+            ApiError: the model takes no images, the image cannot be decoded, or Triton does not respond.
         """
         with self._admission.to_triton(traceparent) as context:
             if config.reads_text:
@@ -130,12 +130,13 @@ class ImageInference:
                 raise NotAnImageError("it has no output that is clearly the scores of its classes")
             plan = image_layout(config)
         except NotAnImageError as err:
-            raise Refused(400, f"model {config.name!r} takes no images: {err}; {_tensors(config)}") from err
+            message = f"model {config.name!r} takes no images: {err}; {_tensors(config)}"
+            raise ApiError("wrong_model_kind", message) from err
         pixels = await self._decode(image, plan.size, context)
         if plan.bytes_of(pixels) > self._tensor_bytes:
             size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels as {plan.datatype}"
             limit = f"{self._tensor_bytes} bytes (MAX_BODY_BYTES)"
-            raise Refused(413, f"{size} are more than {limit}; send a smaller image")
+            raise ApiError("body_too_large", f"{size} are more than {limit}; send a smaller image")
         tensor = Tensor.of_numbers(plan.name, plan.tensor(pixels))
         output = RequestedOutput(name=scores.name, classes=image.top_k)
         result = await self._triton.infer(config.name, [tensor], [output], context)
@@ -154,11 +155,11 @@ class ImageInference:
         try:
             async with self._loaded_models.use(DECODER):
                 yield
-        except Refused as err:
+        except ApiError as err:
             if err.status != 404:
                 raise
-            sentence = f"images are decoded by the model {DECODER!r}, which this repository does not have; send tensors"
-            raise Refused(400, sentence) from err
+            message = f"images are decoded by the model {DECODER!r}, which this repository does not have; send tensors"
+            raise ApiError("invalid_value", message) from err
 
 
 def takes_images(config: ModelConfig) -> bool:

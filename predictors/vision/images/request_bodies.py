@@ -11,7 +11,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from predictors.vision.images.inference import Image
-from predictors.vision.refusal import Refused
+from switchyard.http.api_errors import ApiError
 
 # It logs a line for every malformed form, which would let clients fill the log.
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
@@ -25,7 +25,7 @@ def read_image(content_type: str, body: bytes, query: Mapping[str, str]) -> Imag
     """Read the image in ``body``, and the number of labels from the body or the query.
 
     Raises:
-        Refused: 415 the content type cannot hold an image; 400 there is none in it.
+        ApiError: 415 the content type cannot hold an image; 400 there is none in it.
     """
     kind, options = parse_options_header(content_type)
     fields: Mapping[str, Any] = dict(query)
@@ -38,7 +38,8 @@ def read_image(content_type: str, body: bytes, query: Mapping[str, str]) -> Imag
         fields = {**fields, **json_object(body, _FORMS)}
         data = decode_base64(_first(fields))
     else:
-        raise Refused(415, f"content type {content_type[:80] or 'of nothing'!r} holds no image; send {_FORMS}")
+        message = f"content type {content_type[:80] or 'of nothing'!r} holds no image; send {_FORMS}"
+        raise ApiError("unsupported_media_type", message)
     return image_of(data, fields.get("top_k"))
 
 
@@ -46,13 +47,13 @@ def image_of(data: bytes, top_k: Any) -> Image:
     """Build an image from its bytes and a number of labels given as a number or as text.
 
     Raises:
-        Refused: 400 the number is not valid.
+        ApiError: 400 the number is not valid.
     """
     if top_k is None:
         return Image(data=data)
     text = top_k.decode("latin-1") if isinstance(top_k, bytes) else str(top_k)
     if isinstance(top_k, bool) or not text.isascii() or not text.isdecimal():
-        raise Refused(400, f"top_k is {text[:40]!r}; use a whole number")
+        raise ApiError("invalid_value", f"top_k is {text[:40]!r}; use a whole number")
     return Image(data=data, top_k=int(text[:9]))
 
 
@@ -60,39 +61,39 @@ def decode_base64(text: Any) -> bytes:
     """Decode base64 text or a ``data:`` URI (RFC 2397).
 
     Raises:
-        Refused: 400 it is neither.
+        ApiError: 400 it is neither.
     """
     if not isinstance(text, str):
-        raise Refused(400, f"the image is a JSON {type(text).__name__}; use base64 text or a data: URI")
+        raise ApiError("invalid_value", f"the image is a JSON {type(text).__name__}; use base64 text or a data: URI")
     if text.startswith("data:"):
         head, comma, text = text.partition(",")
         if not comma or not head.endswith(";base64"):
-            raise Refused(400, "the image's data: URI is not base64; use data:image/png;base64,…")
+            raise ApiError("invalid_value", "the image's data: URI is not base64; use data:image/png;base64,…")
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as err:
-        raise Refused(400, f"the image is not base64: {err}") from err
+        raise ApiError("invalid_value", f"the image is not base64: {err}") from err
 
 
 def _first(fields: Mapping[str, Any]) -> Any:
     for name in FIELDS:
         if name in fields:
             return fields[name]
-    raise Refused(400, f"the body has no field {' or '.join(map(repr, FIELDS))}; send {_FORMS}")
+    raise ApiError("invalid_value", f"the body has no field {' or '.join(map(repr, FIELDS))}; send {_FORMS}")
 
 
 def json_object(body: bytes, instead: str) -> Mapping[str, Any]:
     """Parse the JSON object in ``body``; the error says what to send ``instead``.
 
     Raises:
-        Refused: 400 it is not a JSON object.
+        ApiError: 400 it is not a JSON object.
     """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as err:
-        raise Refused(400, f"the body is not JSON: {err}") from err
+        raise ApiError("invalid_json", f"the body is not JSON: {err}") from err
     if not isinstance(value, dict):
-        raise Refused(400, f"the body is a JSON {type(value).__name__}; send {instead}")
+        raise ApiError("invalid_json", f"the body is a JSON {type(value).__name__}; send {instead}")
     return value
 
 
@@ -111,7 +112,7 @@ class _Form:
         self._headers, self._data = {}, []
         self._begun += 1
         if self._begun > _MOST_PARTS:
-            raise Refused(400, f"the form has more than {_MOST_PARTS} parts; send the image and top_k")
+            raise ApiError("invalid_value", f"the form has more than {_MOST_PARTS} parts; send the image and top_k")
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
@@ -142,7 +143,7 @@ def _parts(body: bytes, boundary: bytes) -> Mapping[str, bytes]:
         parser.write(body)
         parser.finalize()
     except FormParserError as err:
-        raise Refused(400, f"the body is not a form: {err}") from err
+        raise ApiError("invalid_value", f"the body is not a form: {err}") from err
     if not form.ended:
-        raise Refused(400, "the form ends before its last boundary; send all of it")
+        raise ApiError("invalid_value", "the form ends before its last boundary; send all of it")
     return form.parts

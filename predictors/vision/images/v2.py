@@ -11,8 +11,8 @@ import orjson
 
 from predictors.vision.images.inference import Image, ImageResult
 from predictors.vision.images.request_bodies import decode_base64, image_of
-from predictors.vision.refusal import Refused
 from predictors.vision.triton.tensors import as_json_tensors, texts
+from switchyard.http.api_errors import ApiError
 
 IMAGE = "image"
 
@@ -21,7 +21,7 @@ def read_v2(model: str, body: bytes, header_length: int) -> tuple[str, Image]:
     """Read the request's id and its image: bytes after the JSON, or base64 in it; ``top_k`` is a parameter.
 
     Raises:
-        Refused: 400 it has anything else.
+        ApiError: 400 it has anything else.
     """
     try:
         header = orjson.loads(body[:header_length])
@@ -32,7 +32,8 @@ def read_v2(model: str, body: bytes, header_length: int) -> tuple[str, Image]:
         parameters = header.get("parameters") or {}
         return str(header.get("id") or ""), image_of(data, parameters.get("top_k"))
     except (ValueError, KeyError, TypeError, AttributeError) as err:
-        raise Refused(400, "the body is not a V2 request: see the protocol's inference request object") from err
+        message = "the body is not a V2 request: see the protocol's inference request object"
+        raise ApiError("invalid_value", message) from err
 
 
 def write_v2(model: str, identifier: str, result: ImageResult) -> bytes:
@@ -45,17 +46,17 @@ def check_inputs(model: str, inputs: Sequence[tuple[str, str]]) -> None:
     """Check the names and datatypes of a request's inputs.
 
     Raises:
-        Refused: 400 they are not one image.
+        ApiError: 400 they are not one image.
     """
     if list(inputs) != [(IMAGE, "BYTES")]:
         seen = ", ".join(f"{name!r} {datatype}" for name, datatype in inputs[:8]) or "none"
         either = f"send the tensors that GET /v2/models/{model} lists, or one image as {IMAGE!r} BYTES [1]"
-        raise Refused(400, f"inputs are {seen}; {either}")
+        raise ApiError("invalid_value", f"inputs are {seen}; {either}")
 
 
 def _only(values: Any) -> bytes:
     if not isinstance(values, list) or len(values) != 1:
         count = len(values) if isinstance(values, list) else "no list of"
-        raise Refused(400, f"input {IMAGE!r} holds {count} images; send one in a request")
+        raise ApiError("invalid_value", f"input {IMAGE!r} holds {count} images; send one in a request")
     value = values[0]
     return value if isinstance(value, bytes) else decode_base64(value)

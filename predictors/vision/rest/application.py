@@ -8,17 +8,18 @@ import orjson
 
 from predictors.serving.application import as_json
 from predictors.vision.admission import Admission, AdmittedRequest
+from predictors.vision.errors import model_in_request, triton_is_away
 from predictors.vision.images.chat import images_in, with_text
 from predictors.vision.images.inference import ImageInference, ImageResult, takes_images
 from predictors.vision.images.request_bodies import json_object, read_image
 from predictors.vision.images.v2 import read_v2, write_v2
-from predictors.vision.refusal import Refused, triton_is_away
 from predictors.vision.rest.forwarding import STREAMED_BYTES, Forwarding, declared_length
-from predictors.vision.rest.replies import JSON, TEXT, header, refuse, replay, reply
+from predictors.vision.rest.replies import JSON, TEXT, header, replay, reply, respond_error
 from predictors.vision.rest.routes import Route, route
 from predictors.vision.triton.client import TritonClient, control_request
 from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.tensors import HEADER_LENGTH
+from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.asgi.disconnect import HangUp
 from switchyard.http.request_errors import ClientDisconnectedError
@@ -97,8 +98,8 @@ class Application:
         except Exception as err:
             if begun:  # the headers are sent: closing the connection is the only signal left
                 raise
-            if (refused := _refusal(err)) is not None:
-                await refuse(send, refused)
+            if (error := _error_of(err)) is not None:
+                await respond_error(scope, send, error)
 
     # -- handled here
 
@@ -107,7 +108,7 @@ class Application:
 
     async def _ready_page(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._open():
-            raise Refused(503, "this predictor is stopping; try again, another replica responds")
+            raise ApiError("shutting_down", "this predictor is stopping; try again, another replica responds")
         self._require_triton()
         await reply(send, 200, b"", TEXT)
 
@@ -121,7 +122,8 @@ class Application:
     async def _model_ready(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
         self._require_triton()
         if not await self._loaded_models.ready(where.model):
-            raise Refused(400, f"model {where.model!r} was unloaded; load it, or send it a request")
+            message = f"model {where.model!r} was unloaded; load it, or send it a request"
+            raise ApiError("model_not_ready", message, status=400)  # as Triton has it
         await reply(send, 200, b"", TEXT)
 
     async def _control(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,8 +139,9 @@ class Application:
 
     async def _closed(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
         if "sharedmemory" in scope["path"]:
-            raise Refused(404, "shared memory is not served: it needs client and Triton on one machine; send tensors")
-        raise Refused(404, f"there is no {scope['path'][:80]!r} here; V2 paths begin with /v2/models/<name>")
+            message = "shared memory is not served: it needs client and Triton on one machine; send tensors"
+            raise ApiError("not_found", message)
+        raise ApiError("not_found", f"there is no {scope['path'][:80]!r} here; V2 paths begin with /v2/models/<name>")
 
     # -- forwarded to Triton
 
@@ -238,7 +241,7 @@ class Application:
 
 def _require_method(scope: Scope, method: str) -> None:
     if scope["method"] != method:
-        raise Refused(405, f"{scope['method']} is not allowed here; use {method}")
+        raise ApiError("method_not_allowed", f"{scope['method']} is not allowed here; use {method}", allow=method)
 
 
 def _recording(request: AdmittedRequest, send: Send) -> Send:
@@ -260,26 +263,26 @@ def _parameters(body: bytes) -> dict[str, str | bool]:
     """Return the parameters of a load or unload request.
 
     Raises:
-        Refused: 400 it is not such a request, or it has files, which would run as code.
+        ApiError: 400 it is not such a request, or it has files, which would run as code.
     """
     try:
         given = (orjson.loads(body) if body.strip() else {}).get("parameters") or {}
         parameters = {str(name): value for name, value in given.items()}
     except (orjson.JSONDecodeError, AttributeError) as err:
-        raise Refused(400, f"the body is not a V2 repository request: {err}") from err
+        raise ApiError("invalid_value", f"the body is not a V2 repository request: {err}") from err
     for name, value in parameters.items():
         if name.startswith("file:"):
-            raise Refused(400, "models are not loaded from a request: put the folder into the repository and load it")
+            raise model_in_request()
         if not isinstance(value, str | bool):
-            raise Refused(400, f"parameter {name[:80]!r} is neither text nor a boolean")
+            raise ApiError("invalid_value", f"parameter {name[:80]!r} is neither text nor a boolean")
     return parameters
 
 
-def _refusal(err: Exception) -> Refused | None:
+def _error_of(err: Exception) -> ApiError | None:
     """Return the error response; None when the client has disconnected."""
-    if isinstance(err, Refused):
+    if isinstance(err, ApiError):
         return err
     if isinstance(err, ClientDisconnectedError):
         return None
     logger.error("a request failed", exc_info=err)
-    return Refused(500, "this is a bug; the reason is in the service's log")
+    return ApiError("internal_error", "this is a bug; the reason is in the service's log")

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from predictors.vision.refusal import Refused, triton_is_away
+from predictors.vision.errors import triton_is_away
+from switchyard.http.api_errors import ApiError, of_body
 from switchyard.http.asgi import Message, Receive, Scope, Send
 from switchyard.http.asgi.body import body_pieces, peek, read_body
 from switchyard.http.asgi.disconnect import HangUp
@@ -14,6 +15,7 @@ from switchyard.http.headers import CLIENT_TO_TRITON, TRITON_TO_CLIENT
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 
 STREAMED_BYTES = 1024 * 1024  # larger bodies are forwarded while they arrive
+_HINT = "send less, or ask the operator to raise MAX_BODY_BYTES"
 _MAX_HEADER_BYTES = 8000  # bytes of one header or of the query: on more Triton's HTTP server hangs up, or never answers
 
 
@@ -35,34 +37,32 @@ class Forwarding:
         """Read the whole body of a request.
 
         Raises:
-            Refused: 413 it is too large; 408 it did not arrive in time.
+            ApiError: 413 it is too large; 408 it did not arrive in time.
             ClientDisconnectedError: the client disconnected before its end.
         """
         try:
             return await read_body(receive, scope, self._limit)
-        except BodyTooLargeError as err:
-            raise _too_large(err) from err
-        except BodyTooSlowError as err:
-            raise Refused(408, str(err)) from err
+        except (BodyTooLargeError, BodyTooSlowError) as err:
+            raise of_body(err, _HINT) from err
 
     async def beginning(self, scope: Scope, receive: Receive, length: int) -> tuple[bytes, Receive]:
         """Read at least the first ``length`` bytes of a body; return them and a ``receive`` for the whole body.
 
         Raises:
-            Refused: 413 it is too large; 408 they did not arrive in time.
+            ApiError: 413 it is too large; 408 they did not arrive in time.
         """
         if declared_length(scope) > self._limit:
-            raise _too_large(BodyTooLargeError(self._limit))
+            raise of_body(BodyTooLargeError(self._limit), _HINT)
         try:
             return await peek(receive, length)
         except BodyTooSlowError as err:
-            raise Refused(408, str(err)) from err
+            raise of_body(err) from err
 
     async def forward(self, target: str, scope: Scope, receive: Receive, send: Send, traceparent: str | None) -> None:
         """Read the body and forward the request.
 
         Raises:
-            Refused: Triton is unavailable.
+            ApiError: Triton is unavailable.
         """
         await self.send(target, scope, await self.body(scope, receive), receive, send, traceparent)
 
@@ -70,7 +70,7 @@ class Forwarding:
         """Forward the request while its body arrives; the body's length must be declared.
 
         Raises:
-            Refused: 408 it did not arrive in time; Triton is unavailable.
+            ApiError: 408 it did not arrive in time; Triton is unavailable.
         """
         sent = asyncio.Event()
 
@@ -87,7 +87,7 @@ class Forwarding:
         try:
             await self.send(target, scope, upload, after_the_body, send, traceparent)
         except BodyTooSlowError as err:
-            raise Refused(408, str(err)) from err
+            raise of_body(err) from err
 
     async def send(
         self, target: str, scope: Scope, body: bytes | Upload, receive: Receive, send: Send, traceparent: str | None
@@ -97,14 +97,13 @@ class Forwarding:
         ``receive`` returns what follows the body.
 
         Raises:
-            Refused: 431 a header is too long for Triton; Triton is unavailable; no response has begun.
+            ApiError: 431 a header is too long for Triton; Triton is unavailable; no response has begun.
             UpstreamError: the response ended early.
         """
         headers = CLIENT_TO_TRITON.passed(scope["headers"])
         if any(len(name) + len(value) > _MAX_HEADER_BYTES for name, value in (*headers, (b"", scope["query_string"]))):
-            raise Refused(
-                431, f"a header or the query is longer than {_MAX_HEADER_BYTES} bytes, which Triton does not take"
-            )
+            message = f"a header or the query is longer than {_MAX_HEADER_BYTES} bytes, which Triton does not take"
+            raise ApiError("invalid_http", message, status=431)
         if traceparent:
             headers.append((b"traceparent", traceparent.encode()))
         query = scope["query_string"].decode("latin-1")
@@ -115,14 +114,10 @@ class Forwarding:
                     scope["method"].encode(), url, headers, body, timeouts=self._timeouts
                 )
             except UpstreamTimeoutError as err:
-                raise Refused(504, f"Triton did not respond in time: {err}") from err
+                raise ApiError("upstream_timeout", f"Triton did not respond in time: {err}") from err
             except UpstreamError as err:
                 raise triton_is_away() from err
             try:
                 await relay(response, send, TRITON_TO_CLIENT.passed(response.headers))
             finally:
                 response.close()
-
-
-def _too_large(err: BodyTooLargeError) -> Refused:
-    return Refused(413, f"{err}; send less, or ask the operator to raise MAX_BODY_BYTES")

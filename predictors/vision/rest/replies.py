@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-import orjson
-
-from predictors.vision.refusal import Refused
+from switchyard.http.api_errors import ApiError, render, shape_of
 from switchyard.http.asgi import Receive, Scope, Send
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -21,11 +19,10 @@ async def reply(send: Send, status: int, body: bytes, kind: bytes, headers: Head
     await send({"type": "http.response.body", "body": body})
 
 
-async def refuse(send: Send, refused: Refused) -> None:
-    """Send an error in V2's format, with the time after which to try again."""
-    after = refused.retry_after
-    headers = [] if after is None else [(b"retry-after", b"%d" % after)]
-    await reply(send, refused.status, orjson.dumps({"error": refused.sentence}), JSON, headers)
+async def respond_error(scope: Scope, send: Send, error: ApiError) -> None:
+    """Send an error in the shape of the path's protocol."""
+    kind, body = render(error, shape_of(scope["path"]))
+    await reply(send, error.status, body, kind, error.headers)
 
 
 def header(scope: Scope, name: bytes) -> str | None:

@@ -9,10 +9,11 @@ import grpc
 import grpc.aio
 
 from predictors.vision.admission import Admission, AdmittedRequest
+from predictors.vision.errors import grpc_code, http_status, model_in_request, triton_is_away
 from predictors.vision.images.inference import takes_images
-from predictors.vision.refusal import Refused, http_status, triton_is_away
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
 from predictors.vision.triton.loaded_models import LoadedModels
+from switchyard.http.api_errors import ApiError
 from switchyard.rpc.metadata import TO_ENGINE, forwarded
 from switchyard.rpc.protobuf import read_text, write
 from switchyard.rpc.v2 import MODEL_NAME, SERVICE
@@ -96,7 +97,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
     async def _load(self, request: bytes, context: Any) -> bytes:
         self._need_triton()
         if b"file:" in request:
-            raise Refused(400, "models are not loaded from a request: put the folder into the repository and load it")
+            raise model_in_request()
         await self._loaded_models.load(_named(request, _CONTROLLED_NAME), request)
         return b""
 
@@ -155,8 +156,8 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
                     call.status = 200
                 finally:
                     upstream.cancel()
-        except Refused as refused:
-            await _abort(context, refused)
+        except ApiError as err:
+            await _abort(context, err)
         except grpc.aio.AioRpcError as err:
             await context.abort(err.code(), err.details() or "")
 
@@ -180,8 +181,8 @@ def _with_status(handler: Unary) -> Unary:
     async def answer(request: bytes, context: Any) -> bytes:
         try:
             return await handler(request, context)
-        except Refused as refused:
-            await _abort(context, refused)
+        except ApiError as err:
+            await _abort(context, err)
         except grpc.aio.AioRpcError as err:
             await context.abort(err.code(), err.details() or "")
         except grpc.aio.AbortError:
@@ -194,9 +195,9 @@ def _with_status(handler: Unary) -> Unary:
     return answer
 
 
-async def _abort(context: Any, refused: Refused) -> None:
-    after = refused.retry_after
-    await context.abort(refused.code, refused.sentence, () if after is None else (("retry-after", str(after)),))
+async def _abort(context: Any, error: ApiError) -> None:
+    trailing = tuple((name.decode(), value.decode()) for name, value in error.headers)
+    await context.abort(grpc_code(error), error.message, trailing)
 
 
 def _path(name: str) -> str:
@@ -207,7 +208,7 @@ def _named(request: bytes, field: int) -> str:
     try:
         return read_text(request, field)
     except ValueError as err:
-        raise Refused(400, f"the request is not a V2 message: {err}") from err
+        raise ApiError("invalid_value", f"the request is not a V2 message: {err}") from err
 
 
 def _traceparent(context: Any) -> str | None:
@@ -222,7 +223,8 @@ def _metadata(context: Any, traceparent: str | None) -> list[tuple[str, str | by
 
 
 async def _refuse(request: bytes, context: Any) -> bytes:
-    raise Refused(405, "shared memory, trace and log settings are not served here; send tensors in messages")
+    message = "shared memory, trace and log settings are not served here; send tensors in messages"
+    raise ApiError("not_implemented", message)
 
 
 _CLOSED = grpc.unary_unary_rpc_method_handler(_with_status(_refuse))

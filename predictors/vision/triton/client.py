@@ -14,9 +14,10 @@ import grpc.aio
 import numpy as np
 import orjson
 
-from predictors.vision.refusal import Refused, http_status, triton_is_away
+from predictors.vision.errors import http_status, of_triton, triton_is_away
 from predictors.vision.triton.tensors import HEADER_LENGTH, RequestedOutput, Tensor, decode, encode
 from switchyard.backoff import Backoff
+from switchyard.http.api_errors import ApiError
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import ResponseTooLargeError, UpstreamError, UpstreamTimeoutError
 from switchyard.rpc.protobuf import write
@@ -35,8 +36,8 @@ _QUICK = Timeouts(connect=1.0, first_byte=10.0, total=10.0)
 class TritonClient:
     """One Triton server; ``http`` is its ``host:port``, ``channel`` connects to its gRPC port.
 
-    Every method raises ``Refused``: with Triton's own status and message, with 503 when it is unavailable, and with 504
-    when it takes too long.
+    Every method raises ``ApiError``: with Triton's own status and message, with 503 when it is unavailable, and with
+    504 when it takes too long.
     """
 
     def __init__(self, client: Client, http: str, channel: Any, *, answer_seconds: float) -> None:
@@ -53,7 +54,7 @@ class TritonClient:
         try:
             await self._call(b"GET", "/v2/health/live", _QUICK)
             await self._calls["ServerLive"](b"", wait_for_ready=True, timeout=_LIVE_SECONDS)
-        except (Refused, grpc.aio.AioRpcError):
+        except (ApiError, grpc.aio.AioRpcError):
             return False
         return True
 
@@ -77,7 +78,7 @@ class TritonClient:
         except grpc.aio.AioRpcError as err:
             if err.code() == grpc.StatusCode.UNAVAILABLE:
                 raise triton_is_away() from err
-            raise Refused(http_status(err.code()), (err.details() or "").strip(" \n;")) from err
+            raise of_triton(http_status(err.code()), (err.details() or "").strip(" \n;")) from err
 
     async def infer(
         self, model: str, inputs: Sequence[Tensor], outputs: Sequence[RequestedOutput], traceparent: str | None
@@ -125,7 +126,7 @@ class TritonClient:
             raise _from_upstream(err) from err
         data = await _read(response)
         if response.status != 200:
-            raise Refused(response.status, error_message(data))
+            raise of_triton(response.status, error_message(data))
         return data
 
 
@@ -152,18 +153,20 @@ def error_message(body: bytes) -> str:
     return said.removeprefix("[request id: <id_unknown>] ").strip()
 
 
-def _rejection(model: str, status: int, body: bytes) -> Refused:
+def _rejection(model: str, status: int, body: bytes) -> ApiError:
     if status < 500 or status == 503:
-        return Refused(status, error_message(body))
+        return of_triton(status, error_message(body))
     logger.error("model %s failed", model, extra={"status": status, "reason": error_message(body)})
-    return Refused(500, f"model {model!r} failed on this request; the reason is in the service's log")
+    return ApiError("model_error", f"model {model!r} failed on this request; the reason is in the service's log")
 
 
-def _from_upstream(err: UpstreamError) -> Refused:
+def _from_upstream(err: UpstreamError) -> ApiError:
     if isinstance(err, UpstreamTimeoutError) and not err.retryable:
-        return Refused(504, "Triton did not respond in time; send less at once, or raise ANSWER_SECONDS")
+        return ApiError(
+            "upstream_timeout", "Triton did not respond in time; send less at once, or raise ANSWER_SECONDS"
+        )
     if isinstance(err, ResponseTooLargeError):
-        return Refused(413, f"{err} (MAX_BODY_BYTES); send a smaller image")
+        return ApiError("body_too_large", f"{err} (MAX_BODY_BYTES); send a smaller image")
     return triton_is_away()
 
 

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Protocol
 
-from predictors.vision.refusal import Refused
 from predictors.vision.triton.client import Control, control_request
 from predictors.vision.triton.model_config import ModelConfig, parse_config
 from predictors.vision.triton.model_state import RETRY_SECONDS, ModelState
+from switchyard.http.api_errors import ApiError
 
 logger = logging.getLogger(__name__)
 
 
 class ModelControl(Protocol):
-    """The calls to Triton that ``LoadedModels`` makes; each raises ``Refused``."""
+    """The calls to Triton that ``LoadedModels`` makes; each raises ``ApiError``."""
 
     async def index(self) -> dict[str, bool]: ...
     async def config(self, model: str) -> Mapping[str, Any]: ...
@@ -48,7 +48,7 @@ class LoadedModels:
         """Load the model and its dependencies if necessary, and keep them loaded for the duration of the block.
 
         Raises:
-            Refused: 404 no such model; 503 it cannot be loaded, or not in time, or too many requests are waiting.
+            ApiError: 404 no such model; 503 it cannot be loaded, or not in time, or too many requests are waiting.
         """
         model = self._models.get(name)
         if model is None or not self._is_loaded(model):
@@ -76,11 +76,11 @@ class LoadedModels:
         """Execute a client's load request; a loaded model keeps serving until the new one is ready.
 
         Raises:
-            Refused: with Triton's reason.
+            ApiError: with Triton's reason.
         """
         model = await self._find(name)
         if model is None:
-            raise Refused(404, f"failed to load {name!r}: the repository has no such model")
+            raise ApiError("model_not_found", f"failed to load {name!r}: the repository has no such model")
         await model.settled()
         await asyncio.shield(self._start(model, self._load(model, request)))
         await self._ensure_dependencies(model, frozenset())
@@ -89,14 +89,15 @@ class LoadedModels:
         """Execute a client's unload request.
 
         Raises:
-            Refused: 404 no such model; 409 a loaded model needs it.
+            ApiError: 404 no such model; 409 a loaded model needs it.
         """
         model = await self._find(name)
         if model is None:
-            raise Refused(404, f"failed to unload {name!r}: the repository has no such model")
+            raise ApiError("model_not_found", f"failed to unload {name!r}: the repository has no such model")
         await model.settled()
         if needing := ", ".join(other.name for other in self._models.values() if other.needs(name)):
-            raise Refused(409, f"model {name!r} is a step of {needing}, which is loaded or in use: unload that first")
+            message = f"model {name!r} is a step of {needing}, which is loaded or in use: unload that first"
+            raise ApiError("model_in_use", message)
         model.unloaded_by_client = True
         await asyncio.shield(self._unload(model, request))
         await self.synchronize()
@@ -105,7 +106,7 @@ class LoadedModels:
         """Whether a request would succeed; loads the model to find out only if it was never loaded.
 
         Raises:
-            Refused: as ``use``.
+            ApiError: as ``use``.
         """
         model = await self._find(name)
         if model is None:
@@ -120,7 +121,7 @@ class LoadedModels:
         """Adopt Triton's state: at its start, after a restart, and after a client unloaded a model.
 
         Raises:
-            Refused: Triton does not respond.
+            ApiError: Triton does not respond.
         """
         index = await self._triton.index()
         for name, loaded in index.items():
@@ -144,14 +145,14 @@ class LoadedModels:
             await asyncio.sleep(min(self._idle / 4, 5.0))
             try:
                 await self.sweep()
-            except Refused as err:
-                logger.warning("idle models stay loaded", extra={"reason": err.sentence})
+            except ApiError as err:
+                logger.warning("idle models stay loaded", extra={"reason": err.message})
 
     async def sweep(self) -> None:
         """Unload models that were idle long enough; dependencies after the models that needed them.
 
         Raises:
-            Refused: Triton does not respond.
+            ApiError: Triton does not respond.
         """
         while idle := [model for model in self._models.values() if self._is_idle(model)]:
             for model in idle:
@@ -184,7 +185,7 @@ class LoadedModels:
 
     async def _wait_for(self, name: str) -> ModelState:
         if self._waiting >= self._max_waiting:
-            raise Refused(503, f"{self._waiting} requests wait for models to be loaded; try again shortly")
+            raise ApiError("overloaded", f"{self._waiting} requests wait for models to be loaded; try again shortly")
         self._waiting += 1
         try:
             async with asyncio.timeout(self._wait):
@@ -196,7 +197,8 @@ class LoadedModels:
                         await asyncio.gather(self._ensure_loaded(model), self._ensure_dependencies(model, frozenset()))
                 return model
         except TimeoutError as err:
-            raise Refused(503, f"model {name!r} is still being loaded after {self._wait:g} s; try again") from err
+            message = f"model {name!r} is still being loaded after {self._wait:g} s; try again"
+            raise ApiError("model_not_ready", message) from err
         finally:
             self._waiting -= 1
 
@@ -219,7 +221,7 @@ class LoadedModels:
             assert model.work is not None
             try:
                 await asyncio.shield(model.work)
-            except Refused as err:
+            except ApiError as err:
                 raise (model.unloadable() if model.failure else err) from err
 
     async def _ensure_dependencies(self, model: ModelState, above: frozenset[str]) -> None:
@@ -231,7 +233,8 @@ class LoadedModels:
     async def _ensure_dependency(self, name: str, above: frozenset[str]) -> None:
         step = await self._find(name)
         if step is None:
-            raise Refused(503, f"the repository does not have the model {name!r}, which {' and '.join(above)} needs")
+            message = f"the repository does not have the model {name!r}, which {' and '.join(above)} needs"
+            raise ApiError("model_failed", message)
         await asyncio.gather(self._ensure_loaded(step), self._ensure_dependencies(step, above))
 
     def _start(self, model: ModelState, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
@@ -252,11 +255,11 @@ class LoadedModels:
         model.failure = ""
         try:
             await self._triton.control("RepositoryModelLoad", request)
-        except Refused as err:
+        except ApiError as err:
             if err.status != 503 and model.config is None:
-                model.failure = err.sentence
+                model.failure = err.message
                 model.retry_at = self._now() + RETRY_SECONDS
-            logger.error("model %s cannot be loaded", model.name, extra={"model": model.name, "reason": err.sentence})
+            logger.error("model %s cannot be loaded", model.name, extra={"model": model.name, "reason": err.message})
             raise
         await self._record_loaded(model)
         seconds = round(self._now() - began, 3)
@@ -275,5 +278,6 @@ class LoadedModels:
         model.loaded_before = True
 
 
-def _unknown(name: str) -> Refused:
-    return Refused(404, f"the repository has no model {name!r}; POST /v2/repository/index lists what it has")
+def _unknown(name: str) -> ApiError:
+    message = f"the repository has no model {name!r}; POST /v2/repository/index lists what it has"
+    return ApiError("model_not_found", message, param="model")

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from predictors.vision.refusal import Refused
 from predictors.vision.triton.model_config import ModelConfig
+from switchyard.http.api_errors import ApiError
 
 RETRY_SECONDS = 5  # how long a failed load is not retried
 
@@ -36,6 +36,7 @@ class ModelState:
         while self.work is not None:
             await asyncio.wait((self.work,))
 
-    def unloadable(self) -> Refused:
+    def unloadable(self) -> ApiError:
         """Return the error for requests while the last load has failed."""
-        return Refused(503, f"model {self.name!r} cannot be loaded: {self.failure}", retry_after=RETRY_SECONDS)
+        message = f"model {self.name!r} cannot be loaded: {self.failure}"
+        return ApiError("model_failed", message, retry_after=RETRY_SECONDS)

@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from predictors.vision.refusal import Refused
 from predictors.vision.triton.client import TritonClient
+from switchyard.http.api_errors import ApiError
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +57,8 @@ class TritonWatch:
     async def _welcome(self) -> bool:
         try:
             await self._on_live()
-        except Refused as err:
-            logger.warning("Triton is live but its index cannot be read", extra={"reason": err.sentence})
+        except ApiError as err:
+            logger.warning("Triton is live but its index cannot be read", extra={"reason": err.message})
             return False
         return True
 

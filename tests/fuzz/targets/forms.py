@@ -4,7 +4,7 @@ The input is a content type, a line feed, and the body.
 """
 
 from predictors.vision.images.request_bodies import read_image
-from predictors.vision.refusal import Refused
+from switchyard.http.api_errors import ApiError
 from tests.fuzz.mutation import changed_behind_line
 
 TOKENS = (
@@ -30,7 +30,7 @@ def target(data: bytes) -> None:
     content_type = kind.decode("latin-1")
     try:
         picture = read_image(content_type, body, {})
-    except Refused as err:
+    except ApiError as err:
         if err.status not in (400, 415):
             raise
         return

@@ -11,8 +11,8 @@ import orjson
 from predictors.vision.images import chat
 from predictors.vision.images.request_bodies import json_object
 from predictors.vision.images.v2 import read_v2
-from predictors.vision.refusal import Refused
 from predictors.vision.rest.application import _parameters
+from switchyard.http.api_errors import ApiError
 from tests.fuzz.mutation import changed_behind_length
 
 TOKENS = (
@@ -35,7 +35,7 @@ def target(data: bytes) -> None:
 def _tensor(body: bytes, length: int) -> None:
     try:
         identifier, picture = read_v2("model", body, length)
-    except Refused as err:
+    except ApiError as err:
         if err.status != 400:
             raise
         return
@@ -53,7 +53,7 @@ def _chat(body: bytes) -> None:
     try:
         asked = json_object(body, "a chat")
         pictures = chat.images_in(asked)
-    except Refused as err:
+    except ApiError as err:
         if err.status != 400:
             raise
         return
@@ -66,7 +66,7 @@ def _chat(body: bytes) -> None:
 def _repository(body: bytes) -> None:
     try:
         parameters = _parameters(body)
-    except Refused as err:
+    except ApiError as err:
         if err.status != 400:
             raise
         return

@@ -72,7 +72,7 @@ def test_a_large_picture_in_a_v2_request_is_no_large_tensor(client: Any) -> None
 )
 def test_a_picture_that_would_become_too_large_is_refused(vision: Vision, size: tuple[int, int], words: str) -> None:
     status, body = send(vision, "/v1/vision/any-size", picture("lime", size=size), "image/png")
-    assert (status, words in json.loads(body)["error"]) == (413, True), body
+    assert (status, words in json.loads(body)["error"]["message"]) == (413, True), body
     status, body = send(vision, "/v1/vision/any-size", picture("lime"), "image/png")
     assert (status, json.loads(body)["labels"][0]["label"]) == (200, "green")
 
@@ -102,7 +102,7 @@ def test_what_is_no_picture_is_refused_with_a_sentence(
     vision: Vision, body: bytes, kind: str, status: int, words: str
 ) -> None:
     got, answer = send(vision, "/v1/vision/colours", body, kind)
-    assert (got, words in json.loads(answer)["error"]) == (status, True), answer
+    assert (got, words in json.loads(answer)["error"]["message"]) == (status, True), answer
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(vision: Vision) -> None:
@@ -118,7 +118,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(vision: Vision) -
 def test_a_model_of_other_tensors_says_which(vision: Vision) -> None:
     status, body = send(vision, "/v1/vision/echo", picture("red"), "image/png")
     assert status == 400
-    assert "send tensors to /v2/models/echo/infer: 'x' FP32 [-1]" in json.loads(body)["error"]
+    assert "send tensors to /v2/models/echo/infer: 'x' FP32 [-1]" in json.loads(body)["error"]["message"]
 
 
 def test_text_is_read_from_a_picture_with_its_boxes_and_scores(vision: Vision) -> None:

@@ -8,9 +8,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from predictors.vision.admission import Admission
-from predictors.vision.refusal import Refused
 from predictors.vision.triton.client import Control
 from predictors.vision.triton.loaded_models import LoadedModels
+from switchyard.http.api_errors import ApiError
 from switchyard.http.request_errors import ClientDisconnectedError
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
@@ -57,7 +57,7 @@ async def test_a_call_is_counted_by_the_status_that_was_sent(status: int, outcom
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (Refused(413, "too large"), "rejected"),
+        (ApiError("body_too_large", "too large"), "rejected"),
         (ClientDisconnectedError(), "cancelled"),
         (ZeroDivisionError(), "failed"),
     ],
@@ -73,7 +73,7 @@ async def test_a_call_that_ends_early_is_counted_by_its_reason(error: Exception,
 async def test_names_that_nobody_serves_share_one_label() -> None:
     setup = Setup()
     for name in ("x", "y"):
-        with pytest.raises(Refused, match="no model"):
+        with pytest.raises(ApiError, match="no model"):
             async with setup.calls.admit(name, "v2", None):
                 pass
     assert setup.counted("unknown", "rejected") == 2
@@ -83,7 +83,7 @@ async def test_what_is_too_much_is_refused_and_the_place_free_again_afterwards()
     setup = Setup(limit=1)
     async with setup.calls.admit("m", "v2", None) as call:
         call.status = 200
-        with pytest.raises(Refused, match="1 requests are in flight"):
+        with pytest.raises(ApiError, match="1 requests are in flight"):
             async with setup.calls.admit("m", "v2", None):
                 pass
     async with asyncio.timeout(5), setup.calls.admit("m", "v2", None) as call:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from predictors.vision.images.chat import MAX_IMAGES, images_in, with_text
-from predictors.vision.refusal import Refused
+from switchyard.http.api_errors import ApiError
 
 
 def shown(data: bytes) -> dict[str, Any]:
@@ -55,6 +55,6 @@ def test_a_chat_without_images_only_changes_its_model() -> None:
     ],
 )
 def test_what_is_no_chat_with_images_is_refused_with_a_sentence(body: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(Refused, match=sentence) as refused:
+    with pytest.raises(ApiError, match=sentence) as refused:
         images_in(body)
     assert refused.value.status == 400

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictors.vision.images.request_bodies import read_image
-from predictors.vision.refusal import Refused
+from switchyard.http.api_errors import ApiError
 
 DATA = b"\x89PNG\r\n\x1a\n\r\n--not-the-boundary\0"
 TEXT = base64.b64encode(DATA).decode()
@@ -70,14 +70,14 @@ def test_the_number_of_labels_comes_from_the_body_before_the_query() -> None:
     ],
 )
 def test_what_is_wrong_is_said(kind: str, body: bytes, status: int, words: str) -> None:
-    with pytest.raises(Refused, match=words) as raised:
+    with pytest.raises(ApiError, match=words) as raised:
         read_image(kind, body, {})
     assert raised.value.status == status
 
 
 @pytest.mark.parametrize("top_k", ["0", "1001", "-1", "many", "1.5", "٣", "9" * 30])
 def test_a_number_of_labels_that_is_none_is_refused(top_k: str) -> None:
-    with pytest.raises(Refused, match="top_k is"):
+    with pytest.raises(ApiError, match="top_k is"):
         read_image("image/png", DATA, {"top_k": top_k})
 
 
@@ -86,6 +86,6 @@ def test_any_bytes_are_read_or_refused(kind: str, body: bytes) -> None:
     status = 400
     try:
         read_image(kind, body, {})
-    except Refused as refused:
+    except ApiError as refused:
         status = refused.status
     assert status == 400

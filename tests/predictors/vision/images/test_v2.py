@@ -7,8 +7,8 @@ import pytest
 
 from predictors.vision.images.inference import Classification, Label
 from predictors.vision.images.v2 import read_v2, write_v2
-from predictors.vision.refusal import Refused
 from predictors.vision.triton.tensors import Tensor, encode
+from switchyard.http.api_errors import ApiError
 
 
 def body(data: object = None, **changes: object) -> bytes:
@@ -47,7 +47,7 @@ def test_bytes_behind_the_json_are_the_image() -> None:
     ],
 )
 def test_anything_else_is_refused(given: bytes, words: str) -> None:
-    with pytest.raises(Refused, match=words) as raised:
+    with pytest.raises(ApiError, match=words) as raised:
         read_v2("m", given, len(given))
     assert raised.value.status == 400
 

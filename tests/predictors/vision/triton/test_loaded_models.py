@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from predictors.vision.refusal import Refused
 from predictors.vision.triton.client import Control, control_request
 from predictors.vision.triton.loaded_models import LoadedModels
+from switchyard.http.api_errors import ApiError
 from switchyard.rpc.protobuf import read_text
 
 
@@ -27,7 +27,7 @@ class Server:
 
     async def index(self) -> dict[str, bool]:
         if self.away:
-            raise Refused(503, "away")
+            raise ApiError("upstream_unreachable", "away")
         return {name: name in self.loaded for name in self.names}
 
     async def config(self, model: str) -> Mapping[str, Any]:
@@ -39,9 +39,9 @@ class Server:
         self.orders.append(("+" if loads else "-") + model)
         await self.gate.wait()
         if self.away:
-            raise Refused(503, "away")
+            raise ApiError("upstream_unreachable", "away")
         if model in self.broken:
-            raise Refused(400, self.broken[model])
+            raise ApiError("invalid_value", self.broken[model])
         (self.loaded.add if loads else self.loaded.discard)(model)
 
 
@@ -103,7 +103,7 @@ async def test_models_that_name_each_other_as_steps_are_loaded() -> None:
 
 
 async def test_a_step_that_is_missing_is_named() -> None:
-    with pytest.raises(Refused, match="does not have the model 'step', which whole needs") as raised:
+    with pytest.raises(ApiError, match="does not have the model 'step', which whole needs") as raised:
         await use(loaded_models(Server(whole="step")), "whole")
     assert raised.value.status == 503
 
@@ -111,7 +111,7 @@ async def test_a_step_that_is_missing_is_named() -> None:
 async def test_an_unknown_name_is_not_found_until_its_folder_is_there() -> None:
     server = Server()
     account = loaded_models(server)
-    with pytest.raises(Refused, match="no model 'a'") as raised:
+    with pytest.raises(ApiError, match="no model 'a'") as raised:
         await use(account, "a")
     assert raised.value.status == 404
     assert not account.knows("a")
@@ -124,7 +124,7 @@ async def test_a_failed_load_says_why_and_rests_before_it_is_tried_again(monkeyp
     server.broken["a"] = "no weights"
     account = loaded_models(server)
     for _ in range(3):
-        with pytest.raises(Refused, match="'a' cannot be loaded: no weights") as raised:
+        with pytest.raises(ApiError, match="'a' cannot be loaded: no weights") as raised:
             await use(account, "a")
         assert (raised.value.status, raised.value.retry_after) == (503, 5)
     assert server.orders == ["+a"]
@@ -137,7 +137,7 @@ async def test_a_triton_that_is_away_is_no_failed_load() -> None:
     server = Server("a")
     account = loaded_models(server)
     server.away = True
-    with pytest.raises(Refused, match="away"):
+    with pytest.raises(ApiError, match="away"):
         await use(account, "a")
     server.away = False
     assert await use(account, "a") == "a"
@@ -149,9 +149,9 @@ async def test_who_waits_too_long_or_as_one_too_many_is_told_to_try_again() -> N
     account = loaded_models(server, wait=0.05, waiting=1)
     first = asyncio.ensure_future(use(account, "a"))
     await ordered(server, "+a")
-    with pytest.raises(Refused, match="1 requests wait"):
+    with pytest.raises(ApiError, match="1 requests wait"):
         await use(account, "a")
-    with pytest.raises(Refused, match=r"still being loaded after 0\.05 s") as raised:
+    with pytest.raises(ApiError, match=r"still being loaded after 0\.05 s") as raised:
         await first
     assert (raised.value.status, raised.value.retry_after) == (503, 1)
     server.gate.set()
@@ -195,14 +195,14 @@ async def test_clients_load_and_unload_through_the_same_account() -> None:
     account = loaded_models(server)
     await account.load("whole", control_request("whole", {}))
     assert server.loaded == {"whole", "step"}
-    with pytest.raises(Refused, match="'step' is a step of whole") as raised:
+    with pytest.raises(ApiError, match="'step' is a step of whole") as raised:
         await account.unload("step", control_request("step", {}))
     assert raised.value.status == 409
     await account.unload("whole", control_request("whole", {}))
     assert not await account.ready("whole")
     assert await use(account, "whole") == "whole"
     assert await account.ready("whole")
-    with pytest.raises(Refused, match="failed to load 'nobody'"):
+    with pytest.raises(ApiError, match="failed to load 'nobody'"):
         await account.load("nobody", control_request("nobody", {}))
 
 
@@ -211,7 +211,7 @@ async def test_a_model_that_was_never_loaded_is_loaded_to_say_whether_it_is_read
     server.broken["bad"] = "no weights"
     account = loaded_models(server)
     assert await account.ready("good")
-    with pytest.raises(Refused, match="no weights"):
+    with pytest.raises(ApiError, match="no weights"):
         await account.ready("bad")
 
 
@@ -270,7 +270,7 @@ async def test_the_steps_of_a_request_stay_though_its_model_was_unloaded_meanwhi
         await account.unload("whole", control_request("whole", {}))
         await asyncio.sleep(0.02)
         await account.sweep()
-        with pytest.raises(Refused, match="'step' is a step of whole, which is loaded or in use"):
+        with pytest.raises(ApiError, match="'step' is a step of whole, which is loaded or in use"):
             await account.unload("step", control_request("step", {}))
         assert server.loaded == {"step"}
     await asyncio.sleep(0.02)
