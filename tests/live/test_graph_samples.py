@@ -58,4 +58,4 @@ def test_a_picture_that_cannot_be_read_is_a_clear_refusal(platform: Platform) ->
         answer = client.post("/v1/chat/completions", json=body)
 
     assert answer.status_code == 400
-    assert "picture" in answer.text
+    assert "not an image" in answer.text
