@@ -8,7 +8,7 @@ from benchmarks.routing_curve import Curve
 
 WIDTH, HEIGHT = 720, 440
 LEFT, RIGHT, TOP, BOTTOM = 64, 190, 24, 56
-COLOURS = ("#1a7f37", "#0969da", "#bc4c00", "#8250df", "#6e7781", "#cf222e")
+COLORS = ("#1a7f37", "#0969da", "#bc4c00", "#8250df", "#6e7781", "#cf222e")
 POINTS = 101
 
 
@@ -22,13 +22,13 @@ def draw(curves: Mapping[str, Curve], path: Path, *, title: str, low: float, hig
         *_axes(low, high),
     ]
     for place, (name, curve) in enumerate(curves.items()):
-        colour = COLOURS[place % len(COLOURS)]
+        color = COLORS[place % len(COLORS)]
         shares = [step / (POINTS - 1) for step in range(POINTS)]
         line = " ".join(f"{_x(share):.1f},{_y(curve.at(share), low, high):.1f}" for share in shares)
         y = TOP + 16 + 22 * place
         parts += [
-            f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>',
-            f'<line x1="{WIDTH - RIGHT + 16}" x2="{WIDTH - RIGHT + 40}" y1="{y - 4}" y2="{y - 4}" stroke="{colour}" '
+            f'<polyline points="{line}" fill="none" stroke="{color}" stroke-width="2"/>',
+            f'<line x1="{WIDTH - RIGHT + 16}" x2="{WIDTH - RIGHT + 40}" y1="{y - 4}" y2="{y - 4}" stroke="{color}" '
             'stroke-width="2"/>',
             f'<text x="{WIDTH - RIGHT + 46}" y="{y}" fill="#1f2328">{escape(name)}</text>',
         ]

@@ -68,7 +68,7 @@ class Propagation:
 
 
 def canonical_name(name: bytes) -> str:
-    """``name`` as Go's net/http spells it: each word between hyphens capitalised."""
+    """``name`` as Go's net/http spells it: each word between hyphens capitalized."""
     return b"-".join([word.capitalize() for word in name.split(b"-")]).decode("latin-1")
 
 

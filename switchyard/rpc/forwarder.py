@@ -1,4 +1,4 @@
-"""V2 gRPC passed through as bytes: nothing is deserialised, only the model's name is read from a request.
+"""V2 gRPC passed through as bytes: nothing is deserialized, only the model's name is read from a request.
 
 Every V2 predictor serves ``inference.GRPCInferenceService``; names and field numbers are those of KServe's and Triton's
 ``grpc_predict_v2.proto``. Loading and unloading are forwarded only where ``repository`` says whose models may be.

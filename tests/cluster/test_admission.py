@@ -69,7 +69,7 @@ _ROOT_STEP = ("spec", "nodes", "root", "steps", 0)
 BROKEN = [
     pytest.param("InferenceService", put("metadata", "name", value="Chat.Fast"), "lower case", id="name"),
     pytest.param("InferenceService", put(*_PREDICTOR, "minReplicas", value=9), "MinReplicas", id="more-min-than-max"),
-    pytest.param("InferenceService", put(*_PREDICTOR, "timout", value=9), "unknown field", id="misspelt-field"),
+    pytest.param("InferenceService", put(*_PREDICTOR, "timout", value=9), "unknown field", id="misspelled-field"),
     pytest.param("InferenceService", put(*_PREDICTOR, "scaleMetric", value="tokens"), "scaleMetric", id="scale-metric"),
     pytest.param(
         "InferenceService",

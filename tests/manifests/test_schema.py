@@ -36,7 +36,7 @@ def test_no_schema_is_left_over(rendered: Rendered) -> None:
     ("field", "value"),
     [("minReplica", 0), ("containerConcurrency", "32"), ("scaleMetric", "requests"), ("timeout", 1.5)],
 )
-def test_a_misspelt_or_mistyped_field_of_a_service_is_found(rendered: Rendered, field: str, value: object) -> None:
+def test_a_misspelled_or_mistyped_field_of_a_service_is_found(rendered: Rendered, field: str, value: object) -> None:
     service: Any = copy.deepcopy(next(item for item in rendered["local"] if item["kind"] == "InferenceService"))
     service["spec"]["predictor"][field] = value
 
@@ -55,7 +55,7 @@ def test_a_misspelt_or_mistyped_field_of_a_service_is_found(rendered: Rendered, 
         ("HTTPRoute", "rule", []),
     ],
 )
-def test_a_misspelt_or_mistyped_field_of_anything_else_is_found(
+def test_a_misspelled_or_mistyped_field_of_anything_else_is_found(
     rendered: Rendered, kind: str, field: str, value: object
 ) -> None:
     document: Any = copy.deepcopy(next(item for item in rendered["prod"] if item["kind"] == kind))

@@ -105,7 +105,7 @@ def test_half_transparency_is_mixed_with_white() -> None:
     assert decoded(Image.new("RGBA", (1, 1), (0, 0, 0, 128))).tolist() == [[[127] * 3]]
 
 
-def test_palettes_and_bitmaps_become_colours() -> None:
+def test_palettes_and_bitmaps_become_colors() -> None:
     image = Image.new("RGB", (2, 1), (255, 0, 0))
     image.putpixel((1, 0), (0, 0, 255))
     assert decoded(image.quantize(2)).tolist() == [[[255, 0, 0], [0, 0, 255]]]
@@ -125,7 +125,7 @@ def test_sixteen_bits_become_eight(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
 def test_an_animation_gives_its_first_frame(kind: str) -> None:
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ("white", "black")]
+    frames = [Image.new("RGB", (4, 4), color) for color in ("white", "black")]
     assert (decoded(frames[0], kind, save_all=True, append_images=frames[1:]) == 255).all()
 
 

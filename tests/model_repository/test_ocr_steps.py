@@ -124,7 +124,7 @@ def test_resizing_to_the_same_size_changes_nothing() -> None:
     assert np.array_equal(resampling.resized(image, 7, 9), image)
 
 
-def test_resizing_is_linear_between_pixel_centres() -> None:
+def test_resizing_is_linear_between_pixel_centers() -> None:
     image = np.repeat(np.array([[[0], [100]], [[0], [100]]], np.uint8), 3, axis=2)
     assert resampling.resized(image, 2, 4)[0, :, 0].tolist() == [0, 25, 75, 100]
     assert resampling.resized(image, 5, 4)[:, 1, 0].tolist() == [25] * 5

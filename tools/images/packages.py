@@ -28,7 +28,7 @@ class Package:
     installed: Distribution
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """Its SPDX expression, empty if it has none."""
         return str(self.installed.metadata.json.get("license_expression", ""))
 

@@ -17,7 +17,7 @@ def document(name: str, version: str, debs: Sequence[Deb], packages: Sequence[Pa
     components = [
         *(_component(deb.name, deb.version, f"pkg:deb/debian/{deb.name}@{deb.version}") for deb in debs),
         _component("python", python, f"pkg:generic/python@{python}", "Python-2.0.1"),
-        *(_component(one.name, one.version, f"pkg:pypi/{one.name}@{one.version}", one.licence) for one in packages),
+        *(_component(one.name, one.version, f"pkg:pypi/{one.name}@{one.version}", one.license) for one in packages),
     ]
     return {
         "bomFormat": "CycloneDX",
@@ -28,8 +28,8 @@ def document(name: str, version: str, debs: Sequence[Deb], packages: Sequence[Pa
     }
 
 
-def _component(name: str, version: str, purl: str, licence: str = "") -> dict[str, Any]:
+def _component(name: str, version: str, purl: str, license: str = "") -> dict[str, Any]:
     component: dict[str, Any] = {"type": "library", "name": name, "version": version, "purl": purl, "bom-ref": purl}
-    if licence:
-        component["licenses"] = [{"expression": licence}]
+    if license:
+        component["licenses"] = [{"expression": license}]
     return component

@@ -127,7 +127,7 @@ def _merged(path: str) -> str:
 
 
 def _is_documentation(path: str) -> bool:
-    """Of what is documentation only licences stay."""
+    """Of what is documentation only licenses stay."""
     return path.startswith("usr/share/doc/") and not path.endswith("/copyright")
 
 

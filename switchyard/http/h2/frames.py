@@ -11,7 +11,7 @@ DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDO
 END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
 PADDED = 0x8
-PRIORITISED = 0x20
+PRIORITIZED = 0x20
 
 HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, MAX_HEADER_LIST = range(
     1, 7
@@ -75,7 +75,7 @@ def unpadded(flags: int, payload: bytes) -> bytes:
         if not payload or payload[0] >= end:
             raise BadFrame(PROTOCOL_ERROR, "padding longer than its frame")
         start, end = 1, end - payload[0]
-    if flags & PRIORITISED:
+    if flags & PRIORITIZED:
         start += 5
     if start > end:
         raise BadFrame(FRAME_SIZE_ERROR, "a frame too short for what its flags promise")

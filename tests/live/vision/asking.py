@@ -26,9 +26,9 @@ def ask(client: Any, model: str, values: np.ndarray, name: str = "x", datatype: 
     return made.infer(model, [tensor])
 
 
-def picture(colour: str, kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
+def picture(color: str, kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
     data = io.BytesIO()
-    Image.new("RGB", size, colour).save(data, kind)
+    Image.new("RGB", size, color).save(data, kind)
     return data.getvalue()
 
 

@@ -77,7 +77,7 @@ def write_echo(folder: Path, *, initialize: str = "pass", answer: str = "values 
 def write_models(repository: Path) -> None:
     """``echo`` and others of its kind, ``stream`` that answers word by word, and two that label pictures.
 
-    ``colours`` wants them in one size, ``any-size`` takes each as it is.
+    ``colors`` wants them in one size, ``any-size`` takes each as it is.
     """
     write_echo(repository / "echo")
     write_echo(repository / "slow", answer="time.sleep(float(given[0])); values = given")
@@ -90,14 +90,14 @@ def write_models(repository: Path) -> None:
     )
     config = config.replace("{!r}", '"text_input"', 1).replace("{!r}", '"text_output"')
     write_model(repository / "stream", config, _STREAM)
-    write_colours(repository / "colours", "8, 6")
-    write_colours(repository / "any-size", "-1, -1")
+    write_colors(repository / "colors", "8, 6")
+    write_colors(repository / "any-size", "-1, -1")
     for folder in (ROOT / "model-repository" / "vision").iterdir():
         if folder.is_dir():
             (repository / folder.name).symlink_to(folder)
 
 
-def write_colours(folder: Path, size: str) -> None:
+def write_colors(folder: Path, size: str) -> None:
     """A classifier by the mean of each channel."""
     config = (
         'backend: "python"\nmax_batch_size: 4\n'

@@ -27,7 +27,7 @@ def test_tritons_clients_ask_for_health_metadata_config_and_statistics(client: A
     assert made.get_inference_statistics("echo")
     assert made.is_model_ready("echo")
     index = made.get_model_repository_index()
-    assert "colours" in {row["name"] for row in index} if isinstance(index, list) else "colours" in str(index)
+    assert "colors" in {row["name"] for row in index} if isinstance(index, list) else "colors" in str(index)
 
 
 def test_tritons_clients_load_and_unload(client: Any) -> None:

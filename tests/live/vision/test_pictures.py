@@ -31,28 +31,28 @@ def test_a_picture_comes_in_many_ways_and_is_labelled(vision: Vision, kind: str)
         "json": (json.dumps({"image": text, "top_k": 2}).encode(), "application/json"),
         "data uri": (json.dumps({"image": f"data:image/png;base64,{text}"}).encode(), "application/json"),
     }
-    status, body = send(vision, "/v1/vision/colours?top_k=2", *bodies[kind])
+    status, body = send(vision, "/v1/vision/colors?top_k=2", *bodies[kind])
     assert status == 200, body
     answer = json.loads(body)
-    assert answer["model"] == "colours"
+    assert answer["model"] == "colors"
     assert (answer["labels"][0]["label"], answer["labels"][0]["index"]) == ("blue", 2)
     assert len(answer["labels"]) == 2
 
 
 def test_a_text_answer_is_the_labels_alone(vision: Vision) -> None:
-    status, body = send(vision, "/v1/vision/colours?top_k=1", picture("red"), "image/png", accept="text/plain")
+    status, body = send(vision, "/v1/vision/colors?top_k=1", picture("red"), "image/png", accept="text/plain")
     assert (status, body) == (200, b"red")
 
 
 def test_kserve_v1_predicts_from_pictures(vision: Vision) -> None:
-    instances = [{"image": {"b64": base64.b64encode(picture(colour)).decode()}} for colour in ("red", "lime")]
-    status, body = fetch(f"{vision.url}/v1/models/colours:predict", {"instances": instances})
+    instances = [{"image": {"b64": base64.b64encode(picture(color)).decode()}} for color in ("red", "lime")]
+    status, body = fetch(f"{vision.url}/v1/models/colors:predict", {"instances": instances})
     assert status == 200, body
     assert [row["labels"][0]["label"] for row in json.loads(body)["predictions"]] == ["red", "green"]
 
 
 def test_a_v2_request_may_bring_a_picture_instead_of_tensors(client: Any) -> None:
-    answer = ask(client, "colours", np.array([picture("red")], dtype=np.object_), "image", "BYTES")
+    answer = ask(client, "colors", np.array([picture("red")], dtype=np.object_), "image", "BYTES")
     assert answer.as_numpy("label")[0] in (b"red", "red")
     assert answer.as_numpy("index").tolist()[0] == 0
     assert answer.as_numpy("score").dtype == np.float32
@@ -61,7 +61,7 @@ def test_a_v2_request_may_bring_a_picture_instead_of_tensors(client: Any) -> Non
 def test_a_large_picture_in_a_v2_request_is_no_large_tensor(client: Any) -> None:
     pixels = picture("red", "BMP", (800, 600))
     assert len(pixels) > STREAMED_BYTES
-    answer = ask(client, "colours", np.array([pixels], dtype=np.object_), "image", "BYTES")
+    answer = ask(client, "colors", np.array([pixels], dtype=np.object_), "image", "BYTES")
     assert answer.as_numpy("label")[0] in (b"red", "red")
 
 
@@ -78,7 +78,7 @@ def test_a_picture_that_would_become_too_large_is_refused(vision: Vision, size: 
 
 
 def test_a_picture_as_the_body_of_a_v2_request_is_answered_in_v2(vision: Vision) -> None:
-    status, body = send(vision, "/v2/models/colours/infer", picture("red"), "image/png")
+    status, body = send(vision, "/v2/models/colors/infer", picture("red"), "image/png")
     assert status == 200, body
     outputs = {row["name"]: row for row in json.loads(body)["outputs"]}
     assert outputs["label"]["data"][0] == "red"
@@ -101,13 +101,13 @@ def test_a_picture_as_the_body_of_a_v2_request_is_answered_in_v2(vision: Vision)
 def test_what_is_no_picture_is_refused_with_a_sentence(
     vision: Vision, body: bytes, kind: str, status: int, words: str
 ) -> None:
-    got, answer = send(vision, "/v1/vision/colours", body, kind)
+    got, answer = send(vision, "/v1/vision/colors", body, kind)
     assert (got, words in json.loads(answer)["error"]["message"]) == (status, True), answer
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(vision: Vision) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", vision.http, timeout=60)) as connection:
-        connection.putrequest("POST", "/v1/vision/colours")
+        connection.putrequest("POST", "/v1/vision/colors")
         connection.putheader("content-type", "image/png")
         connection.putheader("content-length", str(17 * 1024 * 1024))
         connection.endheaders()

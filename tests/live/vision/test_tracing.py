@@ -60,7 +60,7 @@ def test_predictor_and_triton_join_the_callers_trace(traced: Vision, collector: 
             tensor = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1]}
             status, body = fetch(f"{traced.url}/v2/models/echo/infer", {"inputs": [tensor]}, traceparent=PARENT)
         else:
-            status, body = send(traced, "/v1/vision/colours", picture("red"), "image/png", traceparent=PARENT)
+            status, body = send(traced, "/v1/vision/colors", picture("red"), "image/png", traceparent=PARENT)
         assert status == 200, body
 
     predictor, *_ = traces(collector, ask, "predictor", "triton", "InferRequest")

@@ -16,7 +16,7 @@ def outlines(mask: Mask) -> list[Ints]:
     rows, starts, ends = _runs(mask)
     if not len(rows):
         return []
-    labels = _joined(len(rows), *_neighbours(rows, starts, ends, mask.shape[1]))
+    labels = _joined(len(rows), *_neighbors(rows, starts, ends, mask.shape[1]))
     order = np.argsort(labels, kind="stable")
     cuts = np.flatnonzero(np.diff(labels[order])) + 1
     points = np.stack([np.stack([starts, rows], axis=1), np.stack([ends - 1, rows], axis=1)], axis=1)
@@ -32,7 +32,7 @@ def _runs(mask: Mask) -> tuple[Ints, Ints, Ints]:
     return rows[::2], columns[::2], columns[1::2]
 
 
-def _neighbours(rows: Ints, starts: Ints, ends: Ints, width: int) -> tuple[Ints, Ints]:
+def _neighbors(rows: Ints, starts: Ints, ends: Ints, width: int) -> tuple[Ints, Ints]:
     """Pairs of runs in adjacent rows that touch, corners included."""
     stride = width + 2
     below = (rows + 1) * stride

@@ -43,7 +43,7 @@ def width_for(lines: Sequence[Pixels]) -> int:
 
 
 def batch(lines: Sequence[Pixels], width: int) -> Floats:
-    """Lines at a height of 48 and at most ``width``, the rest filled with grey: [n, 3, 48, width]."""
+    """Lines at a height of 48 and at most ``width``, the rest filled with gray: [n, 3, 48, width]."""
     result = np.zeros((len(lines), 3, HEIGHT, width), np.float32)
     for tensor, line in zip(result, lines, strict=True):
         own = min(width, int(np.ceil(HEIGHT * ratio(line))))

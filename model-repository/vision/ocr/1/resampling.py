@@ -106,7 +106,7 @@ def homography(width: int, height: int, corners: Floats) -> np.ndarray[Any, np.d
 
 
 def _bicubic(image: Pixels, x: Ints, y: Ints) -> Pixels:
-    """Samples a picture at positions in 32nds of a pixel: four by four neighbours each."""
+    """Samples a picture at positions in 32nds of a pixel: four by four neighbors each."""
     columns = [((x >> 5) + step - 1).clip(0, image.shape[1] - 1) for step in range(4)]
     rows = [((y >> 5) + step - 1).clip(0, image.shape[0] - 1) for step in range(4)]
     left, top = columns[0].min(), rows[0].min()
@@ -123,7 +123,7 @@ def _bicubic(image: Pixels, x: Ints, y: Ints) -> Pixels:
 
 
 def _cubic_weights(fraction: Ints) -> list[Floats]:
-    """Keys' cubic convolution kernel with a = -0.75, for the four neighbours of a position."""
+    """Keys' cubic convolution kernel with a = -0.75, for the four neighbors of a position."""
     t = fraction.astype(np.float32) / 32
     far = ((_CUBIC * (t + 1) - 5 * _CUBIC) * (t + 1) + 8 * _CUBIC) * (t + 1) - 4 * _CUBIC
     near, next_ = (((_CUBIC + 2) * d - (_CUBIC + 3)) * d * d + 1 for d in (t, 1 - t))

@@ -35,7 +35,7 @@ def find(likelihood: Floats, height: int, width: int, settings: Settings) -> lis
 
 
 def _dilated(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Every pixel that is set, or has its left, upper or upper left neighbour set."""
+    """Every pixel that is set, or has its left, upper or upper left neighbor set."""
     wide = mask.copy()
     wide[:, 1:] |= mask[:, :-1]
     tall = wide.copy()

@@ -62,7 +62,7 @@ def test_grey_is_luma() -> None:
     assert plan((-1, 1, 1, 1)).tensor(red).item() == pytest.approx(0.299)
 
 
-def test_values_are_scaled_then_centred_for_each_channel() -> None:
+def test_values_are_scaled_then_centered_for_each_channel() -> None:
     white = np.full((2, 2, 3), 255, np.uint8)
     made = plan((2, 2, 3), mean="0.5, 0.4, 0.2", std="0.5 0.5 0.4")
     assert made.tensor(white)[0, 0].tolist() == pytest.approx([1.0, 1.2, 2.0])

@@ -92,7 +92,7 @@ async def test_a_client_of_http_1_0_gets_its_connection_closed_unless_it_asks_to
         assert await other.rest() == b"whole"
 
 
-async def test_connection_close_is_honoured_and_said() -> None:
+async def test_connection_close_is_honored_and_said() -> None:
     async with serving(echo) as running:
         wire = await running.wire()
         wire.send(post(b"bye", b"Connection: close"))

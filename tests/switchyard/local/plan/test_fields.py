@@ -63,7 +63,7 @@ def test_every_entry_says_why(kind: str) -> None:
     assert all(field.note for field in TABLES[kind])
 
 
-def test_no_field_is_both_honoured_and_ignored() -> None:
+def test_no_field_is_both_honored_and_ignored() -> None:
     for kind, table in TABLES.items():
         paths = [field.path for field in table]
         assert sorted(set(paths)) == sorted(paths), kind
