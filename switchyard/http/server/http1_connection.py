@@ -201,12 +201,10 @@ class Http1Connection(asyncio.Protocol):
     def _decline_upgrade(self, rest: bytes) -> None:
         """Go on in HTTP/1.1 (RFC 9110 §7.8): llhttp stops after the headers, so it gets those again without."""
         exchange = self._queue.pop()  # handlers start when all has been parsed
-        kept = [
-            header for header in exchange.headers if header[0] not in (b"upgrade", b"http2-settings", b"connection")
-        ]
-        lines = b"".join([b"%b: %b\r\n" % header for header in kept])
+        lines = b"".join([b"%b: %b\r\n" % header for header in exchange.headers if header[0] not in _OF_AN_UPGRADE])
+        first = b"%b %b HTTP/%b\r\n" % (exchange.method, exchange.target, exchange.version.encode())
         self._parser = HttpRequestParser(self)
-        self._parse(b"%b %b HTTP/1.1\r\n%b\r\n" % (exchange.method, exchange.target, lines) + rest)
+        self._parse(first + lines + (_KEEP_ALIVE if exchange.persistent else _CLOSE) + b"\r\n" + rest)
 
     def _too_much_framing(self) -> bool:
         """End a request whose headers, chunk extensions or trailers have no end."""

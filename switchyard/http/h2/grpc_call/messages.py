@@ -154,12 +154,15 @@ def _decompressed(message: bytes, encoding: bytes, limit: int, peek: int | None)
         said = encoding[:20].decode("latin-1")
         text = f"messages encoded with {said!r} are not read here; send them as they are, or with gzip or deflate"
         raise RpcError(RpcStatus.UNIMPLEMENTED, text, _ACCEPTED)
+    stream = zlib.decompressobj(_EITHER)
     try:
-        made = zlib.decompressobj(_EITHER).decompress(message, limit + 1 if peek is None else peek)
+        made = stream.decompress(message, limit + 1 if peek is None else peek)
     except zlib.error as err:
         raise RpcError(RpcStatus.INVALID_ARGUMENT, f"the first message cannot be decompressed: {err}") from err
     if len(made) > limit:
         raise _too_large(len(made), limit)
+    if peek is None and (stream.unused_data or not stream.eof):
+        raise RpcError(RpcStatus.INVALID_ARGUMENT, "the first message is cut short, or goes on behind its end")
     return made
 
 

@@ -251,6 +251,16 @@ async def test_an_offer_to_upgrade_is_declined_and_the_request_answered_body_and
         assert await wire.answer() == (200, b"GET / ")
 
 
+@pytest.mark.parametrize("last", ["HTTP/1.0", "HTTP/1.1\r\nConnection: close"])
+async def test_a_declined_offer_changes_nothing_about_the_connection(last: str) -> None:
+    offer = f"GET / {last}\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n".encode()
+    async with serving(echo) as running:
+        wire = await running.wire()
+        wire.send(offer + GET)
+        assert b"connection: close" in await wire.head()
+        assert b"HTTP/1.1" not in await wire.rest()
+
+
 NOT_SERVED = {
     "connect": (501, b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"),
     "a method of another protocol": (501, b"PLAY rtsp://x/ RTSP/1.0\r\nHost: x\r\n\r\n"),
