@@ -93,7 +93,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("kind", "change", "words"), BROKEN)
-def test_a_broken_document_is_refused_with_words_that_help(
+def test_a_broken_document_is_rejected_with_words_that_help(
     cluster: Cluster, scratch: str, kind: str, change: Change, words: str
 ) -> None:
     document = of(kind, "chat-fast" if kind == "InferenceService" else "auto")
@@ -104,7 +104,7 @@ def test_a_broken_document_is_refused_with_words_that_help(
         dry_run([document])
 
 
-def test_the_namespace_refuses_a_pod_that_could_harm_its_node(cluster: Cluster) -> None:
+def test_the_namespace_rejects_a_pod_that_could_harm_its_node(cluster: Cluster) -> None:
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",

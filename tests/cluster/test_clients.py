@@ -14,11 +14,11 @@ from tests.live.test_clients import (  # noqa: F401  (pytest collects what is im
     curl,
     sdk,
     test_a_named_tool_is_called_with_arguments_that_fit_its_schema,
-    test_a_request_that_the_model_refuses_is_the_sdks_bad_request,
-    test_a_short_form_streams_pieces_of_text,
+    test_a_request_that_the_model_rejects_is_the_sdks_bad_request,
+    test_a_short_form_streams_chunks_of_text,
     test_an_unknown_model_is_not_found,
-    test_every_answer_carries_the_callers_request_id,
     test_every_form_of_a_question_is_answered,
+    test_every_response_carries_the_callers_request_id,
     test_kserves_rest_and_grpc_clients,
     test_langchain_asks_and_streams,
     test_operators_pages_are_there,
@@ -33,11 +33,11 @@ from tests.live.test_clients import (  # noqa: F401  (pytest collects what is im
 )
 from tests.live.test_vision import (  # noqa: F401
     client,
-    test_a_picture_may_come_in_every_form,
-    test_a_stream_of_pictures_is_answered_by_a_stream,
+    test_a_stream_of_images_is_answered_by_a_stream,
+    test_an_image_may_come_in_every_form,
     test_tritons_grpc_client_finds_its_server_behind_the_gateway,
     test_tritons_http_client_finds_its_server_behind_the_gateway,
-    test_what_is_no_picture_is_refused_and_nothing_breaks,
+    test_what_is_no_image_is_rejected_and_nothing_breaks,
 )
 
 pytestmark = pytest.mark.cluster

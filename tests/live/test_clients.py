@@ -117,7 +117,7 @@ def test_an_unknown_model_is_not_found(sdk: openai.OpenAI) -> None:
     assert refused.value.request_id
 
 
-def test_a_request_that_the_model_refuses_is_the_sdks_bad_request(sdk: openai.OpenAI) -> None:
+def test_a_request_that_the_model_rejects_is_the_sdks_bad_request(sdk: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="temperature"):
         ask(sdk, temperature=-1)
 
@@ -214,7 +214,7 @@ def test_every_form_of_a_question_is_answered(curl: httpx.Client, path: str, bod
 
 
 @pytest.mark.parametrize("path", ["/v1/llm/chat", "/generate"])
-def test_a_short_form_streams_pieces_of_text(curl: httpx.Client, path: str) -> None:
+def test_a_short_form_streams_chunks_of_text(curl: httpx.Client, path: str) -> None:
     body = {"prompt" if path == "/v1/llm/chat" else "text": "Hello", "max_tokens": 8, "stream": True}
     *events, done = curl.post(path, json=body).text.strip().split("\n\n")
     assert done == "data: [DONE]"
@@ -261,7 +261,7 @@ def test_the_gateways_metrics_count_what_was_asked(curl: httpx.Client, platform:
         ("DELETE", "/v1/models", None, 405),
     ],
 )
-def test_every_answer_carries_the_callers_request_id(
+def test_every_response_carries_the_callers_request_id(
     curl: httpx.Client, method: str, path: str, body: object, status: int
 ) -> None:
     answer = curl.request(method, path, json=body, headers={"x-request-id": "asked-by-a-test"})

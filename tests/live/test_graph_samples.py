@@ -26,7 +26,7 @@ def test_a_canary_gets_about_its_share(platform: Platform) -> None:
     assert 2 <= models.count("chat-reasoning") <= 36  # a tenth of 150; outside of this once in ten thousand runs
 
 
-def test_two_readers_look_at_one_picture(platform: Platform) -> None:
+def test_two_readers_look_at_one_image(platform: Platform) -> None:
     body = {"instances": [{"image": {"b64": base64.b64encode(CAR).decode()}}]}
     with http_client(platform) as client:
         answer = client.post("/v1/models/two-readers:predict", json=body)
@@ -50,7 +50,7 @@ def test_a_photo_is_read_and_its_question_answered(platform: Platform, stream: b
     assert "19" in text, answer.text
 
 
-def test_a_picture_that_cannot_be_read_is_a_clear_refusal(platform: Platform) -> None:
+def test_an_image_that_cannot_be_read_is_a_clear_error(platform: Platform) -> None:
     url = "data:image/png;base64," + base64.b64encode(b"no picture").decode()
     content = [{"type": "image_url", "image_url": {"url": url}}]
     body = {"model": "read-photo", "messages": [{"role": "user", "content": content}]}

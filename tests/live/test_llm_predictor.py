@@ -56,7 +56,7 @@ def v2(
     }
 
 
-def test_the_openai_sdk_gets_an_answer_with_usage(chat: Predictor) -> None:
+def test_the_openai_sdk_gets_a_response_with_usage(chat: Predictor) -> None:
     with openai_client(chat) as client:
         answer = client.chat.completions.create(model="chat-fast", messages=[{"role": "user", "content": QUESTION}])
     assert answer.choices[0].message.content
@@ -64,7 +64,7 @@ def test_the_openai_sdk_gets_an_answer_with_usage(chat: Predictor) -> None:
     assert answer.usage.completion_tokens > 0
 
 
-def test_a_stream_says_the_same_as_the_plain_answer(chat: Predictor) -> None:
+def test_a_stream_says_the_same_as_the_plain_response(chat: Predictor) -> None:
     with openai_client(chat) as client:
         plain = client.chat.completions.create(
             model="chat-fast", messages=[{"role": "user", "content": QUESTION}], temperature=0
@@ -177,7 +177,7 @@ def test_a_bad_openai_request_gets_an_openai_error(chat: Predictor, change: dict
 
 
 @pytest.mark.parametrize("raw", [b'{"model": ', b'{"model":"chat-fast","messages":[],"temperature":NaN}'])
-def test_what_is_no_json_or_no_number_is_refused(chat: Predictor, raw: bytes) -> None:
+def test_what_is_no_json_or_no_number_is_rejected(chat: Predictor, raw: bytes) -> None:
     status, answer = fetch(f"{chat.url}/openai/v1/chat/completions", raw=raw)
     assert status == 400, answer
     assert json.loads(answer)["error"]["message"]
@@ -213,7 +213,7 @@ def test_a_bad_grpc_request_is_an_invalid_argument(chat: Predictor) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["openai stream", "openai plain", "v2"])
-def test_a_client_that_hangs_up_frees_its_engine_slot(chat: Predictor, protocol: str) -> None:
+def test_a_client_that_disconnects_frees_its_engine_slot(chat: Predictor, protocol: str) -> None:
     before = chat.metric("vllm:generation_tokens_total")
     if protocol == "openai stream":
         with open_stream(chat, **LONG):
@@ -280,7 +280,7 @@ def test_a_killed_predictor_takes_its_engine_with_it(preload: Preload) -> None:
     predictor.stop()
 
 
-def test_four_bits_on_a_cpu_are_refused_before_anything_is_loaded(preload: Preload) -> None:
+def test_four_bits_on_a_cpu_are_rejected_before_anything_is_loaded(preload: Preload) -> None:
     predictor = Predictor(preload, "chat-fast", USE_4BIT="true")
     assert predictor.exit() == 1
     assert "needs an NVIDIA GPU with CUDA" in predictor.tail()

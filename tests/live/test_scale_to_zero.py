@@ -88,7 +88,7 @@ async def test_fifty_clients_at_once_wake_a_model_once_and_are_all_answered(
     assert all(f": waking {MODEL}\n\n" in answer for answer in streams)
 
 
-async def test_clients_that_hang_up_while_waiting_do_not_break_the_others(
+async def test_clients_that_disconnect_while_waiting_do_not_break_the_others(
     platform: Platform, client: httpx.AsyncClient
 ) -> None:
     before = starts(platform)

@@ -140,7 +140,7 @@ def test_a_scan_that_stands_on_its_head_is_read(ocr: Any) -> None:
     assert text[-1].replace(b" ", b"") == b"AdditionalFeatures"
 
 
-def test_pictures_at_the_same_time_are_not_mixed_up(ocr: Any) -> None:
+def test_images_at_the_same_time_are_not_mixed_up(ocr: Any) -> None:
     names = ["car.jpg", "map-cmyk.jpg", "plate.png"]
     alone = {name: send(ocr, "ocr", (PICTURES / name).read_bytes()).as_numpy("text").tolist() for name in names}
     with ThreadPoolExecutor(6) as pool:
@@ -148,7 +148,7 @@ def test_pictures_at_the_same_time_are_not_mixed_up(ocr: Any) -> None:
     assert [answer.as_numpy("text").tolist() for answer in together] == [alone[name] for name in names * 2]
 
 
-def test_a_picture_without_text_gives_empty_outputs(ocr: Any) -> None:
+def test_an_image_without_text_gives_empty_outputs(ocr: Any) -> None:
     answer = send(ocr, "ocr", encoded(Image.new("RGB", (64, 48), "white")))
     shapes = [answer.as_numpy(name).shape for name in ("text", "boxes", "scores")]
     assert shapes == [(0,), (0, 4, 2), (0,)]
@@ -167,13 +167,13 @@ def test_a_picture_without_text_gives_empty_outputs(ocr: Any) -> None:
     ],
     ids=["empty", "bomb", "fifty megapixels", "no pixels", "truncated", "heic"],
 )
-def test_a_bad_picture_is_the_senders_mistake(ocr: Any, model: str, data: bytes, sentence: str) -> None:
+def test_a_bad_image_is_the_senders_mistake(ocr: Any, model: str, data: bytes, sentence: str) -> None:
     with pytest.raises(InferenceServerException, match=sentence) as caught:
         send(ocr, model, data)
     assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
 
 
-def test_a_picture_too_thin_to_read_is_the_senders_mistake(ocr: Any) -> None:
+def test_an_image_too_thin_to_read_is_the_senders_mistake(ocr: Any) -> None:
     with pytest.raises(InferenceServerException, match="too thin to find lines of text") as caught:
         send(ocr, "ocr", encoded(Image.new("RGB", (2000, 1))))
     assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
@@ -188,7 +188,7 @@ def test_a_wrong_type_or_shape_is_the_senders_mistake(ocr: Any, values: np.ndarr
     assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
 
 
-def test_a_picture_is_decoded_to_a_wanted_size(ocr: Any) -> None:
+def test_an_image_is_decoded_to_a_wanted_size(ocr: Any) -> None:
     image, size = InferInput("image", [1], "BYTES"), InferInput("size", [2], "INT32")
     image.set_data_from_numpy(np.array([encoded(Image.new("RGB", (64, 48), "red"))], dtype=np.object_))
     size.set_data_from_numpy(np.array([8, 6], np.int32))

@@ -44,7 +44,7 @@ def test_the_last_printed_line_names_commands_that_exist(platform: Platform) -> 
         assert platform.command(name, "--help").returncode == 0
 
 
-def test_a_second_up_is_refused_and_disturbs_nothing(platform: Platform) -> None:
+def test_a_second_up_is_rejected_and_disturbs_nothing(platform: Platform) -> None:
     before = platform.processes()
     for flags in ([], ["--detach"]):
         refused = platform.command("up", str(platform.overlay), *flags)

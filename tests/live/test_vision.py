@@ -57,7 +57,7 @@ async def test_many_clients_wake_triton_once_and_it_sleeps_again(platform: Platf
     await asyncio.to_thread(eventually, lambda: not any(map(alive, pod)), "neither container is left")
 
 
-async def test_a_picture_may_come_in_every_form(client: httpx.AsyncClient) -> None:
+async def test_an_image_may_come_in_every_form(client: httpx.AsyncClient) -> None:
     data = PICTURE.read_bytes()
     coded = base64.b64encode(data).decode()
     whole = await client.post("/v1/ocr", content=data, headers={"content-type": "image/jpeg"})
@@ -71,7 +71,7 @@ async def test_a_picture_may_come_in_every_form(client: httpx.AsyncClient) -> No
     assert predicted.json()["predictions"][0]["text"] == TEXT
 
 
-async def test_what_is_no_picture_is_refused_and_nothing_breaks(client: httpx.AsyncClient) -> None:
+async def test_what_is_no_image_is_rejected_and_nothing_breaks(client: httpx.AsyncClient) -> None:
     headers = {"content-type": "image/jpeg"}
     for data in (b"", b"not a picture", PICTURE.read_bytes()[:20_000]):
         refused = await client.post("/v1/ocr", content=data, headers=headers)
@@ -118,7 +118,7 @@ def test_tritons_grpc_client_finds_its_server_behind_the_gateway(platform: Platf
         assert texts(client.infer("ocr", [image(triton_grpc)], client_timeout=DEADLINE)) == [TEXT]
 
 
-async def test_a_stream_of_pictures_is_answered_by_a_stream(platform: Platform) -> None:
+async def test_a_stream_of_images_is_answered_by_a_stream(platform: Platform) -> None:
     async def asked() -> AsyncIterator[dict[str, object]]:
         for number in range(3):
             yield {"model_name": "ocr", "inputs": [image(triton_grpc_aio)], "request_id": str(number)}
@@ -128,7 +128,7 @@ async def test_a_stream_of_pictures_is_answered_by_a_stream(platform: Platform) 
     assert seen == [("0", None), ("1", None), ("2", None)]
 
 
-async def test_triton_killed_under_load_costs_no_answer(platform: Platform, client: httpx.AsyncClient) -> None:
+async def test_triton_killed_under_load_costs_no_response(platform: Platform, client: httpx.AsyncClient) -> None:
     async def read() -> str:
         answer = await client.post("/v1/ocr", content=PICTURE.read_bytes(), headers={"content-type": "image/jpeg"})
         return str(answer.json().get("text", answer.status_code))

@@ -121,7 +121,7 @@ def test_a_cluster_is_named_or_left_alone(kept: Path) -> None:
     assert "CONTEXT=" in done.stderr
 
 
-def test_a_part_that_is_unknown_is_refused_by_its_name(kept: Path) -> None:
+def test_a_part_that_is_unknown_is_rejected_by_its_name(kept: Path) -> None:
     done = install(kept, "render", PARTS="istio")
 
     assert done.returncode == 1

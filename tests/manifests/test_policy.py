@@ -83,7 +83,7 @@ def test_a_container_that_answers_requests_is_asked_whether_it_is_ready(document
             assert probe["exec"]["command"] if "exec" in probe else probe["httpGet"]["path"].startswith("/"), name
 
 
-def test_no_document_sets_what_kserve_refuses(documents: list[Document]) -> None:
+def test_no_document_sets_what_kserve_rejects(documents: list[Document]) -> None:
     assert "PYTHONPATH" not in [value for document in documents for _, value in leaves(document)]
 
 

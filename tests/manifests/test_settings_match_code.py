@@ -76,7 +76,7 @@ def test_every_service_names_the_settings_that_all_predictors_share() -> None:
         ("USE_4BIT", "yes"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_refused_by_its_name(name: str, value: str) -> None:
+def test_a_value_that_cannot_be_used_is_rejected_by_its_name(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         (Settings.from_env({name: value}), LLMSettings.from_env({name: value}))
 

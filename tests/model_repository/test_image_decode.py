@@ -69,7 +69,7 @@ def test_a_jpeg_gives_about_its_pixels() -> None:
     ],
 )
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
-def test_pictures_are_upright(orientation: int, turned: Any, mode: str) -> None:
+def test_images_are_upright(orientation: int, turned: Any, mode: str) -> None:
     stored = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3) * 10
     image = Image.fromarray(stored).convert(mode)
     exif = Image.Exif()
@@ -86,7 +86,7 @@ def test_each_format_is_turned_once(kind: str) -> None:
     assert decoded(Image.new("RGB", (5, 3)), kind, exif=exif, **options).shape == (5, 3, 3)
 
 
-def test_damaged_exif_does_not_damage_the_picture() -> None:
+def test_damaged_exif_does_not_damage_the_image() -> None:
     text_for_orientation = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x04\0\0\0abc\0\0\0\0\0"
     for exif in (text_for_orientation, b"Exif\0\0II*\0\xff\xff\xff\xff"):
         jpeg = encoded(Image.new("RGB", (5, 3)), "JPEG")
@@ -153,16 +153,16 @@ def test_what_is_not_read_is_named_and_so_is_what_is(data: bytes, kind: str) -> 
     assert "BMP, GIF, JPEG, PNG, TIFF or WebP" in message
 
 
-def test_formats_that_pillow_could_read_are_refused_all_the_same() -> None:
+def test_formats_that_pillow_could_read_are_rejected_all_the_same() -> None:
     assert "not an image" in refusal(encoded(Image.new("RGB", (2, 2)), "PPM"))
 
 
-def test_an_empty_picture_is_called_empty() -> None:
+def test_an_empty_image_is_called_empty() -> None:
     assert "is empty" in refusal(b"")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
-def test_a_truncated_file_is_refused(kind: str) -> None:
+def test_a_truncated_file_is_rejected(kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     data = encoded(Image.fromarray(noise), kind)
     for length in range(1, len(data) - 20, len(data) // 23):
@@ -171,7 +171,7 @@ def test_a_truncated_file_is_refused(kind: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's remarks on what it skips
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
-def test_damaged_bytes_give_a_picture_or_a_refusal(kind: str) -> None:
+def test_damaged_bytes_give_an_image_or_a_rejection(kind: str) -> None:
     random = np.random.default_rng(1)
     good = encoded(Image.fromarray(random.integers(0, 256, (24, 24, 3), dtype=np.uint8)), kind)
     for _ in range(150):
@@ -195,14 +195,14 @@ def test_a_gif_is_not_larger_than_it_says() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(0, 5), (5, 0), (0, 0)])
-def test_a_picture_without_pixels_is_refused(width: int, height: int) -> None:
+def test_an_image_without_pixels_is_rejected(width: int, height: int) -> None:
     assert refusal(png_header(width, height))
 
 
 @pytest.mark.parametrize("size", [(0, 5), (-1, 5), (8000, 8000)])
-def test_a_size_that_makes_no_sense_is_refused(size: tuple[int, int]) -> None:
+def test_a_size_that_makes_no_sense_is_rejected(size: tuple[int, int]) -> None:
     assert "the requested size" in refusal(encoded(Image.new("RGB", (2, 2))), size=size)
 
 
-def test_floating_point_pixels_are_refused() -> None:
+def test_floating_point_pixels_are_rejected() -> None:
     assert "floating-point" in refusal(encoded(Image.new("F", (2, 2), 0.5), "TIFF"))

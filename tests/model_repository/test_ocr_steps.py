@@ -114,7 +114,7 @@ def test_text_is_found_where_the_map_is_high_in_reading_order() -> None:
         assert (box == np.rint(box)).all()
 
 
-def test_boxes_stay_within_the_picture() -> None:
+def test_boxes_stay_within_the_image() -> None:
     box = text_lines.find(np.full((64, 96), 0.9, np.float32), 64, 96, SETTINGS)[0]
     assert (box.min(axis=0).tolist(), box.max(axis=0).tolist()) == ([0, 0], [95, 63])
 
@@ -170,7 +170,7 @@ def test_a_slanted_box_is_straightened() -> None:
     assert cut[0, [38, 76, 114], 0].tolist() == pytest.approx(expected[0], abs=2)
 
 
-def test_a_small_picture_is_enlarged_for_detection_and_its_boxes_come_back() -> None:
+def test_a_small_image_is_enlarged_for_detection_and_its_boxes_come_back() -> None:
     pixels = noise(200, 400)
     plan = page.Plan.of(200, 400, SETTINGS)
     assert plan.detection == (736, 1472)
@@ -178,7 +178,7 @@ def test_a_small_picture_is_enlarged_for_detection_and_its_boxes_come_back() -> 
     assert np.array_equal(plan.page(pixels).back([box])[0], box)
 
 
-def test_a_large_picture_is_reduced() -> None:
+def test_a_large_image_is_reduced() -> None:
     plan = page.Plan.of(3000, 4000, SETTINGS)
     assert plan.size == (1504, 1984)
     back = page.Page(pixels=np.zeros((1504, 1984, 3), np.uint8), height=3000, width=4000, margin=0)
@@ -195,7 +195,7 @@ def test_a_single_line_gets_margins_that_boxes_do_not_see() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 2000), (2000, 1), (4, 3000)])
-def test_what_would_have_to_be_enlarged_too_far_is_refused(height: int, width: int) -> None:
+def test_what_would_have_to_be_enlarged_too_far_is_rejected(height: int, width: int) -> None:
     with pytest.raises(page.TooThinError, match=f"{width} x {height} pixels"):
         page.Plan.of(height, width, SETTINGS)
 
@@ -207,7 +207,7 @@ def test_other_sizes_are_planned_in_multiples_of_32(size: tuple[int, int]) -> No
     assert height * width <= 8e6
 
 
-def test_a_picture_becomes_a_tensor_of_blue_green_red_from_minus_one_to_one() -> None:
+def test_an_image_becomes_a_tensor_of_blue_green_red_from_minus_one_to_one() -> None:
     red = np.full((32, 32, 3), (255, 0, 51), np.uint8)
     tensor = line_tensors.picture(red, 32, 64)
     assert tensor.shape == (1, 3, 32, 64)

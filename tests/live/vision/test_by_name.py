@@ -61,7 +61,7 @@ def test_an_unknown_model_is_not_found(client: Any) -> None:
     assert raised.value.status() in ("404", "StatusCode.NOT_FOUND")
 
 
-def test_what_triton_refuses_is_refused_with_tritons_sentence(client: Any) -> None:
+def test_what_triton_rejects_is_rejected_with_tritons_sentence(client: Any) -> None:
     with pytest.raises(InferenceServerException, match="expects 'FP32'"):
         ask(client, "echo", np.ones(1, np.int32), datatype="INT32")
 
@@ -79,7 +79,7 @@ def test_shared_memory_is_not_passed_on(client: Any) -> None:
     ],
     ids=["long", "no length"],
 )
-def test_a_header_that_cannot_be_passed_on_is_refused(
+def test_a_header_that_cannot_be_passed_on_is_rejected(
     vision: Vision, header: dict[str, str], status: int, words: str
 ) -> None:
     tensor = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1]}

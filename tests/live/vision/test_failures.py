@@ -56,7 +56,7 @@ def test_what_is_too_much_at_once_is_told_when_to_return(vision: Vision) -> None
         assert [one.result()[0] for one in slow] == [200] * 4
 
 
-def test_a_client_that_hangs_up_is_counted_and_leaves_nothing_behind(vision: Vision) -> None:
+def test_a_client_that_disconnects_is_counted_and_leaves_nothing_behind(vision: Vision) -> None:
     assert echo(vision, 0, model="slow")[0] == 200
     labels = ('model="slow"', 'outcome="cancelled"')
     before = vision.metric("inference_requests_total", *labels)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.live
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "form", "json", "data uri"])
-def test_a_picture_comes_in_many_ways_and_is_labelled(vision: Vision, kind: str) -> None:
+def test_an_image_comes_in_many_ways_and_is_labeled(vision: Vision, kind: str) -> None:
     data = picture("blue", "JPEG" if kind == "jpeg" else "PNG")
     text = base64.b64encode(data).decode()
     bodies: dict[str, tuple[bytes, str]] = {
@@ -39,26 +39,26 @@ def test_a_picture_comes_in_many_ways_and_is_labelled(vision: Vision, kind: str)
     assert len(answer["labels"]) == 2
 
 
-def test_a_text_answer_is_the_labels_alone(vision: Vision) -> None:
+def test_a_text_response_is_the_labels_alone(vision: Vision) -> None:
     status, body = send(vision, "/v1/vision/colors?top_k=1", picture("red"), "image/png", accept="text/plain")
     assert (status, body) == (200, b"red")
 
 
-def test_kserve_v1_predicts_from_pictures(vision: Vision) -> None:
+def test_kserve_v1_predicts_from_images(vision: Vision) -> None:
     instances = [{"image": {"b64": base64.b64encode(picture(color)).decode()}} for color in ("red", "lime")]
     status, body = fetch(f"{vision.url}/v1/models/colors:predict", {"instances": instances})
     assert status == 200, body
     assert [row["labels"][0]["label"] for row in json.loads(body)["predictions"]] == ["red", "green"]
 
 
-def test_a_v2_request_may_bring_a_picture_instead_of_tensors(client: Any) -> None:
+def test_a_v2_request_may_bring_an_image_instead_of_tensors(client: Any) -> None:
     answer = ask(client, "colors", np.array([picture("red")], dtype=np.object_), "image", "BYTES")
     assert answer.as_numpy("label")[0] in (b"red", "red")
     assert answer.as_numpy("index").tolist()[0] == 0
     assert answer.as_numpy("score").dtype == np.float32
 
 
-def test_a_large_picture_in_a_v2_request_is_no_large_tensor(client: Any) -> None:
+def test_a_large_image_in_a_v2_request_is_no_large_tensor(client: Any) -> None:
     pixels = picture("red", "BMP", (800, 600))
     assert len(pixels) > STREAMED_BYTES
     answer = ask(client, "colors", np.array([pixels], dtype=np.object_), "image", "BYTES")
@@ -70,14 +70,14 @@ def test_a_large_picture_in_a_v2_request_is_no_large_tensor(client: Any) -> None
     [((3000, 1000), "3000 x 1000 pixels as FP32 are more than"), ((4000, 2000), "the response exceeds")],
     ids=["tensor too large", "pixels too large"],
 )
-def test_a_picture_that_would_become_too_large_is_refused(vision: Vision, size: tuple[int, int], words: str) -> None:
+def test_an_image_that_would_become_too_large_is_rejected(vision: Vision, size: tuple[int, int], words: str) -> None:
     status, body = send(vision, "/v1/vision/any-size", picture("lime", size=size), "image/png")
     assert (status, words in json.loads(body)["error"]["message"]) == (413, True), body
     status, body = send(vision, "/v1/vision/any-size", picture("lime"), "image/png")
     assert (status, json.loads(body)["labels"][0]["label"]) == (200, "green")
 
 
-def test_a_picture_as_the_body_of_a_v2_request_is_answered_in_v2(vision: Vision) -> None:
+def test_an_image_as_the_body_of_a_v2_request_is_answered_in_v2(vision: Vision) -> None:
     status, body = send(vision, "/v2/models/colors/infer", picture("red"), "image/png")
     assert status == 200, body
     outputs = {row["name"]: row for row in json.loads(body)["outputs"]}
@@ -98,14 +98,14 @@ def test_a_picture_as_the_body_of_a_v2_request_is_answered_in_v2(vision: Vision)
     ],
     ids=["text", "heic", "truncated", "empty", "no field", "no base64", "html"],
 )
-def test_what_is_no_picture_is_refused_with_a_sentence(
+def test_what_is_no_image_is_rejected_with_a_sentence(
     vision: Vision, body: bytes, kind: str, status: int, words: str
 ) -> None:
     got, answer = send(vision, "/v1/vision/colors", body, kind)
     assert (got, words in json.loads(answer)["error"]["message"]) == (status, True), answer
 
 
-def test_a_body_that_is_too_large_is_refused_before_it_is_sent(vision: Vision) -> None:
+def test_a_body_that_is_too_large_is_rejected_before_it_is_sent(vision: Vision) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", vision.http, timeout=60)) as connection:
         connection.putrequest("POST", "/v1/vision/colors")
         connection.putheader("content-type", "image/png")
@@ -121,7 +121,7 @@ def test_a_model_of_other_tensors_says_which(vision: Vision) -> None:
     assert "send tensors to /v2/models/echo/infer: 'x' FP32 [-1]" in json.loads(body)["error"]["message"]
 
 
-def test_text_is_read_from_a_picture_with_its_boxes_and_scores(vision: Vision) -> None:
+def test_text_is_read_from_an_image_with_its_boxes_and_scores(vision: Vision) -> None:
     image = Image.new("RGB", (640, 200), "white")
     font = ImageFont.load_default(56)
     for line, text in enumerate(("HELLO WORLD", "TRACK 42")):

@@ -97,7 +97,9 @@ def test_the_gateways_headers_are_heard(predictor: Predictor) -> None:
         (b'{"model": ["auto"], "prompt": "x"}', "invalid_value"),
     ],
 )
-def test_a_body_that_cannot_be_used_is_refused_with_a_sentence(predictor: Predictor, content: bytes, code: str) -> None:
+def test_a_body_that_cannot_be_used_is_rejected_with_a_sentence(
+    predictor: Predictor, content: bytes, code: str
+) -> None:
     answer = httpx.post(predictor.url, content=content)
 
     error = answer.json()["error"]
@@ -105,7 +107,7 @@ def test_a_body_that_cannot_be_used_is_refused_with_a_sentence(predictor: Predic
     assert len(error["message"]) > 20
 
 
-def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
+def test_a_body_that_is_too_large_is_rejected(tmp_path: Path) -> None:
     predictor = Predictor(tmp_path, env={"MAX_BODY_BYTES": "1000"})
     try:
         answer = predictor.wait_ready().ask(chat("x" * 2000))
@@ -202,7 +204,7 @@ def test_a_request_in_flight_is_answered_before_it_stops(tmp_path: Path) -> None
         (["--scorer=best"], "invalid choice"),
     ],
 )
-def test_a_command_line_that_cannot_be_used_is_refused(flags: list[str], sentence: str) -> None:
+def test_a_command_line_that_cannot_be_used_is_rejected(flags: list[str], sentence: str) -> None:
     command = [sys.executable, "-m", "predictors.complexity", "--model_name=x", "--fast=a", "--reasoning=b", *flags]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
 

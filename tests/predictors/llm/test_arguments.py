@@ -18,7 +18,7 @@ def test_without_a_folder_the_repository_is_searched_by_name(tmp_path: Path) -> 
     assert parse(["--model_name=m"], str(tmp_path)).model_dir == tmp_path / "m"
 
 
-def test_a_folder_that_is_no_model_is_refused_by_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_no_model_is_rejected_by_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--model_name=m", f"--model_dir={tmp_path}"], "/none")
     assert f"{tmp_path} holds no config.json" in capsys.readouterr().err

@@ -22,6 +22,6 @@ def test_a_checkpoint_that_is_already_quantized_names_its_own_method(tmp_path: P
     assert four_bit_method(folder, device) is None  # type: ignore[arg-type]
 
 
-def test_a_cpu_refuses_and_says_which_devices_can_and_what_else_to_do(tmp_path: Path) -> None:
+def test_a_cpu_rejects_and_says_which_devices_can_and_what_else_to_do(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"needs an NVIDIA GPU with CUDA.*already quantized \(AWQ or GPTQ\)"):
         four_bit_method(model(tmp_path), "cpu")

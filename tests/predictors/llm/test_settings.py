@@ -26,6 +26,6 @@ def test_defaults_of_a_request_go_by_the_names_of_generation_config() -> None:
         ("USE_4BIT", "yes"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str) -> None:
+def test_a_value_that_cannot_be_used_is_rejected_by_name(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"{name} is '{value}'"):
         LLMSettings.from_env({name: value})

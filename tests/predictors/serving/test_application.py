@@ -82,14 +82,14 @@ async def test_all_other_paths_go_to_kserve_untouched(path: str) -> None:
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(200, "ok"), (404, "rejected"), (503, "failed")])
-async def test_an_answer_is_counted_by_its_status(status: int, outcome: str) -> None:
+async def test_a_response_is_counted_by_its_status(status: int, outcome: str) -> None:
     setup = Setup(openai=answering(status))
     await Client("/openai/v1/completions").ask(setup.door)
     assert setup.counted("openai", outcome) == 1
     assert setup.in_flight() == 0
 
 
-async def test_requests_beyond_the_limit_are_refused_in_the_callers_protocol_and_told_when_to_return() -> None:
+async def test_requests_beyond_the_limit_are_rejected_in_the_callers_protocol_and_told_when_to_return() -> None:
     setup = Setup(limit=1)
     waiting = asyncio.ensure_future(Client("/openai/v1/completions").ask(setup.door))
     while setup.in_flight() < 1:
@@ -104,7 +104,7 @@ async def test_requests_beyond_the_limit_are_refused_in_the_callers_protocol_and
     waiting.cancel()
 
 
-async def test_a_refusal_of_kserves_also_says_when_to_return() -> None:
+async def test_a_rejection_of_kserves_also_says_when_to_return() -> None:
     client = Client("/v2/models/m/infer")
     await client.ask(Setup(kserve=answering(503)).door)
     assert (b"retry-after", b"1") in client.sent[0]["headers"]
@@ -137,7 +137,7 @@ async def test_reading_metrics_takes_no_place() -> None:
     assert client.status == 200
 
 
-async def test_a_v2_client_that_hangs_up_ends_the_work_at_once() -> None:
+async def test_a_v2_client_that_disconnects_ends_the_work_at_once() -> None:
     ended = asyncio.Event()
 
     async def working(scope: Scope, receive: Receive, send: Send) -> None:

@@ -20,7 +20,7 @@ def test_an_empty_value_means_the_default() -> None:
     assert Settings.from_env({"MAX_CONCURRENT_REQUESTS": ""}).max_concurrent_requests == 64
 
 
-def test_an_unknown_log_level_is_refused_with_the_allowed_ones() -> None:
+def test_an_unknown_log_level_is_rejected_with_the_allowed_ones() -> None:
     with pytest.raises(SettingsError, match="LOG_LEVEL is 'loud'; use debug, info, warning or error"):
         Settings.from_env({"LOG_LEVEL": "loud"})
 

@@ -79,7 +79,7 @@ async def test_names_that_nobody_serves_share_one_label() -> None:
     assert setup.counted("unknown", "rejected") == 2
 
 
-async def test_what_is_too_much_is_refused_and_the_place_free_again_afterwards() -> None:
+async def test_what_is_too_much_is_rejected_and_the_place_free_again_afterwards() -> None:
     setup = Setup(limit=1)
     async with setup.calls.admit("m", "v2", None) as call:
         call.status = 200

@@ -14,12 +14,12 @@ def test_tritons_addresses_are_those_of_the_pod_unless_given() -> None:
 
 
 @pytest.mark.parametrize("address", ["9000", "localhost", "localhost:", ":9000", "localhost:99999"])
-def test_an_address_without_host_or_port_is_refused(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_address_without_host_or_port_is_rejected(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--model_name=vision", f"--triton_http={address}"])
     assert "is not host:port" in capsys.readouterr().err
 
 
-def test_a_flag_of_nobodys_is_refused() -> None:
+def test_a_flag_of_nobodys_is_rejected() -> None:
     with pytest.raises(SystemExit):
         parse(["--model_name=vision", "--model_dir=/mnt/models"])

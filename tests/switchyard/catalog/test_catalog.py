@@ -29,7 +29,7 @@ def test_a_catalog_survives_being_written(rows: list[Model]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"models": [{"name": "m"}]}', '{"models": 3}'])
-def test_what_is_no_catalog_is_refused(text: str) -> None:
+def test_what_is_no_catalog_is_rejected(text: str) -> None:
     with pytest.raises(CatalogError, match="not a catalog"):
         Catalog.loads(text)
 
@@ -58,7 +58,7 @@ def test_an_inferenceservice_describes_its_model() -> None:
         ({"annotations": {"switchyard.dev/context-length": "long"}}, "'long', not a number of tokens"),
     ],
 )
-def test_a_document_that_describes_no_model_is_refused_by_field(metadata: dict[str, object], words: str) -> None:
+def test_a_document_that_describes_no_model_is_rejected_by_field(metadata: dict[str, object], words: str) -> None:
     with pytest.raises(CatalogError, match=words):
         describe(document(**metadata), url="http://m")
 

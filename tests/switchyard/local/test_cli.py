@@ -16,7 +16,7 @@ def test_help_is_there_at_once_because_nothing_heavy_is_imported() -> None:
     assert not {"yaml", "rich", "uvicorn", "grpc", "prometheus_client", "asyncio"} & set(loaded)
 
 
-def test_a_second_up_is_refused(local: Local) -> None:
+def test_a_second_up_is_rejected(local: Local) -> None:
     local.up()
     answer = local.command("up", "overlay")
     assert answer.returncode == 1

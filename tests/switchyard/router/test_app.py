@@ -56,7 +56,7 @@ async def test_metrics_cannot_be_reached_where_graph_traffic_goes() -> None:
         assert (await one.http.get("/metrics")).json()["from"] == "a"
 
 
-async def test_a_piece_is_forwarded_within_a_millisecond_of_its_arrival() -> None:
+async def test_a_chunk_is_forwarded_within_a_millisecond_of_its_arrival() -> None:
     sent: list[float] = []
     late: list[float] = []
     more: asyncio.Queue[None] = asyncio.Queue()
@@ -84,7 +84,7 @@ async def test_a_piece_is_forwarded_within_a_millisecond_of_its_arrival() -> Non
 
 
 @pytest.mark.parametrize("name", ["slow", "first"])
-async def test_a_client_that_hangs_up_cancels_every_running_step_within_100_ms(name: str) -> None:
+async def test_a_client_that_disconnects_cancels_every_running_step_within_100_ms(name: str) -> None:
     async with services(slow=forever, slow2=forever) as behind:
         behind.scripts[name] = forever
         async with router(behind, all_kinds(behind, "slow")) as one:
@@ -115,7 +115,7 @@ async def test_a_client_that_leaves_a_stream_cancels_the_step_within_100_ms() ->
             assert asyncio.get_running_loop().time() - left < 0.1
 
 
-async def test_a_service_that_dies_in_mid_stream_cuts_the_answer() -> None:
+async def test_a_service_that_dies_in_mid_stream_cuts_the_response() -> None:
     async def dies(call: Call) -> None:
         call.exchange.start(200, [(b"content-type", b"text/event-stream")])
         call.exchange.write(b"data: 1\n\n")
@@ -192,7 +192,7 @@ async def test_a_listed_content_type_is_kept() -> None:
             assert behind.calls[0].headers[b"content-type"] == b"text/x"
 
 
-async def test_answers_lose_only_what_belongs_to_one_connection() -> None:
+async def test_responses_lose_only_what_belongs_to_one_connection() -> None:
     script = always(200, {}, (b"x-one", b"1"), (b"set-cookie", b"a"), (b"set-cookie", b"b"), (b"keep-alive", b"1"))
     async with services(a=script) as behind, router(behind, {"root": node("Sequence", behind.step("a"))}) as one:
         answer = await one.post()

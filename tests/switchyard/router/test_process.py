@@ -180,14 +180,14 @@ BAD = {
 
 
 @pytest.mark.parametrize(("arguments", "said"), BAD.values(), ids=BAD.keys())
-async def test_what_cannot_run_is_refused_with_a_sentence(arguments: tuple[str, ...], said: str) -> None:
+async def test_what_cannot_run_is_rejected_with_a_sentence(arguments: tuple[str, ...], said: str) -> None:
     status, message = await refused(*arguments)
     assert status not in (0, None)
     assert said in message
     assert "Traceback" not in message
 
 
-async def test_a_bad_setting_is_refused_by_name() -> None:
+async def test_a_bad_setting_is_rejected_by_name() -> None:
     status, message = await refused("--graph-json", graph("http://a"), PORT="x")
     assert (status, message) == (1, "router: PORT is 'x'; use a whole number from 0 to 65535\n")
 

@@ -29,7 +29,7 @@ def test_fields_of_every_other_type_are_skipped() -> None:
         read_text(b"\x10", 1)
 
 
-def test_a_name_that_could_be_read_as_two_is_refused() -> None:
+def test_a_name_that_could_be_read_as_two_is_rejected() -> None:
     twice = write(1, "mine") + write(2, "x") + write(1, "yours")
     with pytest.raises(ValueError, match="occurs twice"):
         read_text(twice, 1)

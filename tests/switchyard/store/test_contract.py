@@ -67,7 +67,7 @@ async def test_a_new_put_gives_a_value_new_time(store: Store) -> None:
 
 
 @pytest.mark.parametrize("ttl", [0, -1])
-async def test_a_value_without_time_to_live_is_refused(store: Store, ttl: float) -> None:
+async def test_a_value_without_time_to_live_is_rejected(store: Store, ttl: float) -> None:
     with pytest.raises(ValueError, match="time to live"):
         await store.put("conversation:one", b"value", ttl=ttl)
 

@@ -15,6 +15,6 @@ async def test_a_relative_path_is_allowed(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("url", ["", "sqlite:", "sqlite://host/file", "postgres://host", "/a/file"])
-def test_a_url_that_means_no_store_is_refused(url: str) -> None:
+def test_a_url_that_means_no_store_is_rejected(url: str) -> None:
     with pytest.raises(ValueError, match="is not a store"):
         open_store(url)

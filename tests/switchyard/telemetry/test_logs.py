@@ -62,6 +62,6 @@ warnings.warn("from Python")
     assert "from Python" in python["message"]
 
 
-def test_an_unknown_level_is_refused_with_the_allowed_ones() -> None:
+def test_an_unknown_level_is_rejected_with_the_allowed_ones() -> None:
     with pytest.raises(ValueError, match="LOG_LEVEL is 'loud'; use debug, info, warning or error"):
         logs.configure("s", "loud")

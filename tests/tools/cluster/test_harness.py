@@ -40,7 +40,7 @@ def test_a_kubeconfig_of_this_harness_is_taken(kubeconfig: Path) -> None:
         "apiVersion: v1",
     ],
 )
-def test_any_other_kubeconfig_is_refused(kubeconfig: Path, text: str) -> None:
+def test_any_other_kubeconfig_is_rejected(kubeconfig: Path, text: str) -> None:
     kubeconfig.write_text(text)
     with pytest.raises(ClusterError, match="refusing"):
         kubectl.check_ours()

@@ -36,7 +36,7 @@ def test_an_installed_distribution_comes_with_what_runs_and_nothing_that_install
     assert b"uvicorn/main.py,,\n" in (record.content or b"")
 
 
-def test_an_environment_that_is_not_as_the_lock_says_is_refused(tmp_path: Path) -> None:
+def test_an_environment_that_is_not_as_the_lock_says_is_rejected(tmp_path: Path) -> None:
     lock = tmp_path / "x.lock"
     lock.write_text("uvicorn==0.0.1\nno-such-thing==1\n")
     with pytest.raises(ImageError, match=r"not as x\.lock says \(uvicorn .*, no-such-thing absent\): run `make setup`"):

@@ -107,7 +107,7 @@ MESSAGE = st.dictionaries(NAMES | st.sampled_from(["text", "output", "tool_calls
 
 
 @given(st.dictionaries(NAMES, ANYTHING | st.lists(MESSAGE, max_size=4), max_size=4))
-def test_any_object_is_read_or_refused_but_never_breaks_the_reader(body: dict[str, Any]) -> None:
+def test_any_object_is_read_or_rejected_but_never_breaks_the_reader(body: dict[str, Any]) -> None:
     try:
         found = read(body)
     except MalformedBodyError:

@@ -73,7 +73,7 @@ def test_the_trees_in_the_file_say_what_the_trainers_said(tmp_path: Path) -> Non
     assert model.quantiles[-1] == pytest.approx(max(scores))
 
 
-def test_too_few_labels_are_refused(tmp_path: Path) -> None:
+def test_too_few_labels_are_rejected(tmp_path: Path) -> None:
     write_labels(tmp_path / "moon.jsonl", LEAST - 1)
 
     with pytest.raises(LabelError, match=f"collect at least {LEAST}"):

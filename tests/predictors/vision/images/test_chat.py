@@ -54,7 +54,7 @@ def test_a_chat_without_images_only_changes_its_model() -> None:
         (chat([shown(b"x")] * (MAX_IMAGES + 1)), "at most"),
     ],
 )
-def test_what_is_no_chat_with_images_is_refused_with_a_sentence(body: dict[str, Any], sentence: str) -> None:
+def test_what_is_no_chat_with_images_is_rejected_with_a_sentence(body: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ApiError, match=sentence) as refused:
         images_in(body)
     assert refused.value.status == 400

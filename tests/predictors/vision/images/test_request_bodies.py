@@ -76,13 +76,13 @@ def test_what_is_wrong_is_said(kind: str, body: bytes, status: int, words: str) 
 
 
 @pytest.mark.parametrize("top_k", ["0", "1001", "-1", "many", "1.5", "٣", "9" * 30])
-def test_a_number_of_labels_that_is_none_is_refused(top_k: str) -> None:
+def test_a_number_of_labels_that_is_none_is_rejected(top_k: str) -> None:
     with pytest.raises(ApiError, match="top_k is"):
         read_image("image/png", DATA, {"top_k": top_k})
 
 
 @given(st.sampled_from(["multipart/form-data; boundary=b", "application/json"]), st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(kind: str, body: bytes) -> None:
+def test_any_bytes_are_read_or_rejected(kind: str, body: bytes) -> None:
     status = 400
     try:
         read_image(kind, body, {})

@@ -46,7 +46,7 @@ def test_bytes_behind_the_json_are_the_image() -> None:
         (b"", "not a V2 request"),
     ],
 )
-def test_anything_else_is_refused(given: bytes, words: str) -> None:
+def test_anything_else_is_rejected(given: bytes, words: str) -> None:
     with pytest.raises(ApiError, match=words) as raised:
         read_v2("m", given, len(given))
     assert raised.value.status == 400

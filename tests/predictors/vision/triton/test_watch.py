@@ -24,7 +24,7 @@ class Ending:
         writer.close()
 
 
-async def test_a_triton_that_hangs_up_is_not_called_without_pause() -> None:
+async def test_a_triton_that_disconnects_is_not_called_without_pause() -> None:
     triton = Ending()
 
     async def welcome() -> None:

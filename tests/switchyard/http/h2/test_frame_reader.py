@@ -74,5 +74,5 @@ def test_however_bytes_are_cut_the_same_frames_are_read(sent: list[bytes], cuts:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+def test_any_bytes_are_read_or_rejected(data: bytes) -> None:
     Recorder().data_received(data)

@@ -31,7 +31,7 @@ async def waiting(made: RequestQueue, size: int = 0, *, retry: bool = False) -> 
     return task
 
 
-async def test_a_request_waits_until_the_gate_opens() -> None:
+async def test_a_request_waits_until_a_replica_is_ready() -> None:
     demand = Demand()
     made = queue(demand=demand)
     task = await waiting(made)
@@ -65,7 +65,7 @@ async def test_a_request_that_comes_back_goes_first() -> None:
 
 
 @pytest.mark.parametrize("limits", [QueueLimits(requests=1), QueueLimits(body_bytes=15)], ids=["count", "bytes"])
-async def test_beyond_the_bound_requests_are_refused_with_503(limits: QueueLimits) -> None:
+async def test_beyond_the_bound_requests_are_rejected_with_503(limits: QueueLimits) -> None:
     made = queue(limits=limits)
     held = await waiting(made, 10)
     with pytest.raises(ApiError) as caught:
@@ -110,7 +110,7 @@ async def test_a_cancel_just_before_the_grant_loses_nothing() -> None:
     assert (made.in_flight, made.waiting) == (1, 0)
 
 
-async def test_a_refusal_reaches_those_who_wait_and_those_who_come() -> None:
+async def test_a_rejection_reaches_those_who_wait_and_those_who_come() -> None:
     made = queue()
     task = await waiting(made)
     made.reject(lambda: ApiError("model_failed", "broken"))

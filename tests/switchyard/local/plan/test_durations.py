@@ -26,7 +26,7 @@ def test_what_go_accepts_is_accepted(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-", "60", "1d", ".s", "1m 30s", "s", "1e3s", "1s!", "--1s", "٣s"])
-def test_what_go_refuses_is_refused(text: str) -> None:
+def test_what_go_rejects_is_rejected(text: str) -> None:
     with pytest.raises(durations.DurationError, match="with a unit"):
         durations.parse(text)
 

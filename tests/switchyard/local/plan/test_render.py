@@ -29,6 +29,6 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1\n", "kind: X\n"])
-def test_what_is_no_object_is_refused(text: str) -> None:
+def test_what_is_no_object_is_rejected(text: str) -> None:
     with pytest.raises(RenderError):
         documents(text, Path("overlay"))

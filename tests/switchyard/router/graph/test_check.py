@@ -195,7 +195,7 @@ def test_a_field_without_effect_is_a_warning(kind: str, fields: dict[str, Any], 
     assert told(root=node(kind, {**TO, **fields})) == [problem]
 
 
-def test_data_means_the_answer_or_the_request() -> None:
+def test_data_means_the_response_or_the_request() -> None:
     problems = told(root=node("Sequence", {**TO, "data": "$response"}, {**TO, "data": "$response.predictions"}))
     assert problems == [
         'warning: node "root", step 1: data: $response has no effect on the first step; remove it',

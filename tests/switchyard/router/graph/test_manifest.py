@@ -29,7 +29,7 @@ def test_graphs_are_found_among_other_documents() -> None:
 
 
 @pytest.mark.parametrize(("text", "reason"), [("{", "it is not YAML"), (OTHER, "it holds no InferenceGraph")])
-def test_a_text_without_graphs_is_refused(text: str, reason: str) -> None:
+def test_a_text_without_graphs_is_rejected(text: str, reason: str) -> None:
     with pytest.raises(ManifestError, match=reason):
         list(reports(text))
 

@@ -123,6 +123,6 @@ _JSON = st.recursive(
 
 
 @given(spec=_JSON)
-def test_any_json_is_read_or_refused_with_reasons(spec: object) -> None:
+def test_any_json_is_read_or_rejected_with_reasons(spec: object) -> None:
     with contextlib.suppress(GraphError):
         parse(json.dumps(spec))

@@ -116,7 +116,7 @@ async def test_a_step_gets_the_body_byte_for_byte() -> None:
         assert behind.calls[0].body == body
 
 
-async def test_an_answer_of_any_kind_passes_through() -> None:
+async def test_a_response_of_any_kind_passes_through() -> None:
     async with (
         services(odd=raw(201, b"\x00\xff", b"application/octet-stream")) as behind,
         router(behind, {"root": node("Splitter", behind.step("odd", weight=100))}) as one,

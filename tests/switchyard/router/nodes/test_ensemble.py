@@ -8,7 +8,7 @@ import pytest
 from tests.switchyard.router.running import Call, always, forever, node, raw, router, services, until
 
 
-async def test_answers_are_joined_by_name_or_index() -> None:
+async def test_responses_are_joined_by_name_or_index() -> None:
     async with services() as behind:
         unnamed = {key: value for key, value in behind.step("b").items() if key != "name"}
         async with router(behind, {"root": node("Ensemble", behind.step("a"), unnamed)}) as one:
@@ -19,7 +19,7 @@ async def test_answers_are_joined_by_name_or_index() -> None:
             assert answer.json() == {"a": {"from": "a", "got": got}, "1": {"from": "b", "got": got}}
 
 
-async def test_a_failed_soft_step_is_part_of_the_answer() -> None:
+async def test_a_failed_soft_step_is_part_of_the_response() -> None:
     async with (
         services(bad=always(500, {"wrong": 1}), good=always(200, {"right": 1})) as behind,
         router(behind, {"root": node("Ensemble", behind.step("bad"), behind.step("good"))}) as one,
@@ -48,7 +48,7 @@ async def test_the_first_failed_hard_step_in_order_decides_and_the_rest_are_canc
 
 
 @pytest.mark.parametrize("body", [b"[1]", b"plain", b'"text"', b"{", b"", b"data: {}\n\n"])
-async def test_an_answer_that_is_no_object_fails_the_node_and_cancels_the_rest(body: bytes) -> None:
+async def test_a_response_that_is_no_object_fails_the_node_and_cancels_the_rest(body: bytes) -> None:
     async with (
         services(odd=raw(200, body), slow=forever) as behind,
         router(behind, {"root": node("Ensemble", behind.step("slow"), behind.step("odd"))}) as one,

@@ -9,7 +9,7 @@ from tests.switchyard.router.running import Call, always, forever, node, raw, ro
 UNAVAILABLE = "[@this].#(error.code==503)"
 
 
-async def test_each_step_gets_the_request_unless_it_asks_for_the_answer_before() -> None:
+async def test_each_step_gets_the_request_unless_it_asks_for_the_previous_response() -> None:
     async with services() as behind:
         steps = [behind.step("a"), behind.step("b"), behind.step("c", data="$response")]
         async with router(behind, {"root": node("Sequence", *steps)}) as one:
@@ -38,7 +38,7 @@ async def test_a_failed_soft_step_hands_on_its_error_and_the_last_status_counts(
             assert answer.json()["got"] == '{"wrong": true}'
 
 
-async def test_a_failed_hard_step_ends_the_sequence_with_its_answer() -> None:
+async def test_a_failed_hard_step_ends_the_sequence_with_its_response() -> None:
     async with services(bad=always(422, {"wrong": True}, (b"x-why", b"because"))) as behind:
         steps = [behind.step("bad", dependency="Hard"), behind.step("next")]
         async with router(behind, {"root": node("Sequence", *steps)}) as one:
@@ -48,14 +48,14 @@ async def test_a_failed_hard_step_ends_the_sequence_with_its_answer() -> None:
             assert behind.names == ["bad"]
 
 
-async def test_a_condition_is_tested_on_the_answer_before() -> None:
+async def test_a_condition_is_tested_on_the_previous_response() -> None:
     async with services(guard=always(200, {"safe": True})) as behind:
         steps = [behind.step("guard"), behind.step("chat", condition="[@this].#(safe==true)")]
         async with router(behind, {"root": node("Sequence", *steps)}) as one:
             assert (await one.post()).json()["from"] == "chat"
 
 
-async def test_when_a_condition_does_not_hold_the_answer_before_is_the_answer_with_its_own_status() -> None:
+async def test_when_a_condition_does_not_hold_the_previous_response_is_the_response_with_its_own_status() -> None:
     async with services(guard=always(403, {"safe": False})) as behind:
         steps = [behind.step("guard"), behind.step("chat", condition="missing"), behind.step("more")]
         async with router(behind, {"root": node("Sequence", *steps)}) as one:
@@ -71,7 +71,7 @@ async def test_a_condition_on_the_first_step_is_a_500() -> None:
         assert "invalid response" in answer.json()["cause"]
 
 
-async def test_a_condition_on_an_answer_that_is_no_json_is_a_500() -> None:
+async def test_a_condition_on_a_response_that_is_no_json_is_a_500() -> None:
     async with services(odd=raw(200, b"plain")) as behind:
         steps = [behind.step("odd"), behind.step("b", condition="x")]
         async with router(behind, {"root": node("Sequence", *steps)}) as one:
@@ -88,7 +88,7 @@ async def test_predictions_become_the_instances_of_the_next_step() -> None:
             assert behind.calls[1].body == b'{"instances":[[1,2.5]]}'
 
 
-async def test_the_last_step_streams_and_each_piece_comes_at_once() -> None:
+async def test_the_last_step_streams_and_each_chunk_comes_at_once() -> None:
     gate = asyncio.Event()
     async with services(chat=stream(b"data: 1\n\n", b"data: 2\n\n", gate=gate)) as behind:
         steps = [behind.step("first"), behind.step("chat", data="$response")]
@@ -121,7 +121,7 @@ async def test_notes_of_earlier_steps_reach_the_client() -> None:
     "script",
     [always(503, {"error": {"code": 503}}), always(503, {"error": "no"}), raw(503, b"no healthy upstream")],
 )
-async def test_a_step_stands_in_for_one_that_is_unavailable_and_streams(script: object) -> None:
+async def test_a_step_is_the_fallback_of_one_that_is_unavailable_and_streams(script: object) -> None:
     scripts = {"fast": script, "reasoning": stream(b"data: 1\n\n")}
     async with services(**scripts) as behind:  # type: ignore[arg-type]
         steps = [behind.step("fast"), behind.step("reasoning", condition=UNAVAILABLE)]
@@ -132,7 +132,7 @@ async def test_a_step_stands_in_for_one_that_is_unavailable_and_streams(script: 
             assert behind.calls[1].body == b'{"stream":true}'
 
 
-async def test_a_step_stands_in_for_one_that_cannot_be_reached() -> None:
+async def test_a_step_is_the_fallback_of_one_that_cannot_be_reached() -> None:
     async with services() as behind:
         gone = {"name": "fast", "serviceUrl": "http://127.0.0.1:1/x"}
         steps = [gone, behind.step("reasoning", condition=UNAVAILABLE)]
@@ -142,7 +142,7 @@ async def test_a_step_stands_in_for_one_that_cannot_be_reached() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400, 500, 502, 504])
-async def test_other_answers_are_given_though_a_step_could_stand_in(status: int) -> None:
+async def test_other_responses_are_sent_though_a_step_could_be_the_fallback(status: int) -> None:
     async with services(fast=always(status, {"x": 1})) as behind:
         steps = [behind.step("fast"), behind.step("reasoning", condition=UNAVAILABLE)]
         async with router(behind, {"root": node("Sequence", *steps)}) as one:
@@ -151,7 +151,7 @@ async def test_other_answers_are_given_though_a_step_could_stand_in(status: int)
             assert behind.names == ["fast"]
 
 
-async def test_a_stream_is_given_at_once_though_a_step_could_stand_in() -> None:
+async def test_a_stream_is_given_at_once_though_a_step_could_be_the_fallback() -> None:
     gate = asyncio.Event()
     async with services(fast=stream(b"data: 1\n\n", b"data: 2\n\n", gate=gate)) as behind:
         steps = [behind.step("fast"), behind.step("reasoning", condition=UNAVAILABLE)]
@@ -183,7 +183,7 @@ async def test_a_step_that_is_too_slow_is_a_500_in_time() -> None:
             assert "within 1 s" in answer.json()["cause"]
 
 
-async def test_an_earlier_answer_that_trickles_is_over_when_the_time_is() -> None:
+async def test_an_earlier_response_that_trickles_is_over_when_the_time_is() -> None:
     async def trickle(call: Call) -> None:
         call.exchange.start(200, [])
         while True:
@@ -199,7 +199,7 @@ async def test_an_earlier_answer_that_trickles_is_over_when_the_time_is() -> Non
         assert behind.cancelled == ["slow"]
 
 
-async def test_an_earlier_answer_that_breaks_off_is_a_500() -> None:
+async def test_an_earlier_response_that_breaks_off_is_a_500() -> None:
     async def breaks(call: Call) -> None:
         call.exchange.start(200, [])
         call.exchange.write(b"part")

@@ -62,7 +62,7 @@ async def test_an_unavailable_service_is_asked_again(status: int) -> None:
         assert one.metric('graph_step_retries_total{node="root",step="a"} 2.0')
 
 
-async def test_a_service_that_stays_unavailable_has_its_answer_passed_on() -> None:
+async def test_a_service_that_stays_unavailable_has_its_response_passed_on() -> None:
     async with (
         services(a=always(503, {"busy": 1})) as behind,
         router(behind, {"root": node("Sequence", behind.step("a"))}) as one,
@@ -78,7 +78,7 @@ async def test_other_failures_and_services_that_say_when_are_not_asked_again(scr
         assert len(behind.calls) == 1
 
 
-async def test_a_service_that_closes_without_an_answer_is_asked_once_more() -> None:
+async def test_a_service_that_closes_without_a_response_is_called_once_more() -> None:
     async def dies(call: Call) -> None:
         call.exchange.abort()
 
