@@ -82,6 +82,7 @@ class LoadedModels:
         if model is None:
             raise ApiError("model_not_found", f"failed to load {name!r}: the repository has no such model")
         await model.settled()
+        # Shielded: a client that disconnects must not leave Triton loading a model that nobody accounts for.
         await asyncio.shield(self._start(model, self._load(model, request)))
         await self._ensure_dependencies(model, frozenset())
 
@@ -134,13 +135,13 @@ class LoadedModels:
             self._models[name].config = None
 
     def forget(self) -> None:
-        """Triton is gone, and with it all that was loaded."""
+        """Mark every model as not loaded, after Triton has ended."""
         for model in self._models.values():
             model.config = None
             model.failure = ""
 
     async def run(self) -> None:
-        """Unloads what is idle, until cancelled."""
+        """Unload idle models until cancelled."""
         while self._idle:
             await asyncio.sleep(min(self._idle / 4, 5.0))
             try:
@@ -185,7 +186,7 @@ class LoadedModels:
 
     async def _wait_for(self, name: str) -> ModelState:
         if self._waiting >= self._max_waiting:
-            raise ApiError("overloaded", f"{self._waiting} requests wait for models to be loaded; try again shortly")
+            raise ApiError("overloaded", f"{self._waiting} requests are waiting for models to load; try again shortly")
         self._waiting += 1
         try:
             async with asyncio.timeout(self._wait):
@@ -193,6 +194,8 @@ class LoadedModels:
                 if model is None:
                     raise _unknown(name)
                 with self._held(model):  # or a sweep would unload it while its dependencies load
+                    # In a loop: the dependencies are known only once the model is loaded, and a restarted Triton
+                    # loses everything in between.
                     while not self._is_loaded(model):
                         await asyncio.gather(self._ensure_loaded(model), self._ensure_dependencies(model, frozenset()))
                 return model
@@ -225,7 +228,7 @@ class LoadedModels:
                 raise (model.unloadable() if model.failure else err) from err
 
     async def _ensure_dependencies(self, model: ModelState, above: frozenset[str]) -> None:
-        above |= {model.name}
+        above |= {model.name}  # so that models that name each other do not recurse forever
         await asyncio.gather(
             *(self._ensure_dependency(step, above) for step in model.dependencies if step not in above)
         )
@@ -245,9 +248,8 @@ class LoadedModels:
                 model.work = None
 
         model.work = task = asyncio.create_task(run())
-        task.add_done_callback(
-            lambda done: done.cancelled() or done.exception()
-        )  # its requester may be gone, so nobody awaits it
+        # Its requester may be gone: without this, asyncio would log an exception that nobody retrieved.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return task
 
     async def _load(self, model: ModelState, request: bytes) -> None:
@@ -256,6 +258,7 @@ class LoadedModels:
         try:
             await self._triton.control("RepositoryModelLoad", request)
         except ApiError as err:
+            # 503 is Triton's absence, not the model's fault; a failed reload leaves the loaded model in service.
             if err.status != 503 and model.config is None:
                 model.failure = err.message
                 model.retry_at = self._now() + RETRY_SECONDS

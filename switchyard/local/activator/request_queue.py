@@ -13,8 +13,8 @@ from switchyard.local.plan.workloads import Address
 class QueueLimits:
     """How much one service's queue holds at most while its model sleeps, wakes or is at its concurrency limit."""
 
-    requests: int = 1024
-    body_bytes: int = 128 * 1024 * 1024
+    requests: int = 1024  # a wake takes seconds to a minute: more clients than this would time out before their turn
+    body_bytes: int = 128 * 1024 * 1024  # bodies are kept in memory, and every service of a machine has a queue
 
 
 class _Waiter:
@@ -93,10 +93,12 @@ class RequestQueue:
             ApiError: 503 when the queue is full or the service failed, 504 when ``deadline`` passed.
         """
         self.check_capacity(size)
+        # A new request may not overtake waiting ones, although a slot is free: `_grant` runs one turn later for them.
         if self._free() and (retry or not self._waiters) and self._address is not None:
             self.in_flight += 1
             return self._address
         waiter = _Waiter(size)
+        # A retried request has waited before and has the least time left, so it goes first.
         self._waiters.appendleft(waiter) if retry else self._waiters.append(waiter)
         self._count(size)
         self._demand()
@@ -135,6 +137,7 @@ class RequestQueue:
 
     def suspect(self, address: Address) -> None:
         """Send no request to ``address``, where one failed, until the replica has been probed again."""
+        # Another address is a newer replica: the failure of its predecessor says nothing about it.
         if self._address == address:
             self._address = None
             self.suspected.set()

@@ -122,6 +122,7 @@ class PreloadedLauncher:
             return await self._spawn.launch(spec)
         if self._preloads[module].wait:
             await self._settled.wait()
+        # Without a parent that listens, a separate process is slower but serves.
         if self._listening:
             try:
                 return await self._fork(module, spec)
@@ -171,6 +172,7 @@ class PreloadedLauncher:
         self._on_pid(self.process.pid)
         end = asyncio.ensure_future(self.process.wait())
         try:
+            # The parent renames its socket into place once it listens, so the path's existence means readiness.
             while not end.done() and not self._socket.exists():
                 await asyncio.wait({end}, timeout=_POLL_SECONDS)
             self._listening = not end.done()

@@ -117,17 +117,17 @@ class Replica:
     async def _serve(self, running: RunningPod) -> str:
         """Admit requests until the process is idle or dies; return why it died, or an empty string."""
         log = PodLog(self._logs)  # opened here, so that the reason of a death is the last message before it
-        began, answered = asyncio.get_running_loop().time(), self.queue.responses
+        began, responses = asyncio.get_running_loop().time(), self.queue.responses
         self._board.set(self._service.name, "ready")
         self.queue.open(running.address)
         try:
             await self._watch(running)
             self.queue.close()
-            if not running.end.done():
+            if not running.end.done():  # idle, not dead
                 self._failures.reset()
                 self._stop_idle(running)
                 return ""
-            if self.queue.responses > answered or asyncio.get_running_loop().time() - began > _STABLE_SECONDS:
+            if self.queue.responses > responses or asyncio.get_running_loop().time() - began > _STABLE_SECONDS:
                 self._failures.reset()
             return running.exited(log)
         except BaseException:
@@ -146,6 +146,7 @@ class Replica:
 
     async def _drain(self, running: RunningPod) -> None:
         await stop(running.pod, running.end, self._service.command.grace)
+        # A new process may have been started meanwhile, and several may drain: only the last one leaves it asleep.
         if self._board.entries[self._service.name].state == "draining" and len(self._draining) == 1:
             self._board.set(self._service.name, "asleep")
 
@@ -179,6 +180,7 @@ class Replica:
         if scale.minimum > 0:
             return None
         if self.queue.busy:
+            # Look again later instead of at every request's end: `last_used` then says how long it has been idle.
             return max(scale.idle, PROBE_SECONDS)
         return self.queue.last_used + scale.idle - asyncio.get_running_loop().time()
 
@@ -187,8 +189,8 @@ class Replica:
 
         Returns False if it was killed.
         """
-        due = asyncio.get_running_loop().time() + _UNRESPONSIVE_SECONDS
-        while asyncio.get_running_loop().time() < due:
+        deadline = asyncio.get_running_loop().time() + _UNRESPONSIVE_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
             await asyncio.wait({running.end}, timeout=PROBE_SECONDS)
             if running.end.done():
                 return True
@@ -213,5 +215,6 @@ class Replica:
             self.queue.reject(lambda: ApiError("model_failed", f"{name}: {text}", retry_after=again - loop.time()))
         else:
             self._board.set(name, "waking" if self.queue.waiting or self._service.scale.minimum else "asleep")
+        # The pause also holds for requests: they are rejected, not queued, so that clients can go elsewhere.
         await asyncio.sleep(pause)
         self.queue.accept()
