@@ -37,6 +37,7 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from predictors.llm.arguments import Arguments
 from predictors.llm.quantization import Device, four_bit_method
 from predictors.llm.settings import LLMSettings
+from switchyard.http.api_errors import ApiError, as_object, shape_of
 from switchyard.settings import SettingsError
 
 # Modules that the engine and the application import at their start; a child that inherits them imports nothing.
@@ -114,9 +115,9 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
 
 async def _engine_died(request: Request, err: Exception) -> JSONResponse:
     """Respond 503 until this process has ended; vLLM's handler would stop its own server, which does not run here."""
-    sentence = "the engine of this model has died and is being restarted; try again"
-    error = {"message": sentence, "type": "server_error", "param": None, "code": "engine_died"}
-    return JSONResponse({"error": error}, 503, {"retry-after": "1"})
+    error = ApiError("model_failed", "the engine of this model has died and is being restarted; try again")
+    headers = {name.decode(): value.decode() for name, value in error.headers}
+    return JSONResponse(as_object(error, shape_of(request.url.path)), error.status, headers)
 
 
 class _Parser(FlexibleArgumentParser):  # type: ignore[misc]

@@ -14,7 +14,8 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferParameter
 
 from predictors.llm.completion import Completion, Embedding, GenerationError, InvalidRequestError, TextModel
 from predictors.llm.engine import Engine
-from predictors.serving.admission import Admission, OverloadedError
+from predictors.serving.admission import Admission
+from switchyard.http.api_errors import ApiError
 from switchyard.telemetry.metrics import Outcome
 
 TEXT = "text_input"  # the name that Triton's vLLM backend uses, so that its clients work unchanged
@@ -80,7 +81,7 @@ class LanguageModel(Model):  # type: ignore[misc]
             with self._admission.enter():
                 response = await self._infer(payload, headers or {})
             outcome = "ok"
-        except OverloadedError as err:
+        except ApiError as err:
             outcome = "rejected"
             raise ServerNotReady(str(err)) from err
         except InvalidInput:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
+from switchyard.http.api_errors import ApiError
 from switchyard.telemetry.metrics import InferenceMetrics, Outcome
 
 Scope = MutableMapping[str, Any]
@@ -11,10 +12,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-class OverloadedError(Exception):
-    """More requests are being answered than this predictor was configured for."""
 
 
 class Admission:
@@ -33,10 +30,10 @@ class Admission:
         """Takes one place for the duration of the block.
 
         Raises:
-            OverloadedError: no place is free.
+            ApiError: no place is free.
         """
         if self._in_flight >= self._limit:
-            raise OverloadedError(f"{self._in_flight} requests are being answered; try again shortly")
+            raise ApiError("overloaded", f"{self._in_flight} requests are being answered; try again shortly")
         self._in_flight += 1
         self._gauge.set(self._in_flight)
         try:

@@ -1,10 +1,11 @@
 """The outermost ASGI application of a predictor."""
 
 import asyncio
-import json
 import time
 
-from predictors.serving.admission import Admission, App, Message, OverloadedError, Receive, Scope, Send
+from predictors.serving.admission import Admission, App, Message, Receive, Scope, Send
+from switchyard.http.api_errors import ApiError
+from switchyard.http.asgi.replies import header, respond_error
 from switchyard.telemetry.metrics import Outcome
 from switchyard.telemetry.tracing import Tracer
 
@@ -44,8 +45,8 @@ class Door:
         try:
             with self._admission.enter():
                 await self._answer(app, protocol, scope, receive, send)
-        except OverloadedError as err:
-            await _refuse(send, protocol, str(err))
+        except ApiError as err:
+            await respond_error(scope, send, err)
 
     async def _answer(self, app: App, protocol: str, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.monotonic()
@@ -59,7 +60,7 @@ class Door:
                     _say_when(message)
             await send(message)
 
-        span = self._tracer.start("predictor", _header(scope, b"traceparent"), {"http.route": scope["path"]})
+        span = self._tracer.start("predictor", header(scope, b"traceparent"), {"http.route": scope["path"]})
         if self._tracer.enabled and span.traceparent:
             scope = _with_header(scope, b"traceparent", span.traceparent.encode())
         finished = False
@@ -140,20 +141,6 @@ def as_json(scope: Scope) -> Scope:
     return _with_header(scope, b"content-type", b"application/json")
 
 
-def _header(scope: Scope, name: bytes) -> str | None:
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
-
-
 def _with_header(scope: Scope, name: bytes, value: bytes) -> Scope:
     others = [(key, old) for key, old in scope["headers"] if key != name]
     return dict(scope, headers=[*others, (name, value)])
-
-
-async def _refuse(send: Send, protocol: str, sentence: str) -> None:
-    error: object = sentence
-    if protocol == "openai":
-        error = {"message": sentence, "type": "overloaded", "param": None, "code": "overloaded"}
-    body = json.dumps({"error": error}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), RETRY_AFTER]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

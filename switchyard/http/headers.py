@@ -84,12 +84,3 @@ REPLICA_TO_CLIENT = Edge(_OF_THE_RESPONSE)
 # The vision predictor. It adds its own span's traceparent; Triton hands headers to models that others wrote.
 CLIENT_TO_TRITON = Edge(_OF_THE_REQUEST | CREDENTIALS | {b"traceparent"}, (INTERNAL,))
 TRITON_TO_CLIENT = Edge(_OF_THE_RESPONSE)
-
-# For those that do not name an edge yet.
-NOT_FORWARDED = _OF_THE_REQUEST
-NOT_RETURNED = _OF_THE_RESPONSE
-
-
-def filtered(headers: Iterable[Header], drop: frozenset[bytes]) -> list[Header]:
-    """Return ``headers`` without ``drop`` and without those that ``connection`` names."""
-    return Edge(drop).passed(headers)

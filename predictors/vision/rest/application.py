@@ -14,7 +14,6 @@ from predictors.vision.images.inference import ImageInference, ImageResult, take
 from predictors.vision.images.request_bodies import json_object, read_image
 from predictors.vision.images.v2 import read_v2, write_v2
 from predictors.vision.rest.forwarding import STREAMED_BYTES, Forwarding, declared_length
-from predictors.vision.rest.replies import JSON, TEXT, header, replay, reply, respond_error
 from predictors.vision.rest.routes import Route, route
 from predictors.vision.triton.client import TritonClient, control_request
 from predictors.vision.triton.loaded_models import LoadedModels
@@ -22,6 +21,7 @@ from predictors.vision.triton.tensors import HEADER_LENGTH
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.asgi.disconnect import HangUp
+from switchyard.http.asgi.replies import JSON, TEXT, header, replay, reply, respond_error
 from switchyard.http.request_errors import ClientDisconnectedError
 
 logger = logging.getLogger(__name__)

@@ -1,9 +1,9 @@
-"""Responses that this predictor writes itself, over ASGI."""
+"""Responses that an ASGI application writes itself, and what it reads of requests for that."""
 
 from collections.abc import Sequence
 
 from switchyard.http.api_errors import ApiError, render, shape_of
-from switchyard.http.asgi import Receive, Scope, Send
+from switchyard.http.asgi.types import Receive, Scope, Send
 
 Headers = Sequence[tuple[bytes, bytes]]
 

@@ -6,8 +6,9 @@ import json
 import pytest
 from prometheus_client import CollectorRegistry
 
-from predictors.serving.admission import Admission, App, Message, OverloadedError, Receive, Scope, Send
+from predictors.serving.admission import Admission, App, Message, Receive, Scope, Send
 from predictors.serving.application import Door
+from switchyard.http.api_errors import ApiError
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 
@@ -94,13 +95,18 @@ async def test_requests_beyond_the_limit_are_rejected_in_the_callers_protocol_an
     waiting = asyncio.ensure_future(Client("/openai/v1/completions").ask(setup.door))
     while setup.in_flight() < 1:
         await asyncio.sleep(0)
-    openai, v2 = Client("/openai/v1/completions"), Client("/v2/models/m/infer")
-    await openai.ask(setup.door)
-    await v2.ask(setup.door)
-    assert (openai.status, v2.status) == (503, 503)
+    openai, v2, anthropic = (
+        Client("/openai/v1/completions"),
+        Client("/v2/models/m/infer"),
+        Client("/openai/v1/messages"),
+    )
+    for client in (openai, v2, anthropic):
+        await client.ask(setup.door)
+    assert (openai.status, v2.status, anthropic.status) == (503, 503, 503)
     assert (b"retry-after", b"1") in openai.sent[0]["headers"]
     assert json.loads(openai.sent[1]["body"])["error"]["code"] == "overloaded"
     assert isinstance(json.loads(v2.sent[1]["body"])["error"], str)
+    assert json.loads(anthropic.sent[1]["body"])["error"]["type"] == "overloaded_error"
     waiting.cancel()
 
 
@@ -171,5 +177,5 @@ def test_a_place_is_given_back_when_the_work_fails() -> None:
     admission = Setup(limit=1).admission
     with pytest.raises(ZeroDivisionError), admission.enter():
         raise ZeroDivisionError
-    with admission.enter(), pytest.raises(OverloadedError, match="1 requests are being answered"), admission.enter():
+    with admission.enter(), pytest.raises(ApiError, match="1 requests are being answered"), admission.enter():
         pass
