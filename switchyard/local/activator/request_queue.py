@@ -93,7 +93,7 @@ class RequestQueue:
             ApiError: 503 when the queue is full or the service failed, 504 when ``deadline`` passed.
         """
         self.check_capacity(size)
-        # A new request may not overtake waiting ones, although a slot is free: `_grant` runs one turn later for them.
+        # A new request may not overtake waiting ones; a retried one has waited before and may.
         if self._free() and (retry or not self._waiters) and self._address is not None:
             self.in_flight += 1
             return self._address

@@ -149,7 +149,7 @@ async def test_who_waits_too_long_or_as_one_too_many_is_told_to_try_again() -> N
     account = loaded_models(server, wait=0.05, waiting=1)
     first = asyncio.ensure_future(use(account, "a"))
     await ordered(server, "+a")
-    with pytest.raises(ApiError, match="1 requests wait"):
+    with pytest.raises(ApiError, match="1 requests are waiting"):
         await use(account, "a")
     with pytest.raises(ApiError, match=r"still being loaded after 0\.05 s") as raised:
         await first
