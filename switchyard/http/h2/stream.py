@@ -33,8 +33,19 @@ class Source(Protocol):
 class Stream:
     """A stream of one connection; ``source`` is where the data comes from that is sent on it."""
 
-    __slots__ = ("connection", "finished", "half", "heard_all", "id", "owed", "pending", "sent", "source", "stalled",
-                 "window")  # fmt: skip
+    __slots__ = (
+        "connection",
+        "finished",
+        "half",
+        "heard_all",
+        "id",
+        "owed",
+        "pending",
+        "sent",
+        "source",
+        "stalled",
+        "window",
+    )
 
     def __init__(self, connection: Carrier, number: int, half: Half) -> None:
         self.connection = connection

@@ -42,18 +42,33 @@ def frame(kind: int, flags: int, number: int, payload: bytes) -> bytes:
 
 NUMBERS = st.sampled_from([0, 1, 1, 3, 3, 5, 7, 2])
 FLAGS = st.sampled_from([0, frames.END_STREAM])
-HEADS = st.builds(lambda head, path: literals([*head[:-1], (b":path", path)]), st.sampled_from([GET, POST]),
-                  st.sampled_from(PATHS)) | st.just(literals([*POST, *GRPC])) | st.binary(max_size=20)  # fmt: skip
+HEADS = (
+    st.builds(
+        lambda head, path: literals([*head[:-1], (b":path", path)]),
+        st.sampled_from([GET, POST]),
+        st.sampled_from(PATHS),
+    )
+    | st.just(literals([*POST, *GRPC]))
+    | st.binary(max_size=20)
+)
 LIKELY = st.one_of(
     st.builds(lambda flags, number, block: frame(1, flags | 4, number, block), FLAGS, NUMBERS, HEADS),
-    st.builds(lambda flags, number, size: frame(0, flags, number, bytes(size)), FLAGS, NUMBERS,
-              st.sampled_from([0, 1, 5, 4096, 250_000])),
+    st.builds(
+        lambda flags, number, size: frame(0, flags, number, bytes(size)),
+        FLAGS,
+        NUMBERS,
+        st.sampled_from([0, 1, 5, 4096, 250_000]),
+    ),
     st.builds(lambda number, code: frame(3, 0, number, frames.number(code)), NUMBERS, st.integers(0, 13)),
-    st.builds(lambda number, by: frame(8, 0, number, frames.number(by)), NUMBERS,
-              st.sampled_from([1, 100, 100_000, 2**31 - 1])),
-    st.builds(lambda size: frames.settings({frames.INITIAL_WINDOW_SIZE: size}),
-              st.sampled_from([0, 1, 70_000, 2**31 - 1])),
-)  # fmt: skip
+    st.builds(
+        lambda number, by: frame(8, 0, number, frames.number(by)),
+        NUMBERS,
+        st.sampled_from([1, 100, 100_000, 2**31 - 1]),
+    ),
+    st.builds(
+        lambda size: frames.settings({frames.INITIAL_WINDOW_SIZE: size}), st.sampled_from([0, 1, 70_000, 2**31 - 1])
+    ),
+)
 ANY = st.builds(frame, st.integers(0, 11), st.integers(0, 255), NUMBERS, st.binary(max_size=40))
 TURN = b""  # the loop's, between frames
 
