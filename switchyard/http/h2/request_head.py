@@ -54,7 +54,7 @@ def read_head(fields: list[Field]) -> Head | None:
         return None
     found: dict[bytes, bytes] = {}
     for name, value in plain:
-        if _NAME.fullmatch(name) is None or _CONTROL.search(value) or name in OF_A_CONNECTION:
+        if not is_plain(name, value):
             return None
         if (name == b"te" and value != b"trailers") or (name in (b"content-length", b"host") and name in found):
             return None
@@ -75,6 +75,11 @@ def read_head(fields: list[Field]) -> Head | None:
         expects=found.get(b"expect", b"").lower() == b"100-continue",
         grpc=_GRPC.fullmatch(found.get(b"content-type", b"")) is not None,
     )
+
+
+def is_plain(name: bytes, value: bytes) -> bool:
+    """Say whether a message may have this field besides those that begin with a colon (RFC 9113 §8.2)."""
+    return _NAME.fullmatch(name) is not None and not _CONTROL.search(value) and name not in OF_A_CONNECTION
 
 
 def _with_one_cookie(fields: list[Field]) -> list[Field]:

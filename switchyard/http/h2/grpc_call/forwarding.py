@@ -56,6 +56,9 @@ class Forwarding:
     def headers(self, response: RpcResponse, end: bool) -> None:
         call, client = self._call, self._client
         block = response.block
+        if response.malformed or bool(response.http) is self._responding:  # trailers have no status, headers do
+            self._fail(RpcStatus.INTERNAL, "the server's response is no gRPC: its header fields are not well-formed")
+            return
         if not self._responding:
             if response.status is None and response.http != b"200":
                 self._fail(*_of_http(response.http))

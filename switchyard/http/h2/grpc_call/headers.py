@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from switchyard.http.h2.fields import Field, literals
-from switchyard.http.h2.request_head import Head
+from switchyard.http.h2.request_head import Head, is_plain
 from switchyard.rpc import status, timeouts
 from switchyard.rpc.status import RpcStatus
 
@@ -38,12 +38,16 @@ class RpcRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcResponse:
-    """Header fields of a response, or its trailers; ``status`` is gRPC's when they have it, ``http`` is HTTP's."""
+    """Header fields of a response, or its trailers.
+
+    ``status`` is gRPC's when they have it, ``http`` is HTTP's, empty in trailers.
+    """
 
     fields: tuple[Field, ...]
     block: bytes
     http: bytes
     status: RpcStatus | None
+    malformed: bool
 
     def with_metadata(self, metadata: Sequence[Field]) -> bytes:
         """The same fields, but for those of ``metadata``, which take the place of the upstream's."""
@@ -76,10 +80,12 @@ def read_request(head: Head) -> RpcRequest:
 
 def read_response(fields: list[Field]) -> RpcResponse:
     found = dict(fields)
-    said = found.get(b"grpc-status")
+    said, http = found.get(b"grpc-status"), found.get(b":status", b"")
+    plain = fields[1:] if fields[:1] == [(b":status", http)] else fields
     return RpcResponse(
         fields=tuple(fields),
         block=literals(fields),
-        http=found.get(b":status", b""),
+        http=http,
         status=None if said is None else status.of_number(said),
+        malformed=not all(is_plain(name, value) for name, value in plain),
     )
