@@ -1,17 +1,19 @@
-"""V2 and chat bodies that bring a picture, as JSON alone or with bytes behind it: ``predictors.vision``.
+"""V2 bodies, JSON alone or with tensors behind it: requests and chats that bring an image, responses of Triton.
 
-The input is the length of the JSON head in digits, a line feed, and the body.
+The input is the length of the JSON in digits, a line feed, and the body.
 """
 
 import base64
 from typing import Any
 
+import numpy as np
 import orjson
 
 from predictors.vision.images import chat
 from predictors.vision.images.request_bodies import json_object
 from predictors.vision.images.v2 import read_v2
 from predictors.vision.rest.application import _parameters
+from predictors.vision.triton.tensors import Tensor, decode, texts
 from switchyard.http.api_errors import ApiError
 from tests.fuzz.mutation import changed_behind_length
 
@@ -20,6 +22,9 @@ TOKENS = (
     *(b'"binary_data_size":6', b"\x02\0\0\0hi", b'"id":"a"', b"null", b"[]", b"{}", b'""', b"-1", b"1e9", b"true"),
     *(b'{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:;base64,aGk="}}]}]}',),
     *(b'{"parameters":{"config":"x"}}', b'"file:1/model.py"', b"99999999999999999999", b",", b"\\u0000", b"\xff"),
+    *(b'{"outputs":[', b'{"name":"a","datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":5}}', b"]}"),
+    *(b'"FP32"', b'"BYTES"', b'"BOOL"', b'"shape":[', b"-1", b"0", b"4", b"null", b"true", b"1e3", b"\x01\0\0\0a"),
+    *(b'"binary_data_size":', b"\xff\xff\xff\xff", b"99999999999999999999", b"[]", b"{}", b'""', b","),
 )
 _READ_AS = "what it says"
 SHAPED = changed_behind_length
@@ -27,7 +32,9 @@ SHAPED = changed_behind_length
 
 def target(data: bytes) -> None:
     digits, _, body = data.partition(b"\n")
-    _tensor(body, int(digits) if digits.isdigit() and len(digits) < 5 else len(body))
+    length = int(digits) if digits.isdigit() and len(digits) < 5 else len(body)
+    _tensor(body, length)
+    _response(body, length)
     _chat(body)
     _repository(body)
 
@@ -71,3 +78,31 @@ def _repository(body: bytes) -> None:
             raise
         return
     assert not any(name.startswith("file:") for name in parameters)
+
+
+def _response(body: bytes, length: int) -> None:
+    try:
+        arrays = decode(body, length)
+    except ValueError:
+        arrays = {}
+    held = sum(array.nbytes for array in arrays.values() if array.dtype != np.object_)
+    assert held <= len(body)
+    for name, array in arrays.items():
+        if array.dtype != np.object_:
+            assert _again(Tensor.of_numbers(name, array)).tobytes() == array.tobytes()
+    _elements(body)
+
+
+def _again(tensor: Tensor) -> np.ndarray:
+    head = orjson.dumps({"outputs": [tensor.as_json()]})
+    array = decode(head + tensor.data, len(head))[tensor.name]
+    assert array.shape == tensor.shape
+    return array
+
+
+def _elements(body: bytes) -> None:
+    try:
+        found = texts(body)
+    except ValueError:
+        return
+    assert b"".join(Tensor.of_bytes("a", one).data for one in found) == body
