@@ -15,7 +15,3 @@ class BodyTooLargeError(Exception):
 
 class BodyTooSlowError(Exception):
     """The request body did not arrive in time."""
-
-
-# The old names, until the last importer has moved.
-ClientGone, BodyTooLarge, BodyTooSlow = ClientDisconnectedError, BodyTooLargeError, BodyTooSlowError

@@ -5,7 +5,7 @@ from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.routes.match import Match
 from switchyard.http.api_errors import ApiError, Shape, error_response, event, render
 from switchyard.http.headers import Header
-from switchyard.http.request_errors import BodyTooLarge, BodyTooSlow
+from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server.exchange import BadRequest, Exchange
 
 CLIENT_CLOSED = 499  # nginx's number for a client that disconnected; in metrics only
@@ -30,9 +30,9 @@ class HttpEdge:
     async def body(self, limit: int) -> bytes:
         try:
             return await self._exchange.body(limit)
-        except BodyTooLarge as err:
+        except BodyTooLargeError as err:
             raise ApiError("body_too_large", f"{err}; send less") from err
-        except BodyTooSlow as err:
+        except BodyTooSlowError as err:
             raise ApiError("body_too_slow", str(err)) from err
         except BadRequest as err:
             raise ApiError("invalid_value", str(err), status=err.status) from err

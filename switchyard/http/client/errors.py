@@ -48,13 +48,3 @@ class RemoteProtocolError(UpstreamError):
 
 class ResponseTooLargeError(UpstreamError):
     """The response exceeds a limit."""
-
-
-# The old names, until the last importer has moved.
-ConnectFailed, TimedOut, ClosedEarly, BadAnswer, TooLarge = (
-    ConnectError,
-    UpstreamTimeoutError,
-    ConnectionClosedError,
-    RemoteProtocolError,
-    ResponseTooLargeError,
-)

@@ -10,7 +10,6 @@ OVERLAY = HERE / "platform" / "overlay"
 
 KEPT = REPOSITORY / "build" / "cluster"  # kept for the next cluster: programs and imported images
 PROGRAMS = KEPT / "programs"
-ARCHIVES = KEPT / "images"
 CONTAINERD_ROOT = KEPT / "containerd"
 
 RUN = KEPT / "run"  # ends with this cluster
