@@ -6,10 +6,12 @@ import logging
 from switchyard.catalog import CatalogSource
 from switchyard.gateway.app import Gateway, parts
 from switchyard.gateway.edges.http import server_error
+from switchyard.gateway.operations import ready
 from switchyard.gateway.settings import Settings
 from switchyard.http.client import Client, Limits
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
+from switchyard.rpc.health import Health, with_health
 from switchyard.telemetry import tracing
 
 logger = logging.getLogger(__name__)
@@ -25,7 +27,12 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
     """
     client = Client(Limits())
     gateway = Gateway(parts(settings, source, client, tracing.configure("gateway")))
-    server = Server(gateway.handle, server_limits(settings), rpc=gateway.handle_rpc, error_response=server_error)
+
+    def serving() -> bool:
+        return not server.retiring and ready(source).status == 200
+
+    rpc = with_health(Health(serving), gateway.handle_rpc)
+    server = Server(gateway.handle, server_limits(settings), rpc=rpc, error_response=server_error)
     ports = [await server.listen(host, http_port)]
     if grpc_port:
         ports.append(await server.listen(host, grpc_port))

@@ -3,9 +3,10 @@
 Numbers and their meaning: https://grpc.io/docs/guides/status-codes/
 """
 
+import math
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import quote, unquote_to_bytes
 
 Field = tuple[bytes, bytes]
@@ -44,6 +45,14 @@ class RpcError(Exception):
         self.status = status
         self.message = message
         self.metadata = metadata
+
+
+class ApiFailure(Protocol):
+    """What ``switchyard.http.api_errors.ApiError`` says, which is a layer above."""
+
+    status: int
+    message: str
+    retry_after: float | None
 
 
 # An error that HTTP's callers would get with the number on the left. Numbers that are missing count as their class.
@@ -147,6 +156,13 @@ def name_of(status: RpcStatus) -> str:
 def api_code(err: RpcError) -> tuple[str, str]:
     """The code and the sentence of the ``ApiError`` that says what ``err`` says."""
     return _API_CODES.get(err.status, "internal_error"), err.message
+
+
+def rpc_error(err: ApiFailure) -> RpcError:
+    """The error of a gRPC call that says what ``err`` says; when to try again is in the metadata ``retry-after``."""
+    after = err.retry_after
+    metadata = () if after is None else ((b"retry-after", b"%d" % max(1, math.ceil(after))),)
+    return RpcError(of_http(err.status), err.message, metadata)
 
 
 def encode_message(message: str) -> bytes:

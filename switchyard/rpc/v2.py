@@ -6,11 +6,18 @@ Names and field numbers are those of KServe's and Triton's ``grpc_predict_v2.pro
 from switchyard.rpc.protobuf import read_text
 
 SERVICE = "inference.GRPCInferenceService"
+
 UNARY = ("ModelInfer", "ModelMetadata", "ModelReady", "ModelConfig", "ModelStatistics")
 STREAMS = ("ModelStreamInfer",)
 REPOSITORY = ("RepositoryModelLoad", "RepositoryModelUnload")
+
 MODEL_NAME = 1  # the field that holds it in all of them but those of the repository
 _NAME_FIELDS = dict.fromkeys(REPOSITORY, 2)
+
+
+def path(method: str) -> str:
+    """The path of a method of the service."""
+    return f"/{SERVICE}/{method}"
 
 
 def name_of(method: str, request: bytes, *, cut_off: bool = False) -> str:

@@ -55,7 +55,7 @@ class DoorConnection(ServerConnection[Head | None]):
             return _Malformed()
         server, client = self._addresses
         if head.grpc:
-            return self._calls.open(head, client)
+            return self._calls.open(head, client, server)
         return Exchange(head, scope_of(head, server, client), self._door.app, self._door.headers(), self._run)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:

@@ -69,7 +69,7 @@ class Http2Connection(ServerConnection[Head | None]):
         if head is None:
             return _MALFORMED
         if head.grpc:
-            return self._calls.open(head, self.client)
+            return self._calls.open(head, self.client, self.server)
         return Http2Exchange(self, head, self._limits.buffer_bytes)
 
     def begin(self, exchange: Exchange) -> None:

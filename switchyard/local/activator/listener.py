@@ -3,6 +3,7 @@
 import asyncio
 import socket
 
+from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.http.server import Handler, Server
 from switchyard.local.plan import arguments
 
@@ -15,10 +16,10 @@ def loopback_socket() -> socket.socket:
 
 
 class Listener:
-    """Serves ``handler`` on ``sockets``."""
+    """Serves ``handler`` on ``sockets``, and ``rpc`` to gRPC calls."""
 
-    def __init__(self, handler: Handler, sockets: list[socket.socket]) -> None:
-        self._server = Server(handler)
+    def __init__(self, handler: Handler, sockets: list[socket.socket], rpc: RpcHandler | None = None) -> None:
+        self._server = Server(handler, rpc=rpc)
         self._sockets = sockets
 
     async def start(self) -> None:

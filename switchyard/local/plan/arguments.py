@@ -8,8 +8,7 @@ from switchyard.local.errors import LocalError
 LOOPBACK = "127.0.0.1"
 
 _HTTP_FLAGS = ("--http_port", "--http-port", "--port")
-_GRPC_FLAGS = ("--grpc_port", "--grpc-port")
-_PORT_FLAGS = (*_HTTP_FLAGS, *_GRPC_FLAGS, "--metrics_port", "--metrics-port")
+_PORT_FLAGS = (*_HTTP_FLAGS, "--grpc_port", "--grpc-port", "--metrics_port", "--metrics-port")
 _HOST_FLAGS = ("--host", "--http_host", "--grpc_host", "--http-address", "--grpc-address", "--metrics-address")
 _ADDRESS = re.compile(r"(?<![\w.-])(?:localhost|127\.0\.0\.1):(?P<port>\d{1,5})\b")
 _URL = re.compile(r"https?://(?P<host>[a-z0-9.-]+)(?::(?:80|443))?(?![\w.:-])")
@@ -120,13 +119,13 @@ def ports_of(argv: Sequence[str]) -> frozenset[int]:
     return frozenset(port for flag in _PORT_FLAGS for port in _values(argv, (flag,)))
 
 
-def port_of(argv: Sequence[str], *, grpc: bool = False) -> int | None:
-    """Return the HTTP (or gRPC) port that a command line names, None if it names none.
+def port_of(argv: Sequence[str]) -> int | None:
+    """Return the HTTP port that a command line names, None if it names none.
 
     Raises:
         LocalError: the flag's value is not a port number.
     """
-    return next(_values(argv, _GRPC_FLAGS if grpc else _HTTP_FLAGS), None)
+    return next(_values(argv, _HTTP_FLAGS), None)
 
 
 def _values(argv: Sequence[str], flags: Sequence[str]) -> Iterator[int]:

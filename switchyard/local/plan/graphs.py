@@ -44,7 +44,7 @@ def service(document: Document, index: Index, options: Options) -> Service:
         cwd=options.root,
         readiness=_READINESS,
         http_port=PORT,
-        grpc_port=None,
+        grpc=False,
         ports=frozenset((PORT, METRICS_PORT)),
         grace=read.timeout,
     )

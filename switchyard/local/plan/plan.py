@@ -163,12 +163,18 @@ def _command(
         cwd=options.root,
         readiness=_readiness(container, http_port, where) if public and http_port else "",
         http_port=http_port or 0,
-        grpc_port=arguments.port_of(argv, grpc=True),
+        grpc=_takes_grpc(container, http_port),
         ports=arguments.ports_of(argv),
         grace=grace,
         files=volume.files,
         folders=volume.folders,
     )
+
+
+def _takes_grpc(container: Mapping[str, Any], http_port: int | None) -> bool:
+    """Return whether the HTTP port takes HTTP/2, and with it gRPC: Knative tells by its name (cluster/objects.py)."""
+    ports = container.get("ports") or ()
+    return any(port.get("name") == "h2c" and port["containerPort"] == http_port for port in ports)
 
 
 def _readiness(container: Mapping[str, Any], http_port: int, where: str) -> str:

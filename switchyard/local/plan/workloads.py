@@ -25,7 +25,8 @@ class Options:
 class Command:
     """The process of a pod's container, with paths of this machine; ports are the pod's, and replaced at each start.
 
-    ``readiness`` is a path on ``http_port``, empty for a container without a probe; ``ports`` are all that it listens
+    ``readiness`` is a path on ``http_port``, empty for a container without a probe; ``grpc`` says that this port takes
+    gRPC too; ``ports`` are all that it listens
     on; ``port_variables`` maps variables to one of them; ``grace`` is the seconds between SIGTERM and SIGKILL.
     """
 
@@ -35,7 +36,7 @@ class Command:
     cwd: Path
     readiness: str
     http_port: int
-    grpc_port: int | None
+    grpc: bool
     ports: frozenset[int]
     grace: float
     files: Mapping[Path, str] = field(default_factory=dict)
@@ -83,7 +84,6 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Address:
-    """Where a replica listens on loopback; ``grpc_port`` is 0 if it does not speak gRPC."""
+    """Where a replica listens on loopback."""
 
     http_port: int
-    grpc_port: int = 0

@@ -139,8 +139,7 @@ class Starter:
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
-        grpc_port = ports[command.grpc_port] if command.grpc_port is not None else 0
-        address = Address(http_port=ports[command.http_port], grpc_port=grpc_port)
+        address = Address(http_port=ports[command.http_port])
         with PodLog([self._logs(one.name) for one in (command, *sidecars)]) as log:
             try:
                 pod = await self._launch(command, sidecars, ports)

@@ -1,12 +1,11 @@
-"""Services that serve a whole repository: catalog and gRPC names follow the models in its folder."""
+"""Services that serve a whole repository: the catalog follows the models in its folder."""
 
 import asyncio
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from switchyard.catalog import Model, hosted
-from switchyard.local.activator.application import Door
 from switchyard.local.status.board import StatusBoard
 
 POLL_SECONDS = 2.0
@@ -18,7 +17,6 @@ class RepositoryHost:
 
     model: Model
     folder: Path
-    door: Door
 
     def models(self) -> list[Model]:
         """Return the models that are in the folder now."""
@@ -28,25 +26,13 @@ class RepositoryHost:
 class RepositoryModels:
     """Polls the folders every two seconds; whether a model in them can be loaded is for Triton to say."""
 
-    def __init__(
-        self, hosts: Iterable[RepositoryHost], *, board: StatusBoard, doors: MutableMapping[str, Door]
-    ) -> None:
+    def __init__(self, hosts: Iterable[RepositoryHost], *, board: StatusBoard) -> None:
         self._hosts = list(hosts)
         self._board = board
-        self._doors = doors
 
     async def run(self) -> None:
-        """Keep catalog and names in step with the folders until cancelled."""
+        """Keep the catalog in step with the folders until cancelled."""
         while self._hosts:
             for host in self._hosts:
-                self._follow(host)
+                self._board.serve(host.model.name, host.models())
             await asyncio.sleep(POLL_SECONDS)
-
-    def _follow(self, host: RepositoryHost) -> None:
-        models = host.models()
-        self._board.serve(host.model.name, models)
-        names = {model.name for model in models}
-        for gone in [name for name, door in self._doors.items() if door is host.door and name not in names]:
-            del self._doors[gone]
-        for name in names:
-            self._doors.setdefault(name, host.door)

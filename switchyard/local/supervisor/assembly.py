@@ -1,6 +1,5 @@
 """Builds the parts of a run from its plan; ``supervise`` runs them."""
 
-import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from switchyard.http.client import Client
 from switchyard.local.activator.application import Activator, Door
 from switchyard.local.activator.listener import Listener, loopback_socket
 from switchyard.local.activator.request_queue import QueueLimits
+from switchyard.local.activator.rpc import RpcActivator
 from switchyard.local.plan import arguments
 from switchyard.local.plan.graphs import cluster_hosts
 from switchyard.local.plan.workloads import Options, Plan, Service
@@ -54,23 +54,8 @@ class Parts:
     preload: PreloadedLauncher | None
     repository_models: RepositoryModels
     listeners: Sequence[Listener]
-    grpc: "GrpcDoor | None"
     client: Client
     control_port: int
-
-
-class GrpcDoor:
-    """The gRPC server; gRPC is imported only when a service speaks it."""
-
-    def __init__(self, doors: Mapping[str, Door]) -> None:
-        # The children that are spawned here exec at once; without this gRPC complains at each of them.
-        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
-        from switchyard.local.activator.rpc import GrpcServer
-
-        self._server = GrpcServer(doors)
-        self.port = self._server.port
-        self.start = self._server.start
-        self.stop = self._server.stop
 
 
 def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) -> Parts:
@@ -79,10 +64,7 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
     metrics, client = LocalMetrics(registry), Client()
     sockets = {service.name: loopback_socket() for service in plan.services}
     control_socket = loopback_socket()
-    doors: dict[str, Door] = {}
-    spoken = any(service.command.grpc_port is not None for service in plan.services)
-    grpc = GrpcDoor(doors) if spoken else None
-    models = {service.name: _model(service, sockets[service.name], grpc) for service in plan.services}
+    models = {service.name: _model(service, sockets[service.name]) for service in plan.services}
     board = StatusBoard(
         served={service.name: [models[service.name]] if _listed(service) else [] for service in plan.services},
         names=[*(service.name for service in plan.services), *(deployment.name for deployment in plan.deployments)],
@@ -111,13 +93,13 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
     }
     queues = {name: replica.queue for name, replica in replicas.items()}
     behind = {s.name: Door(s.name, queues[s.name], timeout=s.scale.timeout) for s in plan.services}
-    doors.update((service.name, behind[service.name]) for service in plan.services if not service.hosts)
     hosts = [
-        RepositoryHost(model=models[service.name], folder=service.model_dir, door=behind[service.name])
+        RepositoryHost(model=models[service.name], folder=service.model_dir)
         for service in plan.services
         if service.hosts and service.model_dir is not None
     ]
     by_port = {_port(sockets[name]): door for name, door in behind.items()}
+    rpc = RpcActivator({_port(sockets[s.name]): behind[s.name] for s in plan.services if s.command.grpc})
     steps = {service.name: queues[service.name] for service in plan.services if service.model.kind == "step"}
     control = Control(board=board, queues=queues, decisions=Decisions(steps, client), registry=registry)
     return Parts(
@@ -128,12 +110,11 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
             for deployment in plan.deployments
         },
         preload=preloaded,
-        repository_models=RepositoryModels(hosts, board=board, doors=doors),
+        repository_models=RepositoryModels(hosts, board=board),
         listeners=[
             Listener(control.handle, [control_socket]),
-            Listener(Activator(by_port, client).handle, list(sockets.values())),
+            Listener(Activator(by_port, client).handle, list(sockets.values()), rpc.handle),
         ],
-        grpc=grpc,
         client=client,
         control_port=_port(control_socket),
     )
@@ -149,9 +130,9 @@ def _port(listening: socket.socket) -> int:
     return port
 
 
-def _model(service: Service, listening: socket.socket, grpc: GrpcDoor | None) -> Model:
-    target = f"{arguments.LOOPBACK}:{grpc.port}" if grpc and service.command.grpc_port is not None else ""
-    return replace(service.model, url=f"http://{arguments.LOOPBACK}:{_port(listening)}", grpc=target)
+def _model(service: Service, listening: socket.socket) -> Model:
+    address = f"{arguments.LOOPBACK}:{_port(listening)}"
+    return replace(service.model, url=f"http://{address}", grpc=address if service.command.grpc else "")
 
 
 def _starter(launcher: Launcher, client: Client, settings: Settings, hosts: Mapping[str, str]) -> Starter:

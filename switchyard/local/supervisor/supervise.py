@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,9 +34,7 @@ def require_free_ports(deployments: Iterable[Deployment]) -> None:
         LocalError: names the port, its Deployment, and what to do.
     """
     for deployment in deployments:
-        for port in (deployment.command.http_port, deployment.command.grpc_port):
-            if port is None:
-                continue
+        for port in sorted(deployment.command.ports):
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
@@ -108,8 +106,6 @@ class Supervisor:
         parts.board.listen(self._record)
         for listener in parts.listeners:
             await listener.start()
-        if parts.grpc is not None:
-            await parts.grpc.start()
         on_up(self._record.run, parts.board)
         deployments = [asyncio.ensure_future(deployment.run()) for deployment in parts.deployments.values()]
         replicas = [asyncio.ensure_future(replica.run()) for replica in parts.replicas.values()]
@@ -146,10 +142,7 @@ class Supervisor:
         await _cancelled(deployments)
         for name, replica in parts.replicas.items():
             replica.queue.reject(partial(ApiError, "shutting_down", f"{name}: switchyard is stopping"))
-        doors: list[Awaitable[None]] = [listener.stop(grace) for listener in parts.listeners]
-        if parts.grpc is not None:
-            doors.append(parts.grpc.stop(grace))
-        await asyncio.gather(*doors)
+        await asyncio.gather(*(listener.stop(grace) for listener in parts.listeners))
         await _cancelled(replicas)
         await _cancelled(preload)
         await parts.client.aclose()

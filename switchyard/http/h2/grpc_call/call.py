@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
+from switchyard.http.api_errors import ApiError
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import Field, literals
 from switchyard.http.h2.grpc_call.forwarding import Forwarding
@@ -18,6 +19,7 @@ from switchyard.rpc.status import RpcError, RpcStatus
 
 logger = logging.getLogger(__name__)
 
+Address = tuple[str, int]
 RpcHandler = Callable[["GrpcCall"], Awaitable[None]]
 Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
@@ -50,12 +52,12 @@ class FastHandler:
 
 class GrpcCall:
     """A call with the means to respond to it; its handler's task is cancelled when the client resets the stream or the
-    deadline passes.
+    deadline passes. An ``RpcError`` or ``ApiError`` that the handler raises is the response.
 
     ``metadata`` are what the client sent less what belongs to HTTP/2 and to how messages are encoded, ``deadline`` is
-    the event loop's time, ``client`` an address and a port. ``response_metadata``, set before the response begins, are
-    sent with its headers, in place of an upstream's of the same names. ``status`` is None until the call is over, and
-    then CANCELLED when the client gave up.
+    the event loop's time; ``client`` and ``server`` are both sides' addresses. ``response_metadata``, set before the
+    response begins, are sent with its headers, in place of an upstream's of the same names. ``status`` is None until
+    the call is over, and then CANCELLED when the client gave up.
     """
 
     __slots__ = (
@@ -72,13 +74,15 @@ class GrpcCall:
         "metadata",
         "path",
         "response_metadata",
+        "server",
         "status",
     )
 
-    def __init__(self, calls: "Calls", request: RpcRequest, client: tuple[str, int] | None) -> None:
+    def __init__(self, calls: "Calls", request: RpcRequest, client: Address | None, server: Address | None) -> None:
         self.path = request.path
         self.metadata = request.metadata
         self.client = client
+        self.server = server
         self.deadline: float | None = None
         self.response_metadata: Sequence[Field] = ()
         self.status: RpcStatus | None = None
@@ -246,8 +250,9 @@ class GrpcCall:
             if self.status is None:
                 logger.error("a gRPC handler returned without a response", extra={"path": self.path})
                 self.fail(RpcStatus.INTERNAL, _BUG)
-        except RpcError as err:
-            self.fail(err.status, err.message, err.metadata)
+        except (RpcError, ApiError) as err:
+            failure = err if isinstance(err, RpcError) else statuses.rpc_error(err)
+            self.fail(failure.status, failure.message, failure.metadata)
         except UpstreamUnavailable as err:
             self._unavailable(err)
         except asyncio.CancelledError:
@@ -306,12 +311,12 @@ class Calls:
         self.upstreams = Upstreams()
         self.kept = Kept()
 
-    def open(self, head: Head, client: tuple[str, int] | None) -> GrpcCall:
+    def open(self, head: Head, client: Address | None, server: Address | None) -> GrpcCall:
         """What hears the stream of a call that begins with ``head``."""
         request = head.memo
         if not isinstance(request, RpcRequest):
             request = head.memo = read_request(head)
-        return GrpcCall(self, request, client)
+        return GrpcCall(self, request, client, server)
 
     def close(self) -> None:
         """The client's connection has ended."""

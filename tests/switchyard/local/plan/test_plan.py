@@ -49,7 +49,7 @@ def test_a_service_runs_what_its_pod_would_run() -> None:
         "INFERENCE_SERVICE_NAME": "chat",
     }
     assert found.command.readiness == "/v2/models/chat/ready"
-    assert (found.command.http_port, found.command.grpc_port) == (8080, None)
+    assert (found.command.http_port, found.command.grpc) == (8080, False)
     assert found.model.name == "chat"
 
 
@@ -58,7 +58,15 @@ def test_the_services_args_follow_its_runtimes() -> None:
     document["spec"]["predictor"]["model"]["args"] = ["--dtype=float32", "--grpc_port=8081"]
     command = planned(document).services[0].command
     assert command.argv[-2:] == ("--dtype=float32", "--grpc_port=8081")
-    assert command.grpc_port == 8081
+    assert command.ports == {8080, 8081}
+
+
+@pytest.mark.parametrize(("name", "port", "takes"), [("h2c", 8080, True), ("http1", 8080, False), ("h2c", 8081, False)])
+def test_a_service_takes_grpc_on_its_port_if_that_is_called_h2c(name: str, port: int, takes: bool) -> None:
+    of_two = runtime_of_two()
+    of_two["spec"]["containers"][1]["ports"] = [{"name": name, "containerPort": port}]
+    found = plan([of_two, SETTINGS, Stub(name="chat", runtime="two").document()], OPTIONS)
+    assert found.services[0].command.grpc is takes
 
 
 def test_scale_comes_from_the_fields_that_knative_reads() -> None:

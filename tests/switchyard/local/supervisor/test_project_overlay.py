@@ -24,4 +24,4 @@ def test_it_plans_without_an_unknown_field() -> None:
         assert service.model_dir == ROOT / "model-repository" / place
         assert service.scale.minimum == 0
         assert service.scale.idle == 60
-        assert service.command.grpc_port is not None
+        assert service.command.grpc
