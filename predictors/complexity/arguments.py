@@ -32,7 +32,7 @@ def parse(argv: Sequence[str]) -> Arguments:
     """Parse the command line; exit with a usage message when it is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m predictors.complexity",
-        description="Reads an OpenAI request, decides which of two models should answer it, and returns it addressed.",
+        description="Reads an OpenAI request, decides which of two models should respond, and returns it so addressed.",
         allow_abbrev=False,
     )
     parser.add_argument("--model_name", required=True, help="the InferenceService's name")

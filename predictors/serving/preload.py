@@ -64,28 +64,28 @@ class Preload:
         with connection.makefile("rb") as reader:
             line = reader.readline()
         try:
-            order = json.loads(line)
-            pid = self._fork(order)
+            request = json.loads(line)
+            pid = self._fork(request)
         except (ValueError, KeyError, OSError) as err:
             connection.sendall(json.dumps({"error": str(err)}).encode() + b"\n")
             connection.close()
             return
         self._waiting[pid] = connection
-        _tell(connection, {"pid": pid})
+        _send(connection, {"pid": pid})
 
-    def _fork(self, order: dict[str, Any]) -> int:
-        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    def _fork(self, request: dict[str, Any]) -> int:
+        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             parent = os.getpid()
             pid = os.fork()
             if pid:
                 return pid
-            self._become(order, log, parent)
+            self._become(request, log, parent)
         finally:
             os.close(log)
         raise AssertionError("a child never gets here")
 
-    def _become(self, order: dict[str, Any], log: int, parent: int) -> None:
+    def _become(self, request: dict[str, Any], log: int, parent: int) -> None:
         """Turn the forked child into ``python -m module argv…``."""
         code = 1
         try:
@@ -99,11 +99,11 @@ class Preload:
             for connection in (*self._waiting.values(), self._listener, self._woken, self._waker):
                 connection.close()
             self._selector.close()
-            os.chdir(order["cwd"])
+            os.chdir(request["cwd"])
             os.environ.clear()
-            os.environ.update(order["env"])
-            sys.argv = [order["module"], *order["argv"]]
-            runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+            os.environ.update(request["env"])
+            sys.argv = [request["module"], *request["argv"]]
+            runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -124,15 +124,15 @@ class Preload:
                 return
             connection = self._waiting.pop(pid, None)
             if connection is not None:
-                _tell(connection, {"exit": os.waitstatus_to_exitcode(status)})
+                _send(connection, {"exit": os.waitstatus_to_exitcode(status)})
                 connection.close()
 
 
-def _tell(connection: socket.socket, answer: dict[str, int]) -> None:
+def _send(connection: socket.socket, reply: dict[str, int]) -> None:
     try:
-        connection.sendall(json.dumps(answer).encode() + b"\n")
+        connection.sendall(json.dumps(reply).encode() + b"\n")
     except OSError:  # the supervisor is gone; its death ends the child too
-        logger.warning("no supervisor reads %s", answer)
+        logger.warning("no supervisor reads %s", reply)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 For every picture and in all: the character accuracy, 1 - edits / characters of the expected text (edits by Levenshtein,
 spaces and line ends count), and whether the text is the one that the package which the weights come from reads in the
-same pixels. Asks a Triton of its own, or the server at ``--url`` (V2 over HTTP). The package lives in .venv-triton, so
+same pixels. Starts a Triton, or calls the server at ``--url`` (V2 over HTTP). The package lives in .venv-triton, so
 another interpreter hands over to the one there.
 """
 

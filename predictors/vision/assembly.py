@@ -175,12 +175,12 @@ class _ImageOverGrpc:
         try:
             message = ModelInferRequest.FromString(request)
             InferenceServicer.validate_grpc_request(message)
-            asked = InferRequest.from_grpc(message)
+            image_request = InferRequest.from_grpc(message)
         except (DecodeError, InvalidInput) as err:
             raise ApiError("invalid_value", f"the request cannot be read: {err}") from err
         model = VisionModel(message.model_name, self._images, self._loaded_models)
-        answer = await model.predict(asked, {"traceparent": traceparent} if traceparent else {})
-        encoded: bytes = answer.to_grpc().SerializeToString()
+        response = await model.predict(image_request, {"traceparent": traceparent} if traceparent else {})
+        encoded: bytes = response.to_grpc().SerializeToString()
         return encoded
 
 

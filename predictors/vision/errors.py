@@ -12,7 +12,7 @@ _OF_TRITON = {404: "model_not_found", 503: "overloaded"}
 
 def triton_is_away() -> ApiError:
     """Return the error while Triton starts, or is started again."""
-    message = "Triton does not answer: it is starting, or is being started anew; try again"
+    message = "Triton does not respond: it is starting or restarting; try again"
     return ApiError("upstream_unreachable", message)
 
 

@@ -1,4 +1,4 @@
-"""What a router is told by its environment; this module alone reads it.
+"""The router's settings; only this module reads their environment variables.
 
 KServe's controller sets ``PROPAGATE_HEADERS``, Knative ``PORT``; the rest has defaults that are right in a pod.
 """

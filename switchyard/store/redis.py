@@ -35,7 +35,7 @@ class RedisStore:
         try:
             value = await self._redis.get(tagged(key))
         except (RedisError, OSError) as err:
-            raise StoreError(f"Redis does not answer: {err}") from err
+            raise StoreError(f"Redis does not respond: {err}") from err
         assert not isinstance(value, str)  # nothing is decoded here
         return value
 
@@ -46,7 +46,7 @@ class RedisStore:
         try:
             await self._redis.set(tagged(key), value, px=max(1, round(ttl * 1000)))
         except (RedisError, OSError) as err:
-            raise StoreError(f"Redis does not answer: {err}") from err
+            raise StoreError(f"Redis does not respond: {err}") from err
 
     async def aclose(self) -> None:
         self._closed = True

@@ -81,7 +81,7 @@ class SqliteStore:
                     connection.execute("DELETE FROM entries WHERE ends <= ?", (self._clock(),))
                 results = self._transaction(connection, [statement for statement, _ in batch])
             except (sqlite3.Error, OSError) as err:
-                failure = StoreError(f"the store {self._path} does not answer: {err}")
+                failure = StoreError(f"the store {self._path} does not respond: {err}")
                 self._deliver([(done, failure) for _, done in batch])
             else:
                 self._deliver([(done, result) for (_, done), result in zip(batch, results, strict=True)])

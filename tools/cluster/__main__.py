@@ -20,13 +20,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 1 if it failed, with the reason on standard error."""
     parser = argparse.ArgumentParser(prog="python -m tools.cluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, (_, told) in _COMMANDS.items():
-        commands.add_parser(name, help=told)
+    for name, (_, text) in _COMMANDS.items():
+        commands.add_parser(name, help=text)
     chosen = parser.parse_args(arguments)
     try:
         if os.geteuid() != 0:
             raise ClusterError(
-                "the cluster makes network interfaces, mounts and cgroups: run it as root, in a machine of its own"
+                "the cluster makes network interfaces, mounts and cgroups: run it as root, on a spare machine"
             )
         _COMMANDS[chosen.command][0]()
     except ClusterError as error:

@@ -98,8 +98,10 @@ def _run(arguments: argparse.Namespace, names: list[str]) -> None:
         named = {reference(name, one.image): one.image for name, one in built.items()}
         hand_over(builder.store, named, shlex.split(arguments.import_with))
     if arguments.result:
-        told = {name: {"image": reference(name, one.image), "digest": one.image.digest} for name, one in built.items()}
-        arguments.result.write_text(json.dumps(told, indent=1))
+        references = {
+            name: {"image": reference(name, one.image), "digest": one.image.digest} for name, one in built.items()
+        }
+        arguments.result.write_text(json.dumps(references, indent=1))
 
 
 def main() -> int:

@@ -129,16 +129,16 @@ class Store:
 
     def image(self, config: Config, layers: Sequence[Layer]) -> Image:
         """Writes the configuration and the manifest of an image made of ``layers``, lowest first."""
-        told = self._put(_config(config, layers))
+        stored = self._put(_config(config, layers))
         manifest = {
             "schemaVersion": 2,
             "mediaType": f"{_MEDIA}.manifest.v1+json",
-            "config": {"mediaType": f"{_MEDIA}.config.v1+json", **told},
+            "config": {"mediaType": f"{_MEDIA}.config.v1+json", **stored},
             "layers": [{"mediaType": one.media_type, "digest": one.digest, "size": one.size} for one in layers],
             "annotations": dict(config.labels),
         }
         kept = self._put(manifest)
-        return Image(digest=kept["digest"], size=kept["size"], config=told["digest"], layers=tuple(layers))
+        return Image(digest=kept["digest"], size=kept["size"], config=stored["digest"], layers=tuple(layers))
 
     def archive(self, named: Mapping[str, Image], file: IO[bytes], *, without: Collection[str] = ()) -> None:
         """Writes images by name as one OCI archive, leaving out blobs whose digests are in ``without``."""
@@ -227,7 +227,7 @@ def _write_layer(entries: Iterable[Entry], file: IO[bytes], *, packed: bool) -> 
     """Writes the tar of ``entries`` and returns its digest before compression."""
     outer = gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=9, mtime=0) if packed else None
     hashed = _Hashed(outer or file)  # type: ignore[arg-type]
-    placed = {entry.path: entry for entry in entries}  # podman and buildah refuse a layer that names a path twice
+    placed = {entry.path: entry for entry in entries}  # podman and buildah reject a layer that names a path twice
     with tarfile.open(fileobj=hashed, mode="w|", format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
         for path in sorted(placed.keys() | {str(parent) for one in placed for parent in Path(one).parents[:-1]}):
             _add(tar, placed.get(path) or Entry(path=path))

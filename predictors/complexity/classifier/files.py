@@ -38,8 +38,8 @@ def save(model: Model, path: Path, note: str) -> None:
         "quantiles": model.quantiles,
         "scale": np.array([model.scale, model.trust], np.float64),
     }
-    for question, answer in zip(QUESTIONS, model.question_models, strict=True):
-        tensors |= {f"{question}.{name}": part for name, part in _parts(answer).items()}
+    for question, question_model in zip(QUESTIONS, model.question_models, strict=True):
+        tensors |= {f"{question}.{name}": part for name, part in _parts(question_model).items()}
     described = {
         "form": _FORM,
         "note": note,
@@ -86,20 +86,24 @@ def _model(names: tuple[str, ...], tensors: Mapping[str, NDArray[np.float32]], p
     wrong, gain = (_question_model(tensors, question) for question in QUESTIONS)
     scale, trust = (float(number) for number in tensors["scale"])
     model = Model(heads, (wrong, gain), scale, tensors["quantiles"], trust, prior)
-    for answer in model.question_models:
-        if answer.line.shape != (len(model.column_names),) or answer.forest.feature.max() >= len(answer.line):
-            raise ValueError(f"{len(answer.line)} weights for {len(model.column_names)} columns")
+    for question_model in model.question_models:
+        if question_model.line.shape != (len(model.column_names),) or question_model.forest.feature.max() >= len(
+            question_model.line
+        ):
+            raise ValueError(f"{len(question_model.line)} weights for {len(model.column_names)} columns")
     return model
 
 
-def _parts(answer: QuestionModel) -> dict[str, NDArray[np.generic]]:
+def _parts(question_model: QuestionModel) -> dict[str, NDArray[np.generic]]:
     return {
-        "line": answer.line,
-        "centre": answer.center,
-        "feature": answer.forest.feature,
-        "threshold": answer.forest.threshold,
-        "leaf": answer.forest.leaf,
-        "numbers": np.array([*(getattr(answer, name) for name in _NUMBERS), answer.forest.base], np.float64),
+        "line": question_model.line,
+        "centre": question_model.center,
+        "feature": question_model.forest.feature,
+        "threshold": question_model.forest.threshold,
+        "leaf": question_model.forest.leaf,
+        "numbers": np.array(
+            [*(getattr(question_model, name) for name in _NUMBERS), question_model.forest.base], np.float64
+        ),
     }
 
 

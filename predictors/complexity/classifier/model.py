@@ -90,7 +90,7 @@ class Model:
     def judge_read(self, surface: Vector, found: Terms) -> Judgment:
         """Do the same for a text whose surface and terms are already computed."""
         columns = np.concatenate((surface, self.heads(self.heads.vocabulary.row(found))))
-        wrong, gain = (answer(columns) for answer in self.question_models)
+        wrong, gain = (predict(columns) for predict in self.question_models)
         score = (WEIGHTS[0] * wrong + WEIGHTS[1] * gain) / self.scale
         if self.prior is not None and self.trust < 1:
             score = self.trust * score + (1 - self.trust) * self.prior.judge_read(surface, found).score
@@ -99,8 +99,13 @@ class Model:
     def reasons(self, judgment: Judgment, most: int) -> list[tuple[str, float]]:
         """Return the columns that moved the linear part of the score most, and by how much (in the score's unit)."""
         moved = np.zeros_like(judgment.columns)
-        for answer, weight in zip(self.question_models, WEIGHTS, strict=True):
-            moved += weight * answer.line * (judgment.columns - answer.center) / (2 * answer.deviation)
+        for question_model, weight in zip(self.question_models, WEIGHTS, strict=True):
+            moved += (
+                weight
+                * question_model.line
+                * (judgment.columns - question_model.center)
+                / (2 * question_model.deviation)
+            )
         moved *= self.trust / self.scale
         order = np.argsort(-np.abs(moved))[:most]
         return [(self.column_names[place], float(moved[place])) for place in order]

@@ -16,7 +16,9 @@ from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 
 STREAMED_BYTES = 1024 * 1024  # larger bodies are forwarded while they arrive
 _HINT = "send less, or ask the operator to raise MAX_BODY_BYTES"
-_MAX_HEADER_BYTES = 8000  # bytes of one header or of the query: on more Triton's HTTP server hangs up, or never answers
+_MAX_HEADER_BYTES = (
+    8000  # bytes of one header or of the query: beyond it Triton's HTTP server closes the connection or never responds
+)
 
 
 def declared_length(scope: Scope) -> int:

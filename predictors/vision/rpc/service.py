@@ -110,9 +110,9 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._need_triton()
         async with self._admission.admit(_named(request, MODEL_NAME), PROTOCOL, _traceparent(context)) as call:
             if request.find(BYTES_TENSOR, 0, _SEARCHED) >= 0 and takes_images(call.config):
-                answer = await self._infer_image(request, call.traceparent)
+                response = await self._infer_image(request, call.traceparent)
                 call.status = 200
-                return answer
+                return response
             with self._admission.to_triton(call.traceparent) as traceparent:
                 return await self._forward("ModelInfer", request, context, traceparent, call)
 
@@ -120,7 +120,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
         self, name: str, request: bytes, context: Any, traceparent: str | None, call: AdmittedRequest | None = None
     ) -> bytes:
         try:
-            answer: bytes = await self._upstream[name](
+            response: bytes = await self._upstream[name](
                 request, timeout=context.time_remaining(), metadata=_metadata(context, traceparent)
             )
         except grpc.aio.AioRpcError as err:
@@ -131,7 +131,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
             raise
         if call is not None:
             call.status = 200
-        return answer
+        return response
 
     # -- streams
 
@@ -151,8 +151,8 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
                     messages, timeout=context.time_remaining(), metadata=_metadata(context, call.traceparent)
                 )
                 try:
-                    async for answer in upstream:
-                        yield answer
+                    async for response in upstream:
+                        yield response
                     call.status = 200
                 finally:
                     upstream.cancel()
@@ -178,7 +178,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
 def _with_status(handler: Unary) -> Unary:
     """Wrap ``handler``: convert its errors to statuses."""
 
-    async def answer(request: bytes, context: Any) -> bytes:
+    async def response(request: bytes, context: Any) -> bytes:
         try:
             return await handler(request, context)
         except ApiError as err:
@@ -192,7 +192,7 @@ def _with_status(handler: Unary) -> Unary:
             await context.abort(grpc.StatusCode.INTERNAL, "this is a bug; the reason is in the service's log")
         raise AssertionError("abort raises")
 
-    return answer
+    return response
 
 
 async def _abort(context: Any, error: ApiError) -> None:

@@ -74,10 +74,10 @@ class Tensor:
 
 def encode(inputs: Sequence[Tensor], outputs: Sequence[RequestedOutput]) -> tuple[int, bytes]:
     """Encode a request; return the length of the JSON header, and the whole body."""
-    head = orjson.dumps(
+    header = orjson.dumps(
         {"inputs": [tensor.as_json() for tensor in inputs], "outputs": [output.as_json() for output in outputs]}
     )
-    return len(head), b"".join((head, *(tensor.data for tensor in inputs)))
+    return len(header), b"".join((header, *(tensor.data for tensor in inputs)))
 
 
 def decode(body: bytes, header_length: int) -> Mapping[str, np.ndarray]:
@@ -86,16 +86,16 @@ def decode(body: bytes, header_length: int) -> Mapping[str, np.ndarray]:
     Raises:
         ValueError: the body is not such a response.
     """
-    head = orjson.loads(body[:header_length])
+    header = orjson.loads(body[:header_length])
     arrays: dict[str, np.ndarray] = {}
     at = header_length
     try:
-        for output in head["outputs"]:
+        for output in header["outputs"]:
             size = output["parameters"]["binary_data_size"]
             arrays[str(output["name"])] = _array(body[at : at + size], output["datatype"], output["shape"])
             at += size
     except (KeyError, TypeError, OverflowError) as err:
-        raise ValueError(f"the head of the answer is none of V2: {err!r}") from err
+        raise ValueError(f"the header of the response is not V2: {err!r}") from err
     return arrays
 
 

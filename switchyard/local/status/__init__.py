@@ -1,1 +1,1 @@
-"""Who does what now, told to files, the terminal and the catalog."""
+"""The state of every process, for files, the terminal and the catalog."""

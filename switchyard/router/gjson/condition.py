@@ -97,9 +97,9 @@ class Condition:
         if not body.is_json:
             return False
         if self._lookup is not None:
-            answer = self._lookup.holds(body)
-            if answer is not None:
-                return answer
+            result = self._lookup.holds(body)
+            if result is not None:
+                return result
         try:
             return get(body.text, self._bytes).exists
         except RecursionError:
@@ -146,17 +146,17 @@ class _Lookup:
         seen: list[str] = []
         found = _walk(tree, self.keys, seen)
         if self.query is None:
-            answer = found is not _ABSENT
+            result = found is not _ABSENT
         elif not self.keys:
-            answer = self._fits(tree, seen)
+            result = self._fits(tree, seen)
         elif type(found) is list:
             # A list, not a generator: all elements must add to `seen`.
-            answer = True in [self._fits(element, seen) for element in found]
+            result = True in [self._fits(element, seen) for element in found]
         elif type(found) is dict:
             return None  # a key may look like the query
         else:
-            answer = False
-        return answer if _stand_alone(body.data, seen) or not body.repeats_keys else None
+            result = False
+        return result if _stand_alone(body.data, seen) or not body.repeats_keys else None
 
     def _fits(self, element: object, seen: list[str]) -> bool:
         value = _walk(element, self.asked, seen)

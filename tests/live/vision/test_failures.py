@@ -79,7 +79,7 @@ def test_while_triton_is_gone_requests_are_told_and_afterwards_answered(own: Tri
     own.kill()
     eventually(lambda: not mine.ready(), "not ready", 5)
     status, body = echo(mine, 1)
-    assert (status, "Triton does not answer" in body["error"]) == (503, True)
+    assert (status, "Triton does not respond" in body["error"]) == (503, True)
     with grpc.insecure_channel(f"127.0.0.1:{mine.grpc}") as channel:
         ask = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
         with pytest.raises(grpc.RpcError) as raised:

@@ -26,9 +26,9 @@ async def test_a_server_that_is_gone_is_an_error_at_once(redis_server: RedisServ
     redis_server.stop()
     began = time.monotonic()
 
-    with pytest.raises(StoreError, match="Redis does not answer"):
+    with pytest.raises(StoreError, match="Redis does not respond"):
         await store.get("conversation:one")
-    with pytest.raises(StoreError, match="Redis does not answer"):
+    with pytest.raises(StoreError, match="Redis does not respond"):
         await store.put("conversation:one", b"value", ttl=60)
     assert time.monotonic() - began < 2
     await store.aclose()

@@ -66,7 +66,7 @@ async def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     store = SqliteStore(tmp_path / "file" / "store.db")
 
-    with pytest.raises(StoreError, match=r"store\.db does not answer"):
+    with pytest.raises(StoreError, match=r"store\.db does not respond"):
         await store.get("conversation:one")
     await store.aclose()
 

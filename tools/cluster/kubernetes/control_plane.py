@@ -14,7 +14,7 @@ def up() -> None:
     """Start etcd, the API server, the controllers and the scheduler; returns when the API server is ready."""
     _etcd()
     _api_server()
-    eventually(f"{API_SERVER} answers", _ready, 60)
+    eventually(f"{API_SERVER} responds", _ready, 60)
     _controllers()
 
 

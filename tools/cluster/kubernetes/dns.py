@@ -6,7 +6,7 @@ from tools.cluster.software import images, programs
 
 
 def up() -> None:
-    """Run CoreDNS in a pod; returns when it answers."""
+    """Run CoreDNS in a pod; returns when it responds."""
     images.add_program(programs.COREDNS)
     documents = kubectl.read(MANIFESTS / "coredns.yaml")
     for document in documents:

@@ -41,7 +41,7 @@ def check_ours() -> None:
 
 
 def get(*arguments: str) -> Any:
-    """The answer of ``kubectl get … -o json``."""
+    """Return the output of ``kubectl get … -o json``."""
     return json.loads(kubectl("get", *arguments, "-o", "json"))
 
 
@@ -72,7 +72,7 @@ def apply(documents: list[Document], seconds: float = 30) -> None:
     """Apply ``documents`` server-side, again for ``seconds`` as long as a webhook among them is not up yet.
 
     Raises:
-        ClusterError: the API server refuses them.
+        ClusterError: the API server rejects them.
     """
     if not documents:
         return

@@ -12,7 +12,7 @@ _SECONDS = 90
 
 
 def up() -> None:
-    """Run metrics-server in a pod; returns when it has asked the kubelet twice, 10 s apart, and answers."""
+    """Run metrics-server in a pod; returns when it has scraped the kubelet twice, 10 s apart, and responds."""
     images.add_program(programs.METRICS_SERVER)
     kubectl.apply(_documents())
     kubectl.rolled_out("kube-system", "metrics-server", seconds=_SECONDS)

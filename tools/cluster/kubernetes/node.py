@@ -34,7 +34,7 @@ disabled_plugins = [
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{images.name(programs.PAUSE)}"
   disable_apparmor = true
-  # Machines without CAP_SYS_RESOURCE, such as many CI ones, refuse to lower a score, and then no container starts.
+  # Machines without CAP_SYS_RESOURCE, such as many CI ones, forbid lowering a score, and then no container starts.
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{CNI_PLUGINS}"
@@ -63,7 +63,7 @@ def start_containerd() -> None:
     configuration = RUN / "containerd.toml"
     configuration.write_text(_CONTAINERD, encoding="utf-8")
     processes.start("containerd", ["containerd", "--config", configuration])
-    eventually("containerd answers", images.answers, 30)
+    eventually("containerd responds", images.responds, 30)
     images.add_program(programs.PAUSE)
     images.ctr("images", "label", images.name(programs.PAUSE), "io.cri-containerd.pinned=pinned")
 
@@ -72,8 +72,8 @@ def join() -> None:
     """Start kubelet and kube-proxy; returns when the node is ready for pods."""
     (RUN / "resolv.conf").write_text(f"nameserver {DNS_ADDRESS}\n", encoding="utf-8")
     _start_kubelet(_kubelet())
-    told = f"--config={_written('kube-proxy.json', _kube_proxy())}"
-    processes.start("kube-proxy", [programs.KUBE_PROXY.path, told], GOGC="50")
+    config = f"--config={_written('kube-proxy.json', _kube_proxy())}"
+    processes.start("kube-proxy", [programs.KUBE_PROXY.path, config], GOGC="50")
     eventually("the node is ready", _ready, 90)
 
 

@@ -21,7 +21,7 @@ _OURS = ("platform", "router", "predictor", "triton")
 
 def import_images() -> dict[str, str]:
     """Build our images and import what the node lacks of them; returns each one's name by what it is for."""
-    told = RUN / "images.json"
+    result = RUN / "images.json"
     ctr = f"ctr --address {CONTAINERD_SOCKET} --namespace k8s.io"
     run(
         REPOSITORY / ".venv/bin/python",
@@ -31,10 +31,10 @@ def import_images() -> dict[str, str]:
         "--import-with",
         ctr,
         "--result",
-        told,
+        result,
         cwd=REPOSITORY,
     )
-    names = {name: image["image"] for name, image in json.loads(told.read_text(encoding="utf-8")).items()}
+    names = {name: image["image"] for name, image in json.loads(result.read_text(encoding="utf-8")).items()}
     version = re.search(r"v=(\S+)", run("redis-server", "--version"))
     if version is None:
         raise ClusterError("`redis-server --version` tells no version")

@@ -46,8 +46,8 @@ def _undescribed(schema: Any) -> Any:
     if isinstance(schema, list):
         return [_undescribed(one) for one in schema]
     if isinstance(schema, dict):  # a property may be called so as well, but that is no text
-        told = {key: one for key, one in schema.items() if not (key == "description" and isinstance(one, str))}
-        return {key: _undescribed(one) for key, one in told.items()}
+        kept = {key: one for key, one in schema.items() if not (key == "description" and isinstance(one, str))}
+        return {key: _undescribed(one) for key, one in kept.items()}
     return schema
 
 

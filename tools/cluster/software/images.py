@@ -57,8 +57,8 @@ def remove_others(prefix: str, kept: Collection[str]) -> None:
         _present.cache_clear()
 
 
-def answers() -> bool:
-    """Whether containerd can be asked; raises a ClusterError as long as it cannot."""
+def responds() -> bool:
+    """Whether containerd responds; raises a ClusterError while it does not."""
     ctr("version", seconds=5)
     return True
 

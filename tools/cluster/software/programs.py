@@ -146,8 +146,8 @@ def _linker_flags(program: Program) -> str:
     if not program.wrapped:
         return _STRIPPED
     major, minor, _ = program.version.split(".")
-    told = {"gitVersion": f"v{program.version}", "gitMajor": major, "gitMinor": minor}
-    return " ".join([_STRIPPED, *(f"-X k8s.io/component-base/version.{key}={value}" for key, value in told.items())])
+    version = {"gitVersion": f"v{program.version}", "gitMajor": major, "gitMinor": minor}
+    return " ".join([_STRIPPED, *(f"-X k8s.io/component-base/version.{key}={value}" for key, value in version.items())])
 
 
 def _kubernetes_wrapper() -> Path:
