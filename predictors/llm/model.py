@@ -73,6 +73,7 @@ class LanguageModel(Model):  # type: ignore[misc]
         """Handle one V2 request; gRPC requests are admitted and counted here, REST ones in ``serving.application``."""
         if not isinstance(payload, InferRequest):
             raise InvalidInput("this model speaks V2: POST /v2/models/<name>/infer with an `inputs` list")
+        # REST requests have passed `serving.application`, which admits and counts them before KServe reads them.
         if not payload.from_grpc:
             return await self._infer(payload, headers or {})
         began = time.monotonic()

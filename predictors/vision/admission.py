@@ -45,6 +45,7 @@ class _Counts:
         self._found: dict[tuple[str, str, Outcome], tuple[Counter, Histogram]] = {}
 
     def note(self, model: str, protocol: str, outcome: Outcome, seconds: float) -> None:
+        # prometheus_client's `labels` takes a lock and builds a key each time, which costs more than counting.
         found = self._found.get((model, protocol, outcome))
         if found is None:
             requests = self._metrics.requests.labels(model, protocol, outcome)
@@ -99,6 +100,7 @@ class Admission:
         record = self._record(model, protocol, traceparent)
         status = 0
         try:
+            # The slot comes second: a request that waits for a load must not keep others from their loaded models.
             async with self._loaded_models.use(model) as config:
                 with self._slot(model):
                     call = AdmittedRequest(config=config, traceparent=record.traceparent)

@@ -19,7 +19,7 @@ class CatalogFile:
             stat = os.stat(self._path)
         except FileNotFoundError:
             return self._catalog
-        stamp = (stat.st_mtime_ns, stat.st_ino)
+        stamp = (stat.st_mtime_ns, stat.st_ino)  # the inode too: two replacements may share a clock tick
         if stamp != self._stamp:
             self._catalog = Catalog.loads(self._path.read_text())
             self._stamp = stamp

@@ -30,7 +30,7 @@ def catalog_of(
     known = list(revisions)
     models: dict[str, Model] = {}
     for document in (*services, *graphs):
-        if document["metadata"].get("deletionTimestamp"):
+        if document["metadata"].get("deletionTimestamp"):  # still listed while its finalizers run
             continue
         try:
             for model in _models(document, known, hosted):

@@ -45,6 +45,7 @@ class App:
             return
         began = perf_counter()
         try:
+            # Off, tracing costs this comparison only.
             status = await self._traced(exchange) if self._tracer.enabled else await self._respond(exchange, None)
         except asyncio.CancelledError:
             self._meter.cancelled()

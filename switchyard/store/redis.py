@@ -44,6 +44,7 @@ class RedisStore:
             raise ValueError(f"a time to live of {ttl:g} s is none; give a positive number of seconds")
         self._need_open()
         try:
+            # In milliseconds, and at least one: Redis takes 0 for an error.
             await self._redis.set(tagged(key), value, px=max(1, round(ttl * 1000)))
         except (RedisError, OSError) as err:
             raise StoreError(f"Redis does not respond: {err}") from err

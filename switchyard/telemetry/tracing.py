@@ -90,6 +90,7 @@ class OtlpTracer:
 
         parent = self._propagator.extract({"traceparent": traceparent}) if traceparent else None
         span = self._tracer.start_span(name, context=parent, attributes=attributes)
+        # Injected at the start: the next hop's request is built before this span ends.
         carrier: dict[str, str] = {}
         self._propagator.inject(carrier, context=trace.set_span_in_context(span))
         return _RecordedSpan(span, carrier.get("traceparent"))

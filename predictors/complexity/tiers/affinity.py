@@ -154,7 +154,7 @@ def _name(body: Mapping[str, Any]) -> str:
 
 def _hash(*parts: str) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
+    for part in parts:  # with their lengths, so that ("ab", "c") and ("a", "bc") differ
         encoded = part.encode("utf-8", "surrogatepass")
         digest.update(b"%d:" % len(encoded))
         digest.update(encoded)

@@ -71,6 +71,7 @@ class Decider:
             logger.warning("no affinity: %s", err)
             return Decision(tier="reasoning", reason="store-error")  # no key: an unknown state must not be overwritten
         decision = self._free(request, key, known)
+        # `share.decide` has counted its own decisions; a failed classifier is no choice that later ones must offset.
         if decision.reason not in ("classifier", "share", "classifier-error"):
             self.share.count(decision.tier == "reasoning")
         return decision

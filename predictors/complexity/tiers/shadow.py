@@ -80,6 +80,7 @@ class Shadow:
 
     async def _compare(self, body: Mapping[str, Any], turns: tuple[str, ...]) -> None:
         try:
+            # One after the other: a comparison must not take two slots from the clients' requests.
             fast, reasoning = [await self._complete(model, url, body) for model, url in self._models]
             agree = agreement(fast, reasoning)
             line = orjson.dumps(

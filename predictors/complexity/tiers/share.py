@@ -60,6 +60,7 @@ class ShareController:
         reasoning = biased > threshold or (biased == threshold and self._error < 0)
         clamped = abs(self._error) >= SLACK and reasoning == (self._error > 0)
         reasoning ^= clamped
+        # Learned in either case: the quantile describes the traffic, not the decisions.
         self._learn(score)
         self.count(reasoning)
         return ShareDecision(reasoning, clamped)

@@ -133,6 +133,7 @@ class ImageInference:
             message = f"model {config.name!r} takes no images: {err}; {_tensors(config)}"
             raise ApiError("wrong_model_kind", message) from err
         pixels = await self._decode(image, plan.size, context)
+        # Checked before the conversion: as FP32 a tensor is four times its pixels.
         if plan.bytes_of(pixels) > self._tensor_bytes:
             size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels as {plan.datatype}"
             limit = f"{self._tensor_bytes} bytes (MAX_BODY_BYTES)"

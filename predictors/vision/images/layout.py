@@ -109,6 +109,7 @@ def image_layout(config: ModelConfig) -> ImageLayout:
 
 def _geometry(port: Port) -> tuple[str, int, int, int]:
     """Return order, channels, height and width of an input."""
+    # Models rarely declare their format, so it is inferred: a dimension of 1 or 3 at either end is the channels.
     shape = port.shape
     if len(shape) == 4 and shape[0] in (-1, 1):
         shape = shape[1:]

@@ -54,7 +54,7 @@ def image_of(data: bytes, top_k: Any) -> Image:
     text = top_k.decode("latin-1") if isinstance(top_k, bytes) else str(top_k)
     if isinstance(top_k, bool) or not text.isascii() or not text.isdecimal():
         raise ApiError("invalid_value", f"top_k is {text[:40]!r}; use a whole number")
-    return Image(data=data, top_k=int(text[:9]))
+    return Image(data=data, top_k=int(text[:9]))  # more digits are out of range anyway, and cost quadratic time
 
 
 def decode_base64(text: Any) -> bytes:

@@ -110,6 +110,7 @@ class TritonClient:
                 if last or not err.retryable:
                     raise _from_upstream(err) from err
             else:
+                # 503: the HTTP frontend runs, but Triton is starting or stopping.
                 if response.status != 503 or last:
                     return response
                 response.close()

@@ -131,6 +131,7 @@ class LoadedModels:
                 model.config = None
             elif model.work is None and model.config is None:
                 await self._record_loaded(model)
+        # A folder that was removed: the name stays known, so that metrics keep its label.
         for name in self._models.keys() - index.keys():
             self._models[name].config = None
 

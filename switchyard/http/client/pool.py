@@ -113,7 +113,7 @@ class Client:
                 origin.port,
                 ssl=self._tls if secure else None,
             )
-        if self._closed:
+        if self._closed:  # while the connection was being opened
             connection.close()
             raise ConnectError("this client is closed")
         if not connection.usable:

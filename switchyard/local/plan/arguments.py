@@ -10,6 +10,7 @@ LOOPBACK = "127.0.0.1"
 _HTTP_FLAGS = ("--http_port", "--http-port", "--port")
 _PORT_FLAGS = (*_HTTP_FLAGS, "--grpc_port", "--grpc-port", "--metrics_port", "--metrics-port")
 _HOST_FLAGS = ("--host", "--http_host", "--grpc_host", "--http-address", "--grpc-address", "--metrics-address")
+# Not preceded by a character of a host name or a path, so that `my-localhost:80` stays.
 _ADDRESS = re.compile(r"(?<![\w.-])(?:localhost|127\.0\.0\.1):(?P<port>\d{1,5})\b")
 _URL = re.compile(r"https?://(?P<host>[a-z0-9.-]+)(?::(?:80|443))?(?![\w.:-])")
 

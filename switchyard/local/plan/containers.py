@@ -152,6 +152,7 @@ def merge(template: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
     KServe's ``MergeRuntimeContainers`` is a strategic merge patch in which args are concatenated, runtime first.
     """
     merged = _merge_maps(template, own)
+    # Args are the exception to the merge: a service adds flags to its runtime's.
     merged["args"] = [*(template.get("args") or ()), *(own.get("args") or ())]
     for field, key in (("env", "name"), ("ports", "containerPort"), ("volumeMounts", "mountPath")):
         merged[field] = _merge_lists(template.get(field) or (), own.get(field) or (), key)

@@ -40,7 +40,7 @@ def service(document: Document, index: Index, options: Options) -> Service:
         name=name,
         argv=(options.python, "-m", _MODULE, "--graph-json", orjson.dumps(_resolved(document, index)).decode()),
         env={},
-        port_variables={"PORT": PORT, "METRICS_PORT": METRICS_PORT},
+        port_variables={"PORT": PORT, "METRICS_PORT": METRICS_PORT},  # in a pod, Knative sets PORT
         cwd=options.root,
         readiness=_READINESS,
         http_port=PORT,

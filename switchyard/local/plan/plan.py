@@ -152,6 +152,7 @@ def _command(
         return arguments.replace_paths(arguments.expand_references(text, variables), here)
 
     argv = [localize(str(part)) for part in (*program, *(container.get("args") or ()))]
+    # The interpreter that runs this, because the one on PATH may lack the predictors' packages.
     argv[0] = options.python if argv[0] in _PYTHON else argv[0]
     http_port = arguments.port_of(argv)
     if public and http_port is None:

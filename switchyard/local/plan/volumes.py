@@ -36,6 +36,7 @@ def model_storage(uri: str | None, service: str, claims: Mapping[str, Path]) -> 
     claim, _, path = rest.partition("/")
     if scheme == "pvc" and claim in claims:
         folder = (claims[claim] / path).resolve()
+        # Resolved first: `..` and links must not lead a service to the files of another one.
         if not folder.is_relative_to(claims[claim].resolve()):
             return Storage(problem=f"storageUri {uri} points outside the claim {claim}; name a folder inside it")
         return Storage(folder=folder)

@@ -150,7 +150,7 @@ class Starter:
             running = RunningPod(pod, asyncio.ensure_future(pod.wait()), address)
             try:
                 await self._await_ready(command, running, log, began + deadline, on_phase)
-            except BaseException:
+            except BaseException:  # a cancellation too: a pod that is not returned has no other owner
                 await stop(pod, running.end, 0.0)
                 raise
         return running
@@ -187,6 +187,7 @@ class Starter:
     ) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
+        # Polled every 50 ms, because a process reports readiness by HTTP only.
         while not await is_ready(self._client, running.address.http_port, command.readiness):
             for phase, seconds in log.phases():
                 on_phase(phase, seconds)

@@ -55,6 +55,7 @@ class DeploymentRunner:
             code = await asyncio.shield(running.end)
         finally:
             await stop(running.pod, running.end, self._grace)
+        # A crash long after the start is no sign of a broken start, so its pause is short again.
         if loop.time() - began > _STABLE_SECONDS:
             self._failures.reset()
         return exited(code, "")

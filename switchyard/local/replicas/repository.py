@@ -35,4 +35,4 @@ class RepositoryModels:
         while self._hosts:
             for host in self._hosts:
                 self._board.serve(host.model.name, host.models())
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)  # a shared folder may be on a file system without inotify events

@@ -74,6 +74,7 @@ class StatusBoard:
         entry = self.entries[name]
         state = State(phase=_IN_CATALOG.get(entry.state, "asleep"), reason=entry.reason)
         now = [replace(model, state=state) for model in models]
+        # A write per real change: the gateway reads the file again whenever its stamp differs.
         if now != self._served[name]:
             self._served[name] = now
             self._publish()

@@ -142,6 +142,7 @@ class TableView:
             self._live.update(table(self._board, loop.time()), refresh=True)
         if self._tick is not None:
             self._tick.cancel()
+        # Only the elapsed time of a waking service changes without an event.
         moving = any(entry.state == "waking" for entry in self._board.entries.values())
         self._tick = loop.call_later(_TICK_SECONDS, self._draw) if moving else None
 

@@ -102,6 +102,7 @@ class Supervisor:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
         parts = assemble(self._plan, self._settings, lambda pid: self._record.put("preload", pid))
         self._record.run = replace(self._record.run, control=f"http://{arguments.LOOPBACK}:{parts.control_port}")
+        # Written before the first process starts, so that a kill at any time leaves a record to clean up by.
         self._settings.directory.write(self._record.run)
         parts.board.listen(self._record)
         for listener in parts.listeners:

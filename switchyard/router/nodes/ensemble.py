@@ -49,6 +49,7 @@ class Ensemble:
         finally:
             for task in tasks:
                 task.cancel()
+            # Waited for, so that no step outlives its request and every cancellation is counted.
             await asyncio.gather(*tasks, return_exceptions=True)
         self._meter.responded(perf_counter() - began)
         return decided
@@ -60,6 +61,7 @@ class Ensemble:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()  # a failed step fails the node, whatever the others return
+            # In the steps' order, not in the order of arrival: which Hard step decides must not depend on timing.
             while seen < len(tasks) and tasks[seen].done():
                 response, body = tasks[seen].result()
                 if self._runners[seen].step.hard and not response.succeeded:

@@ -64,7 +64,7 @@ class Sequence:
                 response = await self._step(index, request, given)
                 if step.hard and not response.succeeded:
                     break
-        except BaseException:
+        except BaseException:  # a cancellation too: an open response would keep its step's connection busy
             if response is not None:
                 response.close()
             raise
@@ -90,7 +90,7 @@ class Sequence:
         """Whether the sequence ends before ``runner`` because its condition does not hold on the response so far."""
         if response is None:
             raise GraphRequestError(500, f"invalid response: there is none yet for the condition of {runner.label}")
-        if response.succeeded and response.streams:
+        if response.succeeded and response.streams:  # reading it for the condition would end streaming
             return True
         body = Body(await response.read())
         if condition.holds(body):

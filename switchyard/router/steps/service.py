@@ -58,6 +58,7 @@ class ServiceTarget:
             url, method = url + request.target.decode("latin-1"), request.method
         if self._istio_sidecar is not None:
             url = await self._istio_sidecar.plain_url(url)
+        # One deadline for all attempts: retries must not make a client wait longer than it was promised.
         deadline = None if self._seconds is None else asyncio.get_running_loop().time() + self._seconds
         self._budget.earn()
         outcome: Response | UpstreamError
