@@ -1,11 +1,11 @@
 """Asking a model, again as long as nothing of a response was seen."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from switchyard.backoff import Backoff
 from switchyard.gateway.call import Call
 from switchyard.gateway.lookup import Locate
 from switchyard.http.client import Client, Response, Timeouts
@@ -13,15 +13,16 @@ from switchyard.http.client.errors import ConnectionClosedError, UpstreamError
 from switchyard.http.headers import CLIENT_TO_MODEL, FORM_TO_MODEL, Header
 
 _UNAVAILABLE = frozenset((502, 503, 504))
+_BACKOFF = Backoff(first=0.05, most=1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retry:
-    """At most ``attempts`` in all, none begun later than ``seconds`` after the first; pauses double from ``pause``."""
+    """At most ``attempts`` in all, none begun later than ``seconds`` after the first, with pauses between them."""
 
     attempts: int = 4
     seconds: float = 3.0
-    pause: float = 0.05
+    backoff: Backoff = _BACKOFF
 
 
 class _Attempts:
@@ -30,7 +31,7 @@ class _Attempts:
     def __init__(self, retry: Retry, began: float) -> None:
         self._made = 1
         self._last = retry.attempts
-        self._pause = retry.pause
+        self._backoff = retry.backoff
         self._until = began + retry.seconds
 
     def pause(self, error: UpstreamError | None) -> float | None:
@@ -41,7 +42,7 @@ class _Attempts:
         """
         if isinstance(error, ConnectionClosedError):
             self._last = min(self._last, self._made + 1)
-        seconds: float = self._pause * 2 ** (self._made - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+        seconds = self._backoff.pause(self._made)
         if self._made >= self._last or asyncio.get_running_loop().time() + seconds > self._until:
             return None
         self._made += 1
