@@ -8,7 +8,7 @@ unknown.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Kind = Literal["llm", "embedding", "vision", "graph", "adapter", "step"]  # a step serves graphs, not clients
 Phase = Literal["ready", "asleep", "waking", "failed"]
@@ -65,10 +65,15 @@ class Catalog:
         """
         try:
             rows = json.loads(text)["models"]
-            models = [Model(**{**row, "state": State(**row["state"])}) for row in rows]
+            models = [Model(**{**_renamed(row), "state": State(**row["state"])}) for row in rows]
         except (ValueError, KeyError, TypeError) as err:
             raise CatalogError(f"not a catalog: {err}") from err
         return Catalog({model.name: model for model in models})
+
+
+def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with today's names: files that others wrote before 0.2 say ``sees`` for ``accepts_images``."""
+    return {"accepts_images" if name == "sees" else name: value for name, value in row.items()}
 
 
 class CatalogSource(Protocol):

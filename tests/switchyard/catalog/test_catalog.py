@@ -107,3 +107,10 @@ def test_a_folder_that_vanishes_or_may_not_be_read_hides_no_other(
     assert [model.name for model in hosted(service, tmp_path)] == ["kept"]
     reasons[tmp_path.name] = PermissionError
     assert hosted(service, tmp_path) == []
+
+
+def test_a_file_with_the_old_name_of_a_field_is_read() -> None:
+    row = '{"name": "m", "kind": "llm", "url": "http://x", "sees": true, "state": {"phase": "ready"}}'
+    model = Catalog.loads(f'{{"models": [{row}]}}').get("m")
+    assert model is not None
+    assert model.accepts_images
