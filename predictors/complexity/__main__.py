@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 async def serve(arguments: Arguments, settings: Settings, own: ComplexitySettings, clock: StartClock) -> None:
-    """Serves until a signal."""
+    """Serve until a signal."""
     registry = CollectorRegistry()
     meter = Meter(arguments.model_name, registry)
     scorer, reason = make_scorer_or_length(arguments.scorer, arguments.model_dir, arguments.domain)

@@ -27,11 +27,7 @@ class Admission:
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Takes one place for the duration of the block.
-
-        Raises:
-            ApiError: no place is free.
-        """
+        """Hold a concurrency slot for the duration of the block."""
         if self._in_flight >= self._limit:
             raise ApiError("overloaded", f"{self._in_flight} requests are being answered; try again shortly")
         self._in_flight += 1

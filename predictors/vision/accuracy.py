@@ -46,7 +46,7 @@ class Reading:
 
 
 def edits(one: str, other: str) -> int:
-    """The least number of characters to insert, delete or replace that make one text the other (Levenshtein 1966)."""
+    """Count the insertions, deletions and replacements that turn one text into the other (Levenshtein 1966)."""
     letters, count = np.array(list(other)), np.arange(len(other) + 1)
     row = count
     for letter in one:
@@ -56,7 +56,7 @@ def edits(one: str, other: str) -> int:
 
 
 def compare(pictures: Path, url: str) -> Iterator[Reading]:
-    """Reads every picture that has an expected text, in order of name."""
+    """Read every image that has an expected text, in order of name."""
     from rapidocr_onnxruntime import RapidOCR
     from tritonclient.http import InferenceServerClient
 
@@ -84,7 +84,7 @@ def _ask(client: Any, model: str, image: Any, output: str) -> Any:
 
 @contextmanager
 def own_triton() -> Iterator[str]:
-    """A Triton with the models of ``ocr``, stopped again afterwards; gives its address.
+    """Run a Triton with the models of ``ocr`` for the block; yield its address.
 
     Raises:
         SystemExit: it did not start; its log says why.
@@ -129,7 +129,7 @@ def _wait_ready(server: "subprocess.Popen[bytes]", url: str) -> None:
 
 
 def report(readings: Sequence[Reading]) -> list[str]:
-    """One line per picture and one for all."""
+    """Format one line per image and one for all."""
     width = max(len(reading.name) for reading in readings)
     lines = [
         f"{reading.name:{width}}  {reading.accuracy:7.2%}  {len(reading.expected):5} characters  "
@@ -143,7 +143,7 @@ def report(readings: Sequence[Reading]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prints the report; 1 when a text differs from the package's."""
+    """Print the report; return 1 when a text differs from the package's."""
     parser = argparse.ArgumentParser(prog="python -m predictors.vision.accuracy", description=__doc__.split("\n")[0])
     parser.add_argument("--url", metavar="HOST:PORT", help="a server that has the models (default: starts Triton)")
     parser.add_argument("--pictures", type=Path, default=_PICTURES, help="a folder with pictures and expected.json")

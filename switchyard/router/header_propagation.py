@@ -16,7 +16,7 @@ from switchyard.router.graph.spec import Problem
 
 _ALWAYS = frozenset((b"traceparent", b"tracestate"))
 _JSON = (b"content-type", b"application/json")
-_KNOWN_NAMES = 1024  # reports kept: names are the client's, so their number must be bounded
+_CACHED_NAMES = 1024  # reports kept: names are the client's, so their number must be bounded
 
 _QUIET = re2.Options()
 _QUIET.log_errors = False  # RE2 would write them to the process's stderr itself
@@ -34,46 +34,46 @@ class Pattern(Protocol):
 
 
 class Propagation:
-    """Chooses headers by ``patterns``; reports are kept by name."""
+    """Selects headers by ``patterns``; the result for each name is cached."""
 
     def __init__(self, patterns: Iterable[Pattern] = ()) -> None:
         self._patterns = tuple(patterns)
-        self._verdicts: dict[bytes, bool] = {}
+        self._propagated: dict[bytes, bool] = {}
 
     def chosen(self, headers: Iterable[Header]) -> list[Header]:
-        """The headers (names in lower case) that every step gets."""
-        reports = self._verdicts
+        """Return the headers (names in lower case) that every step receives."""
+        cache = self._propagated
         kept = []
         typed = False
         for header in headers:
             name = header[0]
-            verdict = reports.get(name)
-            if verdict is None:
-                verdict = self._judge(name)
-            if verdict:
+            propagated = cache.get(name)
+            if propagated is None:
+                propagated = self._decide(name)
+            if propagated:
                 kept.append(header)
                 typed = typed or name == b"content-type"
         if not typed:
             kept.append(_JSON)
         return kept
 
-    def _judge(self, name: bytes) -> bool:
+    def _decide(self, name: bytes) -> bool:
         canonical = canonical_name(name)
         found = any(pattern.search(canonical) for pattern in self._patterns)
         always = name in _ALWAYS or name.startswith(INTERNAL)  # the gateway lets no client's own pass
-        verdict = always or (found and not CLIENT_TO_STEP.drops(name))
-        if len(self._verdicts) < _KNOWN_NAMES:
-            self._verdicts[name] = verdict
-        return verdict
+        propagated = always or (found and not CLIENT_TO_STEP.drops(name))
+        if len(self._propagated) < _CACHED_NAMES:
+            self._propagated[name] = propagated
+        return propagated
 
 
 def canonical_name(name: bytes) -> str:
-    """``name`` as Go's net/http spells it: each word between hyphens capitalized."""
+    """Spell ``name`` as Go's net/http does: each word between hyphens capitalized."""
     return b"-".join([word.capitalize() for word in name.split(b"-")]).decode("latin-1")
 
 
 def compile_patterns(text: str) -> tuple[Propagation, list[str]]:
-    """The patterns of ``PROPAGATE_HEADERS``, and a sentence about each that cannot be used and is left out."""
+    """Compile ``PROPAGATE_HEADERS``; return a sentence about each pattern that cannot be used and is left out."""
     usable, problems = [], []
     for pattern in text.split(",") if text else ():
         try:
@@ -101,6 +101,6 @@ def compile_pattern(pattern: str) -> Pattern:
 
 
 def examine_headers(patterns: str) -> tuple[Problem, ...]:
-    """Problems of ``PROPAGATE_HEADERS``: patterns that would be left out."""
+    """Return the problems of ``PROPAGATE_HEADERS``: patterns that would be left out."""
     _, sentences = compile_patterns(patterns)
     return tuple(Problem("error", "PROPAGATE_HEADERS", sentence) for sentence in sentences)

@@ -39,7 +39,7 @@ def down() -> Iterator[str]:
 
 
 def left_over() -> list[str]:
-    """What of the cluster is still there, in words; empty after `make cluster-down`."""
+    """Describe what is left of the cluster; empty after `make cluster-down`."""
     found = [f"process {name}" for name in processes.names() if processes.running(name)]
     found += [f"shim {number}" for number in shims()]
     found += [f"mount {path}" for path in _mounts()]
@@ -131,7 +131,7 @@ def _remove_rules() -> None:
 
 
 def _pod_links() -> list[str]:
-    """The host's ends of pods' links: they carry the first address of the pods' network."""
+    """List the host's ends of pods' links: they have the first address of the pods' network."""
     first = PODS.rpartition(".")[0] + ".1"
     lines = run("ip", "-oneline", "-4", "address", "show").splitlines()
     return [line.split()[1] for line in lines if f" {first}/" in line or f" {first} " in line]

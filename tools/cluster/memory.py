@@ -11,7 +11,7 @@ _PLATFORM = {program.name.removeprefix("kserve-") for program in programs.ALL}
 
 
 def report() -> str:
-    """A line for each process on the host, for the shims together and for each process in a pod, then two totals."""
+    """Format a line for each process on the host, for all shims and for each process in a pod, then two totals."""
     rows = {name: _resident(number) for name in processes.names() if (number := processes.pid(name))}
     rows["containerd's shims"] = sum(_resident(number) for number in down.shims())
     for number, command in _in_pods():

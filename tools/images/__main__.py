@@ -36,7 +36,7 @@ def _say(text: str) -> None:
 
 
 def reference(name: str, image: Image) -> str:
-    """The name by which pods refer to an image; another content has another name."""
+    """Return the name by which pods refer to an image; other content gets another name."""
     return f"{PREFIX}{name}:{image.tag}"
 
 
@@ -56,10 +56,10 @@ def _write(store: Store, built: Mapping[str, Built], folder: Path) -> None:
 
 
 def hand_over(store: Store, named: Mapping[str, Image], ctr: list[str]) -> None:
-    """Streams to containerd, whose client is ``ctr``, what it does not have: after a change of code, kilobytes.
+    """Stream what containerd lacks to its client ``ctr``: after a change of code, kilobytes.
 
     Raises:
-        ImageError: it cannot be asked, or does not take them.
+        ImageError: containerd cannot be reached, or rejects the images.
     """
     listed = subprocess.run([*ctr, "content", "ls", "--quiet"], capture_output=True, text=True, check=False)
     if listed.returncode:
@@ -74,7 +74,7 @@ def hand_over(store: Store, named: Mapping[str, Image], ctr: list[str]) -> None:
 
 @contextmanager
 def _alone(state: Path) -> Iterator[None]:
-    """Keeps two runs from building the same layer at once, or one from deleting what the other reads."""
+    """Keep two runs from building the same layer at once, or one from deleting what the other reads."""
     state.mkdir(parents=True, exist_ok=True)
     with (state / "lock").open("w") as file:
         try:
@@ -105,7 +105,7 @@ def _run(arguments: argparse.Namespace, names: list[str]) -> None:
 
 
 def main() -> int:
-    """Builds what is asked for; returns the exit status."""
+    """Build the images that are named; return the exit status."""
     arguments = _arguments()
     names = arguments.names or list(RECIPES)
     if unknown := [name for name in names if name not in RECIPES]:

@@ -21,7 +21,7 @@ _EXTENSIONS_LEFT_OUT = ("_tkinter.", "_test", "nis.", "_gdbm.", "_dbm.", "xxlimi
 
 
 def entries() -> Iterator[Entry]:
-    """The interpreter, its shared library if it has one, and its standard library."""
+    """List the interpreter, its shared library if it has one, and its standard library."""
     executable = Path(sys.executable).resolve()
     yield Entry(path=f"usr/local/bin/python{VERSION}", source=executable, mode=0o755)
     for name in ("python3", "python"):
@@ -47,7 +47,7 @@ def _left_out(path: str) -> bool:
 
 
 def _shared_library() -> Path | None:
-    """Python's own shared library, where the dynamic linker finds it without a cache."""
+    """Return Python's own shared library, where the dynamic linker finds it without a cache."""
     if not sysconfig.get_config_var("Py_ENABLE_SHARED"):
         return None
     name = sysconfig.get_config_var("INSTSONAME")

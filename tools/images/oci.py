@@ -95,7 +95,7 @@ class Store:
         return self._blobs / digest.removeprefix("sha256:")
 
     def layer(self, title: str, entries: Iterable[Entry], *, packed: bool = False) -> Layer:
-        """Writes a layer; ``packed`` compresses it, which suits small ones that change often."""
+        """Write a layer; ``packed`` compresses it, which suits small ones that change often."""
         staged = self._blobs / f".layer.{os.getpid()}"
         try:
             with staged.open("wb") as file:
@@ -108,7 +108,7 @@ class Store:
         return Layer(title=title, digest=digest, diff_id=diff_id, size=size, media_type=media_type)
 
     def kept(self, key: str, make: Callable[[], Layer]) -> Layer:
-        """The layer that was made for ``key``, made now if there is none."""
+        """Return the layer that was made for ``key``; make it if there is none."""
         note = self._keys / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
         if note.exists():
             layer = Layer(**json.loads(note.read_text()))
@@ -119,7 +119,7 @@ class Store:
         return layer
 
     def keep_only(self, images: Collection[Image]) -> int:
-        """Deletes the blobs of none of ``images``; returns how many bytes that were."""
+        """Delete the blobs that none of ``images`` has; return the number of bytes."""
         wanted = {self.path(digest) for image in images for digest in image.blobs}
         unwanted = [path for path in self._blobs.iterdir() if path not in wanted]
         freed = sum(path.stat().st_size for path in unwanted)
@@ -128,7 +128,7 @@ class Store:
         return freed
 
     def image(self, config: Config, layers: Sequence[Layer]) -> Image:
-        """Writes the configuration and the manifest of an image made of ``layers``, lowest first."""
+        """Write the configuration and the manifest of an image made of ``layers``, lowest first."""
         stored = self._put(_config(config, layers))
         manifest = {
             "schemaVersion": 2,
@@ -141,7 +141,7 @@ class Store:
         return Image(digest=kept["digest"], size=kept["size"], config=stored["digest"], layers=tuple(layers))
 
     def archive(self, named: Mapping[str, Image], file: IO[bytes], *, without: Collection[str] = ()) -> None:
-        """Writes images by name as one OCI archive, leaving out blobs whose digests are in ``without``."""
+        """Write images by name as one OCI archive, without the blobs whose digests are in ``without``."""
         index = {
             "schemaVersion": 2,
             "manifests": [
@@ -224,7 +224,7 @@ class _Hashed:
 
 
 def _write_layer(entries: Iterable[Entry], file: IO[bytes], *, packed: bool) -> str:
-    """Writes the tar of ``entries`` and returns its digest before compression."""
+    """Write the tar of ``entries``; return its digest before compression."""
     outer = gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=9, mtime=0) if packed else None
     hashed = _Hashed(outer or file)  # type: ignore[arg-type]
     placed = {entry.path: entry for entry in entries}  # podman and buildah reject a layer that names a path twice

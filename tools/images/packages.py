@@ -38,17 +38,17 @@ class Package:
 
 
 def pinned(lock: str) -> dict[str, str]:
-    """The versions that a lock names for this interpreter, by normal name."""
+    """Return the versions that a lock names for this interpreter, by normalized name."""
     found = [Requirement(line) for line in _PINNED.findall(lock)]
     here = [one for one in found if one.marker is None or one.marker.evaluate()]
     return {canonicalize_name(one.name): next(iter(one.specifier)).version for one in here}
 
 
 def packages(lock: Path, site: Path) -> list[Package]:
-    """What ``lock`` names, from the environment's folder ``site``.
+    """Return the distributions that ``lock`` names, from the environment's folder ``site``.
 
     Raises:
-        ImageError: a distribution is not there, or in another version.
+        ImageError: a distribution is missing, or has another version.
     """
     found: dict[str, Distribution] = {
         canonicalize_name(one.metadata["Name"]): one for one in distributions(path=[str(site)])
@@ -88,5 +88,5 @@ def _place(file: PurePosixPath) -> str:
 
 
 def fingerprint(chosen: Sequence[Package]) -> str:
-    """What tells one set of packages from another."""
+    """Return what distinguishes one set of packages from another."""
     return json.dumps([(one.name, one.version) for one in chosen])

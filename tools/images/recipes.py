@@ -99,7 +99,7 @@ class Builder:
         self._version: str = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
 
     def build(self, recipe: Recipe) -> Built:
-        """The image of ``recipe``; layers that were built before are taken from the store.
+        """Build the image of ``recipe``; layers that were built before are taken from the store.
 
         Raises:
             ImageError: something that it needs is not on this machine.
@@ -143,7 +143,7 @@ class Builder:
         }
 
     def _packages(self, recipe: Recipe) -> list[list[Package]]:
-        """The distributions of each lock that no earlier one has."""
+        """Return the distributions of each lock that no earlier one has."""
         environment = REPOSITORY / recipe.environment
         site = triton.site(environment) if recipe.environment else Path(sysconfig.get_path("purelib"))
         groups: list[list[Package]] = []
@@ -182,7 +182,7 @@ class Builder:
             shutil.rmtree(self._stage, ignore_errors=True)
 
     def _metadata(self) -> Entry:
-        """Tells programs the version that they are."""
+        """Make the metadata by which programs know their version."""
         path = f"{interpreter.SITE}/switchyard_serving-{self._version}.dist-info/METADATA"
         return Entry(
             path=path, content=f"Metadata-Version: 2.1\nName: switchyard-serving\nVersion: {self._version}\n".encode()
@@ -211,7 +211,7 @@ def _is_ours(entry: Entry) -> bool:
 
 
 def _groups(recipe: Recipe, chosen: Sequence[Sequence[Package]]) -> list[tuple[str, list[Package]]]:
-    """Layers of distributions: what images share, then the rest by what weighs."""
+    """Group distributions into layers: those that images share, then the others by size."""
     first, *others = chosen
     shared = "all services" if recipe.locks[0] == "services" else recipe.name
     groups: dict[str, list[Package]] = {f"packages of {shared}": list(first)}
@@ -227,6 +227,6 @@ def _groups(recipe: Recipe, chosen: Sequence[Sequence[Package]]) -> list[tuple[s
 
 
 def _source(module: str) -> str:
-    """Tells when the code that makes a layer changed."""
+    """Return a value that changes when the code that makes a layer changes."""
     texts = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in (module, "tree", "oci"))
     return hashlib.sha256(b"".join(texts)).hexdigest()[:12]

@@ -12,7 +12,7 @@ from tools.images.system import Deb
 
 
 def document(name: str, version: str, debs: Sequence[Deb], packages: Sequence[Package]) -> dict[str, Any]:
-    """The components of the image ``name``: Debian's packages, Python and its distributions."""
+    """List the components of the image ``name``: Debian's packages, Python and its distributions."""
     python = platform.python_version()
     components = [
         *(_component(deb.name, deb.version, f"pkg:deb/debian/{deb.name}@{deb.version}") for deb in debs),

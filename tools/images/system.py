@@ -61,10 +61,10 @@ class Deb:
 
 
 def download(names: Sequence[str], folder: Path) -> list[Deb]:
-    """The packages of this machine's release, as its package manager finds them; kept in ``folder``.
+    """Fetch the packages of this machine's release with its package manager; they are kept in ``folder``.
 
     Raises:
-        ImageError: this is no Debian, or one cannot be downloaded.
+        ImageError: this is not Debian, or a package cannot be downloaded.
     """
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise ImageError(
@@ -85,7 +85,7 @@ def download(names: Sequence[str], folder: Path) -> list[Deb]:
 
 
 def entries(debs: Sequence[Deb], folder: Path, *, users: bool = True) -> Iterator[Entry]:
-    """What ``debs`` hold, unpacked below ``folder``, and with ``users`` what their scripts would have made."""
+    """List the content of ``debs``, unpacked below ``folder``, and with ``users`` what their scripts would make."""
     certificates = b""
     for deb in debs:
         root = folder / f"{deb.name}_{deb.version}"
@@ -127,7 +127,7 @@ def _merged(path: str) -> str:
 
 
 def _is_documentation(path: str) -> bool:
-    """Of what is documentation only licenses stay."""
+    """Whether a file is documentation other than a license."""
     return path.startswith("usr/share/doc/") and not path.endswith("/copyright")
 
 

@@ -22,10 +22,10 @@ exec /{_SERVER}/bin/tritonserver --backend-directory=/{_BACKENDS} --cache-direct
 
 
 def site(environment: Path) -> Path:
-    """The folder of distributions of Triton's environment.
+    """Return the folder of distributions of Triton's environment.
 
     Raises:
-        ImageError: it is not there, or for another Python than the one that goes into the image.
+        ImageError: it is missing, or for another Python than the one that goes into the image.
     """
     folder = environment / "lib" / f"python{VERSION}" / "site-packages"
     if not folder.is_dir():
@@ -34,7 +34,7 @@ def site(environment: Path) -> Path:
 
 
 def entries(packages: Sequence[Package], repository: Path) -> Iterator[Entry]:
-    """The command, and the folder of backends: the wheel's for Python with its helper, and ours for ONNX models."""
+    """List the command and the folder of backends: the wheel's for Python with its helper, and ours for ONNX models."""
     yield Entry(path="usr/local/bin/tritonserver", content=_COMMAND.encode(), mode=0o755)
     for package in packages:
         for entry in package.files() if package.name == "nvidia-pytriton" else ():

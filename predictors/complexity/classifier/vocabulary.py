@@ -68,5 +68,5 @@ class Vocabulary:
 
 
 def _term(text: str) -> Term:
-    """A pair is written with a blank, which no token contains."""
+    """Parse a term; a pair is written with a blank, which no token contains."""
     return tuple(text.split(" ")) if " " in text else text

@@ -93,7 +93,7 @@ def _mmlu(path: Path) -> Labels:
 
 
 def _by_rank(name: str, prefix: str) -> Callable[[Path], Labels]:
-    """Outcomes of many models: the weaker third represents the fast tier, the stronger third the reasoning tier."""
+    """Build a reader of outcomes of many models: the weaker third is the fast tier, the stronger third the other."""
 
     def read(path: Path) -> Labels:
         rows = _columns(path)

@@ -174,7 +174,7 @@ def _tensor(config: ModelConfig, image: Image) -> Tensor:
 
 
 def _class(row: bytes) -> Label:
-    """One row of Triton's classification extension, ``score:index`` or ``score:index:label``.
+    """Parse a row of Triton's classification extension, ``score:index`` or ``score:index:label``.
 
     https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_classification.md
     """

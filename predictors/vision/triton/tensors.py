@@ -60,7 +60,7 @@ class Tensor:
 
     @staticmethod
     def of_bytes(name: str, value: bytes, shape: tuple[int, ...] = (1,)) -> "Tensor":
-        """One element of datatype BYTES: its length in four bytes, little-endian, then its content."""
+        """Encode one element of datatype BYTES: its length in four bytes, little-endian, then its content."""
         return Tensor(name=name, datatype="BYTES", shape=shape, data=struct.pack("<I", len(value)) + value)
 
     def as_json(self) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _probe(path: str) -> tuple[Field, ...]:
 
 
 def _container(path: str) -> tuple[Field, ...]:
-    """The fields of a container at ``path``."""
+    """List the fields of a container at ``path``."""
     return (
         _honored(f"{path}.name", "joins a service's container to its runtime's; names the log of a sidecar"),
         _honored(f"{path}.command[]", "the program; python is the interpreter that runs switchyard"),
@@ -130,7 +130,7 @@ def _container(path: str) -> tuple[Field, ...]:
 
 
 def _pod(path: str) -> tuple[Field, ...]:
-    """The fields of a pod at ``path`` besides its containers."""
+    """List the fields of a pod at ``path`` besides its containers."""
     return (
         _honored(f"{path}.volumes[].name", "what volumeMounts name"),
         _honored(f"{path}.volumes[].configMap.**", "written to a folder of the run directory"),

@@ -30,7 +30,7 @@ def run(text: str, path: str, get: Get) -> tuple[str, str] | None:
 
 
 def _argument_length(rest: str) -> int:
-    """A JSON value, or all up to a pipe that is in no bracket or string."""
+    """Return the length of the argument: a JSON value, or all up to a pipe outside brackets and strings."""
     if rest[:1] in ("{", "[", '"'):
         return scan.balanced_end(rest)
     i = 0
@@ -132,7 +132,7 @@ def _group(text: str, argument: str) -> str:
 
 
 def _dig(text: str, path: str, get: Get) -> str:
-    """What ``path`` finds in the value and in everything inside it, from the outside in."""
+    """Return what ``path`` finds in the value and in everything inside it, from the outside in."""
     raws, todo = [], [parse(text)]
     while todo:
         value = todo.pop()

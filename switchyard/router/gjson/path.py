@@ -138,7 +138,7 @@ def selectors(path: str) -> tuple[tuple[Selector, ...], str] | None:
 
 
 def quoted_end(path: str, quote: int) -> int:
-    """Where the quote closes that opens at ``quote``, or past the end."""
+    """Return the position of the quote that closes the one at ``quote``, or past the end."""
     i = quote + 1
     while i < len(path) and path[i] != '"':
         i += 2 if path[i] == "\\" else 1
@@ -168,7 +168,7 @@ def split_pipe(path: str) -> tuple[str, str] | None:
 
 
 def _selector_end(path: str, start: int) -> int:
-    """Where the bracket closes that opens at ``start``, or past the end; only brackets of its kind count."""
+    """Return the position of the bracket that closes the one at ``start``, or past the end; others do not count."""
     opening, closing = path[start], "]" if path[start] == "[" else ")"
     depth, i = 1, start + 1
     while i < len(path):

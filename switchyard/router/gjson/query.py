@@ -89,7 +89,7 @@ def parse_query(path: str) -> tuple[Query, int]:
 
 
 def _extent(path: str) -> tuple[int, int, bool]:
-    """Where the comparison begins (or 0) and the query ends (or -1), and whether a quoted part has escapes."""
+    """Return where the comparison begins (or 0) and the query ends (or -1), and whether a quoted part has escapes."""
     depth, start, escaped = 1, 0, False
     i = 2
     while i < len(path):

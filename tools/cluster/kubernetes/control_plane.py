@@ -73,7 +73,7 @@ def _api_server() -> None:
 
 
 def _passing_on() -> list[str]:
-    """How requests for servers behind the API server, such as metrics-server, say for whom they are."""
+    """Return the flags by which servers behind the API server, such as metrics-server, learn the requesting user."""
     return [
         f"--requestheader-client-ca-file={pki.AUTHORITY}",
         f"--requestheader-allowed-names={pki.FRONT_PROXY}",

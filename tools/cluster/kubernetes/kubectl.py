@@ -17,7 +17,7 @@ Document = dict[str, Any]
 
 
 def kubectl(*arguments: str, text: str | None = None, seconds: float = 180) -> str:
-    """What ``kubectl`` prints; the context of the caller's own kubeconfig is never used.
+    """Run ``kubectl`` and return its output; the context of the caller's own kubeconfig is never used.
 
     Raises:
         ClusterError: it failed, or the kubeconfig is not the one that `make cluster` wrote.
@@ -46,20 +46,20 @@ def get(*arguments: str) -> Any:
 
 
 def read(*paths: Path) -> list[Document]:
-    """Every document of the YAML files at ``paths``, a folder's files in the order of their names."""
+    """Read every document of the YAML files at ``paths``, a folder's files in the order of their names."""
     files = [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
     return [document for file in files for document in parse(file.read_text(encoding="utf-8"))]
 
 
 def parse(text: str) -> list[Document]:
-    """The documents of a YAML stream."""
+    """Parse the documents of a YAML stream."""
     return [
         document for document in yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if document
     ]
 
 
 def kustomized(name: str, documents: list[Document], component: Path) -> list[Document]:
-    """``documents`` after kustomize has laid ``component`` over them; ``name`` is for a folder to work in."""
+    """Lay ``component`` over ``documents`` with kustomize; ``name`` is for a working folder."""
     folder = RUN / "kustomized" / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "documents.yaml").write_text("\n---\n".join(map(json.dumps, documents)), encoding="utf-8")
@@ -99,7 +99,7 @@ def apply_definitions(documents: list[Document]) -> None:
 
 @contextmanager
 def namespace(name: str) -> Iterator[str]:
-    """A namespace of one's own until the block is left; one that an earlier run left behind is waited for."""
+    """Create a namespace for the block; wait first for the end of one that an earlier run left."""
     asked = ("get", "namespace", name, "--ignore-not-found", "--output=jsonpath={.status.phase}")
     eventually(f"namespace {name} of an earlier run is gone", lambda: kubectl(*asked) != "Terminating", 120, every=1)
     apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}])

@@ -44,12 +44,12 @@ def make() -> None:
 
 
 def kubeconfig(user: str) -> Path:
-    """The kubeconfig of ``user``: admin, controller-manager, scheduler, proxy or kubelet."""
+    """Return the kubeconfig of ``user``: admin, controller-manager, scheduler, proxy or kubelet."""
     return ADMIN_KUBECONFIG.with_name(f"{user}.conf")
 
 
 def server_certificate(name: str, subject: str, hosts: list[str], addresses: list[str]) -> tuple[Path, Path]:
-    """The certificate and key of a server that is reached by ``hosts`` and ``addresses``."""
+    """Create the certificate and key of a server with the given ``hosts`` and ``addresses``."""
     names = ",".join([*(f"DNS:{host}" for host in hosts), *(f"IP:{address}" for address in addresses)])
     return _certificate(name, subject, "serverAuth", "-addext", f"subjectAltName={names}")
 

@@ -35,12 +35,12 @@ def running(name: str) -> bool:
 
 
 def names() -> list[str]:
-    """Every process of this cluster that is remembered, running or not."""
+    """List every recorded process of this cluster, running or not."""
     return sorted(path.name for path in _RECORDS.glob("*"))
 
 
 def pid(name: str) -> int | None:
-    """The process id, as long as the process lives."""
+    """Return the process id while the process lives."""
     return _identity(name)
 
 
@@ -76,7 +76,7 @@ def _identity(name: str) -> int | None:
 
 
 def _started(number: int) -> str:
-    """The tick at which a living process began (field 22 of /proc/PID/stat); empty for none and for a zombie."""
+    """Return the tick at which a living process began (field 22 of /proc/PID/stat); empty for none and a zombie."""
     try:
         fields = Path(f"/proc/{number}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:

@@ -23,10 +23,10 @@ def run(
     env: Mapping[str, str] | None = None,
     seconds: float = 900,
 ) -> str:
-    """What ``command`` prints, after it ended well; ``text`` is its standard input, ``env`` is added to ours.
+    """Run ``command`` and return its output; ``text`` is its standard input, ``env`` is added to this environment.
 
     Raises:
-        ClusterError: it failed, with the end of what it printed, or took longer than ``seconds``.
+        ClusterError: it failed, with the end of its output, or took longer than ``seconds``.
     """
     words = [str(word) for word in command]
     try:

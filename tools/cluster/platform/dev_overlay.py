@@ -44,7 +44,7 @@ def import_images() -> dict[str, str]:
 
 
 def documents(names: dict[str, str]) -> list[Document]:
-    """The overlay's documents with the images in ``names``, fit to be applied to this cluster."""
+    """Render the overlay's documents for this cluster, with the images in ``names``."""
     folder = RUN / "overlay"
     folder.mkdir(parents=True, exist_ok=True)
     upstream = {"redis": "redis"} | {f"switchyard/{name}": name for name in _OURS}

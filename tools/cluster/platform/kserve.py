@@ -42,7 +42,7 @@ def _namespace_first(documents: list[Document]) -> list[Document]:
 
 
 def _undescribed(schema: Any) -> Any:
-    """A definition without its texts for people, which the API server would hold in memory."""
+    """Remove the descriptions of a definition, which the API server would hold in memory."""
     if isinstance(schema, list):
         return [_undescribed(one) for one in schema]
     if isinstance(schema, dict):  # a property may be called so as well, but that is no text

@@ -16,7 +16,7 @@ _NAMESPACE = "k8s.io"  # where kubelet's containers and images are
 
 
 def name(program: Program) -> str:
-    """The image's name.
+    """Return the image's name.
 
     ``dev.local`` is on Knative's list of registries that it does not ask for a tag's digest, and any tag but ``latest``
     keeps kubelet from pulling.

@@ -102,12 +102,12 @@ def build_missing() -> Iterator[str]:
 
 
 def module_folder(module: str) -> Path:
-    """The folder of MODULE@VERSION in Go's module cache, downloaded if need be."""
+    """Return the folder of MODULE@VERSION in Go's module cache; download it if necessary."""
     return Path(json.loads(_go("mod", "download", "-json", module))["Dir"])
 
 
 def required_version(folder: Path, module: str) -> str:
-    """The version of ``module`` that the go.mod in ``folder`` asks for."""
+    """Return the version of ``module`` that the go.mod in ``folder`` requires."""
     found = re.search(rf"^\s*{re.escape(module)} (\S+)", (folder / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
     if found is None:
         raise ClusterError(f"{folder}/go.mod does not name {module}: adapt {__file__}")
@@ -151,7 +151,7 @@ def _linker_flags(program: Program) -> str:
 
 
 def _kubernetes_wrapper() -> Path:
-    """A module that requires k8s.io/kubernetes, and those released beside it, which have its number with 0 for 1."""
+    """Create a module that requires k8s.io/kubernetes and its staging modules, which have its number with 0 for 1."""
     module = f"k8s.io/kubernetes@v{versions.KUBERNETES}"
     beside = versions.KUBERNETES.replace("1.", "v0.", 1)
     stated = (module_folder(module) / "go.mod").read_text(encoding="utf-8")
@@ -166,9 +166,9 @@ def _kubernetes_wrapper() -> Path:
 
 
 def released_beside(go_mod: str) -> list[str]:
-    """The modules for which Kubernetes' go.mod says ``v0.0.0`` and names folders that the proxy's archive lacks.
+    """List the modules for which Kubernetes' go.mod says ``v0.0.0`` and names folders that the proxy's archive lacks.
 
-    Those that it has at a commit, ``v0.0.0-…``, are others' and stay as they are.
+    Those with a commit, ``v0.0.0-…``, are not released with Kubernetes and stay as they are.
     """
     return re.findall(r"^\s*(k8s\.io/\S+) v0\.0\.0$", go_mod, re.MULTILINE)
 

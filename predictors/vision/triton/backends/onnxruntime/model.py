@@ -133,7 +133,7 @@ def _fit_together(inputs: Sequence[Inputs]) -> bool:
 
 
 def _to_onnx(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Triton's text is bytes, ONNX's is str."""
+    """Convert text: Triton's is bytes, ONNX's is str."""
     if array.dtype != object:
         return array
     texts = [item.decode() if isinstance(item, bytes) else item for item in array.ravel()]
