@@ -31,13 +31,21 @@ def check_head(exchange: Http1Exchange) -> BadRequest | None:
             codings.append(value)
         elif name == b"expect":
             exchange.expects = value.lower() == b"100-continue" and not exchange.legacy
-    if len(hosts) != 1 and not (exchange.legacy and not hosts):
-        return BadRequest(400, f"a request has exactly one host header, not {len(hosts)}")
-    if hosts and not HOST.fullmatch(hosts[0]):
-        return BadRequest(400, "the host header is neither a name nor an address, with a port or without")
+        elif name == b"connection" and exchange.legacy and b"close" in value.lower():
+            exchange.persistent = False  # RFC 9112 §9.3, also beside a keep-alive
+    if (refused := _check_host(hosts, legacy=exchange.legacy)) is not None:
+        return refused
     if codings and (refused := _check_coding(b",".join(codings).lower(), legacy=exchange.legacy)) is not None:
         return refused
     return _check_target(exchange)
+
+
+def _check_host(hosts: list[bytes], *, legacy: bool) -> BadRequest | None:
+    if len(hosts) != 1 and not (legacy and not hosts):
+        return BadRequest(400, f"a request has exactly one host header, not {len(hosts)}")
+    if hosts and not HOST.fullmatch(hosts[0]):
+        return BadRequest(400, "the host header is neither a name nor an address, with a port or without")
+    return None
 
 
 def _check_coding(coding: bytes, *, legacy: bool) -> BadRequest | None:

@@ -251,7 +251,9 @@ async def test_an_offer_to_upgrade_is_declined_and_the_request_answered_body_and
         assert await wire.answer() == (200, b"GET / ")
 
 
-@pytest.mark.parametrize("last", ["HTTP/1.0", "HTTP/1.1\r\nConnection: close"])
+@pytest.mark.parametrize(
+    "last", ["HTTP/1.0", "HTTP/1.1\r\nConnection: close", "HTTP/1.0\r\nConnection: keep-alive, close"]
+)
 async def test_a_declined_offer_changes_nothing_about_the_connection(last: str) -> None:
     offer = f"GET / {last}\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n".encode()
     async with serving(echo) as running:
