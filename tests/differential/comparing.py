@@ -47,10 +47,10 @@ def difference(outcomes: Outcomes) -> Difference | None:
     return Difference(_kind(mine, usual, ours), _reason(ours.said))
 
 
-def stopped_short(outcomes: Outcomes) -> list[str]:
-    """The peers that passed on less than we did."""
-    mine = _meaning(outcomes[BARE])
-    return [name for name in NAMES if len(_meaning(outcomes[name])) < len(mine)]
+def refusing(outcomes: Outcomes) -> list[str]:
+    """The peers that passed on less than the one of all that passed on most."""
+    most = max(len(outcome.seen) for outcome in outcomes.values())
+    return [name for name in NAMES if len(outcomes[name].seen) < most]
 
 
 def _kind(mine: tuple[Seen, ...], usual: tuple[Seen, ...], outcome: Outcome) -> Kind:

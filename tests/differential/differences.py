@@ -6,7 +6,7 @@ docs/concepts/protocols.md shows this table. What splits requests in another way
 from collections.abc import Mapping, Sequence
 
 from tests.differential.cases import Case
-from tests.differential.comparing import Difference, stopped_short
+from tests.differential.comparing import Difference, refusing
 from tests.differential.running import Outcomes
 
 _BARE_LF = "A bare LF ends no line: readers who count it and readers who do not split differently (RFC 9112 §2.2)."
@@ -40,6 +40,8 @@ STRICTER: Mapping[str, str] = {
     "Invalid character in chunk extensions": _CHUNK_LINE,
     "Invalid character in chunk extensions name": "Control characters in extensions are no tokens (RFC 9112 §7.1.1).",
     "Invalid character in chunk extensions quoted value": "Who reads on to the next quote loses the frame.",
+    "Expected HTTP/, RTSP/ or ICE/": "HTTP/0.9 has no headers: its responses look like anything.",
+    "a request has exactly one host header, not 0": "RFC 9112 §3.2 asks for 400, though a host is in the target.",
     "a request has exactly one host header, not 2": "RFC 9112 §3.2 asks for 400, though both say the same.",
     "the host header is neither a name nor an address, with a port or without": "RFC 9112 §3.2 asks for 400.",
     "the target of a request is a path, or a URL of http or https": "Other schemes and users are no requests to us.",
@@ -70,5 +72,5 @@ def row_of(case: Case, found: Difference, outcomes: Outcomes, alone: Mapping[str
     for oddity in case.oddities:
         if oddity in LAXER:
             return oddity
-    explained = [any(peer in alone.get(one, ()) for one in case.oddities) for peer in stopped_short(outcomes)]
+    explained = [any(peer in alone.get(one, ()) for one in case.oddities) for peer in refusing(outcomes)]
     return SEVERAL if len(case.oddities) > 1 and all(explained) else None

@@ -12,6 +12,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "protocols.md"
 _OF_SEVERAL = {
     *(SEVERAL, "", "HTTP/2.0 is not served like this: use HTTP/1.1, or HTTP/2"),
     "HTTP/1.0 has no transfer codings: send a content-length, or use HTTP/1.1",
+    *("Expected HTTP/, RTSP/ or ICE/", "a request has exactly one host header, not 0"),
 }
 
 
