@@ -5,7 +5,6 @@ cost more time and memory than everything else here together. The routes that KS
 ``application``.
 """
 
-import gc
 import logging
 import os
 import random
@@ -29,6 +28,7 @@ from predictors.serving.start_clock import StartClock, process_start
 from switchyard.http.client import Client
 from switchyard.http.server import Server
 from switchyard.http.server.lifecycle import serve_until_signal
+from switchyard.memory import settle_for_serving
 from switchyard.settings import SettingsError
 from switchyard.store.factory import open_store
 from switchyard.telemetry import logs, tracing
@@ -77,8 +77,7 @@ async def serve(arguments: Arguments, settings: Settings, own: ComplexitySetting
     server = Server(application.handle)
     try:
         await server.listen(settings.host, arguments.http_port)
-        gc.collect()
-        gc.freeze()  # what lives now lives to the end: collections during requests need not look at it again
+        settle_for_serving()
         await serve_until_signal(server, drain_seconds=0, grace_seconds=settings.grace_seconds, on_drain=on_drain)
     finally:
         if shadow is not None:

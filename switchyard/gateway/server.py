@@ -1,6 +1,5 @@
 """Runs the gateway until it is told to stop, then lets requests finish."""
 
-import gc
 import logging
 
 from switchyard.catalog import CatalogSource
@@ -11,6 +10,7 @@ from switchyard.gateway.settings import Settings
 from switchyard.http.client import Client, Limits
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
+from switchyard.memory import settle_for_serving
 from switchyard.rpc.health import Health, with_health
 from switchyard.telemetry import tracing
 
@@ -36,8 +36,7 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
     ports = [await server.listen(host, http_port)]
     if grpc_port:
         ports.append(await server.listen(host, grpc_port))
-    gc.collect()
-    gc.freeze()  # what lives now lives to the end: collections during requests need not look at it again
+    settle_for_serving()
     logger.info("serving", extra={"host": host, "ports": ports})
     try:
         await serve_until_signal(

@@ -1,7 +1,6 @@
 """``python -m switchyard.local OVERLAY``: the supervisor, without the command line's libraries."""
 
 import argparse
-import gc
 import logging
 import os
 import sys
@@ -17,6 +16,7 @@ from switchyard.local.status import run_directory, terminal
 from switchyard.local.status.board import ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run, StateDirectory
 from switchyard.local.supervisor import project
+from switchyard.memory import settle_for_serving
 from switchyard.settings import SettingsError, log_level
 from switchyard.telemetry.logs import JsonFormatter
 from switchyard.telemetry.metrics import Phase
@@ -100,8 +100,7 @@ def _run(
 
     async def main() -> None:
         supervisor = Supervisor(planned, settings, overlay)
-        gc.collect()
-        gc.freeze()
+        settle_for_serving()
         await supervisor.run(up)
 
     uvloop.run(main())

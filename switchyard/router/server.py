@@ -1,6 +1,5 @@
 """Runs a graph's router until a signal arrives, then drains it."""
 
-import gc
 import logging
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -8,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from switchyard.http.client import Client, Limits
 from switchyard.http.server import Exchange, Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
+from switchyard.memory import settle_for_serving
 from switchyard.router.app import App
 from switchyard.router.assembly import Parts, build
 from switchyard.router.graph.spec import Graph, RouterTimeouts
@@ -58,8 +58,7 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
     metrics.in_flight.set_function(lambda: server.in_flight)
     port = await server.listen(settings.host or None, settings.port)
     pages = await _serve_metrics(settings, registry)
-    gc.collect()
-    gc.freeze()  # these objects live as long as the process: later collections can skip them
+    settle_for_serving()
     logger.info("serving", extra={"http": port})
 
     def on_drain() -> None:

@@ -1,0 +1,27 @@
+"""How a process that serves treats its memory."""
+
+import ctypes
+import gc
+
+# mallopt(3)
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_KEPT_BYTES = 16 * 1024 * 1024
+_STEP_BYTES = 1024 * 1024
+_MAPPED_BYTES = 4 * 1024 * 1024
+
+
+def settle_for_serving() -> None:
+    """Prepare for requests; call it when everything that lives as long as the process has been made.
+
+    Collections of garbage during requests need not look at that again. And up to 16 MiB of freed memory stay at the
+    heap's end for the next request, which grows in steps of 1 MiB: by default glibc gives 128 KiB back at once, so that
+    each body of about that size would have every page of it faulted in anew, 40 % of what a 256 KB chat costs the
+    gateway. Allocations of 4 MiB and more are still mapped one by one, so that a large body leaves nothing behind.
+    """
+    gc.collect()
+    gc.freeze()
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # only glibc has it
+    if mallopt is not None:
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TOP_PAD, _STEP_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES)
