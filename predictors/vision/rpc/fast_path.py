@@ -8,7 +8,8 @@ from predictors.vision.images.inference import takes_images
 from predictors.vision.triton.loaded_models import LoadedModels
 from switchyard.http.h2.fields import Field, literal, literals
 from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall
-from switchyard.rpc import metadata, status
+from switchyard.http.headers import CLIENT_TO_TRITON
+from switchyard.rpc import status
 from switchyard.rpc.protobuf import read_text
 from switchyard.rpc.status import RpcStatus
 from switchyard.rpc.v2 import MODEL_NAME, SERVICE
@@ -21,7 +22,7 @@ BYTES_TENSOR = b"\x12\x05BYTES"  # the datatype (field 2, five bytes) of a tenso
 @lru_cache(maxsize=128)
 def _encoded(fields: tuple[Field, ...]) -> bytes:
     """Encode the metadata of a call for Triton; cached, because the calls of one client hardly differ in it."""
-    return literals(metadata.TO_ENGINE.onward(fields))
+    return literals(CLIENT_TO_TRITON.passed(fields))
 
 
 class Inference:
@@ -74,7 +75,7 @@ class FastPath(FastHandler):
         config = self._loaded_models.loaded(model)
         if config is None or (takes_images(config) and BYTES_TENSOR in message):
             return None
-        trace = metadata.value_of(call.metadata, b"traceparent")
+        trace = dict(call.metadata).get(b"traceparent")
         slot = self._admission.try_acquire(model, PROTOCOL, None if trace is None else trace.decode("latin-1"))
         return None if slot is None else Inference(slot, self._triton, _encoded(call.metadata))
 

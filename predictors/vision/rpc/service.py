@@ -14,7 +14,7 @@ from predictors.vision.images.inference import takes_images
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
 from predictors.vision.triton.loaded_models import LoadedModels
 from switchyard.http.api_errors import ApiError
-from switchyard.rpc.metadata import TO_ENGINE, forwarded
+from switchyard.http.headers import CLIENT_TO_TRITON
 from switchyard.rpc.protobuf import read_text, write
 from switchyard.rpc.v2 import MODEL_NAME, SERVICE
 
@@ -216,7 +216,8 @@ def _traceparent(context: Any) -> str | None:
 
 
 def _metadata(context: Any, traceparent: str | None) -> list[tuple[str, str | bytes]]:
-    passed = forwarded(context.invocation_metadata() or (), TO_ENGINE)
+    sent = context.invocation_metadata() or ()
+    passed = [(key, value) for key, value in sent if not CLIENT_TO_TRITON.drops(key.encode())]
     if traceparent:
         passed.append(("traceparent", traceparent))
     return passed

@@ -12,6 +12,7 @@ from switchyard.gateway.lookup import Locate, read_catalog
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.stages.listing import EXTENSIONS, SERVER, index_entry, knows_itself, server_version
 from switchyard.http.api_errors import ApiError
+from switchyard.http.headers import CLIENT_TO_MODEL
 from switchyard.rpc.protobuf import write
 
 _READY = write(1, True)
@@ -35,7 +36,7 @@ def rpc_listing(*, source: CatalogSource, locate: Locate) -> Stage:
             call.edge.respond(200, [], _READY if call.model is not None else _NOT_READY)
         else:
             assert isinstance(call.edge, RpcEdge)
-            await call.edge.forward(target, call.headers)
+            await call.edge.forward(target, CLIENT_TO_MODEL.passed(call.headers))
 
     return stage
 

@@ -204,6 +204,7 @@ class Connection(Sender, FrameReader):
         for stream in self.streams.values():  # RFC 9113 §6.9.2
             stream.window += window - self.initial_window
         wider, self.initial_window = window > self.initial_window, window
+        self.table_limited |= frames.HEADER_TABLE_SIZE in values
         self.settings_received(values)
         self.write(frames.head(0, frames.SETTINGS, frames.ACK, 0))
         if wider:

@@ -15,6 +15,7 @@ Field = tuple[bytes, bytes]
 T = TypeVar("T")
 
 LIST_BYTES = 32 * 1024
+NO_TABLE = b"\x20"  # the table has no room: begins the first block after the peer has limited it (RFC 7541 §4.2, §6.3)
 _REMEMBERED = 512
 _REMEMBERED_BYTES = 2048  # of one block; longer ones hardly come twice
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 
 from switchyard.http.h2 import frames
+from switchyard.http.h2.fields import NO_TABLE
 from switchyard.http.h2.stream import Payload, Stream
 
 _JOINED = 32 * 1024  # bytes that are cheaper to copy into one piece than to write in several
@@ -19,6 +20,7 @@ class Sender:
         self._transport: asyncio.Transport | None = None
         self._out: list[Payload] = []  # written since the loop's last turn, or before there was a socket
         self._max_frame = frames.MIN_MAX_FRAME
+        self.table_limited = False  # the peer has set a limit for the table of header fields, and waits to be told ours
         self._window = frames.DEFAULT_WINDOW
         # Streams with data for which only the connection has no room. Those whose own window is shut are not here: a
         # client may have hundreds of them and widen the connection's window byte by byte (CVE-2019-9511).
@@ -131,6 +133,8 @@ class Sender:
 
     def _put_block(self, number: int, block: bytes, flags: int) -> None:
         kind, limit = frames.HEADERS, self._max_frame
+        if self.table_limited:
+            block, self.table_limited = NO_TABLE + block, False
         while len(block) > limit:
             self.write(frames.head(limit, kind, flags, number) + block[:limit])
             kind, flags, block = frames.CONTINUATION, 0, block[limit:]

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from switchyard.http.api_errors import ApiError
 from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailable
+from switchyard.http.headers import CLIENT_TO_REPLICA
 from switchyard.local.activator.application import ATTEMPTS, BODY_BYTES, Door
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
 from switchyard.rpc import health, v2
-from switchyard.rpc.metadata import TO_REPLICA
 from switchyard.rpc.status import RpcError, RpcStatus
 
 logger = logging.getLogger(__name__)
@@ -77,4 +77,4 @@ class RpcActivator:
 
 
 async def _forward(call: GrpcCall, address: Address) -> RpcStatus:
-    return await call.forward(f"{arguments.LOOPBACK}:{address.http_port}", TO_REPLICA.onward(call.metadata))
+    return await call.forward(f"{arguments.LOOPBACK}:{address.http_port}", CLIENT_TO_REPLICA.passed(call.metadata))

@@ -13,7 +13,9 @@ from switchyard.rpc.status import RpcStatus
 
 # How messages are encoded: it goes where they go, and is no metadata.
 _FRAMING = frozenset((b"content-type", b"grpc-encoding", b"grpc-accept-encoding", b"grpc-message-type"))
-_OF_THE_CALL = _FRAMING | {b"host", b"te", b"grpc-timeout", b"content-length", b"expect"}
+# About one hop alone. What crosses which edge beyond that is said in http/headers.py, for both transports.
+_OF_THE_HOP = _FRAMING | {b"host", b"te", b"content-length", b"expect"}
+_RESERVED = b"grpc-"
 
 OPENING = [(b":status", b"200"), (b"content-type", b"application/grpc")]
 
@@ -69,13 +71,17 @@ def read_request(head: Head) -> RpcRequest:
     framing = [(b"te", b"trailers"), *(field for field in head.headers if field[0] in _FRAMING)]
     return RpcRequest(
         path=head.target.decode("latin-1"),
-        metadata=tuple(field for field in head.headers if field[0] not in _OF_THE_CALL),
+        metadata=tuple(field for field in head.headers if not _is_of_the_hop(field[0])),
         timeout=timeout,
         malformed=malformed,
         encoding=found.get(b"grpc-encoding", b"identity"),
         opening=literals([(b":method", b"POST"), (b":scheme", b"http"), (b":path", head.target)]),
         framing=literals(framing),
     )
+
+
+def _is_of_the_hop(name: bytes) -> bool:
+    return name in _OF_THE_HOP or name.startswith(_RESERVED)
 
 
 def read_response(fields: list[Field]) -> RpcResponse:

@@ -102,9 +102,10 @@ class Received:
         flag, length = begun[0], int.from_bytes(begun[1:PREFIX], "big")
         if length > limit:
             raise _too_large(length, limit)
-        if peek is None:
-            self._whole = PREFIX + length
-        end = PREFIX + (length if peek is None else min(length, peek))
+        if peek is None or flag:  # what is compressed may say nothing before its end
+            self._whole = end = PREFIX + length
+        else:
+            end = PREFIX + min(length, peek)
         await self._until(end)
         if self.size < end:
             raise RpcError(RpcStatus.INVALID_ARGUMENT, "the call ended before its first message was complete")

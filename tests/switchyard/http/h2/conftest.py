@@ -11,8 +11,7 @@ import grpc.aio
 
 from switchyard.http.h2.fields import literals
 from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall, RpcHandler
-from switchyard.http.server import Exchange, Server
-from switchyard.rpc.metadata import value_of
+from switchyard.http.server import Exchange, Server, ServerLimits
 from switchyard.rpc.status import RpcStatus
 
 HOST = "127.0.0.1"
@@ -34,6 +33,7 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
         self.cancelled = asyncio.Event()
         self.entered = asyncio.Event()
         self.go_on = asyncio.Event()
+        self.times: list[float] = []
 
     def service(self, details: Any) -> Any:
         self.seen.append((details.method, dict(details.invocation_metadata)))
@@ -46,6 +46,11 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
         await context.send_initial_metadata((("served-by", self.name.decode()),))
         context.set_trailing_metadata((("cost", "1"),))
         return request
+
+    async def _left(self, request: bytes, context: Any) -> bytes:
+        remaining = context.time_remaining()
+        self.times.append(float("inf") if remaining is None else remaining)
+        return b""
 
     async def _who(self, request: bytes, context: Any) -> bytes:
         return self.name
@@ -99,7 +104,7 @@ class Routing(FastHandler):
 
     def _enter(self, call: GrpcCall) -> Entered:
         fields = [field for field in call.metadata if field[0] != b"authorization"]
-        trace = value_of(fields, b"traceparent")
+        trace = dict(fields).get(b"traceparent")
         self.calls.append(Entered(target=self._engine, metadata=literals(fields), traceparent=trace))
         return self.calls[-1]
 
@@ -136,19 +141,19 @@ class World:
         return self.handler.calls
 
 
-def _listen(server: Answering) -> tuple[Any, int]:
+def listen(server: Answering) -> tuple[Any, int]:
     rpc = grpc.aio.server(options=OPTIONS)
     rpc.add_generic_rpc_handlers((server,))
     return rpc, rpc.add_insecure_port(f"{HOST}:0")
 
 
-async def serve(rpc: RpcHandler) -> tuple[Server, int]:
+async def serve(rpc: RpcHandler, limits: ServerLimits | None = None) -> tuple[Server, int]:
     """A server for gRPC alone, and its port."""
 
     async def not_grpc(exchange: Exchange) -> None:
         exchange.respond(415, [], b"")
 
-    server = Server(not_grpc, rpc=rpc)
+    server = Server(not_grpc, limits, rpc=rpc)
     return server, await server.listen(HOST, 0)
 
 
@@ -163,7 +168,7 @@ async def stop(server: Server, grace_seconds: float) -> None:
 @asynccontextmanager
 async def world(way: type[Routing] = Routing) -> AsyncIterator[World]:
     engine, service = Answering("engine"), Answering("service")
-    servers, ports = zip(*map(_listen, (engine, service)), strict=True)
+    servers, ports = zip(*map(listen, (engine, service)), strict=True)
     running = list(servers)  # emptied at the end: gRPC's server must not be collected when its loop is closed
     del servers
     await asyncio.gather(*(server.start() for server in running))

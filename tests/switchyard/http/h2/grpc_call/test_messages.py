@@ -1,0 +1,99 @@
+"""The first message of a call: read whole or in part, compressed or not, and refused with a reason."""
+
+import gzip
+import zlib
+
+import grpc
+import pytest
+
+from switchyard.http.h2 import frames
+from switchyard.http.h2.grpc_call import GrpcCall
+from switchyard.http.h2.grpc_call.messages import framed
+from switchyard.http.server import ServerLimits
+from switchyard.rpc.status import RpcError, RpcStatus
+from tests.switchyard.http.h2.grpc_call.world import CALL, LARGE, target, world
+from tests.switchyard.http.h2.raw import GREETING, Talk, converse, request_bytes
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 300_000, LARGE])
+async def test_a_first_message_is_read_whole_or_its_beginning(size: int) -> None:
+    message = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    seen: list[bytes] = []
+
+    async def handle(call: GrpcCall) -> None:
+        seen.append(await call.first_message(LARGE, peek=10))
+        seen.append(await call.first_message(LARGE))
+        call.respond(b"")
+
+    async with world(handle) as at:
+        for _ in range(3):  # the windows must have been given back
+            seen.clear()
+            await at.ask("/a/B", message)
+            assert seen == [message[:10], message]
+
+
+@pytest.mark.parametrize("algorithm", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+async def test_a_compressed_message_is_read_and_goes_on_as_it_came(algorithm: grpc.Compression) -> None:
+    message = b"again and again " * 1000
+    seen: list[bytes] = []
+    async with target() as to:
+
+        async def handle(call: GrpcCall) -> None:
+            seen.append(await call.first_message(LARGE, peek=20))
+            seen.append(await call.first_message(LARGE))
+            await call.forward(to.address, call.metadata)
+
+        async with world(handle) as at:
+            assert await at.ask("/a/Echo", message, compression=algorithm) == message
+    assert seen == [message[:20], message]
+
+
+def compressed(data: bytes) -> bytes:
+    return b"\1" + framed(data)[1:]
+
+
+UNREADABLE: dict[str, tuple[bytes, bytes | None, RpcStatus]] = {
+    "large": (framed(bytes(1001)), b"identity", RpcStatus.RESOURCE_EXHAUSTED),
+    "said to be large": (b"\0\xff\xff\xff\xff", None, RpcStatus.RESOURCE_EXHAUSTED),
+    "a gzip bomb": (compressed(gzip.compress(bytes(1001))), b"gzip", RpcStatus.RESOURCE_EXHAUSTED),
+    "a deflate bomb": (compressed(zlib.compress(bytes(1001))), b"deflate", RpcStatus.RESOURCE_EXHAUSTED),
+    "no gzip": (compressed(b"no gzip"), b"gzip", RpcStatus.INVALID_ARGUMENT),
+    "an unknown encoding": (compressed(b"x"), b"snappy", RpcStatus.UNIMPLEMENTED),
+    "compressed without an encoding": (compressed(b"x"), None, RpcStatus.UNIMPLEMENTED),
+    "nothing": (b"", None, RpcStatus.INVALID_ARGUMENT),
+    "less than a prefix": (b"\0\0", None, RpcStatus.INVALID_ARGUMENT),
+    "cut short": (framed(b"whole")[:-1], None, RpcStatus.INVALID_ARGUMENT),
+}
+
+
+@pytest.mark.parametrize(("sent", "encoding", "code"), UNREADABLE.values(), ids=UNREADABLE)
+async def test_a_message_that_cannot_be_read_is_refused_with_a_reason(
+    sent: bytes, encoding: bytes | None, code: RpcStatus
+) -> None:
+    raised: list[RpcError] = []
+
+    async def handle(call: GrpcCall) -> None:
+        try:
+            await call.first_message(1000)
+        except RpcError as err:
+            raised.append(err)
+            raise
+
+    async with world(handle) as at:
+        fields = CALL if encoding is None else [*CALL, (b"grpc-encoding", encoding)]
+        await converse(at.port, GREETING + request_bytes(fields, sent), until=frames.HEADERS)
+    assert [one.status for one in raised] == [code]
+    assert raised[0].message
+
+
+async def test_a_message_that_comes_too_slowly_is_given_up_and_one_that_has_not_begun_is_not() -> None:
+    async def handle(call: GrpcCall) -> None:
+        call.respond(await call.first_message(1000))
+
+    async with world(handle, ServerLimits(read_seconds=0.1)) as at:
+        talk = await Talk.to(at.port, CALL, ends=False)
+        talk.asks(3, CALL, framed(b"whole")[:-1], ends=False)
+        assert b"\x014" in await talk.hears(frames.HEADERS, stream=3)  # grpc-status: DEADLINE_EXCEEDED
+        talk.sends(1, framed(b"late but whole"), ends=False)
+        assert await talk.hears(frames.DATA) == framed(b"late but whole")
+        await talk.hangs_up()
