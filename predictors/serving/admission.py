@@ -27,7 +27,11 @@ class Admission:
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Hold a concurrency slot for the duration of the block."""
+        """Hold a concurrency slot for the duration of the block.
+
+        Raises:
+            OverloadedError: no slot is free.
+        """
         if self._in_flight >= self._limit:
             raise ApiError("overloaded", f"{self._in_flight} requests are being answered; try again shortly")
         self._in_flight += 1
