@@ -65,7 +65,8 @@ class Http1Connection(asyncio.Protocol):
         self._parser = HttpRequestParser(self)
         self._incoming: Http1Exchange | None = None
         self._headers_done = True
-        # Bytes of the incoming request after the read in which it began, bytes of the latest read, bytes of its body.
+        # Bytes of the incoming request after the read in which it began, or between requests; bytes of the latest read;
+        # bytes of the request's body.
         self._received = self._last_read = self._body_received = 0
         self._current: Http1Exchange | None = None
         self._queue: deque[Http1Exchange] = deque()
@@ -175,14 +176,13 @@ class Http1Connection(asyncio.Protocol):
         if self._lingering or self._error is not None:
             return
         self._last_read = len(data)
-        if self._incoming is not None:
-            self._received += self._last_read
+        self._received += self._last_read
         try:
             self._parse(data)
         except HttpParserError as err:
             self._respond_with(self._error or BadRequest(400, f"this is not HTTP/1.1: {err}"))
             return
-        if self._incoming is not None and self._received > self._limits.header_bytes and self._too_much_framing():
+        if self._received > self._limits.header_bytes and self._too_much_framing():
             return
         current = self._current
         if current is None:
@@ -207,8 +207,8 @@ class Http1Connection(asyncio.Protocol):
         self._parse(first + lines + (_KEEP_ALIVE if exchange.persistent else _CLOSE) + b"\r\n" + rest)
 
     def _too_much_framing(self) -> bool:
-        """End a request whose headers, chunk extensions or trailers have no end."""
-        if not self._headers_done:
+        """End a request whose headers, chunk extensions or trailers have no end, and empty lines before one."""
+        if self._incoming is None or not self._headers_done:
             self._respond_with(self._too_large())
             return True
         if self._received <= self._limits.header_bytes + (1 + _FRAMING_RATIO) * self._body_received:
@@ -358,6 +358,7 @@ class Http1Connection(asyncio.Protocol):
         if self._incoming is not None:
             self._incoming.arrived()
             self._incoming = None
+            self._received = 0
 
 
 def _exceeds(seconds: float, limit: float | None) -> bool:

@@ -225,6 +225,24 @@ async def test_framing_without_an_end_is_refused(data: bytes) -> None:
         assert (await wire.answer())[0] == 400
 
 
+async def test_empty_lines_without_an_end_are_refused() -> None:
+    async with serving(echo, ServerLimits(header_bytes=1000)) as running:
+        wire = await running.wire()
+        for _ in range(20):
+            wire.send(b"\r\n" * 100)
+            await asyncio.sleep(0)
+        assert (await wire.answer())[0] == 431
+
+
+async def test_a_large_body_leaves_the_connection_fit_for_the_next_request() -> None:
+    async with serving(echo, ServerLimits(header_bytes=1000)) as running:
+        wire = await running.wire()
+        for _ in range(2):
+            wire.send(post(b"x" * 300_000))
+            assert (await wire.answer())[0] == 200
+            wire.send(b"\r\n")
+
+
 async def test_tiny_chunks_are_taken_and_joined() -> None:
     async with serving(echo, ServerLimits(header_bytes=1000)) as running:
         status, body = await running.ask(HEAD_OF_CHUNKS + b"2\r\nab\r\n" * 20_000 + b"0\r\n\r\n")
