@@ -27,9 +27,10 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     from predictors.llm import engine as engines
     from predictors.llm.devices import publish_utilization
     from predictors.llm.model import LanguageModel
-    from predictors.serving.admission import Admission, App
+    from predictors.serving.admission import Admission
     from predictors.serving.application import Door
     from predictors.serving.server import PredictorServer
+    from switchyard.http.asgi import App
     from switchyard.telemetry.metrics import InferenceMetrics
 
     logs.configure(arguments.model_name, settings.log_level)  # again, because some of these imports reset logging

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from predictors.llm.in_process import InProcessResponse, post
-from predictors.serving.admission import App
+from switchyard.http.asgi import App
 
 # The parameters of a V2 request, by OpenAI's names (with vLLM's sampling extensions).
 PARAMETERS = frozenset(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from predictors.serving.admission import App, Message
+from switchyard.http.asgi import App, Message
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,10 @@
 """At the door of a predictor: counts what is being answered, refuses what is too much, cancels what nobody awaits."""
 
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from switchyard.http.api_errors import ApiError
 from switchyard.telemetry.metrics import InferenceMetrics, Outcome
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Admission:

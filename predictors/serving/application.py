@@ -3,8 +3,9 @@
 import asyncio
 import time
 
-from predictors.serving.admission import Admission, App, Message, Receive, Scope, Send
+from predictors.serving.admission import Admission
 from switchyard.http.api_errors import ApiError
+from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.asgi.replies import header, respond_error
 from switchyard.telemetry.metrics import Outcome
 from switchyard.telemetry.tracing import Tracer

@@ -6,16 +6,13 @@ it has answered what is in flight; this subclass keeps its routes, protocols and
 
 import asyncio
 import logging
-import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import grpc
 import grpc.aio
-import uvicorn
 import uvloop
 from kserve import Model, ModelRepository, ModelServer
 from kserve.model_server import app as kserve_app
@@ -26,24 +23,17 @@ from kserve.protocol.rest.server import RESTServer, metrics_handler
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
-from predictors.serving.admission import App
-from predictors.serving.one_port import Protocols
+from switchyard.http.asgi import App
+from switchyard.http.asgi.serving import handler_of
 from switchyard.http.h2.grpc_call import RpcHandler, passing
-from switchyard.http.server import Exchange, Server
+from switchyard.http.server import Server
+from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.settings import SettingsError
 
 logger = logging.getLogger(__name__)
 
 MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of one gRPC message
 _LOOPBACK = "127.0.0.1"
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to the predictor, which drains HTTP and gRPC together."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class PredictorServer(ModelServer):  # type: ignore[misc]
@@ -83,21 +73,27 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         """Answers until SIGTERM or SIGINT, then finishes what is in flight within the grace.
 
         gRPC is KServe's own service unless ``service`` is given. ``front`` makes of that one's target what takes calls
-        before it. Both ports take gRPC. Returns False when the model was lost rather than the server stopped.
+        before it. Both ports take HTTP and gRPC. Returns False when the model was lost rather than the server stopped.
+
+        Raises:
+            SettingsError: the gRPC port cannot be had.
         """
         self.register_model(model)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._ending.set)
-        rpc, stop_rpc = await self._start_grpc(service, front or passing)
-        http = self._http_server(door, rpc)
-        serving = asyncio.ensure_future(http.serve(sockets=[self._socket]))
-        ending = asyncio.ensure_future(self._ending.wait())
-        await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
-        model.ready = False
-        http.should_exit = True
-        await asyncio.gather(serving, stop_rpc())
-        ending.cancel()
+        service_server, target = await self._start_grpc(service)
+        rpc = (front or passing)(target)
+        server = Server(handler_of(self._application(door), body_bytes=self._message_bytes), rpc=rpc)
+
+        def on_drain() -> None:
+            model.ready = False
+
+        try:
+            await server.listen(sock=self._socket)
+            await self._listen_for_grpc(server)
+            await serve_until_signal(
+                server, drain_seconds=0, grace_seconds=self.grace_period, on_drain=on_drain, stop=self._ending
+            )
+        finally:
+            await service_server.stop(0)
         return not self._failed
 
     def lost(self, reason: str) -> None:
@@ -106,22 +102,11 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         self._failed = True
         self._ending.set()
 
-    def _http_server(self, door: Callable[[App], App], calls: RpcHandler) -> _Server:
+    def _application(self, door: Callable[[App], App]) -> App:
         rest = RESTServer("kserve.model_server:app", self.dataplane, self.model_repository_extension, self.http_port)
         rest._add_exception_handlers(kserve_app)
         self._register_routes()
-        config = uvicorn.Config(
-            door(kserve_app),
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            loop="none",
-            http=cast(Any, Protocols(calls)),
-            lifespan="off",
-            timeout_keep_alive=75,  # longer than the 60 s that proxies keep idle connections
-            timeout_graceful_shutdown=self.grace_period,
-        )
-        return _Server(config)
+        return door(kserve_app)
 
     def _register_routes(self) -> None:
         """KServe's V1 and V2 routes; to look for its OpenAI ones would import torch and vLLM, and find none."""
@@ -130,33 +115,23 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         register_v1_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
         register_v2_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
 
-    async def _start_grpc(
-        self, service: grpc.GenericRpcHandler | None, front: Callable[[str], RpcHandler]
-    ) -> tuple[RpcHandler, Callable[[], Awaitable[None]]]:
-        """Listens; returns what takes calls, and what ends it within the grace.
+    async def _start_grpc(self, service: grpc.GenericRpcHandler | None) -> tuple[grpc.aio.Server, str]:
+        """Start the service behind the ports; returns it and its address."""
+        server = self._grpc(service)
+        port = server.add_insecure_port(f"{_LOOPBACK}:0")
+        await server.start()
+        return server, f"{_LOOPBACK}:{port}"
+
+    async def _listen_for_grpc(self, server: Server) -> None:
+        """Listen on the port of clients that were given two.
 
         Raises:
             SettingsError: the port cannot be had.
         """
-        server = self._grpc(service)
         try:
-            rpc = front(f"{_LOOPBACK}:{server.add_insecure_port(f'{_LOOPBACK}:0')}")
-            await server.start()
-            port = Server(_grpc_alone, rpc=rpc)
-            await port.listen(self._host, self.grpc_port)
-        except (RuntimeError, OSError) as err:
+            await server.listen(self._host, self.grpc_port)
+        except OSError as err:
             raise SettingsError(f"--grpc_port {self.grpc_port} cannot be had on {self._host}: {err}") from err
-
-        async def stop() -> None:
-            try:
-                async with asyncio.timeout(self.grace_period):
-                    await port.drain()
-            except TimeoutError:
-                logger.warning("gRPC calls were cut at the end of the grace")
-                await port.aclose()
-            await server.stop(self.grace_period)  # for calls that came by the other port
-
-        return rpc, stop
 
     def _grpc(self, service: grpc.GenericRpcHandler | None) -> grpc.aio.Server:
         options: list[tuple[str, Any]] = [
@@ -175,10 +150,6 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
                 InferenceServicer(self.dataplane, self.model_repository_extension), server
             )
         return server
-
-
-async def _grpc_alone(exchange: Exchange) -> None:
-    exchange.respond(415, [], b"")
 
 
 def _bind(host: str, port: int) -> socket.socket:

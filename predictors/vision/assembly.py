@@ -16,7 +16,6 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from kserve.protocol.infer_type import InferRequest
 from prometheus_client import REGISTRY
 
-from predictors.serving.admission import App
 from predictors.serving.server import PredictorServer
 from predictors.serving.settings import Settings
 from predictors.serving.start_clock import StartClock
@@ -34,6 +33,7 @@ from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.metrics import metrics_page
 from predictors.vision.triton.watch import TritonWatch
 from switchyard.http.api_errors import ApiError, as_object, shape_of
+from switchyard.http.asgi import App
 from switchyard.http.client import Client, Limits
 from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.telemetry import tracing

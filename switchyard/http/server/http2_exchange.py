@@ -95,6 +95,8 @@ class Http2Exchange(Exchange):
         elif piece:
             self._unacknowledged += len(piece)
             self.feed(piece)
+            if self._gathering:  # and not waked, to ask for more
+                self._acknowledge()
         if end:
             self.arrived()
 

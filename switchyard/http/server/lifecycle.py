@@ -9,9 +9,14 @@ from switchyard.http.server.server import Server
 
 
 async def serve_until_signal(
-    server: Server, *, drain_seconds: float, grace_seconds: float | None = None, on_drain: Callable[[], None]
+    server: Server,
+    *,
+    drain_seconds: float,
+    grace_seconds: float | None = None,
+    on_drain: Callable[[], None],
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Wait for SIGTERM or SIGINT, then stop without losing a request.
+    """Wait for SIGTERM, SIGINT or ``stop``, then stop without losing a request.
 
     For ``drain_seconds`` requests are still taken, each response the last on its connection, so that nobody new is sent
     here; then nothing is accepted, and what is in flight has ``grace_seconds`` to finish (None for no limit). Each
@@ -19,7 +24,7 @@ async def serve_until_signal(
     """
     signals = _signals()
     try:
-        await signals.get()
+        await _first(signals.get(), *([] if stop is None else [stop.wait()]))
         on_drain()
         server.retire()
         await _first(signals.get(), asyncio.sleep(drain_seconds))

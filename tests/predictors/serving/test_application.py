@@ -6,9 +6,10 @@ import json
 import pytest
 from prometheus_client import CollectorRegistry
 
-from predictors.serving.admission import Admission, App, Message, Receive, Scope, Send
+from predictors.serving.admission import Admission
 from predictors.serving.application import Door
 from switchyard.http.api_errors import ApiError
+from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 
