@@ -1,4 +1,4 @@
-"""Just enough of the protobuf wire format to read a name from a message and to write small answers.
+"""Just enough of the protobuf wire format to read a name from a message and to write small messages.
 
 https://protobuf.dev/programming-guides/encoding/
 """
@@ -23,7 +23,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 def read_text(data: bytes, field: int, *, cut_off: bool = False) -> str:
     """The string in ``field`` of the encoded message ``data``, empty when absent.
 
-    Of a field that occurs twice protobuf takes the last; two that differ are refused here, so that nobody behind can
+    Of a field that occurs twice protobuf takes the last; two that differ are rejected here, so that nobody behind can
     read another name than this one. ``cut_off`` says that ``data`` is only the beginning of a message: what its end
     cuts is not looked at, unless it is the field itself.
 

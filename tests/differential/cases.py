@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from tests.differential.draft import Draft, Oddity
 from tests.differential.framing import FRAMING
-from tests.differential.heads import HEADS
+from tests.differential.headers import HEADERS
 
-ALONE = (*HEADS, *FRAMING)
+ALONE = (*HEADERS, *FRAMING)
 _TOGETHER = (2, 2, 2, 3)
 
 
@@ -37,7 +37,7 @@ def together(seed: int, count: int) -> Iterator[Case]:
         chosen: dict[str, Oddity] = {}
         wanted = dice.choice(_TOGETHER)
         while len(chosen) < wanted:
-            oddity = dice.choice(dice.choice((HEADS, FRAMING)))
+            oddity = dice.choice(dice.choice((HEADERS, FRAMING)))
             chosen.setdefault(oddity.place, oddity)
         # What makes a body goes first, as it sets the method that others may replace.
         yield _case(len(ALONE) + number, sorted(chosen.values(), key=lambda oddity: oddity.place != "body"))

@@ -1,6 +1,6 @@
 """Whether we split what came as others do: two of three peers decide what is usual.
 
-A difference is one of three kinds. ``stricter``: what we refuse, they pass on. ``laxer``: what they refuse, we pass on.
+A difference is one of three kinds. ``stricter``: what we reject, they pass on. ``laxer``: what they reject, we pass on.
 ``split``: we see other requests than they do, which is how requests are smuggled; there is no excuse for that.
 """
 
@@ -24,7 +24,7 @@ _AGREE = 2  # peers
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How we differ, and the sentence with which we refused, if we did."""
+    """How we differ, and the sentence with which we rejected, if we did."""
 
     kind: Kind
     reason: str
@@ -47,7 +47,7 @@ def difference(outcomes: Outcomes) -> Difference | None:
     return Difference(_kind(mine, usual, ours), _reason(ours.said))
 
 
-def refusing(outcomes: Outcomes) -> list[str]:
+def rejecting(outcomes: Outcomes) -> list[str]:
     """The peers that passed on less than the one of all that passed on most."""
     most = max(len(outcome.seen) for outcome in outcomes.values())
     return [name for name in NAMES if len(outcomes[name].seen) < most]
@@ -56,7 +56,7 @@ def refusing(outcomes: Outcomes) -> list[str]:
 def _kind(mine: tuple[Seen, ...], usual: tuple[Seen, ...], outcome: Outcome) -> Kind:
     if mine == usual[: len(mine)]:
         return "stricter"
-    if _is_part(mine, usual) and len(outcome.statuses) == len(usual):  # some we answered ourselves
+    if _is_part(mine, usual) and len(outcome.statuses) == len(usual):  # some got a response of ours
         return "stricter"
     return "laxer" if usual == mine[: len(usual)] else "split"
 
@@ -78,7 +78,7 @@ def _is_part(some: Sequence[Seen], whole: Sequence[Seen]) -> bool:
 
 
 def _reason(said: bytes) -> str:
-    """Why we refused, without a method's name; empty when a response to HEAD could not say it."""
+    """Why we rejected, without a method's name; empty when a response to HEAD could not say it."""
     try:
         error = json.loads(said.rpartition(b"\r\n\r\n")[2])["error"]
     except (ValueError, KeyError, TypeError):

@@ -6,7 +6,7 @@ docs/concepts/protocols.md shows this table. What splits requests in another way
 from collections.abc import Mapping, Sequence
 
 from tests.differential.cases import Case
-from tests.differential.comparing import Difference, refusing
+from tests.differential.comparing import Difference, rejecting
 from tests.differential.running import Outcomes
 
 _BARE_LF = "A bare LF ends no line: readers who count it and readers who do not split differently (RFC 9112 §2.2)."
@@ -14,7 +14,7 @@ _SPACE = "One space stands between the parts of a request line (RFC 9112 §3)."
 _TRAILERS = "Trailers with the names of framing are an attack on whoever merges them (RFC 9110 §6.5.1)."
 _CHUNK_LINE = "Blanks behind a chunk's size, and extensions without a name, are no grammar (RFC 9112 §7.1)."
 
-# What they pass on and we refuse, by what our refusal says.
+# What they pass on and we reject, by what our response says.
 STRICTER: Mapping[str, str] = {
     "Invalid method encountered": "llhttp knows the registered methods, and no route of ours has another.",
     "the method is not served": "No route of ours has another method; 501 says so before any body is read.",
@@ -25,14 +25,14 @@ STRICTER: Mapping[str, str] = {
     "Invalid header field char": _BARE_LF,
     "Missing expected CR after chunk size": _BARE_LF,
     "Missing expected CR after chunk extension name": _BARE_LF,
-    "Missing expected LF after header value": "A CR within a line is refused (RFC 9112 §2.2), CR CR LF too.",
+    "Missing expected LF after header value": "A CR within a line is rejected (RFC 9112 §2.2), CR CR LF too.",
     "Missing expected CR after chunk data": "A chunk that ends with LF, or is longer than it says, has lost its frame.",
     "Unexpected whitespace after header value": "Folding is gone (RFC 9112 §5.2): some see a header of its own.",
-    "Invalid header value char": "Control characters in values are refused (RFC 9110 §5.5), as are folded empty ones.",
+    "Invalid header value char": "Control characters in values are rejected (RFC 9110 §5.5), as are folded empty ones.",
     "Invalid HTTP version": "A minor version that does not exist is not taken for 1.1; no client sends one.",
     "HTTP/2.0 is not served like this: use HTTP/1.1, or HTTP/2": "Another major version is 505 (RFC 9110 §15.6.6).",
     "HTTP/1.0 has no transfer codings: send a content-length, or use HTTP/1.1": "Faulty framing by RFC 9112 §6.1.",
-    "Request has invalid `Transfer-Encoding`": "A tab behind the coding is legal and odd: refused rather than guessed.",
+    "Request has invalid `Transfer-Encoding`": "A tab behind the coding is legal and odd: rejected, not guessed.",
     "Content-Length can't be present with Transfer-Encoding": _TRAILERS,
     "Invalid `Transfer-Encoding` header value": _TRAILERS,
     "Data after `Connection: close`": "A trailer that closes the connection is obeyed, not passed over.",
@@ -45,25 +45,25 @@ STRICTER: Mapping[str, str] = {
     "a request has exactly one host header, not 2": "RFC 9112 §3.2 asks for 400, though both say the same.",
     "the host header is neither a name nor an address, with a port or without": "RFC 9112 §3.2 asks for 400.",
     "the target of a request is a path, or a URL of http or https": "Other schemes and users are no requests to us.",
-    "": "A refusal of HEAD has no body that could say why: it is one of the others.",
+    "": "A response to HEAD has no body that could say why: it is one of the others.",
 }
-# What they refuse and we pass on, or go on behind, by the oddity.
+# What they reject and we pass on, or go on behind, by the oddity.
 LAXER: Mapping[str, str] = {
-    "target *": "Answered with 404 and not passed on; its frame is in no doubt, so the connection goes on.",
+    "target *": "404 and not passed on; its frame is in no doubt, so the connection goes on.",
     "target absolute without a path": "An empty path is / (RFC 9110 §4.2.3), as nginx has it.",
 }
 SEVERAL = "several oddities"
 ARGUMENTS: Mapping[str, str] = {
     **STRICTER,
     **LAXER,
-    SEVERAL: "Each of them refuses it for an oddity that alone only it refuses.",
+    SEVERAL: "Each of them rejects it for an oddity that alone only it rejects.",
 }
 
 
 def row_of(case: Case, found: Difference, outcomes: Outcomes, alone: Mapping[str, Sequence[str]]) -> str | None:
     """The row of ``ARGUMENTS`` for a difference, None without one.
 
-    ``alone`` are the peers that refuse an oddity which comes by itself.
+    ``alone`` are the peers that reject an oddity which comes by itself.
     """
     if found.kind == "stricter":
         return found.reason if found.reason in STRICTER else None
@@ -72,5 +72,5 @@ def row_of(case: Case, found: Difference, outcomes: Outcomes, alone: Mapping[str
     for oddity in case.oddities:
         if oddity in LAXER:
             return oddity
-    explained = [any(peer in alone.get(one, ()) for one in case.oddities) for peer in refusing(outcomes)]
+    explained = [any(peer in alone.get(one, ()) for one in case.oddities) for peer in rejecting(outcomes)]
     return SEVERAL if len(case.oddities) > 1 and all(explained) else None

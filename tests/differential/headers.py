@@ -171,7 +171,7 @@ def _whole_server(draft: Draft) -> None:
     draft.lines.append(b"X-Case: %b\r\n" % draft.case)
 
 
-HEADS = (
+HEADERS = (
     *(Oddity(f"method {name}", "method", _sets("method", value)) for name, value in _METHODS.items()),
     Oddity("method CONNECT", "method", _connect),
     Oddity("target *", "target", _whole_server),

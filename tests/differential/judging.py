@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.differential.cases import Case, alone
-from tests.differential.comparing import difference, refusing
+from tests.differential.comparing import difference, rejecting
 from tests.differential.differences import row_of
 from tests.differential.running import Arena, Outcomes
 
@@ -32,7 +32,7 @@ class Judge:
     async def alone(self) -> None:
         """Judges every oddity by itself; to be called first."""
         outcomes = await self._arena.run(list(alone()))
-        self._alone = {case.oddities[0]: refusing(found) for case, found in outcomes.items()}
+        self._alone = {case.oddities[0]: rejecting(found) for case, found in outcomes.items()}
         await self._judge(outcomes)
 
     async def judge(self, cases: Sequence[Case]) -> None:

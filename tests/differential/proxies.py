@@ -41,7 +41,7 @@ frontend f
 backend b
   server s 127.0.0.1:%(upstream)d
 """
-# HTTP/1.0 is answered by the others as they come; here it is asked for.
+# HTTP/1.0 is served by the others as it comes; Envoy has to be told.
 _ENVOY = """\
 static_resources:
   listeners:

@@ -8,7 +8,7 @@ from tests.differential.differences import ARGUMENTS, SEVERAL
 
 SEED, COUNT = 12, 250
 PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "protocols.md"
-# They show only where several oddities meet: alone, no two peers agree, or nobody refuses a HEAD.
+# They show only where several oddities meet: alone, no two peers agree, or nobody rejects a HEAD.
 _OF_SEVERAL = {
     *(SEVERAL, "", "HTTP/2.0 is not served like this: use HTTP/1.1, or HTTP/2"),
     "HTTP/1.0 has no transfer codings: send a content-length, or use HTTP/1.1",

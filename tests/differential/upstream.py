@@ -54,32 +54,32 @@ class Recorder:
             self._seen[named[0]].append(seen)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Records what comes on one connection and answers each request, until something cannot be read."""
+        """Records what comes on one connection and responds to each, until something cannot be read."""
         try:
-            while await self._answer(reader, writer):
+            while await self._respond(reader, writer):
                 await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             pass  # a request that is not whole is none
         finally:
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = await reader.readuntil(b"\r\n\r\n")
+    async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        raw = await reader.readuntil(b"\r\n\r\n")
         try:
-            method, target, headers = _read_head(head)
+            method, target, headers = _read_headers(raw)
             if headers.get(b"expect", b"").lower() == b"100-continue":
                 writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             body = await _read_body(reader, headers)
         except _UnreadableError as err:
-            self.add(head, Seen(b"", str(err).encode(), head))
+            self.add(raw, Seen(b"", str(err).encode(), raw))
             return False
-        self.add(head, Seen(method, target, body))
+        self.add(raw, Seen(method, target, body))
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n" + (b"" if method == b"HEAD" else b"ok"))
         return True
 
 
-def _read_head(head: bytes) -> tuple[bytes, bytes, dict[bytes, bytes]]:
-    first, *lines = head[:-4].split(b"\r\n")
+def _read_headers(raw: bytes) -> tuple[bytes, bytes, dict[bytes, bytes]]:
+    first, *lines = raw[:-4].split(b"\r\n")
     request = _FIRST.fullmatch(first)
     if request is None:
         raise _UnreadableError("request line")

@@ -1,6 +1,6 @@
 """Bytes changed at random: strewn with tokens, or, where they hold JSON, changed as JSON and still JSON.
 
-A fuzzer that changes single bytes hardly ever leaves a JSON body whole, and sees nothing of what is read out of one.
+A fuzzer that changes single bytes hardly ever keeps a JSON body whole, and sees nothing of what is read out of one.
 """
 
 import random
@@ -73,7 +73,7 @@ def changed_json(dice: random.Random, text: bytes) -> bytes | None:
 
 
 def changed_behind_length(dice: random.Random, data: bytes) -> bytes | None:
-    """The same for a JSON head whose length stands in digits on a line before it, with bytes behind it."""
+    """The same for JSON whose length stands in digits on a line before it, with bytes behind it."""
     digits, _, body = data.partition(b"\n")
     length = int(digits) if digits.isdigit() and len(digits) < 5 else len(body)
     head = changed_json(dice, body[:length])

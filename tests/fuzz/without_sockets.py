@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 _ADDRESS = ("127.0.0.1", 1)
-_MOST_TURNS = 10_000  # of the loop; a turn answers one request, and no input holds so many
+_MOST_TURNS = 10_000  # of the loop; a turn serves one request, and no input holds so many
 
 
 class Wire(asyncio.Transport):

@@ -9,7 +9,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from switchyard.http.request_errors import BodyTooSlowError
 from switchyard.http.server.exchange import BadRequest, BodyMemory, ErrorResponse, Exchange
 from switchyard.http.server.http1_exchange import Http1Exchange
-from switchyard.http.server.http1_head import check_head
+from switchyard.http.server.http1_headers import check_headers
 from switchyard.http.server.limits import ServerLimits
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -347,7 +347,7 @@ class Http1Connection(asyncio.Protocol):
             return BadRequest(431, f"the request has more than {limits.header_count} headers")
         if len(self._queue) >= limits.pipelined:
             return BadRequest(503, f"{limits.pipelined} requests wait on this connection; read their responses first")
-        return check_head(exchange)
+        return check_headers(exchange)
 
     def on_body(self, data: bytes) -> None:
         if self._incoming is not None:

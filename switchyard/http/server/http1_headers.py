@@ -12,10 +12,10 @@ METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)(.*)", re.DOTALL)
 
 
-def check_head(exchange: Http1Exchange) -> BadRequest | None:
+def check_headers(exchange: Http1Exchange) -> BadRequest | None:
     """Find what is wrong with a request before its body; take its expectation and its target from what is not.
 
-    Whatever two readers could take differently is refused: a host that is none or two, a coding other than chunked, or
+    Whatever two readers could take differently is rejected: a host that is none or two, a coding other than chunked, or
     one in HTTP/1.0 (RFC 9112 §3.2, §6.1).
     """
     if exchange.version not in ("1.0", "1.1"):
@@ -33,10 +33,10 @@ def check_head(exchange: Http1Exchange) -> BadRequest | None:
             exchange.expects = value.lower() == b"100-continue" and not exchange.legacy
         elif name == b"connection" and exchange.legacy and b"close" in value.lower():
             exchange.persistent = False  # RFC 9112 §9.3, also beside a keep-alive
-    if (refused := _check_host(hosts, legacy=exchange.legacy)) is not None:
-        return refused
-    if codings and (refused := _check_coding(b",".join(codings).lower(), legacy=exchange.legacy)) is not None:
-        return refused
+    if (error := _check_host(hosts, legacy=exchange.legacy)) is not None:
+        return error
+    if codings and (error := _check_coding(b",".join(codings).lower(), legacy=exchange.legacy)) is not None:
+        return error
     return _check_target(exchange)
 
 

@@ -107,9 +107,9 @@ def target(data: bytes) -> None:
     whole = _served([data])
     assert _served(cut(data)) == whole
     waiting = len(whole.methods) - len(whole.requests) - len(whole.failures)
-    refused = len(whole.statuses) - len(whole.methods) + waiting
-    assert (waiting, refused) in ((0, 0), (1, 0), (0, 1))
-    assert not (whole.failures or refused) or not whole.open
+    rejected = len(whole.statuses) - len(whole.methods) + waiting
+    assert (waiting, rejected) in ((0, 0), (1, 0), (0, 1))
+    assert not (whole.failures or rejected) or not whole.open
     for _, _, headers, body in whole.requests:
         assert len(body) <= _BODY
         assert sum(len(name) + len(value) for name, value in headers) <= _LIMITS.header_bytes
@@ -162,7 +162,7 @@ def _comparable(request: Request) -> Request:
 
 
 def _by_h11(data: bytes) -> list[Request]:
-    """The requests that h11 reads out of ``data``, up to what it refuses."""
+    """The requests that h11 reads out of ``data``, up to what it rejects."""
     connection = h11.Connection(h11.SERVER)
     found: list[Request] = []
     try:

@@ -112,7 +112,7 @@ def _comparable(read: _Read) -> list[tuple[bytes, bytes]]:
 
 
 def _by_h11(method: bytes, sent: bytes) -> _Read | None:
-    """What h11 makes of it; None when it refuses it."""
+    """What h11 makes of it; None when it rejects it."""
     connection = h11.Connection(h11.CLIENT)
     connection.send(h11.Request(method=method, target=b"/", headers=[(b"host", b"x")]))
     connection.send(h11.EndOfMessage())

@@ -44,7 +44,7 @@ TOKENS = (
 SHAPED = changed_frames
 _RST_STREAM = 3
 _BODY = 512
-_AMPLIFIED = 64  # times as many bytes as were sent may be answered, beside what a connection begins with
+_AMPLIFIED = 64  # times as many bytes as were sent may be sent back, beside what a connection begins with
 _BEGINNING = 1024
 _LIMITS = ServerLimits(buffer_bytes=256)
 

@@ -44,7 +44,7 @@ def target(data: bytes) -> None:
         texts = list(getattr(parsed, name))
         if read is not None:
             assert read == (texts[-1] if texts else "")
-        else:  # refused though it is a message: it could be read as two
+        else:  # rejected though it is a message: it could be read as two
             assert len(set(texts)) > 1 or _has_group(parsed)
     text = data.decode("utf-8", "replace")
     assert list(_Names.FromString(write(1, text) + write(3, True) + write(2, data[:0])).one) == [text] * bool(text)
