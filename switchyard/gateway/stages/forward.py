@@ -11,7 +11,7 @@ from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.short_forms import Form
 from switchyard.gateway.upstream.heartbeats import open_with_heartbeats
 from switchyard.gateway.upstream.retries import UpstreamRetries
-from switchyard.gateway.upstream.sse import Events
+from switchyard.gateway.upstream.sse import Events, EventTooLongError
 from switchyard.http.api_errors import CODES, ApiError, event
 from switchyard.http.client import Response
 from switchyard.http.client.errors import ConnectError, ConnectionClosedError, UpstreamError, UpstreamTimeoutError
@@ -127,7 +127,11 @@ async def _translate(call: Call, response: Response, form: Form) -> None:
 async def _translate_stream(call: Call, response: Response, frame: Callable[[bytes], bytes]) -> None:
     events = Events()
     async for data in response:
-        out = b"".join([_frame(call, found, frame) for found in events.feed(data)])
+        try:
+            found = events.feed(data)
+        except EventTooLongError as err:
+            raise ApiError("upstream_invalid", f"model {call.model_name}: {err}") from err
+        out = b"".join([_frame(call, one, frame) for one in found])
         if out:
             call.edge.write(out)
             await call.edge.drain()

@@ -85,3 +85,15 @@ def test_events_are_found_however_the_bytes_are_split(data: st.DataObject) -> No
     events = Events()
     found = [event for start, end in pairwise(edges) for event in events.feed(stream[start:end])]
     assert found == [b"one", b"t\nwo", b"three"]
+
+
+async def test_an_event_that_never_ends_is_the_models_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("switchyard.gateway.upstream.sse.EVENT_BYTES", 1000)
+
+    async def endless(call: Call) -> None:
+        await call.start(content_type=b"text/event-stream")
+        await call.end(b"data: " + b"x" * 5000)
+
+    async with gateway(tmp_path, endless) as bench:
+        response = await bench.http.post("/v1/llm/chat", json={"model": "chat", "prompt": "hi", "stream": True})
+        assert '"code":"upstream_invalid"' in response.text
