@@ -26,14 +26,14 @@ new==2 ; python_full_version >= '3.0'
 
 def test_an_installed_distribution_comes_with_what_runs_and_nothing_that_installs(tmp_path: Path) -> None:
     lock = tmp_path / "x.lock"
-    lock.write_text("uvicorn==" + pinned(Path("requirements/services.lock").read_text())["uvicorn"])
+    lock.write_text("typer==" + pinned(Path("requirements/services.lock").read_text())["typer"])
     (package,) = packages(lock, HERE)
     files = list(package.files())
     paths = {entry.path for entry in files}
-    assert f"{SITE}/uvicorn/main.py" in paths
-    assert not [path for path in paths if path.endswith((".pyc", "/INSTALLER", "/bin/uvicorn"))]
+    assert f"{SITE}/typer/main.py" in paths
+    assert not [path for path in paths if path.endswith((".pyc", "/INSTALLER", "/bin/typer"))]
     record = next(entry for entry in files if entry.path.endswith("/RECORD"))
-    assert b"uvicorn/main.py,,\n" in (record.content or b"")
+    assert b"typer/main.py,,\n" in (record.content or b"")
 
 
 def test_an_environment_that_is_not_as_the_lock_says_is_rejected(tmp_path: Path) -> None:
