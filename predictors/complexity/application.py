@@ -23,7 +23,7 @@ from switchyard.http.api_errors import ApiError, Shape, of_body, shape_of
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server import Exchange
-from switchyard.http.server.exchange import BadRequest
+from switchyard.http.server.exchange import BadRequestError
 from switchyard.telemetry.metrics import InferenceMetrics, RoutingMetrics
 from switchyard.telemetry.tracing import Tracer
 
@@ -101,7 +101,7 @@ class Application:
         except ApiError as err:
             outcome = "rejected"
             exchange.respond_error(err, _shape(exchange))
-        except BadRequest:
+        except BadRequestError:
             outcome = "rejected"
             raise
         except asyncio.CancelledError:  # the client disconnected

@@ -25,7 +25,7 @@ from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
 from switchyard.http.asgi import App
 from switchyard.http.asgi.serving import handler_of
-from switchyard.http.h2.grpc_call import RpcHandler, passing
+from switchyard.http.h2.grpc_call import RpcHandler, forward_to
 from switchyard.http.server import Server
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.settings import SettingsError
@@ -80,7 +80,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         """
         self.register_model(model)
         service_server, target = await self._start_grpc(service)
-        rpc = (front or passing)(target)
+        rpc = (front or forward_to)(target)
         server = Server(handler_of(self._application(door), body_bytes=self._message_bytes), rpc=rpc)
 
         def on_drain() -> None:

@@ -9,7 +9,7 @@ import orjson
 from switchyard.http.api_errors import ApiError, as_object, of_body, shape_of
 from switchyard.http.client.errors import UpstreamError
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
-from switchyard.http.server.exchange import BadRequest, Exchange
+from switchyard.http.server.exchange import BadRequestError, Exchange
 from switchyard.router.errors import GraphRequestError
 from switchyard.router.header_propagation import Propagation
 from switchyard.router.meter import GraphMeter
@@ -87,7 +87,7 @@ class App:
             return _explain(exchange, err)
         except (BodyTooLargeError, BodyTooSlowError) as err:
             return _explain(exchange, of_body(err))
-        except BadRequest as err:
+        except BadRequestError as err:
             return _explain(exchange, ApiError("invalid_http", str(err), status=err.status))
         try:
             if not response.send_if_complete(exchange):

@@ -6,7 +6,7 @@ from switchyard.gateway.routes.match import Match
 from switchyard.http.api_errors import ApiError, Shape, error_response, event, render
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
-from switchyard.http.server.exchange import BadRequest, Exchange
+from switchyard.http.server.exchange import BadRequestError, Exchange
 
 CLIENT_CLOSED = 499  # nginx's number for a client that disconnected; in metrics only
 
@@ -34,7 +34,7 @@ class HttpEdge:
             raise ApiError("body_too_large", f"{err}; send less") from err
         except BodyTooSlowError as err:
             raise ApiError("body_too_slow", str(err)) from err
-        except BadRequest as err:
+        except BadRequestError as err:
             raise ApiError("invalid_value", str(err), status=err.status) from err
 
     def respond(self, status: int, headers: list[Header], body: bytes) -> None:

@@ -6,7 +6,7 @@ from switchyard.gateway.call import Call, request_id
 from switchyard.gateway.routes.table import Route
 from switchyard.http.api_errors import ApiError
 from switchyard.http.client.errors import ConnectError
-from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailable
+from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailableError
 from switchyard.http.headers import Header
 from switchyard.rpc import status as statuses
 from switchyard.rpc.status import RpcError
@@ -49,7 +49,7 @@ class RpcEdge:
         """
         try:
             await self._call.forward(target, metadata)
-        except UpstreamUnavailable as err:
+        except UpstreamUnavailableError as err:
             raise ConnectError(str(err)) from err
         except RpcError as err:
             raise ApiError(*statuses.api_code(err)) from err

@@ -8,7 +8,7 @@ from switchyard.http.asgi.types import App, Message, Scope
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 from switchyard.http.server import Exchange, Handler
-from switchyard.http.server.exchange import BadRequest
+from switchyard.http.server.exchange import BadRequestError
 
 BODY_BYTES = 64 * 1024 * 1024  # of one request; as much as one gRPC message may have
 
@@ -83,7 +83,7 @@ class _Request:
         if not self._body_received and not self._over.is_set():
             try:
                 return await self._chunk()
-            except (BadRequest, BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError) as err:
+            except (BadRequestError, BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError) as err:
                 self.error = err
                 self._over.set()
         await self._over.wait()

@@ -1,115 +1,120 @@
-"""Bytes to frames; data is handed on as it arrives, also in the middle of a frame."""
+"""Bytes to frames; DATA is delivered as it arrives, also in the middle of a frame."""
 
 import asyncio
 
 from switchyard.http.h2 import frames
-from switchyard.http.h2.frames import BadFrame
+from switchyard.http.h2.frames import ProtocolError
 
 MAX_FRAME = 256 * 1024
-TURN = 256  # frames read before others on this event loop get their turn; header fields count as several
-_HEADERS_WEIGHT = 8
-_USEFUL_BYTES = 5  # of DATA; the prefix of a gRPC message is as long, so the smallest of those is useful
-HEADER_BYTES = 32 * 1024  # of one block, still compressed; frames of other kinds than DATA are no longer
+TURN = 256  # frames read before other connections of this event loop get their turn; HEADERS count as several
+_HEADERS_WEIGHT = 8  # more than other frames: each starts a handler
+_USEFUL_BYTES = 5  # of DATA: as long as the prefix of a gRPC message, so the smallest message is useful
+HEADER_BLOCK_BYTES = 32 * 1024  # still compressed; frames of other types than DATA are no longer either
+_BLOCK_TOO_LARGE = f"a header block must not exceed {HEADER_BLOCK_BYTES} octets"
 
 
 class FrameReader(asyncio.Protocol):
-    """What every connection does with what it receives."""
+    """Parses what a connection receives."""
 
     def __init__(self) -> None:
-        self._rest = b""
-        self._waits_for_turn = False
-        self._data_left = 0  # of the DATA frame whose beginning has been handed on
+        self._buffer = b""
+        self._yielded = False
+        self._data_remaining = 0  # of the DATA frame whose beginning has been delivered
         self._data_stream = 0
         self._data_ends = False
-        self._block: tuple[int, bool, bytes] | None = None  # header fields that go on in the next frame
+        self._block: tuple[int, bool, bytes] | None = None  # a header block that continues in the next frame
 
     def on_headers(self, number: int, block: bytes, end: bool) -> None:
-        """A whole block of header fields."""
+        """A whole header block has arrived."""
         raise NotImplementedError
 
-    def on_data(self, number: int, piece: bytes, size: int, end: bool) -> None:
-        """``size`` counts padding too."""
+    def on_data(self, number: int, chunk: bytes, size: int, end: bool) -> None:
+        """Part of a DATA frame has arrived; ``size`` includes padding."""
         raise NotImplementedError
 
     def on_control(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        """A frame of any other kind."""
+        """A frame of any other type has arrived."""
         raise NotImplementedError
 
-    def on_bad(self, err: BadFrame) -> None:
-        """The peer broke the protocol."""
+    def on_protocol_error(self, err: ProtocolError) -> None:
+        """The peer broke the protocol; nothing more is read."""
         raise NotImplementedError
 
     def spend(self, cost: int) -> None:
-        """A frame came that carries nothing; whoever bounds their number raises ``BadFrame``."""
+        """A frame without content has arrived; raises ``ProtocolError`` where their number is limited."""
 
-    def pause(self) -> None:
-        """The rest of what was read waits for the loop's next turn; nothing more need be read until ``go_on``."""
+    def pause_reading(self) -> None:
+        """Stop reading the socket until ``read_buffered`` has parsed what is buffered, on the loop's next turn."""
         raise NotImplementedError
 
     def data_received(self, data: bytes) -> None:
-        if self._rest:
-            data, self._rest = self._rest + data, b""
-        if self._waits_for_turn:
-            self._rest = data
+        if self._buffer:
+            data, self._buffer = self._buffer + data, b""
+        if self._yielded:
+            self._buffer = data
             return
         try:
-            self._rest = data[self._read(data) :]
-        except BadFrame as err:
-            self.on_bad(err)
+            self._buffer = data[self._read(data) :]
+        except ProtocolError as err:
+            self.on_protocol_error(err)
             return
-        if self._waits_for_turn:
-            self.pause()
+        if self._yielded:
+            self.pause_reading()
 
-    def go_on(self) -> bool:
-        """Read what waited; returns whether all of it has been."""
-        self._waits_for_turn = False
+    def read_buffered(self) -> bool:
+        """Parse what is buffered, for one turn; return whether that was all."""
+        self._yielded = False
         self.data_received(b"")
-        return not self._waits_for_turn
+        return not self._yielded
 
     def _read(self, data: bytes) -> int:
-        """Read what is complete, and data as far as it came; returns where the rest begins.
+        """Parse complete frames, and DATA as far as it has arrived; return where the rest begins.
 
-        A read can hold 25,000 empty frames: after ``TURN`` of them the rest waits, so that one client cannot keep the
-        loop from the others.
+        One read of the socket can hold 25,000 empty frames: after ``TURN`` of them the rest waits, so that one client
+        cannot keep the event loop from the others.
         """
         at, size, turn = 0, len(data), TURN
         while at < size:
-            if self._data_left:
-                piece = data[at : at + self._data_left]
-                at += len(piece)
-                self._data_left -= len(piece)
-                self.on_data(self._data_stream, piece, len(piece), self._data_ends and not self._data_left)
+            if self._data_remaining:
+                chunk = data[at : at + self._data_remaining]
+                at += len(chunk)
+                self._data_remaining -= len(chunk)
+                self.on_data(self._data_stream, chunk, len(chunk), self._data_ends and not self._data_remaining)
                 continue
-            if size - at < frames.HEAD_BYTES:
+            if size - at < frames.FRAME_HEADER_BYTES:
                 break
             if turn <= 0:
-                self._waits_for_turn = True
+                self._yielded = True
                 break
-            high, low, kind, flags, number = frames.HEAD.unpack_from(data, at)
+            high, low, kind, flags, number = frames.FRAME_HEADER.unpack_from(data, at)
             length, number = high << 8 | low, number & frames.MAX_WINDOW
             turn -= 1 + self._check(kind, length)
             if kind == frames.DATA and length and not flags & frames.PADDED:
                 if length < _USEFUL_BYTES and not flags & frames.END_STREAM:
                     self.spend(1)
-                at += frames.HEAD_BYTES
-                self._data_left, self._data_stream = length, number
+                at += frames.FRAME_HEADER_BYTES
+                self._data_remaining, self._data_stream = length, number
                 self._data_ends = bool(flags & frames.END_STREAM)
                 continue
-            end = at + frames.HEAD_BYTES + length
+            end = at + frames.FRAME_HEADER_BYTES + length
             if end > size:
                 break
-            self._frame(kind, flags, number, data[at + frames.HEAD_BYTES : end])
+            self._frame(kind, flags, number, data[at + frames.FRAME_HEADER_BYTES : end])
             at = end
         return at
 
     def _check(self, kind: int, length: int) -> int:
-        """Refuse what is too long or out of order; returns what the frame weighs more than others."""
-        if length > HEADER_BYTES and (kind != frames.DATA or length > MAX_FRAME):
+        """Check a frame's length and its place in a header block; return what it weighs more than others.
+
+        Raises:
+            ProtocolError: it is too long, or interrupts a header block.
+        """
+        if length > HEADER_BLOCK_BYTES and (kind != frames.DATA or length > MAX_FRAME):
             if kind in (frames.HEADERS, frames.CONTINUATION) and length <= MAX_FRAME:
-                raise BadFrame(frames.ENHANCE_YOUR_CALM, f"more than {HEADER_BYTES} bytes of header fields")
-            raise BadFrame(frames.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
+                raise ProtocolError(frames.ENHANCE_YOUR_CALM, _BLOCK_TOO_LARGE)
+            raise ProtocolError(frames.FRAME_SIZE_ERROR, f"a frame of {length} octets is too long")
         if self._block is not None and kind != frames.CONTINUATION:
-            raise BadFrame(frames.PROTOCOL_ERROR, "header fields broke off")
+            raise ProtocolError(frames.PROTOCOL_ERROR, "a header block must be continued before other frames")
         return _HEADERS_WEIGHT if kind == frames.HEADERS else 0
 
     def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
@@ -122,7 +127,7 @@ class FrameReader(asyncio.Protocol):
             self.on_data(number, frames.unpadded(flags & frames.PADDED, payload), len(payload), end)
         elif kind == frames.CONTINUATION:
             if self._block is None or self._block[0] != number:
-                raise BadFrame(frames.PROTOCOL_ERROR, "a CONTINUATION without header fields before it")
+                raise ProtocolError(frames.PROTOCOL_ERROR, "CONTINUATION must follow HEADERS on the same stream")
             _, end, begun = self._block
             self._gather(number, end, begun + payload, flags)
         else:
@@ -130,9 +135,9 @@ class FrameReader(asyncio.Protocol):
 
     def _gather(self, number: int, end: bool, block: bytes, flags: int) -> None:
         if not number:
-            raise BadFrame(frames.PROTOCOL_ERROR, "header fields outside of a stream")
-        if len(block) > HEADER_BYTES:
-            raise BadFrame(frames.ENHANCE_YOUR_CALM, f"more than {HEADER_BYTES} bytes of header fields")
+            raise ProtocolError(frames.PROTOCOL_ERROR, "HEADERS must not be on stream 0")
+        if len(block) > HEADER_BLOCK_BYTES:
+            raise ProtocolError(frames.ENHANCE_YOUR_CALM, _BLOCK_TOO_LARGE)
         if flags & frames.END_HEADERS:
             self._block = None
             self.on_headers(number, block, end)

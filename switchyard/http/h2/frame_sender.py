@@ -1,4 +1,4 @@
-"""What a connection sends: frames in the order in which windows let them go."""
+"""What a connection sends: frames, in the order in which the flow-control windows allow."""
 
 import asyncio
 from collections import OrderedDict
@@ -7,37 +7,37 @@ from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import NO_TABLE
 from switchyard.http.h2.stream import Payload, Stream
 
-_JOINED = 32 * 1024  # bytes that are cheaper to copy into one piece than to write in several
-_SMALL = 1024  # bytes of data; what waits is gathered up to that, as each piece costs memory besides
-_UNREAD = 4 * 1024 * 1024  # bytes of heads and control frames that a peer does not read; more, and it is given up
+_JOINED = 32 * 1024  # bytes; up to here copying frames into one write is cheaper than writing several
+_SMALL = 1024  # bytes; pending chunks are joined up to here, as each costs memory of its own
+_UNREAD = 4 * 1024 * 1024  # bytes of headers and control frames; a peer that leaves more of them unread is disconnected
 
 
-class Sender:
-    """Writes to the transport once there is one; data waits for the peer's windows, all else goes at once."""
+class FrameSender:
+    """Writes to the transport once there is one; DATA waits for the peer's windows, all else goes at once."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._out: list[Payload] = []  # written since the loop's last turn, or before there was a socket
+        self._out: list[Payload] = []  # written in this turn of the loop, or before there was a socket
         self._max_frame = frames.MIN_MAX_FRAME
-        self.table_limited = False  # the peer has set a limit for the table of header fields, and waits to be told ours
+        self.peer_limited_table = False  # the peer limited HPACK's table: the next block must say that it is empty
         self._window = frames.DEFAULT_WINDOW
-        # Streams with data for which only the connection has no room. Those whose own window is shut are not here: a
-        # client may have hundreds of them and widen the connection's window byte by byte (CVE-2019-9511).
+        # Streams that wait only for the connection's window. Those whose own window is closed are not here: a client
+        # may have hundreds of them and open the connection's window byte by byte (CVE-2019-9511).
         self._blocked: OrderedDict[int, Stream] = OrderedDict()
         self._paused = False
-        self._unread = 0  # bytes written since then
+        self._unread = 0  # bytes written while paused
 
-    def sent_all(self, stream: Stream) -> None:
-        """The stream's last frame has been written."""
+    def end_stream_sent(self, stream: Stream) -> None:
+        """A frame with END_STREAM has been written."""
         raise NotImplementedError
 
-    def delivered(self) -> None:
-        """A chunk of data, as it was given to ``send``, has been written whole."""
+    def chunk_sent(self) -> None:
+        """A chunk given to ``send`` has been written whole."""
 
     def write(self, data: Payload) -> None:
-        """Sends ``data`` at the end of the loop's turn, with all else: what came together leaves together."""
-        if self._paused:  # data waits then, so this is what waits for nothing
+        """Write ``data`` at the end of the loop's turn, with all else of this turn in one system call."""
+        if self._paused:  # DATA waits then, so these are frames that do not wait
             self._unread += len(data)
             if self._unread > _UNREAD:
                 self.abort()
@@ -55,18 +55,18 @@ class Sender:
             self._transport.writelines(out)
 
     def send(self, stream: Stream, kind: int, payload: bytes, end: bool) -> None:
-        """Sends HEADERS or DATA behind what still waits for the stream's window."""
-        if stream.finished:
-            self._release(stream, kind, payload)
+        """Send HEADERS or DATA after what still waits for the stream's window."""
+        if stream.local_closed:
+            self._notify_source(stream, kind, payload)
         elif stream.pending or (kind == frames.DATA and len(payload) > self._room(stream)):
-            self._hold(stream, kind, payload, end)
-            self._drain(stream)
+            self._enqueue(stream, kind, payload, end)
+            self._send_pending(stream)
         else:
             if kind == frames.DATA:
-                self.delivered()
-            self._put(stream, kind, payload, end)
+                self.chunk_sent()
+            self._write_frame(stream, kind, payload, end)
 
-    def _hold(self, stream: Stream, kind: int, payload: bytes, end: bool) -> None:
+    def _enqueue(self, stream: Stream, kind: int, payload: bytes, end: bool) -> None:
         if stream.pending and kind == frames.DATA:
             last, before, _ = stream.pending[-1]
             if last == kind and len(before) + len(payload) <= _SMALL:
@@ -74,30 +74,30 @@ class Sender:
                 return
         stream.pending.append((kind, payload, end))
 
-    def _release(self, stream: Stream, kind: int, payload: Payload) -> None:
-        """Lets the source of data send as much again, which has been written or never will be."""
+    def _notify_source(self, stream: Stream, kind: int, payload: Payload) -> None:
+        """Let the source produce as much again: this was written, or never will be."""
         if kind == frames.DATA and stream.source is not None:
-            stream.source.left(len(payload))
+            stream.source.sent(len(payload))
 
     def go_away(self, last: int, code: int = frames.NO_ERROR, why: str = "") -> None:
-        text = why.encode()[:200]
-        self.write(frames.head(8 + len(text), frames.GOAWAY, 0, 0) + frames.number(last) + frames.number(code) + text)
+        payload = frames.uint32(last) + frames.uint32(code) + why.encode()[:200]
+        self.write(frames.frame_header(len(payload), frames.GOAWAY, 0, 0) + payload)
 
     def close(self) -> None:
-        """Closes the socket when what was written has left."""
+        """Close the socket once what was written has been sent."""
         if self._transport is not None:
             self._flush()
             self._transport.close()
 
     def abort(self) -> None:
-        """Closes the socket at once."""
+        """Close the socket at once."""
         if self._transport is not None:
             self._transport.abort()
 
     def _room(self, stream: Stream) -> int:
         return 0 if self._paused else min(self._window, stream.window)
 
-    def _drain(self, stream: Stream) -> None:
+    def _send_pending(self, stream: Stream) -> None:
         while stream.pending:
             kind, payload, end = stream.pending.popleft()
             if kind == frames.DATA and payload:
@@ -112,50 +112,50 @@ class Sender:
                     stream.pending.appendleft((kind, rest[room:], end))
                     payload, end = rest[:room], False
                 else:
-                    self.delivered()
-            self._put(stream, kind, payload, end)
+                    self.chunk_sent()
+            self._write_frame(stream, kind, payload, end)
 
-    def _drain_all(self) -> None:
-        """In turn: who was served last waits behind the others for the next room that all share."""
+    def _send_blocked(self) -> None:
+        """Send for the blocked streams in turn: who was served last is last in the queue for the shared window."""
         while self._blocked and self._window > 0 and not self._paused:
             _, stream = self._blocked.popitem(last=False)
-            self._drain(stream)
+            self._send_pending(stream)
 
-    def _put(self, stream: Stream, kind: int, payload: Payload, end: bool) -> None:
+    def _write_frame(self, stream: Stream, kind: int, payload: Payload, end: bool) -> None:
         flags = frames.END_STREAM if end else 0
         if kind == frames.HEADERS:
-            self._put_block(stream.id, bytes(payload), flags)
+            self._write_headers(stream.id, bytes(payload), flags)
         else:
-            self._put_data(stream, payload, flags)
+            self._write_data(stream, payload, flags)
         if end:
-            stream.finished = True
-            self.sent_all(stream)
+            stream.local_closed = True
+            self.end_stream_sent(stream)
 
-    def _put_block(self, number: int, block: bytes, flags: int) -> None:
+    def _write_headers(self, number: int, block: bytes, flags: int) -> None:
         kind, limit = frames.HEADERS, self._max_frame
-        if self.table_limited:
-            block, self.table_limited = NO_TABLE + block, False
+        if self.peer_limited_table:
+            block, self.peer_limited_table = NO_TABLE + block, False
         while len(block) > limit:
-            self.write(frames.head(limit, kind, flags, number) + block[:limit])
+            self.write(frames.frame_header(limit, kind, flags, number) + block[:limit])
             kind, flags, block = frames.CONTINUATION, 0, block[limit:]
-        self.write(frames.head(len(block), kind, flags | frames.END_HEADERS, number) + block)
+        self.write(frames.frame_header(len(block), kind, flags | frames.END_HEADERS, number) + block)
 
-    def _put_data(self, stream: Stream, payload: Payload, flags: int) -> None:
+    def _write_data(self, stream: Stream, payload: Payload, flags: int) -> None:
         size, limit = len(payload), self._max_frame
         self._window -= size
         stream.window -= size
-        stream.sent += size
+        stream.bytes_sent += size
         if size <= limit:
-            self.write(frames.head(size, frames.DATA, flags, stream.id))
+            self.write(frames.frame_header(size, frames.DATA, flags, stream.id))
             self.write(payload)
         else:
             view = memoryview(payload)
             for start in range(0, size, limit):
-                piece = view[start : start + limit]
+                chunk = view[start : start + limit]
                 last = flags if start + limit >= size else 0
-                self.write(frames.head(len(piece), frames.DATA, last, stream.id))
-                self.write(piece)
-        self._release(stream, frames.DATA, payload)
+                self.write(frames.frame_header(len(chunk), frames.DATA, last, stream.id))
+                self.write(chunk)
+        self._notify_source(stream, frames.DATA, payload)
 
     # -- asyncio.Protocol
 
@@ -165,4 +165,4 @@ class Sender:
     def resume_writing(self) -> None:
         self._paused = False
         self._unread = 0
-        self._drain_all()
+        self._send_blocked()

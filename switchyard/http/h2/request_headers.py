@@ -1,4 +1,4 @@
-"""The header fields of a request that comes by HTTP/2, checked."""
+"""The header fields of an HTTP/2 request, parsed and checked."""
 
 import re
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import Any
 from switchyard.http.h2.fields import Field
 
 # RFC 9113 §8.2.2: they belong to a connection of HTTP/1.1.
-OF_A_CONNECTION = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
+CONNECTION_FIELDS = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
 
-# RFC 3986 §3.2.2: an address in brackets or a name, and perhaps a port.
+# RFC 3986 §3.2.2: an address in brackets or a name, with or without a port.
 HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(?::[0-9]*)?")
 
 _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
@@ -21,26 +21,29 @@ _GRPC = re.compile(rb"application/grpc(?:[+;].*)?")  # and not grpc-web, which i
 
 
 @dataclass(slots=True, kw_only=True)
-class Head:
-    """What a request says before its body; ``length`` is what its body is said to have, in bytes.
+class RequestHeaders:
+    """The headers of a request; ``length`` is its declared content-length in bytes.
 
-    One and the same ``Head`` serves all requests that say the same, so whoever answers may keep in ``memo`` what it
-    makes of it.
+    Requests with equal header blocks share one object (``BlockCache``), so a handler may keep in ``memo`` what it
+    derives from the headers.
     """
 
     method: bytes
     target: bytes
-    headers: tuple[Field, ...]
+    fields: tuple[Field, ...]
     length: int | None
     expects: bool
     grpc: bool
     memo: Any = None
 
 
-def read_head(fields: list[Field]) -> Head | None:
-    """None for a malformed one (RFC 9113 §8.2 and §8.3): what is behind might read such fields as two."""
+def parse_request_headers(fields: list[Field]) -> RequestHeaders | None:
+    """Parse the fields of a request; None for a malformed one (RFC 9113 §8.2 and §8.3).
+
+    A server behind this one might read malformed fields as two requests.
+    """
     pseudo = {name: value for name, value in fields if name[:1] == b":"}
-    plain = fields[len(pseudo) :]  # all of the others, if these come first and once each
+    plain = fields[len(pseudo) :]  # all others, if the pseudo-header fields come first and once each
     if not pseudo.keys() >= _NEEDED or pseudo.keys() - _NEEDED - {b":authority"}:
         return None
     method, path, authority = pseudo[b":method"], pseudo[b":path"], pseudo.get(b":authority")
@@ -65,12 +68,12 @@ def read_head(fields: list[Field]) -> Head | None:
     headers = _with_one_cookie(plain)
     if authority is not None:
         headers = [(b"host", authority), *(field for field in headers if field[0] != b"host")]
-    elif not HOST.fullmatch(found.get(b"host", b"/")):  # RFC 9113 §8.3.1 lets only what has no authority lack both
+    elif not HOST.fullmatch(found.get(b"host", b"/")):  # RFC 9113 §8.3.1: without :authority there must be a host
         return None
-    return Head(
+    return RequestHeaders(
         method=method,
         target=path,
-        headers=tuple(headers),
+        fields=tuple(headers),
         length=None if length is None else int(length),
         expects=found.get(b"expect", b"").lower() == b"100-continue",
         grpc=_GRPC.fullmatch(found.get(b"content-type", b"")) is not None,
@@ -78,12 +81,12 @@ def read_head(fields: list[Field]) -> Head | None:
 
 
 def is_plain(name: bytes, value: bytes) -> bool:
-    """Say whether a message may have this field besides those that begin with a colon (RFC 9113 §8.2)."""
-    return _NAME.fullmatch(name) is not None and not _CONTROL.search(value) and name not in OF_A_CONNECTION
+    """Return whether a message may have this regular field, one whose name begins with no colon (RFC 9113 §8.2)."""
+    return _NAME.fullmatch(name) is not None and not _CONTROL.search(value) and name not in CONNECTION_FIELDS
 
 
 def _with_one_cookie(fields: list[Field]) -> list[Field]:
-    """RFC 9113 §8.2.3: applications know of one such field."""
+    """Join cookie fields into one, as applications expect it (RFC 9113 §8.2.3)."""
     cookies = [value for name, value in fields if name == b"cookie"]
     if len(cookies) < 2:
         return fields

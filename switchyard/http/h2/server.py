@@ -1,151 +1,150 @@
-"""The side of a connection that clients open streams on."""
+"""A connection on which a client opens streams."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from switchyard.http.h2 import budget, frames
 from switchyard.http.h2.connection import Connection, own_settings
-from switchyard.http.h2.fields import LIST_BYTES, Memory, Reader
-from switchyard.http.h2.frames import BadFrame
-from switchyard.http.h2.stream import Half, Stream
+from switchyard.http.h2.fields import LIST_BYTES, BlockCache, BlockDecoder
+from switchyard.http.h2.frames import ProtocolError
+from switchyard.http.h2.stream import Stream, StreamHandler
 
 STREAMS = 1000  # at a time on one connection
-_REMEMBERED = 1000  # streams that were cut here: what their client sent before it knew is passed over
+_RESET_STREAMS = 1000  # ids remembered: what their client sent before it knew of the reset is ignored
 
 T = TypeVar("T")
 
 
-class Handler(Half, Protocol):
-    """What answers a stream; ``end`` says that nothing follows the head that opened it."""
+class RequestHandler(StreamHandler, Protocol):
+    """Responds to a request; ``end`` says that the request has no body."""
 
     def begin(self, stream: Stream, *, end: bool) -> None: ...
 
 
 class ServerConnection(Connection, Generic[T]):
-    """Hands each new stream to what ``take`` makes of its head; ``closed`` is set when the connection has ended."""
+    """Starts a handler for each stream that the client opens; ``closed`` is set once the connection is.
+
+    ``T`` is what ``cache`` parses a request's header block into.
+    """
 
     def __init__(
-        self, memory: Memory[T], *, streams: int = STREAMS, allowance: budget.FrameBudget | None = None
+        self, cache: BlockCache[T], *, streams: int = STREAMS, allowance: budget.FrameBudget | None = None
     ) -> None:
         super().__init__()
         self.closed = asyncio.Event()
-        self.on_closed: list[Callable[[], None]] = []
-        self._most = streams
+        self._max_streams = streams
         self._budget = budget.FrameBudget() if allowance is None else allowance
-        self._reader = Reader(memory)
-        self._greeted = self._draining = False
+        self._decoder = BlockDecoder(cache)
+        self._preface_received = self._draining = False
         self._last = 0
-        self._cut: dict[int, None] = {}
+        self._reset_here: dict[int, None] = {}
 
-    def take(self, head: T) -> Handler:
+    def handler_for(self, headers: T) -> RequestHandler:
         raise NotImplementedError
 
     def full(self) -> bool:
-        """Whether a further stream is refused; clients may then try again, whatever they asked."""
-        return len(self.streams) >= self._most
+        """Return whether new streams get REFUSED_STREAM, which any client may retry (RFC 9113 §8.7)."""
+        return len(self.streams) >= self._max_streams
 
     def retire(self) -> None:
-        """Tell the client to open no more streams; those that are under way are still taken (RFC 9113 §6.8)."""
+        """Tell the client to open no more streams; those that are on their way are still accepted (RFC 9113 §6.8)."""
         self.go_away(frames.MAX_WINDOW)
 
     def drain(self) -> None:
-        """Take no more streams, and close when those that are open have ended."""
+        """Accept no more streams, and close the connection when the open ones are."""
         self._draining = True
         self.go_away(self._last)
-        self.forgotten()
+        self.on_stream_closed()
 
     # -- Connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.write(own_settings(MAX_CONCURRENT_STREAMS=self._most, MAX_HEADER_LIST=LIST_BYTES))
+        self.write(own_settings(MAX_CONCURRENT_STREAMS=self._max_streams, MAX_HEADER_LIST=LIST_BYTES))
 
     def data_received(self, data: bytes) -> None:
-        if not self._greeted:
-            data, self._rest = self._rest + data, b""
-            known = min(len(data), len(frames.PREFACE))
-            if data[:known] != frames.PREFACE[:known]:
-                self.abort()  # no HTTP/2: nothing that could be said would be understood
+        if not self._preface_received:
+            data, self._buffer = self._buffer + data, b""
+            size = min(len(data), len(frames.PREFACE))
+            if data[:size] != frames.PREFACE[:size]:
+                self.abort()  # the client does not speak HTTP/2 and would not understand a GOAWAY
                 return
-            if known < len(frames.PREFACE):
-                self._rest = data
+            if size < len(frames.PREFACE):
+                self._buffer = data
                 return
-            self._greeted = True
-            data = data[known:]
+            self._preface_received = True
+            data = data[size:]
         super().data_received(data)
 
     def on_headers(self, number: int, block: bytes, end: bool) -> None:
-        head = self._reader.read(block)
-        if (stream := self.streams.get(number)) is not None:  # trailers, which nothing here waits for
-            if stream.heard_all:
-                raise BadFrame(frames.STREAM_CLOSED, "header fields after the end of a request")
+        headers = self._decoder.decode(block)
+        if (stream := self.streams.get(number)) is not None:  # trailers: no handler uses them
+            if stream.remote_closed:
+                raise ProtocolError(frames.STREAM_CLOSED, "HEADERS after END_STREAM")
             if not end:
-                raise BadFrame(frames.PROTOCOL_ERROR, "header fields in the middle of a request")
-            self.hear(stream, b"", True)
+                raise ProtocolError(frames.PROTOCOL_ERROR, "trailers must end the stream")
+            self.dispatch(stream, b"", True)
             return
         if not number % 2:
-            raise BadFrame(frames.PROTOCOL_ERROR, "a client's stream has an odd number")
+            raise ProtocolError(frames.PROTOCOL_ERROR, "a client's stream identifiers must be odd")
         if number <= self._last:
-            self.late(number)
+            self.frame_after_close(number)
             return
         self._last = number
         if self._draining or self.full():
-            self.write(frames.head(4, frames.RST_STREAM, 0, number) + frames.number(frames.REFUSED_STREAM))
-            self._remember(number)
+            self.write(frames.uint32_frame(frames.RST_STREAM, number, frames.REFUSED_STREAM))
+            self._remember_reset(number)
             self.spend(1)
             return
-        handler = self.take(head)
+        handler = self.handler_for(headers)
         stream = self.streams[number] = Stream(self, number, handler)
-        stream.heard_all = end
+        stream.remote_closed = end
         handler.begin(stream, end=end)
 
     @property
-    def last(self) -> int:
+    def last_stream_id(self) -> int:
         return self._last
 
-    def idle(self, number: int) -> bool:
+    def is_idle_stream(self, number: int) -> bool:
         return number > self._last or not number % 2
 
-    def late(self, number: int) -> None:
-        """A frame on a stream that has ended: on its way when that was cut here, else against the rules."""
-        if number not in self._cut:
-            raise BadFrame(frames.STREAM_CLOSED, "a frame on a stream that has ended")
+    def frame_after_close(self, number: int) -> None:
+        """Ignore the frame where this side reset the stream, as the client may not have known of it."""
+        if number not in self._reset_here:
+            raise ProtocolError(frames.STREAM_CLOSED, "frame on a closed stream")
 
-    def cut(self, stream: Stream, code: int) -> None:
-        if not stream.heard_all:
-            self._remember(stream.id)
-        super().cut(stream, code)
+    def reset_stream(self, stream: Stream, code: int) -> None:
+        if not stream.remote_closed:
+            self._remember_reset(stream.id)
+        super().reset_stream(stream, code)
 
-    def _remember(self, number: int) -> None:
-        self._cut[number] = None
-        if len(self._cut) > _REMEMBERED:
-            del self._cut[next(iter(self._cut))]
+    def _remember_reset(self, number: int) -> None:
+        self._reset_here[number] = None
+        if len(self._reset_here) > _RESET_STREAMS:
+            del self._reset_here[next(iter(self._reset_here))]
 
     def reset_by_peer(self, stream: Stream) -> None:
-        if not stream.finished:
+        if not stream.local_closed:
             self.spend(budget.RESET_COST)
 
-    def sent_all(self, stream: Stream) -> None:
+    def end_stream_sent(self, stream: Stream) -> None:
         self._budget.earn(budget.REQUEST_EARNS)
-        super().sent_all(stream)
-        if not stream.heard_all:  # the rest of the request is not needed (RFC 9113 §8.1)
-            self.cut(stream, frames.NO_ERROR)
+        super().end_stream_sent(stream)
+        if not stream.remote_closed:  # the response does not depend on the rest of the request (RFC 9113 §8.1)
+            self.reset_stream(stream, frames.NO_ERROR)
 
-    def delivered(self) -> None:
+    def chunk_sent(self) -> None:
         self._budget.earn(budget.CHUNK_EARNS)
 
     def spend(self, cost: int) -> None:
         self._budget.spend(cost)
 
     def settings_acknowledged(self) -> None:
-        self._reader.acknowledged()
+        self._decoder.acknowledged()
 
-    def forgotten(self) -> None:
+    def on_stream_closed(self) -> None:
         if self._draining and not self.streams:
             self.close()
 
-    def goodbye(self) -> None:
+    def on_closed(self) -> None:
         self.closed.set()
-        for callback in self.on_closed:
-            callback()

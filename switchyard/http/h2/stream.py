@@ -1,4 +1,4 @@
-"""A stream of a connection, and what is said between the two."""
+"""A stream of an HTTP/2 connection, and the protocols between the stream, its connection and its handler."""
 
 from collections import deque
 from typing import Protocol
@@ -6,59 +6,63 @@ from typing import Protocol
 Payload = bytes | memoryview
 
 
-class Carrier(Protocol):
-    """What a stream needs of its connection, and the call on it of either side."""
+class StreamConnection(Protocol):
+    """What a stream, and the handlers on either side of a call, need of the stream's connection."""
 
     initial_window: int
 
     def send(self, stream: "Stream", kind: int, payload: bytes, end: bool) -> None: ...
-    def cut(self, stream: "Stream", code: int) -> None: ...
-    def passed_on(self, stream: "Stream", size: int) -> None: ...
+    def reset_stream(self, stream: "Stream", code: int) -> None: ...
+    def acknowledge(self, stream: "Stream", size: int) -> None: ...
 
 
-class Half(Protocol):
-    """What a stream's owner hears: the call of which it is one side."""
+class StreamHandler(Protocol):
+    """Owns a stream, and is told what the peer sends on it."""
 
-    def data(self, stream: "Stream", piece: bytes, end: bool) -> None: ...
+    def data(self, stream: "Stream", chunk: bytes, end: bool) -> None: ...
     def reset(self, stream: "Stream", code: int) -> None: ...
 
 
 class Source(Protocol):
-    """Where data comes from that a stream sends."""
+    """Produces the data that a stream sends, and produces no more of it than the stream has sent."""
 
-    def left(self, size: int) -> None:
-        """So many bytes have been written, or never will be: there is room for as many."""
+    def sent(self, size: int) -> None:
+        """Note that ``size`` bytes have been written or discarded; the source may produce as many again."""
 
 
 class Stream:
-    """A stream of one connection; ``source`` is where the data comes from that is sent on it."""
+    """One stream of a connection: its flow-control window, what waits for that window, and which sides are closed.
+
+    ``source`` produces the data that is sent on the stream. ``remote_closed`` is set once the peer has ended its side
+    (half-closed (remote) in RFC 9113 §5.1), ``local_closed`` once this side has.
+    """
 
     __slots__ = (
+        "bytes_sent",
         "connection",
-        "finished",
-        "half",
-        "heard_all",
+        "handler",
         "id",
-        "owed",
+        "local_closed",
         "pending",
-        "sent",
+        "remote_closed",
         "source",
         "stalled",
+        "unacknowledged",
         "window",
     )
 
-    def __init__(self, connection: Carrier, number: int, half: Half) -> None:
+    def __init__(self, connection: StreamConnection, number: int, handler: StreamHandler) -> None:
         self.connection = connection
         self.id = number
-        self.half = half
+        self.handler = handler
         self.window = connection.initial_window
         self.pending: deque[tuple[int, Payload, bool]] = deque()
         self.source: Source | None = None
-        self.owed = 0  # bytes passed on for which the peer has had no new window yet
-        self.sent = 0  # bytes of data
-        self.stalled: tuple[int, float] | None = None  # ``sent`` and the time when it was last seen to make headway
-        self.heard_all = self.finished = False
+        self.unacknowledged = 0  # bytes received and used, for which no WINDOW_UPDATE has been sent yet
+        self.bytes_sent = 0  # of DATA
+        self.stalled: tuple[int, float] | None = None  # ``bytes_sent`` when it last grew, and when that was
+        self.remote_closed = self.local_closed = False
 
-    def left(self, size: int) -> None:
-        """What came from this stream has been written elsewhere: its peer may send as much again."""
-        self.connection.passed_on(self, size)
+    def sent(self, size: int) -> None:
+        """Note that ``size`` bytes received on this stream were sent elsewhere: its peer may send as many again."""
+        self.connection.acknowledge(self, size)

@@ -14,7 +14,7 @@ _FAIR_BYTES = 64 * 1024  # of one body; a longer one is given up when all togeth
 _SMALL = 1024  # bytes; shorter chunks are joined up to it, as every object costs some 40 bytes of its own
 
 
-class BadRequest(Exception):
+class BadRequestError(Exception):
     """A request that cannot be answered by its handler, or not to its end; ``status`` is what its client gets."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -102,7 +102,7 @@ class Exchange:
         """Return the request's whole body, at most ``limit`` bytes.
 
         Raises:
-            BadRequest: it broke off against the rules of HTTP.
+            BadRequestError: it broke off against the rules of HTTP.
             BodyTooLargeError: it is declared or turns out to be larger.
             BodyTooSlowError: it did not arrive in time.
         """
@@ -130,7 +130,7 @@ class Exchange:
         """Yield the request's body as it comes; the client is read no faster than the chunks are taken.
 
         Raises:
-            BadRequest: it broke off against the rules of HTTP.
+            BadRequestError: it broke off against the rules of HTTP.
             BodyTooSlowError: it did not arrive in time.
         """
         while chunk := await self.chunk():
@@ -243,7 +243,7 @@ class Exchange:
         memory = self._memory
         memory.used += len(data)
         if memory.used > memory.limit and self._size > _FAIR_BYTES:
-            self.fail(BadRequest(503, "the server holds as many request bodies as it may; try again shortly"))
+            self.fail(BadRequestError(503, "the server holds as many request bodies as it may; try again shortly"))
         if not self._gathering or self._size > self._pause_at:
             self._wake()
 

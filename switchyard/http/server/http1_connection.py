@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from switchyard.http.request_errors import BodyTooSlowError
-from switchyard.http.server.exchange import BadRequest, BodyMemory, ErrorResponse, Exchange
+from switchyard.http.server.exchange import BadRequestError, BodyMemory, ErrorResponse, Exchange
 from switchyard.http.server.http1_exchange import Http1Exchange
 from switchyard.http.server.http1_headers import check_headers
 from switchyard.http.server.limits import ServerLimits
@@ -70,7 +70,7 @@ class Http1Connection(asyncio.Protocol):
         self._received = self._last_read = self._body_received = 0
         self._current: Http1Exchange | None = None
         self._queue: deque[Http1Exchange] = deque()
-        self._error: BadRequest | None = None  # what the client gets when the queue is done, before the end
+        self._error: BadRequestError | None = None  # what the client gets when the queue is done, before the end
         self._read_paused = self._lingering = self._half_closed = False
         self._drained: asyncio.Future[None] | None = None
         self._unsent = 0
@@ -149,7 +149,7 @@ class Http1Connection(asyncio.Protocol):
         elif self._read_paused:
             self._since = now  # it is not the client who is slow
         elif self._incoming is not None:
-            self._check_request(self._incoming, now - self._since)
+            self._check_headers(self._incoming, now - self._since)
         elif self._current is None and _exceeds(now - self._since, self._limits.idle_seconds):
             self.transport.close()
 
@@ -160,12 +160,12 @@ class Http1Connection(asyncio.Protocol):
         elif _exceeds(now - self._stalled_since, self._limits.stall_seconds):
             self.transport.abort()
 
-    def _check_request(self, exchange: Http1Exchange, seconds: float) -> None:
+    def _check_headers(self, exchange: Http1Exchange, seconds: float) -> None:
         limits = self._limits
         if not self._headers_done:
             for limit in (limits.header_seconds, limits.read_seconds):
                 if _exceeds(seconds, limit):
-                    self._respond_with(BadRequest(408, f"the request's headers did not arrive within {limit:g} s"))
+                    self._respond_with(BadRequestError(408, f"the request's headers did not arrive within {limit:g} s"))
                     return
         elif _exceeds(seconds, limits.read_seconds):
             exchange.fail(BodyTooSlowError(f"the request body did not arrive within {limits.read_seconds:g} s"))
@@ -180,7 +180,7 @@ class Http1Connection(asyncio.Protocol):
         try:
             self._parse(data)
         except HttpParserError as err:
-            self._respond_with(self._error or BadRequest(400, f"this is not HTTP/1.1: {err}"))
+            self._respond_with(self._error or BadRequestError(400, f"this is not HTTP/1.1: {err}"))
             return
         if self._received > self._limits.header_bytes and self._too_much_framing():
             return
@@ -213,7 +213,7 @@ class Http1Connection(asyncio.Protocol):
             return True
         if self._received <= self._limits.header_bytes + (1 + _FRAMING_RATIO) * self._body_received:
             return False
-        self._respond_with(BadRequest(400, "chunk sizes, chunk extensions or trailers are too long for their body"))
+        self._respond_with(BadRequestError(400, "chunk sizes, extensions or trailers are too long for their body"))
         return True
 
     def _start_next(self) -> None:
@@ -235,10 +235,10 @@ class Http1Connection(asyncio.Protocol):
 
     # -- errors
 
-    def _too_large(self) -> BadRequest:
-        return BadRequest(431, f"the request's headers exceed {self._limits.header_bytes} bytes")
+    def _too_large(self) -> BadRequestError:
+        return BadRequestError(431, f"the request's headers exceed {self._limits.header_bytes} bytes")
 
-    def _respond_with(self, error: BadRequest) -> None:
+    def _respond_with(self, error: BadRequestError) -> None:
         """Respond in the handler's place, after the responses before, and close the connection."""
         self._error = error
         if self._current is None and self._queue:
@@ -337,16 +337,18 @@ class Http1Connection(asyncio.Protocol):
             raise error
         self._queue.append(exchange)
 
-    def _check(self, exchange: Http1Exchange) -> BadRequest | None:
+    def _check(self, exchange: Http1Exchange) -> BadRequestError | None:
         limits = self._limits
         if self._received + self._last_read > limits.header_bytes:
             size = len(exchange.target) + sum(len(name) + len(value) + 4 for name, value in exchange.headers)
             if size > limits.header_bytes:
                 return self._too_large()
         if len(exchange.headers) > limits.header_count:
-            return BadRequest(431, f"the request has more than {limits.header_count} headers")
+            return BadRequestError(431, f"the request has more than {limits.header_count} headers")
         if len(self._queue) >= limits.pipelined:
-            return BadRequest(503, f"{limits.pipelined} requests wait on this connection; read their responses first")
+            return BadRequestError(
+                503, f"{limits.pipelined} requests wait on this connection; read the responses first"
+            )
         return check_headers(exchange)
 
     def on_body(self, data: bytes) -> None:

@@ -41,7 +41,7 @@ class Connection(Protocol):
 class Http1Exchange(Exchange):
     """A request of HTTP/1.0 or 1.1, and its response."""
 
-    __slots__ = ("_chunked", "_connection", "_left", "_pending", "persistent")
+    __slots__ = ("_chunked", "_connection", "_pending", "_remaining", "persistent")
 
     def __init__(self, connection: Connection, buffer_bytes: int) -> None:
         super().__init__(connection.loop, buffer_bytes, connection.memory)
@@ -49,7 +49,7 @@ class Http1Exchange(Exchange):
         self._connection = connection
         self._pending = b""
         self._chunked = False
-        self._left = -1
+        self._remaining = -1
 
     @property
     def legacy(self) -> bool:
@@ -92,9 +92,9 @@ class Http1Exchange(Exchange):
         declared = next((value for name, value in headers if name == b"content-length"), None)
         framing = b""
         if status in BODILESS or self.method == b"HEAD":
-            self._left = 0
+            self._remaining = 0
         elif declared is not None:
-            self._left = int(declared)
+            self._remaining = int(declared)
         elif self.legacy:
             self.persistent = False
         else:
@@ -105,7 +105,7 @@ class Http1Exchange(Exchange):
 
     def write(self, data: bytes) -> None:
         lines, self._pending = self._pending, b""
-        if self._left >= 0:
+        if self._remaining >= 0:
             data = self._within_length(data)
         transport = self._connection.transport
         size = len(data)
@@ -122,9 +122,10 @@ class Http1Exchange(Exchange):
     def _within_length(self, data: bytes) -> bytes:
         if self.method == b"HEAD":
             return b""
-        if len(data) > self._left:
-            raise RuntimeError(f"a handler wrote {len(data) - self._left} bytes more than the declared content-length")
-        self._left -= len(data)
+        if len(data) > self._remaining:
+            excess = len(data) - self._remaining
+            raise RuntimeError(f"a handler wrote {excess} bytes more than the declared content-length")
+        self._remaining -= len(data)
         return data
 
     @property
@@ -140,7 +141,7 @@ class Http1Exchange(Exchange):
         elif self._pending:
             self._connection.transport.write(self._pending)
         self._pending = b""
-        self._finish(whole=self._left <= 0)
+        self._finish(whole=self._remaining <= 0)
 
     def abort(self) -> None:
         """Close the connection before the response's end."""

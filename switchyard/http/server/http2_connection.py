@@ -1,4 +1,4 @@
-"""A client's connection in HTTP/2: requests to the server's handler, gRPC calls to where those go."""
+"""A client's HTTP/2 connection: requests go to the server's handler, gRPC calls to its RPC handler."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,18 +6,18 @@ from typing import Any, Protocol
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.budget import RESET_COST, FrameBudget
-from switchyard.http.h2.fields import Memory
-from switchyard.http.h2.frames import BadFrame
+from switchyard.http.h2.fields import BlockCache
+from switchyard.http.h2.frames import ProtocolError
 from switchyard.http.h2.grpc_call import Calls, RpcHandler
-from switchyard.http.h2.request_head import Head
-from switchyard.http.h2.server import Handler, ServerConnection
+from switchyard.http.h2.request_headers import RequestHeaders
+from switchyard.http.h2.server import RequestHandler, ServerConnection
 from switchyard.http.h2.stream import Stream
 from switchyard.http.request_errors import BodyTooSlowError
 from switchyard.http.server.exchange import BodyMemory, Exchange, address_of
 from switchyard.http.server.http2_exchange import Http2Exchange
 from switchyard.http.server.limits import ServerLimits
 
-_HEADWAY_BYTES = 1024  # that a client takes within the time for a stalled one, or it is one
+_PROGRESS_BYTES = 1024  # a client that takes less than this within ``stall_seconds`` has stalled
 
 
 class Host(Protocol):
@@ -26,14 +26,14 @@ class Host(Protocol):
     limits: ServerLimits
     loop: asyncio.AbstractEventLoop
     memory: BodyMemory
-    heads: Memory[Head | None]
+    request_headers: BlockCache[RequestHeaders | None]
     rpc: RpcHandler | None
 
     def begin(self, exchange: Exchange) -> "asyncio.Task[None]":
         """Start the handler."""
 
     def run(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Start what answers a gRPC call."""
+        """Start the handler of a gRPC call."""
 
     def date(self) -> bytes:
         """The value of the ``date`` header."""
@@ -42,13 +42,13 @@ class Host(Protocol):
     def closed(self, connection: Any) -> None: ...
 
 
-class Http2Connection(ServerConnection[Head | None]):
+class Http2Connection(ServerConnection[RequestHeaders | None]):
     """Starts a handler for each stream, and resets streams that have taken too long."""
 
     def __init__(self, host: Host) -> None:
         limits = host.limits
         budget = FrameBudget(limits.control_frames, limits.control_frames_per_second)
-        super().__init__(host.heads, streams=limits.streams, allowance=budget)
+        super().__init__(host.request_headers, streams=limits.streams, allowance=budget)
         self.loop = host.loop
         self.date = host.date
         self.memory = host.memory
@@ -56,21 +56,21 @@ class Http2Connection(ServerConnection[Head | None]):
         self._limits = limits
         self._running = 0
         self._calls = Calls(host.rpc, self._run, limits.read_seconds)
-        self._since = self.loop.time()  # the last stream ended
-        self._incomplete_since: float | None = None  # a frame or a block of header fields
+        self._idle_since = self.loop.time()
+        self._incomplete_since: float | None = None  # when the frame or header block began that is not complete
 
     # -- streams
 
     def full(self) -> bool:
-        """A handler may outlive its stream, so a client cannot have more work done by giving up what it asked."""
+        """Count running handlers too: they may outlive their streams, and a client could start more by resetting."""
         return super().full() or self._running >= self._limits.streams
 
-    def take(self, head: Head | None) -> Handler:
-        if head is None:
+    def handler_for(self, headers: RequestHeaders | None) -> RequestHandler:
+        if headers is None:
             return _MALFORMED
-        if head.grpc:
-            return self._calls.open(head, self.client, self.server)
-        return Http2Exchange(self, head, self._limits.buffer_bytes)
+        if headers.grpc:
+            return self._calls.open(headers, self.client, self.server)
+        return Http2Exchange(self, headers, self._limits.buffer_bytes)
 
     def begin(self, exchange: Exchange) -> None:
         self._count(self._host.begin(exchange))
@@ -87,7 +87,7 @@ class Http2Connection(ServerConnection[Head | None]):
         self._running -= 1
 
     def broke_rules(self, stream: Stream) -> None:
-        self.cut(stream, frames.PROTOCOL_ERROR)
+        self.reset_stream(stream, frames.PROTOCOL_ERROR)
         self.spend(RESET_COST)
 
     @property
@@ -101,8 +101,9 @@ class Http2Connection(ServerConnection[Head | None]):
         """End what has taken too long."""
         limits = self._limits
         if self._is_late(now, self._incomplete_since, limits.header_seconds):
-            self.on_bad(BadFrame(frames.ENHANCE_YOUR_CALM, f"no whole frame within {limits.header_seconds:g} s"))
-        elif not self.streams and self._is_late(now, self._since, limits.idle_seconds):
+            message = f"a frame was not complete within {limits.header_seconds:g} s"
+            self.on_protocol_error(ProtocolError(frames.ENHANCE_YOUR_CALM, message))
+        elif not self.streams and self._is_late(now, self._idle_since, limits.idle_seconds):
             self.drain()
         for stream in tuple(self.streams.values()):
             self._check_stream(stream, now)
@@ -113,18 +114,18 @@ class Http2Connection(ServerConnection[Head | None]):
 
     def _check_stream(self, stream: Stream, now: float) -> None:
         if stream.pending:
-            if stream.stalled is None or stream.sent - stream.stalled[0] >= _HEADWAY_BYTES:
-                stream.stalled = (stream.sent, now)
+            if stream.stalled is None or stream.bytes_sent - stream.stalled[0] >= _PROGRESS_BYTES:
+                stream.stalled = (stream.bytes_sent, now)
             elif self._is_late(now, stream.stalled[1], self._limits.stall_seconds):
-                self.cut(stream, frames.CANCEL)
-                stream.half.reset(stream, frames.CANCEL)
+                self.reset_stream(stream, frames.CANCEL)
+                stream.handler.reset(stream, frames.CANCEL)
                 return
         else:
             stream.stalled = None
-        exchange = stream.half
+        exchange = stream.handler
         if isinstance(exchange, Http2Exchange) and not exchange.complete:
             if not exchange.waiting:
-                exchange.since = now  # it is not the client who is slow
+                exchange.since = now  # the handler is slow, not the client
             elif self._is_late(now, exchange.since, self._limits.read_seconds):
                 exchange.fail(
                     BodyTooSlowError(f"the request body did not arrive within {self._limits.read_seconds:g} s")
@@ -132,20 +133,20 @@ class Http2Connection(ServerConnection[Head | None]):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self._greeted or self._block is not None:
+        if not self._preface_received or self._block is not None:
             began = False
-        elif self._rest:
-            began = len(self._rest) <= len(data)  # in this read, so what came before it is complete
+        elif self._buffer:
+            began = len(self._buffer) <= len(data)  # in this read, so all before it is complete
         else:
             self._incomplete_since = None
             return
         if began or self._incomplete_since is None:
             self._incomplete_since = self.loop.time()
 
-    def forgotten(self) -> None:
+    def on_stream_closed(self) -> None:
         if not self.streams:
-            self._since = self.loop.time()
-        super().forgotten()
+            self._idle_since = self.loop.time()
+        super().on_stream_closed()
 
     # -- asyncio.Protocol
 
@@ -155,25 +156,25 @@ class Http2Connection(ServerConnection[Head | None]):
         self._host.opened(self)
         super().connection_made(transport)
 
-    def goodbye(self) -> None:
+    def on_closed(self) -> None:
         self._host.closed(self)
         self._calls.close()
-        super().goodbye()
+        super().on_closed()
 
 
 class _Malformed:
-    """Answers a request whose head breaks the rules (RFC 9113 §8.1.1)."""
+    """Resets the stream of a malformed request (RFC 9113 §8.1.1)."""
 
     def begin(self, stream: Stream, *, end: bool) -> None:
         connection = stream.connection
         assert isinstance(connection, Http2Connection)
         connection.broke_rules(stream)
 
-    def data(self, stream: Stream, piece: bytes, end: bool) -> None:
-        raise AssertionError("nothing is heard of a stream that was reset")
+    def data(self, stream: Stream, chunk: bytes, end: bool) -> None:
+        raise AssertionError("a stream that was reset delivers nothing")
 
     def reset(self, stream: Stream, code: int) -> None:
-        """It has ended already."""
+        """The stream has been reset already."""
 
 
 _MALFORMED = _Malformed()

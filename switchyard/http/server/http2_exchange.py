@@ -1,4 +1,4 @@
-"""A request that comes as an HTTP/2 stream, and its response."""
+"""A request on an HTTP/2 stream, and its response."""
 
 import asyncio
 import re
@@ -7,12 +7,12 @@ from typing import Protocol
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import Field, literals
-from switchyard.http.h2.request_head import OF_A_CONNECTION, Head
+from switchyard.http.h2.request_headers import CONNECTION_FIELDS, RequestHeaders
 from switchyard.http.h2.stream import Stream
 from switchyard.http.headers import Header
 from switchyard.http.server.exchange import BODILESS, Address, BodyMemory, Exchange
 
-UNSENT_BYTES = 64 * 1024  # of a response that its client has not taken; ``drain`` waits beyond
+UNSENT_BYTES = 64 * 1024  # of a response that the client has not taken; ``drain`` waits while there are more
 
 _SPLITS = re.compile(rb"[\0\r\n]")
 _CONTINUE = literals([(b":status", b"100")])
@@ -38,24 +38,31 @@ class Connection(Protocol):
 
 
 class Http2Exchange(Exchange):
-    """Answers one stream; hears from it what ``switchyard.http.h2.server.Handler`` and ``Source`` say."""
+    """Responds on one stream; is the stream's ``RequestHandler`` and ``Source`` (``switchyard.http.h2``)."""
 
     __slots__ = (
-        *("_connection", "_stream", "_length", "_received", "_unacknowledged", "_left", "_unsent", "_room"),
+        "_connection",
+        "_length",
+        "_received",
+        "_remaining",
+        "_room",
+        "_stream",
+        "_unacknowledged",
+        "_unsent",
         "since",
     )
 
-    def __init__(self, connection: Connection, head: Head, buffer_bytes: int) -> None:
+    def __init__(self, connection: Connection, headers: RequestHeaders, buffer_bytes: int) -> None:
         super().__init__(connection.loop, buffer_bytes, connection.memory)
-        self.method = head.method
-        self.target = head.target
+        self.method = headers.method
+        self.target = headers.target
         self.version = "2"
-        self.headers = list(head.headers)
-        self.expects = head.expects
+        self.headers = list(headers.fields)
+        self.expects = headers.expects
         self.since = self._loop.time()
         self._connection = connection
-        self._length = head.length
-        self._left = -1
+        self._length = headers.length
+        self._remaining = -1  # of the declared content-length of the response; -1 without one
         self._received = self._unacknowledged = self._unsent = 0
         self._room: asyncio.Future[None] | None = None
 
@@ -71,30 +78,30 @@ class Http2Exchange(Exchange):
     def scheme(self) -> str:
         return self._connection.scheme
 
-    # -- what the stream tells
+    # -- RequestHandler and Source
 
     def begin(self, stream: Stream, *, end: bool) -> None:
         self._stream = stream
         stream.source = self
         if end:
             self.data(stream, b"", True)
-        if not stream.finished:
+        if not stream.local_closed:
             self._connection.begin(self)
 
-    def data(self, stream: Stream, piece: bytes, end: bool) -> None:
-        self._received += len(piece)
+    def data(self, stream: Stream, chunk: bytes, end: bool) -> None:
+        self._received += len(chunk)
         length = self._length
         if length is not None and (self._received > length or (end and self._received < length)):  # RFC 9113 §8.1.1
-            stream.connection.passed_on(stream, len(piece))
+            stream.connection.acknowledge(stream, len(chunk))
             self._acknowledge()
             self._connection.broke_rules(stream)
             self.disconnect()
             return
         if self.finished:
-            stream.connection.passed_on(stream, len(piece))
-        elif piece:
-            self._unacknowledged += len(piece)
-            self.feed(piece)
+            stream.connection.acknowledge(stream, len(chunk))
+        elif chunk:
+            self._unacknowledged += len(chunk)
+            self.feed(chunk)
             if self._gathering:  # and not waked, to ask for more
                 self._acknowledge()
         if end:
@@ -105,7 +112,7 @@ class Http2Exchange(Exchange):
         self._let_go()
         self.disconnect()
 
-    def left(self, size: int) -> None:
+    def sent(self, size: int) -> None:
         self._unsent -= size
         if self._unsent <= UNSENT_BYTES:
             self._let_go()
@@ -125,10 +132,10 @@ class Http2Exchange(Exchange):
         self._acknowledge()
 
     def _acknowledge(self) -> None:
-        """Let the client send as much again; the handler has taken what came, or never will."""
+        """Let the client send as much again: the handler has taken what arrived, or never will."""
         size, self._unacknowledged = self._unacknowledged, 0
         if size:
-            self._stream.connection.passed_on(self._stream, size)
+            self._stream.connection.acknowledge(self._stream, size)
 
     # -- the response
 
@@ -142,26 +149,26 @@ class Http2Exchange(Exchange):
         self._finish()
 
     def start(self, status: int, headers: Sequence[Header]) -> None:
-        """Begin a response; its headers leave at once, as the first chunk may be long in coming."""
+        """Start a response; its headers are sent at once, as the first chunk may come much later."""
         declared = next((value for name, value in headers if name == b"content-length"), None)
         if status in BODILESS or self.method == b"HEAD":
-            self._left = 0
+            self._remaining = 0
         elif declared is not None:
-            self._left = int(declared)
+            self._remaining = int(declared)
         self._begin(status, headers, end=False)
 
     def _begin(self, status: int, headers: Sequence[Header], *, end: bool) -> None:
         if self.started:
             raise RuntimeError("a handler responded twice")
         fields: list[Field] = [(b":status", b"%d" % status), (b"date", self._connection.date())]
-        fields += [header for header in headers if header[0] not in OF_A_CONNECTION]
+        fields += [header for header in headers if header[0] not in CONNECTION_FIELDS]
         if _SPLITS.search(b"".join([name + value for name, value in fields])):
             raise ValueError("a header name or value holds a line break or a zero byte")
         self.started = True
         self._send(frames.HEADERS, literals(fields), end=end)
 
     def write(self, data: bytes) -> None:
-        if self._left >= 0:
+        if self._remaining >= 0:
             data = self._within_length(data)
         if data:
             self._send(frames.DATA, data, end=False)
@@ -169,9 +176,10 @@ class Http2Exchange(Exchange):
     def _within_length(self, data: bytes) -> bytes:
         if self.method == b"HEAD":
             return b""
-        if len(data) > self._left:
-            raise RuntimeError(f"a handler wrote {len(data) - self._left} bytes more than the declared content-length")
-        self._left -= len(data)
+        if len(data) > self._remaining:
+            excess = len(data) - self._remaining
+            raise RuntimeError(f"a handler wrote {excess} bytes more than the declared content-length")
+        self._remaining -= len(data)
         return data
 
     @property
@@ -184,7 +192,7 @@ class Http2Exchange(Exchange):
             await self._room
 
     def end(self) -> None:
-        if self._left > 0:
+        if self._remaining > 0:
             self.abort()
             return
         self._send(frames.DATA, b"", end=True)
@@ -193,7 +201,7 @@ class Http2Exchange(Exchange):
     def abort(self) -> None:
         """Reset the stream."""
         self._finish()
-        self._stream.connection.cut(self._stream, frames.INTERNAL_ERROR)
+        self._stream.connection.reset_stream(self._stream, frames.INTERNAL_ERROR)
 
     def _send(self, kind: int, payload: bytes, *, end: bool) -> None:
         if kind == frames.DATA:

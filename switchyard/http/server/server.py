@@ -17,11 +17,11 @@ from time import time
 from typing import Any, Protocol
 
 from switchyard.http.api_errors import error_response
-from switchyard.http.h2.fields import Memory
+from switchyard.http.h2.fields import BlockCache
 from switchyard.http.h2.grpc_call import RpcHandler
-from switchyard.http.h2.request_head import read_head
+from switchyard.http.h2.request_headers import parse_request_headers
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
-from switchyard.http.server.exchange import BadRequest, BodyMemory, ErrorResponse, Exchange
+from switchyard.http.server.exchange import BadRequestError, BodyMemory, ErrorResponse, Exchange
 from switchyard.http.server.limits import ServerLimits
 from switchyard.http.server.opening import Opening
 
@@ -77,7 +77,7 @@ class Server:
         self.loop = asyncio.get_running_loop()
         self.retiring = self.draining = False
         self.memory = BodyMemory(self.limits.body_memory)
-        self.heads = Memory(read_head)
+        self.request_headers = BlockCache(parse_request_headers)
         self.rpc = rpc
         self.error_response = error_response
         self._handler = handler
@@ -191,7 +191,7 @@ class Server:
             if exchange.finished:
                 return
             logger.error("a handler returned without a response")
-        except (BadRequest, BodyTooLargeError, BodyTooSlowError) as err:
+        except (BadRequestError, BodyTooLargeError, BodyTooSlowError) as err:
             if not exchange.started:
                 self._fail(exchange, _status(err), str(err))
         except ClientDisconnectedError:
@@ -228,8 +228,8 @@ class Server:
             self._sweep_later()
 
 
-def _status(err: BadRequest | BodyTooLargeError | BodyTooSlowError) -> int:
-    if isinstance(err, BadRequest):
+def _status(err: BadRequestError | BodyTooLargeError | BodyTooSlowError) -> int:
+    if isinstance(err, BadRequestError):
         return err.status
     return 413 if isinstance(err, BodyTooLargeError) else 408
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 
 from switchyard.http.api_errors import ApiError
-from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailable
+from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailableError
 from switchyard.http.headers import CLIENT_TO_REPLICA
 from switchyard.local.activator.application import ATTEMPTS, BODY_BYTES, Door
 from switchyard.local.plan import arguments
@@ -57,7 +57,7 @@ class RpcActivator:
                 async with asyncio.timeout_at(response_by):
                     status = await _forward(call, address)
                 return
-            except UpstreamUnavailable as err:
+            except UpstreamUnavailableError as err:
                 logger.info("%s did not respond (%s); the call waits again", door.name, err)
                 door.queue.suspect(address)
             except TimeoutError as err:

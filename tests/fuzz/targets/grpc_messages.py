@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 
 from switchyard.http.h2.fields import literals
-from switchyard.http.h2.frames import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, head, settings
+from switchyard.http.h2.frames import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, frame_header, settings
 from switchyard.http.h2.grpc_call import GrpcCall
 from switchyard.http.server import Exchange, Server
 from switchyard.rpc.status import RpcError, RpcStatus
@@ -70,12 +70,12 @@ def target(data: bytes) -> None:
 
 def _called(encoding: bytes, chunks: list[bytes]) -> _Read:
     block = literals([*_CALL, (b"grpc-encoding", encoding)])
-    sent = [PREFACE + settings({}) + head(len(block), HEADERS, END_HEADERS, 1) + block]
-    sent += [head(len(chunk), DATA, 0, 1) + chunk for chunk in chunks]
+    sent = [PREFACE + settings({}) + frame_header(len(block), HEADERS, END_HEADERS, 1) + block]
+    sent += [frame_header(len(chunk), DATA, 0, 1) + chunk for chunk in chunks]
     assert _loop.accept is not None
     wire = _loop.wire(_loop.accept)
     _read.clear()
-    _loop.feed(wire, [*sent, head(0, DATA, END_STREAM, 1)])
+    _loop.feed(wire, [*sent, frame_header(0, DATA, END_STREAM, 1)])
     _loop.call_soon(wire.lose)
     _loop.turn()
     assert not _server.in_flight

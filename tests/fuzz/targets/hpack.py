@@ -1,4 +1,4 @@
-"""Header fields of HTTP/2: ``switchyard.http.h2.fields``, with a memory of blocks and without.
+"""Header fields of HTTP/2: ``switchyard.http.h2.fields``, with a cache of blocks and without.
 
 The input begins with the number of the block before which the peer has agreed to keep no table; then come blocks, each
 after its length in one byte.
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import hpack
 
-from switchyard.http.h2.fields import LIST_BYTES, Field, Memory, Reader, literals
-from switchyard.http.h2.frames import BadFrame
+from switchyard.http.h2.fields import LIST_BYTES, BlockCache, BlockDecoder, Field, literals
+from switchyard.http.h2.frames import ProtocolError
 
 TOKENS = (
     *(b"\x82\x86\x84", b"\x41\x01x", b"\x40\x01a\x01b", b"\x00\x01a\x01b", b"\x10\x01a\x01b", b"\xbe", b"\xff\x80\x01"),
@@ -19,10 +19,10 @@ TOKENS = (
 
 def target(data: bytes) -> None:
     agreed, blocks = data[:1] or b"\0", list(_blocks(data[1:]))
-    memory: Memory[list[Field]] = Memory(lambda fields: fields)
-    first = _read(Reader(memory), agreed[0], blocks)
-    again = _read(Reader(memory), agreed[0], blocks)  # now remembered, where a block means the same whenever it comes
-    assert again == first
+    cache: BlockCache[list[Field]] = BlockCache(lambda fields: fields)
+    first = _read(BlockDecoder(cache), agreed[0], blocks)
+    cached = _read(BlockDecoder(cache), agreed[0], blocks)
+    assert cached == first
     fresh = hpack.Decoder(max_header_list_size=LIST_BYTES)
     for fields in first:
         assert sum(len(name) + len(value) + 32 for name, value in fields) <= LIST_BYTES
@@ -37,13 +37,13 @@ def _blocks(data: bytes) -> Iterator[bytes]:
         data = data[1 + length :]
 
 
-def _read(reader: Reader[list[Field]], agreed: int, blocks: list[bytes]) -> list[list[Field]]:
+def _read(decoder: BlockDecoder[list[Field]], agreed: int, blocks: list[bytes]) -> list[list[Field]]:
     found: list[list[Field]] = []
     for number, block in enumerate(blocks):
         if number == agreed:
-            reader.acknowledged()
+            decoder.acknowledged()
         try:
-            found.append(reader.read(block))
-        except BadFrame:  # ends the connection
+            found.append(decoder.decode(block))
+        except ProtocolError:  # ends the connection
             return found
     return found

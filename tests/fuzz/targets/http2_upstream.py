@@ -7,8 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from switchyard.http.h2.fields import literals
-from switchyard.http.h2.frames import ACK, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, head, settings
-from switchyard.http.h2.grpc_call import passing
+from switchyard.http.h2.frames import (
+    ACK,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PREFACE,
+    SETTINGS,
+    frame_header,
+    settings,
+)
+from switchyard.http.h2.grpc_call import forward_to
 from switchyard.http.server import Exchange, Server
 from tests.fuzz.http2_output import Field, read_back
 from tests.fuzz.inputs import cut
@@ -28,7 +38,12 @@ _BLOCK = literals(
         *((b"content-type", b"application/grpc"), (b"te", b"trailers")),
     ]
 )
-_CALL = head(len(_BLOCK), HEADERS, END_HEADERS, 1) + _BLOCK + head(10, DATA, END_STREAM, 1) + b"\0\0\0\0\5hello"
+_CALL = (
+    frame_header(len(_BLOCK), HEADERS, END_HEADERS, 1)
+    + _BLOCK
+    + frame_header(10, DATA, END_STREAM, 1)
+    + b"\0\0\0\0\5hello"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +63,7 @@ async def _no_request(exchange: Exchange) -> None:
 
 
 async def _serve() -> Server:
-    server = Server(_no_request, rpc=passing("127.0.0.1:1"))
+    server = Server(_no_request, rpc=forward_to("127.0.0.1:1"))
     await server.listen("127.0.0.1", 0)
     return server
 
@@ -67,7 +82,7 @@ def _forwarded(chunks: Iterable[bytes]) -> _Got:
     client = _loop.wire(_loop.accept)
     _loop.feed(client, [PREFACE + settings({}) + _CALL])
     (upstream,) = (wire for wire in _loop.wires if wire is not client)
-    _loop.feed(upstream, [settings({}) + head(0, SETTINGS, ACK, 0)])
+    _loop.feed(upstream, [settings({}) + frame_header(0, SETTINGS, ACK, 0)])
     _loop.feed(upstream, chunks)
     _loop.call_soon(upstream.lose)
     _loop.turn()

@@ -1,8 +1,8 @@
-"""gRPC calls on HTTP/2 streams: looked at, forwarded as frames, or responded to here."""
+"""gRPC calls on HTTP/2 streams: inspected, forwarded as frames, or responded to here."""
 
-from switchyard.http.h2.grpc_call.call import Calls, FastCall, FastHandler, GrpcCall, RpcHandler, Start, passing
+from switchyard.http.h2.grpc_call.call import Calls, FastCall, FastHandler, GrpcCall, RpcHandler, Start, forward_to
 from switchyard.http.h2.grpc_call.messages import PREFIX
-from switchyard.http.h2.grpc_call.upstream import UpstreamUnavailable
+from switchyard.http.h2.grpc_call.upstream import UpstreamUnavailableError
 
 __all__ = [
     "PREFIX",
@@ -12,6 +12,6 @@ __all__ = [
     "GrpcCall",
     "RpcHandler",
     "Start",
-    "UpstreamUnavailable",
-    "passing",
+    "UpstreamUnavailableError",
+    "forward_to",
 ]

@@ -1,4 +1,4 @@
-"""One gRPC call: its handler may look at the first message, then forwards the call as frames or responds itself."""
+"""One gRPC call: its handler may read the first message, then forwards the call as frames or responds itself."""
 
 import asyncio
 import logging
@@ -8,11 +8,11 @@ from typing import Any, Protocol
 from switchyard.http.api_errors import ApiError
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import Field, literals
-from switchyard.http.h2.grpc_call.forwarding import Forwarding
-from switchyard.http.h2.grpc_call.headers import OPENING, RpcRequest, read_request
-from switchyard.http.h2.grpc_call.messages import PREFIX, Kept, Received, framed
-from switchyard.http.h2.grpc_call.upstream import UpstreamConnection, Upstreams, UpstreamUnavailable
-from switchyard.http.h2.request_head import Head
+from switchyard.http.h2.grpc_call.forwarding import Forwarding, Outcome
+from switchyard.http.h2.grpc_call.headers import RESPONSE_HEADERS, RpcRequest, read_request
+from switchyard.http.h2.grpc_call.messages import PREFIX, Received, RetryMemory, framed
+from switchyard.http.h2.grpc_call.upstream import UpstreamConnection, Upstreams, UpstreamUnavailableError
+from switchyard.http.h2.request_headers import RequestHeaders
 from switchyard.http.h2.stream import Stream
 from switchyard.rpc import status as statuses
 from switchyard.rpc.status import RpcError, RpcStatus
@@ -24,11 +24,11 @@ RpcHandler = Callable[["GrpcCall"], Awaitable[None]]
 Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 _BUG = "internal error; the reason is in the service's log"
-_SPENT = "the server was lost while it worked on this call, which is too large to be sent again; try again"
+_NOT_KEPT = "the server was lost while it worked on this call, which is too large to be sent again; try again"
 
 
 class FastCall(Protocol):
-    """A call that a ``FastHandler`` has let in: where it goes, with which metadata, and who hears of its end."""
+    """A call that a ``FastHandler`` admitted: its target and metadata; ``ended`` is called with its status."""
 
     target: str
     metadata: bytes  # encoded by ``fields.literals``
@@ -37,13 +37,13 @@ class FastCall(Protocol):
 
 
 class FastHandler:
-    """A handler that lets calls of some ``paths`` in at once, without a task; the others it gets as every handler."""
+    """A handler that admits calls of some ``paths`` at once, without a task; all others go to ``__call__``."""
 
     paths: frozenset[str] = frozenset()
     peek = 4096  # bytes of the first message that ``admit`` sees, at most
 
-    def admit(self, call: "GrpcCall", begun: bytes) -> FastCall | None:
-        """Lets a call in by the beginning of its first message, with its prefix, or leaves it to ``__call__``."""
+    def admit(self, call: "GrpcCall", beginning: bytes) -> FastCall | None:
+        """Admit a call by the beginning of its first message (with its prefix), or leave it to ``__call__`` (None)."""
         raise NotImplementedError
 
     async def __call__(self, call: "GrpcCall") -> None:
@@ -51,13 +51,13 @@ class FastHandler:
 
 
 class GrpcCall:
-    """A call with the means to respond to it; its handler's task is cancelled when the client resets the stream or the
-    deadline passes. An ``RpcError`` or ``ApiError`` that the handler raises is the response.
+    """A call, and the means to respond to it or to forward it.
 
-    ``metadata`` are what the client sent less what belongs to HTTP/2 and to how messages are encoded, ``deadline`` is
-    the event loop's time; ``client`` and ``server`` are both sides' addresses. ``response_metadata``, set before the
-    response begins, are sent with its headers, in place of an upstream's of the same names. ``status`` is None until
-    the call is over, and then CANCELLED when the client gave up.
+    The handler's task is cancelled when the client resets the stream or the deadline passes. An ``RpcError`` or
+    ``ApiError`` that the handler raises is the response. ``metadata`` is the client's, without the fields of HTTP/2 and
+    of the message encoding; ``deadline`` is in the event loop's time; ``client`` and ``server`` are addresses.
+    ``response_metadata``, set before the response starts, is sent with its headers and replaces an upstream's fields of
+    the same names. ``status`` is None until the call is over, and CANCELLED when the client reset it.
     """
 
     __slots__ = (
@@ -96,31 +96,32 @@ class GrpcCall:
     # -- for handlers
 
     async def first_message(self, limit: int, peek: int | None = None) -> bytes:
-        """The first message without its prefix, whole or its first ``peek`` bytes; at most ``limit`` bytes in all.
+        """Return the first message without its prefix, whole or its first ``peek`` bytes; at most ``limit`` bytes.
 
-        It still goes on with the rest of the call. What was read whole is kept for another attempt, whatever its size.
+        ``forward`` still sends it. A message that was read whole is kept for a retry, whatever its size.
 
         Raises:
-            RpcError: there is none, it breaks off, it is too large or its encoding is unknown.
+            RpcError: there is no message, or it is incomplete, too slow, too large or in an unknown encoding.
         """
         return await self._received.first_message(limit, peek, self._request.encoding, self._calls.read_seconds)
 
     async def forward(self, target: str, metadata: Sequence[Field] = ()) -> RpcStatus:
-        """Hands frames both ways between the client and ``target`` (``host:port``) until the call is over.
+        """Forward frames both ways between the client and ``target`` (``host:port``) until the call is over.
 
-        Returns the status that the target gave.
+        Returns:
+            The target's status.
 
         Raises:
-            UpstreamUnavailable: nothing of a response was seen; the call may be forwarded again, also elsewhere.
-            RpcError: the target was lost, and the call can be sent no second time.
+            UpstreamUnavailableError: the target sent no response; the call may be forwarded again, also elsewhere.
+            RpcError: the target was lost, and the call is too large to be sent again.
         """
         if self._received.chunks is None:
-            raise RpcError(RpcStatus.UNAVAILABLE, _SPENT)
-        while not (upstream := self._calls.upstreams.get(target)).stands:
-            await upstream.ready()  # and then look again: it may have been lost, or filled, before it is our turn
+            raise RpcError(RpcStatus.UNAVAILABLE, _NOT_KEPT)
+        while not (upstream := self._calls.upstreams.get(target)).established:
+            await upstream.ready()  # then get one again: this may be lost or full by the time this task runs
         ended: asyncio.Future[RpcStatus] = asyncio.get_running_loop().create_future()
 
-        def end(result: RpcStatus | UpstreamUnavailable) -> None:
+        def end(result: Outcome) -> None:
             if not ended.done():
                 if isinstance(result, RpcStatus):
                     ended.set_result(result)
@@ -135,22 +136,22 @@ class GrpcCall:
             raise
 
     def respond(self, message: bytes, metadata: Sequence[Field] = ()) -> None:
-        """Sends a whole response of one message; ``metadata`` are its trailing ones."""
+        """Send a whole response of one message; ``metadata`` goes into its trailers."""
         self.send(message)
         self.finish(metadata=metadata)
 
     def send(self, message: bytes) -> None:
-        """Sends one message of a response."""
+        """Send one message of a response."""
         if self.status is None:
             self._begin_response()
             self._client.connection.send(self._client, frames.DATA, framed(message), False)
 
     def fail(self, status: RpcStatus, message: str, metadata: Sequence[Field] = ()) -> None:
-        """Ends the call with an error, also in the middle of a response."""
+        """End the call with an error, also in the middle of a response."""
         self.finish(status, message, metadata)
 
     def finish(self, status: RpcStatus = RpcStatus.OK, message: str = "", metadata: Sequence[Field] = ()) -> None:
-        """Ends the response; nothing happens when the call is over already."""
+        """End the response; does nothing when the call is over."""
         if self.status is not None:
             return
         fields: list[Field] = [(b"grpc-status", b"%d" % status), *metadata]
@@ -158,17 +159,17 @@ class GrpcCall:
             fields.insert(1, (b"grpc-message", statuses.encode_message(message)))
         if self.response_metadata:
             self._begin_response()
-        elif not self._responding:  # a response of trailers only
-            fields = [*OPENING, *fields]
+        elif not self._responding:  # a trailers-only response
+            fields = [*RESPONSE_HEADERS, *fields]
         self._abandon(status)
         self._client.connection.send(self._client, frames.HEADERS, literals(fields), True)
         self._over(status)
 
-    # -- what the client's stream tells
+    # -- StreamHandler, for the client's stream
 
     def begin(self, stream: Stream, *, end: bool) -> None:
         self._client = stream
-        self._received = Received(stream, self._calls.kept, complete=end)
+        self._received = Received(stream, self._calls.retry_memory, complete=end)
         if self._request.malformed:
             self.fail(RpcStatus.INVALID_ARGUMENT, self._request.malformed)
             return
@@ -183,10 +184,10 @@ class GrpcCall:
     def data(self, stream: Stream, chunk: bytes, end: bool) -> None:
         received = self._received
         if self.status is not None:
-            stream.left(len(chunk))
+            stream.sent(len(chunk))
         elif self._forwarding is not None:
             received.complete = end
-            received.sent(chunk)
+            received.forwarded(chunk)
             upstream = self._forwarding.stream
             upstream.connection.send(upstream, frames.DATA, chunk, end)
         else:
@@ -200,44 +201,41 @@ class GrpcCall:
             self._over(RpcStatus.CANCELLED)
             self._cancel()
 
-    # -- what an attempt to forward tells
+    # -- Caller, for an attempt to forward
 
-    def response_begins(self) -> None:
-        """The target responds: nothing will be sent a second time."""
+    def response_started(self) -> None:
+        """The target has responded: the call will not be retried."""
         self._responding = True
         self._received.drop()
 
-    def forwarded(self, status: RpcStatus) -> None:
-        """The response with its trailers has been sent on."""
+    def response_forwarded(self, status: RpcStatus) -> None:
+        """The whole response has been forwarded."""
         self._forwarding = None
         self._over(status)
 
-    def lost(self) -> None:
-        """The attempt has come to nothing."""
+    def attempt_failed(self) -> None:
         self._forwarding = None
 
-    # -- the rest
+    # -- private
 
-    def _forward(
-        self, upstream: UpstreamConnection, metadata: bytes, end: Callable[[RpcStatus | UpstreamUnavailable], None]
-    ) -> None:
-        left = None if self.deadline is None else self.deadline - asyncio.get_running_loop().time()
+    def _forward(self, upstream: UpstreamConnection, metadata: bytes, end: Callable[[Outcome], None]) -> None:
+        remaining = None if self.deadline is None else self.deadline - asyncio.get_running_loop().time()
         forwarding = self._forwarding = Forwarding(self, self._client, end)
-        forwarding.begin(upstream, self._request.block(upstream.authority, left, metadata), self._received)
+        forwarding.begin(upstream, self._request.block(upstream.authority, remaining, metadata), self._received)
 
     def _admit(self) -> None:
         handler, received = self._calls.handler, self._received
         assert isinstance(handler, FastHandler)
         if not received.peekable(handler.peek):
             return
-        begun = received.joined()
-        fast = handler.admit(self, begun) if len(begun) >= PREFIX else None
+        beginning = received.joined()
+        fast = handler.admit(self, beginning) if len(beginning) >= PREFIX else None
         if fast is None:
             self._task = self._calls.start(self._run())
             return
 
-        def end(result: RpcStatus | UpstreamUnavailable) -> None:
-            if isinstance(result, UpstreamUnavailable):
+        def end(result: Outcome) -> None:
+            if isinstance(result, UpstreamUnavailableError):
                 self._unavailable(result)
                 result = RpcStatus.UNAVAILABLE
             fast.ended(result)
@@ -253,7 +251,7 @@ class GrpcCall:
         except (RpcError, ApiError) as err:
             failure = err if isinstance(err, RpcError) else statuses.rpc_error(err)
             self.fail(failure.status, failure.message, failure.metadata)
-        except UpstreamUnavailable as err:
+        except UpstreamUnavailableError as err:
             self._unavailable(err)
         except asyncio.CancelledError:
             self.fail(RpcStatus.UNAVAILABLE, "the server is stopping; try again")
@@ -262,10 +260,10 @@ class GrpcCall:
             logger.exception("a gRPC handler failed", extra={"path": self.path})
             self.fail(RpcStatus.INTERNAL, _BUG)
 
-    def _unavailable(self, err: UpstreamUnavailable) -> None:
+    def _unavailable(self, err: UpstreamUnavailableError) -> None:
         if self.status is None and err.refused and not self._responding:
-            # The client may then try again by itself, whatever the call does (RFC 9113 §8.7).
-            self._client.connection.cut(self._client, frames.REFUSED_STREAM)
+            # The client's library may then retry by itself, whatever the call does (RFC 9113 §8.7).
+            self._client.connection.reset_stream(self._client, frames.REFUSED_STREAM)
             self._over(RpcStatus.UNAVAILABLE)
         else:
             self.fail(RpcStatus.UNAVAILABLE, f"{err.message}; try again")
@@ -273,11 +271,11 @@ class GrpcCall:
     def _begin_response(self) -> None:
         if not self._responding:
             self._responding = True
-            block = literals([*OPENING, *self.response_metadata])
+            block = literals([*RESPONSE_HEADERS, *self.response_metadata])
             self._client.connection.send(self._client, frames.HEADERS, block, False)
 
     def _abandon(self, status: RpcStatus) -> None:
-        """Gives up what is being forwarded, as the call ends otherwise."""
+        """Cancel an attempt to forward, as the call ends with ``status``."""
         forwarding, self._forwarding = self._forwarding, None
         if forwarding is not None:
             forwarding.cancel(status)
@@ -298,10 +296,10 @@ class GrpcCall:
 
 
 class Calls:
-    """What the calls of one client's connection share; ``start`` makes the task of a handler.
+    """What the calls of one client's connection share.
 
-    A first message that has begun to come must be there within ``read_seconds``. Without a handler calls are
-    UNIMPLEMENTED.
+    ``start`` starts a handler's task. A first message must be complete ``read_seconds`` after its first byte. Without a
+    handler, calls get UNIMPLEMENTED.
     """
 
     def __init__(self, handler: RpcHandler | None, start: Start, read_seconds: float | None = 60.0) -> None:
@@ -309,22 +307,22 @@ class Calls:
         self.start = start
         self.read_seconds = read_seconds
         self.upstreams = Upstreams()
-        self.kept = Kept()
+        self.retry_memory = RetryMemory()
 
-    def open(self, head: Head, client: Address | None, server: Address | None) -> GrpcCall:
-        """What hears the stream of a call that begins with ``head``."""
-        request = head.memo
+    def open(self, headers: RequestHeaders, client: Address | None, server: Address | None) -> GrpcCall:
+        """Return the handler of the stream of a call that starts with ``headers``."""
+        request = headers.memo
         if not isinstance(request, RpcRequest):
-            request = head.memo = read_request(head)
+            request = headers.memo = read_request(headers)
         return GrpcCall(self, request, client, server)
 
     def close(self) -> None:
-        """The client's connection has ended."""
+        """Close the upstream connections, as the client's has been closed."""
         self.upstreams.close()
 
 
-def passing(target: str) -> RpcHandler:
-    """A handler that forwards every call to ``target`` as it came."""
+def forward_to(target: str) -> RpcHandler:
+    """Return a handler that forwards every call to ``target``, unchanged."""
 
     async def forward(call: GrpcCall) -> None:
         await call.forward(target, call.metadata)
@@ -333,4 +331,4 @@ def passing(target: str) -> RpcHandler:
 
 
 async def _unimplemented(call: GrpcCall) -> None:
-    raise RpcError(RpcStatus.UNIMPLEMENTED, "this port serves no gRPC")
+    raise RpcError(RpcStatus.UNIMPLEMENTED, "this port does not serve gRPC")

@@ -1,42 +1,44 @@
-"""One attempt to have a gRPC call responded to by another server."""
+"""One attempt to forward a gRPC call to another server."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import Field, literals
-from switchyard.http.h2.grpc_call.headers import OPENING, RpcResponse
+from switchyard.http.h2.grpc_call.headers import RESPONSE_HEADERS, RpcResponse
 from switchyard.http.h2.grpc_call.messages import Received
-from switchyard.http.h2.grpc_call.upstream import UpstreamConnection, UpstreamUnavailable
+from switchyard.http.h2.grpc_call.upstream import UpstreamConnection, UpstreamUnavailableError
 from switchyard.http.h2.stream import Stream
 from switchyard.rpc import status as statuses
 from switchyard.rpc.status import RpcStatus
 
+Outcome = RpcStatus | UpstreamUnavailableError
+
 
 class Caller(Protocol):
-    """The call that is forwarded."""
+    """The call that is being forwarded; it is told how the attempt goes."""
 
     response_metadata: Sequence[Field]
 
-    def response_begins(self) -> None: ...
-    def forwarded(self, status: RpcStatus) -> None: ...
-    def lost(self) -> None: ...
+    def response_started(self) -> None: ...
+    def response_forwarded(self, status: RpcStatus) -> None: ...
+    def attempt_failed(self) -> None: ...
     def fail(self, status: RpcStatus, message: str) -> None: ...
 
 
 class Forwarding:
-    """The stream to the target: what comes back on it goes to the ``client`` as frames; ``end`` hears of its end."""
+    """The stream to the target: its frames are forwarded to the ``client``, and ``end`` is called with the outcome."""
 
     __slots__ = ("_call", "_client", "_end", "_responding", "stream")
 
-    def __init__(self, call: Caller, client: Stream, end: Callable[[RpcStatus | UpstreamUnavailable], None]) -> None:
+    def __init__(self, call: Caller, client: Stream, end: Callable[[Outcome], None]) -> None:
         self._call = call
         self._client = client
         self._end = end
         self._responding = False
 
     def begin(self, upstream: UpstreamConnection, block: bytes, received: Received) -> None:
-        """Opens the stream and sends what the client has sent so far."""
+        """Open the stream and send what the client has sent so far."""
         stream = self.stream = upstream.open(self)
         client, chunks = self._client, received.chunks or []
         stream.source = client if not received.acknowledged else _Resent(client, received.acknowledged)
@@ -44,29 +46,29 @@ class Forwarding:
         upstream.send(stream, frames.HEADERS, block, received.complete and not chunks)
         for number, chunk in enumerate(chunks, 1):
             upstream.send(stream, frames.DATA, chunk, received.complete and number == len(chunks))
-        received.sent()
+        received.forwarded()
 
     def cancel(self, status: RpcStatus) -> None:
-        """The call ends with ``status``, whatever the target would have responded."""
-        self.stream.connection.cut(self.stream, frames.CANCEL)
+        """Reset the stream: the call ends with ``status``, whatever the target would respond."""
+        self.stream.connection.reset_stream(self.stream, frames.CANCEL)
         self._end(status)
 
-    # -- what the stream tells
+    # -- StreamHandler
 
     def headers(self, response: RpcResponse, end: bool) -> None:
         call, client = self._call, self._client
         block = response.block
         if response.malformed or bool(response.http) is self._responding:  # trailers have no status, headers do
-            self._fail(RpcStatus.INTERNAL, "the server's response is no gRPC: its header fields are not well-formed")
+            self._fail(RpcStatus.INTERNAL, "the server's response is not gRPC: its headers are malformed")
             return
         if not self._responding:
             if response.status is None and response.http != b"200":
                 self._fail(*_of_http(response.http))
                 return
             self._responding = True
-            call.response_begins()
-            if call.response_metadata and end:  # trailers alone: clients look for metadata before them
-                opening = literals([*OPENING, *call.response_metadata])
+            call.response_started()
+            if call.response_metadata and end:  # a trailers-only response: clients expect metadata in headers
+                opening = literals([*RESPONSE_HEADERS, *call.response_metadata])
                 client.connection.send(client, frames.HEADERS, opening, False)
                 block = response.trailers()
             elif call.response_metadata:
@@ -74,7 +76,7 @@ class Forwarding:
         client.connection.send(client, frames.HEADERS, block, end)
         if end:
             status = RpcStatus.UNKNOWN if response.status is None else response.status
-            call.forwarded(status)
+            call.response_forwarded(status)
             self._close(status)
 
     def data(self, stream: Stream, chunk: bytes, end: bool) -> None:
@@ -82,44 +84,44 @@ class Forwarding:
         if self._responding:
             client.connection.send(client, frames.DATA, chunk, False)
         if end or not self._responding:
-            self._fail(RpcStatus.INTERNAL, "the server's response is no gRPC: it has no status, or no headers")
+            self._fail(RpcStatus.INTERNAL, "the server's response is not gRPC: it has no grpc-status, or no headers")
 
     def reset(self, stream: Stream, code: int) -> None:
         """The stream ended without trailers."""
         if self._responding:
-            self._fail(RpcStatus.UNAVAILABLE, "the connection to the server was lost within its response; try again")
+            self._fail(RpcStatus.UNAVAILABLE, "the connection to the server was lost during its response; try again")
             return
-        self._call.lost()
+        self._call.attempt_failed()
         upstream = stream.connection
         assert isinstance(upstream, UpstreamConnection)
         self._end(upstream.unavailable(code))
 
     def _fail(self, status: RpcStatus, message: str) -> None:
-        self._call.lost()
+        self._call.attempt_failed()
         self._call.fail(status, message)
         self._close(status)
 
     def _close(self, status: RpcStatus) -> None:
         stream = self.stream
-        if not (stream.finished and stream.heard_all):
-            stream.connection.cut(stream, frames.NO_ERROR)
+        if not (stream.local_closed and stream.remote_closed):
+            stream.connection.reset_stream(stream, frames.NO_ERROR)
         self._end(status)
 
 
 class _Resent:
-    """Where data of a second attempt comes from: for the first ``size`` bytes the client's window is open again."""
+    """The source of a second attempt: the first ``size`` bytes were acknowledged to the client by the first."""
 
     def __init__(self, client: Stream, size: int) -> None:
         self._client = client
         self._size = size
 
-    def left(self, size: int) -> None:
-        again = min(size, self._size)
-        self._size -= again
-        if size > again:
-            self._client.left(size - again)
+    def sent(self, size: int) -> None:
+        acknowledged = min(size, self._size)
+        self._size -= acknowledged
+        if size > acknowledged:
+            self._client.sent(size - acknowledged)
 
 
-def _of_http(said: bytes) -> tuple[RpcStatus, str]:
-    number = int(said) if said.isdigit() else 0
-    return statuses.of_http_response(number), f"what stands before the server responded with HTTP status {number}"
+def _of_http(status: bytes) -> tuple[RpcStatus, str]:
+    number = int(status) if status.isdigit() else 0
+    return statuses.of_http_response(number), f"a proxy before the server responded with HTTP status {number}"

@@ -1,4 +1,4 @@
-"""The header fields of gRPC calls and of their responses, read once and kept ready to be sent on.
+"""The header fields of gRPC calls and of their responses, parsed once and kept encoded for forwarding.
 
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 """
@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from switchyard.http.h2.fields import Field, literals
-from switchyard.http.h2.request_head import Head, is_plain
+from switchyard.http.h2.request_headers import RequestHeaders, is_plain
 from switchyard.rpc import status, timeouts
 from switchyard.rpc.status import RpcStatus
 
-# How messages are encoded: it goes where they go, and is no metadata.
+# How messages are encoded: forwarded with the messages, and not part of a call's metadata.
 _FRAMING = frozenset((b"content-type", b"grpc-encoding", b"grpc-accept-encoding", b"grpc-message-type"))
-# About one hop alone. What crosses which edge beyond that is said in http/headers.py, for both transports.
-_OF_THE_HOP = _FRAMING | {b"host", b"te", b"content-length", b"expect"}
+# They belong to one hop. http/headers.py says which others cross which edge, for HTTP and gRPC alike.
+_HOP_FIELDS = _FRAMING | {b"host", b"te", b"content-length", b"expect"}
 _RESERVED = b"grpc-"
 
-OPENING = [(b":status", b"200"), (b"content-type", b"application/grpc")]
+RESPONSE_HEADERS = [(b":status", b"200"), (b"content-type", b"application/grpc")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcRequest:
-    """What a call says before its messages; ``timeout`` is in seconds, ``opening`` and ``framing`` are encoded."""
+    """The headers of a call; ``timeout`` is in seconds, ``opening`` and ``framing`` are encoded fields."""
 
     path: str
     metadata: tuple[Field, ...]
@@ -33,16 +33,16 @@ class RpcRequest:
     framing: bytes
 
     def block(self, authority: bytes, timeout: float | None, metadata: bytes) -> bytes:
-        """The header fields of the call on its way to ``authority``; both byte strings are encoded fields."""
+        """Encode the call's headers for ``authority``; that and ``metadata`` are encoded fields."""
         limit = b"" if timeout is None else literals([(b"grpc-timeout", timeouts.encode(timeout))])
         return b"".join((self.opening, authority, self.framing, limit, metadata))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcResponse:
-    """Header fields of a response, or its trailers.
+    """The headers of a response, or its trailers.
 
-    ``status`` is gRPC's when they have it, ``http`` is HTTP's, empty in trailers.
+    ``status`` is gRPC's, where they have it; ``http`` is HTTP's, empty in trailers.
     """
 
     fields: tuple[Field, ...]
@@ -52,46 +52,46 @@ class RpcResponse:
     malformed: bool
 
     def with_metadata(self, metadata: Sequence[Field]) -> bytes:
-        """The same fields, but for those of ``metadata``, which take the place of the upstream's."""
+        """Encode the fields with ``metadata``, which replace the upstream's fields of the same names."""
         names = {name for name, _ in metadata}
         return literals([*(field for field in self.fields if field[0] not in names), *metadata])
 
     def trailers(self) -> bytes:
-        """The same fields for a response that has begun."""
+        """Encode the fields as trailers, for a response whose headers were sent before."""
         return literals([field for field in self.fields if field[0] not in (b":status", b"content-type")])
 
 
-def read_request(head: Head) -> RpcRequest:
-    found = dict(head.headers)
+def read_request(headers: RequestHeaders) -> RpcRequest:
+    found = dict(headers.fields)
     timeout, malformed = None, ""
     try:
         timeout = timeouts.parse(found[b"grpc-timeout"]) if b"grpc-timeout" in found else None
     except ValueError as err:
         malformed = str(err)
-    framing = [(b"te", b"trailers"), *(field for field in head.headers if field[0] in _FRAMING)]
+    framing = [(b"te", b"trailers"), *(field for field in headers.fields if field[0] in _FRAMING)]
     return RpcRequest(
-        path=head.target.decode("latin-1"),
-        metadata=tuple(field for field in head.headers if not _is_of_the_hop(field[0])),
+        path=headers.target.decode("latin-1"),
+        metadata=tuple(field for field in headers.fields if not _is_hop_field(field[0])),
         timeout=timeout,
         malformed=malformed,
         encoding=found.get(b"grpc-encoding", b"identity"),
-        opening=literals([(b":method", b"POST"), (b":scheme", b"http"), (b":path", head.target)]),
+        opening=literals([(b":method", b"POST"), (b":scheme", b"http"), (b":path", headers.target)]),
         framing=literals(framing),
     )
 
 
-def _is_of_the_hop(name: bytes) -> bool:
-    return name in _OF_THE_HOP or name.startswith(_RESERVED)
+def _is_hop_field(name: bytes) -> bool:
+    return name in _HOP_FIELDS or name.startswith(_RESERVED)
 
 
 def read_response(fields: list[Field]) -> RpcResponse:
     found = dict(fields)
-    said, http = found.get(b"grpc-status"), found.get(b":status", b"")
+    grpc_status, http = found.get(b"grpc-status"), found.get(b":status", b"")
     plain = fields[1:] if fields[:1] == [(b":status", http)] else fields
     return RpcResponse(
         fields=tuple(fields),
         block=literals(fields),
         http=http,
-        status=None if said is None else status.of_number(said),
+        status=None if grpc_status is None else status.of_number(grpc_status),
         malformed=not all(is_plain(name, value) for name, value in plain),
     )

@@ -1,29 +1,30 @@
-"""The connections on which a client's gRPC calls go on.
+"""The connections on which a client's gRPC calls are forwarded.
 
-Each client's connection has its own, so that no client's window can hold up another's calls.
+Each client's connection has its own, so that no client's flow-control window can hold up another's calls.
 """
 
 import asyncio
+import itertools
 from typing import Protocol
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.connection import Connection, own_settings
-from switchyard.http.h2.fields import Memory, Reader, literal
+from switchyard.http.h2.fields import BlockCache, BlockDecoder, literal
 from switchyard.http.h2.grpc_call.headers import RpcResponse, read_response
-from switchyard.http.h2.stream import Half, Stream
+from switchyard.http.h2.stream import Stream, StreamHandler
 from switchyard.rpc.status import RpcError, RpcStatus
 
-CONNECTIONS = 64  # at a time for one connection of a client
+CONNECTIONS = 64  # at a time for each client's connection
 _CONNECT_SECONDS = 5.0  # as the HTTP client has it
 _LAST_NUMBER = 2**31 - 1
 
-_responses = Memory(read_response)
+_responses = BlockCache(read_response)
 
 
-class UpstreamUnavailable(Exception):
-    """A call's target could not be reached or was lost before any byte of a response; it may be forwarded again.
+class UpstreamUnavailableError(Exception):
+    """A call's target could not be reached, or was lost before any byte of a response: the call may be retried.
 
-    ``refused`` says that the target is there and takes no more calls on this connection (REFUSED_STREAM).
+    ``refused`` says that the target is up but accepts no more calls on this connection (REFUSED_STREAM).
     """
 
     def __init__(self, message: str, *, refused: bool = False) -> None:
@@ -32,24 +33,24 @@ class UpstreamUnavailable(Exception):
         self.refused = refused
 
 
-class ResponseHandler(Half, Protocol):
-    """What hears a response: its headers and its trailers come as ``headers``."""
+class ResponseHandler(StreamHandler, Protocol):
+    """Is told of a response; both its headers and its trailers come as ``headers``."""
 
     def headers(self, response: RpcResponse, end: bool) -> None: ...
 
 
 class UpstreamConnection(Connection):
-    """A connection to a call's target; what is sent before it stands is kept until then."""
+    """A connection to a call's target; what is sent before it is established is buffered until then."""
 
     def __init__(self, target: str) -> None:
         super().__init__()
         self.target = target
         self.authority = literal(b":authority", target.encode())
         self._takes_more = True
-        self._most_streams = frames.MAX_WINDOW  # until the peer has said how many it takes
+        self._max_streams = frames.MAX_WINDOW  # until the peer's settings say how many
         self._next = 1
-        self._reader = Reader(_responses)
-        self.stands = False
+        self._decoder = BlockDecoder(_responses)
+        self.established = False
         self._settled = asyncio.Event()
         self._error: OSError | None = None
         self.write(frames.PREFACE + own_settings(ENABLE_PUSH=0))
@@ -58,25 +59,25 @@ class UpstreamConnection(Connection):
     @property
     def takes_more(self) -> bool:
         """Whether another stream may be opened."""
-        return self._takes_more and len(self.streams) < self._most_streams
+        return self._takes_more and len(self.streams) < self._max_streams
 
     async def ready(self) -> None:
-        """Returns when the connection stands, and has said how many streams it takes.
+        """Wait until the connection is established and the target's settings are known.
 
         Raises:
-            UpstreamUnavailable: it cannot be had.
+            UpstreamUnavailableError: the connection failed.
         """
         await self._settled.wait()
-        if not self.stands:
+        if not self.established:
             raise self.unavailable(frames.INTERNAL_ERROR)
 
-    def unavailable(self, code: int) -> UpstreamUnavailable:
-        """Why a stream that ended with ``code`` got no response."""
+    def unavailable(self, code: int) -> UpstreamUnavailableError:
+        """Return why a stream that was reset with ``code`` got no response."""
         if self._error is not None:
-            return UpstreamUnavailable(f"{self.target} cannot be reached: {self._error.strerror or self._error}")
+            return UpstreamUnavailableError(f"{self.target} cannot be reached: {self._error.strerror or self._error}")
         if code == frames.REFUSED_STREAM:
-            return UpstreamUnavailable(f"{self.target} takes no more calls now", refused=True)
-        return UpstreamUnavailable(f"the connection to {self.target} was lost before it responded")
+            return UpstreamUnavailableError(f"{self.target} accepts no more calls now", refused=True)
+        return UpstreamUnavailableError(f"the connection to {self.target} was lost before it responded")
 
     def open(self, handler: ResponseHandler) -> Stream:
         stream = self.streams[self._next] = Stream(self, self._next, handler)
@@ -104,40 +105,40 @@ class UpstreamConnection(Connection):
     # -- Connection
 
     def on_headers(self, number: int, block: bytes, end: bool) -> None:
-        response = self._reader.read(block)
+        response = self._decoder.decode(block)
         stream = self.streams.get(number)
         if stream is None:
             return
-        stream.heard_all = end
-        handler: ResponseHandler = stream.half  # type: ignore[assignment]  # open() takes no other
+        stream.remote_closed = end
+        handler: ResponseHandler = stream.handler  # type: ignore[assignment]  # open() takes no other
         handler.headers(response, end)
-        if end and stream.finished:
-            self._forget(stream)
+        if end and stream.local_closed:
+            self._close_stream(stream)
 
-    def idle(self, number: int) -> bool:
+    def is_idle_stream(self, number: int) -> bool:
         return number >= self._next or not number % 2
 
     def settings_acknowledged(self) -> None:
-        self._reader.acknowledged()
+        self._decoder.acknowledged()
 
     def settings_received(self, values: dict[int, int]) -> None:
-        self._most_streams = values.get(frames.MAX_CONCURRENT_STREAMS, self._most_streams)
-        self.stands = True
+        self._max_streams = values.get(frames.MAX_CONCURRENT_STREAMS, self._max_streams)
+        self.established = True
         self._settled.set()
 
-    def going_away(self, last: int) -> None:
+    def goaway_received(self, last: int) -> None:
         self._takes_more = False
         for stream in [stream for number, stream in self.streams.items() if number > last]:
-            self._forget(stream)
-            stream.half.reset(stream, frames.REFUSED_STREAM)
-        self.forgotten()
+            self._close_stream(stream)
+            stream.handler.reset(stream, frames.REFUSED_STREAM)
+        self.on_stream_closed()
 
-    def forgotten(self) -> None:
+    def on_stream_closed(self) -> None:
         if not (self._takes_more or self.streams):
             self.close()
 
-    def goodbye(self) -> None:
-        self._takes_more = self.stands = False
+    def on_closed(self) -> None:
+        self._takes_more = self.established = False
         self._settled.set()
 
     def close(self) -> None:
@@ -152,50 +153,50 @@ class Upstreams:
         self._connections: dict[str, list[UpstreamConnection]] = {}
 
     def get(self, target: str) -> UpstreamConnection:
-        """A connection to ``target`` (``host:port``) that takes another stream; it may yet have to be established.
+        """Return a connection to ``target`` (``host:port``) that takes another stream; it may not be established yet.
 
         Raises:
-            RpcError: too many connections have calls on them.
+            RpcError: ``CONNECTIONS`` have calls on them already.
         """
         for connection in self._connections.get(target, ()):
             if connection.takes_more:
                 return connection
         self._make_room()
-        made = UpstreamConnection(target)
-        self._connections.setdefault(target, []).append(made)
-        return made
+        connection = UpstreamConnection(target)
+        self._connections.setdefault(target, []).append(connection)
+        return connection
 
     def close(self) -> None:
-        connections, self._connections = self._connections, {}
-        for connection in [one for group in connections.values() for one in group]:
+        groups, self._connections = self._connections, {}
+        for connection in itertools.chain.from_iterable(groups.values()):
             connection.close()
 
     def _make_room(self) -> None:
-        """Forgets what is closed, and closes what is idle should that not be enough."""
+        """Drop closed connections, and close an idle one if there are still too many."""
         groups = self._connections.items()
         self._connections = {
-            target: kept
+            target: in_use
             for target, group in groups
-            if (kept := [one for one in group if one.takes_more or one.streams])
+            if (in_use := [connection for connection in group if connection.takes_more or connection.streams])
         }
-        everything = [one for group in self._connections.values() for one in group]
-        if len(everything) < CONNECTIONS:
+        connections = list(itertools.chain.from_iterable(self._connections.values()))
+        if len(connections) < CONNECTIONS:
             return
-        idle = next((one for one in everything if not one.streams), None)
+        idle = next((connection for connection in connections if not connection.streams), None)
         if idle is None:
-            message = f"calls of this connection go on to {CONNECTIONS} servers already; open another connection"
+            message = f"this connection's calls go to {CONNECTIONS} servers already; open another connection"
             raise RpcError(RpcStatus.RESOURCE_EXHAUSTED, message)
         self._connections[idle.target].remove(idle)
         idle.close()
 
 
 def address_of(target: str) -> tuple[str, int]:
-    """Host and port of ``host:port`` or ``[host]:port``.
+    """Return the host and the port of ``host:port`` or ``[host]:port``.
 
     Raises:
-        OSError: it is neither.
+        OSError: ``target`` is neither.
     """
     host, _, port = target.rpartition(":")
     if not (host and port.isdecimal()):
-        raise OSError(f"{target!r} is no host:port")
+        raise OSError(f"{target!r} is not host:port")
     return host.strip("[]"), int(port)

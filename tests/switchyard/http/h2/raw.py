@@ -19,9 +19,9 @@ def request_bytes(fields: list[Field], *bodies: bytes, number: int = 1, ends: bo
     """A request on the stream ``number``: its head, and a frame for each body."""
     last = frames.END_STREAM if ends else 0
     block = literals(fields)
-    sent = frames.head(len(block), frames.HEADERS, frames.END_HEADERS | (0 if bodies else last), number) + block
+    sent = frames.frame_header(len(block), frames.HEADERS, frames.END_HEADERS | (0 if bodies else last), number) + block
     for left, body in zip(range(len(bodies) - 1, -1, -1), bodies, strict=True):
-        sent += frames.head(len(body), frames.DATA, 0 if left else last, number) + body
+        sent += frames.frame_header(len(body), frames.DATA, 0 if left else last, number) + body
     return sent
 
 
@@ -49,19 +49,19 @@ class Talk:
 
     def sends(self, number: int, body: bytes, *, ends: bool = True) -> None:
         flags = frames.END_STREAM if ends else 0
-        self._writer.write(frames.head(len(body), frames.DATA, flags, number) + body)
+        self._writer.write(frames.frame_header(len(body), frames.DATA, flags, number) + body)
 
     def ends_with_fields(self, number: int, fields: list[Field]) -> None:
         """Trailers."""
         block, flags = literals(fields), frames.END_STREAM | frames.END_HEADERS
-        self._writer.write(frames.head(len(block), frames.HEADERS, flags, number) + block)
+        self._writer.write(frames.frame_header(len(block), frames.HEADERS, flags, number) + block)
 
     def widens(self, size: int) -> None:
         """Takes ``size`` bytes more on the connection, on each stream only as many as before."""
-        self._writer.write(frames.head(4, frames.WINDOW_UPDATE, 0, 0) + frames.number(size))
+        self._writer.write(frames.uint32_frame(frames.WINDOW_UPDATE, 0, size))
 
     def gives_up(self, number: int) -> None:
-        self._writer.write(frames.head(4, frames.RST_STREAM, 0, number) + frames.number(frames.CANCEL))
+        self._writer.write(frames.uint32_frame(frames.RST_STREAM, number, frames.CANCEL))
 
     async def hears(self, kind: int, stream: int = 1) -> bytes:
         """The payload of the next frame of ``kind`` on ``stream``; those before it are passed over."""
@@ -101,9 +101,9 @@ async def converse(port: int, sent: bytes, *, until: int | None = None) -> bytes
 def heard(answer: bytes) -> list[Frame]:
     """The kind, the stream and the payload of each whole frame."""
     found, at = [], 0
-    while at + frames.HEAD_BYTES <= len(answer):
-        high, low, kind, _, number = frames.HEAD.unpack_from(answer, at)
-        at += frames.HEAD_BYTES
+    while at + frames.FRAME_HEADER_BYTES <= len(answer):
+        high, low, kind, _, number = frames.FRAME_HEADER.unpack_from(answer, at)
+        at += frames.FRAME_HEADER_BYTES
         length = high << 8 | low
         if at + length <= len(answer):
             found.append((kind, number, answer[at : at + length]))

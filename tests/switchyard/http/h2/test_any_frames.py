@@ -11,7 +11,7 @@ from switchyard.http.asgi.serving import handler_of
 from switchyard.http.h2 import frames
 from switchyard.http.h2.connection import CONNECTION_WINDOW
 from switchyard.http.h2.fields import literals
-from switchyard.http.h2.grpc_call import passing
+from switchyard.http.h2.grpc_call import forward_to
 from tests.switchyard.http.h2.raw import GREETING, HOST, heard
 from tests.switchyard.http.server.http2_serving import GET, POST, RecordingServer
 
@@ -37,7 +37,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def frame(kind: int, flags: int, number: int, payload: bytes) -> bytes:
-    return frames.head(len(payload), kind, flags, number) + payload
+    return frames.frame_header(len(payload), kind, flags, number) + payload
 
 
 NUMBERS = st.sampled_from([0, 1, 1, 3, 3, 5, 7, 2])
@@ -59,9 +59,9 @@ LIKELY = st.one_of(
         NUMBERS,
         st.sampled_from([0, 1, 5, 4096, 250_000]),
     ),
-    st.builds(lambda number, code: frame(3, 0, number, frames.number(code)), NUMBERS, st.integers(0, 13)),
+    st.builds(lambda number, code: frame(3, 0, number, frames.uint32(code)), NUMBERS, st.integers(0, 13)),
     st.builds(
-        lambda number, by: frame(8, 0, number, frames.number(by)),
+        lambda number, by: frame(8, 0, number, frames.uint32(by)),
         NUMBERS,
         st.sampled_from([1, 100, 100_000, 2**31 - 1]),
     ),
@@ -81,7 +81,7 @@ def test_no_frames_make_a_connection_fail_or_leave_anything_behind(sent: list[by
 async def _take(sent: list[bytes]) -> None:
     failed: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: failed.append(context))
-    server = RecordingServer(handler_of(app), rpc=passing(f"{HOST}:1"))
+    server = RecordingServer(handler_of(app), rpc=forward_to(f"{HOST}:1"))
     reader, writer = await asyncio.open_connection(HOST, await server.listen(HOST, 0))
     writer.write(GREETING)
     reading = asyncio.ensure_future(reader.read())
@@ -104,4 +104,4 @@ async def _take(sent: list[bytes]) -> None:
     assert not made.streams
     if isinstance(answer, bytes) and frames.GOAWAY not in [kind for kind, _, _ in heard(answer)]:
         assert made._received == 0  # the window is whole, but for what the client is told of when it is more
-        assert made._owed <= CONNECTION_WINDOW // 2
+        assert made._unacknowledged <= CONNECTION_WINDOW // 2

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import go
 from switchyard.http.h2 import server
 from switchyard.http.h2.connection import own_settings
-from switchyard.http.h2.fields import Reader
+from switchyard.http.h2.fields import BlockDecoder
 from switchyard.http.server import Exchange, Server
 
 HOST = "127.0.0.1"
@@ -42,7 +42,7 @@ def failures(report: str) -> dict[str, set[int]]:
 async def test_it_does_what_h2spec_asks_but_for_what_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     # h2spec compresses with a table although it was told to keep none, so here it may.
     monkeypatch.setattr(server, "own_settings", partial(own_settings, HEADER_TABLE_SIZE=4096))
-    monkeypatch.setattr(Reader, "acknowledged", lambda self: None)
+    monkeypatch.setattr(BlockDecoder, "acknowledged", lambda self: None)
     program = await asyncio.to_thread(go.h2spec)
     listening = Server(_answer)
     port = str(await listening.listen(HOST, 0))

@@ -7,8 +7,8 @@ import pytest
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.connection import CONNECTION_WINDOW, STREAM_WINDOW
-from switchyard.http.h2.fields import Field, Memory, literals
-from switchyard.http.h2.grpc_call import passing
+from switchyard.http.h2.fields import BlockCache, Field, literals
+from switchyard.http.h2.grpc_call import forward_to
 from switchyard.http.h2.server import ServerConnection
 from switchyard.http.h2.stream import Stream
 from tests.switchyard.http.h2.conftest import serve, stop
@@ -24,7 +24,7 @@ def to(path: bytes, fields: list[Field] = POST) -> list[Field]:
 
 
 def widened(number: int, by: int) -> bytes:
-    return frames.head(4, frames.WINDOW_UPDATE, 0, number) + frames.number(by)
+    return frames.uint32_frame(frames.WINDOW_UPDATE, number, by)
 
 
 async def until_streams(at: World, count: int) -> None:
@@ -78,9 +78,9 @@ async def test_a_peer_that_pings_while_much_is_on_its_way_to_it_gets_all_of_it()
         writer.write(frames.PREFACE + WIDEST + widened(0, frames.MAX_WINDOW - frames.DEFAULT_WINDOW))
         writer.write(request_bytes(to(b"/large", GET)))
         answer = await reader.readexactly(frames.DEFAULT_WINDOW)  # the rest of it waits in the server
-        writer.write(frames.head(8, frames.PING, 0, 0) + bytes(8))
+        writer.write(frames.frame_header(8, frames.PING, 0, 0) + bytes(8))
         async with asyncio.timeout(DEADLINE):
-            while not answer.endswith(frames.head(8, frames.PING, frames.ACK, 0) + bytes(8)):
+            while not answer.endswith(frames.frame_header(8, frames.PING, frames.ACK, 0) + bytes(8)):
                 piece = await reader.read(2**20)
                 assert piece
                 answer += piece
@@ -107,7 +107,9 @@ async def test_a_peer_that_asks_and_never_reads_is_given_up(monkeypatch: pytest.
         writer.write(GREETING)
         for start in range(1, 1_000_000, 2000):
             numbers = range(start, start + 2000, 2)
-            writer.write(b"".join(frames.head(len(block), frames.HEADERS, flags, one) + block for one in numbers))
+            writer.write(
+                b"".join(frames.frame_header(len(block), frames.HEADERS, flags, one) + block for one in numbers)
+            )
             try:
                 await writer.drain()
             except ConnectionError:
@@ -124,7 +126,7 @@ async def test_a_peer_that_breaks_the_protocol_and_never_reads_is_given_up(monke
         writer.write(request_bytes(to(b"/large", GET)))
         async with asyncio.timeout(DEADLINE):
             await at.app.entered.wait()  # from here on much is on its way
-            writer.write(frames.head(1, frames.PING, 0, 0) + b"1")
+            writer.write(frames.frame_header(1, frames.PING, 0, 0) + b"1")
             await at.connections[0].closed.wait()
         writer.close()
 
@@ -135,18 +137,18 @@ async def test_calls_that_a_leaving_server_will_not_answer_may_be_tried_again() 
         seen = b""
         while b"/any/Second" not in seen:
             seen += await reader.read(65536)
-        last = frames.number(1) + frames.number(frames.NO_ERROR)
-        writer.write(frames.head(len(last), frames.GOAWAY, 0, 0) + last)
+        last = frames.uint32(1) + frames.uint32(frames.NO_ERROR)
+        writer.write(frames.frame_header(len(last), frames.GOAWAY, 0, 0) + last)
         while await reader.read(65536):
             pass
         writer.close()
 
     service = await asyncio.start_server(leave, HOST, 0)
-    proxy, port = await serve(passing(f"{HOST}:{service.sockets[0].getsockname()[1]}"))
+    proxy, port = await serve(forward_to(f"{HOST}:{service.sockets[0].getsockname()[1]}"))
     call = [*POST, (b"content-type", b"application/grpc"), (b"te", b"trailers")]
     talk = await Talk.to(port, call, path=b"/any/First")
     talk.asks(3, [*call[:3], (b":path", b"/any/Second"), *call[4:]])
-    assert await talk.hears(frames.RST_STREAM, stream=3) == frames.number(frames.REFUSED_STREAM)
+    assert await talk.hears(frames.RST_STREAM, stream=3) == frames.uint32(frames.REFUSED_STREAM)
     await talk.hangs_up()
     await stop(proxy, 1)
     service.close()
@@ -158,10 +160,10 @@ class Tally:
     def __init__(self) -> None:
         self.size = 0
 
-    def left(self, size: int) -> None:
+    def sent(self, size: int) -> None:
         self.size += size
 
-    def data(self, stream: Stream, piece: bytes, end: bool) -> None: ...
+    def data(self, stream: Stream, chunk: bytes, end: bool) -> None: ...
     def reset(self, stream: Stream, code: int) -> None: ...
 
 
@@ -184,7 +186,7 @@ class Sink(asyncio.Transport):
 
 
 def connection() -> ServerConnection[None]:
-    made: ServerConnection[None] = ServerConnection(Memory(lambda fields: None))
+    made: ServerConnection[None] = ServerConnection(BlockCache(lambda fields: None))
     made.connection_made(Sink())
     made.data_received(GREETING)
     return made
@@ -197,7 +199,7 @@ async def test_a_source_gets_back_what_it_sent_once_and_not_more_however_a_strea
     sending.send(stream, frames.DATA, bytes(size), False)
     sending.send(stream, frames.HEADERS, literals([(b"grpc-status", b"0")]), True)
     assert tally.size == frames.DEFAULT_WINDOW
-    sending.cut(stream, frames.CANCEL)
+    sending.reset_stream(stream, frames.CANCEL)
     assert tally.size == size
     sending.send(stream, frames.DATA, b"late", False)
     assert tally.size == size + 4
@@ -228,5 +230,5 @@ async def test_small_pieces_that_wait_take_no_more_memory_than_large_ones() -> N
 
 async def test_frames_that_are_not_whole_are_refused_on_either_side() -> None:
     async with world() as at:
-        answer = await converse(at.port, GREETING + frames.head(4, frames.GOAWAY, 0, 0) + bytes(4))
+        answer = await converse(at.port, GREETING + frames.frame_header(4, frames.GOAWAY, 0, 0) + bytes(4))
         assert goodbye(answer) == frames.FRAME_SIZE_ERROR

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.frame_reader import FrameReader
-from switchyard.http.h2.frames import BadFrame
+from switchyard.http.h2.frames import ProtocolError
 
 NUMBERS = st.integers(1, 5)
 
@@ -14,7 +14,7 @@ class Recorder(FrameReader):
     def __init__(self) -> None:
         super().__init__()
         self.read: list[tuple[str, int, bytes, bool]] = []
-        self.bad: BadFrame | None = None
+        self.bad: ProtocolError | None = None
         self._open = False
 
     def on_headers(self, number: int, block: bytes, end: bool) -> None:
@@ -32,7 +32,7 @@ class Recorder(FrameReader):
         self._open = False
         self.read.append((str(kind), number, payload, False))
 
-    def on_bad(self, err: BadFrame) -> None:
+    def on_protocol_error(self, err: ProtocolError) -> None:
         self.bad = err
 
 
@@ -45,9 +45,9 @@ def frame(draw: st.DrawFn) -> bytes:
     if kind == frames.HEADERS and draw(st.booleans()):
         rest = draw(st.binary(max_size=10))
         return (
-            frames.head(len(payload), kind, flags, number)
+            frames.frame_header(len(payload), kind, flags, number)
             + payload
-            + frames.head(len(rest), frames.CONTINUATION, frames.END_HEADERS, number)
+            + frames.frame_header(len(rest), frames.CONTINUATION, frames.END_HEADERS, number)
             + rest
         )
     if kind == frames.HEADERS:
@@ -55,7 +55,7 @@ def frame(draw: st.DrawFn) -> bytes:
     if kind in (frames.DATA, frames.HEADERS) and draw(st.booleans()):
         padding = draw(st.integers(0, 20))
         payload, flags = bytes((padding,)) + payload + bytes(padding), flags | frames.PADDED
-    return frames.head(len(payload), kind, flags, number) + payload
+    return frames.frame_header(len(payload), kind, flags, number) + payload
 
 
 @given(st.lists(frame(), max_size=8), st.lists(st.integers(1, 60), max_size=40))

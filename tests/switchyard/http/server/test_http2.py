@@ -130,7 +130,7 @@ async def test_a_request_that_is_answered_before_its_end_is_told_to_stop() -> No
     async with world() as at:
         talk = await Talk.to(at.port, POST, path=b"/early", ends=False)
         assert await talk.hears(frames.DATA) == b"no need"
-        assert await talk.hears(frames.RST_STREAM) == frames.number(frames.NO_ERROR)
+        assert await talk.hears(frames.RST_STREAM) == frames.uint32(frames.NO_ERROR)
         await talk.hangs_up()
 
 
@@ -161,7 +161,7 @@ async def test_a_request_that_could_be_read_in_two_ways_reaches_nobody(sent: byt
     async with world() as at:
         answer = await converse(at.port, GREETING + sent, until=frames.RST_STREAM)
 
-        assert heard(answer)[-1] == (frames.RST_STREAM, 1, frames.number(frames.PROTOCOL_ERROR))
+        assert heard(answer)[-1] == (frames.RST_STREAM, 1, frames.uint32(frames.PROTOCOL_ERROR))
         assert frames.HEADERS not in [kind for kind, _, _ in heard(answer)]
 
 
@@ -171,9 +171,9 @@ async def test_a_connection_that_drains_ends_what_it_has_begun_and_takes_no_more
         async with asyncio.timeout(DEADLINE):
             await at.app.entered.wait()
         at.connections[0].drain()
-        assert await talk.hears(frames.GOAWAY, stream=0) == frames.number(1) + frames.number(frames.NO_ERROR)
+        assert await talk.hears(frames.GOAWAY, stream=0) == frames.uint32(1) + frames.uint32(frames.NO_ERROR)
         talk.asks(3, GET)
-        assert await talk.hears(frames.RST_STREAM, stream=3) == frames.number(frames.REFUSED_STREAM)
+        assert await talk.hears(frames.RST_STREAM, stream=3) == frames.uint32(frames.REFUSED_STREAM)
         at.app.go_on.set()
         assert await talk.hears(frames.DATA) == b"after all"
         async with asyncio.timeout(DEADLINE):
@@ -190,7 +190,7 @@ async def test_work_that_outlives_its_stream_counts_until_it_ends() -> None:
         for number in (1, 3, 5):
             talk.gives_up(number)
         talk.asks(7, GET)
-        assert await talk.hears(frames.RST_STREAM, stream=7) == frames.number(frames.REFUSED_STREAM)
+        assert await talk.hears(frames.RST_STREAM, stream=7) == frames.uint32(frames.REFUSED_STREAM)
         at.app.go_on.set()
         await until(lambda: at.server.in_flight == 0)
         talk.asks(9, POST, b"others go on")

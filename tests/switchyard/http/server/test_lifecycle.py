@@ -105,7 +105,7 @@ async def test_while_it_drains_it_still_responds_and_asks_clients_to_go_elsewher
         old = await life.wire()
         await until(lambda: life.server.in_flight == 1)
         os.kill(os.getpid(), signal.SIGTERM)
-        last = frames.number(frames.MAX_WINDOW) + frames.number(frames.NO_ERROR)
+        last = frames.uint32(frames.MAX_WINDOW) + frames.uint32(frames.NO_ERROR)
         assert await new.hears(frames.GOAWAY, stream=0) == last
         old.send(GET)
         assert b"connection: close" in await old.head()
@@ -113,7 +113,7 @@ async def test_while_it_drains_it_still_responds_and_asks_clients_to_go_elsewher
         late.send(GET)
         assert b"connection: close" in await late.head()
         os.kill(os.getpid(), signal.SIGTERM)  # the second ends the wait
-        assert await new.hears(frames.GOAWAY, stream=0) == frames.number(1) + frames.number(frames.NO_ERROR)
+        assert await new.hears(frames.GOAWAY, stream=0) == frames.uint32(1) + frames.uint32(frames.NO_ERROR)
         life.go_on.set()
         assert await new.hears(frames.DATA) == b"2"
         await new.hangs_up()

@@ -12,9 +12,9 @@ import pytest
 from switchyard.http.h2 import frames
 from switchyard.http.h2.connection import STREAM_WINDOW
 from switchyard.http.h2.fields import Field, literals
-from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailable, passing
+from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailableError, forward_to
 from switchyard.http.h2.grpc_call import upstream as upstreams
-from switchyard.http.h2.grpc_call.messages import KEPT_BYTES, KEPT_BYTES_OF_CONNECTION, framed
+from switchyard.http.h2.grpc_call.messages import CONNECTION_RETRY_BYTES, RETRY_BYTES, framed
 from switchyard.rpc.status import RpcError, RpcStatus
 from tests.switchyard.http.h2.conftest import HOST
 from tests.switchyard.http.h2.grpc_call.world import DEADLINE, LARGE, failure, happens, raw_server, target, world
@@ -31,11 +31,11 @@ def unused() -> str:
 def block(fields: list[Field] | bytes, number: int = 1, *, end: bool = False) -> bytes:
     payload = fields if isinstance(fields, bytes) else literals(fields)
     flags = frames.END_HEADERS | (frames.END_STREAM if end else 0)
-    return frames.head(len(payload), frames.HEADERS, flags, number) + payload
+    return frames.frame_header(len(payload), frames.HEADERS, flags, number) + payload
 
 
 def data(payload: bytes, number: int = 1, *, end: bool = False) -> bytes:
-    return frames.head(len(payload), frames.DATA, frames.END_STREAM if end else 0, number) + payload
+    return frames.frame_header(len(payload), frames.DATA, frames.END_STREAM if end else 0, number) + payload
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ async def test_a_call_whose_target_is_dead_goes_to_another_whatever_its_size(siz
             for address in (unused(), unused(), to.address):
                 try:
                     await call.forward(address)
-                except UpstreamUnavailable as err:
+                except UpstreamUnavailableError as err:
                     reasons.append(err.message)
 
         async with world(handle) as at:
@@ -82,13 +82,13 @@ async def test_a_call_whose_target_is_dead_goes_to_another_whatever_its_size(siz
     assert all("cannot be reached" in reason for reason in reasons)
 
 
-@pytest.mark.parametrize("size", [1, KEPT_BYTES - 100])
+@pytest.mark.parametrize("size", [1, RETRY_BYTES - 100])
 async def test_a_call_whose_target_died_unanswered_is_sent_again_from_its_beginning(size: int) -> None:
     message = bytes(range(256)) * (size // 256) + bytes(size % 256)
     async with target() as to, saying(b"", after=min(size, 50_000), close=True) as dying:
 
         async def handle(call: GrpcCall) -> None:
-            with pytest.raises(UpstreamUnavailable, match="lost before it responded"):
+            with pytest.raises(UpstreamUnavailableError, match="lost before it responded"):
                 await call.forward(dying)
             await call.forward(to.address)
 
@@ -101,7 +101,7 @@ async def test_a_call_that_is_too_large_to_be_kept_has_one_attempt() -> None:
     async with target() as to, saying(b"", after=60_000, close=True) as dying:
 
         async def handle(call: GrpcCall) -> None:
-            with pytest.raises(UpstreamUnavailable):
+            with pytest.raises(UpstreamUnavailableError):
                 await call.forward(dying)
             with pytest.raises(RpcError, match="too large to be sent again"):
                 await call.forward(to.address)
@@ -118,7 +118,7 @@ async def test_a_message_that_was_read_whole_is_sent_again_whatever_its_size() -
 
         async def handle(call: GrpcCall) -> None:
             await call.first_message(LARGE)
-            with pytest.raises(UpstreamUnavailable):
+            with pytest.raises(UpstreamUnavailableError):
                 await call.forward(dying)
             await call.forward(to.address)
 
@@ -128,8 +128,8 @@ async def test_a_message_that_was_read_whole_is_sent_again_whatever_its_size() -
 
 
 async def test_the_calls_of_one_connection_keep_no_more_than_a_share() -> None:
-    message = bytes(KEPT_BYTES - 100)
-    most = KEPT_BYTES_OF_CONNECTION // len(message)
+    message = bytes(RETRY_BYTES - 100)
+    most = CONNECTION_RETRY_BYTES // len(message)
     seen: list[GrpcCall] = []
     async with target() as to:
 
@@ -143,12 +143,12 @@ async def test_the_calls_of_one_connection_keep_no_more_than_a_share() -> None:
             assert sum(call._received.chunks is not None for call in seen) == most
             to.answering.go_on.set()
             await asyncio.gather(*asked)
-            assert seen[0]._calls.kept.size == 0
+            assert seen[0]._calls.retry_memory.size == 0
 
 
 async def test_a_call_that_no_attempt_brings_anywhere_is_unavailable() -> None:
     address = unused()
-    async with world(passing(address)) as at:
+    async with world(forward_to(address)) as at:
         error = await failure(at.ask("/a/Echo"))
         assert error.code() == grpc.StatusCode.UNAVAILABLE
         assert address in (error.details() or "")
@@ -156,7 +156,7 @@ async def test_a_call_that_no_attempt_brings_anywhere_is_unavailable() -> None:
 
 @pytest.mark.parametrize("address", ["nowhere", "no-such-host.invalid:1", ":1", "host:"])
 async def test_an_address_that_is_none_is_unavailable(address: str) -> None:
-    async with world(passing(address)) as at:
+    async with world(forward_to(address)) as at:
         error = await failure(at.ask("/a/Echo"))
         assert error.code() == grpc.StatusCode.UNAVAILABLE
 
@@ -166,14 +166,14 @@ async def test_a_server_that_speaks_another_protocol_is_unavailable() -> None:
         await reader.read(100)
         writer.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
 
-    async with raw_server(http) as address, world(passing(address)) as at:
+    async with raw_server(http) as address, world(forward_to(address)) as at:
         assert (await failure(at.ask("/a/Echo"))).code() == grpc.StatusCode.UNAVAILABLE
 
 
 async def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upstreams, "_CONNECT_SECONDS", 0.1)
     with socket.create_server((HOST, 0)) as deaf:
-        async with world(passing(f"{HOST}:{deaf.getsockname()[1]}")) as at:
+        async with world(forward_to(f"{HOST}:{deaf.getsockname()[1]}")) as at:
             error = await failure(at.ask("/a/Echo"))
     assert error.code() == grpc.StatusCode.UNAVAILABLE
     assert "did not speak HTTP/2 within 0.1 s" in (error.details() or "")
@@ -183,16 +183,20 @@ async def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.Monkey
 
 
 BROKEN: dict[str, tuple[bytes, RpcStatus, str]] = {
-    "no status": (block(HEADERS) + data(framed(b"x"), end=True), RpcStatus.INTERNAL, "has no status"),
+    "no status": (block(HEADERS) + data(framed(b"x"), end=True), RpcStatus.INTERNAL, "has no grpc-status"),
     "data without headers": (data(framed(b"x")), RpcStatus.INTERNAL, "no headers"),
     "a proxy's 503": (block([(b":status", b"503")]) + data(b"<html>", end=True), RpcStatus.UNAVAILABLE, "status 503"),
     "a proxy's 404": (block([(b":status", b"404")], end=True), RpcStatus.UNIMPLEMENTED, "HTTP status 404"),
     "a proxy's 302": (block([(b":status", b"302")], end=True), RpcStatus.UNKNOWN, "HTTP status 302"),
-    "no status at all": (block([(b"content-type", b"text/html")], end=True), RpcStatus.INTERNAL, "not well-formed"),
+    "no status at all": (
+        block([(b"content-type", b"text/html")], end=True),
+        RpcStatus.INTERNAL,
+        "headers are malformed",
+    ),
     "reset within": (
-        block(HEADERS) + frames.head(4, frames.RST_STREAM, 0, 1) + frames.number(frames.INTERNAL_ERROR),
+        block(HEADERS) + frames.uint32_frame(frames.RST_STREAM, 1, frames.INTERNAL_ERROR),
         RpcStatus.UNAVAILABLE,
-        "within its response",
+        "during its response",
     ),
 }
 

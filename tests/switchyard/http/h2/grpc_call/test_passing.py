@@ -8,7 +8,7 @@ import grpc.aio
 import pytest
 
 from switchyard.http.h2 import frames
-from switchyard.http.h2.grpc_call import passing
+from switchyard.http.h2.grpc_call import forward_to
 from switchyard.rpc.status import RpcStatus
 from tests.switchyard.http.h2.conftest import HOST, OPTIONS, ByTask, Routing, channel, serve, stop, world
 from tests.switchyard.http.h2.raw import converse, goodbye
@@ -206,7 +206,7 @@ async def test_a_server_without_grpc_says_so() -> None:
                 await ask(opened, "/any/Echo", b"x")
         assert (refused.value.code(), refused.value.details()) == (
             grpc.StatusCode.UNIMPLEMENTED,
-            "this port serves no gRPC",
+            "this port does not serve gRPC",
         )
 
 
@@ -223,30 +223,33 @@ async def test_a_client_that_speaks_http_1_is_the_other_handlers(way: type[Routi
 @pytest.mark.parametrize(
     ("frame", "code"),
     [
-        (frames.head(2**24 - 1, frames.HEADERS, 0, 1), frames.FRAME_SIZE_ERROR),
-        (frames.head(0, frames.HEADERS, frames.END_HEADERS, 2), frames.PROTOCOL_ERROR),
-        (frames.head(0, frames.HEADERS, frames.END_HEADERS, 0), frames.PROTOCOL_ERROR),
-        (frames.head(0, frames.CONTINUATION, frames.END_HEADERS, 1), frames.PROTOCOL_ERROR),
-        (frames.head(0, frames.HEADERS, 0, 1) + frames.head(8, frames.PING, 0, 0) + bytes(8), frames.PROTOCOL_ERROR),
-        (frames.head(2, frames.HEADERS, frames.END_HEADERS, 1) + b"\xff\xff", frames.COMPRESSION_ERROR),
-        (frames.head(1, frames.DATA, frames.PADDED, 1) + b"\x05", frames.PROTOCOL_ERROR),
-        (frames.head(3, frames.SETTINGS, 0, 0) + bytes(3), frames.FRAME_SIZE_ERROR),
+        (frames.frame_header(2**24 - 1, frames.HEADERS, 0, 1), frames.FRAME_SIZE_ERROR),
+        (frames.frame_header(0, frames.HEADERS, frames.END_HEADERS, 2), frames.PROTOCOL_ERROR),
+        (frames.frame_header(0, frames.HEADERS, frames.END_HEADERS, 0), frames.PROTOCOL_ERROR),
+        (frames.frame_header(0, frames.CONTINUATION, frames.END_HEADERS, 1), frames.PROTOCOL_ERROR),
+        (
+            frames.frame_header(0, frames.HEADERS, 0, 1) + frames.frame_header(8, frames.PING, 0, 0) + bytes(8),
+            frames.PROTOCOL_ERROR,
+        ),
+        (frames.frame_header(2, frames.HEADERS, frames.END_HEADERS, 1) + b"\xff\xff", frames.COMPRESSION_ERROR),
+        (frames.frame_header(1, frames.DATA, frames.PADDED, 1) + b"\x05", frames.PROTOCOL_ERROR),
+        (frames.frame_header(3, frames.SETTINGS, 0, 0) + bytes(3), frames.FRAME_SIZE_ERROR),
         (frames.settings({frames.INITIAL_WINDOW_SIZE: 2**31}), frames.FLOW_CONTROL_ERROR),
         (frames.settings({frames.MAX_FRAME_SIZE: 1}), frames.PROTOCOL_ERROR),
-        (frames.head(7, frames.PING, 0, 0) + bytes(7), frames.FRAME_SIZE_ERROR),
-        (frames.head(4, frames.PUSH_PROMISE, 0, 1) + bytes(4), frames.PROTOCOL_ERROR),
-        (frames.head(4, frames.WINDOW_UPDATE, 0, 0) + b"\x7f\xff\xff\xff", frames.FLOW_CONTROL_ERROR),
-        (frames.head(3, frames.WINDOW_UPDATE, 0, 0) + bytes(3), frames.FRAME_SIZE_ERROR),
-        (frames.head(4, frames.WINDOW_UPDATE, 0, 0) + bytes(4), frames.PROTOCOL_ERROR),
-        (frames.head(4, frames.RST_STREAM, 0, 1) + bytes(4), frames.PROTOCOL_ERROR),
-        (frames.head(4, frames.RST_STREAM, 0, 0) + bytes(4), frames.PROTOCOL_ERROR),
-        (frames.head(1, frames.DATA, 0, 1) + bytes(1), frames.PROTOCOL_ERROR),
-        (frames.head(8, frames.PING, 0, 1) + bytes(8), frames.PROTOCOL_ERROR),
-        (frames.head(1, frames.SETTINGS, frames.ACK, 0) + bytes(1), frames.FRAME_SIZE_ERROR),
+        (frames.frame_header(7, frames.PING, 0, 0) + bytes(7), frames.FRAME_SIZE_ERROR),
+        (frames.frame_header(4, frames.PUSH_PROMISE, 0, 1) + bytes(4), frames.PROTOCOL_ERROR),
+        (frames.frame_header(4, frames.WINDOW_UPDATE, 0, 0) + b"\x7f\xff\xff\xff", frames.FLOW_CONTROL_ERROR),
+        (frames.frame_header(3, frames.WINDOW_UPDATE, 0, 0) + bytes(3), frames.FRAME_SIZE_ERROR),
+        (frames.frame_header(4, frames.WINDOW_UPDATE, 0, 0) + bytes(4), frames.PROTOCOL_ERROR),
+        (frames.frame_header(4, frames.RST_STREAM, 0, 1) + bytes(4), frames.PROTOCOL_ERROR),
+        (frames.frame_header(4, frames.RST_STREAM, 0, 0) + bytes(4), frames.PROTOCOL_ERROR),
+        (frames.frame_header(1, frames.DATA, 0, 1) + bytes(1), frames.PROTOCOL_ERROR),
+        (frames.frame_header(8, frames.PING, 0, 1) + bytes(8), frames.PROTOCOL_ERROR),
+        (frames.frame_header(1, frames.SETTINGS, frames.ACK, 0) + bytes(1), frames.FRAME_SIZE_ERROR),
         (
-            frames.head(60_000, frames.HEADERS, 0, 1)
+            frames.frame_header(60_000, frames.HEADERS, 0, 1)
             + bytes(60_000)
-            + frames.head(60_000, frames.CONTINUATION, 0, 1)
+            + frames.frame_header(60_000, frames.CONTINUATION, 0, 1)
             + bytes(60_000),
             frames.ENHANCE_YOUR_CALM,
         ),
@@ -262,9 +265,9 @@ async def test_a_client_that_breaks_the_protocol_hears_how(way: type[Routing], f
 
 async def test_a_client_that_ignores_its_window_is_cut_off() -> None:
     with socket.create_server((HOST, 0)) as deaf:  # takes connections and never reads
-        proxy, port = await serve(passing(f"{HOST}:{deaf.getsockname()[1]}"))
-        request = frames.head(len(HEAD), frames.HEADERS, frames.END_HEADERS, 1) + HEAD
-        flood = frames.head(100_000, frames.DATA, 0, 1) + bytes(100_000)
+        proxy, port = await serve(forward_to(f"{HOST}:{deaf.getsockname()[1]}"))
+        request = frames.frame_header(len(HEAD), frames.HEADERS, frames.END_HEADERS, 1) + HEAD
+        flood = frames.frame_header(100_000, frames.DATA, 0, 1) + bytes(100_000)
         await converse(port, frames.PREFACE + frames.settings({}) + request + flood * 60)
 
         assert not proxy._connections

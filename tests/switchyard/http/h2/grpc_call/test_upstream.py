@@ -9,7 +9,7 @@ import pytest
 from switchyard.http import headers
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import literals
-from switchyard.http.h2.grpc_call import GrpcCall, passing
+from switchyard.http.h2.grpc_call import GrpcCall, forward_to
 from switchyard.http.h2.grpc_call import upstream as upstreams
 from switchyard.http.h2.grpc_call.messages import framed
 from switchyard.http.server import ServerLimits
@@ -35,7 +35,7 @@ async def test_each_call_goes_where_its_handler_says_by_connections_that_are_kep
 
 
 async def test_a_server_that_takes_few_calls_at_a_time_gets_them_by_several_connections() -> None:
-    async with world(_echo, ServerLimits(streams=3)) as behind, world(passing(f"{HOST}:{behind.port}")) as at:
+    async with world(_echo, ServerLimits(streams=3)) as behind, world(forward_to(f"{HOST}:{behind.port}")) as at:
         assert await at.ask("/a/B", b"first") == b"first"  # from here on it is known how many it takes
         asked = [at.ask("/a/B", b"%d" % number) for number in range(30)]
         assert await asyncio.gather(*asked) == [b"%d" % number for number in range(30)]
@@ -65,7 +65,7 @@ async def test_connections_are_bounded_and_idle_ones_make_room(monkeypatch: pyte
 
 
 async def test_a_client_that_reads_nothing_holds_up_no_other() -> None:
-    async with target() as to, world(passing(to.address)) as at:
+    async with target() as to, world(forward_to(to.address)) as at:
         talk = await Talk.to(at.port, CALL, path=b"/a/Echo", ends=False)
         payload = framed(bytes(900_000))
         for start in range(0, len(payload), 16_000):
@@ -86,7 +86,7 @@ async def test_the_end_of_a_clients_connection_closes_those_to_its_targets() -> 
             pass
         closed.set()
 
-    async with raw_server(wait) as address, world(passing(address)) as at:
+    async with raw_server(wait) as address, world(forward_to(address)) as at:
         talk = await Talk.to(at.port, CALL)
         await happens(lambda: at.server.in_flight == 1)
         await talk.hangs_up()
@@ -136,7 +136,7 @@ async def test_a_call_goes_to_its_target_under_the_targets_name() -> None:
         while received := await reader.read(65536):
             got.extend(received)
 
-    async with raw_server(listen) as address, world(passing(address)) as at:
+    async with raw_server(listen) as address, world(forward_to(address)) as at:
         talk = await Talk.to(at.port, [*CALL, (b"grpc-accept-encoding", b"gzip"), (b"user-agent", b"test")])
         await happens(lambda: b"user-agent" in got)  # the proxies of a cluster route by :authority
         await talk.hangs_up()
