@@ -1,9 +1,9 @@
 """``python -m benchmarks.floods``: every flood against every process of ours that listens.
 
 ``--target gateway`` and ``--flood HPACK`` choose. A flood whose connections are closed opens new ones. Meanwhile
-another client asks for a page every 20 ms, each time on a new connection or on a kept one in turn; its first processor is the
-attacker's, who has a lower priority. A server's limits in time that are longer than a flood are not seen here:
-``tests/one_server/test_floods.py`` has them shorter.
+another client asks for a page every 20 ms, on a kept connection and on a new one; it shares a processor with the
+attacker, who has a lower priority. A server's limits in time that are longer than a flood are not met here:
+``tests/one_server/test_floods.py`` has shorter ones.
 """
 
 import argparse

@@ -107,13 +107,13 @@ class _Client:
 
     def _read_frames(self, data: bytes) -> bytes:
         at = 0
-        while len(data) - at >= frames.HEAD_BYTES:
-            high, low, kind, _, _ = frames.HEAD.unpack_from(data, at)
-            end = at + frames.HEAD_BYTES + (high << 8 | low)
+        while len(data) - at >= frames.FRAME_HEADER_BYTES:
+            high, low, kind, _, _ = frames.FRAME_HEADER.unpack_from(data, at)
+            end = at + frames.FRAME_HEADER_BYTES + (high << 8 | low)
             if len(data) < end:
                 break
             if kind in (frames.GOAWAY, frames.RST_STREAM):
-                start = at + frames.HEAD_BYTES + (4 if kind == frames.GOAWAY else 0)
+                start = at + frames.FRAME_HEADER_BYTES + (4 if kind == frames.GOAWAY else 0)
                 code = int.from_bytes(data[start : start + 4], "big")
                 name = "GOAWAY" if kind == frames.GOAWAY else "RST_STREAM"
                 self._outcome.said[f"{name} {CODES.get(code, code)}"] += 1

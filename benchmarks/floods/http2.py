@@ -9,7 +9,7 @@ from switchyard.http.h2.fields import Field, literals
 from switchyard.http.h2.frames import CANCEL, END_HEADERS, END_STREAM, MAX_WINDOW, PADDED
 
 _HELLO = frames.PREFACE + frames.settings({})
-_ACKNOWLEDGED = _HELLO + frames.head(0, frames.SETTINGS, frames.ACK, 0)
+_ACKNOWLEDGED = _HELLO + frames.frame_header(0, frames.SETTINGS, frames.ACK, 0)
 _STREAMS = 900  # that a server of ours takes on one connection without refusing
 _A_TURN = 500  # streams or frames that are sent at once
 _UNKNOWN = 0x42
@@ -28,8 +28,8 @@ def _resets(paths: Paths) -> list[Flood]:
     grpc = [(b"content-type", b"application/grpc"), (b"te", b"trailers")]
     call = _block(b"POST", b"/inference.GRPCInferenceService/ModelInfer", grpc)
     upload, one_byte = _block(b"POST", paths.upload), _block(b"POST", paths.upload, [(b"content-length", b"1")])
-    cancel = _frame(frames.RST_STREAM, 0, frames.number(CANCEL))
-    too_wide = _frame(frames.WINDOW_UPDATE, 0, frames.number(MAX_WINDOW))
+    cancel = _frame(frames.RST_STREAM, 0, frames.uint32(CANCEL))
+    too_wide = _frame(frames.WINDOW_UPDATE, 0, frames.uint32(MAX_WINDOW))
     return [
         Flood(name="rapid reset", begin=_HELLO, again=_each(_headers(upload), cancel), end=_CALM),
         Flood(name="rapid reset, gRPC", begin=_HELLO, again=_each(_headers(call), cancel), end=_CALM),
@@ -64,7 +64,7 @@ def _frames(paths: Paths) -> list[Flood]:
     shut = frames.PREFACE + frames.settings({frames.INITIAL_WINDOW_SIZE: 0})
     ping = _frame(frames.PING, 0, b"12345678")(0)
     narrow, wide = (frames.settings({frames.INITIAL_WINDOW_SIZE: size}) for size in (0, 1))
-    wider = _frame(frames.WINDOW_UPDATE, 0, frames.number(1))
+    wider = _frame(frames.WINDOW_UPDATE, 0, frames.uint32(1))
 
     def flood(name: str, begin: bytes, frame: bytes, end: str = _CALM, *, reads: bool = True) -> Flood:
         return Flood(name=name, begin=begin, again=lambda _: frame * (2 * _A_TURN), end=end, reads=reads)
@@ -141,7 +141,7 @@ Frame = Callable[[int], bytes]
 
 
 def _frame(kind: int, flags: int, payload: bytes) -> Frame:
-    return lambda number: frames.head(len(payload), kind, flags, number) + payload
+    return lambda number: frames.frame_header(len(payload), kind, flags, number) + payload
 
 
 def _headers(block: bytes) -> Frame:

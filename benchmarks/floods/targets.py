@@ -15,7 +15,7 @@ from benchmarks.gateway import chat, pinned
 from benchmarks.processes import ROOT, Command, free_port
 from switchyard.catalog import Catalog, CatalogFile, Model, State
 
-_STREAM = chat("m1x100000", stream=True)
+_STREAM = chat("m50x100000", stream=True)
 _COMPLEXITY = ROOT / "model-repository" / "complexity"
 
 
@@ -55,7 +55,7 @@ def _command(stack: ExitStack, folder: Path, name: str, core: int, module: str, 
 def _gateway(stack: ExitStack, folder: Path, upstream: str) -> list[Target]:
     port = free_port()
     models = {
-        name: Model(name=name, kind="llm", url=upstream, state=State(phase="ready")) for name in ("m", "m1x100000")
+        name: Model(name=name, kind="llm", url=upstream, state=State(phase="ready")) for name in ("m", "m50x100000")
     }
     CatalogFile(folder / "catalog.json").replace(Catalog(models))
     argv = ("--host=127.0.0.1", f"--http_port={port}", f"--grpc_port={free_port()}")
