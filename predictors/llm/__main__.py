@@ -28,7 +28,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     from predictors.llm.devices import publish_utilization
     from predictors.llm.model import LanguageModel
     from predictors.serving.admission import Admission
-    from predictors.serving.application import Door
+    from predictors.serving.application import Application
     from predictors.serving.server import PredictorServer
     from switchyard.http.asgi import App
     from switchyard.telemetry.metrics import InferenceMetrics
@@ -51,14 +51,14 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         clock.done("warm-up")
         tracer = tracing.configure(arguments.model_name)
 
-        def door(kserve: App) -> App:
-            return Door(openai=engine.app, kserve=kserve, admission=admission, tracer=tracer)
+        def wrap(kserve: App) -> App:
+            return Application(openai=engine.app, kserve=kserve, admission=admission, tracer=tracer)
 
         watcher = asyncio.ensure_future(_report_loss(engine, server))
         clock.done("ready")
         clock.publish(metrics)
         publish_utilization(metrics)
-        stopped = await server.run(model, door)
+        stopped = await server.run(model, wrap)
         watcher.cancel()
         return 0 if stopped else 1
     finally:

@@ -1,4 +1,4 @@
-"""At the door of a predictor: counts what is being answered, refuses what is too much, cancels what nobody awaits."""
+"""Limits and counts the requests of a predictor."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +23,10 @@ class Admission:
         """Hold a concurrency slot for the duration of the block.
 
         Raises:
-            OverloadedError: no slot is free.
+            ApiError: no slot is free.
         """
         if self._in_flight >= self._limit:
-            raise ApiError("overloaded", f"{self._in_flight} requests are being answered; try again shortly")
+            raise ApiError("overloaded", f"{self._in_flight} requests are in flight; try again shortly")
         self._in_flight += 1
         self._gauge.set(self._in_flight)
         try:

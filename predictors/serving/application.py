@@ -12,18 +12,16 @@ from switchyard.telemetry.tracing import Tracer
 
 OPENAI = "/openai"
 
-
 RETRY_AFTER = (b"retry-after", b"1")
 
-
-# How long the JSON before the binary tensors is (V2's binary tensor extension); its absence means that there are none.
+# The length of the JSON before the binary tensors (V2's binary tensor extension); without it there are no such tensors.
 BINARY_HEADER = b"inference-header-content-length"
 
 
-class Door:
-    """The outermost ASGI application: OpenAI paths go straight to vLLM's application, all others to KServe's.
+class Application:
+    """The outermost ASGI application: OpenAI paths go to vLLM's application, all others to KServe's.
 
-    Going straight keeps KServe's timing middleware out of every streamed chunk.
+    KServe could mount vLLM's application itself, but would run its timing middleware for every streamed chunk.
     """
 
     def __init__(self, *, openai: App, kserve: App, admission: Admission, tracer: Tracer) -> None:
@@ -45,11 +43,11 @@ class Door:
             return
         try:
             with self._admission.enter():
-                await self._answer(app, protocol, scope, receive, send)
+                await self._run(app, protocol, scope, receive, send)
         except ApiError as err:
             await respond_error(scope, send, err)
 
-    async def _answer(self, app: App, protocol: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _run(self, app: App, protocol: str, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.monotonic()
         status = 0
 
@@ -58,7 +56,7 @@ class Door:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if status == 503:
-                    _say_when(message)
+                    _add_retry_after(message)
             await send(message)
 
         span = self._tracer.start("predictor", header(scope, b"traceparent"), {"http.route": scope["path"]})
@@ -66,28 +64,28 @@ class Door:
             scope = _with_header(scope, b"traceparent", span.traceparent.encode())
         finished = False
         try:
-            if protocol == "openai":  # vLLM watches for the client's leaving itself
+            if protocol == "openai":  # vLLM watches for a disconnect itself
                 await app(scope, receive, note_status)
                 finished = True
             else:
-                finished = await _until_client_leaves(app, scope, receive, note_status)
+                finished = await _run_until_disconnect(app, scope, receive, note_status)
         finally:
             outcome = _outcome(status, finished)
             self._admission.count(protocol, outcome, time.monotonic() - began)
             span.end(None if outcome in ("ok", "rejected") else outcome)
 
 
-async def _until_client_leaves(app: App, scope: Scope, receive: Receive, send: Send) -> bool:
-    """Runs ``app`` but cancels it when the client hangs up; True when it ran to its end.
+async def _run_until_disconnect(app: App, scope: Scope, receive: Receive, send: Send) -> bool:
+    """Run ``app``, but cancel it when the client disconnects; return whether it ran to its end.
 
-    KServe's handlers never look at the connection, so without this an abandoned answer would keep its engine slot.
+    KServe's handlers never check the connection, so without this a request that nobody waits for would keep its slot.
     """
     body_read = asyncio.Event()
-    left = False
+    disconnected = False
 
     async def receive_body() -> Message:
         if body_read.is_set():
-            await asyncio.Event().wait()  # the watcher below owns what follows the body
+            await asyncio.Event().wait()  # what follows the body is for the watcher below
         message = await receive()
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             body_read.set()
@@ -96,19 +94,19 @@ async def _until_client_leaves(app: App, scope: Scope, receive: Receive, send: S
     work = asyncio.ensure_future(app(scope, receive_body, send))
 
     async def watch() -> None:
-        nonlocal left
+        nonlocal disconnected
         await body_read.wait()
         while (await receive())["type"] != "http.disconnect":
             pass
-        left = True
+        disconnected = True
         work.cancel()
 
     watcher = asyncio.ensure_future(watch())
     try:
         await work
     except asyncio.CancelledError:
-        if not left:
-            raise  # the server is stopping, and awaiting passes that on to the work
+        if not disconnected:
+            raise  # the server is stopping: the await above has cancelled the work as well
         return False
     finally:
         watcher.cancel()
@@ -123,18 +121,18 @@ def _outcome(status: int, finished: bool) -> Outcome:
     return "rejected" if status < 500 else "failed"
 
 
-def _say_when(message: Message) -> None:
-    """Adds ``retry-after`` to a refusal that lacks it: KServe's handlers do not know the header."""
+def _add_retry_after(message: Message) -> None:
+    """Add ``retry-after`` to a 503 that lacks it: KServe's handlers do not set it."""
     headers = list(message.get("headers", ()))
     if all(name.lower() != b"retry-after" for name, _ in headers):
         message["headers"] = [*headers, RETRY_AFTER]
 
 
 def as_json(scope: Scope) -> Scope:
-    """A V1 request, or a V2 request without binary tensors, is JSON, whatever it is called.
+    """Return the scope with JSON as content type, for a V1 request or a V2 request without binary tensors.
 
-    Triton takes it so, and its HTTP client and curl send no content type that says it; KServe's SDK would take the body
-    for binary tensors.
+    Triton reads such bodies as JSON whatever their content type, so its HTTP client and curl send none that says so;
+    KServe's SDK would take the body for binary tensors.
     """
     names = {name for name, _ in scope.get("headers", ())}
     if scope["type"] != "http" or not scope["path"].endswith(("/infer", ":predict")) or BINARY_HEADER in names:

@@ -1,7 +1,7 @@
-"""KServe's ModelServer with the parts that a production predictor needs: an address, a drain, an application of ours.
+"""KServe's ModelServer with what a production predictor needs: an address, a drain, and an application around its own.
 
 ``kserve.ModelServer`` always binds every interface, adds a middleware to each streamed chunk and unloads models before
-it has answered what is in flight; this subclass keeps its routes, protocols and error mapping and replaces those.
+requests in flight are finished; this subclass keeps its routes, protocols and error mapping and replaces the rest.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _LOOPBACK = "127.0.0.1"
 
 
 class PredictorServer(ModelServer):  # type: ignore[misc]
-    """Serves one ready model over V2 REST, V2 gRPC and whatever ``door`` adds, until a signal or ``lost`` ends it."""
+    """Serves one ready model over V2 REST and V2 gRPC, and what ``wrap`` adds, until a signal or ``lost`` stops it."""
 
     def __init__(
         self,
@@ -66,22 +66,26 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
     async def run(
         self,
         model: Model,
-        door: Callable[[App], App],
+        wrap: Callable[[App], App],
         service: grpc.GenericRpcHandler | None = None,
         front: Callable[[str], RpcHandler] | None = None,
     ) -> bool:
-        """Answers until SIGTERM or SIGINT, then finishes what is in flight within the grace.
+        """Serve until SIGTERM or SIGINT, then finish the requests in flight within the grace.
 
-        gRPC is KServe's own service unless ``service`` is given. ``front`` makes of that one's target what takes calls
-        before it. Both ports take HTTP and gRPC. Returns False when the model was lost rather than the server stopped.
+        ``wrap`` makes the application that is served from KServe's. gRPC calls go to ``service``, by default KServe's;
+        ``front`` makes the handler before it from its address, by default one that forwards every call. Both ports take
+        HTTP and gRPC.
+
+        Returns:
+            False when the model was lost, True when the server was stopped.
 
         Raises:
-            SettingsError: the gRPC port cannot be had.
+            SettingsError: the gRPC port cannot be bound.
         """
         self.register_model(model)
         service_server, target = await self._start_grpc(service)
         rpc = (front or forward_to)(target)
-        server = Server(handler_of(self._application(door), body_bytes=self._message_bytes), rpc=rpc)
+        server = Server(handler_of(self._application(wrap), body_bytes=self._message_bytes), rpc=rpc)
 
         def on_drain() -> None:
             model.ready = False
@@ -97,41 +101,41 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         return not self._failed
 
     def lost(self, reason: str) -> None:
-        """The model cannot answer any more: stop, so that whoever supervises this process starts it again."""
+        """Stop because the model cannot respond any more; the process's supervisor starts it again."""
         logger.error("stopping: %s", reason)
         self._failed = True
         self._ending.set()
 
-    def _application(self, door: Callable[[App], App]) -> App:
+    def _application(self, wrap: Callable[[App], App]) -> App:
         rest = RESTServer("kserve.model_server:app", self.dataplane, self.model_repository_extension, self.http_port)
         rest._add_exception_handlers(kserve_app)
         self._register_routes()
-        return door(kserve_app)
+        return wrap(kserve_app)
 
     def _register_routes(self) -> None:
-        """KServe's V1 and V2 routes; to look for its OpenAI ones would import torch and vLLM, and find none."""
+        """Add KServe's V1 and V2 routes; looking for its OpenAI ones would import torch and vLLM, and find none."""
         kserve_app.add_api_route("/", self.dataplane.live)
         kserve_app.add_api_route("/metrics", metrics_handler)
         register_v1_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
         register_v2_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
 
     async def _start_grpc(self, service: grpc.GenericRpcHandler | None) -> tuple[grpc.aio.Server, str]:
-        """Start the service behind the ports; returns it and its address."""
+        """Start the gRPC service behind the ports, on loopback; return it and its address."""
         server = self._grpc(service)
         port = server.add_insecure_port(f"{_LOOPBACK}:0")
         await server.start()
         return server, f"{_LOOPBACK}:{port}"
 
     async def _listen_for_grpc(self, server: Server) -> None:
-        """Listen on the port of clients that were given two.
+        """Listen on the second port, for clients that use one port for each protocol.
 
         Raises:
-            SettingsError: the port cannot be had.
+            SettingsError: the port cannot be bound.
         """
         try:
             await server.listen(self._host, self.grpc_port)
         except OSError as err:
-            raise SettingsError(f"--grpc_port {self.grpc_port} cannot be had on {self._host}: {err}") from err
+            raise SettingsError(f"--grpc_port {self.grpc_port} cannot be bound on {self._host}: {err}") from err
 
     def _grpc(self, service: grpc.GenericRpcHandler | None) -> grpc.aio.Server:
         options: list[tuple[str, Any]] = [
@@ -153,18 +157,18 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """Takes the port before the model is loaded, so that a port in use is told at once."""
+    """Bind the port before the model is loaded, so that a port in use is reported at once."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
     except OSError as err:
-        raise SettingsError(f"--http_port {port} cannot be had on {host}: {err.strerror}") from err
+        raise SettingsError(f"--http_port {port} cannot be bound on {host}: {err.strerror}") from err
     return listener
 
 
 def run_to_end(main: Any) -> int:
-    """Runs a coroutine on uvloop and returns its result, an exit code."""
+    """Run a coroutine on uvloop; return its result, an exit code."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code: int = runner.run(main)
     return code

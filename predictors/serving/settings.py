@@ -10,8 +10,8 @@ from switchyard.settings import log_level, whole_number
 class Settings:
     """What a predictor reads from its environment, whatever it serves.
 
-    ``max_concurrent_requests`` is the number of requests worked on at once before more are refused with 503;
-    ``grace_seconds`` bounds how long a stopping predictor finishes requests; ``host`` is the address it listens on.
+    ``max_concurrent_requests`` are in flight at once, further ones get 503; ``grace_seconds`` is how long requests may
+    take to finish when the predictor stops; ``host`` is the address it listens on.
     """
 
     log_level: str = "info"
@@ -21,7 +21,7 @@ class Settings:
 
     @staticmethod
     def from_env(env: Mapping[str, str]) -> "Settings":
-        """Reads LOG_LEVEL, MAX_CONCURRENT_REQUESTS, GRACE_SECONDS and HOST.
+        """Read LOG_LEVEL, MAX_CONCURRENT_REQUESTS, GRACE_SECONDS and HOST.
 
         Raises:
             SettingsError: a value is not allowed.

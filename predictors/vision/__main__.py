@@ -45,7 +45,7 @@ async def serve(arguments: Arguments, settings: Settings, vision: VisionSettings
     parts = assemble(arguments, settings, vision, clock)
     background = [beside(parts.server, work) for work in (parts.watch.run(), parts.loaded_models.run())]
     try:
-        stopped = await parts.server.run(parts.service, parts.door, parts.grpc, parts.front)
+        stopped = await parts.server.run(parts.service, parts.wrap, parts.grpc, parts.front)
     finally:
         for task in background:
             task.cancel()

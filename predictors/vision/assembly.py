@@ -46,7 +46,7 @@ class Parts:
 
     server: PredictorServer
     service: Model
-    door: Callable[[App], App]
+    wrap: Callable[[App], App]
     grpc: grpc.GenericRpcHandler
     front: Callable[[str], RpcHandler]
     watch: TritonWatch
@@ -80,9 +80,9 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
         on_live=_OnTritonLive(loaded_models, clock, metrics).synchronize,
         on_lost=loaded_models.forget,
     )
-    kserve_app.add_exception_handler(ApiError, _refused)
+    kserve_app.add_exception_handler(ApiError, _respond_error)
 
-    def door(kserve: App) -> App:
+    def wrap(kserve: App) -> App:
         return Application(
             kserve=kserve,
             forwarding=Forwarding(client, arguments.triton_http, max_body_bytes=vision.max_body_bytes),
@@ -98,7 +98,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     return Parts(
         server=_server(arguments, settings, vision, Repository(images, loaded_models)),
         service=service,
-        door=door,
+        wrap=wrap,
         grpc=Service(
             channel=channel,
             loaded_models=loaded_models,
@@ -184,7 +184,7 @@ class _ImageOverGrpc:
         return encoded
 
 
-async def _refused(request: Request, err: Exception) -> JSONResponse:
+async def _respond_error(request: Request, err: Exception) -> JSONResponse:
     assert isinstance(err, ApiError)
     headers = {name.decode(): value.decode() for name, value in err.headers}
     return JSONResponse(as_object(err, shape_of(request.url.path)), err.status, headers)

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from predictors.complexity.application import Application as Complexity
 from predictors.complexity.application import Meter
 from predictors.serving.admission import Admission
-from predictors.serving.application import Door as Predictor
+from predictors.serving.application import Application as Predictor
 from predictors.vision.admission import Admission as VisionAdmission
 from predictors.vision.rest.application import Application as Vision
 from predictors.vision.rest.forwarding import Forwarding
@@ -74,12 +74,12 @@ async def of_activator(error: str, folder: Path) -> AsyncIterator[str]:
         queue.reject(lambda: ApiError("model_failed", "chat: no engine; see `switchyard logs chat`", retry_after=3))
     elif error == "internal":
         queue.reject(_fail)
-    doors: dict[int, activator.Door] = {}
+    endpoints: dict[int, activator.Endpoint] = {}
     client = Client()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(activator, "BODY_BYTES", LIMIT)
-        async with serving(activator.Activator(doors, client).handle) as (url, port):
-            doors[port] = activator.Door("chat", queue, timeout=5)
+        async with serving(activator.Activator(endpoints, client).handle) as (url, port):
+            endpoints[port] = activator.Endpoint("chat", queue, timeout=5)
             yield url
     await client.aclose()
 

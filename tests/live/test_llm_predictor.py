@@ -295,7 +295,7 @@ def test_a_flag_that_vllm_does_not_know_is_named(preload: Preload) -> None:
 def test_a_port_in_use_is_told_at_once(preload: Preload, chat: Predictor) -> None:
     predictor = Predictor(preload, "chat-fast", f"--http_port={chat.http}")
     assert predictor.exit() == 1
-    assert f"--http_port {chat.http} cannot be had" in predictor.tail()
+    assert f"--http_port {chat.http} cannot be bound" in predictor.tail()
 
 
 def test_many_clients_at_once_get_their_own_answers(chat: Predictor) -> None:

@@ -20,7 +20,7 @@ from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.tensors import HEADER_LENGTH
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
-from switchyard.http.asgi.disconnect import HangUp
+from switchyard.http.asgi.disconnect import cancel_on_disconnect
 from switchyard.http.asgi.replies import JSON, TEXT, header, replay, reply, respond_error
 from switchyard.http.request_errors import ClientDisconnectedError
 
@@ -168,8 +168,8 @@ class Application:
             may_be_image = where.verb == "infer" and takes_images(request.config)
             head = _header_length(scope, declared_length(scope)) if may_be_image else 0
             if declared_length(scope) >= STREAMED_BYTES and head <= _PEEK_BYTES:
-                begun, receive = await self._forwarding.beginning(scope, receive, head)
-                if begun.find(_BYTES, 0, head) < 0:
+                beginning, receive = await self._forwarding.beginning(scope, receive, head)
+                if beginning.find(_BYTES, 0, head) < 0:
                     with self._admission.to_triton(request.traceparent) as context:
                         await self._forwarding.stream(where.target, scope, receive, recording, context)
                     return
@@ -177,7 +177,7 @@ class Application:
             head = _header_length(scope, len(body))
             if may_be_image and body.find(_BYTES, 0, head) >= 0:
                 identifier, image = read_v2(where.model, body, head)
-                with HangUp(receive):
+                with cancel_on_disconnect(receive):
                     result = await self._images.infer(request.config, image, request.traceparent)
                 await reply(recording, 200, write_v2(where.model, identifier, result), JSON)
                 return
@@ -205,7 +205,7 @@ class Application:
         body = json_object(await self._forwarding.body(scope, receive), "an OpenAI chat completion")
         images = images_in(body)
         async with self._admission.admit(where.model, "vision", header(scope, b"traceparent")) as request:
-            with HangUp(receive):
+            with cancel_on_disconnect(receive):
                 results = [await self._images.infer(request.config, image, request.traceparent) for image in images]
             body_with_text = with_text(body, [result.as_text() for result in results], query.get("model", ""))
             await reply(_recording(request, send), 200, orjson.dumps(body_with_text), JSON)
@@ -221,7 +221,7 @@ class Application:
         body = await self._forwarding.body(scope, receive)
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         image = read_image(kind, body, query)
-        with HangUp(receive):
+        with cancel_on_disconnect(receive):
             return await self._images.infer(request.config, image, request.traceparent)
 
     async def _to_kserve(
@@ -231,7 +231,7 @@ class Application:
         others = [row for row in scope["headers"] if row[0] != b"traceparent"]
         if request.traceparent:
             others.append((b"traceparent", request.traceparent.encode()))
-        with HangUp(receive):
+        with cancel_on_disconnect(receive):
             await self._kserve(dict(scope, headers=others), replay(body, receive), send)
 
     def _require_triton(self) -> None:

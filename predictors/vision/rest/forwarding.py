@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from predictors.vision.errors import triton_is_away
 from switchyard.http.api_errors import ApiError, of_body
 from switchyard.http.asgi import Message, Receive, Scope, Send
-from switchyard.http.asgi.body import body_pieces, peek, read_body
-from switchyard.http.asgi.disconnect import HangUp
+from switchyard.http.asgi.body import body_chunks, peek, read_body
+from switchyard.http.asgi.disconnect import cancel_on_disconnect
 from switchyard.http.asgi.relay import relay
 from switchyard.http.client import Client, Timeouts, Upload
 from switchyard.http.client.errors import UpstreamError, UpstreamTimeoutError
@@ -77,7 +77,7 @@ class Forwarding:
         sent = asyncio.Event()
 
         async def chunks() -> AsyncIterator[bytes]:
-            async for chunk in body_pieces(receive):
+            async for chunk in body_chunks(receive):
                 yield chunk
             sent.set()
 
@@ -110,7 +110,7 @@ class Forwarding:
             headers.append((b"traceparent", traceparent.encode()))
         query = scope["query_string"].decode("latin-1")
         url = f"{self._origin}{target}?{query}" if query else self._origin + target
-        with HangUp(receive):
+        with cancel_on_disconnect(receive):
             try:
                 response = await self._client.request(
                     scope["method"].encode(), url, headers, body, timeouts=self._timeouts

@@ -63,11 +63,11 @@ class FastPath(FastHandler):
         self._triton = triton
         self._service = service
 
-    def admit(self, call: GrpcCall, begun: bytes) -> FastCall | None:
+    def admit(self, call: GrpcCall, beginning: bytes) -> FastCall | None:
         """Decide by the first bytes of a call; compressed messages are left to the service."""
-        if not self._live() or begun[0] or int.from_bytes(begun[1:PREFIX], "big") > self._message_bytes:
+        if not self._live() or beginning[0] or int.from_bytes(beginning[1:PREFIX], "big") > self._message_bytes:
             return None
-        message = begun[PREFIX:]
+        message = beginning[PREFIX:]
         try:
             model = read_text(message, MODEL_NAME, cut_off=True)
         except ValueError:

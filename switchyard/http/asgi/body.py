@@ -1,7 +1,4 @@
-"""Forwarding between an ASGI server and the upstream client, byte for byte and without work per byte.
-
-In a row: ``read_body``, ``with HangUp(receive)``, ``Client.request``, ``relay``.
-"""
+"""Reading the body of an ASGI request, whole or in chunks."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,89 +7,72 @@ from switchyard.http.asgi import Message, Receive, Scope
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 
 
-async def read_body(receive: Receive, scope: Scope, limit: int, *, deadline: float = 60.0) -> bytes:
-    """The request's body, at most ``limit`` bytes and within ``deadline`` seconds.
+async def read_body(receive: Receive, scope: Scope, limit: int, *, seconds: float = 60.0) -> bytes:
+    """Return the request's body, at most ``limit`` bytes, received within ``seconds``.
 
     Raises:
         BodyTooLargeError: it is declared or turns out to be larger.
-        BodyTooSlowError: the deadline passed.
-        ClientDisconnectedError: the client hung up before its end.
+        BodyTooSlowError: it did not arrive in time.
+        ClientDisconnectedError: the client disconnected before its end.
     """
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
             raise BodyTooLargeError(limit)
-    message = await receive()
-    if not message.get("more_body", False):
-        body: bytes = _piece(message)
-    else:
-        try:
-            async with asyncio.timeout(deadline):
-                body = await _gather(receive, _piece(message), limit)
-        except TimeoutError as err:
-            raise BodyTooSlowError(f"the request body did not arrive within {deadline:g} s") from err
-    if len(body) > limit:
-        raise BodyTooLargeError(limit)
-    return body
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in body_chunks(receive, seconds=seconds):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLargeError(limit)
+    return b"".join(chunks)
 
 
-async def body_pieces(receive: Receive, *, deadline: float = 60.0) -> AsyncIterator[bytes]:
-    """The pieces of a request's body as they come; the client may make us wait ``deadline`` seconds in all.
+async def body_chunks(receive: Receive, *, seconds: float = 60.0) -> AsyncIterator[bytes]:
+    """Yield the chunks of a request's body; waiting for the client may take ``seconds`` in all.
 
     Raises:
-        BodyTooSlowError: the deadline passed.
-        ClientDisconnectedError: the client hung up before its end.
+        BodyTooSlowError: it took longer.
+        ClientDisconnectedError: the client disconnected before the body's end.
     """
     time = asyncio.get_running_loop().time
-    left, more = deadline, True
+    remaining, more = seconds, True
     while more:
         began = time()
         try:
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(remaining):
                 message = await receive()
         except TimeoutError as err:
-            raise BodyTooSlowError(f"the request body did not arrive within {deadline:g} s") from err
-        left -= time() - began
-        yield _piece(message)
+            raise _too_slow(seconds) from err
+        remaining -= time() - began
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnectedError
+        yield message.get("body", b"")
         more = message.get("more_body", False)
 
 
-async def peek(receive: Receive, length: int, *, deadline: float = 60.0) -> tuple[bytes, Receive]:
-    """At least the first ``length`` bytes of a request's body if it has them, and a ``receive`` that gives all of it.
+async def peek(receive: Receive, length: int, *, seconds: float = 60.0) -> tuple[bytes, Receive]:
+    """Return at least the first ``length`` bytes of a request's body, if it has them, and a ``receive`` for all of it.
 
     Raises:
-        BodyTooSlowError: they did not arrive within ``deadline`` seconds.
+        BodyTooSlowError: they did not arrive within ``seconds``.
     """
     messages: list[Message] = []
-    begun, more = b"", True
+    beginning, more = b"", True
     try:
-        async with asyncio.timeout(deadline):
-            while more and len(begun) < length:
+        async with asyncio.timeout(seconds):
+            while more and len(beginning) < length:
                 messages.append(await receive())
-                begun += messages[-1].get("body", b"")
+                beginning += messages[-1].get("body", b"")
                 more = messages[-1].get("more_body", False)
     except TimeoutError as err:
-        raise BodyTooSlowError(f"the request body did not arrive within {deadline:g} s") from err
+        raise _too_slow(seconds) from err
 
     async def again() -> Message:
         return messages.pop(0) if messages else await receive()
 
-    return begun, again
+    return beginning, again
 
 
-async def _gather(receive: Receive, first: bytes, limit: int) -> bytes:
-    pieces, size, more = [first], len(first), True
-    while more:
-        message = await receive()
-        pieces.append(_piece(message))
-        size += len(pieces[-1])
-        if size > limit:
-            raise BodyTooLargeError(limit)
-        more = message.get("more_body", False)
-    return b"".join(pieces)
-
-
-def _piece(message: Message) -> bytes:
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnectedError
-    piece: bytes = message.get("body", b"")
-    return piece
+def _too_slow(seconds: float) -> BodyTooSlowError:
+    return BodyTooSlowError(f"the request body did not arrive within {seconds:g} s")

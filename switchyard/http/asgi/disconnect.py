@@ -1,39 +1,43 @@
 """Cancelling work whose client has disconnected."""
 
 import asyncio
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from switchyard.http.asgi import Receive
 from switchyard.http.request_errors import ClientDisconnectedError
 
 
-class HangUp:
-    """Cancels the body of its ``with`` statement when the client disconnects, and raises ``ClientDisconnectedError``.
+@contextmanager
+def cancel_on_disconnect(receive: Receive) -> Iterator[None]:
+    """Cancel the block when the client disconnects, as ``asyncio.timeout`` does when its time is over.
 
-    The request must have been read to its end. As ``asyncio.timeout`` does, it cancels the task around it, so that
-    whatever that is waiting for ends: a connection, an answer, a pause before a repeat.
+    The request's body must have been read to its end. Cancelling the task ends whatever the block waits for: a
+    connection, a response, a pause before a retry.
+
+    Raises:
+        ClientDisconnectedError: the client disconnected.
     """
+    task = asyncio.current_task()
+    assert task is not None
+    disconnected = False
 
-    __slots__ = ("_gone", "_receive", "_task", "_watch")
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._gone = False
-
-    def __enter__(self) -> "HangUp":
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
-        self._watch = asyncio.create_task(self._wait_for_disconnect())
-        return self
-
-    async def _wait_for_disconnect(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+    async def watch() -> None:
+        nonlocal disconnected
+        while (await receive())["type"] != "http.disconnect":
             pass
-        self._gone = True
-        self._task.cancel()
+        disconnected = True
+        task.cancel()
 
-    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
-        self._watch.cancel()
-        if self._gone and self._task.uncancel() == 0 and (kind is None or kind is asyncio.CancelledError):
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if disconnected and task.uncancel() == 0:  # else the server is stopping too, and that counts more
             raise ClientDisconnectedError from None
+        raise
+    else:
+        if disconnected and task.uncancel() == 0:  # the block ended in the same turn of the event loop
+            raise ClientDisconnectedError
+    finally:
+        watcher.cancel()

@@ -1,4 +1,4 @@
-"""Sending an upstream's response on."""
+"""Forwarding an upstream's response to an ASGI server."""
 
 from switchyard.http.asgi import Send
 from switchyard.http.client import Response
@@ -6,26 +6,17 @@ from switchyard.http.headers import Header
 
 
 async def relay(response: Response, send: Send, headers: list[Header]) -> None:
-    """Sends an answer on as it arrives, each piece at once.
+    """Forward a response as it arrives, each chunk at once; ``headers`` replace its own.
 
     Raises:
-        UpstreamError: the answer broke off; the head has been sent.
+        UpstreamError: the response ended early; its headers have been sent.
     """
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await relay_body(response, send)
-
-
-async def relay_body(response: Response, send: Send) -> None:
-    """Sends the body of an answer on as it arrives, and ends the answer.
-
-    Raises:
-        UpstreamError: the answer broke off.
-    """
-    if response.complete:  # nothing can follow what lies here
+    if response.complete:
         await send({"type": "http.response.body", "body": response.read_nowait()})
         return
     more = True
     while more:
-        data = await response.chunk()
-        more = bool(data) and not response.complete
-        await send({"type": "http.response.body", "body": data, "more_body": more})
+        chunk = await response.chunk()
+        more = bool(chunk) and not response.complete
+        await send({"type": "http.response.body", "body": chunk, "more_body": more})

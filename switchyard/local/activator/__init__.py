@@ -1,1 +1,1 @@
-"""Requests to models that sleep, wake or are full: queued, then sent on."""
+"""Queues requests to models that sleep, wake or are full, then forwards them."""

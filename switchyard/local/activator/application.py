@@ -1,4 +1,4 @@
-"""The HTTP endpoint of every service: holds requests to models that sleep, wake or are full, and sends them on.
+"""The HTTP endpoint of every service: queues requests to models that sleep, wake or are full, and forwards them.
 
 It is in the path of every request, as Knative's activator is with target-burst-capacity -1, and enforces
 containerConcurrency as its queue-proxy does. One listening socket per service tells whose request it is.
@@ -22,7 +22,7 @@ from switchyard.local.plan.workloads import Address
 
 BODY_BYTES = 64 * 1024 * 1024
 
-# A request whose replica died before the first byte of an answer is sent again, this often in all.
+# Attempts in all, for a request whose replica died before the first byte of a response.
 ATTEMPTS = 3
 
 _PROBES = re.compile(rb"/v2/health/.*|/metrics|/v2/models/[^/]+(?:/versions/[^/]+)?/ready")
@@ -30,8 +30,8 @@ _PROBES = re.compile(rb"/v2/health/.*|/metrics|/v2/models/[^/]+(?:/versions/[^/]
 logger = logging.getLogger(__name__)
 
 
-class Door:
-    """One service behind its socket; ``timeout`` is the seconds until the first byte of an answer."""
+class Endpoint:
+    """One service and its queue; ``timeout`` is the seconds until the first byte of a response."""
 
     def __init__(self, name: str, queue: RequestQueue, *, timeout: float) -> None:
         self.name = name
@@ -40,10 +40,10 @@ class Door:
 
 
 class Activator:
-    """The handler of a server; ``doors`` are the services by the port that a request came in at."""
+    """The handler of HTTP requests; ``endpoints`` are the services, by the port at which a request arrived."""
 
-    def __init__(self, doors: Mapping[int, Door], client: Client) -> None:
-        self._doors = doors
+    def __init__(self, endpoints: Mapping[int, Endpoint], client: Client) -> None:
+        self._endpoints = endpoints
         self._client = client
 
     async def handle(self, exchange: Exchange) -> None:
@@ -52,73 +52,73 @@ class Activator:
         if address is None:  # the client has disconnected already
             exchange.abort()
             return
-        door = self._doors[address[1]]
+        endpoint = self._endpoints[address[1]]
         try:
-            await self._respond(door, exchange)
+            await self._respond(endpoint, exchange)
         except ApiError as err:
             exchange.respond_error(err)
         except (BodyTooLargeError, BodyTooSlowError) as err:
             exchange.respond_error(of_body(err))
 
-    async def _respond(self, door: Door, exchange: Exchange) -> None:
+    async def _respond(self, endpoint: Endpoint, exchange: Exchange) -> None:
         if exchange.method in (b"GET", b"HEAD") and _PROBES.fullmatch(exchange.path):
-            await self._probe(door, exchange)
+            await self._probe(endpoint, exchange)
             return
-        deadline = asyncio.get_running_loop().time() + door.timeout
-        door.queue.check_capacity(int(exchange.header(b"content-length") or 0))
-        await self._deliver(door, exchange, await exchange.body(BODY_BYTES), deadline)
+        deadline = asyncio.get_running_loop().time() + endpoint.timeout
+        endpoint.queue.check_capacity(int(exchange.header(b"content-length") or 0))
+        await self._deliver(endpoint, exchange, await exchange.body(BODY_BYTES), deadline)
 
-    async def _deliver(self, door: Door, exchange: Exchange, body: bytes, deadline: float) -> None:
+    async def _deliver(self, endpoint: Endpoint, exchange: Exchange, body: bytes, deadline: float) -> None:
         for attempt in range(ATTEMPTS):
-            address = await door.queue.acquire(len(body), deadline, retry=attempt > 0)
-            answered = False
+            address = await endpoint.queue.acquire(len(body), deadline, retry=attempt > 0)
+            responded = False
             try:
                 response = await self._request(address, exchange, body, deadline)
-                answered = True
-                await self._relay(door, response, exchange)
+                responded = True
+                await self._relay(endpoint, response, exchange)
                 return
             except UpstreamTimeoutError as err:
                 if not err.retryable:
-                    message = f"{door.name} did not begin to answer within {door.timeout:g} s"
+                    message = f"{endpoint.name} did not begin to respond within {endpoint.timeout:g} s"
                     raise ApiError("upstream_timeout", message) from err
-                door.queue.suspect(address)
+                endpoint.queue.suspect(address)
             except UpstreamError as err:
                 if not err.retryable:
-                    raise ApiError(err.code, f"{door.name}: {err}") from err
-                logger.info("%s did not answer (%s); the request waits again", door.name, err)
-                door.queue.suspect(address)
+                    raise ApiError(err.code, f"{endpoint.name}: {err}") from err
+                logger.info("%s did not respond (%s); the request waits again", endpoint.name, err)
+                endpoint.queue.suspect(address)
             finally:
-                door.queue.release(responded=answered)
-        message = f"{door.name} ended {ATTEMPTS} times while it worked on this request; see `switchyard logs`"
+                endpoint.queue.release(responded=responded)
+        message = f"{endpoint.name} ended {ATTEMPTS} times while it worked on this request; see `switchyard logs`"
         raise ApiError("upstream_closed", message)
 
     async def _request(self, address: Address, exchange: Exchange, body: bytes, deadline: float) -> Response:
-        left = max(deadline - asyncio.get_running_loop().time(), 0.001)
+        remaining = max(deadline - asyncio.get_running_loop().time(), 0.001)
         return await self._client.request(
             exchange.method,
             f"http://{arguments.LOOPBACK}:{address.http_port}{exchange.target.decode('latin-1')}",
             CLIENT_TO_REPLICA.passed(exchange.headers),
             body,
-            timeouts=Timeouts(first_byte=left, idle=None),
+            timeouts=Timeouts(first_byte=remaining, idle=None),
         )
 
-    async def _relay(self, door: Door, response: Response, exchange: Exchange) -> None:
+    async def _relay(self, endpoint: Endpoint, response: Response, exchange: Exchange) -> None:
         try:
             await relay(response, exchange, REPLICA_TO_CLIENT.passed(response.headers))
         except UpstreamError as err:
-            logger.warning("%s broke off its response: %s", door.name, err)
+            logger.warning("%s did not complete its response: %s", endpoint.name, err)
             exchange.abort()
         finally:
             response.close()
 
-    async def _probe(self, door: Door, exchange: Exchange) -> None:
-        """Respond to what must neither wake a model nor keep it awake."""
-        address = door.queue.address
+    async def _probe(self, endpoint: Endpoint, exchange: Exchange) -> None:
+        """Forward a probe, which must neither wake a model nor keep it awake."""
+        address = endpoint.queue.address
         if address is None:
-            raise ApiError("model_not_ready", f"{door.name} does not run now; a request to it starts it")
+            raise ApiError("model_not_ready", f"{endpoint.name} does not run now; a request to it starts it")
         try:
-            deadline = asyncio.get_running_loop().time() + door.timeout
+            deadline = asyncio.get_running_loop().time() + endpoint.timeout
             response = await self._request(address, exchange, b"", deadline)
         except UpstreamError as err:
-            raise ApiError("model_not_ready", f"{door.name}: {err}") from err
-        await self._relay(door, response, exchange)
+            raise ApiError("model_not_ready", f"{endpoint.name}: {err}") from err
+        await self._relay(endpoint, response, exchange)

@@ -9,10 +9,10 @@ from switchyard.local.plan import arguments
 
 
 def loopback_socket() -> socket.socket:
-    """A listening socket on a free loopback port."""
-    listening = socket.socket()
-    listening.bind((arguments.LOOPBACK, 0))
-    return listening
+    """Return a socket that is bound to a free loopback port."""
+    listener = socket.socket()
+    listener.bind((arguments.LOOPBACK, 0))
+    return listener
 
 
 class Listener:
@@ -24,8 +24,8 @@ class Listener:
 
     async def start(self) -> None:
         """Accept connections from now on."""
-        for listening in self._sockets:
-            await self._server.listen(sock=listening)
+        for listener in self._sockets:
+            await self._server.listen(sock=listener)
 
     async def stop(self, grace: float) -> None:
         """Accept no more and finish what is in flight within ``grace`` seconds."""

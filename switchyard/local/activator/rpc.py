@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from switchyard.http.api_errors import ApiError
 from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailableError
 from switchyard.http.headers import CLIENT_TO_REPLICA
-from switchyard.local.activator.application import ATTEMPTS, BODY_BYTES, Door
+from switchyard.local.activator.application import ATTEMPTS, BODY_BYTES, Endpoint
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
 from switchyard.rpc import health, v2
@@ -22,10 +22,10 @@ _UNARY = frozenset(map(v2.path, (*v2.UNARY, *v2.REPOSITORY)))
 
 
 class RpcActivator:
-    """The handler of gRPC calls; ``doors`` are the services that take them, by the port that a call came in at."""
+    """The handler of gRPC calls; ``endpoints`` are the services that take them, by the port at which a call arrived."""
 
-    def __init__(self, doors: Mapping[int, Door]) -> None:
-        self._doors = doors
+    def __init__(self, endpoints: Mapping[int, Endpoint]) -> None:
+        self._endpoints = endpoints
 
     async def handle(self, call: GrpcCall) -> None:
         """Forward one call.
@@ -34,45 +34,45 @@ class RpcActivator:
             ApiError: the service cannot take it.
             RpcError: the service takes no gRPC, or the message cannot be read.
         """
-        door = self._doors.get(call.server[1]) if call.server else None
-        if door is None:
+        endpoint = self._endpoints.get(call.server[1]) if call.server else None
+        if endpoint is None:
             raise RpcError(RpcStatus.UNIMPLEMENTED, "this service takes no gRPC; use HTTP")
         if call.path in _PROBES:
-            await self._probe(door, call)
+            await self._probe(endpoint, call)
             return
-        deadline = asyncio.get_running_loop().time() + door.timeout
+        deadline = asyncio.get_running_loop().time() + endpoint.timeout
         if call.path in _UNARY:
             size = len(await call.first_message(BODY_BYTES))
-            await self._deliver(door, call, size, deadline, response_by=deadline)
+            await self._deliver(endpoint, call, size, deadline, response_by=deadline)
         else:
-            await self._deliver(door, call, 0, deadline, response_by=None)
+            await self._deliver(endpoint, call, 0, deadline, response_by=None)
 
     async def _deliver(
-        self, door: Door, call: GrpcCall, size: int, deadline: float, *, response_by: float | None
+        self, endpoint: Endpoint, call: GrpcCall, size: int, deadline: float, *, response_by: float | None
     ) -> None:
         for attempt in range(ATTEMPTS):
-            address = await door.queue.acquire(size, deadline, retry=attempt > 0)
+            address = await endpoint.queue.acquire(size, deadline, retry=attempt > 0)
             status = None
             try:
                 async with asyncio.timeout_at(response_by):
                     status = await _forward(call, address)
                 return
             except UpstreamUnavailableError as err:
-                logger.info("%s did not respond (%s); the call waits again", door.name, err)
-                door.queue.suspect(address)
+                logger.info("%s did not respond (%s); the call waits again", endpoint.name, err)
+                endpoint.queue.suspect(address)
             except TimeoutError as err:
-                message = f"{door.name} did not respond within {door.timeout:g} s"
+                message = f"{endpoint.name} did not respond within {endpoint.timeout:g} s"
                 raise ApiError("upstream_timeout", message) from err
             finally:
-                door.queue.release(responded=status is RpcStatus.OK)
-        message = f"{door.name} ended {ATTEMPTS} times while it worked on this call; see `switchyard logs`"
+                endpoint.queue.release(responded=status is RpcStatus.OK)
+        message = f"{endpoint.name} ended {ATTEMPTS} times while it worked on this call; see `switchyard logs`"
         raise ApiError("upstream_closed", message)
 
-    async def _probe(self, door: Door, call: GrpcCall) -> None:
-        """Forward what must neither wake a model nor keep it awake."""
-        address = door.queue.address
+    async def _probe(self, endpoint: Endpoint, call: GrpcCall) -> None:
+        """Forward a probe, which must neither wake a model nor keep it awake."""
+        address = endpoint.queue.address
         if address is None:
-            raise ApiError("model_not_ready", f"{door.name} does not run now; a call to it starts it")
+            raise ApiError("model_not_ready", f"{endpoint.name} does not run now; a call to it starts it")
         await _forward(call, address)
 
 

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from switchyard.backoff import ConsecutiveFailures
 from switchyard.catalog import CatalogFile, Model
 from switchyard.http.client import Client
-from switchyard.local.activator.application import Activator, Door
+from switchyard.local.activator.application import Activator, Endpoint
 from switchyard.local.activator.listener import Listener, loopback_socket
 from switchyard.local.activator.request_queue import QueueLimits
 from switchyard.local.activator.rpc import RpcActivator
@@ -92,13 +92,13 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
         for service in plan.services
     }
     queues = {name: replica.queue for name, replica in replicas.items()}
-    behind = {s.name: Door(s.name, queues[s.name], timeout=s.scale.timeout) for s in plan.services}
+    behind = {s.name: Endpoint(s.name, queues[s.name], timeout=s.scale.timeout) for s in plan.services}
     hosts = [
         RepositoryHost(model=models[service.name], folder=service.model_dir)
         for service in plan.services
         if service.hosts and service.model_dir is not None
     ]
-    by_port = {_port(sockets[name]): door for name, door in behind.items()}
+    by_port = {_port(sockets[name]): endpoint for name, endpoint in behind.items()}
     rpc = RpcActivator({_port(sockets[s.name]): behind[s.name] for s in plan.services if s.command.grpc})
     steps = {service.name: queues[service.name] for service in plan.services if service.model.kind == "step"}
     control = Control(board=board, queues=queues, decisions=Decisions(steps, client), registry=registry)

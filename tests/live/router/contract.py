@@ -24,8 +24,8 @@ class Rules:
     nested_failures_keep_their_status: bool = False  # a Switch below the root that matches nothing: 404, not 500
     condition_keeps_status: bool = False  # what a condition ends a Sequence with keeps its status, instead of 200
     events_end_a_sequence: bool = False  # a condition on server-sent events ends it, instead of 500
-    next_step_stands_in: bool = False  # a condition is also tried on "unavailable", after 502, 503, 504 and no answer
-    unavailable_is_repeated: bool = False  # before the first byte, a step without an answer is asked again
+    next_step_is_fallback: bool = False  # a condition is also tried on "unavailable", after 502, 503, 504 and no answer
+    unavailable_is_retried: bool = False  # before the first byte, a step without an answer is asked again
     target_is_kept: bool = False  # a step whose URL has no path gets the request's method, path and query
     trace_context_is_kept: bool = False  # and the platform's own headers, listed or not
     errors_have_the_callers_shape: bool = False  # on the paths of OpenAI's, Anthropic's and the V2 protocol
@@ -36,8 +36,8 @@ OURS = Rules(
     nested_failures_keep_their_status=True,
     condition_keeps_status=True,
     events_end_a_sequence=True,
-    next_step_stands_in=True,
-    unavailable_is_repeated=True,
+    next_step_is_fallback=True,
+    unavailable_is_retried=True,
     target_is_kept=True,
     trace_context_is_kept=True,
     errors_have_the_callers_shape=True,
@@ -89,7 +89,7 @@ class _FailureError(Exception):
         self.status = status
 
 
-class _NoAnswer(_FailureError):
+class _NoAnswerError(_FailureError):
     pass
 
 
@@ -148,11 +148,11 @@ class _Run:
         }
         return run[node["routerType"]](node["steps"], body)
 
-    def _step(self, step: Mapping[str, Any], body: bytes, *, covered: bool = False) -> _Answer:
+    def _step(self, step: Mapping[str, Any], body: bytes, *, has_fallback: bool = False) -> _Answer:
         if "nodeName" in step:
             try:
                 return self.node(step["nodeName"], body)
-            except _NoAnswer:
+            except _NoAnswerError:
                 raise
             except _FailureError as failure:
                 raise _FailureError(
@@ -160,20 +160,20 @@ class _Run:
                 ) from failure
         number, reply = self.replies[step["serviceUrl"]]
         if reply is None:
-            raise _NoAnswer
-        self.sent.append(self._sent(step["serviceUrl"], number, body, reply, covered))
+            raise _NoAnswerError
+        self.sent.append(self._sent(step["serviceUrl"], number, body, reply, has_fallback))
         if not reply.status:
-            raise _NoAnswer
+            raise _NoAnswerError
         return _Answer(reply.status, reply.body, reply.content_type.startswith("text/event-stream"))
 
-    def _sent(self, url: str, number: int, body: bytes, reply: Reply, covered: bool) -> Sent:
+    def _sent(self, url: str, number: int, body: bytes, reply: Reply, has_fallback: bool) -> Sent:
         _, slash, rest = url.partition("://")[2].partition("/")
         method, target = "POST", slash + rest
         if not slash:
             method, target = (self.asked.method, self.asked.target) if self.rules.target_is_kept else ("POST", "/")
-        # A kept connection that ends at the request is replaced even where the next step stands in.
-        unavailable = not reply.status or (reply.status in UNAVAILABLE and not covered)
-        return Sent(number, method, target, body, self.rules.unavailable_is_repeated and unavailable)
+        # A kept connection that ends at the request is replaced even where the next step is a fallback.
+        unavailable = not reply.status or (reply.status in UNAVAILABLE and not has_fallback)
+        return Sent(number, method, target, body, self.rules.unavailable_is_retried and unavailable)
 
     def _switch(self, steps: list[Mapping[str, Any]], body: bytes) -> _Answer:
         for step in steps:
@@ -217,11 +217,11 @@ class _Run:
             given = answer.body if answer is not None and step.get("data") == "$response" else body
             if step.get("mapPredictionsToInstances"):
                 given = _instances(given)
-            stands_in = self._stands_in(step, steps[index + 1 : index + 2])
+            is_fallback = self._is_fallback(step, steps[index + 1 : index + 2])
             try:
-                answer = self._step(step, given, covered=stands_in)
-            except _NoAnswer:
-                if not stands_in:
+                answer = self._step(step, given, has_fallback=is_fallback)
+            except _NoAnswerError:
+                if not is_fallback:
                     raise
                 answer = _Answer(503, _unavailable(503))
             if step.get("dependency") == "Hard" and not answer.succeeded:
@@ -229,16 +229,16 @@ class _Run:
         assert answer is not None
         return answer
 
-    def _stands_in(self, step: Mapping[str, Any], following: list[Mapping[str, Any]]) -> bool:
+    def _is_fallback(self, step: Mapping[str, Any], following: list[Mapping[str, Any]]) -> bool:
         condition = following[0].get("condition", "") if following and step.get("dependency") != "Hard" else ""
-        return self.rules.next_step_stands_in and bool(condition) and compile(condition).holds(_unavailable(503))
+        return self.rules.next_step_is_fallback and bool(condition) and compile(condition).holds(_unavailable(503))
 
     def _ended(self, answer: _Answer, condition: str) -> _Answer | None:
         if self.rules.events_end_a_sequence and answer.streams and answer.succeeded:
             return answer
         if compile(condition).holds(answer.body):
             return None
-        unavailable = self.rules.next_step_stands_in and answer.status in UNAVAILABLE
+        unavailable = self.rules.next_step_is_fallback and answer.status in UNAVAILABLE
         if unavailable and compile(condition).holds(_unavailable(answer.status)):
             return None
         if not is_valid_json(answer.body):

@@ -49,8 +49,8 @@ DIFFERENCES: Mapping[str, Example] = {
     "events_end_a_sequence": _example(
         _sequence(_to(0), _to(1, condition="tier")), Reply(200, b"data: 1\n\n", "text/event-stream")
     ),
-    "next_step_stands_in": _example(_sequence(_to(SERVICES), _to(1, condition="[@this].#(error.code==503)"))),
-    "unavailable_is_repeated": _example(_sequence(_to(0)), Reply(503, b'{"error":"e"}')),
+    "next_step_is_fallback": _example(_sequence(_to(SERVICES), _to(1, condition="[@this].#(error.code==503)"))),
+    "unavailable_is_retried": _example(_sequence(_to(0)), Reply(503, b'{"error":"e"}')),
     "target_is_kept": _example(_sequence(_to(0, ""))),
     "errors_have_the_callers_shape": _example(_sequence(_to(SERVICES))),
     "trace_context_is_kept": _example(_sequence(_to(0)), traceparent=_TRACE),

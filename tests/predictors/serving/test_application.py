@@ -1,4 +1,4 @@
-"""The door, in front of small ASGI applications that stand where vLLM's and KServe's stand."""
+"""The application, in front of small ASGI applications that stand where vLLM's and KServe's stand."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from predictors.serving.admission import Admission
-from predictors.serving.application import Door
+from predictors.serving.application import Application
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.telemetry.metrics import InferenceMetrics
@@ -23,7 +23,7 @@ class Client:
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
         self._incoming.put_nowait({"type": "http.request", "body": b"{}", "more_body": False})
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         self._incoming.put_nowait({"type": "http.disconnect"})
 
     async def ask(self, app: App) -> None:
@@ -57,7 +57,7 @@ class Setup:
     def __init__(self, *, openai: App = never, kserve: App = never, limit: int = 2) -> None:
         self.registry = CollectorRegistry()
         self.admission = Admission("m", limit, InferenceMetrics(self.registry))
-        self.door = Door(openai=openai, kserve=kserve, admission=self.admission, tracer=DisabledTracer())
+        self.application = Application(openai=openai, kserve=kserve, admission=self.admission, tracer=DisabledTracer())
 
     def counted(self, protocol: str, outcome: str) -> float:
         labels = {"model": "m", "protocol": protocol, "outcome": outcome}
@@ -70,7 +70,7 @@ class Setup:
 async def test_openai_paths_go_to_vllm_with_their_mount_point() -> None:
     seen: list[Scope] = []
     client = Client("/openai/v1/models")
-    await client.ask(Setup(openai=answering(200, seen)).door)
+    await client.ask(Setup(openai=answering(200, seen)).application)
     assert seen[0]["root_path"] == "/openai"
     assert seen[0]["path"] == "/openai/v1/models"
 
@@ -78,7 +78,7 @@ async def test_openai_paths_go_to_vllm_with_their_mount_point() -> None:
 @pytest.mark.parametrize("path", ["/v2/models/m/infer", "/metrics", "/"])
 async def test_all_other_paths_go_to_kserve_untouched(path: str) -> None:
     seen: list[Scope] = []
-    await Client(path).ask(Setup(kserve=answering(200, seen)).door)
+    await Client(path).ask(Setup(kserve=answering(200, seen)).application)
     assert seen[0]["path"] == path
     assert "root_path" not in seen[0]
 
@@ -86,14 +86,14 @@ async def test_all_other_paths_go_to_kserve_untouched(path: str) -> None:
 @pytest.mark.parametrize(("status", "outcome"), [(200, "ok"), (404, "rejected"), (503, "failed")])
 async def test_a_response_is_counted_by_its_status(status: int, outcome: str) -> None:
     setup = Setup(openai=answering(status))
-    await Client("/openai/v1/completions").ask(setup.door)
+    await Client("/openai/v1/completions").ask(setup.application)
     assert setup.counted("openai", outcome) == 1
     assert setup.in_flight() == 0
 
 
 async def test_requests_beyond_the_limit_are_rejected_in_the_callers_protocol_and_told_when_to_return() -> None:
     setup = Setup(limit=1)
-    waiting = asyncio.ensure_future(Client("/openai/v1/completions").ask(setup.door))
+    waiting = asyncio.ensure_future(Client("/openai/v1/completions").ask(setup.application))
     while setup.in_flight() < 1:
         await asyncio.sleep(0)
     openai, v2, anthropic = (
@@ -102,7 +102,7 @@ async def test_requests_beyond_the_limit_are_rejected_in_the_callers_protocol_an
         Client("/openai/v1/messages"),
     )
     for client in (openai, v2, anthropic):
-        await client.ask(setup.door)
+        await client.ask(setup.application)
     assert (openai.status, v2.status, anthropic.status) == (503, 503, 503)
     assert (b"retry-after", b"1") in openai.sent[0]["headers"]
     assert json.loads(openai.sent[1]["body"])["error"]["code"] == "overloaded"
@@ -113,7 +113,7 @@ async def test_requests_beyond_the_limit_are_rejected_in_the_callers_protocol_an
 
 async def test_a_rejection_of_kserves_also_says_when_to_return() -> None:
     client = Client("/v2/models/m/infer")
-    await client.ask(Setup(kserve=answering(503)).door)
+    await client.ask(Setup(kserve=answering(503)).application)
     assert (b"retry-after", b"1") in client.sent[0]["headers"]
 
 
@@ -131,7 +131,7 @@ async def test_a_v2_request_without_binary_tensors_is_json_whatever_it_is_called
     seen: list[Scope] = []
     client = Client("/v2/models/m/infer")
     client.scope["headers"] = headers
-    await client.ask(Setup(kserve=answering(200, seen)).door)
+    await client.ask(Setup(kserve=answering(200, seen)).application)
     types = [value for name, value in seen[0]["headers"] if name == b"content-type"]
     assert types == [expected or b"application/octet-stream"]
 
@@ -140,7 +140,7 @@ async def test_reading_metrics_takes_no_place() -> None:
     setup = Setup(kserve=answering(200), limit=1)
     with setup.admission.enter():
         client = Client("/metrics", method="GET")
-        await client.ask(setup.door)
+        await client.ask(setup.application)
     assert client.status == 200
 
 
@@ -156,8 +156,8 @@ async def test_a_v2_client_that_disconnects_ends_the_work_at_once() -> None:
 
     setup = Setup(kserve=working)
     client = Client("/v2/models/m/infer")
-    client.hang_up()
-    await asyncio.wait_for(client.ask(setup.door), 5)
+    client.disconnect()
+    await asyncio.wait_for(client.ask(setup.application), 5)
     assert ended.is_set()
     assert setup.counted("v2", "cancelled") == 1
     assert setup.in_flight() == 0
@@ -165,7 +165,7 @@ async def test_a_v2_client_that_disconnects_ends_the_work_at_once() -> None:
 
 async def test_a_server_that_is_stopped_ends_the_work_it_runs() -> None:
     setup = Setup()
-    asking = asyncio.ensure_future(Client("/v2/models/m/infer").ask(setup.door))
+    asking = asyncio.ensure_future(Client("/v2/models/m/infer").ask(setup.application))
     while setup.in_flight() < 1:
         await asyncio.sleep(0)
     asking.cancel()
@@ -178,5 +178,5 @@ def test_a_place_is_given_back_when_the_work_fails() -> None:
     admission = Setup(limit=1).admission
     with pytest.raises(ZeroDivisionError), admission.enter():
         raise ZeroDivisionError
-    with admission.enter(), pytest.raises(ApiError, match="1 requests are being answered"), admission.enter():
+    with admission.enter(), pytest.raises(ApiError, match="1 requests are in flight"), admission.enter():
         pass

@@ -1,4 +1,4 @@
-"""The forwarding primitive behind a real server: bytes, headers, limits and hang-ups."""
+"""The forwarding primitive behind a real server: bytes, headers, limits and disconnects."""
 
 import asyncio
 import socket
@@ -10,8 +10,8 @@ import pytest
 import uvicorn
 
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
-from switchyard.http.asgi.body import body_pieces, peek, read_body
-from switchyard.http.asgi.disconnect import HangUp
+from switchyard.http.asgi.body import body_chunks, peek, read_body
+from switchyard.http.asgi.disconnect import cancel_on_disconnect
 from switchyard.http.asgi.relay import relay
 from switchyard.http.client import Client, Timeouts
 from switchyard.http.headers import CLIENT_TO_REPLICA, REPLICA_TO_CLIENT
@@ -39,7 +39,7 @@ async def served(app: App) -> AsyncIterator[str]:
 
 
 async def pass_on(client: Client, url: str, scope: Scope, send: Send, body: bytes) -> int:
-    """The four steps of a proxy between its client's request and the upstream's answer."""
+    """The four steps of a proxy between its client's request and the upstream's response."""
     headers = CLIENT_TO_REPLICA.passed(scope["headers"])
     response = await client.request(scope["method"].encode(), url, headers, body, timeouts=TIMEOUTS)
     try:
@@ -57,8 +57,8 @@ async def proxy(client: Client, script: Script, limit: int = 1 << 20) -> AsyncIt
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             try:
-                body = await read_body(receive, scope, limit, deadline=0.5)
-                with HangUp(receive):
+                body = await read_body(receive, scope, limit, seconds=0.5)
+                with cancel_on_disconnect(receive):
                     ends.append(str(await pass_on(client, server.url + scope["path"], scope, send, body)))
             except (ClientDisconnectedError, BodyTooLargeError, BodyTooSlowError) as err:
                 ends.append(type(err).__name__)
@@ -69,7 +69,7 @@ async def proxy(client: Client, script: Script, limit: int = 1 << 20) -> AsyncIt
             yield url, ends
 
 
-async def test_requests_and_answers_pass_without_what_belongs_to_one_hop(client: Client) -> None:
+async def test_requests_and_responses_pass_without_what_belongs_to_one_hop(client: Client) -> None:
     seen: list[bytes] = []
 
     async def script(peer: Peer) -> None:
@@ -92,7 +92,7 @@ async def test_requests_and_answers_pass_without_what_belongs_to_one_hop(client:
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-async def test_a_hang_up_closes_the_upstream_socket(client: Client, streaming: bool) -> None:
+async def test_a_disconnect_closes_the_upstream_socket(client: Client, streaming: bool) -> None:
     arrived, closed = asyncio.Event(), asyncio.Event()
 
     async def script(peer: Peer) -> None:
@@ -136,9 +136,9 @@ async def test_a_body_is_bounded_in_size_and_time(client: Client) -> None:
         assert ends == ["200", "BodyTooLargeError", "BodyTooLargeError", "BodyTooSlowError"]
 
 
-def arriving(*pieces: bytes, then: Message | None = None) -> Receive:
-    """A ``receive`` that has ``pieces`` of a longer body and then waits, or gives ``then``."""
-    messages: list[Message] = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+def arriving(*chunks: bytes, then: Message | None = None) -> Receive:
+    """A ``receive`` that returns ``chunks`` of a longer body and then waits, or returns ``then``."""
+    messages: list[Message] = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     messages += [then] if then is not None else []
 
     async def receive() -> Message:
@@ -149,35 +149,35 @@ def arriving(*pieces: bytes, then: Message | None = None) -> Receive:
     return receive
 
 
-async def test_the_pieces_of_a_body_are_bounded_in_time() -> None:
-    pieces = body_pieces(arriving(b"a", b"b"), deadline=0.05)
-    assert [await anext(pieces), await anext(pieces)] == [b"a", b"b"]
+async def test_the_chunks_of_a_body_are_bounded_in_time() -> None:
+    chunks = body_chunks(arriving(b"a", b"b"), seconds=0.05)
+    assert [await anext(chunks), await anext(chunks)] == [b"a", b"b"]
     with pytest.raises(BodyTooSlowError):
-        await anext(pieces)
+        await anext(chunks)
 
 
-async def test_who_takes_the_pieces_slowly_does_not_use_up_the_clients_time() -> None:
+async def test_a_handler_that_takes_the_chunks_slowly_does_not_use_up_the_clients_time() -> None:
     last: Message = {"type": "http.request", "body": b"c", "more_body": False}
     seen = []
-    async for piece in body_pieces(arriving(b"a", b"b", then=last), deadline=0.05):
+    async for chunk in body_chunks(arriving(b"a", b"b", then=last), seconds=0.05):
         await asyncio.sleep(0.06)
-        seen.append(piece)
+        seen.append(chunk)
     assert seen == [b"a", b"b", b"c"]
 
 
 async def test_the_beginning_of_a_body_can_be_seen_before_all_of_it_is_read() -> None:
     last: Message = {"type": "http.request", "body": b"ef", "more_body": False}
-    begun, receive = await peek(arriving(b"ab", b"cd", then=last), 3)
-    assert begun == b"abcd"
+    beginning, receive = await peek(arriving(b"ab", b"cd", then=last), 3)
+    assert beginning == b"abcd"
     assert await read_body(receive, {"headers": []}, 10) == b"abcdef"
-    begun, receive = await peek(arriving(then=last), 3)
-    assert begun == b"ef"
-    assert [piece async for piece in body_pieces(receive)] == [b"ef"]
+    beginning, receive = await peek(arriving(then=last), 3)
+    assert beginning == b"ef"
+    assert [chunk async for chunk in body_chunks(receive)] == [b"ef"]
 
 
 async def test_a_beginning_that_does_not_come_is_not_waited_for() -> None:
     with pytest.raises(BodyTooSlowError):
-        await peek(arriving(b"ab"), 3, deadline=0.05)
+        await peek(arriving(b"ab"), 3, seconds=0.05)
     gone: Message = {"type": "http.disconnect"}
     _, receive = await peek(arriving(b"ab", then=gone), 3)
     with pytest.raises(ClientDisconnectedError):

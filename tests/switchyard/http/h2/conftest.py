@@ -96,8 +96,8 @@ class Routing(FastHandler):
         self._service = service
         self.calls: list[Entered] = []
 
-    def admit(self, call: GrpcCall, begun: bytes) -> FastCall | None:
-        return self._enter(call) if not begun[PREFIX:].startswith(b"to the service") else None
+    def admit(self, call: GrpcCall, beginning: bytes) -> FastCall | None:
+        return self._enter(call) if not beginning[PREFIX:].startswith(b"to the service") else None
 
     async def __call__(self, call: GrpcCall) -> None:
         await call.forward(self._service, call.metadata)

@@ -103,7 +103,7 @@ class App:
 
     async def breaks(self, receive: Receive, send: Send) -> None:
         await _start(send)
-        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        await send({"type": "http.response.body", "body": b"beginning", "more_body": True})
 
     async def waits(self, receive: Receive, send: Send) -> None:
         await self.go_on.wait()

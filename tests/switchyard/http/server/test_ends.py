@@ -85,26 +85,26 @@ async def test_a_client_that_takes_nothing_is_cut_off_in_time() -> None:
 async def test_requests_whose_responses_are_not_read_are_neither_started_nor_read_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    begun = 0
+    beginning = 0
 
     async def large(exchange: Exchange) -> None:
-        nonlocal begun
-        begun += 1
+        nonlocal beginning
+        beginning += 1
         exchange.respond(200, [], b"x" * 1_000_000)
 
     async with serving(large, ServerLimits(stall_seconds=0.3)) as running:
         wire = await running.wire()
         wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
         wire.send(GET * 100)
-        await until(lambda: begun)
+        await until(lambda: beginning)
         before = -1
-        while before != begun:
-            before = begun
+        while before != beginning:
+            before = beginning
             await asyncio.sleep(0.05)
-        assert begun < 20
+        assert beginning < 20
         wire.send(GET * 100)
         await until(lambda: not running.server._connections)
-        assert begun < 20
+        assert beginning < 20
 
 
 async def test_more_requests_than_may_wait_on_a_connection_are_refused_behind_the_others() -> None:
@@ -255,7 +255,7 @@ async def test_a_get_whose_client_has_gone_is_cancelled_once_something_is_sent()
 
     async def stream(exchange: Exchange) -> None:
         exchange.start(200, [])
-        exchange.write(b"begun")
+        exchange.write(b"beginning")
         await go_on.wait()
         try:
             while True:
@@ -346,7 +346,7 @@ async def test_a_draining_server_finishes_what_it_has_and_refuses_the_rest() -> 
 
     async def hold(exchange: Exchange) -> None:
         exchange.start(200, [])
-        exchange.write(b"begun ")
+        exchange.write(b"beginning ")
         await release.wait()
         exchange.write(b"done")
         exchange.end()
@@ -361,7 +361,7 @@ async def test_a_draining_server_finishes_what_it_has_and_refuses_the_rest() -> 
             await running.wire()
         assert not drained.done()
         release.set()
-        assert await busy.answer() == (200, b"begun done")
+        assert await busy.answer() == (200, b"beginning done")
         async with asyncio.timeout(5):
             await drained
 

@@ -77,14 +77,14 @@ async def test_what_has_begun_is_finished_in_either_protocol_and_nothing_new_is_
 
 async def test_a_connection_that_says_nothing_does_not_hold_up_the_end() -> None:
     async with living() as life:
-        silent, begun, used = await life.wire(), await life.wire(), await life.wire()
-        begun.send(b"GET / HT")
+        silent, beginning, used = await life.wire(), await life.wire(), await life.wire()
+        beginning.send(b"GET / HT")
         used.send(GET)
         await used.answer()
         life.stop.set()
         assert await silent.rest() == b""
         assert await used.rest() == b""
-        await begun.close()
+        await beginning.close()
 
 
 async def test_what_still_runs_at_the_end_of_the_grace_is_cut() -> None:

@@ -12,7 +12,7 @@ from switchyard.http.api_errors import ApiError
 from switchyard.http.client import Client
 from switchyard.http.h2 import frames
 from switchyard.http.server import Server
-from switchyard.local.activator.application import ATTEMPTS, Activator, Door
+from switchyard.local.activator.application import ATTEMPTS, Activator, Endpoint
 from switchyard.local.activator.request_queue import QueueLimits, RequestQueue
 from switchyard.local.activator.rpc import RpcActivator
 from switchyard.local.plan.workloads import Address
@@ -79,22 +79,22 @@ async def queue() -> RequestQueue:
     return RequestQueue("chat", concurrency=0, limits=QueueLimits(), demand=lambda: None)
 
 
-class Endpoint:
+class Served:
     """One service on its own port, and another that takes no gRPC."""
 
-    def __init__(self, door: Door) -> None:
-        self._doors: dict[int, Door] = {}
-        self._rpc: dict[int, Door] = {}
-        self._door = door
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoints: dict[int, Endpoint] = {}
+        self._rpc: dict[int, Endpoint] = {}
+        self._endpoint = endpoint
 
     async def start(self) -> None:
         self._client = Client()
-        handler = Activator(self._doors, self._client).handle
+        handler = Activator(self._endpoints, self._client).handle
         self.server = Server(handler, rpc=RpcActivator(self._rpc).handle)
         self.port = await self.server.listen(HOST, 0)
         self.other = await self.server.listen(HOST, 0)
-        self._doors |= {self.port: self._door, self.other: self._door}
-        self._rpc[self.port] = self._door
+        self._endpoints |= {self.port: self._endpoint, self.other: self._endpoint}
+        self._rpc[self.port] = self._endpoint
 
     async def stop(self) -> None:
         await self.server.aclose()
@@ -102,16 +102,16 @@ class Endpoint:
 
 
 @pytest.fixture
-async def endpoint(queue: RequestQueue) -> AsyncIterator[Endpoint]:
-    made = Endpoint(Door("chat", queue, timeout=5.0))
+async def served(queue: RequestQueue) -> AsyncIterator[Served]:
+    made = Served(Endpoint("chat", queue, timeout=5.0))
     await made.start()
     yield made
     await made.stop()
 
 
 @pytest.fixture
-async def channel(endpoint: Endpoint) -> AsyncIterator[Any]:
-    async with grpc.aio.insecure_channel(f"{HOST}:{endpoint.port}", options=OPTIONS) as made:
+async def channel(served: Served) -> AsyncIterator[Any]:
+    async with grpc.aio.insecure_channel(f"{HOST}:{served.port}", options=OPTIONS) as made:
         yield made
 
 
@@ -194,8 +194,8 @@ async def test_a_call_that_ends_every_replica_is_given_up(channel: Any, queue: R
     assert not queue.busy
 
 
-async def test_a_service_without_grpc_says_so(endpoint: Endpoint) -> None:
-    async with grpc.aio.insecure_channel(f"{HOST}:{endpoint.other}") as channel:
+async def test_a_service_without_grpc_says_so(served: Served) -> None:
+    async with grpc.aio.insecure_channel(f"{HOST}:{served.other}") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await channel.unary_unary(INFER)(message("chat"))
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
@@ -239,26 +239,26 @@ async def test_a_call_whose_deadline_passes_leaves_the_queue(channel: Any, queue
 
 
 async def test_a_call_that_no_replica_takes_in_time_is_told_so(queue: RequestQueue) -> None:
-    endpoint = Endpoint(Door("chat", queue, timeout=0.1))
-    await endpoint.start()
-    async with grpc.aio.insecure_channel(f"{HOST}:{endpoint.port}") as channel:
+    served = Served(Endpoint("chat", queue, timeout=0.1))
+    await served.start()
+    async with grpc.aio.insecure_channel(f"{HOST}:{served.port}") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await channel.unary_unary(INFER)(message("chat"))
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    await endpoint.stop()
+    await served.stop()
 
 
 async def test_a_replica_that_does_not_respond_in_time_is_given_up(queue: RequestQueue, replica: Address) -> None:
-    endpoint = Endpoint(Door("chat", queue, timeout=0.2))
-    await endpoint.start()
+    served = Served(Endpoint("chat", queue, timeout=0.2))
+    await served.start()
     queue.open(replica)
-    async with grpc.aio.insecure_channel(f"{HOST}:{endpoint.port}") as channel:
+    async with grpc.aio.insecure_channel(f"{HOST}:{served.port}") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await channel.unary_unary(INFER)(message("chat"), metadata=(("word", "wait"),))
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert "chat did not respond within 0.2 s" in (caught.value.details() or "")
     assert queue.in_flight == 0
-    await endpoint.stop()
+    await served.stop()
 
 
 async def test_a_stream_holds_its_place_until_it_ends(channel: Any, queue: RequestQueue, replica: Address) -> None:
