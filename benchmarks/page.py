@@ -22,9 +22,11 @@ How the gateway stands against other proxies is on [a page of its own](benchmark
 
 
 def write() -> None:
-    """Replaces the page; a benchmark without results is left out."""
-    sections = [_section(path) for path in sorted(RESULTS.glob("*.json"))]
-    PAGE.write_text(_INTRO + "\n".join(sections))
+    """Replace the sections of benchmarks that left results here; the others stay as they are."""
+    _, *before = PAGE.read_text().split("\n## ")
+    sections = {text.partition("\n")[0]: f"## {text.rstrip()}\n" for text in before}
+    sections |= {path.stem: _section(path) for path in RESULTS.glob("*.json")}
+    PAGE.write_text(_INTRO + "\n".join(sections[name] for name in sorted(sections)))
 
 
 def _section(path: Path) -> str:
