@@ -20,6 +20,7 @@ _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 _READ = 256 * 1024
 _SETTLE_SECONDS = 1.0  # to read on, so that clients which read nothing see whether they were closed
 _UNREAD_BUFFER = 4096  # bytes that the system takes for a client that reads nothing
+_LEAST_SECONDS = 0.3  # of a flood that ends as it should at once
 _CONNECTIONS = 4000  # opened one after the other in place of those that were closed
 
 
@@ -28,7 +29,8 @@ class Flood:
     """What each of ``connections`` does: ``begin``, and then ``again`` of 0, 1, 2 … as fast as the server reads.
 
     ``pause`` is in seconds before each ``again``. Without ``reads`` nothing that the server sends is taken. ``end`` is
-    what a server of ours does: a status, a code of GOAWAY or RST_STREAM, ``closed``, or ``served``.
+    what a server of ours does at the latest: a status, ``GOAWAY`` or ``RST_STREAM`` with its code, ``closed``, or
+    ``responses`` (of HTTP/2) where it serves as any other client.
     """
 
     name: str
@@ -52,6 +54,10 @@ class Outcome:
     closed: int = 0
     sent: int = 0
     said: Counter[str] = field(default_factory=Counter)
+
+    def has(self, end: str) -> bool:
+        """Whether some connection ended in this way."""
+        return self.closed > 0 if end == "closed" else self.said[end] > 0
 
     def __str__(self) -> str:
         said = [f"{what} x {count}" for what, count in self.said.most_common(3)]
@@ -99,11 +105,20 @@ class _Client:
             data = self.socket.recv(_READ)
         except BlockingIOError:
             return True
+        self._count_responses(data)
+        return bool(data)
+
+    def read_rest(self) -> None:
+        """Read what came before the end: a failed write says nothing of it."""
+        with suppress(OSError):
+            while data := self.socket.recv(_READ):
+                self._count_responses(data)
+
+    def _count_responses(self, data: bytes) -> None:
         if self._flood.http2:
             self._in = self._read_frames(self._in + data)
         else:
             self._outcome.said.update(found.decode() for found in _STATUS.findall(data))
-        return bool(data)
 
     def _read_frames(self, data: bytes) -> bytes:
         at = 0
@@ -141,6 +156,8 @@ class _Attack:
             self.clients[client.socket.fileno()] = client
 
     def _close(self, client: _Client) -> None:
+        if self._flood.reads:
+            client.read_rest()
         del self.clients[client.socket.fileno()]
         client.socket.close()
         self.outcome.closed += 1
@@ -184,10 +201,13 @@ class _Attack:
 
 
 def attack(flood: Flood, port: int, seconds: float, *, again: bool) -> Outcome:
-    """Run ``flood`` for so long, or until the server has closed all connections if those are not opened ``again``."""
+    """Run ``flood`` for so long, opening ``again`` what the server closes, or else until it ends as it should."""
     running = _Attack(flood, port, again=again)
-    end = time.monotonic() + seconds
-    while running.clients and time.monotonic() < end:
+    began = now = time.monotonic()
+    while running.clients and now < began + seconds:
+        if not again and now > began + _LEAST_SECONDS and running.outcome.has(flood.end):
+            break
         running.turn()
+        now = time.monotonic()
     running.stop()
     return running.outcome

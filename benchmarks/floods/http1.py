@@ -23,7 +23,7 @@ def floods(paths: Paths) -> list[Flood]:
         Flood(name="endless headers", begin=get, again=_numbered(b"X-%d: y\r\n"), end="431"),
         Flood(name="an endless header", begin=get + b"X-A: ", again=_same(b"h" * 65536), end="431"),
         Flood(name="an endless target", begin=b"GET /", again=_same(b"u" * 65536), end="431"),
-        Flood(name="endless blank lines", begin=b"\r\n", again=_same(b"\r\n" * 32768), end="400"),
+        Flood(name="endless blank lines", begin=b"\r\n", again=_same(b"\r\n" * 32768), end="431"),
         Flood(
             name="endless trailers",
             begin=chunked + b"3\r\nabc\r\n0\r\n",

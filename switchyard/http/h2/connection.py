@@ -190,6 +190,7 @@ class Connection(FrameSender, FrameReader):
         elif (stream := self.streams.get(number)) is not None:
             stream.window += by
             if stream.window > frames.MAX_WINDOW:
+                self.reset_by_peer(stream)  # the peer made it be reset, which costs as much (CVE-2025-8671)
                 self.reset_stream(stream, frames.FLOW_CONTROL_ERROR)
                 stream.handler.reset(stream, frames.FLOW_CONTROL_ERROR)
             else:

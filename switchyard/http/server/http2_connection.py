@@ -13,7 +13,7 @@ from switchyard.http.h2.request_headers import RequestHeaders
 from switchyard.http.h2.server import RequestHandler, ServerConnection
 from switchyard.http.h2.stream import Stream
 from switchyard.http.request_errors import BodyTooSlowError
-from switchyard.http.server.exchange import BodyMemory, Exchange, address_of
+from switchyard.http.server.exchange import BodyMemory, ErrorResponse, Exchange, address_of
 from switchyard.http.server.http2_exchange import Http2Exchange
 from switchyard.http.server.limits import ServerLimits
 
@@ -28,6 +28,7 @@ class Host(Protocol):
     memory: BodyMemory
     request_headers: BlockCache[RequestHeaders | None]
     rpc: RpcHandler | None
+    error_response: ErrorResponse
 
     def begin(self, exchange: Exchange) -> "asyncio.Task[None]":
         """Start the handler."""
@@ -73,6 +74,11 @@ class Http2Connection(ServerConnection[RequestHeaders | None]):
         return Http2Exchange(self, headers, self._limits.buffer_bytes)
 
     def begin(self, exchange: Exchange) -> None:
+        if len(exchange.headers) > self._limits.header_count:
+            message = f"the request has more than {self._limits.header_count} headers"
+            headers, body = self._host.error_response(431, message, exchange.path)
+            exchange.respond(431, headers, body)
+            return
         self._count(self._host.begin(exchange))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

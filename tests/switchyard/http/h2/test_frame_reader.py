@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.http.h2 import frames
+from switchyard.http.h2 import frame_reader, frames
 from switchyard.http.h2.frame_reader import FrameReader
 from switchyard.http.h2.frames import ProtocolError
 
@@ -76,3 +77,32 @@ def test_however_bytes_are_cut_the_same_frames_are_read(sent: list[bytes], cuts:
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_rejected(data: bytes) -> None:
     Recorder().data_received(data)
+
+
+class Patient(Recorder):
+    """Counts how often the rest waits for a further turn."""
+
+    turns = 1
+
+    def pause_reading(self) -> None:
+        self.turns += 1
+
+
+def test_a_header_block_that_takes_long_is_the_last_of_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_reader, "TURN_SECONDS", -1.0)
+    reader = Patient()
+    begun = frames.frame_header(1, frames.HEADERS, 0, 3) + b"a"
+    reader.data_received(
+        frames.frame_header(1, frames.HEADERS, frames.END_HEADERS, 1)
+        + b"a"
+        + begun
+        + frames.frame_header(1, frames.CONTINUATION, frames.END_HEADERS, 3)
+        + b"b"
+        + frames.frame_header(8, frames.PING, 0, 0)
+        + bytes(8)
+    )
+    assert [number for _, number, _, _ in reader.read] == [1]
+    assert not reader.read_buffered()
+    assert [number for _, number, _, _ in reader.read] == [1, 3]
+    assert reader.read_buffered()
+    assert (len(reader.read), reader.turns) == (3, 3)

@@ -196,3 +196,20 @@ async def test_work_that_outlives_its_stream_counts_until_it_ends() -> None:
         talk.asks(9, POST, b"others go on")
         assert await talk.hears(frames.DATA, stream=9) == b"others go on"
         await talk.hangs_up()
+
+
+async def test_a_request_with_too_many_headers_hears_so_and_starts_nothing() -> None:
+    async with world(ServerLimits(header_count=10)) as at:
+        response = await at.client.get("/echo", headers={f"x-{number}": "y" for number in range(11)})
+        assert response.status_code == 431
+        assert "more than 10 headers" in response.text
+        assert not at.app.scopes
+
+
+async def test_a_client_that_makes_its_streams_be_reset_spends_as_one_that_resets_them() -> None:
+    async with world(ServerLimits(control_frames=50, control_frames_per_second=0)) as at:
+        too_wide = [frames.uint32_frame(frames.WINDOW_UPDATE, number, frames.MAX_WINDOW) for number in range(1, 21, 2)]
+        asked = [request_bytes(POST, number=number, ends=False) for number in range(1, 21, 2)]
+        told = await converse(at.port, GREETING + b"".join(map(bytes.__add__, asked, too_wide)))
+        kind, _, payload = heard(told)[-1]
+        assert (kind, payload[4:8]) == (frames.GOAWAY, frames.uint32(frames.ENHANCE_YOUR_CALM))
