@@ -1,11 +1,11 @@
 """Admits inference requests: keeps the model loaded, takes a concurrency slot, traces and counts each request."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.model_config import ModelConfig
@@ -27,14 +27,6 @@ class AdmittedRequest:
     config: ModelConfig
     traceparent: str | None
     status: int = field(default=0)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Slot:
-    """A request in flight outside of a ``with`` block; call ``end`` with the HTTP status, 0 after a disconnect."""
-
-    traceparent: str | None
-    end: Callable[[int], None]
 
 
 class _Counts:
@@ -75,6 +67,46 @@ class _RequestRecord:
         self._span.end(None if outcome in ("ok", "rejected") else outcome)
 
 
+class _InFlight:
+    """Requests in flight by model; the gauge reads them when it is asked, as setting it would cost each request."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        self.total = 0
+        self._gauge = gauge
+        self._of: dict[str, int] = {}
+
+    def add(self, model: str) -> None:
+        if model not in self._of:
+            self._of[model] = 0
+            self._gauge.labels(model).set_function(lambda: self._of[model])
+        self._of[model] += 1
+        self.total += 1
+
+    def remove(self, model: str) -> None:
+        self._of[model] -= 1
+        self.total -= 1
+
+
+class Slot:
+    """A request in flight outside of a ``with`` block; call ``end`` with the HTTP status, 0 after a disconnect.
+
+    ``traceparent`` is the trace context for Triton.
+    """
+
+    __slots__ = ("_admission", "_model", "_record", "traceparent")
+
+    def __init__(self, admission: "Admission", model: str, record: _RequestRecord) -> None:
+        self._admission = admission
+        self._model = model
+        self._record = record
+        self.traceparent = record.traceparent
+
+    def end(self, status: int) -> None:
+        """Count the request and free its slot."""
+        self._admission.release(self._model)
+        self._record.close(self._model, status)
+
+
 class Admission:
     """One concurrency limit for all models of the service.
 
@@ -85,10 +117,9 @@ class Admission:
     def __init__(self, loaded_models: LoadedModels, *, limit: int, metrics: InferenceMetrics, tracer: Tracer) -> None:
         self._loaded_models = loaded_models
         self._limit = limit
-        self._in_flight_gauge = metrics.in_flight
+        self._in_flight = _InFlight(metrics.in_flight)
         self._counts = _Counts(metrics)
         self._tracer = tracer
-        self._in_flight = 0
 
     @asynccontextmanager
     async def admit(self, model: str, protocol: str, traceparent: str | None) -> AsyncIterator[AdmittedRequest]:
@@ -122,21 +153,16 @@ class Admission:
 
     def try_acquire(self, model: str, protocol: str, traceparent: str | None) -> "Slot | None":
         """Do the same for a model that is loaded; return None when no slot is free."""
-        if self._in_flight >= self._limit:
+        if self._in_flight.total >= self._limit:
             return None
         self._loaded_models.acquire(model)
-        self._in_flight += 1
-        gauge = self._in_flight_gauge.labels(model)
-        gauge.inc()
-        record = self._record(model, protocol, traceparent)
+        self._in_flight.add(model)
+        return Slot(self, model, self._record(model, protocol, traceparent))
 
-        def end(status: int) -> None:
-            self._loaded_models.release(model)
-            self._in_flight -= 1
-            gauge.dec()
-            record.close(model, status)
-
-        return Slot(traceparent=record.traceparent, end=end)
+    def release(self, model: str) -> None:
+        """End what ``try_acquire`` began."""
+        self._loaded_models.release(model)
+        self._in_flight.remove(model)
 
     def _record(self, model: str, protocol: str, traceparent: str | None) -> "_RequestRecord":
         attributes = {"model": model, "protocol": protocol} if self._tracer.enabled else None
@@ -155,16 +181,14 @@ class Admission:
 
     @contextmanager
     def _slot(self, model: str) -> Iterator[None]:
-        if self._in_flight >= self._limit:
-            raise ApiError("overloaded", f"{self._in_flight} requests are in flight; try again shortly")
-        self._in_flight += 1
-        gauge = self._in_flight_gauge.labels(self._label(model))
-        gauge.inc()
+        if self._in_flight.total >= self._limit:
+            raise ApiError("overloaded", f"{self._in_flight.total} requests are in flight; try again shortly")
+        label = self._label(model)
+        self._in_flight.add(label)
         try:
             yield
         finally:
-            self._in_flight -= 1
-            gauge.dec()
+            self._in_flight.remove(label)
 
     def _label(self, model: str) -> str:
         return model if self._loaded_models.knows(model) else UNKNOWN

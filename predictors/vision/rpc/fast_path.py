@@ -75,7 +75,7 @@ class FastPath(FastHandler):
         config = self._loaded_models.loaded(model)
         if config is None or (takes_images(config) and BYTES_TENSOR in message):
             return None
-        trace = dict(call.metadata).get(b"traceparent")
+        trace = call.fields.get(b"traceparent")
         slot = self._admission.try_acquire(model, PROTOCOL, None if trace is None else trace.decode("latin-1"))
         return None if slot is None else Inference(slot, self._triton, _encoded(call.metadata))
 

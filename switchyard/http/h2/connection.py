@@ -120,6 +120,9 @@ class Connection(FrameSender, FrameReader):
             self._transport.resume_reading()
 
     def on_control(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        if kind == frames.WINDOW_UPDATE and not (number and self.is_idle_stream(number)):  # gRPC: two for each call
+            self._window_update(flags, number, payload)
+            return
         handler = _CONTROL.get(kind)
         if handler is None:  # unknown frame types are ignored (RFC 9113 §4.1)
             return
@@ -193,7 +196,7 @@ class Connection(FrameSender, FrameReader):
                 self.reset_by_peer(stream)  # the peer made it be reset, which costs as much (CVE-2025-8671)
                 self.reset_stream(stream, frames.FLOW_CONTROL_ERROR)
                 stream.handler.reset(stream, frames.FLOW_CONTROL_ERROR)
-            else:
+            elif stream.pending:
                 self._send_pending(stream)
 
     def _settings(self, flags: int, number: int, payload: bytes) -> None:

@@ -10,6 +10,7 @@ MAX_FRAME = 256 * 1024
 TURN = 256  # frames read before other connections of this event loop get their turn; HEADERS count as several
 TURN_SECONDS = 0.002  # after which a header block is the last of its turn: 20 KB in Huffman's code take 7 ms to decode
 _HEADERS_WEIGHT = 8  # more than other frames: each starts a handler
+_FORM = frames.END_HEADERS | frames.PADDED | frames.PRIORITIZED  # flags that say how to read a header block
 _USEFUL_BYTES = 5  # of DATA: as long as the prefix of a gRPC message, so the smallest message is useful
 HEADER_BLOCK_BYTES = 32 * 1024  # still compressed; frames of other types than DATA are no longer either
 _BLOCK_TOO_LARGE = f"a header block must not exceed {HEADER_BLOCK_BYTES} octets"
@@ -88,8 +89,7 @@ class FrameReader(asyncio.Protocol):
             if turn <= 0:
                 self._yielded = True
                 break
-            high, low, kind, flags, number = frames.FRAME_HEADER.unpack_from(data, at)
-            length, number = high << 8 | low, number & frames.MAX_WINDOW
+            length, kind, flags, number = frames.read_frame_header(data, at)
             turn -= 1 + self._check(kind, length)
             if kind == frames.DATA and length and not flags & frames.PADDED:
                 if length < _USEFUL_BYTES and not flags & frames.END_STREAM:
@@ -101,7 +101,11 @@ class FrameReader(asyncio.Protocol):
             end = at + frames.FRAME_HEADER_BYTES + length
             if end > size:
                 break
-            self._frame(kind, flags, number, data[at + frames.FRAME_HEADER_BYTES : end])
+            payload = data[at + frames.FRAME_HEADER_BYTES : end]
+            if kind == frames.HEADERS and flags & _FORM == frames.END_HEADERS and number:  # as nearly all come
+                self.on_headers(number, payload, bool(flags & frames.END_STREAM))
+            else:
+                self._frame(kind, flags, number, payload)
             at = end
             if self._block is None and kind in (frames.HEADERS, frames.CONTINUATION) and monotonic() > until:
                 turn = 0

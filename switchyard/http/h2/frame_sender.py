@@ -1,14 +1,14 @@
 """What a connection sends: frames, in the order in which the flow-control windows allow."""
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import NO_TABLE
-from switchyard.http.h2.stream import Payload, Stream
+from switchyard.http.h2.stream import NOTHING, Payload, Stream
 
 _JOINED = 32 * 1024  # bytes; up to here copying frames into one write is cheaper than writing several
-_SMALL = 1024  # bytes; pending chunks are joined up to here, as each costs memory of its own
+_SMALL = 1024  # bytes; up to here chunks are joined to their frame header, or to a pending chunk: each costs memory
 _UNREAD = 4 * 1024 * 1024  # bytes of headers and control frames; a peer that leaves more of them unread is disconnected
 
 
@@ -72,6 +72,8 @@ class FrameSender:
             if last == kind and len(before) + len(payload) <= _SMALL:
                 stream.pending[-1] = (kind, b"".join((before, payload)), end)
                 return
+        if stream.pending is NOTHING:
+            stream.pending = deque()
         stream.pending.append((kind, payload, end))
 
     def _notify_source(self, stream: Stream, kind: int, payload: Payload) -> None:
@@ -145,7 +147,9 @@ class FrameSender:
         self._window -= size
         stream.window -= size
         stream.bytes_sent += size
-        if size <= limit:
+        if size <= _SMALL:
+            self.write(frames.frame_header(size, frames.DATA, flags, stream.id) + payload)
+        elif size <= limit:
             self.write(frames.frame_header(size, frames.DATA, flags, stream.id))
             self.write(payload)
         else:
@@ -155,7 +159,8 @@ class FrameSender:
                 last = flags if start + limit >= size else 0
                 self.write(frames.frame_header(len(chunk), frames.DATA, last, stream.id))
                 self.write(chunk)
-        self._notify_source(stream, frames.DATA, payload)
+        if stream.source is not None:
+            stream.source.sent(size)
 
     # -- asyncio.Protocol
 

@@ -3,7 +3,7 @@
 import struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-FRAME_HEADER = struct.Struct(">HBBBL")  # length in 24 bits, type, flags, stream
+FRAME_HEADER = struct.Struct(">LBL")  # length in 24 bits with the type in 8, flags, stream
 FRAME_HEADER_BYTES = 9
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -38,7 +38,13 @@ class ProtocolError(Exception):
 
 def frame_header(length: int, kind: int, flags: int, stream: int) -> bytes:
     """Encode the nine octets before a payload of ``length`` octets."""
-    return FRAME_HEADER.pack(length >> 8, length & 0xFF, kind, flags, stream)
+    return FRAME_HEADER.pack(length << 8 | kind, flags, stream)
+
+
+def read_frame_header(data: bytes, at: int) -> tuple[int, int, int, int]:
+    """Decode the length, type, flags and stream of the frame that begins at ``at``; the reserved bit is ignored."""
+    length_and_kind, flags, stream = FRAME_HEADER.unpack_from(data, at)
+    return length_and_kind >> 8, length_and_kind & 0xFF, flags, stream & MAX_WINDOW
 
 
 def settings(values: dict[int, int]) -> bytes:

@@ -30,6 +30,12 @@ class Source(Protocol):
         """Note that ``size`` bytes have been written or discarded; the source may produce as many again."""
 
 
+Pending = deque[tuple[int, Payload, bool]]  # frames that wait: type, payload, and whether the stream ends with it
+
+# Most streams never have to wait; a deque of its own would cost each of them 600 bytes. Nothing is ever put in here.
+NOTHING: Pending = deque(maxlen=0)
+
+
 class Stream:
     """One stream of a connection: its flow-control window, what waits for that window, and which sides are closed.
 
@@ -56,7 +62,7 @@ class Stream:
         self.id = number
         self.handler = handler
         self.window = connection.initial_window
-        self.pending: deque[tuple[int, Payload, bool]] = deque()
+        self.pending = NOTHING
         self.source: Source | None = None
         self.unacknowledged = 0  # bytes received and used, for which no WINDOW_UPDATE has been sent yet
         self.bytes_sent = 0  # of DATA

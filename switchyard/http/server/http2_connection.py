@@ -64,7 +64,8 @@ class Http2Connection(ServerConnection[RequestHeaders | None]):
 
     def full(self) -> bool:
         """Count running handlers too: they may outlive their streams, and a client could start more by resetting."""
-        return super().full() or self._running >= self._limits.streams
+        most = self._limits.streams
+        return len(self.streams) >= most or self._running >= most
 
     def handler_for(self, headers: RequestHeaders | None) -> RequestHandler:
         if headers is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from switchyard.http.api_errors import ApiError
@@ -94,6 +94,11 @@ class GrpcCall:
         self._responding = False
 
     # -- for handlers
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]:
+        """The metadata for look-ups: the first value of each name."""
+        return self._request.fields
 
     async def first_message(self, limit: int, peek: int | None = None) -> bytes:
         """Return the first message without its prefix, whole or its first ``peek`` bytes; at most ``limit`` bytes.

@@ -22,10 +22,14 @@ RESPONSE_HEADERS = [(b":status", b"200"), (b"content-type", b"application/grpc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RpcRequest:
-    """The headers of a call; ``timeout`` is in seconds, ``opening`` and ``framing`` are encoded fields."""
+    """The headers of a call; ``timeout`` is in seconds, ``opening`` and ``framing`` are encoded fields.
+
+    ``fields`` is the metadata for look-ups.
+    """
 
     path: str
     metadata: tuple[Field, ...]
+    fields: dict[bytes, bytes]
     timeout: float | None
     malformed: str
     encoding: bytes
@@ -68,10 +72,12 @@ def read_request(headers: RequestHeaders) -> RpcRequest:
         timeout = timeouts.parse(found[b"grpc-timeout"]) if b"grpc-timeout" in found else None
     except ValueError as err:
         malformed = str(err)
+    metadata = tuple(field for field in headers.fields if not _is_hop_field(field[0]))
     framing = [(b"te", b"trailers"), *(field for field in headers.fields if field[0] in _FRAMING)]
     return RpcRequest(
         path=headers.target.decode("latin-1"),
-        metadata=tuple(field for field in headers.fields if not _is_hop_field(field[0])),
+        metadata=metadata,
+        fields=dict(reversed(metadata)),  # of several with one name the first
         timeout=timeout,
         malformed=malformed,
         encoding=found.get(b"grpc-encoding", b"identity"),

@@ -102,9 +102,8 @@ def heard(answer: bytes) -> list[Frame]:
     """The kind, the stream and the payload of each whole frame."""
     found, at = [], 0
     while at + frames.FRAME_HEADER_BYTES <= len(answer):
-        high, low, kind, _, number = frames.FRAME_HEADER.unpack_from(answer, at)
+        length, kind, _, number = frames.read_frame_header(answer, at)
         at += frames.FRAME_HEADER_BYTES
-        length = high << 8 | low
         if at + length <= len(answer):
             found.append((kind, number, answer[at : at + length]))
         at += length
