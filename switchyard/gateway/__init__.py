@@ -1,5 +1,5 @@
-"""The one door: OpenAI, V2 REST and V2 gRPC in front of every model of the catalog.
+"""The gateway: OpenAI, Anthropic, V2 REST and V2 gRPC in front of every model of the catalog.
 
-A hot request passes the stages of ``pipeline`` in order: limits, parse, resolve, forward. Tenancy, quotas and the cache
-are further stages; none knows the next.
+``edges`` make a ``call`` of a request, ``routes`` say who answers it, and the ``stages`` of its route stand around each
+other in a ``pipeline``: observe, limits, parse, resolve, forward. None knows the next.
 """

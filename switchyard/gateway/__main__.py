@@ -9,13 +9,13 @@ import uvloop
 from switchyard.catalog import CatalogFile, CatalogSource
 from switchyard.catalog.cached import CachedCatalog
 from switchyard.gateway.server import serve
-from switchyard.gateway.settings import Settings, in_cluster, refuse_open_address
+from switchyard.gateway.settings import Settings, in_cluster, require_loopback
 from switchyard.settings import SettingsError
 from switchyard.telemetry import logs
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m switchyard.gateway", description="One door for every model.")
+    parser = argparse.ArgumentParser(prog="python -m switchyard.gateway", description="Every model behind one port.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--http_port", type=int, default=8000)
     parser.add_argument("--grpc_port", type=int, default=8001)
@@ -46,7 +46,7 @@ def main() -> int:
     arguments = _arguments()
     try:
         settings = Settings.from_env(os.environ)
-        refuse_open_address(arguments.host, settings)
+        require_loopback(arguments.host, settings)
         logs.configure("gateway", settings.log_level)
         source = _source(settings, in_pod=in_cluster(os.environ))
     except ValueError as err:

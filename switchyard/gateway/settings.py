@@ -15,8 +15,8 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 class Settings:
     """What can be set, by environment variables of the same names in capitals.
 
-    Sizes are bytes, times seconds. ``max_in_flight`` requests are answered at once, further ones refused. ``retry_*``
-    bound repeats before the first byte of an answer. ``default_model`` serves forms that name none. From the signal to
+    Sizes are bytes, times seconds. ``max_in_flight`` requests are answered at once, further ones rejected. ``retry_*``
+    bound retries before the first byte of a response. ``default_model`` serves forms that name none. From the signal to
     end, requests are taken for ``drain_seconds`` more, and then have ``grace_seconds`` to finish. Web pages of
     ``cors_allow_origins`` (a comma between two, ``*`` for all) may read responses.
     """
@@ -81,7 +81,7 @@ def in_cluster(env: Mapping[str, str]) -> bool:
     return "KUBERNETES_SERVICE_HOST" in env
 
 
-def refuse_open_address(host: str, settings: Settings) -> None:
+def require_loopback(host: str, settings: Settings) -> None:
     """A gateway without keys serves its own machine only.
 
     Raises:

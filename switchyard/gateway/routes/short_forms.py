@@ -1,4 +1,4 @@
-"""Short forms: small requests turned into OpenAI ones, and their answers back."""
+"""Short forms: small requests turned into OpenAI ones, and their responses back."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Payload = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Form:
-    """One short form: ``request`` makes the OpenAI request, ``piece`` reads the text of an answer or a chunk of one.
+    """One short form: ``request`` makes the OpenAI request, ``text_of`` reads the text of a response or of a chunk.
 
     ``text`` forms take and stream plain text; the others take JSON and answer a JSON object or events of objects.
     """
@@ -29,14 +29,14 @@ class Form:
     upstream: str
     text: bool
     request: Callable[[bytes, Mapping[str, str]], Payload]
-    piece: Callable[[Payload], str]
+    text_of: Callable[[Payload], str]
 
     def response(self, whole: Payload) -> bytes:
         """The short response of a whole OpenAI one."""
         choice = (whole.get("choices") or [{}])[0]
         short = {
             "model": whole.get("model"),
-            "text": self.piece(whole),
+            "text": self.text_of(whole),
             "finish_reason": choice.get("finish_reason"),
             "usage": whole.get("usage"),
         }
@@ -46,7 +46,7 @@ class Form:
         """What goes out for the data of one event of an OpenAI stream."""
         if data == b"[DONE]":
             return b"" if self.text else b"data: [DONE]\n\n"
-        text = self.piece(orjson.loads(data))
+        text = self.text_of(orjson.loads(data))
         if self.text:
             return text.encode()
         return b"data: " + orjson.dumps({"text": text}) + b"\n\n" if text else b""
@@ -110,17 +110,17 @@ def _plain(system: str | None) -> Callable[[bytes, Mapping[str, str]], Payload]:
     return request
 
 
-def _chat_piece(payload: Payload) -> str:
+def _chat_text(payload: Payload) -> str:
     choice = (payload.get("choices") or [{}])[0]
     return (choice.get("delta") or choice.get("message") or {}).get("content") or ""
 
 
-def _completion_piece(payload: Payload) -> str:
+def _completion_text(payload: Payload) -> str:
     return (payload.get("choices") or [{}])[0].get("text") or ""
 
 
 _CHAT_PATH = "/openai/v1/chat/completions"
-CHAT_FORM = Form(upstream=_CHAT_PATH, text=False, request=_chat, piece=_chat_piece)
-GENERATE_FORM = Form(upstream="/openai/v1/completions", text=False, request=_generate, piece=_completion_piece)
-CHAT_TEXT = Form(upstream=_CHAT_PATH, text=True, request=_plain(None), piece=_chat_piece)
-CODE_TEXT = Form(upstream=_CHAT_PATH, text=True, request=_plain(_CODE), piece=_chat_piece)
+CHAT_FORM = Form(upstream=_CHAT_PATH, text=False, request=_chat, text_of=_chat_text)
+GENERATE_FORM = Form(upstream="/openai/v1/completions", text=False, request=_generate, text_of=_completion_text)
+CHAT_TEXT = Form(upstream=_CHAT_PATH, text=True, request=_plain(None), text_of=_chat_text)
+CODE_TEXT = Form(upstream=_CHAT_PATH, text=True, request=_plain(_CODE), text_of=_chat_text)

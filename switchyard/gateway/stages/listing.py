@@ -107,7 +107,7 @@ def readiness(*, locate: Locate, upstream: UpstreamRetries) -> Stage:
 
 
 def listing(*, source: CatalogSource) -> Stage:
-    """Answers from the catalog; a failed model is shown by ``/v1/models`` and refused elsewhere."""
+    """Answers from the catalog; a failed model is listed by ``/v1/models`` and an error elsewhere."""
     locate = locator(source)
 
     async def stage(call: Call, proceed: Proceed) -> None:

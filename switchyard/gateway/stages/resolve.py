@@ -7,7 +7,7 @@ from switchyard.http.api_errors import ApiError
 
 
 def resolve(*, locate: Locate) -> Stage:
-    """Refuses models that do not exist, have failed or cannot do what the route asks."""
+    """Reject models that do not exist, have failed or cannot do what the route asks."""
 
     async def stage(call: Call, proceed: Proceed) -> None:
         model = call.model = locate(call.model_name)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from switchyard.gateway.settings import Settings, refuse_open_address
+from switchyard.gateway.settings import Settings, require_loopback
 from switchyard.settings import SettingsError
 
 
@@ -27,14 +27,14 @@ def test_a_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_is_open(host: str) -> None:
-    refuse_open_address(host, Settings())
+    require_loopback(host, Settings())
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "::", "example.org", ""])
 def test_any_other_address_needs_permission(host: str) -> None:
     with pytest.raises(SettingsError, match="SWITCHYARD_ALLOW_OPEN=true"):
-        refuse_open_address(host, Settings())
-    refuse_open_address(host, Settings(switchyard_allow_open=True))
+        require_loopback(host, Settings())
+    require_loopback(host, Settings(switchyard_allow_open=True))
 
 
 def test_the_old_name_of_the_drain_is_still_read() -> None:
