@@ -28,6 +28,7 @@ from switchyard.http.asgi.serving import handler_of
 from switchyard.http.h2.grpc_call import RpcHandler, forward_to
 from switchyard.http.server import Server
 from switchyard.http.server.lifecycle import serve_until_signal
+from switchyard.rpc.health import Health, with_health
 from switchyard.settings import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -68,13 +69,13 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         model: Model,
         wrap: Callable[[App], App],
         service: grpc.GenericRpcHandler | None = None,
-        front: Callable[[str], RpcHandler] | None = None,
+        front: Callable[[RpcHandler], RpcHandler] | None = None,
     ) -> bool:
         """Serve until SIGTERM or SIGINT, then finish the requests in flight within the grace.
 
         ``wrap`` makes the application that is served from KServe's. gRPC calls go to ``service``, by default KServe's;
-        ``front`` makes the handler before it from its address, by default one that forwards every call. Both ports take
-        HTTP and gRPC.
+        ``front`` makes the handler that is asked first from the one that forwards to it. Both ports take HTTP and gRPC,
+        and say by gRPC's health service whether the model is ready.
 
         Returns:
             False when the model was lost, True when the server was stopped.
@@ -84,7 +85,8 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         """
         self.register_model(model)
         service_server, target = await self._start_grpc(service)
-        rpc = (front or forward_to)(target)
+        rpc: RpcHandler = with_health(Health(lambda: bool(model.ready)), forward_to(target))
+        rpc = rpc if front is None else front(rpc)
         server = Server(handler_of(self._application(wrap), body_bytes=self._message_bytes), rpc=rpc)
 
         def on_drain() -> None:

@@ -11,6 +11,7 @@ from predictors.serving.settings import Settings
 from predictors.serving.start_clock import StartClock, process_start
 from predictors.vision.arguments import Arguments, parse
 from predictors.vision.settings import VisionSettings
+from switchyard.memory import settle_for_serving
 from switchyard.settings import SettingsError
 from switchyard.telemetry import logs
 
@@ -43,6 +44,7 @@ async def serve(arguments: Arguments, settings: Settings, vision: VisionSettings
     logs.configure(arguments.model_name, settings.log_level)  # again, because some of these imports reset logging
     clock.done("import")
     parts = assemble(arguments, settings, vision, clock)
+    settle_for_serving()
     background = [beside(parts.server, work) for work in (parts.watch.run(), parts.loaded_models.run())]
     try:
         stopped = await parts.server.run(parts.service, parts.wrap, parts.grpc, parts.front)

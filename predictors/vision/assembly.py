@@ -48,7 +48,7 @@ class Parts:
     service: Model
     wrap: Callable[[App], App]
     grpc: grpc.GenericRpcHandler
-    front: Callable[[str], RpcHandler]
+    front: Callable[[RpcHandler], RpcHandler]
     watch: TritonWatch
     loaded_models: LoadedModels
     client: Client
@@ -106,13 +106,13 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
             live=lambda: watch.live,
             infer_image=_ImageOverGrpc(images, loaded_models).ask,
         ),
-        front=lambda target: FastPath(
+        front=lambda service: FastPath(
             loaded_models,
             admission,
             live=lambda: watch.live,
             message_bytes=vision.max_body_bytes,
             triton=arguments.triton_grpc,
-            service=target,
+            service=service,
         ),
         watch=watch,
         loaded_models=loaded_models,

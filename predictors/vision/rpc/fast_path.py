@@ -7,7 +7,7 @@ from predictors.vision.admission import Admission, Slot
 from predictors.vision.images.inference import takes_images
 from predictors.vision.triton.loaded_models import LoadedModels
 from switchyard.http.h2.fields import Field, literal, literals
-from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall
+from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall, RpcHandler
 from switchyard.http.headers import CLIENT_TO_TRITON
 from switchyard.rpc import status
 from switchyard.rpc.protobuf import read_text
@@ -42,7 +42,7 @@ class Inference:
 
 
 class FastPath(FastHandler):
-    """Forwards a call to ``triton`` if its first bytes allow it; ``service`` handles all others."""
+    """Forwards a call to ``triton`` (``host:port``) if its first bytes allow it; ``service`` handles all others."""
 
     paths = frozenset((INFER,))
 
@@ -54,7 +54,7 @@ class FastPath(FastHandler):
         live: Callable[[], bool],
         message_bytes: int,
         triton: str,
-        service: str,
+        service: RpcHandler,
     ) -> None:
         self._loaded_models = loaded_models
         self._admission = admission
@@ -80,4 +80,4 @@ class FastPath(FastHandler):
         return None if slot is None else Inference(slot, self._triton, _encoded(call.metadata))
 
     async def __call__(self, call: GrpcCall) -> None:
-        await call.forward(self._service, call.metadata)
+        await self._service(call)

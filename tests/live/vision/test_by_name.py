@@ -5,6 +5,7 @@ import queue
 from contextlib import closing
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc
@@ -101,6 +102,12 @@ def test_a_grpc_stream_gives_every_answer_and_may_change_models(vision: Vision) 
         assert answers.get(timeout=60).as_numpy("y").tolist() == [1]
         made.stop_stream()
     assert said == [b"one", b"two", b"three"]
+
+
+def test_both_ports_say_by_grpcs_health_service_that_they_serve(vision: Vision) -> None:
+    for port in (vision.http, vision.grpc):
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            assert channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=10) == b"\x08\x01"  # SERVING
 
 
 def test_generate_stream_sends_events(vision: Vision) -> None:

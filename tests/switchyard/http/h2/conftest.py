@@ -25,7 +25,7 @@ OPTIONS = [
 
 
 class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Answers by what the method is called; keeps what it saw."""
+    """Answers by what the method is called, or by the metadata key ``what``; keeps what it saw."""
 
     def __init__(self, name: str) -> None:
         self.name = name.encode()
@@ -36,8 +36,9 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
         self.times: list[float] = []
 
     def service(self, details: Any) -> Any:
-        self.seen.append((details.method, dict(details.invocation_metadata)))
-        what = details.method.rpartition("/")[2]
+        metadata = dict(details.invocation_metadata)
+        self.seen.append((details.method, metadata))
+        what = metadata.get("what", details.method.rpartition("/")[2])
         if what == "Count":
             return grpc.stream_stream_rpc_method_handler(self._count)
         return grpc.unary_unary_rpc_method_handler(getattr(self, f"_{what.lower()}"))
@@ -54,6 +55,8 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def _who(self, request: bytes, context: Any) -> bytes:
         return self.name
+
+    _modelinfer = _who
 
     async def _fail(self, request: bytes, context: Any) -> bytes:
         await context.abort(grpc.StatusCode.NOT_FOUND, "no such thing: 100 % sure", (("why", "asked"),))
