@@ -123,8 +123,8 @@ class _Client:
     def _read_frames(self, data: bytes) -> bytes:
         at = 0
         while len(data) - at >= frames.FRAME_HEADER_BYTES:
-            high, low, kind, _, _ = frames.FRAME_HEADER.unpack_from(data, at)
-            end = at + frames.FRAME_HEADER_BYTES + (high << 8 | low)
+            end = at + frames.FRAME_HEADER_BYTES + int.from_bytes(data[at : at + 3], "big")
+            kind = data[at + 3]
             if len(data) < end:
                 break
             if kind in (frames.GOAWAY, frames.RST_STREAM):

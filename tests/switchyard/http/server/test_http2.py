@@ -1,17 +1,18 @@
 """An application on the server, asked by httpx's HTTP/2 and raw frames."""
 
 import asyncio
+import itertools
 
 import httpx
 import pytest
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.connection import STREAM_WINDOW
-from switchyard.http.server import ServerLimits
+from switchyard.http.server import Exchange, ServerLimits
 from switchyard.http.server.http2_exchange import UNSENT_BYTES
 from tests.switchyard.http.h2.raw import DEADLINE, GREETING, HOST, Talk, converse, heard, request_bytes
 from tests.switchyard.http.server.http2_serving import GET, PIECE, POST, world
-from tests.switchyard.http.serving import until
+from tests.switchyard.http.serving import serving, until
 
 
 async def test_a_request_reaches_the_application_as_it_was_sent_and_its_answer_comes_back() -> None:
@@ -213,3 +214,21 @@ async def test_a_client_that_makes_its_streams_be_reset_spends_as_one_that_reset
         told = await converse(at.port, GREETING + b"".join(map(bytes.__add__, asked, too_wide)))
         kind, _, payload = heard(told)[-1]
         assert (kind, payload[4:8]) == (frames.GOAWAY, frames.uint32(frames.ENHANCE_YOUR_CALM))
+
+
+async def test_handlers_of_a_lost_connection_end_in_several_turns_of_the_loop() -> None:
+    async def wait(exchange: Exchange) -> None:
+        await asyncio.Event().wait()
+
+    async with serving(wait) as running:
+        talk = await Talk.to(running.port, GET)
+        for number in range(3, 401, 2):
+            talk.asks(number, GET)
+        await until(lambda: running.server.in_flight == 200)
+        await talk.hangs_up()
+        seen = [200]
+        async with asyncio.timeout(DEADLINE):
+            while seen[-1]:
+                await asyncio.sleep(0)
+                seen.append(running.server.in_flight)
+        assert max(before - after for before, after in itertools.pairwise(seen)) <= 64
