@@ -17,6 +17,7 @@ NAMES = (
     "tensor_memory",
     "ocr",
     "vision_start",
+    "floods",
 )
 
 

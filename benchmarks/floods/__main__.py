@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.floods.measuring import Row, rows
+from benchmarks.floods.measuring import Row, rows_of
 from benchmarks.floods.targets import running
 from benchmarks.report import Figure, publish
 
@@ -25,13 +25,17 @@ def _say(row: Row) -> None:
 
 
 def _figures(measured: list[Row]) -> Iterator[Figure]:
-    for row in measured:
-        name = f"{row.target}, {row.flood}"
-        yield Figure(name=f"{name}: PSS over idle", unit="MB", values=(row.over_idle,), target="<= 64")
-        yield Figure(name=f"{name}: processor ({row.outcome})", unit="s/s", values=(row.processor,))
-        p50, p99 = row.waits.percentile(50), row.waits.percentile(99)
-        yield Figure(name=f"{name}: others wait, p50", unit="ms", values=(p50,))
-        yield Figure(name=f"{name}: others wait, p99", unit="ms", values=(p99,), target="<= 50")
+    """Of each flood over all processes, and of each process over all floods."""
+    for flood in dict.fromkeys(row.flood for row in measured):
+        rows = [row for row in measured if row.flood == flood]
+        memory, p99 = tuple(row.over_idle for row in rows), tuple(row.waits.percentile(99) for row in rows)
+        yield Figure(name=f"{flood}: memory over idle", unit="MB PSS", values=memory, target="<= 64")
+        yield Figure(name=f"{flood}: others wait, p99", unit="ms", values=p99, target="<= 50")
+    for target in dict.fromkeys(row.target for row in measured):
+        rows = [row for row in measured if row.target == target]
+        p50, processor = tuple(row.waits.percentile(50) for row in rows), tuple(row.processor for row in rows)
+        yield Figure(name=f"{target}, all floods: others wait, p50", unit="ms", values=p50)
+        yield Figure(name=f"{target}, all floods: processor time", unit="s/s", values=processor)
 
 
 def main() -> None:
@@ -42,11 +46,12 @@ def main() -> None:
     options = parser.parse_args()
     measured = []
     with tempfile.TemporaryDirectory() as name, running(Path(name), tuple(options.target)) as targets:
-        for row in rows(targets, options.flood, options.seconds):
+        names = [target.name for target in targets]
+        for row in rows_of(targets, options.flood, options.seconds):
             _say(row)
             measured.append(row)
     if not options.target and not options.flood:
-        publish("floods", list(_figures(measured)), {"rounds": 1, "seconds": options.seconds})
+        publish("floods", list(_figures(measured)), {"rounds": 1, "seconds": options.seconds, "targets": names})
 
 
 if __name__ == "__main__":

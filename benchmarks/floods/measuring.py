@@ -99,7 +99,7 @@ def _measure(pool: ProcessPoolExecutor, target: Target, flood: str, seconds: flo
     )
 
 
-def rows(targets: list[Target], wanted: str, seconds: float) -> Iterator[Row]:
+def rows_of(targets: list[Target], wanted: str, seconds: float) -> Iterator[Row]:
     """Run all floods whose names have ``wanted``."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=os.nice, initargs=(5,)) as pool:
         for target in targets:
