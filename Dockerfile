@@ -57,7 +57,7 @@ COPY --from=code /code/predictors ${SITE}/
 ARG VERSION
 LABEL org.opencontainers.image.title="Switchyard's predictors: vLLM on CPU, vision, complexity" \
       org.opencontainers.image.version=${VERSION}
-EXPOSE 8080 8081
+EXPOSE 8080
 USER 1000:1000
 
 FROM services AS predictor-gpu
@@ -71,7 +71,7 @@ ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 ARG VERSION
 LABEL org.opencontainers.image.title="Switchyard's predictors: vLLM on NVIDIA GPUs" \
       org.opencontainers.image.version=${VERSION}
-EXPOSE 8080 8081
+EXPOSE 8080
 USER 1000:1000
 
 # NVIDIA's server with the one package that models of model-repository/vision import and it lacks. Runs onnxruntime models

@@ -28,7 +28,7 @@ def parse(argv: Sequence[str], model_repository: str) -> Arguments:
     parser.add_argument("--model_name", required=True, help="the name that clients use; the InferenceService's name")
     parser.add_argument("--model_dir", help="folder with the weights; default: $MODEL_REPOSITORY/<model name>")
     parser.add_argument("--http_port", type=int, default=8080)
-    parser.add_argument("--grpc_port", type=int, default=8081)
+    parser.add_argument("--grpc_port", type=int, default=0, help="a second port that takes the same; 0 for none")
     known, rest = parser.parse_known_args(list(argv))
     model_dir = Path(known.model_dir or Path(model_repository) / known.model_name)
     if not (model_dir / "config.json").is_file():

@@ -45,7 +45,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         *,
         host: str,
         http_port: int,
-        grpc_port: int,
+        grpc_port: int = 0,
         grace_seconds: int,
         models: ModelRepository | None = None,
         message_bytes: int = MESSAGE_LIMIT,
@@ -74,14 +74,14 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         """Serve until SIGTERM or SIGINT, then finish the requests in flight within the grace.
 
         ``wrap`` makes the application that is served from KServe's. gRPC calls go to ``service``, by default KServe's;
-        ``front`` makes the handler that is asked first from the one that forwards to it. Both ports take HTTP and gRPC,
-        and say by gRPC's health service whether the model is ready.
+        ``front`` makes the handler that is asked first from the one that forwards to it. The port takes HTTP and gRPC,
+        and says by gRPC's health service whether the model is ready.
 
         Returns:
             False when the model was lost, True when the server was stopped.
 
         Raises:
-            SettingsError: the gRPC port cannot be bound.
+            SettingsError: the second port cannot be bound.
         """
         self.register_model(model)
         service_server, target = await self._start_grpc(service)
@@ -94,7 +94,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
 
         try:
             await server.listen(sock=self._socket)
-            await self._listen_for_grpc(server)
+            await self._listen_on_second_port(server)
             await serve_until_signal(
                 server, drain_seconds=0, grace_seconds=self.grace_period, on_drain=on_drain, stop=self._ending
             )
@@ -128,12 +128,14 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         await server.start()
         return server, f"{_LOOPBACK}:{port}"
 
-    async def _listen_for_grpc(self, server: Server) -> None:
-        """Listen on the second port, for clients that use one port for each protocol.
+    async def _listen_on_second_port(self, server: Server) -> None:
+        """Listen on the second port, if there is one, for clients that use one port for each protocol.
 
         Raises:
             SettingsError: the port cannot be bound.
         """
+        if not self.grpc_port:
+            return
         try:
             await server.listen(self._host, self.grpc_port)
         except OSError as err:

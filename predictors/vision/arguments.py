@@ -26,7 +26,7 @@ def parse(argv: Sequence[str]) -> Arguments:
     )
     parser.add_argument("--model_name", required=True, help="the InferenceService's name; its models have their own")
     parser.add_argument("--http_port", type=int, default=8080)
-    parser.add_argument("--grpc_port", type=int, default=8081)
+    parser.add_argument("--grpc_port", type=int, default=0, help="a second port that takes the same; 0 for none")
     parser.add_argument("--triton_http", type=_address, default="127.0.0.1:9000", help="Triton's --http-port")
     parser.add_argument("--triton_grpc", type=_address, default="127.0.0.1:9001", help="Triton's --grpc-port")
     parser.add_argument("--triton_metrics", type=_address, default="127.0.0.1:9002", help="Triton's --metrics-port")

@@ -67,7 +67,7 @@ def test_the_catalog_lists_what_is_there_as_a_cluster_would(rendered: Rendered) 
 
     assert sorted(listed.models) == MODELS
     for name, model in listed.models.items():
-        url, grpc = f"http://{name}:8080", f"{name}:8081"
+        url, grpc = f"http://{name}:8080", f"{name}:8080"
         assert model == describe(services[name], url=url, grpc=grpc, state=model.state)
         assert model.state.phase == "ready"
 

@@ -63,7 +63,7 @@ RECIPES = {
             debs=system.FOR_VLLM,
             locks=("services", "predictor"),
             code=("switchyard", "predictors"),
-            ports=(8080, 8081),
+            ports=(8080,),
             user="1000:1000",  # as KServe's storage initializer, which writes /mnt/models
         ),
         Recipe(

@@ -9,7 +9,7 @@ def test_flags_that_are_not_ours_are_left_for_vllm(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     arguments = parse(["--model_name=m", f"--model_dir={tmp_path}", "--max-model-len=8", "--enforce-eager"], "/none")
     assert arguments.vllm == ("--max-model-len=8", "--enforce-eager")
-    assert (arguments.http_port, arguments.grpc_port) == (8080, 8081)
+    assert (arguments.http_port, arguments.grpc_port) == (8080, 0)
 
 
 def test_without_a_folder_the_repository_is_searched_by_name(tmp_path: Path) -> None:
