@@ -2,52 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
 
 from switchyard.http.api_errors import ApiError
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import Field, literals
 from switchyard.http.h2.grpc_call.forwarding import Forwarding, Outcome
-from switchyard.http.h2.grpc_call.headers import RESPONSE_HEADERS, RpcRequest, read_request
-from switchyard.http.h2.grpc_call.messages import PREFIX, Received, RetryMemory, framed
-from switchyard.http.h2.grpc_call.upstream import UpstreamConnection, Upstreams, UpstreamUnavailableError
-from switchyard.http.h2.request_headers import RequestHeaders
+from switchyard.http.h2.grpc_call.handlers import Address, CallContext, FastCall, FastHandler
+from switchyard.http.h2.grpc_call.headers import RESPONSE_HEADERS, RpcRequest
+from switchyard.http.h2.grpc_call.messages import PREFIX, Received, framed
+from switchyard.http.h2.grpc_call.upstream import UpstreamConnection, UpstreamUnavailableError
 from switchyard.http.h2.stream import Stream
 from switchyard.rpc import status as statuses
 from switchyard.rpc.status import RpcError, RpcStatus
 
 logger = logging.getLogger(__name__)
 
-Address = tuple[str, int]
-RpcHandler = Callable[["GrpcCall"], Awaitable[None]]
-Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
-
 _BUG = "internal error; the reason is in the service's log"
 _NOT_KEPT = "the server was lost while it worked on this call, which is too large to be sent again; try again"
-
-
-class FastCall(Protocol):
-    """A call that a ``FastHandler`` admitted: its target and metadata; ``ended`` is called with its status."""
-
-    target: str
-    metadata: bytes  # encoded by ``fields.literals``
-
-    def ended(self, status: RpcStatus) -> None: ...
-
-
-class FastHandler:
-    """A handler that admits calls of some ``paths`` at once, without a task; all others go to ``__call__``."""
-
-    paths: frozenset[str] = frozenset()
-    peek = 4096  # bytes of the first message that ``admit`` sees, at most
-
-    def admit(self, call: "GrpcCall", beginning: bytes) -> FastCall | None:
-        """Admit a call by the beginning of its first message (with its prefix), or leave it to ``__call__`` (None)."""
-        raise NotImplementedError
-
-    async def __call__(self, call: "GrpcCall") -> None:
-        raise NotImplementedError
 
 
 class GrpcCall:
@@ -61,8 +33,8 @@ class GrpcCall:
     """
 
     __slots__ = (
-        "_calls",
         "_client",
+        "_context",
         "_forwarding",
         "_received",
         "_request",
@@ -78,7 +50,9 @@ class GrpcCall:
         "status",
     )
 
-    def __init__(self, calls: "Calls", request: RpcRequest, client: Address | None, server: Address | None) -> None:
+    def __init__(
+        self, context: CallContext, request: RpcRequest, client: Address | None, server: Address | None
+    ) -> None:
         self.path = request.path
         self.metadata = request.metadata
         self.client = client
@@ -86,7 +60,7 @@ class GrpcCall:
         self.deadline: float | None = None
         self.response_metadata: Sequence[Field] = ()
         self.status: RpcStatus | None = None
-        self._calls = calls
+        self._context = context
         self._request = request
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -108,7 +82,7 @@ class GrpcCall:
         Raises:
             RpcError: there is no message, or it is incomplete, too slow, too large or in an unknown encoding.
         """
-        return await self._received.first_message(limit, peek, self._request.encoding, self._calls.read_seconds)
+        return await self._received.first_message(limit, peek, self._request.encoding, self._context.read_seconds)
 
     async def forward(self, target: str, metadata: Sequence[Field] = ()) -> RpcStatus:
         """Forward frames both ways between the client and ``target`` (``host:port``) until the call is over.
@@ -122,7 +96,7 @@ class GrpcCall:
         """
         if self._received.chunks is None:
             raise RpcError(RpcStatus.UNAVAILABLE, _NOT_KEPT)
-        while not (upstream := self._calls.upstreams.get(target)).established:
+        while not (upstream := self._context.upstreams.get(target)).established:
             await upstream.ready()  # then get one again: this may be lost or full by the time this task runs
         ended: asyncio.Future[RpcStatus] = asyncio.get_running_loop().create_future()
 
@@ -174,7 +148,7 @@ class GrpcCall:
 
     def begin(self, stream: Stream, *, end: bool) -> None:
         self._client = stream
-        self._received = Received(stream, self._calls.retry_memory, complete=end)
+        self._received = Received(stream, self._context.retry_memory, complete=end)
         if self._request.malformed:
             self.fail(RpcStatus.INVALID_ARGUMENT, self._request.malformed)
             return
@@ -182,9 +156,9 @@ class GrpcCall:
             loop = asyncio.get_running_loop()
             self.deadline = loop.time() + timeout
             self._timer = loop.call_at(self.deadline, self._expire)
-        handler = self._calls.handler
+        handler = self._context.handler
         if end or not isinstance(handler, FastHandler) or self.path not in handler.paths:
-            self._task = self._calls.start(self._run())
+            self._task = self._context.start(self._run())
 
     def data(self, stream: Stream, chunk: bytes, end: bool) -> None:
         received = self._received
@@ -229,27 +203,40 @@ class GrpcCall:
         forwarding.begin(upstream, self._request.block(upstream.authority, remaining, metadata), self._received)
 
     def _admit(self) -> None:
-        handler, received = self._calls.handler, self._received
+        handler, received = self._context.handler, self._received
         assert isinstance(handler, FastHandler)
         if not received.peekable(handler.peek):
             return
         beginning = received.joined()
-        fast = handler.admit(self, beginning) if len(beginning) >= PREFIX else None
-        if fast is None:
-            self._task = self._calls.start(self._run())
+        try:
+            fast = handler.admit(self, beginning) if len(beginning) >= PREFIX else None
+        except Exception:
+            self._failed()
             return
+        if fast is None:
+            self._task = self._context.start(self._run())
+        else:
+            self._forward_fast(fast)
 
+    def _forward_fast(self, fast: FastCall) -> None:
         def end(result: Outcome) -> None:
             if isinstance(result, UpstreamUnavailableError):
                 self._unavailable(result)
                 result = RpcStatus.UNAVAILABLE
             fast.ended(result)
 
-        self._forward(self._calls.upstreams.get(fast.target), fast.metadata, end)
+        try:
+            upstream = self._context.upstreams.get(fast.target)
+        except RpcError as err:
+            self.fail(err.status, err.message)
+            fast.ended(err.status)
+            return
+        self._forward(upstream, fast.metadata, end)
+        self._received.drop()  # nobody will send it again
 
     async def _run(self) -> None:
         try:
-            await self._calls.handler(self)
+            await self._context.handler(self)
             if self.status is None:
                 logger.error("a gRPC handler returned without a response", extra={"path": self.path})
                 self.fail(RpcStatus.INTERNAL, _BUG)
@@ -261,9 +248,13 @@ class GrpcCall:
         except asyncio.CancelledError:
             self.fail(RpcStatus.UNAVAILABLE, "the server is stopping; try again")
             raise
-        except Exception:  # the task's outermost frame
-            logger.exception("a gRPC handler failed", extra={"path": self.path})
-            self.fail(RpcStatus.INTERNAL, _BUG)
+        except Exception:
+            self._failed()
+
+    def _failed(self) -> None:
+        """Log the exception that escaped from the handler, and keep it from the client."""
+        logger.exception("a gRPC handler failed", extra={"path": self.path})
+        self.fail(RpcStatus.INTERNAL, _BUG)
 
     def _unavailable(self, err: UpstreamUnavailableError) -> None:
         if self.status is None and err.refused and not self._responding:
@@ -298,42 +289,3 @@ class GrpcCall:
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
-
-
-class Calls:
-    """What the calls of one client's connection share.
-
-    ``start`` starts a handler's task. A first message must be complete ``read_seconds`` after its first byte. Without a
-    handler, calls get UNIMPLEMENTED.
-    """
-
-    def __init__(self, handler: RpcHandler | None, start: Start, read_seconds: float | None = 60.0) -> None:
-        self.handler = handler or _unimplemented
-        self.start = start
-        self.read_seconds = read_seconds
-        self.upstreams = Upstreams()
-        self.retry_memory = RetryMemory()
-
-    def open(self, headers: RequestHeaders, client: Address | None, server: Address | None) -> GrpcCall:
-        """Return the handler of the stream of a call that starts with ``headers``."""
-        request = headers.memo
-        if not isinstance(request, RpcRequest):
-            request = headers.memo = read_request(headers)
-        return GrpcCall(self, request, client, server)
-
-    def close(self) -> None:
-        """Close the upstream connections, as the client's has been closed."""
-        self.upstreams.close()
-
-
-def forward_to(target: str) -> RpcHandler:
-    """Return a handler that forwards every call to ``target``, unchanged."""
-
-    async def forward(call: GrpcCall) -> None:
-        await call.forward(target, call.metadata)
-
-    return forward
-
-
-async def _unimplemented(call: GrpcCall) -> None:
-    raise RpcError(RpcStatus.UNIMPLEMENTED, "this port does not serve gRPC")

@@ -9,7 +9,7 @@ import pytest
 
 from switchyard.http.api_errors import ApiError
 from switchyard.http.h2 import frames
-from switchyard.http.h2.grpc_call import GrpcCall
+from switchyard.http.h2.grpc_call import FastCall, FastHandler, GrpcCall
 from switchyard.http.h2.grpc_call.messages import framed
 from switchyard.rpc.status import RpcError, RpcStatus
 from tests.switchyard.http.h2.grpc_call.world import CALL, DEADLINE, failure, happens, target, world
@@ -130,6 +130,23 @@ async def test_a_handler_that_returns_without_a_response_is_a_bug(caplog: pytest
     async with world(handle) as at:
         assert (await failure(at.ask("/a/B"))).code() == grpc.StatusCode.INTERNAL
     assert "returned without a response" in caplog.text
+
+
+async def test_a_handler_that_fails_to_admit_a_call_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(FastHandler):
+        paths = frozenset(("/a/Fails",))
+
+        def admit(self, call: GrpcCall, beginning: bytes) -> FastCall | None:
+            raise ValueError("a secret")
+
+        async def __call__(self, call: GrpcCall) -> None:
+            call.respond(b"whole")
+
+    async with world(Failing()) as at:
+        other = asyncio.ensure_future(at.ask("/a/Works"))
+        assert (await failure(at.ask("/a/Fails"))).code() == grpc.StatusCode.INTERNAL
+        assert await other == b"whole"
+    assert "a secret" in caplog.text
 
 
 async def test_a_response_to_a_client_that_is_gone_is_no_error(caplog: pytest.LogCaptureFixture) -> None:

@@ -30,7 +30,7 @@ async def test_each_call_goes_where_its_handler_says_by_connections_that_are_kep
         async with world(handle) as at:
             names = [b"one", b"two"] * 20
             assert await asyncio.gather(*(at.ask("/a/Who", name) for name in names)) == names
-            connections = seen[0]._calls.upstreams._connections
+            connections = seen[0]._context.upstreams._connections
             assert {name: len(group) for name, group in connections.items()} == dict.fromkeys(addresses.values(), 1)
 
 

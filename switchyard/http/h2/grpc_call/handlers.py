@@ -1,0 +1,54 @@
+"""What decides over calls: a handler with a task for each, or one that admits some of them at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from switchyard.http.h2.grpc_call.messages import RetryMemory
+from switchyard.http.h2.grpc_call.upstream import Upstreams
+from switchyard.rpc.status import RpcStatus
+
+if TYPE_CHECKING:
+    from switchyard.http.h2.grpc_call.call import GrpcCall
+
+Address = tuple[str, int]
+RpcHandler = Callable[["GrpcCall"], Awaitable[None]]
+Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+
+class FastCall(Protocol):
+    """A call that a ``FastHandler`` admitted: its target and metadata; ``ended`` is called with its status."""
+
+    target: str
+    metadata: bytes  # encoded by ``fields.literals``
+
+    def ended(self, status: RpcStatus) -> None: ...
+
+
+class FastHandler:
+    """A handler that admits calls of some ``paths`` at once, without a task; all others go to ``__call__``."""
+
+    paths: frozenset[str] = frozenset()
+    peek = 4096  # bytes of the first message that ``admit`` sees, at most
+
+    def admit(self, call: "GrpcCall", beginning: bytes) -> FastCall | None:
+        """Admit a call by the beginning of its first message (with its prefix), or leave it to ``__call__`` (None)."""
+        raise NotImplementedError
+
+    async def __call__(self, call: "GrpcCall") -> None:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallContext:
+    """What the calls of one client's connection share.
+
+    ``start`` starts a handler's task. A first message must be complete ``read_seconds`` after its first byte.
+    """
+
+    handler: RpcHandler
+    start: Start
+    read_seconds: float | None
+    upstreams: Upstreams = field(default_factory=Upstreams)
+    retry_memory: RetryMemory = field(default_factory=RetryMemory)
