@@ -155,8 +155,13 @@ def render(error: ApiError, shape: Shape) -> tuple[bytes, bytes]:
 
 def event(error: ApiError, shape: Shape) -> bytes:
     """The server-sent event of an error that comes after a stream's headers."""
+    return error_event(as_object(error, shape), shape)
+
+
+def error_event(payload: dict[str, object], shape: Shape) -> bytes:
+    """The server-sent event of an error that is in the shape of its protocol; Anthropic's clients go by its name."""
     name = b"event: error\n" if shape == "anthropic" else b""
-    return name + b"data: " + orjson.dumps(as_object(error, shape)) + b"\n\n"
+    return name + b"data: " + orjson.dumps(payload) + b"\n\n"
 
 
 def _openai_type(error: ApiError) -> str:

@@ -38,8 +38,8 @@ def read_image(content_type: str, body: bytes, query: Mapping[str, str]) -> Imag
         fields = {**fields, **json_object(body, _FORMS)}
         data = decode_base64(_first(fields))
     else:
-        message = f"content type {content_type[:80] or 'of nothing'!r} holds no image; send {_FORMS}"
-        raise ApiError("unsupported_media_type", message)
+        what = f"content type {content_type[:80]!r}" if content_type else "a body without content-type"
+        raise ApiError("unsupported_media_type", f"{what} holds no image; send {_FORMS}")
     return image_of(data, fields.get("top_k"))
 
 

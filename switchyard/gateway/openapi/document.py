@@ -29,7 +29,7 @@ Every route below has the same base URL. A request to a model that is asleep wak
 OpenAI and Anthropic paths are also served below `/openai`, where KServe's clients look for them. `HEAD` is answered
 like `GET`, `OPTIONS` with the methods of a path.
 Every response has an `x-request-id`: the request's own, or a new one. Fields of vLLM's requests that are not listed are
-ignored; a model's own errors pass unchanged."""
+ignored; a model's own errors keep their status and sentence."""
 
 
 def document(version: str, routes: Iterable[Route] = ROUTES) -> Node:

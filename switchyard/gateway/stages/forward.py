@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 
 from switchyard.gateway.call import Call, Usage
+from switchyard.gateway.errors import from_model, is_in_shape, json_object
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.short_forms import Form
 from switchyard.gateway.upstream.heartbeats import open_with_heartbeats
 from switchyard.gateway.upstream.retries import UpstreamRetries
 from switchyard.gateway.upstream.sse import Events, EventTooLongError
-from switchyard.http.api_errors import CODES, ApiError, event
+from switchyard.http.api_errors import CODES, ApiError, error_event, event
 from switchyard.http.client import Response
 from switchyard.http.client.errors import ConnectError, ConnectionClosedError, UpstreamError, UpstreamTimeoutError
 from switchyard.http.headers import MODEL_TO_CLIENT, MODEL_TO_FORM, MODEL_TO_STREAM
@@ -68,6 +70,8 @@ async def _pass_on(call: Call, response: Response) -> None:
         await _explain_in_stream(call, response)
     elif form is not None:
         await _translate(call, response, form)
+    elif response.status >= 400:
+        await _pass_error_on(call, response)
     elif response.complete and not edge.started:  # nothing can follow what lies here
         edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), response.read_nowait())
     else:
@@ -83,35 +87,36 @@ def _is_stream(response: Response) -> bool:
 
 async def _explain_in_stream(call: Call, response: Response) -> None:
     """The model's plain response, most likely an error, after the start of a stream: as one event."""
-    data = await response.read()
-    try:
-        payload = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        payload = None
-    if isinstance(payload, dict) and (response.status == 200 or "error" in payload):
-        body = b"data: " + orjson.dumps(payload) + b"\n\n"
+    payload, shape = json_object(await response.read()), call.route.shape
+    if payload is not None and response.status == 200:
+        explanation = b"data: " + orjson.dumps(payload) + b"\n\n"
+    elif payload is not None and is_in_shape(payload, shape):
+        explanation = error_event(payload, shape)
     else:
-        body = event(_error_of(call, response.status, data), call.route.shape)
-    call.edge.write(body + _DONE)
+        explanation = event(from_model(response.status, payload, call.model_name), shape)
+    call.edge.write(explanation + _DONE)
     call.edge.end()
 
 
-def _error_of(call: Call, status: int, data: bytes) -> ApiError:
-    """The model's own error response as one of ours, its sentence and status kept."""
-    try:
-        found = orjson.loads(data)["error"]
-        message = str(found["message"] if isinstance(found, dict) else found)
-    except (ValueError, LookupError, TypeError):
-        message = f"model {call.model_name} answered with status {status}"
-    return ApiError("upstream_invalid", message, status=status if status >= 400 else CODES["upstream_invalid"])
+async def _pass_error_on(call: Call, response: Response) -> None:
+    """The model's own error: unchanged, unless it is JSON that the clients of the caller's protocol do not read."""
+    body = await response.read()
+    payload = json_object(body)
+    if payload is not None and not is_in_shape(payload, call.route.shape):
+        raise _error_of(call, response, payload)
+    call.edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), body)
+
+
+def _error_of(call: Call, response: Response, payload: dict[str, Any] | None) -> ApiError:
+    error = from_model(response.status, payload, call.model_name)
+    after = response.header(b"retry-after") or b""
+    error.retry_after = int(after) if after.isdigit() else None
+    return error
 
 
 async def _translate(call: Call, response: Response, form: Form) -> None:
     if response.status != 200:
-        error = _error_of(call, response.status, await response.read())
-        after = response.header(b"retry-after") or b""
-        error.retry_after = int(after) if after.isdigit() else None
-        raise error
+        raise _error_of(call, response, json_object(await response.read()))
     headers = MODEL_TO_FORM.passed(response.headers)
     if not call.stream:
         whole = orjson.loads(await response.read())
@@ -140,5 +145,5 @@ async def _translate_stream(call: Call, response: Response, frame: Callable[[byt
 
 def _frame(call: Call, data: bytes, frame: Callable[[bytes], bytes]) -> bytes:
     if data.startswith(b'{"error"'):
-        raise _error_of(call, CODES["upstream_invalid"], data)
+        raise from_model(CODES["upstream_invalid"], json_object(data), call.model_name)
     return frame(data)

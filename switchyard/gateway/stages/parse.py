@@ -71,7 +71,7 @@ def _model_of_message(call: Call) -> str:
     except ValueError as err:
         raise ApiError("invalid_value", f"the request is not a V2 message: {err}") from err
     if not name:
-        raise ApiError("missing_model", "the request names no model", param="model")
+        raise ApiError("missing_model", "the request names no model; RepositoryIndex lists them", param="model")
     return name
 
 

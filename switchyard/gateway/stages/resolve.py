@@ -14,9 +14,7 @@ def resolve(*, locate: Locate) -> Stage:
         route = call.route
         if model.kind not in route.kinds:
             kinds = " or ".join(sorted(route.kinds))
-            message = (
-                f"model {model.name} is of kind {model.kind}; {route.label} asks for one of kind {kinds}{route.hint}"
-            )
+            message = f"model {model.name} is of kind {model.kind}; {route.label} asks for one of kind {kinds}"
             raise ApiError("wrong_model_kind", message + route.hint, param="model")
         if call.holds_image and not model.accepts_images:
             message = f"model {model.name} reads text only; POST an image to /v1/ocr and send the text that it finds"

@@ -15,7 +15,8 @@ def rpc_forward(*, upstream: UpstreamRetries) -> Stage:
         assert model is not None
         assert isinstance(edge, RpcEdge)
         if not model.grpc:
-            raise ApiError("not_implemented", f"model {model.name} serves no gRPC; use V2 over HTTP")
+            instead = "HTTP" if model.kind == "graph" else "V2 over HTTP"
+            raise ApiError("not_implemented", f"model {model.name} serves no gRPC; use {instead}")
         await upstream.forward(call, edge.forward)
 
     return stage

@@ -105,6 +105,7 @@ async def test_asking_whether_a_sleeping_model_is_ready_does_not_wake_it(bench: 
 async def test_only_models_of_a_repository_are_loaded_and_unloaded_by_clients(bench: Bench, action: str) -> None:
     answer = await bench.http.post(f"/v2/repository/models/chat/{action}")
     assert (answer.status_code, answer.json()["code"]) == (400, "wrong_model_kind")
+    assert answer.json()["error"].count("it wakes when asked") == 1
     assert not bench.model.calls
 
 
@@ -216,7 +217,7 @@ async def test_metadata_deadline_and_request_id_travel_and_internal_metadata_doe
         ("nope", "", grpc.StatusCode.NOT_FOUND, "does not exist"),
         ("broken", "", grpc.StatusCode.UNAVAILABLE, "its weights are missing"),
         ("embed", "", grpc.StatusCode.UNIMPLEMENTED, "serves no gRPC"),
-        ("", "", grpc.StatusCode.INVALID_ARGUMENT, "names no model"),
+        ("", "", grpc.StatusCode.INVALID_ARGUMENT, "names no model; RepositoryIndex lists them"),
         ("ocr", "refuse", grpc.StatusCode.RESOURCE_EXHAUSTED, "no memory"),
     ],
 )

@@ -45,7 +45,7 @@ def test_the_number_of_labels_comes_from_the_body_before_the_query() -> None:
 @pytest.mark.parametrize(
     ("kind", "body", "status", "words"),
     [
-        ("", DATA, 415, "holds no image"),
+        ("", DATA, 415, "a body without content-type holds no image"),
         ("text/html", DATA, 415, "text/html"),
         ("image/png", b"", 400, "is empty"),
         ("application/json", b"{", 400, "not JSON"),
