@@ -56,7 +56,7 @@ class Http2Connection(ServerConnection[RequestHeaders | None]):
         self._host = host
         self._limits = limits
         self._running = 0
-        self._calls = Calls(host.rpc, self._run, limits.read_seconds)
+        self._calls = Calls(host.rpc, self._run, limits.read_seconds, host.memory)
         self._idle_since = self.loop.time()
         self._incomplete_since: float | None = None  # when the frame or header block began that is not complete
 

@@ -148,7 +148,7 @@ class GrpcCall:
 
     def begin(self, stream: Stream, *, end: bool) -> None:
         self._client = stream
-        self._received = Received(stream, self._context.retry_memory, complete=end)
+        self._received = Received(stream, self._context.retry_memory, self._context.body_memory, complete=end)
         if self._request.malformed:
             self.fail(RpcStatus.INVALID_ARGUMENT, self._request.malformed)
             return

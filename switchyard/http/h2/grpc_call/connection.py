@@ -3,6 +3,7 @@
 from switchyard.http.h2.grpc_call.call import GrpcCall
 from switchyard.http.h2.grpc_call.handlers import Address, CallContext, RpcHandler, Start
 from switchyard.http.h2.grpc_call.headers import RpcRequest, read_request
+from switchyard.http.h2.grpc_call.messages import Memory
 from switchyard.http.h2.request_headers import RequestHeaders
 from switchyard.rpc.status import RpcError, RpcStatus
 
@@ -10,8 +11,10 @@ from switchyard.rpc.status import RpcError, RpcStatus
 class Calls:
     """Opens the calls of one connection; without a handler they get UNIMPLEMENTED. See ``CallContext``."""
 
-    def __init__(self, handler: RpcHandler | None, start: Start, read_seconds: float | None = 60.0) -> None:
-        self.context = CallContext(handler=handler or _unimplemented, start=start, read_seconds=read_seconds)
+    def __init__(self, handler: RpcHandler | None, start: Start, read_seconds: float | None, memory: Memory) -> None:
+        self.context = CallContext(
+            handler=handler or _unimplemented, start=start, read_seconds=read_seconds, body_memory=memory
+        )
 
     def open(self, headers: RequestHeaders, client: Address | None, server: Address | None) -> GrpcCall:
         """Return the handler of the stream of a call that starts with ``headers``."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from switchyard.http.h2.grpc_call.messages import RetryMemory
+from switchyard.http.h2.grpc_call.messages import Memory, RetryMemory
 from switchyard.http.h2.grpc_call.upstream import Upstreams
 from switchyard.rpc.status import RpcStatus
 
@@ -44,11 +44,13 @@ class FastHandler:
 class CallContext:
     """What the calls of one client's connection share.
 
-    ``start`` starts a handler's task. A first message must be complete ``read_seconds`` after its first byte.
+    ``start`` starts a handler's task. A first message must be complete ``read_seconds`` after its first byte;
+    ``body_memory`` counts those that are read whole.
     """
 
     handler: RpcHandler
     start: Start
     read_seconds: float | None
+    body_memory: Memory
     upstreams: Upstreams = field(default_factory=Upstreams)
-    retry_memory: RetryMemory = field(default_factory=RetryMemory)
+    retry_memory: Memory = field(default_factory=RetryMemory)

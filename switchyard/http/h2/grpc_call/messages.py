@@ -6,15 +6,19 @@ A message is one byte that says whether it is compressed, four bytes of length, 
 
 import asyncio
 import zlib
+from typing import Protocol
 
 from switchyard.http.h2.stream import Stream
 from switchyard.rpc.status import RpcError, RpcStatus
 
 PREFIX = 5
+_LONGEST = 2**32  # of a message
 
 # For a retry. gRPC's own clients keep as much of a call (grpc.per_rpc_retry_buffer_size).
 RETRY_BYTES = 256 * 1024
 CONNECTION_RETRY_BYTES = 4 * 1024 * 1024  # so a connection costs at most twice its window
+
+_FAIR_BYTES = 64 * 1024  # of one message, which is taken even when the server's memory is full, as of HTTP's bodies
 
 _ENCODINGS = (b"gzip", b"deflate")
 _EITHER = 32 + zlib.MAX_WBITS  # gzip's or zlib's header, whichever is there
@@ -26,11 +30,19 @@ def framed(message: bytes) -> bytes:
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
+class Memory(Protocol):
+    """What is held for several calls or requests together, in bytes, and how much that may be."""
+
+    limit: int
+    used: int
+
+
 class RetryMemory:
-    """Counts the bytes that the calls of one connection keep for a retry."""
+    """What the calls of one connection keep for a retry."""
 
     def __init__(self) -> None:
-        self.size = 0
+        self.limit = CONNECTION_RETRY_BYTES
+        self.used = 0
 
 
 class Received:
@@ -41,7 +53,9 @@ class Received:
     """
 
     __slots__ = (
+        "_body_memory",
         "_counted",
+        "_held",
         "_retry_memory",
         "_stream",
         "_waiter",
@@ -52,13 +66,15 @@ class Received:
         "size",
     )
 
-    def __init__(self, stream: Stream, retry_memory: RetryMemory, *, complete: bool) -> None:
+    def __init__(self, stream: Stream, retry_memory: Memory, body_memory: Memory, *, complete: bool) -> None:
         self.chunks: list[bytes] | None = []
         self.complete = complete
         self.size = self.acknowledged = 0
         self._stream = stream
         self._retry_memory = retry_memory
+        self._body_memory = body_memory
         self._counted = 0  # bytes of this call in ``retry_memory``
+        self._held = 0  # and in ``body_memory``
         self._whole = 0  # bytes of a first message that was read whole: they are kept, however many
         self._waiter: asyncio.Future[None] | None = None
 
@@ -96,15 +112,21 @@ class Received:
 
         Raises:
             RpcError: there is no message, or it is incomplete, too slow, longer than ``limit`` bytes or in an unknown
-                encoding.
+                encoding; or the server holds too many messages.
         """
         await self._until(1)  # without a timeout: clients open streams before they have anything to send
+        if self.peekable(_LONGEST):  # nothing to wait for
+            message, compressed = await self._first(limit, peek)
+        else:
+            message, compressed = await self._first_within(seconds, limit, peek)
+        return _decompressed(message, encoding, limit, peek) if compressed else message
+
+    async def _first_within(self, seconds: float | None, limit: int, peek: int | None) -> tuple[bytes, bool]:
         try:
             async with asyncio.timeout(seconds):
-                message, compressed = await self._first(limit, peek)
+                return await self._first(limit, peek)
         except TimeoutError:
             raise RpcError(RpcStatus.DEADLINE_EXCEEDED, f"the message did not arrive within {seconds:g} s") from None
-        return _decompressed(message, encoding, limit, peek) if compressed else message
 
     async def _first(self, limit: int, peek: int | None) -> tuple[bytes, bool]:
         await self._until(PREFIX)
@@ -119,6 +141,8 @@ class Received:
         else:
             end = PREFIX + min(length, peek)
         await self._until(end)
+        if self._whole:
+            self._hold()
         if self.size < end:
             raise RpcError(RpcStatus.INVALID_ARGUMENT, "the call ended before its first message was complete")
         return self.joined()[PREFIX:end], flag != 0
@@ -126,12 +150,26 @@ class Received:
     async def _until(self, size: int) -> None:
         while self.size < size and not self.complete:
             if self._whole:  # the message may be longer than the window
+                self._hold()
                 self.acknowledge()
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
+
+    def _hold(self) -> None:
+        """Count what was received of a message that is read whole.
+
+        Raises:
+            RpcError: the messages and bodies that the server holds are too large together.
+        """
+        memory = self._body_memory
+        memory.used += self.size - self._held
+        self._held = self.size
+        if memory.used > memory.limit and self.size > _FAIR_BYTES:
+            text = "the server holds as many messages as it may; try again shortly"
+            raise RpcError(RpcStatus.UNAVAILABLE, text)
 
     def acknowledge(self) -> None:
         """Let the client send as much again as it has sent."""
@@ -149,9 +187,10 @@ class Received:
         self.acknowledged = self.size
         if self.size <= self._whole:
             return
-        self._retry_memory.size += self.size - self._counted
+        memory = self._retry_memory
+        memory.used += self.size - self._counted
         self._counted = self.size
-        if self.size > RETRY_BYTES or self._retry_memory.size > CONNECTION_RETRY_BYTES:
+        if self.size > RETRY_BYTES or memory.used > memory.limit:
             self.drop()
 
     def drop(self) -> None:
@@ -159,7 +198,8 @@ class Received:
         if self.chunks is not None:
             self.acknowledge()
             self.chunks = None
-            self._retry_memory.size -= self._counted
+            self._retry_memory.used -= self._counted
+            self._body_memory.used -= self._held
 
 
 def _decompressed(message: bytes, encoding: bytes, limit: int, peek: int | None) -> bytes:

@@ -143,7 +143,7 @@ async def test_the_calls_of_one_connection_keep_no_more_than_a_share() -> None:
             assert sum(call._received.chunks is not None for call in seen) == most
             to.answering.go_on.set()
             await asyncio.gather(*asked)
-            assert seen[0]._context.retry_memory.size == 0
+            assert seen[0]._context.retry_memory.used == 0
 
 
 async def test_a_call_that_no_attempt_brings_anywhere_is_unavailable() -> None:

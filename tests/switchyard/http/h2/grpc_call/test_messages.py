@@ -1,9 +1,11 @@
 """The first message of a call: read whole or in part, compressed or not, and refused with a reason."""
 
+import asyncio
 import gzip
 import zlib
 
 import grpc
+import grpc.aio
 import pytest
 
 from switchyard.http.h2 import frames
@@ -11,7 +13,7 @@ from switchyard.http.h2.grpc_call import GrpcCall
 from switchyard.http.h2.grpc_call.messages import framed
 from switchyard.http.server import ServerLimits
 from switchyard.rpc.status import RpcError, RpcStatus
-from tests.switchyard.http.h2.grpc_call.world import CALL, LARGE, target, world
+from tests.switchyard.http.h2.grpc_call.world import CALL, LARGE, World, happens, target, world
 from tests.switchyard.http.h2.raw import GREETING, Talk, converse, request_bytes
 
 
@@ -97,3 +99,31 @@ async def test_a_message_that_comes_too_slowly_is_given_up_and_one_that_has_not_
         talk.sends(1, framed(b"late but whole"), ends=False)
         assert await talk.hears(frames.DATA) == framed(b"late but whole")
         await talk.hangs_up()
+
+
+async def test_messages_that_are_read_whole_take_no_more_memory_together_than_the_server_allows() -> None:
+    go_on = asyncio.Event()
+    codes: list[str] = []
+
+    async def handle(call: GrpcCall) -> None:
+        await call.first_message(LARGE)
+        await go_on.wait()
+        call.respond(b"")
+
+    async def ask(at: World, size: int) -> None:
+        try:
+            await at.ask("/a/B", bytes(size))
+            codes.append("OK")
+        except grpc.aio.AioRpcError as err:
+            codes.append(err.code().name)
+
+    async with world(handle, ServerLimits(body_memory=1_000_000)) as at:
+        asked = [asyncio.ensure_future(ask(at, 400_000)) for _ in range(5)]
+        await happens(lambda: len(codes) == 3)
+        assert codes == ["UNAVAILABLE"] * 3
+        small = asyncio.ensure_future(ask(at, 1000))  # takes hardly any, and is taken
+        await happens(lambda: at.server.in_flight == 3)
+        go_on.set()
+        await asyncio.gather(*asked, small)
+        assert codes[3:] == ["OK"] * 3
+        assert at.server.memory.used == 0
