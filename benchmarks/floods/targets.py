@@ -92,7 +92,7 @@ def _local(stack: ExitStack, folder: Path, upstream: str) -> list[Target]:
     local = stack.enter_context(platform.running(preload=False))
     process = psutil.Process(local.supervisor.pid)
     process.cpu_affinity([1])
-    ports = {one.laddr.port for one in process.net_connections() if one.status == psutil.CONN_LISTEN}
+    ports = {one.laddr.port for one in process.connections() if one.status == psutil.CONN_LISTEN}
     control = int(local.control.rpartition(":")[2])
     activator = Paths(page=b"/v2/health/live", upload=b"/v1/chat/completions")
     pages = Paths(page=b"/status", upload=b"/status")
