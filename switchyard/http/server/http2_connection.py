@@ -142,7 +142,7 @@ class Http2Connection(ServerConnection[RequestHeaders | None]):
         super().data_received(data)
         if not self._preface_received or self._block is not None:
             began = False
-        elif self._buffer:
+        elif self._buffer and not self._yielded:  # what waits for its turn keeps nobody waiting for the client
             began = len(self._buffer) <= len(data)  # in this read, so all before it is complete
         else:
             self._incomplete_since = None

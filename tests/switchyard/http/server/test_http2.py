@@ -2,11 +2,12 @@
 
 import asyncio
 import itertools
+import time
 
 import httpx
 import pytest
 
-from switchyard.http.h2 import frames
+from switchyard.http.h2 import frame_reader, frames
 from switchyard.http.h2.connection import STREAM_WINDOW
 from switchyard.http.server import Exchange, ServerLimits
 from switchyard.http.server.http2_exchange import UNSENT_BYTES
@@ -232,3 +233,20 @@ async def test_handlers_of_a_lost_connection_end_in_several_turns_of_the_loop() 
                 await asyncio.sleep(0)
                 seen.append(running.server.in_flight)
         assert max(before - after for before, after in itertools.pairwise(seen)) <= 64
+
+
+async def test_frames_that_wait_for_their_turn_are_not_taken_for_a_slow_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frame_reader, "TURN_SECONDS", -1.0)  # a request in each turn
+
+    async def respond(exchange: Exchange) -> None:
+        time.sleep(0.005)  # noqa: ASYNC251 - a handler that keeps the loop
+        exchange.respond(200, [])
+
+    async with serving(respond, ServerLimits(header_seconds=0.1)) as running:
+        talk = await Talk.to(running.port, GET)
+        for number in range(3, 201, 2):
+            talk.asks(number, GET)
+        assert await talk.hears(frames.HEADERS, stream=199)
+        await talk.hangs_up()
