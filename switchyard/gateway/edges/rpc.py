@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from switchyard.gateway.call import Call, request_id
 from switchyard.gateway.routes.table import Route
 from switchyard.http.api_errors import ApiError
-from switchyard.http.client.errors import ConnectError
+from switchyard.http.client.errors import ConnectError, ConnectionClosedError
 from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailableError
 from switchyard.http.headers import Header
 from switchyard.rpc import status as statuses
@@ -44,13 +44,14 @@ class RpcEdge:
         """Hand the call on to ``target`` (host:port) until it is over.
 
         Raises:
-            ConnectError: nothing of a response was seen; the call may be forwarded again.
+            ConnectError: the target did not get the call; it may be forwarded again.
+            ConnectionClosedError: the target got it and was lost before a response; it may be forwarded again, once.
             ApiError: the target was lost, and the call cannot be sent a second time.
         """
         try:
             await self._call.forward(target, metadata)
         except UpstreamUnavailableError as err:
-            raise ConnectError(str(err)) from err
+            raise ConnectionClosedError(str(err), retryable=True) if err.lost else ConnectError(str(err)) from err
         except RpcError as err:
             raise ApiError(*statuses.api_code(err)) from err
 

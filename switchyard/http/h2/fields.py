@@ -47,12 +47,16 @@ class BlockDecoder(Generic[T]):
     def __init__(self, cache: BlockCache[T]) -> None:
         self._cache = cache
         self._decoder = hpack.Decoder(max_header_list_size=LIST_BYTES)
-        self._acknowledged = self._tableless = False
+        self._tableless = False
 
     def acknowledged(self) -> None:
-        """Note that the peer has agreed to keep no table: its next block begins by emptying the one it had."""
-        self._acknowledged = True
-        self._decoder.max_allowed_table_size = 0
+        """Note that the peer has agreed to keep no table.
+
+        Its next block should begin by saying so (RFC 7541 §4.2). gRPC's C core leaves that out of the errors which it
+        writes by hand, so the table is emptied here: a block that refers to it is refused all the same.
+        """
+        self._tableless = True
+        self._decoder.max_allowed_table_size = self._decoder.header_table_size = 0
 
     def decode(self, block: bytes) -> T:
         """Decode and parse a block.
@@ -66,11 +70,11 @@ class BlockDecoder(Generic[T]):
         try:
             fields = [(bytes(name), bytes(value)) for name, value in self._decoder.decode(block, raw=True)]
         except hpack.HPACKError as err:
-            raise ProtocolError(COMPRESSION_ERROR, f"the header block cannot be decoded: {err}") from err
+            # hpack's own words stay here: some hold the address of an object in memory.
+            raise ProtocolError(COMPRESSION_ERROR, "the header block cannot be decoded") from err
         parsed = self._cache.parse(fields)
         if self._tableless:
             self._cache.put(block, parsed)
-        self._tableless = self._acknowledged and self._decoder.header_table_size == 0
         return parsed
 
 

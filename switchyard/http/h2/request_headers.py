@@ -17,7 +17,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5; a tab is 
 _METHOD = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NO_TARGET = re.compile(rb"[\x00-\x20#\x7f]")
 _NEEDED = {b":method", b":scheme", b":path"}
-_GRPC = re.compile(rb"application/grpc(?:[+;].*)?")  # and not grpc-web, which is another protocol
+GRPC = re.compile(rb"application/grpc(?:[+;].*)?")  # and not grpc-web, which is another protocol
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def parse_request_headers(fields: list[Field]) -> RequestHeaders | None:
         fields=tuple(headers),
         length=None if length is None else int(length),
         expects=found.get(b"expect", b"").lower() == b"100-continue",
-        grpc=_GRPC.fullmatch(found.get(b"content-type", b"")) is not None,
+        grpc=GRPC.fullmatch(found.get(b"content-type", b"")) is not None,
     )
 
 

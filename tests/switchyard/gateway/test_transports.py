@@ -11,6 +11,7 @@ import httpx
 import pytest
 from tritonclient.grpc import service_pb2
 
+from switchyard.http.h2 import frames
 from tests.switchyard.gateway.conftest import Call
 from tests.switchyard.gateway.test_v2 import GrpcBench, rpc_gateway
 
@@ -158,6 +159,25 @@ async def test_a_model_that_moves_while_it_cannot_be_reached_is_found_on_both(tm
         await counted(rpc, 'gateway_upstream_retries_total{model="ocr"} 1.0')
         rpc.bench.put("ocr", url=served.url, grpc=served.grpc)
         assert (await asked).code in (200, "OK")
+
+
+@pytest.mark.parametrize("transport", ASK)
+async def test_a_request_that_ends_its_model_is_repeated_once_on_both(tmp_path: Path, transport: str) -> None:
+    tries = 0
+
+    async def die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tries
+        tries += 1
+        writer.write(b"" if transport == "http" else frames.settings({}))
+        await reader.readuntil(b"\r\n\r\n" if transport == "http" else b"ocr")
+        writer.close()
+
+    async with rpc_gateway(tmp_path) as rpc, await asyncio.start_server(die, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        rpc.bench.put("ocr", url=f"http://127.0.0.1:{port}", grpc=f"127.0.0.1:{port}")
+        outcome = await ASK[transport](rpc, "ocr")
+    assert (outcome.code, tries) == (502 if transport == "http" else "UNAVAILABLE", 2)
+    assert "closed the connection" in outcome.sentence
 
 
 @pytest.mark.parametrize("transport", ASK)

@@ -14,6 +14,8 @@ from switchyard.rpc.status import RpcStatus
 
 Outcome = RpcStatus | UpstreamUnavailableError
 
+_NO_STATUS = "the server's response is not gRPC: it has no grpc-status, or no headers"
+
 
 class Caller(Protocol):
     """The call that is being forwarded; it is told how the attempt goes."""
@@ -61,9 +63,15 @@ class Forwarding:
         if response.malformed or bool(response.http) is self._responding:  # trailers have no status, headers do
             self._fail(RpcStatus.INTERNAL, "the server's response is not gRPC: its headers are malformed")
             return
+        if end and response.status is None and response.http in (b"", b"200"):
+            self._fail(RpcStatus.INTERNAL, _NO_STATUS)
+            return
         if not self._responding:
             if response.status is None and response.http != b"200":
                 self._fail(*_of_http(response.http))
+                return
+            if response.status is None and not response.is_rpc:
+                self._fail(RpcStatus.UNKNOWN, "the server's response is not gRPC: its content-type is another")
                 return
             self._responding = True
             call.response_started()
@@ -75,16 +83,16 @@ class Forwarding:
                 block = response.with_metadata(call.response_metadata)
         client.connection.send(client, frames.HEADERS, block, end)
         if end:
-            status = RpcStatus.UNKNOWN if response.status is None else response.status
-            call.response_forwarded(status)
-            self._close(status)
+            assert response.status is not None
+            call.response_forwarded(response.status)
+            self._close(response.status)
 
     def data(self, stream: Stream, chunk: bytes, end: bool) -> None:
         client = self._client
         if self._responding:
             client.connection.send(client, frames.DATA, chunk, False)
         if end or not self._responding:
-            self._fail(RpcStatus.INTERNAL, "the server's response is not gRPC: it has no grpc-status, or no headers")
+            self._fail(RpcStatus.INTERNAL, _NO_STATUS)
 
     def reset(self, stream: Stream, code: int) -> None:
         """The stream ended without trailers."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from switchyard.http.h2.fields import Field, literals
-from switchyard.http.h2.request_headers import RequestHeaders, is_plain
+from switchyard.http.h2.request_headers import GRPC, RequestHeaders, is_plain
 from switchyard.rpc import status, timeouts
 from switchyard.rpc.status import RpcStatus
 
@@ -46,13 +46,15 @@ class RpcRequest:
 class RpcResponse:
     """The headers of a response, or its trailers.
 
-    ``status`` is gRPC's, where they have it; ``http`` is HTTP's, empty in trailers.
+    ``status`` is gRPC's, where they have it; ``http`` is HTTP's, empty in trailers. ``is_rpc`` says that the
+    content-type is gRPC's.
     """
 
     fields: tuple[Field, ...]
     block: bytes
     http: bytes
     status: RpcStatus | None
+    is_rpc: bool
     malformed: bool
 
     def with_metadata(self, metadata: Sequence[Field]) -> bytes:
@@ -99,5 +101,6 @@ def read_response(fields: list[Field]) -> RpcResponse:
         block=literals(fields),
         http=http,
         status=None if grpc_status is None else status.of_number(grpc_status),
+        is_rpc=GRPC.fullmatch(found.get(b"content-type", b"")) is not None,
         malformed=not all(is_plain(name, value) for name, value in plain),
     )

@@ -24,13 +24,15 @@ _responses = BlockCache(read_response)
 class UpstreamUnavailableError(Exception):
     """A call's target could not be reached, or was lost before any byte of a response: the call may be retried.
 
-    ``refused`` says that the target is up but accepts no more calls on this connection (REFUSED_STREAM).
+    ``refused`` says that the target is up but accepts no more calls on this connection (REFUSED_STREAM), ``lost`` that
+    the call had reached it: the call itself may be what it died of.
     """
 
-    def __init__(self, message: str, *, refused: bool = False) -> None:
+    def __init__(self, message: str, *, refused: bool = False, lost: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.refused = refused
+        self.lost = lost
 
 
 class ResponseHandler(StreamHandler, Protocol):
@@ -65,11 +67,13 @@ class UpstreamConnection(Connection):
         """Wait until the connection is established and the target's settings are known.
 
         Raises:
-            UpstreamUnavailableError: the connection failed.
+            UpstreamUnavailableError: the connection failed, or the target takes no call on it, not even a first one.
         """
         await self._settled.wait()
         if not self.established:
             raise self.unavailable(frames.INTERNAL_ERROR)
+        if not (self.takes_more or self.streams):
+            raise self.unavailable(frames.REFUSED_STREAM)
 
     def unavailable(self, code: int) -> UpstreamUnavailableError:
         """Return why a stream that was reset with ``code`` got no response."""
@@ -77,7 +81,8 @@ class UpstreamConnection(Connection):
             return UpstreamUnavailableError(f"{self.target} cannot be reached: {self._error.strerror or self._error}")
         if code == frames.REFUSED_STREAM:
             return UpstreamUnavailableError(f"{self.target} accepts no more calls now", refused=True)
-        return UpstreamUnavailableError(f"the connection to {self.target} was lost before it responded")
+        message = f"the connection to {self.target} was lost before it responded"
+        return UpstreamUnavailableError(message, lost=self.established)
 
     def open(self, handler: ResponseHandler) -> Stream:
         stream = self.streams[self._next] = Stream(self, self._next, handler)
@@ -142,7 +147,9 @@ class UpstreamConnection(Connection):
         self._settled.set()
 
     def close(self) -> None:
-        self._connecting.cancel()
+        if self._transport is None:  # once there is one, uvloop would drop it without calling ``connection_lost``
+            self._connecting.cancel()
+            self.on_closed()
         super().close()
 
 
@@ -172,14 +179,15 @@ class Upstreams:
             connection.close()
 
     def _make_room(self) -> None:
-        """Drop closed connections, and close an idle one if there are still too many."""
-        groups = self._connections.items()
-        self._connections = {
-            target: in_use
-            for target, group in groups
-            if (in_use := [connection for connection in group if connection.takes_more or connection.streams])
-        }
-        connections = list(itertools.chain.from_iterable(self._connections.values()))
+        """Close and drop connections that take no calls and have none, and an idle one if there are still too many."""
+        groups: dict[str, list[UpstreamConnection]] = {}
+        for connection in itertools.chain.from_iterable(self._connections.values()):
+            if connection.takes_more or connection.streams:
+                groups.setdefault(connection.target, []).append(connection)
+            else:
+                connection.close()
+        self._connections = groups
+        connections = list(itertools.chain.from_iterable(groups.values()))
         if len(connections) < CONNECTIONS:
             return
         idle = next((connection for connection in connections if not connection.streams), None)

@@ -55,6 +55,18 @@ def test_a_peer_that_keeps_its_table_though_it_agreed_not_to_is_refused() -> Non
         ours.decode(encoder.encode([(b"x-a", b"1")]))
 
 
+def test_a_block_that_needs_no_table_is_read_though_it_does_not_say_that_there_is_none() -> None:
+    ours = decoder()
+    ours.acknowledged()
+
+    assert ours.decode(literals([(b"grpc-status", b"8")])) == [(b"grpc-status", b"8")]
+
+
+def test_what_a_peer_is_told_of_its_block_holds_nothing_of_this_process() -> None:
+    with pytest.raises(ProtocolError, match=r"^the header block cannot be decoded$"):
+        decoder().decode(b"\xff" * 12)
+
+
 def test_fields_that_grow_when_read_are_refused() -> None:
     encoder = hpack.Encoder()
     block = encoder.encode([(b"x-a", b"v" * 4000)])

@@ -170,6 +170,28 @@ async def test_a_server_that_speaks_another_protocol_is_unavailable() -> None:
         assert (await failure(at.ask("/a/Echo"))).code() == grpc.StatusCode.UNAVAILABLE
 
 
+async def test_a_server_that_breaks_the_protocol_as_it_is_connected_to_is_unavailable() -> None:
+    class Hasty(upstreams.UpstreamConnection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            self.data_received(b"HTTP/1.1 400 Bad Request\r\n\r\n")  # the loop learned of both at once
+
+    with socket.create_server((HOST, 0)) as listening:
+        connection = Hasty(f"{HOST}:{listening.getsockname()[1]}")
+        async with asyncio.timeout(DEADLINE):
+            with pytest.raises(UpstreamUnavailableError):
+                await connection.ready()
+
+
+async def test_a_call_that_waits_for_a_connection_learns_that_it_was_closed() -> None:
+    with socket.create_server((HOST, 0)) as deaf:
+        connection = upstreams.UpstreamConnection(f"{HOST}:{deaf.getsockname()[1]}")
+        connection.close()
+        async with asyncio.timeout(DEADLINE):
+            with pytest.raises(UpstreamUnavailableError):
+                await connection.ready()
+
+
 async def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upstreams, "_CONNECT_SECONDS", 0.1)
     with socket.create_server((HOST, 0)) as deaf:
@@ -184,6 +206,17 @@ async def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.Monkey
 
 BROKEN: dict[str, tuple[bytes, RpcStatus, str]] = {
     "no status": (block(HEADERS) + data(framed(b"x"), end=True), RpcStatus.INTERNAL, "has no grpc-status"),
+    "trailers without a status": (
+        block(HEADERS) + data(framed(b"x")) + block([(b"x", b"y")], end=True),
+        RpcStatus.INTERNAL,
+        "has no grpc-status",
+    ),
+    "headers only": (block(HEADERS, end=True), RpcStatus.INTERNAL, "has no grpc-status"),
+    "a page": (
+        block([(b":status", b"200"), (b"content-type", b"text/html")]) + data(b"<html>", end=True),
+        RpcStatus.UNKNOWN,
+        "content-type is another",
+    ),
     "data without headers": (data(framed(b"x")), RpcStatus.INTERNAL, "no headers"),
     "a proxy's 503": (block([(b":status", b"503")]) + data(b"<html>", end=True), RpcStatus.UNAVAILABLE, "status 503"),
     "a proxy's 404": (block([(b":status", b"404")], end=True), RpcStatus.UNIMPLEMENTED, "HTTP status 404"),

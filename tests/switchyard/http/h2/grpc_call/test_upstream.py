@@ -9,10 +9,11 @@ import pytest
 from switchyard.http import headers
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import literals
-from switchyard.http.h2.grpc_call import GrpcCall, forward_to
+from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailableError, forward_to
 from switchyard.http.h2.grpc_call import upstream as upstreams
 from switchyard.http.h2.grpc_call.messages import framed
 from switchyard.http.server import ServerLimits
+from switchyard.rpc.status import RpcError, RpcStatus
 from tests.switchyard.http.h2.conftest import HOST
 from tests.switchyard.http.h2.grpc_call.world import CALL, DEADLINE, LARGE, failure, happens, raw_server, target, world
 from tests.switchyard.http.h2.raw import Talk
@@ -39,6 +40,37 @@ async def test_a_server_that_takes_few_calls_at_a_time_gets_them_by_several_conn
         assert await at.ask("/a/B", b"first") == b"first"  # from here on it is known how many it takes
         asked = [at.ask("/a/B", b"%d" % number) for number in range(30)]
         assert await asyncio.gather(*asked) == [b"%d" % number for number in range(30)]
+
+
+TAKES_NONE = {
+    "no streams": frames.settings({frames.MAX_CONCURRENT_STREAMS: 0}),
+    "goes away at once": frames.settings({}) + frames.frame_header(8, frames.GOAWAY, 0, 0) + bytes(8),
+}
+
+
+@pytest.mark.parametrize("said", TAKES_NONE.values(), ids=TAKES_NONE)
+async def test_a_server_that_takes_no_calls_is_not_connected_to_over_and_over(said: bytes) -> None:
+    opened = closed = 0
+
+    async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened, closed
+        opened += 1
+        writer.write(said)
+        while await reader.read(65536):
+            pass
+        closed += 1
+
+    async def handle(call: GrpcCall) -> None:
+        for _ in range(3):
+            with pytest.raises(UpstreamUnavailableError):
+                await call.forward(address)
+        raise RpcError(RpcStatus.UNAVAILABLE, "given up")
+
+    async with raw_server(wait) as address:
+        async with world(handle) as at:
+            assert (await failure(at.ask("/a/B"))).details() == "given up"
+            assert opened == 3
+        await happens(lambda: closed == opened)
 
 
 async def test_connections_are_bounded_and_idle_ones_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
