@@ -130,8 +130,12 @@ class ServerConnection(Connection, Generic[T]):
     def end_stream_sent(self, stream: Stream) -> None:
         self._budget.earn(budget.REQUEST_EARNS)
         super().end_stream_sent(stream)
-        if not stream.remote_closed:  # the response does not depend on the rest of the request (RFC 9113 §8.1)
-            self.reset_stream(stream, frames.NO_ERROR)
+        if not stream.remote_closed:
+            self.responded_early(stream)
+
+    def responded_early(self, stream: Stream) -> None:
+        """Ask for no more of a request on whose rest the response does not depend (RFC 9113 §8.1)."""
+        self.reset_stream(stream, frames.NO_ERROR)
 
     def chunk_sent(self) -> None:
         self._budget.earn(budget.CHUNK_EARNS)

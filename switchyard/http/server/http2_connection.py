@@ -97,6 +97,17 @@ class Http2Connection(ServerConnection[RequestHeaders | None]):
         self.reset_stream(stream, frames.PROTOCOL_ERROR)
         self.spend(RESET_COST)
 
+    def responded_early(self, stream: Stream) -> None:
+        """Read on for a while, as on HTTP/1.1: curl and httpx lose a response when a reset comes amid their upload."""
+        if isinstance(stream.handler, Http2Exchange):
+            self.loop.call_later(self._limits.linger_seconds, self._stop, stream)
+        else:
+            super().responded_early(stream)
+
+    def _stop(self, stream: Stream) -> None:
+        if self.streams.get(stream.id) is stream:
+            super().responded_early(stream)
+
     @property
     def is_idle(self) -> bool:
         """Whether no stream is open."""

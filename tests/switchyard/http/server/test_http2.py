@@ -136,6 +136,22 @@ async def test_a_request_that_is_answered_before_its_end_is_told_to_stop() -> No
         await talk.hangs_up()
 
 
+async def test_a_client_that_still_sends_its_request_gets_the_early_response() -> None:
+    async with world() as at:  # more than a window, so that httpx reads frames, and would meet a reset, as it sends
+        response = await at.client.post("/early", content=bytes(4 * 1024 * 1024))
+        assert (response.status_code, response.text) == (200, "no need")
+        assert all(not connection.streams for connection in at.connections)
+
+
+async def test_a_request_that_never_ends_is_told_to_stop_after_its_early_response() -> None:
+    async with world(ServerLimits(linger_seconds=0.05)) as at:
+        talk = await Talk.to(at.port, POST, path=b"/early", ends=False)
+        assert await talk.hears(frames.DATA) == b"no need"
+        talk.sends(1, bytes(1000), ends=False)
+        assert await talk.hears(frames.RST_STREAM) == frames.uint32(frames.NO_ERROR)
+        await talk.hangs_up()
+
+
 MALFORMED = {
     "no method": request_bytes(GET[1:]),
     "no path": request_bytes(GET[:-1]),
