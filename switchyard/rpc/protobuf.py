@@ -4,6 +4,7 @@ https://protobuf.dev/programming-guides/encoding/
 """
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_TWICE = "a field that may occur once occurs twice, with different values"
 _MOST_FIELDS = 10_000  # a V2 request has three for each tensor; as many are read in some milliseconds
 
 
@@ -44,12 +45,8 @@ def read_text(data: bytes, field: int, *, cut_off: bool = False) -> str:
                 if tag >> 3 == field:
                     found = _once(found, data, at, at + size)
                 at += size
-            elif kind == _VARINT:
-                _, at = _varint(data, at)
-            elif kind in (_FIXED64, _FIXED32):
-                at += 8 if kind == _FIXED64 else 4
             else:
-                raise ValueError(f"unknown wire type {kind}")
+                at = _end(data, at, kind)
     except IndexError:
         at = len(data) + 1
     if at > len(data) and not cut_off:
@@ -62,8 +59,74 @@ def _once(before: bytes | None, data: bytes, start: int, end: int) -> bytes:
         raise ValueError("a field runs past the end of its message")
     value = data[start:end]
     if before is not None and before != value:
-        raise ValueError("a field that may occur once occurs twice, with different values")
+        raise ValueError(_TWICE)
     return value
+
+
+class TextGuard:
+    """Follows a gRPC message, from its prefix on, as its bytes pass by, and holds one field to the value that was read.
+
+    Whoever reads a name from a message's beginning and hands the message on would otherwise let its end name another:
+    protobuf takes the last.
+    """
+
+    _FIELD_BYTES = 2 * 10  # a tag and a length
+
+    def __init__(self, field: int, value: str) -> None:
+        self._field = field
+        self._value = value.encode()
+        self._rest = b""  # of a field that is looked at and has not come whole
+        self._skip = 5  # bytes that are not looked at
+        self._fields = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Look at the next bytes of the call; what follows the message may be anything that is no such field.
+
+        Raises:
+            ValueError: the message has the field with another value, is not well-formed or has too many fields.
+        """
+        data, at = self._rest + chunk, self._skip
+        while at < len(data):
+            end = self._next(data, at)
+            if end is None:
+                break
+            at = end
+        self._rest = data[at:]
+        self._skip = max(at - len(data), 0)
+
+    def _next(self, data: bytes, at: int) -> int | None:
+        """Return where the field that begins at ``at`` ends, None when more of it must come first."""
+        try:
+            tag, start = _varint(data, at)
+            end = _end(data, start, tag & 7)
+        except IndexError:
+            if len(data) - at > self._FIELD_BYTES:
+                raise ValueError("a varint of more than ten bytes") from None
+            return None
+        if tag >> 3 == self._field and tag & 7 == _BYTES:
+            size, start = _varint(data, start)
+            if size != len(self._value):
+                raise ValueError(_TWICE)
+            if end > len(data):
+                return None
+            if data[start:end] != self._value:
+                raise ValueError(_TWICE)
+        self._fields += 1
+        if self._fields > _MOST_FIELDS:
+            raise ValueError(f"more than {_MOST_FIELDS} fields in a message")
+        return end
+
+
+def _end(data: bytes, at: int, kind: int) -> int:
+    """Return where the content of a field of this wire type ends, if it begins at ``at``."""
+    if kind == _BYTES:
+        size, at = _varint(data, at)
+        return at + size
+    if kind == _VARINT:
+        return _varint(data, at)[1]
+    if kind in (_FIXED64, _FIXED32):
+        return at + (8 if kind == _FIXED64 else 4)
+    raise ValueError(f"unknown wire type {kind}")
 
 
 def _encode_varint(value: int) -> bytes:

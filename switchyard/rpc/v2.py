@@ -20,10 +20,15 @@ def path(method: str) -> str:
     return f"/{SERVICE}/{method}"
 
 
+def name_field(method: str) -> int:
+    """The number of the field that names the model in requests of a method."""
+    return _NAME_FIELDS.get(method, MODEL_NAME)
+
+
 def name_of(method: str, request: bytes, *, cut_off: bool = False) -> str:
     """The model that a request of ``method`` names; ``cut_off`` says that ``request`` is only its beginning.
 
     Raises:
         ValueError: the request is not such a message.
     """
-    return read_text(request, _NAME_FIELDS.get(method, MODEL_NAME), cut_off=cut_off)
+    return read_text(request, name_field(method), cut_off=cut_off)

@@ -10,7 +10,7 @@ from switchyard.http.h2.fields import Field, literal, literals
 from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall, RpcHandler
 from switchyard.http.headers import CLIENT_TO_TRITON
 from switchyard.rpc import status
-from switchyard.rpc.protobuf import read_text
+from switchyard.rpc.protobuf import TextGuard, read_text
 from switchyard.rpc.status import RpcStatus
 from switchyard.rpc.v2 import MODEL_NAME, SERVICE
 
@@ -64,8 +64,13 @@ class FastPath(FastHandler):
         self._service = service
 
     def admit(self, call: GrpcCall, beginning: bytes) -> FastCall | None:
-        """Decide by the first bytes of a call; compressed messages are left to the service."""
-        if not self._live() or beginning[0] or int.from_bytes(beginning[1:PREFIX], "big") > self._message_bytes:
+        """Decide by the first bytes of a call; compressed messages are left to the service.
+
+        Raises:
+            RpcError: the message names two models.
+        """
+        length = int.from_bytes(beginning[1:PREFIX], "big")
+        if not self._live() or beginning[0] or length > self._message_bytes:
             return None
         message = beginning[PREFIX:]
         try:
@@ -76,6 +81,8 @@ class FastPath(FastHandler):
         if config is None or (takes_images(config) and BYTES_TENSOR in message):
             return None
         trace = call.fields.get(b"traceparent")
+        if len(message) < length:  # its end must not name another model, as Triton takes the last name
+            call.guard(TextGuard(MODEL_NAME, model).feed)
         slot = self._admission.try_acquire(model, PROTOCOL, None if trace is None else trace.decode("latin-1"))
         return None if slot is None else Inference(slot, self._triton, _encoded(call.metadata))
 

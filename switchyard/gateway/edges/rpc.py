@@ -9,6 +9,7 @@ from switchyard.http.client.errors import ConnectError, ConnectionClosedError
 from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailableError
 from switchyard.http.headers import Header
 from switchyard.rpc import status as statuses
+from switchyard.rpc.protobuf import TextGuard
 from switchyard.rpc.status import RpcError
 
 _PEEKED = 4096  # bytes of a first message that are looked at for the model's name, which every client writes first
@@ -17,10 +18,11 @@ _PEEKED = 4096  # bytes of a first message that are looked at for the model's na
 class RpcEdge:
     """The response of a gRPC call, whole or forwarded; its initial metadata carry the request's id."""
 
-    __slots__ = ("_call",)
+    __slots__ = ("_call", "_whole")
 
     def __init__(self, call: GrpcCall) -> None:
         self._call = call
+        self._whole = False  # the message is no longer than what was read of it
 
     @property
     def started(self) -> bool:
@@ -36,7 +38,22 @@ class RpcEdge:
 
     async def body(self, limit: int) -> bytes:
         try:
-            return await self._call.first_message(limit, peek=_PEEKED)
+            message = await self._call.first_message(limit, peek=_PEEKED)
+        except RpcError as err:
+            raise ApiError(*statuses.api_code(err)) from err
+        self._whole = len(message) < _PEEKED
+        return message
+
+    def hold_to(self, field: int, value: str) -> None:
+        """Let the rest of the message have no other value in this field of text: a model would take the last.
+
+        Raises:
+            ApiError: what has come of it has another.
+        """
+        if self._whole:
+            return
+        try:
+            self._call.guard(TextGuard(field, value).feed)
         except RpcError as err:
             raise ApiError(*statuses.api_code(err)) from err
 

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from switchyard.gateway.call import Call
+from switchyard.gateway.edges.rpc import RpcEdge
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.short_forms import parse_object
 from switchyard.http.api_errors import ApiError
@@ -72,6 +73,9 @@ def _model_of_message(call: Call) -> str:
         raise ApiError("invalid_value", f"the request is not a V2 message: {err}") from err
     if not name:
         raise ApiError("missing_model", "the request names no model; RepositoryIndex lists them", param="model")
+    if call.route.rpc not in v2.STREAMS:  # each message of a stream names its own
+        assert isinstance(call.edge, RpcEdge)
+        call.edge.hold_to(v2.name_field(call.route.rpc), name)
     return name
 
 

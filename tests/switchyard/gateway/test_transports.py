@@ -130,6 +130,20 @@ async def test_the_name_is_read_from_the_beginning_of_a_message_of_any_size(tmp_
         assert (await rpc.stub.ModelInfer(message)).model_name == "ocr"
 
 
+@pytest.mark.parametrize("size", [0, 4096, 500_000])
+async def test_a_message_that_names_another_model_at_its_end_is_refused(tmp_path: Path, size: int) -> None:
+    async with rpc_gateway(tmp_path) as rpc, grpc.aio.insecure_channel(rpc.target) as channel:
+        message = service_pb2.ModelInferRequest(model_name="ocr", raw_input_contents=[b"x" * size])
+        other = service_pb2.ModelInferRequest(model_name="chat")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(
+                message.SerializeToString() + other.SerializeToString()
+            )
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "occurs twice" in (caught.value.details() or "")
+        await counted(rpc, "gateway_requests_in_flight 0.0")
+
+
 @pytest.mark.parametrize("transport", ASK)
 async def test_a_caller_that_disconnects_is_counted_as_cancelled_on_both(tmp_path: Path, transport: str) -> None:
     arrived, left = asyncio.Event(), asyncio.Event()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.rpc.protobuf import read_text, write
+from switchyard.rpc.protobuf import TextGuard, read_text, write
 
 
 @given(st.text(), st.text(), st.integers(1, 2000))
@@ -50,3 +50,54 @@ def test_of_a_message_that_is_cut_off_what_is_whole_is_read() -> None:
 def test_fields_without_end_are_not_read_to_their_end() -> None:
     with pytest.raises(ValueError, match="more than 10000 fields"):
         read_text(b"\x10\x01" * 10_001 + write(1, "ocr"), 1)
+
+
+def framed(message: bytes) -> bytes:
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+def guarded(message: bytes, cuts: list[int], value: str = "ocr") -> str:
+    """What a guard of field 1 says of a message that comes in pieces."""
+    guard, sent, at = TextGuard(1, value), framed(message), 0
+    try:
+        for cut in sorted({min(cut, len(sent)) for cut in cuts} | {len(sent)}):
+            guard.feed(sent[at:cut])
+            at = cut
+    except ValueError as err:
+        return str(err)
+    return ""
+
+
+FIELDS = st.one_of(
+    st.sampled_from([write(1, "ocr"), write(1, "other"), write(1, "yes"), write(1, b"")]),
+    st.builds(write, st.integers(2, 2000), st.one_of(st.booleans(), st.text(), st.binary(max_size=300))),
+    st.sampled_from([b"\x19" + bytes(8), b"\x25" + bytes(4), b"\x08\x05"]),
+)
+
+
+@given(st.lists(FIELDS, max_size=8), st.lists(st.integers(0, 800), max_size=12))
+def test_a_guard_objects_wherever_a_message_is_cut_to_what_a_reader_of_all_of_it_objects_to(
+    fields: list[bytes], cuts: list[int]
+) -> None:
+    message = write(1, "ocr") + b"".join(fields)
+    try:
+        agrees = read_text(message, 1) == "ocr"
+    except ValueError:
+        agrees = False
+    assert (guarded(message, cuts) == "") is agrees
+
+
+@given(st.binary(max_size=64), st.lists(st.integers(0, 70), max_size=5))
+def test_a_guard_of_broken_bytes_raises_a_value_error_at_worst(data: bytes, cuts: list[int]) -> None:
+    guarded(write(1, "ocr") + data, cuts)
+
+
+def test_a_guard_keeps_nothing_of_what_passes() -> None:
+    guard = TextGuard(1, "ocr")
+    guard.feed(framed(write(1, "ocr") + write(7, bytes(1_000_000)))[:100])
+    guard.feed(bytes(900_000))
+    assert len(guard._rest) < 30
+
+
+def test_a_guard_of_fields_without_end_gives_up() -> None:
+    assert guarded(write(1, "ocr") + b"\x10\x01" * 10_001, []) == "more than 10000 fields in a message"

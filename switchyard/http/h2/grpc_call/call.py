@@ -36,6 +36,7 @@ class GrpcCall:
         "_client",
         "_context",
         "_forwarding",
+        "_guard",
         "_received",
         "_request",
         "_responding",
@@ -65,6 +66,7 @@ class GrpcCall:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._forwarding: Forwarding | None = None
+        self._guard: Callable[[bytes], None] | None = None
         self._responding = False
 
     # -- for handlers
@@ -77,12 +79,30 @@ class GrpcCall:
     async def first_message(self, limit: int, peek: int | None = None) -> bytes:
         """Return the first message without its prefix, whole or its first ``peek`` bytes; at most ``limit`` bytes.
 
-        ``forward`` still sends it. A message that was read whole is kept for a retry, whatever its size.
+        A compressed message is returned whole. ``forward`` still sends it; one that was read whole is kept for a retry,
+        whatever its size.
 
         Raises:
             RpcError: there is no message, or it is incomplete, too slow, too large or in an unknown encoding.
         """
         return await self._received.first_message(limit, peek, self._request.encoding, self._context.read_seconds)
+
+    def guard(self, check: Callable[[bytes], None]) -> None:
+        """Show ``check`` what the client sends before it is forwarded; a ``ValueError`` that it raises ends the call.
+
+        A compressed first message is not shown: it was read whole.
+
+        Raises:
+            RpcError: ``check`` objects to what has been received so far.
+        """
+        received = self._received.joined()
+        if received[:1] == b"\1":
+            return
+        try:
+            check(received)
+        except ValueError as err:
+            raise RpcError(RpcStatus.INVALID_ARGUMENT, str(err)) from err
+        self._guard = None if self._received.complete else check
 
     async def forward(self, target: str, metadata: Sequence[Field] = ()) -> RpcStatus:
         """Forward frames both ways between the client and ``target`` (``host:port``) until the call is over.
@@ -162,6 +182,8 @@ class GrpcCall:
 
     def data(self, stream: Stream, chunk: bytes, end: bool) -> None:
         received = self._received
+        if self._guard is not None and self.status is None:
+            self._check(self._guard, chunk)
         if self.status is not None:
             stream.sent(len(chunk))
         elif self._forwarding is not None:
@@ -197,6 +219,13 @@ class GrpcCall:
 
     # -- private
 
+    def _check(self, guard: Callable[[bytes], None], chunk: bytes) -> None:
+        try:
+            guard(chunk)
+        except ValueError as err:
+            self.fail(RpcStatus.INVALID_ARGUMENT, str(err))
+            self._cancel()
+
     def _forward(self, upstream: UpstreamConnection, metadata: bytes, end: Callable[[Outcome], None]) -> None:
         remaining = None if self.deadline is None else self.deadline - asyncio.get_running_loop().time()
         forwarding = self._forwarding = Forwarding(self, self._client, end)
@@ -210,6 +239,9 @@ class GrpcCall:
         beginning = received.joined()
         try:
             fast = handler.admit(self, beginning) if len(beginning) >= PREFIX else None
+        except RpcError as err:
+            self.fail(err.status, err.message, err.metadata)
+            return
         except Exception:
             self._failed()
             return

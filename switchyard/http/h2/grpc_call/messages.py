@@ -106,7 +106,7 @@ class Received:
         return self.chunks[0] if self.chunks else b""
 
     async def first_message(self, limit: int, peek: int | None, encoding: bytes, seconds: float | None) -> bytes:
-        """Return the first message, decompressed: whole, or its first ``peek`` bytes.
+        """Return the first message, decompressed: whole, or its first ``peek`` bytes. A compressed one is always whole.
 
         It must arrive within ``seconds`` of its first byte.
 
@@ -119,7 +119,7 @@ class Received:
             message, compressed = await self._first(limit, peek)
         else:
             message, compressed = await self._first_within(seconds, limit, peek)
-        return _decompressed(message, encoding, limit, peek) if compressed else message
+        return _decompressed(message, encoding, limit) if compressed else message
 
     async def _first_within(self, seconds: float | None, limit: int, peek: int | None) -> tuple[bytes, bool]:
         try:
@@ -136,7 +136,7 @@ class Received:
         flag, length = prefix[0], int.from_bytes(prefix[1:], "big")
         if length > limit:
             raise _too_large(length, limit)
-        if peek is None or flag:  # a compressed message may not decompress before its end
+        if peek is None or flag:  # of a compressed one nobody can look at the rest as it passes
             self._whole = end = PREFIX + length
         else:
             end = PREFIX + min(length, peek)
@@ -202,19 +202,19 @@ class Received:
             self._body_memory.used -= self._held
 
 
-def _decompressed(message: bytes, encoding: bytes, limit: int, peek: int | None) -> bytes:
+def _decompressed(message: bytes, encoding: bytes, limit: int) -> bytes:
     if encoding not in _ENCODINGS:
         name = encoding[:20].decode("latin-1")
         text = f"the message encoding {name!r} is not supported; use identity, gzip or deflate"
         raise RpcError(RpcStatus.UNIMPLEMENTED, text, _ACCEPTED)
     stream = zlib.decompressobj(_EITHER)
     try:
-        content = stream.decompress(message, limit + 1 if peek is None else peek)
+        content = stream.decompress(message, limit + 1)
     except zlib.error as err:
         raise RpcError(RpcStatus.INVALID_ARGUMENT, f"the first message cannot be decompressed: {err}") from err
     if len(content) > limit:
         raise _too_large(len(content), limit)
-    if peek is None and (stream.unused_data or not stream.eof):
+    if stream.unused_data or not stream.eof:
         raise RpcError(RpcStatus.INVALID_ARGUMENT, "the first message is truncated, or has bytes after its end")
     return content
 

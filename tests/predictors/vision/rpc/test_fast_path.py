@@ -15,11 +15,14 @@ from predictors.vision.admission import Admission
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, INFER, FastPath
 from predictors.vision.triton.client import Control
 from predictors.vision.triton.loaded_models import LoadedModels
+from switchyard.http.h2 import frames
 from switchyard.http.h2.grpc_call import forward_to
+from switchyard.http.h2.grpc_call.messages import framed
 from switchyard.rpc.protobuf import write
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
-from tests.switchyard.http.h2.grpc_call.world import DEADLINE, Target, World, happens, target, world
+from tests.switchyard.http.h2.grpc_call.world import CALL, DEADLINE, Target, World, happens, target, world
+from tests.switchyard.http.h2.raw import Talk
 
 
 class Repository:
@@ -93,6 +96,24 @@ async def test_all_other_calls_go_to_the_service(message: bytes) -> None:
     async with setup() as at:
         assert await at.ask(message) == b"service"
         assert at.triton.answering.seen == []
+
+
+async def test_a_message_that_names_two_models_is_left_to_the_service_which_reads_all_of_it() -> None:
+    async with setup() as at:
+        assert await at.ask(request("tensors", write(1, "asleep"))) == b"service"
+
+
+async def test_a_message_whose_end_names_another_model_is_rejected_before_triton_has_all_of_it() -> None:
+    message = framed(request("tensors", write(7, bytes(50_000)), write(1, "asleep")))
+    fields = [*(field for field in CALL if field[0] != b":path"), (b"x-fast", b"1")]
+    async with setup() as at:
+        talk = await Talk.to(at.world.port, fields, path=INFER.encode(), ends=False)
+        talk.sends(1, message[:10_000], ends=False)
+        await happens(lambda: at.in_flight() == 1)
+        talk.sends(1, message[10_000:])
+        assert b"\x013" in await talk.hears(frames.HEADERS)  # grpc-status: INVALID_ARGUMENT
+        assert (at.in_flight(), at.counted("rejected")) == (0, 1)
+        await talk.hangs_up()
 
 
 async def test_a_compressed_message_goes_to_the_service() -> None:

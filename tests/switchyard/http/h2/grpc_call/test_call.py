@@ -1,6 +1,7 @@
 """What a handler can do with a call, and how the call ends whatever the handler, the client or the clock does."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -12,7 +13,7 @@ from switchyard.http.h2 import frames
 from switchyard.http.h2.grpc_call import FastCall, FastHandler, GrpcCall
 from switchyard.http.h2.grpc_call.messages import framed
 from switchyard.rpc.status import RpcError, RpcStatus
-from tests.switchyard.http.h2.grpc_call.world import CALL, DEADLINE, failure, happens, target, world
+from tests.switchyard.http.h2.grpc_call.world import CALL, DEADLINE, LARGE, failure, happens, target, world
 from tests.switchyard.http.h2.raw import GREETING, HOST, Talk, converse, heard, request_bytes
 
 # -- responses
@@ -168,6 +169,39 @@ async def test_a_response_to_a_client_that_is_gone_is_no_error(caplog: pytest.Lo
             await over.wait()
         await talk.hangs_up()
     assert not caplog.records
+
+
+# -- guards
+
+
+@pytest.mark.parametrize("size", [10, 100_000, LARGE])
+async def test_a_guard_sees_what_is_forwarded_and_ends_the_call_when_it_objects(size: int) -> None:
+    async with target() as to:
+
+        async def handle(call: GrpcCall) -> None:
+            await call.first_message(LARGE + 100, peek=10)
+            call.guard(object_to(b"forbidden"))
+            await call.forward(to.address)
+
+        async with world(handle) as at:
+            for _ in range(3):  # the windows must have been given back
+                assert await at.ask("/a/Echo", bytes(size)) == bytes(size)
+                error = await failure(at.ask("/a/Hang", bytes(size) + b"forbidden"))
+                assert (error.code(), error.details()) == (grpc.StatusCode.INVALID_ARGUMENT, "that is forbidden")
+            await happens(lambda: at.server.in_flight == 0)
+        assert not to.answering.entered.is_set()  # what was forbidden was never whole
+
+
+def object_to(word: bytes) -> Callable[[bytes], None]:
+    end = b""
+
+    def check(chunk: bytes) -> None:
+        nonlocal end
+        end = (end + chunk)[-len(word) - len(chunk) :]
+        if word in end:
+            raise ValueError(f"that is {word.decode()}")
+
+    return check
 
 
 # -- clients and deadlines
