@@ -12,7 +12,7 @@ from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.edges.rpc import rpc_call
 from switchyard.gateway.lookup import default_model, locator
 from switchyard.gateway.meter import Meter
-from switchyard.gateway.operations import responders
+from switchyard.gateway.operations import SLOW, responders
 from switchyard.gateway.pipeline import Proceed, pipeline
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import RPC_ROUTES, Route
@@ -72,7 +72,8 @@ class Gateway:
             found = Match(_missed(found), {"allow": found.allow})
         call = http_call(exchange, found, self._cors, self._time())
         if found.route.by == "pages":
-            page = self._pages[found.route.path]()
+            make = self._pages[found.route.path]
+            page = await asyncio.to_thread(make) if found.route.path in SLOW else make()
             call.edge.respond(page.status, [(b"content-type", page.content_type), *page.headers], page.body)
         else:
             await self._pipelines[found.route.by](call)

@@ -16,6 +16,8 @@ from switchyard.http.api_errors import ApiError
 from switchyard.http.headers import Header
 
 JSON = b"application/json"
+# Pages of hundreds of kilobytes, which take tens of milliseconds to write: other calls go on meanwhile.
+SLOW = frozenset(("/metrics", "/docs", "/openapi.json"))
 
 
 @dataclass(frozen=True, slots=True)
