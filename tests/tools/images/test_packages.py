@@ -38,8 +38,8 @@ def test_an_installed_distribution_comes_with_what_runs_and_nothing_that_install
 
 def test_an_environment_that_is_not_as_the_lock_says_is_rejected(tmp_path: Path) -> None:
     lock = tmp_path / "x.lock"
-    lock.write_text("uvicorn==0.0.1\nno-such-thing==1\n")
-    with pytest.raises(ImageError, match=r"not as x\.lock says \(uvicorn .*, no-such-thing absent\): run `make setup`"):
+    lock.write_text("typer==0.0.1\nno-such-thing==1\n")
+    with pytest.raises(ImageError, match=r"not as x\.lock says \(typer .*, no-such-thing absent\): run `make setup`"):
         packages(lock, HERE)
 
 
