@@ -26,7 +26,7 @@ from predictors.complexity.tiers.share import ShareController
 from predictors.serving.settings import Settings
 from predictors.serving.start_clock import StartClock, process_start
 from switchyard.http.client import Client
-from switchyard.http.server import Server
+from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.memory import settle_for_serving
 from switchyard.settings import SettingsError
@@ -74,7 +74,7 @@ async def serve(arguments: Arguments, settings: Settings, own: ComplexitySetting
     def on_drain() -> None:
         application.draining = True
 
-    server = Server(application.handle)
+    server = Server(application.handle, ServerLimits(body_memory=ServerLimits.memory_for(own.max_body_bytes)))
     try:
         await server.listen(settings.host, arguments.http_port)
         settle_for_serving()

@@ -26,7 +26,7 @@ from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 from switchyard.http.asgi import App
 from switchyard.http.asgi.serving import handler_of
 from switchyard.http.h2.grpc_call import RpcHandler, forward_to
-from switchyard.http.server import Server
+from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.rpc.health import Health, with_health
 from switchyard.settings import SettingsError
@@ -87,7 +87,8 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         service_server, target = await self._start_grpc(service)
         rpc: RpcHandler = with_health(Health(lambda: bool(model.ready)), forward_to(target))
         rpc = rpc if front is None else front(rpc)
-        server = Server(handler_of(self._application(wrap), body_bytes=self._message_bytes), rpc=rpc)
+        handler = handler_of(self._application(wrap), body_bytes=self._message_bytes)
+        server = Server(handler, ServerLimits(body_memory=ServerLimits.memory_for(self._message_bytes)), rpc=rpc)
 
         def on_drain() -> None:
             model.ready = False

@@ -52,4 +52,5 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
 
 def server_limits(settings: Settings) -> ServerLimits:
     """What the gateway's ports allow a client."""
-    return ServerLimits(read_seconds=settings.body_seconds)
+    memory = ServerLimits.memory_for(settings.max_body_bytes)
+    return ServerLimits(read_seconds=settings.body_seconds, body_memory=memory)

@@ -54,7 +54,7 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
         tracer=tracer,
         max_body_bytes=settings.max_body_bytes,
     )
-    server = Server(app.handle, server_limits(graph.timeouts))
+    server = Server(app.handle, server_limits(graph.timeouts, settings.max_body_bytes))
     metrics.in_flight.set_function(lambda: server.in_flight)
     port = await server.listen(settings.host or None, settings.port)
     pages = await _serve_metrics(settings, registry)
@@ -74,7 +74,7 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
     logger.info("stopped")
 
 
-def server_limits(timeouts: RouterTimeouts) -> ServerLimits:
+def server_limits(timeouts: RouterTimeouts, max_body_bytes: int = 0) -> ServerLimits:
     """Convert ``routerTimeouts``; ``serverWrite`` bounds a client that reads nothing, never the length of a stream."""
 
     def limit(seconds: int) -> float | None:
@@ -84,6 +84,7 @@ def server_limits(timeouts: RouterTimeouts) -> ServerLimits:
         read_seconds=limit(timeouts.server_read),
         stall_seconds=limit(timeouts.server_write),
         idle_seconds=limit(timeouts.server_idle),
+        body_memory=ServerLimits.memory_for(max_body_bytes),
     )
 
 

@@ -35,6 +35,10 @@ class BodyMemory:
         self.limit = limit
         self.used = 0
 
+    def spares(self, size: int) -> bool:
+        """Whether a body of ``size`` bytes is still taken over the limit: small ones are, up to half as much again."""
+        return size <= _FAIR_BYTES and self.used <= self.limit * 3 // 2
+
 
 class Exchange:
     """A request with the means to respond to it; its handler's task is cancelled when the client disconnects.
@@ -44,7 +48,7 @@ class Exchange:
     """
 
     __slots__ = (
-        *("method", "target", "version", "headers", "started", "finished", "expects", "task"),
+        *("method", "target", "version", "headers", "started", "finished", "gone", "expects", "task"),
         *("_loop", "_chunks", "_size", "_pause_at", "_gathering", "_complete", "_error", "_waiter", "_on_disconnect"),
         "_memory",
     )
@@ -56,6 +60,7 @@ class Exchange:
         self.headers: list[Header] = []
         self.started = False
         self.finished = False
+        self.gone = False
         self.expects = False  # the client waits for 100 Continue before it sends the body
         self.task: asyncio.Task[None] | None = None  # the handler's
         self._loop = loop
@@ -242,7 +247,7 @@ class Exchange:
         self._size += len(data)
         memory = self._memory
         memory.used += len(data)
-        if memory.used > memory.limit and self._size > _FAIR_BYTES:
+        if memory.used > memory.limit and not memory.spares(self._size):
             self.fail(BadRequestError(503, "the server holds as many request bodies as it may; try again shortly"))
         if not self._gathering or self._size > self._pause_at:
             self._wake()
@@ -261,6 +266,7 @@ class Exchange:
         """The client has gone, or has given this request up."""
         if self.finished:
             return
+        self.gone = True
         self.release()
         if self._on_disconnect is not None:
             self.fail(ClientDisconnectedError())

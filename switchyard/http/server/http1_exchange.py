@@ -41,11 +41,12 @@ class Connection(Protocol):
 class Http1Exchange(Exchange):
     """A request of HTTP/1.0 or 1.1, and its response."""
 
-    __slots__ = ("_chunked", "_connection", "_pending", "_remaining", "persistent")
+    __slots__ = ("_chunked", "_connection", "_pending", "_remaining", "persistent", "sized")
 
     def __init__(self, connection: Connection, buffer_bytes: int) -> None:
         super().__init__(connection.loop, buffer_bytes, connection.memory)
         self.persistent = True
+        self.sized = True  # the request says how long its body is, or has none
         self._connection = connection
         self._pending = b""
         self._chunked = False

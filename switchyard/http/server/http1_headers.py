@@ -33,6 +33,7 @@ def check_headers(exchange: Http1Exchange) -> BadRequestError | None:
             exchange.expects = value.lower() == b"100-continue" and not exchange.legacy
         elif name == b"connection" and exchange.legacy and b"close" in value.lower():
             exchange.persistent = False  # RFC 9112 §9.3, also beside a keep-alive
+    exchange.sized = not codings
     if (refused := _check_host(hosts, legacy=exchange.legacy)) is not None:
         return refused
     if codings and (refused := _check_coding(b",".join(codings).lower(), legacy=exchange.legacy)) is not None:

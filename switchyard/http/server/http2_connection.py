@@ -1,6 +1,7 @@
 """A client's HTTP/2 connection: requests go to the server's handler, gRPC calls to its RPC handler."""
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
@@ -17,6 +18,8 @@ from switchyard.http.server.exchange import BodyMemory, ErrorResponse, Exchange,
 from switchyard.http.server.http2_exchange import Http2Exchange
 from switchyard.http.server.limits import ServerLimits
 
+# Bytes of responses that a client has not taken; while there are more, none of its further requests is started.
+_UNTAKEN_BYTES = 4 * 1024 * 1024
 _PROGRESS_BYTES = 1024  # a client that takes less than this within ``stall_seconds`` has stalled
 
 
@@ -55,6 +58,8 @@ class Http2Connection(ServerConnection[RequestHeaders | None]):
         self.memory = host.memory
         self._host = host
         self._limits = limits
+        self.unsent = 0
+        self._held: deque[Exchange] = deque()  # requests that wait until the client has taken enough
         self._running = 0
         self._calls = Calls(host.rpc, self._run, limits.read_seconds, host.memory)
         self._idle_since = self.loop.time()
@@ -80,7 +85,17 @@ class Http2Connection(ServerConnection[RequestHeaders | None]):
             headers, body = self._host.error_response(431, message, exchange.path)
             exchange.respond(431, headers, body)
             return
-        self._count(self._host.begin(exchange))
+        if self.unsent > _UNTAKEN_BYTES:
+            self._held.append(exchange)
+        else:
+            self._count(self._host.begin(exchange))
+
+    def sent(self, size: int) -> None:
+        self.unsent -= size
+        while self._held and self.unsent <= _UNTAKEN_BYTES:
+            exchange = self._held.popleft()
+            if not exchange.gone:
+                self._count(self._host.begin(exchange))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         return self._count(self._host.run(work))

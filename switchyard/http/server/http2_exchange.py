@@ -12,7 +12,10 @@ from switchyard.http.h2.stream import Stream
 from switchyard.http.headers import Header
 from switchyard.http.server.exchange import BODILESS, Address, BodyMemory, Exchange
 
-UNSENT_BYTES = 64 * 1024  # of a response that the client has not taken; ``drain`` waits while there are more
+# Bytes of a response that the client has not taken; ``drain`` waits while there are more. What the windows and the
+# socket take at once is none of them.
+UNSENT_BYTES = 16 * 1024
+_UNSENT_BYTES_OF_ALL = 256 * 1024  # responses on a connection; beyond, each waits until all of its own has been sent
 
 _SPLITS = re.compile(rb"[\0\r\n]")
 _CONTINUE = literals([(b":status", b"100")])
@@ -26,12 +29,16 @@ class Connection(Protocol):
     client: Address | None
     server: Address | None
     scheme: str
+    unsent: int  # bytes of all its responses that the client has not taken
 
     def date(self) -> bytes:
         """The value of the ``date`` header."""
 
     def begin(self, exchange: Exchange) -> None:
-        """Start the handler."""
+        """Start the handler, once the client has taken enough of the responses before."""
+
+    def sent(self, size: int) -> None:
+        """Count ``size`` bytes as taken."""
 
     def broke_rules(self, stream: Stream) -> None:
         """Reset the stream for what its client did."""
@@ -114,7 +121,8 @@ class Http2Exchange(Exchange):
 
     def sent(self, size: int) -> None:
         self._unsent -= size
-        if self._unsent <= UNSENT_BYTES:
+        self._connection.sent(size)
+        if not self.congested:
             self._let_go()
 
     # -- the request
@@ -184,10 +192,11 @@ class Http2Exchange(Exchange):
 
     @property
     def congested(self) -> bool:
-        return self._unsent > UNSENT_BYTES
+        unsent = self._unsent
+        return unsent > UNSENT_BYTES or (unsent > 0 and self._connection.unsent > _UNSENT_BYTES_OF_ALL)
 
     async def drain(self) -> None:
-        if self._unsent > UNSENT_BYTES:
+        if self.congested:
             self._room = self._loop.create_future()
             await self._room
 
@@ -206,6 +215,7 @@ class Http2Exchange(Exchange):
     def _send(self, kind: int, payload: bytes, *, end: bool) -> None:
         if kind == frames.DATA:
             self._unsent += len(payload)
+            self._connection.unsent += len(payload)
         self._stream.connection.send(self._stream, kind, payload, end)
 
     def _finish(self) -> None:

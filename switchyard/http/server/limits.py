@@ -30,4 +30,9 @@ class ServerLimits:
     linger_seconds: float = 2.0
     control_frames: int = 4096
     control_frames_per_second: int = 1024
-    body_memory: int = 256 * 1024 * 1024
+    body_memory: int = 32 * 1024 * 1024
+
+    @staticmethod
+    def memory_for(longest: int) -> int:
+        """Memory for at least four of the longest bodies, in bytes."""
+        return max(ServerLimits().body_memory, 4 * longest)

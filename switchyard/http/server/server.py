@@ -8,6 +8,7 @@ opaque 500, or a response that visibly breaks off when it had begun.
 import asyncio
 import errno
 import logging
+import resource
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
@@ -85,6 +86,7 @@ class Server:
         if tls is not None:
             tls.set_alpn_protocols(["h2", "http/1.1"])
         self._listeners: list[asyncio.Server] = []
+        self._most = _connections_that_fit(self.limits.connections)
         self._connections: dict[Connection, None] = {}  # the oldest first
         self._tasks: set[asyncio.Task[None]] = set()
         self._emptied: asyncio.Future[None] | None = None
@@ -164,7 +166,7 @@ class Server:
         return self._date
 
     def opened(self, connection: Connection) -> None:
-        if len(self._connections) >= self.limits.connections:
+        if len(self._connections) >= self._most:
             self._make_room(connection)
         self._connections[connection] = None
         if self._sweeper is None:
@@ -232,6 +234,15 @@ def _status(err: BadRequestError | BodyTooLargeError | BodyTooSlowError) -> int:
     if isinstance(err, BadRequestError):
         return err.status
     return 413 if isinstance(err, BodyTooLargeError) else 408
+
+
+def _connections_that_fit(wanted: int) -> int:
+    """At most ``wanted``, and half of the files that this process may have open: handlers need some too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 2 * wanted < hard or soft < hard <= 2 * wanted:
+        soft = min(2 * wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(wanted, soft // 2)
 
 
 def _everywhere(port: int) -> socket.socket:

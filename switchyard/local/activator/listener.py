@@ -4,7 +4,8 @@ import asyncio
 import socket
 
 from switchyard.http.h2.grpc_call import RpcHandler
-from switchyard.http.server import Handler, Server
+from switchyard.http.server import Handler, Server, ServerLimits
+from switchyard.local.activator.application import BODY_BYTES
 from switchyard.local.plan import arguments
 
 
@@ -19,7 +20,7 @@ class Listener:
     """Serves ``handler`` on ``sockets``, and ``rpc`` to gRPC calls."""
 
     def __init__(self, handler: Handler, sockets: list[socket.socket], rpc: RpcHandler | None = None) -> None:
-        self._server = Server(handler, rpc=rpc)
+        self._server = Server(handler, ServerLimits(body_memory=ServerLimits.memory_for(BODY_BYTES)), rpc=rpc)
         self._sockets = sockets
 
     async def start(self) -> None:

@@ -211,6 +211,7 @@ ENDLESS = {
     "one trailer": HEAD_OF_CHUNKS + b"3\r\nabc\r\n0\r\nT: " + b"t" * 300_000,
     "many trailers": HEAD_OF_CHUNKS + b"3\r\nabc\r\n0\r\n" + b"T: t\r\n" * 50_000,
     "a chunk extension": HEAD_OF_CHUNKS + b"3;" + b"e" * 300_000,
+    "chunks of two bytes": HEAD_OF_CHUNKS + b"2\r\nab\r\n" * 50_000,
     "a chunk size": HEAD_OF_CHUNKS + b"0" * 300_000,
 }
 
@@ -243,10 +244,10 @@ async def test_a_large_body_leaves_the_connection_fit_for_the_next_request() -> 
             wire.send(b"\r\n")
 
 
-async def test_tiny_chunks_are_taken_and_joined() -> None:
+async def test_small_chunks_are_taken_and_joined() -> None:
     async with serving(echo, ServerLimits(header_bytes=1000)) as running:
-        status, body = await running.ask(HEAD_OF_CHUNKS + b"2\r\nab\r\n" * 20_000 + b"0\r\n\r\n")
-        assert (status, body) == (200, b"POST / " + b"ab" * 20_000)
+        status, body = await running.ask(HEAD_OF_CHUNKS + b"8\r\nabcdefgh\r\n" * 20_000 + b"0\r\n\r\n")
+        assert (status, body) == (200, b"POST / " + b"abcdefgh" * 20_000)
 
 
 async def test_more_headers_than_the_limit_are_431() -> None:
