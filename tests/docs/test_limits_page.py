@@ -1,0 +1,15 @@
+"""docs/reference/limits.md and the code say the same."""
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from switchyard.http.server import ServerLimits
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "limits.md"
+
+
+def test_every_limit_is_documented_with_its_default_and_a_reason() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \| (.+) \|$", PAGE.read_text(), re.MULTILINE)
+    assert {name: float(default) for name, default, _ in rows} == asdict(ServerLimits())
+    assert all(len(reason.split()) > 5 for _, _, reason in rows)
