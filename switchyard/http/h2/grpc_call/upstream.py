@@ -5,6 +5,7 @@ Each client's connection has its own, so that no client's flow-control window ca
 
 import asyncio
 import itertools
+import socket
 from typing import Protocol
 
 from switchyard.http.h2 import frames
@@ -17,6 +18,15 @@ from switchyard.rpc.status import RpcError, RpcStatus
 CONNECTIONS = 64  # at a time for each client's connection
 _CONNECT_SECONDS = 5.0  # as the HTTP client has it
 _LAST_NUMBER = 2**31 - 1
+
+# A peer whose machine vanished closes nothing; its calls end a minute later, whether it was to respond or to read.
+_KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000),  # milliseconds that sent data may go unacknowledged
+)
 
 _responses = BlockCache(read_response)
 
@@ -108,6 +118,12 @@ class UpstreamConnection(Connection):
             self.connection_lost(err)
 
     # -- Connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if (sock := transport.get_extra_info("socket")) is not None:  # a transport need not have one
+            for level, option, value in _KEEPALIVE:
+                sock.setsockopt(level, option, value)
 
     def on_headers(self, number: int, block: bytes, end: bool) -> None:
         response = self._decoder.decode(block)

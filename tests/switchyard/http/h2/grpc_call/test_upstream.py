@@ -1,6 +1,7 @@
 """The connections on which calls go on: which there are, how many, and what crosses them besides messages."""
 
 import asyncio
+import socket
 from typing import Any
 
 import grpc
@@ -107,6 +108,23 @@ async def test_a_client_that_reads_nothing_holds_up_no_other() -> None:
         for _ in range(3):
             assert await at.ask("/a/Echo", message) == message
         await talk.hangs_up()
+
+
+async def test_a_server_whose_machine_vanishes_is_noticed_by_the_kernel() -> None:
+    seen: list[GrpcCall] = []
+    async with target() as to:
+
+        async def handle(call: GrpcCall) -> None:
+            seen.append(call)
+            await call.forward(to.address)
+
+        async with world(handle) as at:
+            await at.ask("/a/Who")
+            transport = seen[0]._context.upstreams.get(to.address)._transport
+            assert transport is not None
+            sock = transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
 
 
 async def test_the_end_of_a_clients_connection_closes_those_to_its_targets() -> None:
