@@ -48,9 +48,25 @@ class Exchange:
     """
 
     __slots__ = (
-        *("method", "target", "version", "headers", "started", "finished", "gone", "expects", "task"),
-        *("_loop", "_chunks", "_size", "_pause_at", "_gathering", "_complete", "_error", "_waiter", "_on_disconnect"),
+        "_chunks",
+        "_error",
+        "_gathering",
+        "_loop",
         "_memory",
+        "_on_disconnect",
+        "_pause_at",
+        "_size",
+        "_waiter",
+        "complete",
+        "expects",
+        "finished",
+        "gone",
+        "headers",
+        "method",
+        "started",
+        "target",
+        "task",
+        "version",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, buffer_bytes: int, memory: BodyMemory) -> None:
@@ -69,7 +85,7 @@ class Exchange:
         self._size = 0
         self._pause_at = buffer_bytes
         self._gathering = False
-        self._complete = False
+        self.complete = False  # the request has arrived to its end
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._on_disconnect: Callable[[], None] | None = None
@@ -111,7 +127,7 @@ class Exchange:
             BodyTooLargeError: it is declared or turns out to be larger.
             BodyTooSlowError: it did not arrive in time.
         """
-        if not self._complete:
+        if not self.complete:
             await self._gather(limit)
         if self._size > limit:
             raise BodyTooLargeError(limit)
@@ -126,7 +142,7 @@ class Exchange:
         self._pause_at = limit
         self._gathering = True  # chunks wake nobody until the body is whole or too large
         try:
-            while not self._complete and self._size <= limit:
+            while not self.complete and self._size <= limit:
                 await self._more()
         finally:
             self._gathering = False
@@ -144,7 +160,7 @@ class Exchange:
     async def chunk(self) -> bytes:
         """Return the next chunk of the request's body once there is one, empty at its end; raises as ``chunks``."""
         while not self._chunks:
-            if self._complete:
+            if self.complete:
                 return b""
             await self._more()
         chunk = self._chunks.pop(0)
@@ -155,7 +171,7 @@ class Exchange:
     @property
     def read_to_end(self) -> bool:
         """Whether all of the body has been taken by ``chunk``."""
-        return self._complete and not self._chunks
+        return self.complete and not self._chunks
 
     def on_disconnect(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` when the client disconnects, in place of cancelling the handler; reading then fails.
@@ -223,11 +239,6 @@ class Exchange:
     # -- what follows is for the connection that feeds this exchange
 
     @property
-    def complete(self) -> bool:
-        """Whether the request has arrived to its end."""
-        return self._complete
-
-    @property
     def full(self) -> bool:
         """Whether the handler lags so far that the socket should not be read."""
         return self._size > self._pause_at
@@ -239,23 +250,24 @@ class Exchange:
 
     def feed(self, data: bytes) -> None:
         """Add a chunk of the body."""
-        chunks = self._chunks
-        if chunks and len(data) < _SMALL and len(chunks[-1]) < _SMALL:
+        chunks, size = self._chunks, len(data)
+        if chunks and size < _SMALL and len(chunks[-1]) < _SMALL:
             chunks[-1] += data
         else:
             chunks.append(data)
-        self._size += len(data)
+        self._size += size
         memory = self._memory
-        memory.used += len(data)
+        memory.used += size
         if memory.used > memory.limit and not memory.spares(self._size):
             self.fail(BadRequestError(503, "the server holds as many request bodies as it may; try again shortly"))
-        if not self._gathering or self._size > self._pause_at:
+        if self._waiter is not None and (not self._gathering or self._size > self._pause_at):
             self._wake()
 
     def arrived(self) -> None:
         """The request is complete."""
-        self._complete = True
-        self._wake()
+        self.complete = True
+        if self._waiter is not None:
+            self._wake()
 
     def fail(self, error: Exception) -> None:
         """The rest of the body will not come."""
@@ -276,9 +288,10 @@ class Exchange:
 
     def release(self) -> None:
         """Give up what is held of the body: nobody will read it any more."""
-        self._memory.used -= self._size
-        self._size = 0
-        self._chunks.clear()
+        if self._size:
+            self._memory.used -= self._size
+            self._size = 0
+            self._chunks.clear()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -42,8 +42,19 @@ class Http1Connection(Http1Reader):
     """
 
     __slots__ = (
-        *("date", "memory", "write_paused", "_host", "_current", "_error", "_read_paused", "_lingering"),
-        *("_half_closed", "_drained", "_unsent", "_idle_since", "_stalled_since"),
+        "_current",
+        "_drained",
+        "_error",
+        "_half_closed",
+        "_host",
+        "_idle_since",
+        "_lingering",
+        "_read_paused",
+        "_stalled_since",
+        "_unsent",
+        "date",
+        "memory",
+        "write_paused",
     )
 
     def __init__(self, host: Host) -> None:
@@ -57,7 +68,7 @@ class Http1Connection(Http1Reader):
         self._read_paused = self._lingering = self._half_closed = False
         self._drained: asyncio.Future[None] | None = None
         self._unsent = 0
-        self._idle_since = self._stalled_since = self.loop.time()
+        self._idle_since = self._stalled_since = 0.0
 
     # -- for the exchange
 
@@ -90,7 +101,7 @@ class Http1Connection(Http1Reader):
         exchange, self._current = self._current, None
         if exchange is None:
             return
-        self._idle_since = self.loop.time()
+        self._idle_since = 0.0
         if not whole:
             self.transport.abort()
         elif not exchange.persistent:
@@ -132,9 +143,12 @@ class Http1Connection(Http1Reader):
         elif self._read_paused:
             self.received_at = now  # it is not the client who is slow
         elif self.incoming is not None:
+            self.received_at = self.received_at or now
             self._check_request(self.incoming, now - self.received_at)
-        elif self._current is None and _exceeds(now - self._idle_since, self.limits.idle_seconds):
-            self.transport.close()
+        elif self._current is None:
+            self._idle_since = self._idle_since or now
+            if _exceeds(now - self._idle_since, self.limits.idle_seconds):
+                self.transport.close()
 
     def _check_stall(self, now: float) -> None:
         unsent = self.transport.get_write_buffer_size()
@@ -156,15 +170,8 @@ class Http1Connection(Http1Reader):
     # -- for the reader
 
     @property
-    def ending(self) -> bool:
-        return self._lingering or self._error is not None
-
-    @property
     def holding(self) -> bool:
         return self._read_paused
-
-    def new_exchange(self) -> Http1Exchange:
-        return Http1Exchange(self, self.limits.buffer_bytes)
 
     def parsed(self) -> None:
         current = self._current
@@ -178,6 +185,7 @@ class Http1Connection(Http1Reader):
     def broken(self, error: BadRequestError) -> None:
         """Respond in the handler's place, after the responses before, and close the connection."""
         self._error = error
+        self.ending = True
         if self._current is None and self.queue:
             self._start_next()
         if self.incoming is not None and self.headers_done:  # its handler must learn that the body is broken
@@ -192,7 +200,7 @@ class Http1Connection(Http1Reader):
         if self.write_paused:  # the client must read what it has been sent first
             return
         exchange = self._current = self.queue.popleft()
-        if not self.queue:
+        if self._read_paused and not self.queue:
             self._resume_reading()
         self._host.begin(exchange)
 
@@ -207,7 +215,7 @@ class Http1Connection(Http1Reader):
 
     def _linger(self) -> None:
         """Close for writing and read on a little, or the client's system could discard what it was sent."""
-        self._lingering = True
+        self._lingering = self.ending = True
         self.incoming = None
         self._drop_queue()
         self._resume_reading()
@@ -241,7 +249,7 @@ class Http1Connection(Http1Reader):
     def connection_lost(self, exc: Exception | None) -> None:
         self._host.closed(self)
         self._drop_queue()
-        self._lingering = True
+        self._lingering = self.ending = True
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
         exchange, self._current = self._current, None

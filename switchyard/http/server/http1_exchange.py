@@ -41,21 +41,17 @@ class Connection(Protocol):
 class Http1Exchange(Exchange):
     """A request of HTTP/1.0 or 1.1, and its response."""
 
-    __slots__ = ("_chunked", "_connection", "_pending", "_remaining", "persistent", "sized")
+    __slots__ = ("_chunked", "_connection", "_pending", "_remaining", "legacy", "persistent", "sized")
 
     def __init__(self, connection: Connection, buffer_bytes: int) -> None:
-        super().__init__(connection.loop, buffer_bytes, connection.memory)
+        Exchange.__init__(self, connection.loop, buffer_bytes, connection.memory)
+        self.legacy = False  # the client speaks HTTP/1.0
         self.persistent = True
         self.sized = True  # the request says how long its body is, or has none
         self._connection = connection
         self._pending = b""
         self._chunked = False
         self._remaining = -1
-
-    @property
-    def legacy(self) -> bool:
-        """Whether the client speaks HTTP/1.0."""
-        return self.version == "1.0"
 
     @property
     def client(self) -> Address | None:
@@ -150,7 +146,8 @@ class Http1Exchange(Exchange):
 
     def _finish(self, *, whole: bool) -> None:
         self.finished = True
-        self.release()
+        self._memory.used -= self._size
+        self._size = 0
         self._connection.ended(whole=whole)
 
     def _lines(self, status: int, headers: Sequence[Header], framing: bytes) -> bytes:

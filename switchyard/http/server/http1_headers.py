@@ -1,52 +1,73 @@
 """What llhttp leaves to its user to check in the headers of a request."""
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 
 from switchyard.http.h2.request_headers import HOST
+from switchyard.http.headers import Header
 from switchyard.http.server.exchange import BadRequestError
 from switchyard.http.server.http1_exchange import Http1Exchange
 
 # llhttp also reads RTSP, ICE and many more methods; RFC 9110 §9.1 has 501 for those that a server does not know.
 METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH"))
 
+_NO_HOST = "the host header is neither a name nor an address, with a port or without"
+_NOTED = frozenset((b"host", b"transfer-encoding", b"expect", b"connection"))
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)(.*)", re.DOTALL)
 
 
-def check_headers(exchange: Http1Exchange) -> BadRequestError | None:
+def check_headers(exchange: Http1Exchange, version: Callable[[], str]) -> BadRequestError | None:
     """Find what is wrong with a request before its body; take its expectation and its target from what is not.
 
     Whatever two readers could take differently is rejected: a host that is none or two, a coding other than chunked, or
     one in HTTP/1.0 (RFC 9112 §3.2, §6.1).
     """
-    if exchange.version not in ("1.0", "1.1"):
-        return BadRequestError(505, f"HTTP/{exchange.version} is not served like this: use HTTP/1.1, or HTTP/2")
     if exchange.method not in METHODS:
         return BadRequestError(501, f"the method {exchange.method.decode('latin-1')} is not served")
-    hosts: list[bytes] = []
-    codings: list[bytes] = []
-    for name, value in exchange.headers:
-        if name == b"host":
-            hosts.append(value)
-        elif name == b"transfer-encoding":
-            codings.append(value)
-        elif name == b"expect":
+    noted: list[Header] = []
+    for header in exchange.headers:  # a comprehension is a call
+        if header[0] in _NOTED:
+            noted.append(header)  # noqa: PERF401
+    # Nearly all requests have a host and none of the others. Such a connection is kept only in HTTP/1.1.
+    if len(noted) != 1 or noted[0][0] != b"host" or not exchange.persistent:
+        error = _check_version(exchange, version()) or _check_noted(exchange, noted)
+        return error or _check_target(exchange)
+    if not _is_host(noted[0][1]):
+        return BadRequestError(400, _NO_HOST)
+    if exchange.target[:1] != b"/" or b"#" in exchange.target:
+        return _check_target(exchange)
+    return None
+
+
+def _check_version(exchange: Http1Exchange, version: str) -> BadRequestError | None:
+    exchange.version = version
+    exchange.legacy = version == "1.0"
+    if version not in ("1.0", "1.1"):
+        return BadRequestError(505, f"HTTP/{version} is not served like this: use HTTP/1.1, or HTTP/2")
+    return None
+
+
+def _check_noted(exchange: Http1Exchange, noted: list[Header]) -> BadRequestError | None:
+    """Check the headers that say how to read the others and the body."""
+    hosts = [value for name, value in noted if name == b"host"]
+    if len(hosts) != 1 and (hosts or not exchange.legacy):
+        return BadRequestError(400, f"a request has exactly one host header, not {len(hosts)}")
+    if hosts and not _is_host(hosts[0]):
+        return BadRequestError(400, _NO_HOST)
+    codings = [value for name, value in noted if name == b"transfer-encoding"]
+    exchange.sized = not codings
+    for name, value in noted:
+        if name == b"expect":
             exchange.expects = value.lower() == b"100-continue" and not exchange.legacy
         elif name == b"connection" and exchange.legacy and b"close" in value.lower():
             exchange.persistent = False  # RFC 9112 §9.3, also beside a keep-alive
-    exchange.sized = not codings
-    if (refused := _check_host(hosts, legacy=exchange.legacy)) is not None:
-        return refused
-    if codings and (refused := _check_coding(b",".join(codings).lower(), legacy=exchange.legacy)) is not None:
-        return refused
-    return _check_target(exchange)
+    return _check_coding(b",".join(codings).lower(), legacy=exchange.legacy) if codings else None
 
 
-def _check_host(hosts: list[bytes], *, legacy: bool) -> BadRequestError | None:
-    if len(hosts) != 1 and not (legacy and not hosts):
-        return BadRequestError(400, f"a request has exactly one host header, not {len(hosts)}")
-    if hosts and not HOST.fullmatch(hosts[0]):
-        return BadRequestError(400, "the host header is neither a name nor an address, with a port or without")
-    return None
+@lru_cache(64)  # a client names few
+def _is_host(value: bytes) -> bool:
+    return HOST.fullmatch(value) is not None
 
 
 def _check_coding(coding: bytes, *, legacy: bool) -> BadRequestError | None:

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections import deque
+from functools import partial
+from typing import NoReturn, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from switchyard.http.headers import Header
 from switchyard.http.server.exchange import BadRequestError
-from switchyard.http.server.http1_exchange import Http1Exchange
+from switchyard.http.server.http1_exchange import Connection, Http1Exchange
 from switchyard.http.server.http1_headers import check_headers
 from switchyard.http.server.limits import ServerLimits
 
@@ -25,8 +28,20 @@ class Http1Reader(asyncio.Protocol):
     """
 
     __slots__ = (
-        *("transport", "loop", "limits", "queue", "incoming", "headers_done", "received_at", "_parser", "_unparsed"),
-        *("_received", "_body_received"),
+        "_body_received",
+        "_headers",
+        "_parser",
+        "_received",
+        "_unparsed",
+        "ending",
+        "headers_done",
+        "incoming",
+        "limits",
+        "loop",
+        "new_exchange",
+        "queue",
+        "received_at",
+        "transport",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: ServerLimits) -> None:
@@ -36,7 +51,10 @@ class Http1Reader(asyncio.Protocol):
         self.queue: deque[Http1Exchange] = deque()
         self.incoming: Http1Exchange | None = None
         self.headers_done = True
-        self.received_at = 0.0  # when the request being received began
+        self.received_at = 0.0  # when the incoming request was first seen by ``check``; 0 if that is to come
+        self.ending = False  # nothing more is parsed
+        self.new_exchange = partial(Http1Exchange, cast(Connection, self), limits.buffer_bytes)
+        self._headers: list[Header] = []
         self._parser = HttpRequestParser(self)
         self._unparsed: bytes | memoryview = b""
         # Bytes of the incoming request after the turn in which it began, or between requests; bytes of its body.
@@ -45,16 +63,8 @@ class Http1Reader(asyncio.Protocol):
     # -- what the subclass does
 
     @property
-    def ending(self) -> bool:
-        """Whether nothing more is parsed."""
-        raise NotImplementedError
-
-    @property
     def holding(self) -> bool:
         """Whether the requests that wait must be handled first."""
-        raise NotImplementedError
-
-    def new_exchange(self) -> Http1Exchange:
         raise NotImplementedError
 
     def parsed(self) -> None:
@@ -67,18 +77,43 @@ class Http1Reader(asyncio.Protocol):
 
     # -- reading
 
-    def data_received(self, data: bytes | memoryview) -> None:
+    def data_received(self, data: bytes | memoryview, *, turn: bool = False) -> None:
+        if len(data) > TURN_BYTES and not turn:
+            self._take_turns(data)
+            return
         if self.ending:
             return
-        if len(data) > TURN_BYTES and not self._in_sized_body:
-            self._take(data[:TURN_BYTES])
+        self._received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as err:
+            self._decline_upgrade(bytes(data[err.args[0] :]))
+            return
+        except HttpParserError as err:  # raised in a callback, a BadRequestError is its context
+            cause = err.__context__
+            error = cause if isinstance(cause, BadRequestError) else None
+            self.broken(error or BadRequestError(400, f"this is not HTTP/1.1: {err}"))
+            return
+        if self._received > self.limits.header_bytes and (error := self._too_much_framing()) is not None:
+            self.broken(error)
+        else:
+            self.parsed()
+
+    def _take_turns(self, data: bytes | memoryview) -> None:
+        """Parse as much as is this connection's turn; a body of known length is taken whole."""
+        if not (self.ending or self._in_sized_body):
+            self.data_received(data[:TURN_BYTES], turn=True)
             data = memoryview(data)[TURN_BYTES:]
-            if not self._in_sized_body:
-                self._unparsed = data
-                self.transport.pause_reading()
-                self.loop.call_soon(self._take_turn)
-                return
-        self._take(data)
+        if self.ending or self._in_sized_body:
+            self.data_received(data, turn=True)
+            return
+        self._unparsed = data
+        self.transport.pause_reading()
+        self.loop.call_soon(self._take_turn)
+
+    @property
+    def _in_sized_body(self) -> bool:
+        return self.incoming is not None and self.headers_done and self.incoming.sized
 
     def read_on(self) -> None:
         """Read again after a pause: first what waits for its turn."""
@@ -96,32 +131,6 @@ class Http1Reader(asyncio.Protocol):
         if not (self._unparsed or self.holding or self.transport.is_closing()):
             self.transport.resume_reading()
 
-    @property
-    def _in_sized_body(self) -> bool:
-        return self.incoming is not None and self.headers_done and self.incoming.sized
-
-    def _take(self, data: bytes | memoryview) -> None:
-        if self.ending:
-            return
-        self._received += len(data)
-        try:
-            self._parse(data)
-        except HttpParserError as err:  # raised in a callback, a BadRequestError is its context
-            cause = err.__context__
-            error = cause if isinstance(cause, BadRequestError) else None
-            self.broken(error or BadRequestError(400, f"this is not HTTP/1.1: {err}"))
-        else:
-            if self._received > self.limits.header_bytes and (error := self._too_much_framing()) is not None:
-                self.broken(error)
-            else:
-                self.parsed()
-
-    def _parse(self, data: bytes | memoryview) -> None:
-        try:
-            self._parser.feed_data(data)
-        except HttpParserUpgrade as err:
-            self._decline_upgrade(bytes(data[err.args[0] :]))
-
     def _decline_upgrade(self, rest: bytes) -> None:
         """Go on in HTTP/1.1 (RFC 9110 §7.8): llhttp stops after the headers, so it gets those again without."""
         exchange = self.queue.pop()  # handlers start when all has been parsed
@@ -129,7 +138,7 @@ class Http1Reader(asyncio.Protocol):
         first = b"%b %b HTTP/%b\r\n" % (exchange.method, exchange.target, exchange.version.encode())
         connection = b"connection: keep-alive\r\n\r\n" if exchange.persistent else b"connection: close\r\n\r\n"
         self._parser = HttpRequestParser(self)
-        self._parse(first + lines + connection + rest)
+        self.data_received(first + lines + connection + rest, turn=True)
 
     def _too_much_framing(self) -> BadRequestError | None:
         """Find headers, chunk extensions or trailers that have no end, and empty lines before a request."""
@@ -145,43 +154,50 @@ class Http1Reader(asyncio.Protocol):
     # -- llhttp
 
     def on_message_begin(self) -> None:
-        self.incoming = self.new_exchange()
+        exchange = self.incoming = self.new_exchange()
+        self._headers = exchange.headers
         self.headers_done = False
         self._received = self._body_received = 0
-        self.received_at = self.loop.time()
+        self.received_at = 0.0
 
     def on_url(self, url: bytes) -> None:
         assert self.incoming is not None
         self.incoming.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.headers_done:  # later ones are trailers
-            assert self.incoming is not None
-            self.incoming.headers.append((name.lower(), value.rstrip(b" \t")))
+        self._headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        exchange, parser = self.incoming, self._parser
+        exchange, parser, limits = self.incoming, self._parser, self.limits
         assert exchange is not None
         self.headers_done = True
+        self._headers = []  # for trailers, which nobody reads
         exchange.method = parser.get_method()
         exchange.persistent = parser.should_keep_alive()
-        exchange.version = parser.get_http_version()
-        if (error := self._check(exchange)) is not None:
-            self.incoming = None
-            raise error
+        if (
+            self._received + TURN_BYTES > limits.header_bytes  # the turn in which it began is not counted
+            or len(exchange.headers) > limits.header_count
+            or len(self.queue) >= limits.pipelined
+        ):
+            self._check_limits(exchange)
+        if (error := check_headers(exchange, parser.get_http_version)) is not None:
+            self._drop(error)
         self.queue.append(exchange)
 
-    def _check(self, exchange: Http1Exchange) -> BadRequestError | None:
+    def _check_limits(self, exchange: Http1Exchange) -> None:
         limits = self.limits
-        if self._received + TURN_BYTES > limits.header_bytes:  # the turn in which it began is not counted
-            size = len(exchange.target) + sum(len(name) + len(value) + 4 for name, value in exchange.headers)
-            if size > limits.header_bytes:
-                return self._too_large()
+        size = len(exchange.target) + sum(len(name) + len(value) + 4 for name, value in exchange.headers)
+        if size > limits.header_bytes:
+            self._drop(self._too_large())
         if len(exchange.headers) > limits.header_count:
-            return BadRequestError(431, f"the request has more than {limits.header_count} headers")
+            self._drop(BadRequestError(431, f"the request has more than {limits.header_count} headers"))
         if len(self.queue) >= limits.pipelined:
-            return BadRequestError(503, f"{limits.pipelined} requests wait on this connection; read the responses")
-        return check_headers(exchange)
+            message = f"{limits.pipelined} requests wait on this connection; read the responses"
+            self._drop(BadRequestError(503, message))
+
+    def _drop(self, error: BadRequestError) -> NoReturn:
+        self.incoming = None
+        raise error
 
     def on_body(self, data: bytes) -> None:
         if self.incoming is not None:

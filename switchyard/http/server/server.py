@@ -148,7 +148,9 @@ class Server:
     # -- for connections
 
     def begin(self, exchange: Exchange) -> asyncio.Task[None]:
-        exchange.task = task = self.run(self._handle(exchange))
+        exchange.task = task = self.loop.create_task(self._handle(exchange))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return task
 
     def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
