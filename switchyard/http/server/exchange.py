@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from switchyard.http.api_errors import ApiError, Shape, render, shape_of
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BodyTooLargeError, ClientDisconnectedError
+from switchyard.http.server.limits import BodyMemory
 
 Address = tuple[str, int]
 
@@ -24,20 +25,6 @@ class BadRequestError(Exception):
 
 # Makes the headers and the body of a response that the server itself gives, from its status, a sentence and the path.
 ErrorResponse = Callable[[int, str, bytes], tuple[list[Header], bytes]]
-
-
-class BodyMemory:
-    """What the request bodies of a server's clients may take together; ``used`` is what they do, in bytes."""
-
-    __slots__ = ("limit", "used")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = 0
-
-    def spares(self, size: int) -> bool:
-        """Whether a body of ``size`` bytes is still taken over the limit: small ones are, up to half as much again."""
-        return size <= _FAIR_BYTES and self.used <= self.limit * 3 // 2
 
 
 class Exchange:

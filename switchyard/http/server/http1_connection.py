@@ -4,10 +4,10 @@ import asyncio
 from typing import Any, Protocol, cast
 
 from switchyard.http.request_errors import BodyTooSlowError
-from switchyard.http.server.exchange import BadRequestError, BodyMemory, ErrorResponse, Exchange
+from switchyard.http.server.exchange import BadRequestError, ErrorResponse, Exchange
 from switchyard.http.server.http1_exchange import Http1Exchange
 from switchyard.http.server.http1_reader import Http1Reader
-from switchyard.http.server.limits import ServerLimits
+from switchyard.http.server.limits import BodyMemory, ServerLimits
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE = b"connection: close\r\n"

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import Protocol
 
 from switchyard.http.headers import Header
-from switchyard.http.server.exchange import BODILESS, Address, BodyMemory, Exchange, address_of
+from switchyard.http.server.exchange import BODILESS, Address, Exchange, address_of
+from switchyard.http.server.limits import BodyMemory
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {code: f"HTTP/1.1 {code} {phrase}\r\n".encode() for code, phrase in _REASONS.items()}

@@ -14,9 +14,9 @@ from switchyard.http.h2.request_headers import RequestHeaders
 from switchyard.http.h2.server import RequestHandler, ServerConnection
 from switchyard.http.h2.stream import Stream
 from switchyard.http.request_errors import BodyTooSlowError
-from switchyard.http.server.exchange import BodyMemory, ErrorResponse, Exchange, address_of
+from switchyard.http.server.exchange import ErrorResponse, Exchange, address_of
 from switchyard.http.server.http2_exchange import Http2Exchange
-from switchyard.http.server.limits import ServerLimits
+from switchyard.http.server.limits import BodyMemory, ServerLimits
 
 # Bytes of responses that a client has not taken; while there are more, none of its further requests is started.
 _UNTAKEN_BYTES = 4 * 1024 * 1024

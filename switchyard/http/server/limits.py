@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_FAIR_BYTES = 64 * 1024
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerLimits:
@@ -36,3 +38,17 @@ class ServerLimits:
     def memory_for(longest: int) -> int:
         """Memory for at least four of the longest bodies, in bytes."""
         return max(ServerLimits().body_memory, 4 * longest)
+
+
+class BodyMemory:
+    """What the request bodies of a server's clients may take together; ``used`` is what they do, in bytes."""
+
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+    def spares(self, size: int) -> bool:
+        """Whether a body of ``size`` bytes is still taken over the limit: small ones are, up to half as much again."""
+        return size <= _FAIR_BYTES and self.used <= self.limit * 3 // 2

@@ -22,8 +22,8 @@ from switchyard.http.h2.fields import BlockCache
 from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.http.h2.request_headers import parse_request_headers
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
-from switchyard.http.server.exchange import BadRequestError, BodyMemory, ErrorResponse, Exchange
-from switchyard.http.server.limits import ServerLimits
+from switchyard.http.server.exchange import BadRequestError, ErrorResponse, Exchange
+from switchyard.http.server.limits import BodyMemory, ServerLimits
 from switchyard.http.server.opening import Opening
 
 __all__ = ["Exchange", "Handler", "Server", "ServerLimits"]
