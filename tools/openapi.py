@@ -78,7 +78,7 @@ HIDDEN = ("PromptCacheBreakpoint", "openai_harmony__", "SpeculativeDecodingMetri
 
 
 def schemas() -> dict[str, Schema]:
-    """The schemas by name, as they stand below ``components`` of an OpenAPI document."""
+    """Return the schemas by name, as under ``components`` of an OpenAPI document."""
     adapters = [
         (name, "validation", TypeAdapter(getattr(import_module(module), name)))
         for module, names in SOURCES.items()
@@ -96,7 +96,7 @@ def schemas() -> dict[str, Schema]:
 
 
 def text() -> str:
-    """The file's content."""
+    """Return the file's content."""
     lines = (f"{json.dumps(name)}: {json.dumps(schema, separators=(',', ':'))}" for name, schema in schemas().items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
@@ -145,7 +145,7 @@ def _cut(schema: Schema, shown: set[str]) -> Schema:
 
 
 def _merged(schema: Schema) -> Schema:
-    """Alternatives that are equal appear once, and simple ones become a list of types."""
+    """Join alternatives: equal ones appear once, and simple ones become a list of types."""
     if "anyOf" not in schema:
         return schema
     alternatives: list[Schema] = []
@@ -162,7 +162,7 @@ def _merged(schema: Schema) -> Schema:
 
 
 def _short(name: str) -> str:
-    """Where two packages have a type of one name, pydantic prefixes both with their modules: the engine's keeps it."""
+    """Shorten a name that pydantic prefixed because two packages have such a type: the engine's keeps the short one."""
     parts = name.split("__")
     return f"OpenAI{parts[-1]}" if parts[0] == "openai" and len(parts) > 1 else parts[-1]
 

@@ -208,7 +208,7 @@ class Application:
 
 
 def _shape(exchange: Exchange) -> Shape:
-    """Bodies are OpenAI's or Anthropic's on every path, so errors are too."""
+    """Return the error shape of OpenAI or Anthropic: bodies are theirs on every path."""
     return "anthropic" if shape_of(exchange.path) == "anthropic" else "openai"
 
 

@@ -26,7 +26,7 @@ class ComplexitySettings:
 
     @staticmethod
     def from_env(env: Mapping[str, str]) -> "ComplexitySettings":
-        """Reads STORE_URL, SHADOW_PERCENT, SHADOW_FAST_URL, SHADOW_REASONING_URL, SHADOW_FILE, SHADOW_BYTES and
+        """Read STORE_URL, SHADOW_PERCENT, SHADOW_FAST_URL, SHADOW_REASONING_URL, SHADOW_FILE, SHADOW_BYTES and
         MAX_BODY_BYTES.
 
         Raises:

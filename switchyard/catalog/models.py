@@ -72,7 +72,7 @@ class Catalog:
 
 
 def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with today's names: files that others wrote before 0.2 say ``sees`` for ``accepts_images``."""
+    """Return a row with today's names: files written before 0.2 say ``sees`` for ``accepts_images``."""
     return {"accepts_images" if name == "sees" else name: value for name, value in row.items()}
 
 

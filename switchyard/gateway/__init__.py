@@ -1,5 +1,5 @@
 """The gateway: OpenAI, Anthropic, V2 REST and V2 gRPC in front of every model of the catalog.
 
-``edges`` make a ``call`` of a request, ``routes`` say who answers it, and the ``stages`` of its route stand around each
-other in a ``pipeline``: observe, limits, parse, resolve, forward. None knows the next.
+``edges`` create a ``call`` from a request, ``routes`` say what responds to it, and the ``stages`` of its route are
+nested in a ``pipeline``: observe, limits, parse, resolve, forward. No stage knows the next.
 """

@@ -23,7 +23,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _source(settings: Settings, *, in_pod: bool) -> CatalogSource:
-    """The catalog's file if one is named, as local mode does; in a pod what its namespace serves."""
+    """Return the catalog's file where a setting names one, as in local mode; in a pod, what its namespace serves."""
     if settings.switchyard_catalog is not None:
         return CachedCatalog(CatalogFile(settings.switchyard_catalog), seconds=0.005)
     if not in_pod:
@@ -42,7 +42,7 @@ def _source(settings: Settings, *, in_pod: bool) -> CatalogSource:
 
 
 def main() -> int:
-    """Serves until told to stop; returns the exit status."""
+    """Serve until a signal; return the exit status."""
     arguments = _arguments()
     try:
         settings = Settings.from_env(os.environ)

@@ -1,4 +1,4 @@
-"""The gateway's handlers: each call finds its route and runs the stages of that route."""
+"""The gateway's handlers: each call finds its route and runs that route's stages."""
 
 import asyncio
 from collections.abc import Mapping
@@ -47,14 +47,14 @@ class Parts:
 
 
 def parts(settings: Settings, source: CatalogSource, client: Client, tracer: Tracer) -> Parts:
-    """The parts of a gateway with a metrics registry of its own."""
+    """Build the parts of a gateway, with its own metrics registry."""
     registry = CollectorRegistry()
     meter = Meter(GatewayMetrics(registry))
     return Parts(settings=settings, source=source, client=client, tracer=tracer, registry=registry, meter=meter)
 
 
 class Gateway:
-    """Answers HTTP and gRPC; create it in the event loop that will serve it."""
+    """Responds to HTTP and gRPC; create it in the event loop that serves it."""
 
     def __init__(self, given: Parts) -> None:
         settings = given.settings
@@ -85,7 +85,7 @@ class Gateway:
 
 
 def _pipelines(given: Parts) -> Mapping[str, Proceed]:
-    """The stages of each kind of route; the same stages stand around calls of both transports."""
+    """Build the stages of each kind of route; calls of both transports share them."""
     settings, source, meter = given.settings, given.source, given.meter
     locate = locator(source)
     in_flight = InFlight()
@@ -115,7 +115,7 @@ def _pipelines(given: Parts) -> Mapping[str, Proceed]:
 
 
 def _missed(missed: Missed) -> Route:
-    """Stands for all paths that are not served: one value in metrics, whatever clients try."""
+    """Return one route for all paths that are not served: one value in metrics, whatever clients try."""
     return Route(method="", path="unknown", summary="", shape=missed.shape, by="nobody")
 
 

@@ -19,28 +19,28 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 class Edge(Protocol):
-    """The side of a call that its caller sees, in the caller's protocol.
+    """A call as its caller sees it, in the caller's protocol.
 
     A response is sent whole with ``respond``, or in chunks with ``start``, ``write`` and ``end``.
     """
 
     @property
     def started(self) -> bool:
-        """Whether the response has begun."""
+        """Whether the response has started."""
 
     @property
     def code(self) -> int | str:
-        """The status as the protocol counts it: HTTP's number or gRPC's name; 0 before the response."""
+        """The status in the protocol's own terms: HTTP's number or gRPC's name; 0 before the response."""
 
     @property
     def cancelled(self) -> int | str:
         """The same for a call whose caller disconnected before the response was complete."""
 
     async def body(self, limit: int) -> bytes:
-        """The request's body, at most ``limit`` bytes; of a gRPC call the beginning of its first message.
+        """Return the request's body, at most ``limit`` bytes; for a gRPC call, the beginning of its first message.
 
         Raises:
-            ApiError: it is too large, came too slowly or breaks the protocol.
+            ApiError: it is too large, arrived too slowly or breaks the protocol.
         """
 
     def respond(self, status: int, headers: list[Header], body: bytes) -> None: ...
@@ -49,35 +49,35 @@ class Edge(Protocol):
 
     @property
     def congested(self) -> bool:
-        """Whether what was written waits for the caller, so that more should wait for ``drain``."""
+        """Whether what was written waits for the caller, so that the writer should wait for ``drain``."""
 
     async def drain(self) -> None: ...
     def end(self) -> None: ...
 
     def fail(self, error: ApiError, *, in_stream: bool) -> None:
-        """Says what went wrong; ``in_stream`` says that the response is a stream of events, which can end with one."""
+        """Send an error; with ``in_stream`` the response is a stream of events, and an error event can end it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that an engine counted for one call."""
+    """The tokens that an engine counted for one call."""
 
     prompt_tokens: int
     completion_tokens: int
 
     @classmethod
     def of(cls, counted: Any) -> "Usage | None":
-        """What OpenAI's ``usage`` object says; None if there is none."""
+        """Read OpenAI's ``usage`` object; None if there is none."""
         if not isinstance(counted, dict):
             return None
         return cls(counted.get("prompt_tokens") or 0, counted.get("completion_tokens") or 0)
 
 
 class Call:
-    """What stages know of a call; edges make it, each stage fills in what it finds out.
+    """What stages know of a call: its edge creates it, and each stage fills in what it finds out.
 
-    ``headers`` are the request's (names in lower case, metadata in gRPC), ``fields`` the same for look-ups; what of
-    them goes on is decided in ``http.headers``. ``started`` and ``deadline`` are times of the event loop in seconds.
+    ``headers`` are the request's (names in lower case, metadata in gRPC), ``fields`` the same for look-ups;
+    ``http.headers`` decides which of them are forwarded. ``started`` and ``deadline`` are in the event loop's time.
     ``stream`` says that the caller wants events, ``holds_image`` that its messages hold an image.
     """
 
@@ -141,7 +141,7 @@ class Call:
 
 
 def request_id(given: bytes | None) -> bytes:
-    """The caller's own id when it is a sane token, a new one otherwise."""
+    """Return the caller's own id where it is safe to log and forward, else a new one."""
     if given is not None and _SANE_ID.fullmatch(given):
         return given
     return b"%032x" % (random.getrandbits(128) & _UUID4_CLEAR | _UUID4_SET)

@@ -9,7 +9,7 @@ Locate = Callable[[str], Model]
 
 
 def read_catalog(source: CatalogSource) -> Catalog:
-    """The catalog now.
+    """Return the current catalog.
 
     Raises:
         ApiError: it cannot be read.
@@ -22,7 +22,7 @@ def read_catalog(source: CatalogSource) -> Catalog:
 
 
 def locator(source: CatalogSource) -> Locate:
-    """Finds a model that can be asked now or will wake when asked."""
+    """Return a function that finds a model by name, if it is ready or a request would wake it."""
 
     def locate(name: str) -> Model:
         model = read_catalog(source).get(name)
@@ -38,7 +38,7 @@ def locator(source: CatalogSource) -> Locate:
 
 
 def default_model(source: CatalogSource, configured: str) -> str:
-    """The model of forms that name none: the configured one, else the first language model, else empty."""
+    """Return the model of forms that name none: the configured one, else the first language model, else empty."""
     if configured:
         return configured
     return next((model.name for model in read_catalog(source).models.values() if model.kind == "llm"), "")

@@ -23,7 +23,7 @@ class _Bound:
 
 
 class Meter:
-    """What the pipeline and gRPC report to; ``model`` is a catalog name or ``UNKNOWN``."""
+    """Records what stages report; ``model`` is a catalog name or ``UNKNOWN``."""
 
     def __init__(self, metrics: GatewayMetrics) -> None:
         self.metrics = metrics

@@ -1,4 +1,4 @@
-"""What operators and readers ask for: health, metrics and the description of the interface. No model is asked."""
+"""Endpoints for operators and readers: health, metrics and the description of the interface; no model is involved."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,12 +31,12 @@ class Page:
 
 
 def health() -> Page:
-    """Whether the process answers."""
+    """Say that the process responds."""
     return Page(b'{"status":"ok"}')
 
 
 def ready(source: CatalogSource) -> Page:
-    """Whether requests can be routed: the catalog is readable."""
+    """Say whether requests can be routed: the catalog is readable."""
     try:
         models = len(read_catalog(source).models)
     except ApiError as err:
@@ -45,25 +45,25 @@ def ready(source: CatalogSource) -> Page:
 
 
 def metrics(registry: CollectorRegistry) -> Page:
-    """Prometheus' text format."""
+    """Return the metrics in Prometheus' text format."""
     return Page(generate_latest(registry), CONTENT_TYPE_LATEST.encode())
 
 
 @cache
 def openapi() -> Page:
-    """The OpenAPI document."""
+    """Return the OpenAPI document."""
     return Page(orjson.dumps(document(server_version())))
 
 
 @cache
 def docs() -> Page:
-    """The OpenAPI document for readers."""
+    """Return the OpenAPI document as a page for readers."""
     policy = (b"content-security-policy", CONTENT_SECURITY_POLICY)
     return Page(page(document(server_version())).encode(), b"text/html; charset=utf-8", headers=(policy,))
 
 
 def responders(source: CatalogSource, registry: CollectorRegistry) -> Mapping[str, Callable[[], Page]]:
-    """What makes the page of each path."""
+    """Return what makes the page of each path."""
     return {
         "/health": health,
         "/healthz": health,

@@ -1,4 +1,4 @@
-"""Stages around each other: each sees a call before and after the stages behind it."""
+"""Stages around each other: each sees a call before and after the stages inside it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -10,17 +10,17 @@ Proceed = Callable[[Call], Awaitable[None]]
 
 
 class Stage(Protocol):
-    """``async def stage(call, proceed)``: awaits ``proceed(call)`` for what comes behind it, or responds itself.
+    """``async def stage(call, proceed)``: awaits ``proceed(call)`` to run the stages inside it, or responds itself.
 
-    What it does after ``proceed`` it does knowing the response; ``try``/``finally`` around it sees errors and the
-    cancellation that a disconnect of the caller brings.
+    Code after ``proceed`` knows the response; ``try``/``finally`` around it sees errors, and the cancellation when the
+    caller disconnects.
     """
 
     def __call__(self, call: Call, proceed: Proceed) -> Awaitable[None]: ...
 
 
 def pipeline(stages: Sequence[Stage]) -> Proceed:
-    """All of ``stages``, the first outermost; the last one responds."""
+    """Nest ``stages``, the first outermost; the last one responds."""
     proceed: Proceed = _unanswered
     for stage in reversed(stages):
         proceed = partial(stage, proceed=proceed)

@@ -1,4 +1,4 @@
-"""Runs the gateway until it is told to stop, then lets requests finish."""
+"""Runs the gateway until a signal, then lets requests finish."""
 
 import logging
 
@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 
 
 async def serve(settings: Settings, source: CatalogSource, host: str, http_port: int, grpc_port: int) -> None:
-    """Serve until SIGTERM or SIGINT, and as long after it as the settings say.
+    """Serve until SIGTERM or SIGINT, then drain as the settings say.
 
-    Both ports take HTTP and gRPC; ``grpc_port`` is for clients that were given two, and 0 leaves it out.
+    Both ports take HTTP and gRPC; ``grpc_port`` is for clients that use one port for each, and 0 leaves it out.
 
     Raises:
         OSError: a port cannot be bound.
@@ -51,6 +51,6 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
 
 
 def server_limits(settings: Settings) -> ServerLimits:
-    """What the gateway's ports allow a client."""
+    """Return the limits of the gateway's ports."""
     memory = ServerLimits.memory_for(settings.max_body_bytes)
     return ServerLimits(read_seconds=settings.body_seconds, body_memory=memory)

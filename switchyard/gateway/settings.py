@@ -1,4 +1,4 @@
-"""The gateway's settings; this module alone reads the environment."""
+"""The gateway's settings; only this module reads the environment."""
 
 import ipaddress
 import re
@@ -13,12 +13,12 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What can be set, by environment variables of the same names in capitals.
+    """Settings, read from environment variables of the same names in capitals.
 
-    Sizes are bytes, times seconds. ``max_in_flight`` requests are answered at once, further ones rejected. ``retry_*``
-    bound retries before the first byte of a response. ``default_model`` serves forms that name none. From the signal to
-    end, requests are taken for ``drain_seconds`` more, and then have ``grace_seconds`` to finish. Web pages of
-    ``cors_allow_origins`` (a comma between two, ``*`` for all) may read responses.
+    Sizes are bytes, times seconds. ``max_in_flight`` requests are in flight at once, further ones are rejected.
+    ``retry_*`` limit retries before the first byte of a response. ``default_model`` serves forms that name none. After
+    the signal, requests are accepted for ``drain_seconds`` more and then have ``grace_seconds`` to finish. Web pages of
+    ``cors_allow_origins`` (separated by commas, ``*`` for all) may read responses.
     """
 
     log_level: str = "info"
@@ -40,10 +40,10 @@ class Settings:
 
     @staticmethod
     def from_env(env: Mapping[str, str]) -> "Settings":
-        """The settings that ``env`` holds, defaults for the rest.
+        """Read the settings from ``env``, with defaults for the rest.
 
         Raises:
-            SettingsError: a value cannot be used.
+            SettingsError: a value is not valid.
         """
         unset, catalog = Settings(), env.get("SWITCHYARD_CATALOG")
         return Settings(
@@ -77,7 +77,7 @@ def _origins(text: str) -> tuple[str, ...]:
 
 
 def in_cluster(env: Mapping[str, str]) -> bool:
-    """Whether this process runs in a pod: Kubernetes tells every container where its API server is."""
+    """Return whether this process runs in a pod: Kubernetes sets the API server's address in every container."""
     return "KUBERNETES_SERVICE_HOST" in env
 
 

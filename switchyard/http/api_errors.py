@@ -1,4 +1,4 @@
-"""Errors for the person who gets them: a status, a stable code and a sentence that says what to do, in every shape."""
+"""Errors for the person who gets them: a status, a stable code and a message that says what to do, in every shape."""
 
 import math
 from typing import Literal
@@ -96,7 +96,7 @@ class ApiError(Exception):
 
     @property
     def headers(self) -> list[Header]:
-        """What a response says beside its body: when to try again, which methods are allowed."""
+        """The headers of the response: when to retry, and which methods are allowed."""
         headers: list[Header] = []
         if self.retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(self.retry_after))))
@@ -125,9 +125,9 @@ def shape_of(path: bytes | str) -> Shape:
     return "openai"
 
 
-def error_response(status: int, sentence: str, path: bytes) -> tuple[list[Header], bytes]:
+def error_response(status: int, message: str, path: bytes) -> tuple[list[Header], bytes]:
     """Return headers and body of what a server itself says of a request, in the shape of its path."""
-    error = ApiError(_SERVER_CODES.get(status, "invalid_http"), sentence, status=status)
+    error = ApiError(_SERVER_CODES.get(status, "invalid_http"), message, status=status)
     content_type, body = render(error, shape_of(path))
     return [(b"content-type", content_type), *error.headers], body
 

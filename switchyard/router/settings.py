@@ -29,11 +29,7 @@ class Settings:
 
     @staticmethod
     def from_env(env: Mapping[str, str]) -> "Settings":
-        """The settings that ``env`` holds, defaults for the rest.
-
-        Raises:
-            SettingsError: a value cannot be used.
-        """
+        """Read the settings from ``env``, with defaults for the rest."""
         unset = Settings()
         return Settings(
             host=env.get("HOST", unset.host),

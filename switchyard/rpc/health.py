@@ -19,14 +19,14 @@ SERVING, NOT_SERVING, SERVICE_UNKNOWN = 1, 2, 3
 
 _NAME, _STATUS = 1, 1  # the fields of request and response
 _REQUEST_BYTES = 1024
-_LOOK_SECONDS = 1.0  # between looks at the status while somebody watches it
+_CHECK_SECONDS = 1.0  # between checks of the status while a client watches it
 
-# What may be asked about; the empty name means the server as a whole.
+# Services whose health can be checked; the empty name means the server as a whole.
 _SERVICES = frozenset(("", SERVICE, v2.SERVICE))
 
 
 class HealthCall(Protocol):
-    """What is needed of a call."""
+    """What ``Health`` needs of a call."""
 
     path: str
 
@@ -40,7 +40,7 @@ C = TypeVar("C", bound=HealthCall)
 
 
 class Health:
-    """Responds to the calls of ``PATHS``; ``serving`` is asked each time."""
+    """Responds to the calls of ``PATHS``; calls ``serving`` each time."""
 
     def __init__(self, serving: Callable[[], bool]) -> None:
         self._serving = serving
@@ -64,14 +64,14 @@ class Health:
     async def _watch(self, call: HealthCall, *, known: bool) -> None:
         if known and self._serving():
             call.send(write(_STATUS, SERVING))
-            while self._serving():  # noqa: ASYNC110  (whoever changes it tells nobody)
-                await asyncio.sleep(_LOOK_SECONDS)
+            while self._serving():  # noqa: ASYNC110  (nothing announces a change)
+                await asyncio.sleep(_CHECK_SECONDS)
         call.send(write(_STATUS, NOT_SERVING if known else SERVICE_UNKNOWN))
         call.finish()
 
 
 def with_health(health: Health, handler: Callable[[C], Awaitable[None]]) -> Callable[[C], Awaitable[None]]:
-    """``handler`` for all calls but those about health."""
+    """Return a handler of all calls: ``health`` for those about health, ``handler`` for the rest."""
 
     async def handle(call: C) -> None:
         await (health(call) if call.path in PATHS else handler(call))
@@ -83,4 +83,4 @@ def _service(request: bytes) -> str:
     try:
         return read_text(request, _NAME)
     except ValueError as err:
-        raise RpcError(RpcStatus.INVALID_ARGUMENT, f"the request is no HealthCheckRequest: {err}") from err
+        raise RpcError(RpcStatus.INVALID_ARGUMENT, f"the request is not a HealthCheckRequest: {err}") from err

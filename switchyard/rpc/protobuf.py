@@ -22,14 +22,14 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def read_text(data: bytes, field: int, *, cut_off: bool = False) -> str:
-    """The string in ``field`` of the encoded message ``data``, empty when absent.
+    """Return the string in ``field`` of the encoded message ``data``, empty when absent.
 
-    Of a field that occurs twice protobuf takes the last; two that differ are rejected here, so that nobody behind can
-    read another name than this one. ``cut_off`` says that ``data`` is only the beginning of a message: what its end
-    cuts is not looked at, unless it is the field itself.
+    Protobuf takes the last of two fields of one number; two that differ are rejected here, so that no server behind can
+    read another name. With ``cut_off``, ``data`` is only the beginning of a message, and an incomplete field at its end
+    is ignored, unless it is ``field`` itself.
 
     Raises:
-        ValueError: the message is not well-formed, has more fields than any V2 message, or holds two such strings.
+        ValueError: the message is malformed, has more fields than any V2 message, or holds two such strings.
     """
     found: bytes | None = None
     at = count = 0
@@ -139,7 +139,7 @@ def _encode_varint(value: int) -> bytes:
 
 
 def write(field: int, value: str | bytes | bool | int) -> bytes:
-    """One encoded field; default values (empty, False, 0) are left out, as proto3 does."""
+    """Encode one field; default values (empty, False, 0) are left out, as proto3 does."""
     if not value and not isinstance(value, bytes):
         return b""
     if isinstance(value, int):  # bool is one

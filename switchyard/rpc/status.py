@@ -1,4 +1,4 @@
-"""What became of a gRPC call, and the one table between gRPC's statuses and HTTP's.
+"""The outcome of a gRPC call, and the one table between gRPC's statuses and HTTP's.
 
 Numbers and their meaning: https://grpc.io/docs/guides/status-codes/
 """
@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, Protocol
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 Field = tuple[bytes, bytes]
 
@@ -38,7 +38,7 @@ class RpcStatus(IntEnum):
 
 
 class RpcError(Exception):
-    """Ends a gRPC call with ``status``, a sentence for the caller and trailing metadata."""
+    """Ends a gRPC call with ``status``, a message for the caller and trailing metadata."""
 
     def __init__(self, status: RpcStatus, message: str, metadata: Sequence[Field] = ()) -> None:
         super().__init__(message)
@@ -48,14 +48,14 @@ class RpcError(Exception):
 
 
 class ApiFailure(Protocol):
-    """What ``switchyard.http.api_errors.ApiError`` says, which is a layer above."""
+    """What ``switchyard.http.api_errors.ApiError`` has; that module is a layer above."""
 
     status: int
     message: str
     retry_after: float | None
 
 
-# An error that HTTP's callers would get with the number on the left. Numbers that are missing count as their class.
+# From the HTTP status that an HTTP client would get. A status without an entry has that of its class.
 _OF_HTTP: Final = {
     400: RpcStatus.INVALID_ARGUMENT,
     401: RpcStatus.UNAUTHENTICATED,
@@ -76,7 +76,7 @@ _OF_HTTP: Final = {
     504: RpcStatus.DEADLINE_EXCEEDED,
 }
 
-# The way back: what HTTP's callers get, and how a call is counted.
+# The other way: what an HTTP client would get, and what metrics count.
 _TO_HTTP: Final = {
     RpcStatus.OK: 200,
     RpcStatus.CANCELLED: 499,
@@ -109,7 +109,7 @@ _OF_HTTP_RESPONSE: Final = {
     504: RpcStatus.UNAVAILABLE,
 }
 
-# What of a gRPC error is an error of the HTTP API (``switchyard.http.api_errors``), by its code there.
+# gRPC errors that are errors of the HTTP API too, with their code in ``switchyard.http.api_errors``.
 _API_CODES: Final = {
     RpcStatus.INVALID_ARGUMENT: "invalid_value",
     RpcStatus.NOT_FOUND: "not_found",
@@ -121,7 +121,7 @@ _API_CODES: Final = {
 
 
 def of_http(status: int) -> RpcStatus:
-    """The gRPC status of an error that HTTP's callers get as ``status``."""
+    """Return the gRPC status for an error that HTTP clients get as ``status``."""
     if 200 <= status < 300:
         return RpcStatus.OK
     known = _OF_HTTP.get(status)
@@ -131,45 +131,38 @@ def of_http(status: int) -> RpcStatus:
 
 
 def to_http(status: RpcStatus) -> int:
-    """The HTTP status that says what ``status`` says."""
+    """Return the HTTP status for ``status``."""
     return _TO_HTTP[status]
 
 
 def of_http_response(status: int) -> RpcStatus:
-    """The gRPC status of a call to which something on the way responded in HTTP, without a gRPC status."""
+    """Return the gRPC status of a call that got an HTTP response without a gRPC status, from a proxy on the way."""
     return _OF_HTTP_RESPONSE.get(status, RpcStatus.UNKNOWN)
 
 
 def of_number(value: bytes) -> RpcStatus:
-    """The status that a ``grpc-status`` field says; UNKNOWN for what is none."""
+    """Return the status of a ``grpc-status`` field; UNKNOWN if it has none."""
     try:
         return RpcStatus(int(value))
     except ValueError:
         return RpcStatus.UNKNOWN
 
 
-def name_of(status: RpcStatus) -> str:
-    """As metrics and logs have it, such as ``NOT_FOUND``."""
-    return status.name
-
-
 def api_code(err: RpcError) -> tuple[str, str]:
-    """The code and the sentence of the ``ApiError`` that says what ``err`` says."""
+    """Return the code and the message of an ``ApiError`` for ``err``."""
     return _API_CODES.get(err.status, "internal_error"), err.message
 
 
 def rpc_error(err: ApiFailure) -> RpcError:
-    """The error of a gRPC call that says what ``err`` says; when to try again is in the metadata ``retry-after``."""
+    """Return the gRPC error for ``err``; the time to retry is in the metadata ``retry-after``."""
     after = err.retry_after
     metadata = () if after is None else ((b"retry-after", b"%d" % max(1, math.ceil(after))),)
     return RpcError(of_http(err.status), err.message, metadata)
 
 
 def encode_message(message: str) -> bytes:
-    """A ``grpc-message``: percent-encoded UTF-8 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)."""
+    """Encode a ``grpc-message``, percent-encoded UTF-8.
+
+    https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+    """
     return quote(message, safe=_UNESCAPED, errors="replace").encode("ascii")[:_MESSAGE_BYTES]
-
-
-def decode_message(value: bytes) -> str:
-    """The text of a ``grpc-message``."""
-    return unquote_to_bytes(value).decode(errors="replace")

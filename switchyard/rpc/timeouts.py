@@ -8,18 +8,18 @@ _LARGEST = 10**8 - 1
 
 
 def parse(value: bytes) -> float:
-    """Seconds.
+    """Parse a value; return seconds.
 
     Raises:
         ValueError: ``value`` has another form.
     """
     if (found := _FORM.fullmatch(value)) is None:
-        raise ValueError(f"grpc-timeout {value[:20].decode('latin-1')!r} is no number of at most 8 digits with a unit")
+        raise ValueError(f"grpc-timeout {value[:20].decode('latin-1')!r} is not up to 8 digits and a unit")
     return int(found[1]) * _SECONDS[found[2]]
 
 
 def encode(seconds: float) -> bytes:
-    """In the finest unit that has room; a time that has passed is the shortest that can be said."""
+    """Encode ``seconds`` in the finest unit that has room; 0 and less become the shortest timeout there is."""
     if (micros := int(seconds * 1e6)) <= _LARGEST:
         return b"%du" % max(micros, 1)
     if (millis := int(seconds * 1e3)) <= _LARGEST:

@@ -16,7 +16,7 @@ _NAME_FIELDS = dict.fromkeys(REPOSITORY, 2)
 
 
 def path(method: str) -> str:
-    """The path of a method of the service."""
+    """Return the path of a method of the service."""
     return f"/{SERVICE}/{method}"
 
 
@@ -26,7 +26,7 @@ def name_field(method: str) -> int:
 
 
 def name_of(method: str, request: bytes, *, cut_off: bool = False) -> str:
-    """The model that a request of ``method`` names; ``cut_off`` says that ``request`` is only its beginning.
+    """Return the model that a request of ``method`` names; ``cut_off`` says that ``request`` is only its beginning.
 
     Raises:
         ValueError: the request is not such a message.

@@ -33,7 +33,7 @@ class Package:
         return str(self.installed.metadata.json.get("license_expression", ""))
 
     def files(self) -> Iterator[Entry]:
-        """What of it belongs in an image."""
+        """Return the package's files that belong in an image."""
         return _files(self.installed)
 
 

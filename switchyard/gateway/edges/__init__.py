@@ -1,1 +1,1 @@
-"""Where calls come in: each edge fills a ``Call`` and sends its response in the caller's protocol."""
+"""Where calls arrive: each edge creates a ``Call`` and sends its response in the caller's protocol."""

@@ -19,7 +19,7 @@ class Cors:
         self._origins = frozenset(origin.encode() for origin in origins)
 
     def headers(self, origin: bytes | None) -> list[Header]:
-        """What a response to a request of ``origin`` says beside its own headers."""
+        """Return the CORS headers of a response to a request from ``origin``."""
         if not self._origins:
             return []
         if b"*" in self._origins:
@@ -27,7 +27,7 @@ class Cors:
         return [(b"access-control-allow-origin", origin), _EXPOSED, _VARY] if origin in self._origins else [_VARY]
 
     def preflight(self, origin: bytes | None, headers: bytes | None) -> list[Header]:
-        """What a response to OPTIONS says besides ``headers`` that the page will send."""
+        """Return the further CORS headers of a response to OPTIONS, where the page announced ``headers``."""
         if origin is None or not self._origins & {origin, b"*"}:
             return []
         allowed = [(b"access-control-allow-methods", b"GET, POST"), (b"access-control-max-age", _PREFLIGHT_SECONDS)]

@@ -1,4 +1,4 @@
-"""HTTP: a ``Call`` from an exchange, and its response on it."""
+"""HTTP: creates a ``Call`` from an exchange, and responds on it."""
 
 from switchyard.gateway.call import Call, request_id
 from switchyard.gateway.edges.cors import Cors
@@ -12,7 +12,7 @@ CLIENT_CLOSED = 499  # nginx's number for a client that disconnected; in metrics
 
 
 class HttpEdge:
-    """The response of an HTTP call; each carries ``own`` headers: the request's id, and what CORS says."""
+    """The response of an HTTP call; every response gets ``own`` headers: the request's id and the CORS headers."""
 
     __slots__ = ("_exchange", "_own", "_shape", "cancelled", "code")
 
@@ -59,14 +59,14 @@ class HttpEdge:
         self._exchange.end()
 
     def fail(self, error: ApiError, *, in_stream: bool) -> None:
-        """An error response; after the headers an error event, or a response that is visibly cut."""
+        """Send an error response; after the headers, an error event, or abort the response."""
         if not self.started:
             content_type, body = render(error, self._shape)
             self.respond(error.status, [(b"content-type", content_type), *error.headers], body)
             return
         self.code = error.status
         if in_stream and self._shape != "text":
-            # The empty line ends an event that was cut short. No [DONE]: the response is not complete.
+            # The empty line ends an incomplete event. No [DONE]: the response is not complete.
             self._exchange.write(b"\n\n" + event(error, self._shape))
             self._exchange.end()
         else:
@@ -74,7 +74,7 @@ class HttpEdge:
 
 
 def http_call(exchange: Exchange, found: Match, cors: Cors, started: float) -> Call:
-    """The call that ``exchange`` makes to the route ``found``; ``started`` is the loop's time at its arrival."""
+    """Create the call that ``exchange`` makes to the route ``found``; ``started`` is the loop's time at its arrival."""
     fields = dict(exchange.headers)
     identifier = request_id(fields.get(b"x-request-id"))
     own = [(b"server", b"switchyard"), (b"x-request-id", identifier), *cors.headers(fields.get(b"origin"))]
@@ -95,7 +95,7 @@ def http_call(exchange: Exchange, found: Match, cors: Cors, started: float) -> C
     )
 
 
-def server_error(status: int, sentence: str, path: bytes) -> tuple[list[Header], bytes]:
-    """What the server itself says of a request that breaks the rules of HTTP, in the shape of its path."""
-    headers, body = error_response(status, sentence, path)
+def server_error(status: int, message: str, path: bytes) -> tuple[list[Header], bytes]:
+    """Make the response to a request that breaks the rules of HTTP, in the error shape of its path."""
+    headers, body = error_response(status, message, path)
     return [*headers, (b"server", b"switchyard"), (b"x-request-id", request_id(None))], body

@@ -1,4 +1,4 @@
-"""V2 gRPC: a ``Call`` from a gRPC call, and its response on it; messages pass as frames, none is decoded."""
+"""V2 gRPC: creates a ``Call`` from a gRPC call, and responds on it; frames are forwarded without decoding messages."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from switchyard.rpc import status as statuses
 from switchyard.rpc.protobuf import TextGuard
 from switchyard.rpc.status import RpcError
 
-_PEEKED = 4096  # bytes of a first message that are looked at for the model's name, which every client writes first
+_PEEKED = 4096  # bytes of a first message; the model's name is in them, as every client writes it first
 
 
 class RpcEdge:
-    """The response of a gRPC call, whole or forwarded; its initial metadata carry the request's id."""
+    """The response of a gRPC call, whole or forwarded; its initial metadata holds the request's id."""
 
     __slots__ = ("_call", "_whole")
 
@@ -58,7 +58,7 @@ class RpcEdge:
             raise ApiError(*statuses.api_code(err)) from err
 
     async def forward(self, target: str, metadata: Sequence[Header]) -> None:
-        """Hand the call on to ``target`` (host:port) until it is over.
+        """Forward the call to ``target`` (host:port) until it is over.
 
         Raises:
             ConnectError: the target did not get the call; it may be forwarded again.
@@ -78,7 +78,7 @@ class RpcEdge:
     def fail(self, error: ApiError, *, in_stream: bool) -> None:
         self._call.fail(statuses.of_http(error.status), error.message)
 
-    # What only HTTP responses have: a gRPC call is forwarded, or responded to whole.
+    # For HTTP responses only: a gRPC call is forwarded, or gets a whole response.
 
     congested = False
 
@@ -96,7 +96,7 @@ class RpcEdge:
 
 
 def rpc_call(call: GrpcCall, route: Route, started: float) -> Call:
-    """The call that a gRPC call makes to ``route``; ``started`` is the loop's time at its arrival."""
+    """Create the call that a gRPC call makes to ``route``; ``started`` is the loop's time at its arrival."""
     fields = dict(call.metadata)
     identifier = request_id(fields.get(b"x-request-id"))
     call.response_metadata = ((b"x-request-id", identifier),)

@@ -1,1 +1,1 @@
-"""What the gateway says of its own interface: an OpenAPI document and a page that shows it."""
+"""The description of the gateway's interface: an OpenAPI document, and a page that shows it."""

@@ -1,4 +1,4 @@
-"""What the document says of a route beyond its row of the table: its group, its bodies, a word where it takes one."""
+"""What the document says of a route beyond its row of the table: its group, its bodies, and remarks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Description:
 
 
 GROUPS: Mapping[str, str] = {
-    "Chat": "Chat and text completion, by OpenAI's and Anthropic's protocols. vLLM's own parameters are taken too.",
+    "Chat": "Chat and text completion, by OpenAI's and Anthropic's protocols. vLLM's own parameters are accepted too.",
     "Embeddings": "Vectors of texts, and texts compared by them.",
     "Short forms": "One field in, text out.",
     "Images": "Text or labels of an image: send the file itself, a form, or base64 in JSON.",
@@ -160,14 +160,14 @@ _VERSIONED = "/versions/{version}"
 
 
 def description(path: str) -> Description:
-    """The description of a route; one of a version is described as the route of the model.
+    """Return the description of a route; a route with a version has that of the model's route.
 
     Raises:
-        KeyError: a route that nobody has described.
+        KeyError: nobody has described the route.
     """
     return DESCRIPTIONS[path.replace(_VERSIONED, "")]
 
 
 def version_note(path: str) -> str:
-    """What is said of routes that name a version."""
+    """Return a remark for routes that name a version."""
     return _VERSIONS if _VERSIONED in path else ""

@@ -33,7 +33,7 @@ ignored; a model's own errors keep their status and sentence."""
 
 
 def document(version: str, routes: Iterable[Route] = ROUTES) -> Node:
-    """The document for a gateway of ``version``."""
+    """Build the document for a gateway of ``version``."""
     examples = _examples()
     paths: Node = {}
     for route in routes:
@@ -123,7 +123,7 @@ def _media(schema: Node, example: Any = None) -> Node:
 
 
 def _stream(event: str, example: str | None) -> Node:
-    """A stream of events; ``x-event-schema`` says what OpenAPI 3.1 has no word for."""
+    """Describe a stream of events; ``x-event-schema`` says what OpenAPI 3.1 has no word for."""
     about = f"Server-sent events. The `data` of each is {event}; what ends the stream may be `[DONE]`."
     media = _media({**TEXT, "description": about}, example)
     return {**media, "x-event-schema": f"#/components/schemas/{event}"}

@@ -1,4 +1,4 @@
-"""What a route may respond when it fails: a schema for each protocol, and of each code an example."""
+"""The error responses of routes: a schema for each protocol, and an example of each code."""
 
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -22,7 +22,7 @@ SENTENCES: Mapping[str, str] = {
     "model_not_found": "there is no model chat-fats; GET /v1/models lists them",
     "no_step_matches": "None of the routes matched with the switch condition of node root",
     "not_found": "GET /v1/chat is not served here; GET /docs lists what is",
-    "method_not_allowed": "/v1/models answers GET, not DELETE",
+    "method_not_allowed": "/v1/models allows GET, OPTIONS, HEAD, not DELETE",
     "body_too_slow": "the body did not arrive within 60 s; send it faster",
     "model_in_use": "model 'ocr-detection' is a step of ocr, which is loaded or in use: unload that first",
     "body_too_large": "the body is longer than 33554432 bytes; send less",
@@ -33,19 +33,19 @@ SENTENCES: Mapping[str, str] = {
     "internal_error": "the gateway failed; its log has the reason under this x-request-id",
     "model_error": "model 'ocr' failed on this request; the reason is in the service's log",
     "upstream_closed": "model chat-fast closed the connection before its response was complete",
-    "upstream_invalid": "model chat-fast gave a response that cannot be passed on",
+    "upstream_invalid": "model chat-fast sent a response that cannot be forwarded",
     "catalog_unreadable": "the list of models cannot be read; try again",
     "model_failed": "model chat-fast failed: its folder has no config.json",
     "model_not_ready": "model 'ocr' is still being loaded after 120 s; try again",
-    "overloaded": "the gateway answers 2048 requests already; try again",
-    "shutting_down": "this predictor is stopping; another one answers",
+    "overloaded": "the gateway has 2048 requests in flight; try again",
+    "shutting_down": "this predictor is stopping; another one responds",
     "upstream_unreachable": "model chat-fast cannot be reached; try again",
-    "upstream_timeout": "model chat-fast did not answer in time; try again or ask for less",
+    "upstream_timeout": "model chat-fast did not respond in time; try again or ask for less",
 }
 
 
 def error_responses() -> dict[str, Any]:
-    """The responses of every protocol, named ``<shape>-<statuses>``."""
+    """Return the error responses of every protocol, named ``<shape>-<statuses>``."""
     return {
         f"{shape}-{statuses}": {"description": about, "content": _content(shape, statuses)}
         for shape in get_args(Shape)

@@ -16,7 +16,7 @@ _CODE = re.compile(r"`([^`]+)`")
 
 
 def page(document: Node, base_url: str = "http://localhost:8000") -> str:
-    """The page; ``base_url`` stands in its curl commands."""
+    """Return the page; its curl commands use ``base_url``."""
     info, schemas = document["info"], document["components"]["schemas"]
     style = files(__package__).joinpath("page.css").read_text()
     parts = [
@@ -91,7 +91,7 @@ def _curl(method: str, path: str, operation: Node, base_url: str) -> str:
 
 
 def _media(media: Node, schemas: Node) -> str:
-    """A body: its example, and its fields where they are those of one schema."""
+    """Render a body: its example, and its fields where they are those of one schema."""
     schema, event = media["schema"], media.get("x-event-schema")
     example = _example(media["example"]) if "example" in media else ""
     if event:
@@ -134,7 +134,7 @@ def _field(name: str, field: Node, required: bool) -> str:
 
 
 def _type(schema: Node) -> str:
-    """A schema in a few words, with links to those that it names."""
+    """Render a schema in a few words, with links to the schemas it names."""
     if "$ref" in schema:
         return _link(schema["$ref"])
     if "const" in schema:
@@ -157,7 +157,7 @@ def _link(target: str) -> str:
 
 
 def _details(identifier: str, summary: str, content: str) -> str:
-    """Closed at first; the id is within, so that a browser opens it for who follows a link."""
+    """Render a block that is closed at first; the id is inside, so that a browser opens it when a link points to it."""
     return f"<details><summary>{summary}</summary><div id={identifier}>{content}</div></details>"
 
 

@@ -1,4 +1,4 @@
-"""Schemas of the requests and responses that are the gateway's own; the engines' are in ``engines.json``."""
+"""Schemas of the gateway's own requests and responses; the engines' are in ``engines.json``."""
 
 from importlib.resources import files
 from typing import Any
@@ -15,7 +15,7 @@ BYTES: Schema = {"type": "string", "format": "binary"}
 
 
 def reference(name: str) -> Schema:
-    """A reference to a schema of the document by its name."""
+    """Return a reference to a schema of the document by its name."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
@@ -136,6 +136,6 @@ OWN: dict[str, Schema] = {
 
 
 def engines() -> dict[str, Schema]:
-    """The schemas of vLLM and KServe, as ``python -m tools.openapi`` wrote them."""
+    """Return the schemas of vLLM and KServe, as ``python -m tools.openapi`` wrote them."""
     content: dict[str, Schema] = orjson.loads(files(__package__).joinpath("engines.json").read_bytes())
     return content

@@ -1,1 +1,1 @@
-"""Every route: the table, how a request finds its row, short forms and the OpenAPI document."""
+"""Every route: the table, how a request finds its row, and short forms."""

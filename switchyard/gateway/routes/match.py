@@ -19,7 +19,7 @@ class Match(NamedTuple):
 
 
 class Missed(NamedTuple):
-    """No route: ``allow`` lists the methods that the path does have."""
+    """No route matches; ``allow`` lists the methods that the path has."""
 
     allow: str
     shape: Shape
@@ -31,7 +31,7 @@ _NO_PARAMS: Mapping[str, str] = {}
 class Router:
     """Finds the route of a request; ``/openai`` before an OpenAI path is accepted, as KServe's clients send it.
 
-    HEAD is answered as GET without the body. A slash at a path's end makes it another path.
+    HEAD matches as GET. A slash at a path's end makes it another path.
     """
 
     def __init__(self, routes: Iterable[Route] = ROUTES) -> None:
@@ -49,12 +49,12 @@ class Router:
                 self._templates.setdefault((route.method, len(segments)), []).append((segments, route))
 
     def match_raw(self, method: bytes, path: bytes) -> Match | Missed:
-        """The same as ``match`` for a path as it was sent, percent-encoded."""
+        """Do as ``match``, for a path as it was sent, percent-encoded."""
         found = self._raw.get((method, path))
         return found or self.match(method.decode("latin-1"), unquote(path.decode("latin-1")))
 
     def match(self, method: str, path: str) -> Match | Missed:
-        """The route of ``method`` and ``path``, or why there is none."""
+        """Return the route of ``method`` and ``path``, or why there is none."""
         found = self._find("GET" if method == "HEAD" else method, path)
         if found is not None:
             return found

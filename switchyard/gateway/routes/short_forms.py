@@ -1,4 +1,4 @@
-"""Short forms: small requests turned into OpenAI ones, and their responses back."""
+"""Short forms: small requests that are translated to OpenAI's, and the responses translated back."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,9 +21,10 @@ Payload = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Form:
-    """One short form: ``request`` makes the OpenAI request, ``text_of`` reads the text of a response or of a chunk.
+    """One short form: ``request`` makes the OpenAI request, ``text_of`` reads the text of a response or a chunk of one.
 
-    ``text`` forms take and stream plain text; the others take JSON and answer a JSON object or events of objects.
+    ``text`` forms take and stream plain text; the others take JSON and respond with a JSON object, or events of
+    objects.
     """
 
     upstream: str
@@ -32,7 +33,7 @@ class Form:
     text_of: Callable[[Payload], str]
 
     def response(self, whole: Payload) -> bytes:
-        """The short response of a whole OpenAI one."""
+        """Translate a whole OpenAI response."""
         choice = (whole.get("choices") or [{}])[0]
         short = {
             "model": whole.get("model"),
@@ -43,7 +44,7 @@ class Form:
         return orjson.dumps(short)
 
     def frame(self, data: bytes) -> bytes:
-        """What goes out for the data of one event of an OpenAI stream."""
+        """Translate the data of one event of an OpenAI stream to what the client gets."""
         if data == b"[DONE]":
             return b"" if self.text else b"data: [DONE]\n\n"
         text = self.text_of(orjson.loads(data))
@@ -53,7 +54,7 @@ class Form:
 
 
 def parse_object(body: bytes) -> Payload:
-    """The JSON object of a request body.
+    """Parse a request body that is a JSON object.
 
     Raises:
         ApiError: it is not one.

@@ -1,4 +1,4 @@
-"""Every route: the table that is matched, documented and tested, and the only paths of a model that can be reached."""
+"""Every route: this table is matched, documented and tested, and no other path of a model can be reached."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -26,12 +26,11 @@ _PREDICT = "/v1/models/{model}:predict"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
-    """One route; ``upstream`` is the path below the model's URL when a model answers.
+    """One route; ``upstream`` is the path below the model's URL, where a model responds.
 
-    Of ``path``, ``{model}`` and ``{version}`` match one segment each, or what comes before the rest of it. ``body``
-    says what is parsed of the request; ``model`` is who answers where neither path nor body name one; ``query`` whether
-    the query string goes on to the model; ``rpc`` is the method if it is one of V2 gRPC; ``hint`` ends the sentence for
-    a model of another kind.
+    In ``path``, ``{model}`` and ``{version}`` match one segment each, or its beginning. ``body`` says what is parsed of
+    the request; ``model`` responds where neither path nor body name one; ``query`` says whether the query string is
+    forwarded; ``rpc`` is the method of a V2 gRPC route; ``hint`` ends the error message for a model of another kind.
     """
 
     method: str

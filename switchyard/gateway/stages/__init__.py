@@ -1,1 +1,1 @@
-"""The stages of a request, one module each; none knows the next."""
+"""The stages of a call, one module each; no stage knows the next."""

@@ -1,4 +1,4 @@
-"""Stage of the routes that the gateway answers from the catalog; none of them wakes a model."""
+"""Stage of the routes that the catalog can answer; none of them wakes a model."""
 
 from collections.abc import Callable
 from importlib.metadata import version
@@ -16,16 +16,16 @@ SERVER = "switchyard"
 _JSON = (b"content-type", b"application/json")
 EXTENSIONS = ("model_repository", "classification", "binary_tensor_data")
 
-Answer = Callable[[Catalog, Model | None], Any]
+Entry = Callable[[Catalog, Model | None], Any]
 
 
 def server_version() -> str:
-    """The version of the installed distribution."""
+    """Return the version of the installed distribution."""
     return version("switchyard-serving")
 
 
 def openai_model(model: Model) -> dict[str, Any]:
-    """A model in OpenAI's form; ``kind``, ``state`` and ``max_model_len`` are additions."""
+    """Return a model in OpenAI's form; ``kind``, ``state`` and ``max_model_len`` are additions."""
     entry: dict[str, Any] = {
         "id": model.name,
         "object": "model",
@@ -42,7 +42,7 @@ def openai_model(model: Model) -> dict[str, Any]:
 
 
 def index_entry(model: Model) -> dict[str, str]:
-    """A model in the form of Triton's repository index: what sleeps is READY, because it answers when asked."""
+    """Return a model as an entry of Triton's repository index: one that sleeps is READY, because a request wakes it."""
     failed = model.state.phase == "failed"
     state = "UNAVAILABLE" if failed else "READY"
     return {"name": model.name, "version": "1", "state": state, "reason": model.state.reason}
@@ -66,7 +66,7 @@ def _index(catalog: Catalog, model: Model | None) -> Any:
     return [index_entry(one) for one in catalog.models.values()]
 
 
-_ANSWERS: dict[str, Answer] = {
+_RESPONSES: dict[str, Entry] = {
     "/v1/models": _all,
     "/v1/models/{model}": _one,
     "/v2": lambda catalog, model: {"name": SERVER, "version": server_version(), "extensions": list(EXTENSIONS)},
@@ -77,17 +77,17 @@ _ANSWERS: dict[str, Answer] = {
     "/v2/models/{model}/versions/{version}/ready": _ready,
     "/v2/repository/index": _index,
 }
-_READINESS = frozenset(path for path in _ANSWERS if path.endswith("}/ready"))
+_READINESS = frozenset(path for path in _RESPONSES if path.endswith("}/ready"))
 _LISTED_WHEN_FAILED = frozenset(("/v1/models/{model}",))
 
 
 def knows_itself(model: Model) -> bool:
-    """Whether only the model's own server can say if it is loaded: its clients may unload it while the server runs."""
+    """Return whether only the model's own server knows if it is loaded: clients may unload it while the server runs."""
     return model.kind == "vision" and model.state.phase == "ready"
 
 
 def readiness(*, locate: Locate, upstream: UpstreamRetries) -> Stage:
-    """Asks the servers of such models; all others answer when asked, so that ``listing`` says they are ready."""
+    """Ask the servers of such models; a request to any other wakes it, so ``listing`` says that it is ready."""
 
     async def stage(call: Call, proceed: Proceed) -> None:
         if call.route.path in _READINESS:
@@ -107,7 +107,7 @@ def readiness(*, locate: Locate, upstream: UpstreamRetries) -> Stage:
 
 
 def listing(*, source: CatalogSource) -> Stage:
-    """Answers from the catalog; a failed model is listed by ``/v1/models`` and an error elsewhere."""
+    """Respond from the catalog; ``/v1/models`` shows failed models, all other routes reject them."""
     locate = locator(source)
 
     async def stage(call: Call, proceed: Proceed) -> None:
@@ -118,6 +118,6 @@ def listing(*, source: CatalogSource) -> Stage:
         if name is not None:
             call.model = catalog.get(name) if path in _LISTED_WHEN_FAILED else None
             call.model = call.model or locate(name)
-        call.edge.respond(200, [_JSON], orjson.dumps(_ANSWERS[path](catalog, call.model)))
+        call.edge.respond(200, [_JSON], orjson.dumps(_RESPONSES[path](catalog, call.model)))
 
     return stage

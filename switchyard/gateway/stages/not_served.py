@@ -1,4 +1,4 @@
-"""Stage of the paths and methods that nothing serves, and of OPTIONS."""
+"""Stage of paths and methods that nothing serves, and of OPTIONS."""
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.edges.cors import Cors
@@ -7,7 +7,7 @@ from switchyard.http.api_errors import ApiError
 
 
 def not_served(cors: Cors) -> Stage:
-    """Says which methods a path has; what a web page asks before it sends a request is answered by ``cors``."""
+    """Respond with 404, with 405 and the path's methods, or to OPTIONS with these and the CORS headers."""
 
     async def stage(call: Call, proceed: Proceed) -> None:
         path, allow = call.path.decode("latin-1")[:200], call.params.get("allow", "")
@@ -18,7 +18,7 @@ def not_served(cors: Cors) -> Stage:
             asked = cors.preflight(call.fields.get(b"origin"), call.fields.get(b"access-control-request-headers"))
             call.edge.respond(204, [(b"allow", allow.encode()), *asked], b"")
         elif allow:
-            raise ApiError("method_not_allowed", f"{path} answers {allow}, not {method}", allow=allow)
+            raise ApiError("method_not_allowed", f"{path} allows {allow}, not {method}", allow=allow)
         else:
             raise ApiError("not_found", f"{method} {path} is not served here; GET /docs lists what is")
 

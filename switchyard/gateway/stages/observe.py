@@ -1,4 +1,4 @@
-"""Stage: counts, times, traces and logs a call, and turns what went wrong into the caller's error."""
+"""Stage: counts, times, traces and logs a call, and turns exceptions into the caller's error."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def observe(*, meter: Meter, tracer: Tracer) -> Stage:
-    """The outermost stage: whatever happens behind it, the call is answered once and counted once."""
+    """Return the outermost stage: whatever the others do, the call gets one response and is counted once."""
     time = asyncio.get_running_loop().time
 
     async def stage(call: Call, proceed: Proceed) -> None:
@@ -75,4 +75,4 @@ def _end_span(call: Call, code: int | str, error: str | None) -> None:
 
 def _log(call: Call, code: int | str, error: str | None, seconds: float) -> None:
     fields = {"method": call.method.decode(), "route": call.route.path, "model": _model(call)}
-    logger.debug("answered", extra={**fields, "status": code, "seconds": round(seconds, 4), "error": error})
+    logger.debug("responded", extra={**fields, "status": code, "seconds": round(seconds, 4), "error": error})

@@ -1,4 +1,4 @@
-"""Stage: which model is asked, and whether the answer streams. Bodies go on unchanged, except those of short forms."""
+"""Stage: finds the model that is named and whether the response streams; only short forms change the body."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +18,7 @@ _IMAGE_TYPES = frozenset(("image_url", "input_image", "image"))
 
 
 def parse(*, default_model: Callable[[], str]) -> Stage:
-    """``default_model`` names the model of forms that name none, or is empty."""
+    """Parse what the route's ``body`` says; ``default_model`` names the model of forms that name none, or is empty."""
 
     async def stage(call: Call, proceed: Proceed) -> None:
         kind = call.route.body

@@ -1,4 +1,4 @@
-"""Stage: the catalog's entry of the model that a call names."""
+"""Stage: finds the catalog's entry of the model that a call names."""
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.lookup import Locate

@@ -1,4 +1,4 @@
-"""Stage: hands a gRPC call on to its model, frame by frame."""
+"""Stage: forwards a gRPC call to its model, frame by frame."""
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.edges.rpc import RpcEdge
@@ -8,7 +8,7 @@ from switchyard.http.api_errors import ApiError
 
 
 def rpc_forward(*, upstream: UpstreamRetries) -> Stage:
-    """A call whose model cannot be reached is tried again as long as nothing of a response was seen."""
+    """Forward the call, and retry while the model cannot be reached and has sent no response."""
 
     async def stage(call: Call, proceed: Proceed) -> None:
         model, edge = call.model, call.edge

@@ -1,4 +1,4 @@
-"""Stage of the V2 gRPC methods that the gateway answers from the catalog; none of them wakes a model.
+"""Stage of the V2 gRPC methods that the catalog can answer; none of them wakes a model.
 
 Messages and field numbers: KServe's and Triton's ``grpc_predict_v2.proto``.
 """
@@ -20,7 +20,7 @@ _NOT_READY = write(1, False)
 
 
 def rpc_listing(*, source: CatalogSource, locate: Locate) -> Stage:
-    """Answers health, metadata and the index from the catalog, readiness from the model's server where that knows."""
+    """Respond to health, metadata and the index from the catalog, to readiness from the model's server if it knows."""
     messages: dict[str, Callable[[], bytes]] = {
         "ServerLive": lambda: _READY,
         "ServerReady": lambda: _READY if read_catalog(source) else _NOT_READY,
@@ -32,7 +32,7 @@ def rpc_listing(*, source: CatalogSource, locate: Locate) -> Stage:
         message = messages.get(call.route.rpc)
         if message is not None:
             call.edge.respond(200, [], message())
-        elif (target := _who_knows(call, locate)) is None:
+        elif (target := _server_to_ask(call, locate)) is None:
             call.edge.respond(200, [], _READY if call.model is not None else _NOT_READY)
         else:
             assert isinstance(call.edge, RpcEdge)
@@ -41,8 +41,8 @@ def rpc_listing(*, source: CatalogSource, locate: Locate) -> Stage:
     return stage
 
 
-def _who_knows(call: Call, locate: Locate) -> str | None:
-    """The server to ask whether the model is ready, None where the catalog knows; sets ``call.model`` when it is."""
+def _server_to_ask(call: Call, locate: Locate) -> str | None:
+    """Return the server that knows whether the model is ready, or None if the catalog does; set ``call.model``."""
     try:
         model = call.model = locate(call.model_name)
     except ApiError as err:

@@ -1,1 +1,1 @@
-"""Asking a model: retries, heartbeats while it wakes, server-sent events."""
+"""Requests to models: retries, heartbeats while a model wakes, server-sent events."""

@@ -1,4 +1,4 @@
-"""Comments for a stream that waits for its model to wake, so that nothing between here and the client gives up."""
+"""Comments in a stream that waits for its model to wake, so that no proxy or client closes it as silent."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -18,11 +18,10 @@ async def open_with_heartbeats(
     patience: float,
     on_heartbeat: Callable[[str], None],
 ) -> Response:
-    """Starts an event stream after ``patience`` seconds and a comment every ``seconds`` until there is an
-    response.
+    """Start an event stream after ``patience`` seconds, with a comment every ``seconds`` until there is a response.
 
     Raises:
-        UpstreamError: what ``open_response`` raised.
+        UpstreamError: as ``open_response`` raised it.
     """
     comment = b": waking %b\n\n" % call.model_name.encode()
     task = asyncio.create_task(open_response(call))
@@ -36,11 +35,11 @@ async def open_with_heartbeats(
             await asyncio.wait({task}, timeout=seconds)
         return task.result()
     except BaseException:
-        await _give_up(task)
+        await _abandon(task)
         raise
 
 
-async def _give_up(task: "asyncio.Task[Response]") -> None:
+async def _abandon(task: "asyncio.Task[Response]") -> None:
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled() and task.exception() is None:

@@ -1,4 +1,4 @@
-"""Asking a model, again as long as nothing of a response was seen."""
+"""Sends calls to models, and retries them while no response was seen."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +18,7 @@ _BACKOFF = Backoff(first=0.05, most=1.0)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retry:
-    """At most ``attempts`` in all, none begun later than ``seconds`` after the first, with pauses between them."""
+    """At most ``attempts`` in all, none started later than ``seconds`` after the first, with pauses between them."""
 
     attempts: int = 4
     seconds: float = 3.0
@@ -26,7 +26,7 @@ class Retry:
 
 
 class _Attempts:
-    """What is left of a call's attempts."""
+    """The remaining attempts of a call."""
 
     def __init__(self, retry: Retry, began: float) -> None:
         self._made = 1
@@ -35,10 +35,10 @@ class _Attempts:
         self._until = began + retry.seconds
 
     def pause(self, error: UpstreamError | None) -> float | None:
-        """Seconds to wait before the next attempt, None if there is none.
+        """Return the seconds until the next attempt, None if there is none.
 
-        After a fresh connection that closed without a byte of a response there is one more: twice could mean that the
-        request itself brings the model down.
+        After a fresh connection that closed without a byte of a response there is only one more: two such losses may
+        mean that the request itself crashes the model.
         """
         if isinstance(error, ConnectionClosedError):
             self._last = min(self._last, self._made + 1)
@@ -50,11 +50,11 @@ class _Attempts:
 
 
 class UpstreamRetries:
-    """Sends calls to their models, again as long as nothing of a response was seen.
+    """Sends calls to their models, and retries them while no response was seen.
 
-    A call is repeated when no connection could be made, and once when a fresh connection closed without a byte of a
-    response. A response is never asked for again, except 502, 503 and 504 without retry-after to a GET. Every attempt
-    reads the catalog anew: models move.
+    A call is retried when no connection could be made, and once when a fresh connection closed without a byte of a
+    response. A call with a response is not retried, except a GET with 502, 503 or 504 without retry-after. Every
+    attempt reads the catalog again, as a model's address can change.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class UpstreamRetries:
         self._on_retry = on_retry
 
     async def open(self, call: Call) -> Response:
-        """Send the request and return the response as soon as its headers are there.
+        """Send the request; return the response as soon as its headers have arrived.
 
         Raises:
-            UpstreamError: there is none.
-            ApiError: the model vanished or failed meanwhile.
+            UpstreamError: there is no response.
+            ApiError: the model was removed or failed meanwhile.
         """
         headers = _headers(call)
         attempts: _Attempts | None = None
@@ -86,7 +86,7 @@ class UpstreamRetries:
                     raise
                 error = err
             else:
-                if not (response.status in _UNAVAILABLE and call.method == b"GET") or _says_when(response):
+                if not (response.status in _UNAVAILABLE and call.method == b"GET") or _has_retry_after(response):
                     return response
             attempts = attempts or _Attempts(self._retry, call.started)
             pause = attempts.pause(error)
@@ -99,11 +99,11 @@ class UpstreamRetries:
             await self._wait(call, pause)
 
     async def forward(self, call: Call, forward: Callable[[str, Sequence[Header]], Awaitable[None]]) -> None:
-        """Hand a gRPC call on by ``forward(target, metadata)``.
+        """Forward a gRPC call by ``forward(target, metadata)``.
 
         Raises:
             UpstreamError: its model cannot be reached.
-            ApiError: the model vanished or failed meanwhile.
+            ApiError: the model was removed or failed meanwhile.
         """
         metadata = _metadata(call)
         attempts: _Attempts | None = None
@@ -125,23 +125,23 @@ class UpstreamRetries:
         call.model = self._locate(call.model_name)
 
 
-def _says_when(response: Response) -> bool:
+def _has_retry_after(response: Response) -> bool:
     return response.header(b"retry-after") is not None
 
 
 def _metadata(call: Call) -> list[Header]:
-    return CLIENT_TO_MODEL.passed(call.headers, [(b"x-request-id", call.request_id), *_continued(call)])
+    return CLIENT_TO_MODEL.passed(call.headers, [(b"x-request-id", call.request_id), *_trace_context(call)])
 
 
-def _continued(call: Call) -> list[Header]:
-    """The trace context of this call's span."""
+def _trace_context(call: Call) -> list[Header]:
+    """Return the trace context of this call's span."""
     if call.span is None or call.span.traceparent is None:
         return []
     return [(b"traceparent", call.span.traceparent.encode())]
 
 
 def _headers(call: Call) -> list[Header]:
-    added = [(b"x-request-id", call.request_id), *_continued(call)]
+    added = [(b"x-request-id", call.request_id), *_trace_context(call)]
     if call.route.form is None:
         return CLIENT_TO_MODEL.passed(call.headers, added)
     return FORM_TO_MODEL.passed(call.headers, [*added, (b"content-type", b"application/json")])

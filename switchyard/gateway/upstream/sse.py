@@ -1,6 +1,6 @@
 """Server-sent events, split anywhere by the network."""
 
-EVENT_BYTES = 16 * 1024 * 1024  # of one event; a picture as base64 fits, and what never ends does not fill the memory
+EVENT_BYTES = 16 * 1024 * 1024  # an image as base64 fits, and an event without end does not fill the memory
 
 
 class EventTooLongError(ValueError):
@@ -8,21 +8,21 @@ class EventTooLongError(ValueError):
 
 
 class Events:
-    """Gathers bytes and gives the data of every event that is complete; comments and names are dropped.
+    """Parses an event stream into the data of its events; comments and names are dropped.
 
     https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
     """
 
     def __init__(self) -> None:
-        self._line = b""  # the beginning of one whose end has not arrived
+        self._line = b""  # an incomplete one
         self._data: list[bytes] = []
-        self._size = 0  # bytes of the event at work, its incomplete line left out
+        self._size = 0  # bytes of the incomplete event, without ``_line``
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The data of the events that ``data`` completes.
+        """Return the data of the events that ``data`` completes.
 
         Raises:
-            EventTooLongError: an event is longer than anybody sends.
+            EventTooLongError: an event exceeds ``EVENT_BYTES``.
         """
         found: list[bytes] = []
         *lines, self._line = (self._line + data).split(b"\n")

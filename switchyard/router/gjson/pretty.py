@@ -51,7 +51,7 @@ class _Printer:
         self._write(self.style.prefix)
 
     def value(self, i: int, tabs: int, *, flat: bool) -> tuple[int, bool]:
-        """Prints the next value: the place after it, and whether it may stand in an array on one line (``flat``)."""
+        """Print the next value; return the place after it, and whether it may be in an array on one line (``flat``)."""
         text = self.text
         while i < len(text) and text[i] not in _SCALAR_STARTS and text[i] not in "{[":
             i += 1
@@ -82,7 +82,7 @@ class _Printer:
         return end, not keyed and end > 0
 
     def _on_one_line(self, i: int, room: int) -> int:
-        """The place after the array if it fits, or 0 with nothing printed."""
+        """Print the array on one line and return the place after it; if it does not fit, print nothing and return 0."""
         start = len(self.out)
         if room > 3:
             end = self._members(i, 0, keyed=False, flat=True)
@@ -92,7 +92,7 @@ class _Printer:
         return 0
 
     def _members(self, i: int, tabs: int, *, keyed: bool, flat: bool) -> int:
-        """The place after the container, or 0 if it cannot be flat."""
+        """Print the container and return the place after it, or 0 if it cannot be flat."""
         text, closing = self.text, "}" if keyed else "]"
         self._write(text[i])
         entries: list[tuple[int, int, str]] = []
@@ -138,7 +138,7 @@ class _Printer:
         return _key_order(key), _value_order(self._said(start, end, key))
 
     def _said(self, start: int, end: int, key: str) -> str:
-        """The value of a member that is printed from ``start`` to ``end``."""
+        """Return the value of the member that was printed from ``start`` to ``end``."""
         return self.out[start:end].decode("latin-1").strip(_BLANKS)[len(key) + 1 :].strip(_BLANKS)
 
     def _new_line(self) -> None:

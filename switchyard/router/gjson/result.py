@@ -46,13 +46,13 @@ class Result:
         return "" if self.type == "null" else self.type if self.type != "json" else self.raw
 
     def truth(self) -> bool:
-        """Go's ``Result.Bool``."""
+        """Convert as Go's ``Result.Bool``."""
         if self.type == "string":
             return strings.to_bool(self.text) is True
         return self.type == "true" or (self.type == "number" and self.number != 0)
 
     def integer(self) -> int:
-        """Go's ``Result.Int``, for values that people write as arguments."""
+        """Convert as Go's ``Result.Int``, for values that people write as arguments."""
         if self.type == "string":
             return int(self.text) if _WHOLE.fullmatch(self.text) else 0
         if self.type == "number":

@@ -77,7 +77,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def to_float(text: str) -> float:
-    """Go's ``strconv.ParseFloat`` without its error: 0 for invalid numbers, infinity for those that are too large."""
+    """Convert as Go's ``strconv.ParseFloat`` without its error: 0 for invalid numbers, infinity for too large ones."""
     if _DECIMAL_FLOAT.fullmatch(text) or _SPECIAL_FLOAT.fullmatch(text):
         return float(text)
     if _HEX_FLOAT.fullmatch(text):
@@ -89,7 +89,7 @@ def to_float(text: str) -> float:
 
 
 def from_float(number: float) -> str:
-    """Go's ``strconv.FormatFloat(number, 'f', -1, 64)``: the shortest digits, never an exponent."""
+    """Convert as Go's ``strconv.FormatFloat(number, 'f', -1, 64)``: the shortest digits, never an exponent."""
     if math.isnan(number):
         return "NaN"
     if math.isinf(number):
@@ -109,7 +109,7 @@ def from_float(number: float) -> str:
 
 
 def to_bool(text: str) -> bool | None:
-    """Go's ``strconv.ParseBool`` of the lower-cased text; None if it is neither."""
+    """Convert as Go's ``strconv.ParseBool`` of the lower-cased text; None if it is neither."""
     lowered = text.lower() if text.isascii() else ""
     if lowered in ("1", "t", "true"):
         return True

@@ -76,7 +76,7 @@ async def test_a_request_that_is_no_message_is_refused() -> None:
 
 
 async def test_a_watcher_hears_of_the_end_and_does_not_hold_up_a_drain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(health, "_CHECK_SECONDS", 0.01)
     serving = Serving()
     async with world(serving) as channel:
         watch = channel.unary_stream(health.WATCH)(b"", timeout=DEADLINE)

@@ -99,7 +99,7 @@ async def _deaf(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
 
 
 async def test_a_peer_that_asks_and_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("switchyard.http.h2.frame_sender._UNREAD", 100_000, raising=False)
+    monkeypatch.setattr("switchyard.http.h2.frame_sender._UNREAD", 100_000)
     block = literals([(b":method", b"GET")])  # malformed, so each is answered by a frame that waits for no window
     flags = frames.END_STREAM | frames.END_HEADERS
     async with world() as at:
@@ -119,7 +119,7 @@ async def test_a_peer_that_asks_and_never_reads_is_given_up(monkeypatch: pytest.
 
 
 async def test_a_peer_that_breaks_the_protocol_and_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("switchyard.http.h2.connection._PATIENCE_SECONDS", 0.1, raising=False)
+    monkeypatch.setattr("switchyard.http.h2.connection._GOAWAY_SECONDS", 0.1)
     async with world() as at:
         _, writer = await _deaf(at.port)
         writer.write(frames.PREFACE + WIDEST + widened(0, frames.MAX_WINDOW - frames.DEFAULT_WINDOW))
