@@ -1,4 +1,4 @@
-"""The gateway's own errors: its faults, upstreams that gave no usable response, models' errors in another shape."""
+"""The gateway's own errors: its faults, upstreams without a usable response, and models' errors in another shape."""
 
 from typing import Any
 
@@ -16,24 +16,24 @@ from switchyard.http.client.errors import (
 
 
 def internal() -> ApiError:
-    """What a caller sees of a fault in here: nothing but where to look."""
+    """Return the error for a fault of the gateway: it says nothing but where to look."""
     return ApiError("internal_error", "the gateway failed; its log has the reason under this x-request-id")
 
 
 def from_upstream(err: UpstreamError, model: str) -> ApiError:
-    """The caller's view of an upstream that gave no usable answer."""
+    """Return the error for an upstream without a usable response, as the caller sees it."""
     if isinstance(err, ConnectError):
         return ApiError("upstream_unreachable", f"model {model} cannot be reached; try again", retry_after=1)
     if isinstance(err, UpstreamTimeoutError):
-        return ApiError("upstream_timeout", f"model {model} did not answer in time; try again or ask for less")
+        return ApiError("upstream_timeout", f"model {model} did not respond in time; try again or ask for less")
     if isinstance(err, ConnectionClosedError):
-        return ApiError("upstream_closed", f"model {model} closed the connection before its answer was complete")
+        return ApiError("upstream_closed", f"model {model} closed the connection before its response was complete")
     assert isinstance(err, (RemoteProtocolError, ResponseTooLargeError))
-    return ApiError("upstream_invalid", f"model {model} gave an answer that cannot be passed on")
+    return ApiError("upstream_invalid", f"model {model} sent a response that cannot be forwarded")
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object that ``body`` is; None if it is anything else."""
+    """Parse ``body`` if it is a JSON object, else return None."""
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -42,7 +42,7 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def is_in_shape(payload: dict[str, Any], shape: Shape) -> bool:
-    """Return whether a model's error is one that the clients of a protocol read."""
+    """Return whether clients of a protocol can read a model's error as it is."""
     error = payload.get("error")
     if shape == "v2":
         return isinstance(error, str)
@@ -50,13 +50,13 @@ def is_in_shape(payload: dict[str, Any], shape: Shape) -> bool:
 
 
 def from_model(status: int, payload: dict[str, Any] | None, model: str) -> ApiError:
-    """Return a model's error as one of ours, with its status and sentence, and its code where that is one of ours.
+    """Return a model's error as one of ours, with its status and message, and its code where it is one of ours.
 
-    A ``status`` that is no error's, of what came in place of a stream, becomes 502.
+    A ``status`` below 400, of a response in place of a stream, becomes 502.
     """
     found = (payload or {}).get("error", payload)
     fields = found if isinstance(found, dict) else {"message": found}
-    message = str(fields.get("message") or _faults(fields.get("detail")) or f"model {model} answered with {status}")
+    message = str(fields.get("message") or _faults(fields.get("detail")) or f"model {model} responded with {status}")
     if status < 400:
         return ApiError("upstream_invalid", message)
     code, param = fields.get("code"), fields.get("param")
@@ -66,7 +66,7 @@ def from_model(status: int, payload: dict[str, Any] | None, model: str) -> ApiEr
 
 
 def _faults(detail: Any) -> str:
-    """FastAPI's ``detail``: a sentence, or a list of what is wrong and where."""
+    """Return FastAPI's ``detail`` as text: it is a sentence, or a list of faults and their places."""
     if not isinstance(detail, list):
         return str(detail or "")
     faults = [fault for fault in detail if isinstance(fault, dict)]

@@ -1,4 +1,4 @@
-"""Stage: asks the model over HTTP and passes its response on."""
+"""Stage: sends the request to the model over HTTP and forwards its response."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,9 +20,9 @@ from switchyard.http.client.errors import ConnectError, ConnectionClosedError, U
 from switchyard.http.headers import MODEL_TO_CLIENT, MODEL_TO_FORM, MODEL_TO_STREAM
 
 _DONE = b"data: [DONE]\n\n"
-_GRAPH_SECONDS = 10.0  # well within the minute after which proxies give up on a silent connection
-# What Knative's proxies answer in plain text in place of a pod that has gone, is not there or takes too long.
-_IN_ITS_PLACE: dict[int, type[UpstreamError]] = {
+_GRAPH_SECONDS = 10.0  # well within the minute after which proxies close a silent connection
+# What Knative's proxies respond in plain text for a pod that was lost, is not there or takes too long.
+_PROXY_ERRORS: dict[int, type[UpstreamError]] = {
     502: ConnectionClosedError,
     503: ConnectError,
     504: UpstreamTimeoutError,
@@ -30,10 +30,10 @@ _IN_ITS_PLACE: dict[int, type[UpstreamError]] = {
 
 
 def forward(*, upstream: UpstreamRetries, meter: Meter, heartbeat_seconds: float) -> Stage:
-    """A stream to a model that is not ready starts with comments at once; everything else waits for the model.
+    """Send the request to the model; start a stream with comments while the model is not ready.
 
-    Whether the models behind a graph are ready is not known here, so its streams wait some seconds for the real
-    headers, which say what the graph decided.
+    All other calls wait for the model. A graph's stream waits ``_GRAPH_SECONDS`` for the real headers first, which say
+    what the graph decided: whether its models are ready is not known here.
     """
     time = asyncio.get_running_loop().time
 
@@ -53,26 +53,26 @@ def forward(*, upstream: UpstreamRetries, meter: Meter, heartbeat_seconds: float
             response = await upstream.open(call)
         meter.first_byte(model.name, route.path, time() - call.started)
         try:
-            await _pass_on(call, response)
+            await _respond(call, response)
         finally:
             response.close()
 
     return stage
 
 
-async def _pass_on(call: Call, response: Response) -> None:
+async def _respond(call: Call, response: Response) -> None:
     form, edge = call.route.form, call.edge
-    instead = _IN_ITS_PLACE.get(response.status)
-    if instead is not None and (response.header(b"content-type") or b"text/plain").startswith(b"text/plain"):
-        # The text stays out of errors and logs: it may be anybody's, and repeat what was asked.
-        raise instead(f"{call.model_name} is answered for with {response.status} in plain text")
+    proxy_error = _PROXY_ERRORS.get(response.status)
+    if proxy_error is not None and (response.header(b"content-type") or b"text/plain").startswith(b"text/plain"):
+        # The text stays out of errors and logs: it may come from anywhere, and repeat what the client sent.
+        raise proxy_error(f"a proxy before {call.model_name} responded with {response.status} in plain text")
     if edge.started and not _is_stream(response):
         await _explain_in_stream(call, response)
     elif form is not None:
         await _translate(call, response, form)
     elif response.status >= 400:
-        await _pass_error_on(call, response)
-    elif response.complete and not edge.started:  # nothing can follow what lies here
+        await _respond_error(call, response)
+    elif response.complete and not edge.started:  # all of the response has arrived
         edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), response.read_nowait())
     else:
         if not edge.started:
@@ -86,7 +86,7 @@ def _is_stream(response: Response) -> bool:
 
 
 async def _explain_in_stream(call: Call, response: Response) -> None:
-    """The model's plain response, most likely an error, after the start of a stream: as one event."""
+    """Send the model's plain response, most likely an error, as one event of a stream that has started."""
     payload, shape = json_object(await response.read()), call.route.shape
     if payload is not None and response.status == 200:
         explanation = b"data: " + orjson.dumps(payload) + b"\n\n"
@@ -98,8 +98,8 @@ async def _explain_in_stream(call: Call, response: Response) -> None:
     call.edge.end()
 
 
-async def _pass_error_on(call: Call, response: Response) -> None:
-    """The model's own error: unchanged, unless it is JSON that the clients of the caller's protocol do not read."""
+async def _respond_error(call: Call, response: Response) -> None:
+    """Forward the model's error unchanged, unless it is JSON that clients of the caller's protocol cannot read."""
     body = await response.read()
     payload = json_object(body)
     if payload is not None and not is_in_shape(payload, call.route.shape):

@@ -91,10 +91,10 @@ async def test_what_is_not_json_and_when_to_try_again_pass(tmp_path: Path) -> No
             {"detail": [{"loc": ["body", 23], "msg": "not JSON"}, {"loc": [], "msg": "x"}]},
             ("invalid_value", 422, "body.23: not JSON; : x", None),
         ),
-        (422, {"detail": [1]}, ("invalid_value", 422, "model m answered with 422", None)),
-        (500, {"error": None}, ("model_error", 500, "model m answered with 500", None)),
-        (500, None, ("model_error", 500, "model m answered with 500", None)),
-        (200, None, ("upstream_invalid", 502, "model m answered with 200", None)),
+        (422, {"detail": [1]}, ("invalid_value", 422, "model m responded with 422", None)),
+        (500, {"error": None}, ("model_error", 500, "model m responded with 500", None)),
+        (500, None, ("model_error", 500, "model m responded with 500", None)),
+        (200, None, ("upstream_invalid", 502, "model m responded with 200", None)),
     ],
 )
 def test_a_models_error_keeps_its_status_and_sentence(

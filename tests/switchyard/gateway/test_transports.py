@@ -101,7 +101,7 @@ async def test_one_limit_counts_calls_of_both_transports(tmp_path: Path, holder:
         assert await rpc.bench.metric("gateway_requests_in_flight 1.0")
         outcome = await ASK[transport](rpc, "ocr")
         assert outcome.code in (503, "UNAVAILABLE")
-        assert "answering 1 requests; try again" in outcome.sentence
+        assert "has 1 requests in flight; try again" in outcome.sentence
         release.set()
         held.cancel()
         await asyncio.wait([held])
