@@ -92,10 +92,15 @@ class Http2Connection(ServerConnection[RequestHeaders | None]):
 
     def sent(self, size: int) -> None:
         self.unsent -= size
-        while self._held and self.unsent <= _UNTAKEN_BYTES:
+        self._start_held()
+
+    def _start_held(self) -> None:
+        """Start one: what it will respond with is not known yet, and the next comes when it has ended."""
+        while self._held and self.unsent <= _UNTAKEN_BYTES and self._transport is not None:
             exchange = self._held.popleft()
             if not exchange.gone:
                 self._count(self._host.begin(exchange))
+                return
 
     def _run(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         return self._count(self._host.run(work))
@@ -107,6 +112,7 @@ class Http2Connection(ServerConnection[RequestHeaders | None]):
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._running -= 1
+        self._start_held()
 
     def broke_rules(self, stream: Stream) -> None:
         self.reset_stream(stream, frames.PROTOCOL_ERROR)

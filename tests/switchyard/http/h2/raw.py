@@ -60,6 +60,12 @@ class Talk:
         """Takes ``size`` bytes more on the connection, on each stream only as many as before."""
         self._writer.write(frames.uint32_frame(frames.WINDOW_UPDATE, 0, size))
 
+    def widens_stream(self, number: int, size: int) -> None:
+        self._writer.write(frames.uint32_frame(frames.WINDOW_UPDATE, number, size))
+
+    def pings(self) -> None:
+        self._writer.write(frames.frame_header(8, frames.PING, 0, 0) + bytes(8))
+
     def gives_up(self, number: int) -> None:
         self._writer.write(frames.uint32_frame(frames.RST_STREAM, number, frames.CANCEL))
 
