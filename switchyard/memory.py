@@ -1,4 +1,4 @@
-"""How a process that serves treats its memory."""
+"""Memory settings of a serving process."""
 
 import ctypes
 import gc
@@ -11,12 +11,12 @@ _MAPPED_BYTES = 4 * 1024 * 1024
 
 
 def settle_for_serving() -> None:
-    """Prepare for requests; call it when everything that lives as long as the process has been made.
+    """Prepare for requests; call it once everything that lives as long as the process exists.
 
-    Collections of garbage during requests need not look at that again. And up to 16 MiB of freed memory stay at the
-    heap's end for the next request, which grows in steps of 1 MiB: by default glibc gives 128 KiB back at once, so that
-    each body of about that size would have every page of it faulted in anew, 40 % of what a 256 KB chat costs the
-    gateway. Allocations of 4 MiB and more are still mapped one by one, so that a large body leaves nothing behind.
+    Garbage collections during requests then skip these objects. And up to 16 MiB of freed memory stay at the heap's end
+    for the next request, which grows in steps of 1 MiB: by default glibc returns 128 KiB at once, so that each body of
+    about that size would fault every page in anew, 40 % of what a 256 KB chat costs the gateway. Allocations of 4 MiB
+    and more are still mapped one by one, so that a large body leaves nothing behind.
     """
     gc.collect()
     gc.freeze()

@@ -113,7 +113,7 @@ def of_body(err: BodyTooLargeError | BodyTooSlowError, hint: str = "send less") 
 
 
 def shape_of(path: bytes | str) -> Shape:
-    """The protocol of a path, with or without ``/openai`` before it; a path of no protocol gets OpenAI's."""
+    """Return the error shape of a path, with or without ``/openai`` before it; a path of no protocol gets OpenAI's."""
     text = path.decode("latin-1") if isinstance(path, bytes) else path
     if text == "/v2" or text.startswith("/v2/") or text.endswith(_KSERVE_V1):
         return "v2"
@@ -126,14 +126,14 @@ def shape_of(path: bytes | str) -> Shape:
 
 
 def error_response(status: int, message: str, path: bytes) -> tuple[list[Header], bytes]:
-    """Return headers and body of what a server itself says of a request, in the shape of its path."""
+    """Return headers and body of a response by the server itself, in the error shape of its path."""
     error = ApiError(_SERVER_CODES.get(status, "invalid_http"), message, status=status)
     content_type, body = render(error, shape_of(path))
     return [(b"content-type", content_type), *error.headers], body
 
 
 def as_object(error: ApiError, shape: Shape) -> dict[str, object]:
-    """The JSON object of an error in a protocol's shape."""
+    """Return the JSON object of an error in a protocol's shape."""
     if shape == "v2":
         return {"error": error.message, "code": error.code}
     if shape == "anthropic":  # its client shows error_code as the exception's
@@ -147,19 +147,19 @@ def as_object(error: ApiError, shape: Shape) -> dict[str, object]:
 
 
 def render(error: ApiError, shape: Shape) -> tuple[bytes, bytes]:
-    """Content type and body of an error."""
+    """Return content type and body of an error."""
     if shape == "text":
         return b"text/plain; charset=utf-8", error.message.encode() + b"\n"
     return b"application/json", orjson.dumps(as_object(error, shape))
 
 
 def event(error: ApiError, shape: Shape) -> bytes:
-    """The server-sent event of an error that comes after a stream's headers."""
+    """Return the server-sent event of an error after a stream's headers."""
     return error_event(as_object(error, shape), shape)
 
 
 def error_event(payload: dict[str, object], shape: Shape) -> bytes:
-    """The server-sent event of an error that is in the shape of its protocol; Anthropic's clients go by its name."""
+    """Return the server-sent event of an error in its protocol's shape; Anthropic's clients go by the event's name."""
     name = b"event: error\n" if shape == "anthropic" else b""
     return name + b"data: " + orjson.dumps(payload) + b"\n\n"
 

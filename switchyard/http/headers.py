@@ -1,7 +1,7 @@
-"""Which headers stay behind at each edge: the one table, with the reasons.
+"""Which headers are dropped at each edge: the one table, with the reasons.
 
-An edge is one direction of one hop. Everything else passes as it came; what a hop adds replaces what came under the
-same name. Names are bytes in lower case.
+An edge is one direction of one hop. All other headers are forwarded unchanged; a header that a hop adds replaces those
+of the same name. Names are bytes in lower case.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,22 +9,30 @@ from dataclasses import dataclass
 
 Header = tuple[bytes, bytes]
 
-# RFC 9110 §7.6.1, and those that clients still send: they are about one connection. So is what `connection` names.
+# RFC 9110 §7.6.1, and older ones that clients still send. They belong to one connection, as do those whose names are in
+# ``connection``.
 HOP_BY_HOP = frozenset(
     (
-        *(b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"),
-        *(b"proxy-authenticate", b"proxy-authorization", b"proxy-connection"),
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
     )
 )
 # Our HTTP client writes these itself, for the connection and the body that it sends.
 _OF_THE_REQUEST = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
 # Our HTTP server writes these itself.
 _OF_THE_RESPONSE = HOP_BY_HOP | {b"server", b"date"}
-# They open the gateway, and nothing behind it checks them: a model's log or a step elsewhere must not learn them.
+# They give access to the gateway, and nothing behind it checks them: models and steps elsewhere must not see them.
 CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"cookie"))
-# What the platform says of a request to its own parts, such as a tenant: from a client it would be a forgery.
+# Headers between the platform's own parts, such as a tenant's: from a client they would be forged.
 INTERNAL = b"x-switchyard-"
-# True of the body as it came, and not of the one that is written in its place.
+# They describe the body that was received, not the one that replaces it.
 _OF_THE_BODY = frozenset((b"content-type", b"content-length", b"content-encoding"))
 
 _PLAIN_CONNECTION = frozenset((b"keep-alive", b"close", b"Keep-Alive", b"Close"))
@@ -32,17 +40,17 @@ _PLAIN_CONNECTION = frozenset((b"keep-alive", b"close", b"Keep-Alive", b"Close")
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Headers that stay behind, by name and by the beginning of their name."""
+    """The headers that an edge drops, by name and by prefix."""
 
     dropped: frozenset[bytes]
     prefixes: tuple[bytes, ...] = ()
 
     def drops(self, name: bytes) -> bool:
-        """Say whether a header of this name stays behind."""
+        """Return whether a header of this name is dropped."""
         return name in self.dropped or name.startswith(self.prefixes)
 
     def passed(self, headers: Iterable[Header], added: Sequence[Header] = ()) -> list[Header]:
-        """Return those of ``headers`` that pass, less what ``connection`` names, and ``added`` in place of theirs."""
+        """Return the ``headers`` that pass, less those that ``connection`` names, with ``added`` in place of others."""
         dropped, prefixes, connection = self.dropped, self.prefixes, b""
         kept = []
         for header in headers:
@@ -61,12 +69,12 @@ class Edge:
 
 # The gateway. It adds x-request-id to both directions, and traceparent where a span continues the client's.
 CLIENT_TO_MODEL = Edge(_OF_THE_REQUEST | CREDENTIALS, (INTERNAL,))
-# Which web pages may read a response (CORS) is the gateway's to say.
+# The gateway says which web pages may read a response (CORS).
 _OF_THE_GATEWAY = (b"x-request-id", b"access-control-")
 MODEL_TO_CLIENT = Edge(_OF_THE_RESPONSE, _OF_THE_GATEWAY)
 # The length of a whole response is set when it is sent, and an error event may follow what the model streamed.
 MODEL_TO_STREAM = Edge(_OF_THE_RESPONSE | {b"content-length"}, _OF_THE_GATEWAY)
-# A short form is written anew for the model, and its response for the client: what either accepts is no longer asked.
+# A short form is translated for the model, and the response for the client: what the client accepts is not the model's.
 FORM_TO_MODEL = Edge(CLIENT_TO_MODEL.dropped | _OF_THE_BODY | {b"accept", b"accept-encoding"}, (INTERNAL,))
 MODEL_TO_FORM = Edge(_OF_THE_RESPONSE | _OF_THE_BODY, _OF_THE_GATEWAY)
 
@@ -74,13 +82,13 @@ MODEL_TO_FORM = Edge(_OF_THE_RESPONSE | _OF_THE_BODY, _OF_THE_GATEWAY)
 # graph only through the gateway, so what is internal comes from there and passes.
 CLIENT_TO_STEP = Edge(_OF_THE_REQUEST)
 STEP_TO_CLIENT = Edge(_OF_THE_RESPONSE)
-# A body that is all here is sent with its own length: joined responses have another than any step's.
+# A whole body is sent with its own length: joined responses have another than any step's.
 WHOLE_STEP_TO_CLIENT = Edge(_OF_THE_RESPONSE | {b"content-length"})
 
-# Local mode's activator stands where Knative's does, and changes no more than that.
+# Local mode's activator takes the place of Knative's, and changes no more than that does.
 CLIENT_TO_REPLICA = Edge(_OF_THE_REQUEST)
 REPLICA_TO_CLIENT = Edge(_OF_THE_RESPONSE)
 
-# The vision predictor. It adds its own span's traceparent; Triton hands headers to models that others wrote.
+# The vision predictor. It adds its own span's traceparent; Triton passes headers to models that others wrote.
 CLIENT_TO_TRITON = Edge(_OF_THE_REQUEST | CREDENTIALS | {b"traceparent"}, (INTERNAL,))
 TRITON_TO_CLIENT = Edge(_OF_THE_RESPONSE)

@@ -1,4 +1,4 @@
-"""Errors of a request that are found before its content is looked at."""
+"""Errors of a request that are found before a handler reads its content."""
 
 
 class ClientDisconnectedError(Exception):

@@ -1,4 +1,4 @@
-"""ASGI: the types, and what applications need to read bodies, relay and notice a disconnect."""
+"""ASGI: its types, and what applications use to read bodies, relay responses and notice a disconnect."""
 
 from switchyard.http.asgi.types import App, Message, Receive, Scope, Send
 

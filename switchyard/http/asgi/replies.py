@@ -1,4 +1,4 @@
-"""Responses that an ASGI application writes itself, and what it reads of requests for that."""
+"""Responses that an ASGI application makes itself, and the parts of requests that it needs for them."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ TEXT = b"text/plain; charset=utf-8"
 async def reply(send: Send, status: int, body: bytes, kind: bytes, headers: Headers = ()) -> None:
     """Send a whole response."""
     length = (b"content-length", b"%d" % len(body))
-    head = [(b"content-type", kind), length, *headers]
-    await send({"type": "http.response.start", "status": status, "headers": head})
+    own = [(b"content-type", kind), length, *headers]
+    await send({"type": "http.response.start", "status": status, "headers": own})
     await send({"type": "http.response.body", "body": body})
 
 

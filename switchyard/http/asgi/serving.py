@@ -17,11 +17,11 @@ _OF_THE_SERVER = frozenset((b"connection", b"keep-alive", b"transfer-encoding", 
 
 
 def handler_of(app: App, *, root_path: str = "", body_bytes: int = BODY_BYTES) -> Handler:
-    """Run each request through ``app``, an ASGI 3 application.
+    """Return a handler that runs each request through ``app``, an ASGI 3 application.
 
-    A disconnect does not cancel the application: ``receive`` says ``http.disconnect``, as ASGI has it, and what is sent
-    from then on is dropped. HEAD is GET to the application, and its body is not sent. Bodies over ``body_bytes`` are
-    413. Lifespan and WebSocket are not spoken.
+    A disconnect does not cancel the application: ``receive`` returns ``http.disconnect``, as ASGI specifies, and
+    whatever is sent afterwards is dropped. HEAD is GET to the application, and the body is not sent. Bodies over
+    ``body_bytes`` get 413. Lifespan and WebSocket are not supported.
     """
 
     async def handle(exchange: Exchange) -> None:
@@ -40,7 +40,7 @@ def handler_of(app: App, *, root_path: str = "", body_bytes: int = BODY_BYTES) -
 
 
 def scope_of(exchange: Exchange, root_path: str = "") -> Scope:
-    """The connection scope of a request (ASGI's specification, "HTTP connection scope")."""
+    """Return the connection scope of a request (ASGI's specification, "HTTP connection scope")."""
     path, _, query = exchange.target.partition(b"?")
     return {
         "type": "http",
@@ -62,7 +62,7 @@ def scope_of(exchange: Exchange, root_path: str = "") -> Scope:
 
 
 class _Request:
-    """What an application receives and sends for one request; ``error`` is why it cannot be completed."""
+    """Receives and sends for one request of an application; ``error`` is why it cannot be completed."""
 
     __slots__ = ("_body_bytes", "_body_received", "_exchange", "_over", "_received", "error")
 
@@ -114,7 +114,7 @@ class _Request:
             self._over.set()
 
     def _send_headers(self) -> None:
-        """Not with ``start``: they leave with the first chunk, if there is one already."""
+        """Send the headers, unless a first chunk in the same turn of the event loop has sent them with it."""
         if not self._over.is_set():
             self._exchange.write(b"")
 

@@ -16,14 +16,14 @@ _SMALL = 1024  # bytes; shorter chunks are joined up to it, as every object cost
 
 
 class BadRequestError(Exception):
-    """A request that cannot be answered by its handler, or not to its end; ``status`` is what its client gets."""
+    """A request that a handler cannot process, or not to its end; ``status`` is the status of the response."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
 
 
-# Makes the headers and the body of a response that the server itself gives, from its status, a sentence and the path.
+# Makes the headers and the body of the server's own responses, from the status, a message and the path.
 ErrorResponse = Callable[[int, str, bytes], tuple[list[Header], bytes]]
 
 
@@ -100,7 +100,7 @@ class Exchange:
         raise NotImplementedError
 
     def header(self, name: bytes) -> bytes | None:
-        """The first header called ``name`` (lower case)."""
+        """Return the first header called ``name`` (lower case)."""
         for key, value in self.headers:
             if key == name:
                 return value
@@ -110,7 +110,7 @@ class Exchange:
         """Return the request's whole body, at most ``limit`` bytes.
 
         Raises:
-            BadRequestError: it broke off against the rules of HTTP.
+            BadRequestError: it is malformed.
             BodyTooLargeError: it is declared or turns out to be larger.
             BodyTooSlowError: it did not arrive in time.
         """
@@ -135,17 +135,17 @@ class Exchange:
             self._gathering = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the request's body as it comes; the client is read no faster than the chunks are taken.
+        """Yield the request's body as it arrives; the client is read no faster than the handler takes chunks.
 
         Raises:
-            BadRequestError: it broke off against the rules of HTTP.
+            BadRequestError: it is malformed.
             BodyTooSlowError: it did not arrive in time.
         """
         while chunk := await self.chunk():
             yield chunk
 
     async def chunk(self) -> bytes:
-        """Return the next chunk of the request's body once there is one, empty at its end; raises as ``chunks``."""
+        """Return the next chunk of the request's body, waiting for it; empty at the end. Raises as ``chunks``."""
         while not self._chunks:
             if self.complete:
                 return b""
@@ -157,11 +157,11 @@ class Exchange:
 
     @property
     def read_to_end(self) -> bool:
-        """Whether all of the body has been taken by ``chunk``."""
+        """Whether ``chunk`` has returned all of the body."""
         return self.complete and not self._chunks
 
     def on_disconnect(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` when the client disconnects, in place of cancelling the handler; reading then fails.
+        """Call ``callback`` when the client disconnects, instead of cancelling the handler; reading then fails.
 
         Raises (from ``body``, ``chunk`` and ``chunks``):
             ClientDisconnectedError: the client disconnected before the end of its request.
@@ -181,24 +181,24 @@ class Exchange:
             raise self._error
 
     def _wanted(self) -> None:
-        """The handler waits for more of the body than has come."""
+        """The handler waits for more of the body than has arrived."""
         raise NotImplementedError
 
     # -- the response
 
     def respond(self, status: int, headers: Sequence[Header], body: bytes = b"") -> None:
-        """Send a whole response in one write; ``headers`` hold no framing (``content-length`` is set here)."""
+        """Send a whole response in one write; ``headers`` have no framing, as ``content-length`` is set here."""
         raise NotImplementedError
 
     def respond_error(self, error: ApiError, shape: Shape | None = None) -> None:
-        """Send an error in ``shape``, or else as the protocol of this path has it."""
+        """Send an error in ``shape``, by default that of this path's protocol."""
         kind, body = render(error, shape or shape_of(self.path))
         self.respond(error.status, [(b"content-type", kind), *error.headers], body)
 
     def start(self, status: int, headers: Sequence[Header]) -> None:
-        """Begin a response; its headers go out with the first ``write`` (an empty one sends just them).
+        """Start a response; its headers go out with the first ``write`` (an empty one sends only them).
 
-        A ``content-length`` among ``headers`` is what ``write`` will be held to.
+        ``write`` enforces a ``content-length`` among ``headers``.
         """
         raise NotImplementedError
 
@@ -208,7 +208,7 @@ class Exchange:
 
     @property
     def congested(self) -> bool:
-        """Whether what was written waits for the client, so that more should wait for ``drain``."""
+        """Whether written data waits for the client, so that the handler should wait for ``drain``."""
         raise NotImplementedError
 
     async def drain(self) -> None:
@@ -227,7 +227,7 @@ class Exchange:
 
     @property
     def full(self) -> bool:
-        """Whether the handler lags so far that the socket should not be read."""
+        """Whether so much of the body waits for the handler that the socket should not be read."""
         return self._size > self._pause_at
 
     @property
@@ -257,12 +257,12 @@ class Exchange:
             self._wake()
 
     def fail(self, error: Exception) -> None:
-        """The rest of the body will not come."""
+        """The rest of the body will not arrive."""
         self._error = error
         self._wake()
 
     def disconnect(self) -> None:
-        """The client has gone, or has given this request up."""
+        """The client has disconnected, or has reset this request's stream."""
         if self.finished:
             return
         self.gone = True
@@ -274,7 +274,7 @@ class Exchange:
             self.task.cancel()
 
     def release(self) -> None:
-        """Give up what is held of the body: nobody will read it any more."""
+        """Free what is buffered of the body: nobody will read it."""
         if self._size:
             self._memory.used -= self._size
             self._size = 0
@@ -286,6 +286,6 @@ class Exchange:
 
 
 def address_of(transport: asyncio.BaseTransport, name: str) -> Address | None:
-    """None when the client has disconnected already, and for a socket without addresses."""
+    """Return a socket's address; None when the client has disconnected, and for a socket without addresses."""
     address = transport.get_extra_info(name)
     return address[:2] if isinstance(address, tuple) and len(address) >= 2 else None

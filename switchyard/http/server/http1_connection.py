@@ -1,4 +1,4 @@
-"""One connection of a client in HTTP/1.1: llhttp parses, requests are handled one after the other."""
+"""One HTTP/1.1 connection of a client: its requests are handled one after the other."""
 
 import asyncio
 from typing import Any, Protocol, cast
@@ -35,7 +35,7 @@ class Host(Protocol):
 
 
 class Http1Connection(Http1Reader):
-    """Starts the handlers of requests in their order, and tells the one at work when the client disconnects.
+    """Starts the handlers of requests in their order, and cancels the current one when the client disconnects.
 
     ``_current`` is being responded to; for a while it is ``incoming`` too. While the client does not read its responses
     no handler is started, and while requests wait in ``queue`` nothing is read.
@@ -120,14 +120,14 @@ class Http1Connection(Http1Reader):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing of a request or a response is under way."""
+        """Whether no request or response is in progress."""
         return self._current is None and self.incoming is None and not self._lingering and not self.write_paused
 
     def retire(self) -> None:
-        """From now on ``closing`` says so with each response."""
+        """Do nothing now: ``closing`` adds ``connection: close`` to each response from now on."""
 
     def drain(self) -> None:
-        """Close the connection when it is idle; otherwise the response at work is its last."""
+        """Close the connection when it is idle; otherwise the current response is its last."""
         if self.is_idle:
             self.transport.close()
 
@@ -214,7 +214,7 @@ class Http1Connection(Http1Reader):
             self.queue.popleft().release()
 
     def _linger(self) -> None:
-        """Close for writing and read on a little, or the client's system could discard what it was sent."""
+        """Close for writing and read on for a while: data left unread would make the system discard the response."""
         self._lingering = self.ending = True
         self.incoming = None
         self._drop_queue()
@@ -232,7 +232,7 @@ class Http1Connection(Http1Reader):
         self._host.opened(self)
 
     def eof_received(self) -> bool:
-        """Keep the connection open for responses that cost nothing to a client that has gone.
+        """Keep the connection open for responses that cost little, should the client be gone.
 
         A client that closes for writing after its requests and one that closes altogether look the same. GET and HEAD
         get their responses; anything else is cancelled, because a generation that nobody reads costs an accelerator.

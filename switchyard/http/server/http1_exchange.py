@@ -1,4 +1,4 @@
-"""A response in HTTP/1.1, and in HTTP/1.0 to clients who speak that."""
+"""A response in HTTP/1.1, and in HTTP/1.0 for clients that speak it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Connection(Protocol):
 
     @property
     def closing(self) -> bytes:
-        """The header line on what becomes of the connection after this response, empty for HTTP/1.1's default."""
+        """The ``connection`` header's line for this response, empty for HTTP/1.1's default."""
 
     def date(self) -> bytes:
         """The value of the ``date`` header."""
@@ -83,9 +83,9 @@ class Http1Exchange(Exchange):
         self._finish(whole=True)
 
     def start(self, status: int, headers: Sequence[Header]) -> None:
-        """Begin a response; without a ``content-length`` it is chunked, or ends with the connection in HTTP/1.0.
+        """Start a response; without a ``content-length`` it is chunked, or in HTTP/1.0 ends with the connection.
 
-        The headers go out with the first ``write`` (an empty one sends just them).
+        The headers go out with the first ``write`` (an empty one sends only them).
         """
         declared = next((value for name, value in headers if name == b"content-length"), None)
         framing = b""

@@ -1,4 +1,4 @@
-"""What llhttp leaves to its user to check in the headers of a request."""
+"""The checks of a request's headers that llhttp leaves to its user."""
 
 import re
 from collections.abc import Callable
@@ -18,10 +18,10 @@ _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)(.*)", re.DOTALL)
 
 
 def check_headers(exchange: Http1Exchange, version: Callable[[], str]) -> BadRequestError | None:
-    """Find what is wrong with a request before its body; take its expectation and its target from what is not.
+    """Return what is wrong with a request before its body; else set the exchange's expectation and target.
 
-    Whatever two readers could take differently is rejected: a host that is none or two, a coding other than chunked, or
-    one in HTTP/1.0 (RFC 9112 §3.2, §6.1).
+    Whatever two readers could understand differently is rejected: no host or two, a coding other than chunked, or any
+    coding in HTTP/1.0 (RFC 9112 §3.2, §6.1).
     """
     if exchange.method not in METHODS:
         return BadRequestError(501, f"the method {exchange.method.decode('latin-1')} is not served")

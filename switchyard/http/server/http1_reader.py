@@ -1,4 +1,4 @@
-"""Bytes to requests of HTTP/1.1: llhttp parses, and what has no end is given up."""
+"""Bytes to HTTP/1.1 requests: llhttp parses, and requests without an end are rejected."""
 
 import asyncio
 from collections import deque
@@ -64,7 +64,7 @@ class Http1Reader(asyncio.Protocol):
 
     @property
     def holding(self) -> bool:
-        """Whether the requests that wait must be handled first."""
+        """Whether requests that wait must be handled first."""
         raise NotImplementedError
 
     def parsed(self) -> None:
@@ -72,7 +72,7 @@ class Http1Reader(asyncio.Protocol):
         raise NotImplementedError
 
     def broken(self, error: BadRequestError) -> None:
-        """Nothing more can be read of this connection."""
+        """The connection cannot be read any further."""
         raise NotImplementedError
 
     # -- reading
@@ -100,7 +100,7 @@ class Http1Reader(asyncio.Protocol):
             self.parsed()
 
     def _take_turns(self, data: bytes | memoryview) -> None:
-        """Parse as much as is this connection's turn; a body of known length is taken whole."""
+        """Parse as much as one turn allows; a body of known length is taken whole."""
         if not (self.ending or self._in_sized_body):
             self.data_received(data[:TURN_BYTES], turn=True)
             data = memoryview(data)[TURN_BYTES:]
@@ -116,7 +116,7 @@ class Http1Reader(asyncio.Protocol):
         return self.incoming is not None and self.headers_done and self.incoming.sized
 
     def read_on(self) -> None:
-        """Read again after a pause: first what waits for its turn."""
+        """Read again after a pause, first what is buffered."""
         if self._unparsed:
             self.loop.call_soon(self._take_turn)
         else:
@@ -132,7 +132,7 @@ class Http1Reader(asyncio.Protocol):
             self.transport.resume_reading()
 
     def _decline_upgrade(self, rest: bytes) -> None:
-        """Go on in HTTP/1.1 (RFC 9110 §7.8): llhttp stops after the headers, so it gets those again without."""
+        """Continue in HTTP/1.1 (RFC 9110 §7.8): llhttp stops here, so it gets the headers again without the upgrade."""
         exchange = self.queue.pop()  # handlers start when all has been parsed
         lines = b"".join([b"%b: %b\r\n" % header for header in exchange.headers if header[0] not in _OF_AN_UPGRADE])
         first = b"%b %b HTTP/%b\r\n" % (exchange.method, exchange.target, exchange.version.encode())
@@ -141,7 +141,7 @@ class Http1Reader(asyncio.Protocol):
         self.data_received(first + lines + connection + rest, turn=True)
 
     def _too_much_framing(self) -> BadRequestError | None:
-        """Find headers, chunk extensions or trailers that have no end, and empty lines before a request."""
+        """Find headers, chunk extensions or trailers without an end, and empty lines before a request."""
         if self.incoming is None or not self.headers_done:
             return self._too_large()
         if self._received <= self.limits.header_bytes + (1 + _FRAMING_RATIO) * self._body_received:

@@ -119,7 +119,7 @@ class Http2Connection(ServerConnection[RequestHeaders | None]):
         self.spend(RESET_COST)
 
     def responded_early(self, stream: Stream) -> None:
-        """Read on for a while, as on HTTP/1.1: curl and httpx lose a response when a reset comes amid their upload."""
+        """Read on for a while, as on HTTP/1.1: curl and httpx lose a response if a reset comes during their upload."""
         if isinstance(stream.handler, Http2Exchange):
             self.loop.call_later(self._limits.linger_seconds, self._stop, stream)
         else:

@@ -1,4 +1,4 @@
-"""From a signal to the end: the one way in which a serving process drains."""
+"""From a signal to the end: how every serving process drains."""
 
 import asyncio
 import signal
@@ -18,9 +18,9 @@ async def serve_until_signal(
 ) -> None:
     """Wait for SIGTERM, SIGINT or ``stop``, then stop without losing a request.
 
-    For ``drain_seconds`` requests are still taken, each response the last on its connection, so that nobody new is sent
-    here; then nothing is accepted, and what is in flight has ``grace_seconds`` to finish (None for no limit). Each
-    further signal ends a wait.
+    For ``drain_seconds`` requests are still accepted, each response the last on its connection, so that load balancers
+    have time to send new clients elsewhere; then nothing is accepted, and requests in flight have ``grace_seconds`` to
+    finish (None for no limit). Each further signal ends a wait.
     """
     signals = _signals()
     try:
@@ -35,7 +35,7 @@ async def serve_until_signal(
 
 
 def _signals() -> asyncio.Queue[int]:
-    """Gets each SIGTERM and SIGINT."""
+    """Return a queue of each SIGTERM and SIGINT."""
     received: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
@@ -43,7 +43,7 @@ def _signals() -> asyncio.Queue[int]:
 
 
 async def _first(*awaited: Coroutine[Any, Any, object]) -> None:
-    """Return when one of them is over; the others are cancelled."""
+    """Return when the first is done; cancel the others."""
     tasks = [asyncio.create_task(one) for one in awaited]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

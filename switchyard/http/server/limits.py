@@ -1,4 +1,4 @@
-"""What a server allows its clients; docs/reference/limits.md has the reasons."""
+"""The limits of a server; docs/reference/limits.md has the reasons."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ _FAIR_BYTES = 64 * 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerLimits:
-    """Sizes in bytes and times in seconds that a server allows a client; None for no limit in time.
+    """Limits of a server: sizes in bytes, times in seconds; None for no limit in time.
 
-    Sizes: ``header_bytes`` is for the headers of a request; reading pauses while ``buffer_bytes`` of its body wait for
-    the handler. Counts: ``connections`` at a time (an idle one is closed for a new one), ``header_count`` in a request,
-    ``pipelined`` requests that wait on a connection of HTTP/1.1, ``streams`` at a time on one of HTTP/2. Times:
-    ``header_seconds`` for the headers of a request from their first byte, ``read_seconds`` for a whole request,
-    ``idle_seconds`` for the pause between requests, ``stall_seconds`` for a client that takes nothing of what waits for
-    it (a live stream to a client that reads has no limit); a request that has been refused is read on for
-    ``linger_seconds``, so that its client sees the response. Rates: ``control_frames`` of HTTP/2 that carry nothing,
-    of which ``control_frames_per_second`` come back. Memory: ``body_memory`` of all request bodies together.
+    Sizes: ``header_bytes`` of a request's headers; reading pauses while ``buffer_bytes`` of its body wait for the
+    handler. Counts: ``connections`` at a time (an idle one is closed for a new one), ``header_count`` in a request,
+    ``pipelined`` requests that wait on an HTTP/1.1 connection, ``streams`` at a time on an HTTP/2 connection. Times:
+    ``header_seconds`` for a request's headers from their first byte, ``read_seconds`` for a whole request,
+    ``idle_seconds`` between requests, ``stall_seconds`` for a client that takes nothing of what waits for it (a stream
+    to a client that reads has no limit), ``linger_seconds`` for reading on after an early error response, so that the
+    client sees it. Rates: ``control_frames`` of HTTP/2 without content, of which ``control_frames_per_second`` come
+    back. Memory: ``body_memory`` of all request bodies together.
     """
 
     header_bytes: int = 64 * 1024
@@ -36,12 +36,12 @@ class ServerLimits:
 
     @staticmethod
     def memory_for(longest: int) -> int:
-        """Memory for at least four of the longest bodies, in bytes."""
+        """Return memory for at least four of the longest bodies, in bytes."""
         return max(ServerLimits().body_memory, 4 * longest)
 
 
 class BodyMemory:
-    """What the request bodies of a server's clients may take together; ``used`` is what they do, in bytes."""
+    """Counts the bytes of all request bodies of a server against ``limit``."""
 
     __slots__ = ("limit", "used")
 
@@ -50,5 +50,5 @@ class BodyMemory:
         self.used = 0
 
     def spares(self, size: int) -> bool:
-        """Whether a body of ``size`` bytes is still taken over the limit: small ones are, up to half as much again."""
+        """Return whether a body of ``size`` bytes is accepted over the limit: small ones are, to half as much again."""
         return size <= _FAIR_BYTES and self.used <= self.limit * 3 // 2

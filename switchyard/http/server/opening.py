@@ -1,4 +1,4 @@
-"""A connection until it is known which protocol its client speaks."""
+"""A connection until its protocol is known."""
 
 import asyncio
 from typing import Protocol, cast
@@ -14,8 +14,8 @@ class Host(Http1Host, Http2Host, Protocol):
     """What a connection of either protocol needs of its server."""
 
 
-class Opening(asyncio.Protocol):
-    """Reads a client's first bytes: HTTP/2 begins with a preface that is no request of HTTP/1.1 (RFC 9113 §3.4)."""
+class ProtocolDetection(asyncio.Protocol):
+    """Reads a client's first bytes: HTTP/2 begins with a preface that is no HTTP/1.1 request (RFC 9113 §3.4)."""
 
     __slots__ = ("_begun", "_host", "_since", "_transport")
 
@@ -69,7 +69,7 @@ class Opening(asyncio.Protocol):
             self._transport.close()
 
     def retire(self) -> None:
-        """Nothing has been asked yet, so the protocol's own way is not known."""
+        """Do nothing: the protocol's way to say so is not known before a request."""
 
     def drain(self) -> None:
         self._transport.close()

@@ -1,4 +1,4 @@
-"""Sending an upstream's response on."""
+"""Forwarding an upstream's response to an exchange."""
 
 from switchyard.http.client import Response
 from switchyard.http.headers import Header
@@ -6,10 +6,10 @@ from switchyard.http.server.exchange import Exchange
 
 
 async def relay(response: Response, exchange: Exchange, headers: list[Header]) -> None:
-    """Respond with ``response`` as it arrives, in one write when all of it has; ``headers`` replace its own.
+    """Respond with ``response`` as it arrives, in one write if all of it has; ``headers`` replace its own.
 
     Raises:
-        UpstreamError: it ended early, after its headers were sent.
+        UpstreamError: the response ended early, after its headers were sent.
     """
     if response.complete and exchange.method != b"HEAD":  # whose content-length is of a body that does not come
         own = [header for header in headers if header[0] != b"content-length"]

@@ -1,8 +1,8 @@
 """One port for HTTP/1.1, HTTP/2 and gRPC, with or without TLS: no framework, one task for each request.
 
 A handler is ``async def handle(exchange) -> None``. When its client disconnects, also before a plain response, the
-handler's task is cancelled, so that whatever it waits for ends. A handler that fails is logged and its client gets an
-opaque 500, or a response that visibly breaks off when it had begun.
+handler's task is cancelled, so that whatever it waits for ends. An exception in a handler is logged; its client gets a
+500 without details, or an incomplete response if it had started.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from switchyard.http.h2.request_headers import parse_request_headers
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 from switchyard.http.server.exchange import BadRequestError, ErrorResponse, Exchange
 from switchyard.http.server.limits import BodyMemory, ServerLimits
-from switchyard.http.server.opening import Opening
+from switchyard.http.server.opening import ProtocolDetection
 
 __all__ = ["Exchange", "Handler", "Server", "ServerLimits"]
 
@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[Exchange], Awaitable[None]]
 
 _BACKLOG = 2048
-_SWEEP_SECONDS = 2.5  # between looks at what takes too long, or a quarter of the shortest limit
-_OLDEST = 64  # connections that are looked at for an idle one, when there are too many
+_SWEEP_SECONDS = 2.5  # between checks for what takes too long, or a quarter of the shortest limit
+_OLDEST = 64  # connections that are checked for an idle one, when there are too many
 
 
 class Connection(Protocol):
@@ -42,27 +42,27 @@ class Connection(Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing of a request or a response is under way."""
+        """Whether no request or response is in progress."""
 
     def check(self, now: float) -> None:
         """End what has taken too long."""
 
     def retire(self) -> None:
-        """Ask the client to move elsewhere."""
+        """Ask the client to use another connection."""
 
     def drain(self) -> None:
-        """Close when nothing is under way any more."""
+        """Close once nothing is in progress."""
 
     def abort(self) -> None:
         """Close at once."""
 
 
 class Server:
-    """Serves ``handler``, and ``rpc`` to gRPC calls, on one or more sockets; create and use it within one event loop.
+    """Serves ``handler``, and ``rpc`` for gRPC calls, on one or more sockets; create and use it within one event loop.
 
-    With ``tls`` all connections are encrypted, and the client chooses the protocol by ALPN; without, its first bytes
-    tell. Calls to a server without ``rpc`` are UNIMPLEMENTED. ``error_response`` shapes what the server itself says of
-    requests that break the rules of HTTP.
+    With ``tls`` all connections are encrypted and ALPN chooses the protocol; without, the client's first bytes do.
+    Without ``rpc``, gRPC calls get UNIMPLEMENTED. ``error_response`` makes the responses to requests that break the
+    rules of HTTP.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Server:
         self._date_until = 0.0
 
     async def listen(self, host: str | None = None, port: int = 0, *, sock: socket.socket | None = None) -> int:
-        """Accepts connections and returns the port; ``host`` None means every address of this machine.
+        """Accept connections; return the port. Without ``host``, listen on every address of this machine.
 
         Raises:
             OSError: the address cannot be bound.
@@ -105,14 +105,14 @@ class Server:
         address: dict[str, Any] = {"sock": sock} if sock is not None else {"host": host, "port": port}
         if self._tls is not None:
             address |= {"ssl": self._tls, "ssl_handshake_timeout": self.limits.header_seconds}
-        listener = await self.loop.create_server(lambda: Opening(self), backlog=_BACKLOG, **address)
+        listener = await self.loop.create_server(lambda: ProtocolDetection(self), backlog=_BACKLOG, **address)
         self._listeners.append(listener)
         bound: int = listener.sockets[0].getsockname()[1]
         return bound
 
     @property
     def in_flight(self) -> int:
-        """Handlers at work."""
+        """The number of running handlers."""
         return len(self._tasks)
 
     def retire(self) -> None:
@@ -122,7 +122,7 @@ class Server:
             connection.retire()
 
     async def drain(self) -> None:
-        """Accepts no more, closes idle connections and returns when every request in flight has been answered."""
+        """Accept no more, close idle connections, and return when every request in flight has its response."""
         self.retiring = self.draining = True
         for listener in self._listeners:
             listener.close()
@@ -135,7 +135,7 @@ class Server:
             await asyncio.wait(self._tasks)
 
     async def aclose(self) -> None:
-        """Stops at once: requests in flight are cancelled."""
+        """Stop at once: cancel requests in flight."""
         for listener in self._listeners:
             listener.close()
         for connection in tuple(self._connections):
@@ -212,8 +212,8 @@ class Server:
         else:
             self._fail(exchange, 500, "internal error")
 
-    def _fail(self, exchange: Exchange, status: int, sentence: str) -> None:
-        headers, body = self.error_response(status, sentence, exchange.path)
+    def _fail(self, exchange: Exchange, status: int, message: str) -> None:
+        headers, body = self.error_response(status, message, exchange.path)
         exchange.respond(status, headers, body)
 
     def _sweep_later(self) -> None:
@@ -223,7 +223,7 @@ class Server:
         self._sweeper = self.loop.call_later(min(_SWEEP_SECONDS, shortest / 4), self._sweep)
 
     def _sweep(self) -> None:
-        """Looks for what has taken too long; one timer for all connections costs requests nothing."""
+        """End what has taken too long; one timer for all connections costs requests nothing."""
         self._sweeper = None
         now = self.loop.time()
         for connection in tuple(self._connections):
@@ -239,7 +239,7 @@ def _status(err: BadRequestError | BodyTooLargeError | BodyTooSlowError) -> int:
 
 
 def _connections_that_fit(wanted: int) -> int:
-    """At most ``wanted``, and half of the files that this process may have open: handlers need some too."""
+    """Return ``wanted``, but at most half of the files that this process may open: handlers need some too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 2 * wanted < hard or soft < hard <= 2 * wanted:
         soft = min(2 * wanted, hard)
@@ -248,7 +248,7 @@ def _connections_that_fit(wanted: int) -> int:
 
 
 def _everywhere(port: int) -> socket.socket:
-    """A socket for both kinds of addresses, or for IPv4 alone where the system has IPv6 but no address of it."""
+    """Bind a socket for IPv6 and IPv4, or for IPv4 alone where the system supports IPv6 but has no such address."""
     if socket.has_dualstack_ipv6():
         try:
             return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
