@@ -31,6 +31,8 @@ def handler_of(app: App, *, root_path: str = "", body_bytes: int = BODY_BYTES) -
         except Exception:
             if request.error is None:
                 raise
+        finally:
+            exchange.on_disconnect(None)  # which keeps the request, as that keeps the exchange
         if request.error is not None:
             raise request.error
         if not exchange.finished:
@@ -42,6 +44,7 @@ def handler_of(app: App, *, root_path: str = "", body_bytes: int = BODY_BYTES) -
 def scope_of(exchange: Exchange, root_path: str = "") -> Scope:
     """Return the connection scope of a request (ASGI's specification, "HTTP connection scope")."""
     path, _, query = exchange.target.partition(b"?")
+    text = path.decode("latin-1")
     return {
         "type": "http",
         # From 2.4 on Starlette would notice a disconnect only when it sends, and an engine would go on until then.
@@ -52,7 +55,7 @@ def scope_of(exchange: Exchange, root_path: str = "") -> Scope:
         "scheme": exchange.scheme,
         "method": "GET" if exchange.method == b"HEAD" else exchange.method.decode("latin-1"),
         "root_path": root_path,
-        "path": root_path + unquote(path.decode("latin-1")),
+        "path": root_path + (unquote(text) if "%" in text else text),
         "raw_path": root_path.encode() + path,
         "query_string": query,
         "headers": exchange.headers,
@@ -64,29 +67,47 @@ def scope_of(exchange: Exchange, root_path: str = "") -> Scope:
 class _Request:
     """Receives and sends for one request of an application; ``error`` is why it cannot be completed."""
 
-    __slots__ = ("_body_bytes", "_body_received", "_exchange", "_over", "_received", "error")
+    __slots__ = (
+        "_body_bytes",
+        "_body_received",
+        "_changed",
+        "_exchange",
+        "_head",
+        "_over",
+        "_received",
+        "error",
+    )
 
     def __init__(self, exchange: Exchange, body_bytes: int) -> None:
         self._exchange = exchange
         self._body_bytes = body_bytes
         self._received = 0
         self._body_received = False
-        self._over = asyncio.Event()  # the response is complete, or the client has disconnected
+        self._head: tuple[int, list[Header]] | None = None  # status and headers that have not been sent
+        self._over = False  # the response is complete, or the client has disconnected
+        self._changed: asyncio.Event | None = None  # for whoever waits for that
         self.error: Exception | None = None
         exchange.on_disconnect(self._disconnected)
 
     def _disconnected(self) -> None:
         self.error = ClientDisconnectedError()
-        self._over.set()
+        self._end()
+
+    def _end(self) -> None:
+        self._over = True
+        if self._changed is not None:
+            self._changed.set()
 
     async def receive(self) -> Message:
-        if not self._body_received and not self._over.is_set():
+        if not self._body_received and not self._over:
             try:
                 return await self._chunk()
             except (BadRequestError, BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError) as err:
                 self.error = err
-                self._over.set()
-        await self._over.wait()
+                self._end()
+        if not self._over:
+            self._changed = self._changed or asyncio.Event()
+            await self._changed.wait()
         return {"type": "http.disconnect"}
 
     async def _chunk(self) -> Message:
@@ -99,23 +120,38 @@ class _Request:
         return {"type": "http.request", "body": chunk, "more_body": not self._body_received}
 
     async def send(self, message: Message) -> None:
-        exchange = self._exchange
-        if self._over.is_set():
+        if self._over:
             return
         if message["type"] == "http.response.start":
-            exchange.start(message["status"], _own(message.get("headers", ())))
+            self._head = (message["status"], _own(message.get("headers", ())))
             asyncio.get_running_loop().call_soon(self._send_headers)
             return
-        exchange.write(bytes(message.get("body", b"")))
-        if message.get("more_body", False):
-            await exchange.drain()
-        else:  # nothing follows that would have to wait for room
-            exchange.end()
-            self._over.set()
+        body = bytes(message.get("body", b""))
+        if not message.get("more_body", False):  # nothing follows that would have to wait for room
+            self._complete(body)
+            self._end()
+            return
+        self._start()
+        self._exchange.write(body)
+        await self._exchange.drain()
+
+    def _start(self) -> None:
+        head, self._head = self._head, None
+        if head is not None:
+            self._exchange.start(*head)
+
+    def _complete(self, body: bytes) -> None:
+        head, self._head = self._head, None
+        if head is None:
+            self._exchange.end(body)
+        else:  # all of it is here: one write
+            status, headers = head
+            self._exchange.respond(status, [header for header in headers if header[0] != b"content-length"], body)
 
     def _send_headers(self) -> None:
-        """Send the headers, unless a first chunk in the same turn of the event loop has sent them with it."""
-        if not self._over.is_set():
+        """Send the headers of a response whose first chunk has not come with them."""
+        if self._head is not None and not self._over:
+            self._start()
             self._exchange.write(b"")
 
 

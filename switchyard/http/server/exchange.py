@@ -160,7 +160,7 @@ class Exchange:
         """Whether ``chunk`` has returned all of the body."""
         return self.complete and not self._chunks
 
-    def on_disconnect(self, callback: Callable[[], None]) -> None:
+    def on_disconnect(self, callback: Callable[[], None] | None) -> None:
         """Call ``callback`` when the client disconnects, instead of cancelling the handler; reading then fails.
 
         Raises (from ``body``, ``chunk`` and ``chunks``):
@@ -215,8 +215,8 @@ class Exchange:
         """Return when the client has taken enough of what was written."""
         raise NotImplementedError
 
-    def end(self) -> None:
-        """Complete the response."""
+    def end(self, data: bytes = b"") -> None:
+        """Complete the response, with a last chunk or without."""
         raise NotImplementedError
 
     def abort(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Protocol, cast
 
 from switchyard.http.request_errors import BodyTooSlowError
-from switchyard.http.server.exchange import BadRequestError, ErrorResponse, Exchange
+from switchyard.http.server.exchange import Address, BadRequestError, ErrorResponse, Exchange, address_of
 from switchyard.http.server.http1_exchange import Http1Exchange
 from switchyard.http.server.http1_reader import Http1Reader
 from switchyard.http.server.limits import BodyMemory, ServerLimits
@@ -42,6 +42,7 @@ class Http1Connection(Http1Reader):
     """
 
     __slots__ = (
+        "_addresses",
         "_current",
         "_drained",
         "_error",
@@ -63,6 +64,7 @@ class Http1Connection(Http1Reader):
         self.memory = host.memory
         self.write_paused = False
         self._host = host
+        self._addresses: tuple[Address | None, Address | None] | None = None  # once they were asked for
         self._current: Http1Exchange | None = None
         self._error: BadRequestError | None = None  # what the client gets when the queue is done, before the end
         self._read_paused = self._lingering = self._half_closed = False
@@ -71,6 +73,12 @@ class Http1Connection(Http1Reader):
         self._idle_since = self._stalled_since = 0.0
 
     # -- for the exchange
+
+    @property
+    def addresses(self) -> tuple[Address | None, Address | None]:
+        if self._addresses is None:
+            self._addresses = (address_of(self.transport, "peername"), address_of(self.transport, "sockname"))
+        return self._addresses
 
     @property
     def closing(self) -> bytes:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Protocol
 
 from switchyard.http.headers import Header
-from switchyard.http.server.exchange import BODILESS, Address, Exchange, address_of
+from switchyard.http.server.exchange import BODILESS, Address, Exchange
 from switchyard.http.server.limits import BodyMemory
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
@@ -21,6 +21,10 @@ class Connection(Protocol):
     loop: asyncio.AbstractEventLoop
     memory: BodyMemory
     write_paused: bool
+
+    @property
+    def addresses(self) -> tuple[Address | None, Address | None]:
+        """Those of the client and of this server."""
 
     @property
     def closing(self) -> bytes:
@@ -56,11 +60,11 @@ class Http1Exchange(Exchange):
 
     @property
     def client(self) -> Address | None:
-        return address_of(self._connection.transport, "peername")
+        return self._connection.addresses[0]
 
     @property
     def server(self) -> Address | None:
-        return address_of(self._connection.transport, "sockname")
+        return self._connection.addresses[1]
 
     @property
     def scheme(self) -> str:
@@ -133,7 +137,14 @@ class Http1Exchange(Exchange):
     async def drain(self) -> None:
         await self._connection.writable()
 
-    def end(self) -> None:
+    def end(self, data: bytes = b"") -> None:
+        if data and self._chunked and len(data) <= _COPIED:
+            self._connection.transport.write(b"%b%x\r\n%b\r\n0\r\n\r\n" % (self._pending, len(data), data))
+            self._pending = b""
+            self._finish(whole=True)
+            return
+        if data:
+            self.write(data)
         if self._chunked:
             self._connection.transport.write(self._pending + b"0\r\n\r\n")
         elif self._pending:

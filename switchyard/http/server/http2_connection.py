@@ -182,6 +182,11 @@ class Http2Connection(ServerConnection[RequestHeaders | None]):
         if began or self._incomplete_since is None:
             self._incomplete_since = self.loop.time()
 
+    def _close_stream(self, stream: Stream) -> None:
+        super()._close_stream(stream)
+        if isinstance(stream.handler, Http2Exchange):
+            stream.handler.detach()
+
     def on_stream_closed(self) -> None:
         if not self.streams:
             self._idle_since = self.loop.time()

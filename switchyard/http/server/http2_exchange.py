@@ -45,6 +45,17 @@ class Connection(Protocol):
         """Reset the stream for what its client did."""
 
 
+class _Closed:
+    """Handles a stream that is closed."""
+
+    def begin(self, stream: Stream, *, end: bool) -> None: ...
+    def data(self, stream: Stream, chunk: bytes, end: bool) -> None: ...
+    def reset(self, stream: Stream, code: int) -> None: ...
+
+
+CLOSED = _Closed()
+
+
 class Http2Exchange(Exchange):
     """Responds on one stream; is the stream's ``RequestHandler`` and ``Source`` (``switchyard.http.h2``)."""
 
@@ -201,11 +212,13 @@ class Http2Exchange(Exchange):
             self._room = self._loop.create_future()
             await self._room
 
-    def end(self) -> None:
+    def end(self, data: bytes = b"") -> None:
+        if self._remaining >= 0:
+            data = self._within_length(data)
         if self._remaining > 0:
             self.abort()
             return
-        self._send(frames.DATA, b"", end=True)
+        self._send(frames.DATA, data, end=True)
         self._finish()
 
     def abort(self) -> None:
@@ -223,6 +236,13 @@ class Http2Exchange(Exchange):
         self.finished = True
         self.release()
         self._acknowledge()
+        self.detach()
+
+    def detach(self) -> None:
+        """Let go of a stream that is closed: each would keep the other, and the body, until a garbage collection."""
+        stream = self._stream
+        if self.finished and stream.local_closed and stream.remote_closed:
+            stream.handler, stream.source = CLOSED, None
 
     def _let_go(self) -> None:
         if self._room is not None and not self._room.done():

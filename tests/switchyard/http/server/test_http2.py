@@ -33,7 +33,7 @@ async def test_a_request_reaches_the_application_as_it_was_sent_and_its_answer_c
 async def test_cookies_that_come_apart_reach_the_application_together() -> None:
     async with world() as at:
         talk = await Talk.to(at.port, [*GET, (b"cookie", b"a=1"), (b"x-own", b"v"), (b"cookie", b"b=2")])
-        await talk.hears(frames.DATA)
+        await talk.hears(frames.HEADERS)
         assert [value for name, value in at.app.scopes[0]["headers"] if name == b"cookie"] == [b"a=1; b=2"]
         await talk.hangs_up()
 
