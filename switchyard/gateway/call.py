@@ -54,8 +54,8 @@ class Edge(Protocol):
     async def drain(self) -> None: ...
     def end(self) -> None: ...
 
-    def fail(self, error: ApiError, *, in_stream: bool) -> None:
-        """Send an error; with ``in_stream`` the response is a stream of events, and an error event can end it."""
+    def fail(self, error: ApiError) -> None:
+        """Send an error: as a response, as the last event of a stream, or by aborting the response."""
 
 
 @dataclass(frozen=True, slots=True)

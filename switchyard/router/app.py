@@ -83,17 +83,17 @@ class App:
             body = await exchange.body(self._max_body_bytes)
             request = GraphRequest(exchange.method, exchange.target, self._propagation.chosen(exchange.headers))
             response = await self._root.run(request.with_traceparent(traceparent), body)
+            try:
+                if not response.send_if_complete(exchange):
+                    await response.relay(exchange)
+            finally:
+                response.close()
         except GraphRequestError as err:
             return _explain(exchange, err)
         except (BodyTooLargeError, BodyTooSlowError) as err:
             return _explain(exchange, of_body(err))
         except BadRequestError as err:
             return _explain(exchange, ApiError("invalid_http", str(err), status=err.status))
-        try:
-            if not response.send_if_complete(exchange):
-                await response.relay(exchange)
-        finally:
-            response.close()
         return response.status
 
 

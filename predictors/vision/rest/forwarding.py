@@ -115,6 +115,7 @@ class Forwarding:
                 response = await self._client.request(
                     scope["method"].encode(), url, headers, body, timeouts=self._timeouts
                 )
+                await response.begun()
             except UpstreamTimeoutError as err:
                 raise ApiError("upstream_timeout", f"Triton did not respond in time: {err}") from err
             except UpstreamError as err:

@@ -14,12 +14,13 @@ CLIENT_CLOSED = 499  # nginx's number for a client that disconnected; in metrics
 class HttpEdge:
     """The response of an HTTP call; every response gets ``own`` headers: the request's id and the CORS headers."""
 
-    __slots__ = ("_exchange", "_own", "_shape", "cancelled", "code")
+    __slots__ = ("_exchange", "_is_events", "_own", "_shape", "cancelled", "code")
 
     def __init__(self, exchange: Exchange, shape: Shape, own: list[Header]) -> None:
         self._exchange = exchange
         self._shape = shape
         self._own = own
+        self._is_events = False
         self.code: int | str = 0
         self.cancelled: int | str = CLIENT_CLOSED
 
@@ -43,6 +44,8 @@ class HttpEdge:
 
     def start(self, status: int, headers: list[Header]) -> None:
         self.code = status
+        content_type = next((value for name, value in headers if name == b"content-type"), b"")
+        self._is_events = content_type.startswith(b"text/event-stream")
         self._exchange.start(status, headers + self._own)
 
     @property
@@ -58,14 +61,14 @@ class HttpEdge:
     def end(self) -> None:
         self._exchange.end()
 
-    def fail(self, error: ApiError, *, in_stream: bool) -> None:
+    def fail(self, error: ApiError) -> None:
         """Send an error response; after the headers, an error event, or abort the response."""
         if not self.started:
             content_type, body = render(error, self._shape)
             self.respond(error.status, [(b"content-type", content_type), *error.headers], body)
             return
         self.code = error.status
-        if in_stream and self._shape != "text":
+        if self._is_events and self._shape != "text":
             # The empty line ends an incomplete event. No [DONE]: the response is not complete.
             self._exchange.write(b"\n\n" + event(error, self._shape))
             self._exchange.end()

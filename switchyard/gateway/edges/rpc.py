@@ -75,7 +75,7 @@ class RpcEdge:
     def respond(self, status: int, headers: list[Header], body: bytes) -> None:
         self._call.respond(body)
 
-    def fail(self, error: ApiError, *, in_stream: bool) -> None:
+    def fail(self, error: ApiError) -> None:
         self._call.fail(statuses.of_http(error.status), error.message)
 
     # For HTTP responses only: a gRPC call is forwarded, or gets a whole response.

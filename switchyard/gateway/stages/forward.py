@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ from switchyard.gateway.upstream.sse import Events, EventTooLongError
 from switchyard.http.api_errors import CODES, ApiError, error_event, event
 from switchyard.http.client import Response
 from switchyard.http.client.errors import ConnectError, ConnectionClosedError, UpstreamError, UpstreamTimeoutError
-from switchyard.http.headers import MODEL_TO_CLIENT, MODEL_TO_FORM, MODEL_TO_STREAM
+from switchyard.http.headers import MODEL_TO_CLIENT, MODEL_TO_FORM, MODEL_TO_STREAM, Header
 
 _DONE = b"data: [DONE]\n\n"
 _GRAPH_SECONDS = 10.0  # well within the minute after which proxies close a silent connection
@@ -76,13 +77,15 @@ async def _respond(call: Call, response: Response) -> None:
         edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), response.read_nowait())
     else:
         if not edge.started:
+            if not response.is_events:
+                await response.begun()
             edge.start(response.status, (MODEL_TO_STREAM if call.stream else MODEL_TO_CLIENT).passed(response.headers))
         await response.pipe(edge)
         edge.end()
 
 
 def _is_stream(response: Response) -> bool:
-    return response.status == 200 and (response.header(b"content-type") or b"").startswith(b"text/event-stream")
+    return response.status == 200 and response.is_events
 
 
 async def _explain_in_stream(call: Call, response: Response) -> None:
@@ -99,10 +102,10 @@ async def _explain_in_stream(call: Call, response: Response) -> None:
 
 
 async def _respond_error(call: Call, response: Response) -> None:
-    """Forward the model's error unchanged, unless it is JSON that clients of the caller's protocol cannot read."""
+    """Forward the model's error unchanged, unless clients of the caller's protocol can read nothing of it."""
     body = await response.read()
     payload = json_object(body)
-    if payload is not None and not is_in_shape(payload, call.route.shape):
+    if not body or (payload is not None and not is_in_shape(payload, call.route.shape)):
         raise _error_of(call, response, payload)
     call.edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), body)
 
@@ -119,18 +122,33 @@ async def _translate(call: Call, response: Response, form: Form) -> None:
         raise _error_of(call, response, json_object(await response.read()))
     headers = MODEL_TO_FORM.passed(response.headers)
     if not call.stream:
-        whole = orjson.loads(await response.read())
-        call.usage = Usage.of(whole.get("usage"))
-        call.edge.respond(200, [*headers, (b"content-type", b"application/json")], form.response(whole))
+        short = _converted(call, await response.read(), partial(_short, call, form))
+        call.edge.respond(200, [*headers, (b"content-type", b"application/json")], short)
         return
-    if not call.edge.started:
-        content_type = b"text/plain; charset=utf-8" if form.text else b"text/event-stream; charset=utf-8"
-        call.edge.start(200, [*headers, (b"content-type", content_type)])
-    await _translate_stream(call, response, form.frame)
+    if not response.is_events:
+        raise ApiError("upstream_invalid", f"model {call.model_name} did not stream its response")
+    content_type = b"text/plain; charset=utf-8" if form.text else b"text/event-stream; charset=utf-8"
+    await _translate_stream(call, response, form.frame, [*headers, (b"content-type", content_type)])
 
 
-async def _translate_stream(call: Call, response: Response, frame: Callable[[bytes], bytes]) -> None:
-    events = Events()
+def _short(call: Call, form: Form, data: bytes) -> bytes:
+    whole = orjson.loads(data)
+    call.usage = Usage.of(whole.get("usage"))
+    return form.response(whole)
+
+
+def _converted(call: Call, data: bytes, convert: Callable[[bytes], bytes]) -> bytes:
+    try:
+        return convert(data)
+    except (ValueError, LookupError, TypeError, AttributeError) as err:
+        raise ApiError("upstream_invalid", f"model {call.model_name} gave a response that is not OpenAI's") from err
+
+
+async def _translate_stream(
+    call: Call, response: Response, frame: Callable[[bytes], bytes], headers: list[Header]
+) -> None:
+    """The response starts with its first frame: until then an error has a response of its own."""
+    edge, events = call.edge, Events()
     async for data in response:
         try:
             found = events.feed(data)
@@ -138,12 +156,16 @@ async def _translate_stream(call: Call, response: Response, frame: Callable[[byt
             raise ApiError("upstream_invalid", f"model {call.model_name}: {err}") from err
         out = b"".join([_frame(call, one, frame) for one in found])
         if out:
-            call.edge.write(out)
-            await call.edge.drain()
-    call.edge.end()
+            if not edge.started:
+                edge.start(200, headers)
+            edge.write(out)
+            await edge.drain()
+    if not edge.started:
+        edge.start(200, headers)
+    edge.end()
 
 
 def _frame(call: Call, data: bytes, frame: Callable[[bytes], bytes]) -> bytes:
     if data.startswith(b'{"error"'):
         raise from_model(CODES["upstream_invalid"], json_object(data), call.model_name)
-    return frame(data)
+    return _converted(call, data, frame)

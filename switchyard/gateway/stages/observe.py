@@ -38,7 +38,7 @@ def observe(*, meter: Meter, tracer: Tracer) -> Stage:
         except Exception as err:
             failure = _as_api_error(err, call)
             error = failure.code
-            call.edge.fail(failure, in_stream=call.stream)
+            call.edge.fail(failure)
             code = call.edge.code
         finally:
             seconds = time() - call.started

@@ -69,6 +69,26 @@ class Response:
         return next((value for key, value in self.headers if key == name), None)
 
     @property
+    def is_events(self) -> bool:
+        """Whether the body is server-sent events, whose first may take long and whose last can say what went wrong."""
+        return (self.header(b"content-type") or b"").startswith(b"text/event-stream")
+
+    async def begun(self) -> None:
+        """Wait for the first chunk of the body, or its end; until then an error can still have a response of its own.
+
+        Raises:
+            UpstreamError: the response ended early, without a chunk.
+        """
+        try:
+            while not (self._chunks or self._done):
+                await self.wait()
+        except BaseException:
+            self.close()
+            raise
+        if self._error is not None and not self._chunks:
+            raise self._error
+
+    @property
     def complete(self) -> bool:
         """Whether the body's last byte has arrived (it may still be unread)."""
         return self._done and self._error is None

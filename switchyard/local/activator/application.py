@@ -107,6 +107,8 @@ class Activator:
             await relay(response, exchange, REPLICA_TO_CLIENT.passed(response.headers))
         except UpstreamError as err:
             logger.warning("%s did not complete its response: %s", endpoint.name, err)
+            if not exchange.started:
+                raise ApiError(err.code, f"{endpoint.name}: {err}") from err
             exchange.abort()
         finally:
             response.close()

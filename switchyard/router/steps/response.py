@@ -95,10 +95,16 @@ class StepResponse:
         """Stream this response to the client, each chunk as it arrives.
 
         Raises:
+            GraphRequestError: it ended before any byte of its body.
             UpstreamError: it ended early, after its headers were sent.
         """
         upstream = self._upstream
         assert upstream is not None
+        if not upstream.is_events:
+            try:
+                await upstream.begun()
+            except UpstreamError as err:
+                raise GraphRequestError(500, f"{self.source}: {err}") from err
         exchange.start(self.status, STEP_TO_CLIENT.passed(self.headers))
         exchange.write(upstream.read_nowait())
         while data := await upstream.chunk():

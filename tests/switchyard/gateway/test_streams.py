@@ -118,6 +118,65 @@ async def test_a_plain_answer_that_breaks_off_is_seen_as_broken(tmp_path: Path) 
             await bench.chat()
 
 
+async def test_json_that_breaks_off_is_seen_as_broken_though_a_stream_was_asked_for(tmp_path: Path) -> None:
+    async def break_off(call: Call) -> None:
+        await call.start(content_length="1000")
+        await call.piece(b"{")
+        raise ConnectionError
+
+    async with gateway(tmp_path, break_off) as bench:
+        (response,) = await asyncio.gather(bench.chat(stream=True), return_exceptions=True)
+    assert isinstance(response, httpx.RemoteProtocolError)
+
+
+@pytest.mark.parametrize("after", [b"", b"no chunk"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_response_that_ends_before_its_body_begins_is_a_502(bench: Bench, after: bytes, stream: bool) -> None:
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n" + after)
+        writer.close()
+
+    async with await asyncio.start_server(break_off, "127.0.0.1", 0) as server:
+        bench.put("chat", url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        (response,) = await asyncio.gather(bench.chat(stream=stream), return_exceptions=True)
+    assert isinstance(response, httpx.Response)
+    code = "upstream_invalid" if after else "upstream_closed"
+    assert (response.status_code, response.json()["error"]["code"]) == (502, code)
+
+
+ODD = [b"no json", b"[]", b"null", b'{"choices":{"a":1}}', b'{"choices":[1]}', b'{"choices":[{"text":5,"delta":5}]}']
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("events", [False, True])
+@pytest.mark.parametrize("path", ["/v1/llm/chat", "/v1/chat/chat"])
+async def test_a_short_form_tells_of_a_model_that_does_not_speak_openai(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, path: str, events: bool, odd: bytes
+) -> None:
+    async def respond(call: Call) -> None:
+        await call.start(content_type=b"text/event-stream" if events else b"application/json")
+        await call.end(b"data: " + odd + b"\n\n" if events else odd)
+
+    async with gateway(tmp_path, respond) as bench:
+        asked = bench.http.post(path, json={"model": "chat", "prompt": "hello", "stream": events})
+        (response,) = await asyncio.gather(asked, return_exceptions=True)
+    assert isinstance(response, httpx.Response)
+    assert response.status_code == 502
+    assert "model chat" in response.text
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_an_error_without_a_word_gets_a_sentence(tmp_path: Path) -> None:
+    async def respond(call: Call) -> None:
+        await call.start(500)
+        await call.end()
+
+    async with gateway(tmp_path, respond) as bench:
+        response = await bench.chat()
+    assert response.json()["error"]["message"] == "model chat responded with 500"
+
+
 @pytest.mark.parametrize("model", ["chat", "sleepy"])
 @pytest.mark.parametrize("form", ["plain", "stream", "silent-stream"])
 async def test_a_client_that_hangs_up_cancels_the_model_at_once(tmp_path: Path, form: str, model: str) -> None:

@@ -134,6 +134,24 @@ async def test_a_service_that_dies_in_mid_stream_cuts_the_response() -> None:
             await client.close()
 
 
+async def test_a_service_that_dies_before_its_body_begins_is_told_of() -> None:
+    async def dies(call: Call) -> None:
+        call.exchange.start(200, [(b"content-type", b"application/json"), (b"content-length", b"9")])
+        call.exchange.write(b"")
+        await asyncio.sleep(0.01)
+        call.exchange.abort()
+
+    async with services(chat=dies) as behind:
+        nodes = {"root": node("Switch", behind.step("chat", condition="model"))}
+        async with router(behind, nodes) as one:
+            client = await wire(one)
+            client.send(request())
+            head = await client.head()
+            await client.close()
+            assert head.startswith(b"http/1.1 500")
+            assert one.metric('graph_requests_total{code="500"} 1.0')
+
+
 async def test_a_slow_client_holds_the_service_back() -> None:
     written = 0
 

@@ -2,7 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from predictors.vision.rest.forwarding import Forwarding
+from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import Message, Scope
 from switchyard.http.client import Client
 from tests.switchyard.http.conftest import Peer, upstream
@@ -11,6 +14,31 @@ from tests.switchyard.http.conftest import Peer, upstream
 async def answer_once(peer: Peer) -> None:
     await peer.request()
     await peer.answer()
+
+
+async def test_a_response_that_ends_before_its_body_begins_is_tritons_absence() -> None:
+    async def break_off(peer: Peer) -> None:
+        await peer.request()
+        peer.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
+        peer.writer.close()
+
+    scope: Scope = {"type": "http", "method": "POST", "headers": [], "query_string": b""}
+    arriving: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> Message:
+        if not arriving:
+            await asyncio.Event().wait()
+        return arriving.pop()
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    async with upstream(break_off) as triton:
+        client = Client()
+        forwarding = Forwarding(client, triton.url.removeprefix("http://"), max_body_bytes=100)
+        with pytest.raises(ApiError, match="Triton"):
+            await forwarding.forward("/v2/models/m/infer", scope, receive, send, "")
+        await client.aclose()
 
 
 async def test_triton_learns_neither_credentials_nor_what_the_platform_tells_itself() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import httpx
 import pytest
 
 from switchyard.http.api_errors import ApiError
@@ -192,6 +193,18 @@ async def test_a_call_that_ends_every_replica_is_given_up(channel: Any, queue: R
     assert await answer == grpc.StatusCode.UNAVAILABLE
     assert "ended 3 times" in (await call.details() or "")
     assert not queue.busy
+
+
+async def test_a_replica_that_dies_before_its_body_begins_is_told_of(served: Served, queue: RequestQueue) -> None:
+    async def die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(die, HOST, 0) as dying, httpx.AsyncClient() as client:
+        queue.open(Address(http_port=dying.sockets[0].getsockname()[1]))
+        response = await client.post(f"http://{HOST}:{served.port}/v1/completions", json={})
+    assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_closed")
 
 
 async def test_a_service_without_grpc_says_so(served: Served) -> None:
