@@ -41,6 +41,7 @@ class Exchange:
         "_loop",
         "_memory",
         "_on_disconnect",
+        "_remaining",
         "_pause_at",
         "_size",
         "_waiter",
@@ -76,6 +77,7 @@ class Exchange:
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._on_disconnect: Callable[[], None] | None = None
+        self._remaining = -1  # bytes of the declared content-length of the response; -1 without one
 
     # -- the request
 
@@ -222,6 +224,16 @@ class Exchange:
     def abort(self) -> None:
         """End a response that cannot be completed, so that the client can tell."""
         raise NotImplementedError
+
+    def _within_length(self, data: bytes) -> bytes:
+        """Return what of ``data`` is sent: no body follows HEAD, and none may exceed its declared length."""
+        if self.method == b"HEAD":
+            return b""
+        if len(data) > self._remaining:
+            excess = len(data) - self._remaining
+            raise RuntimeError(f"a handler wrote {excess} bytes more than the declared content-length")
+        self._remaining -= len(data)
+        return data
 
     # -- what follows is for the connection that feeds this exchange
 

@@ -46,7 +46,7 @@ class Connection(Protocol):
 class Http1Exchange(Exchange):
     """A request of HTTP/1.0 or 1.1, and its response."""
 
-    __slots__ = ("_chunked", "_connection", "_pending", "_remaining", "legacy", "persistent", "sized")
+    __slots__ = ("_chunked", "_connection", "_pending", "legacy", "persistent", "sized")
 
     def __init__(self, connection: Connection, buffer_bytes: int) -> None:
         Exchange.__init__(self, connection.loop, buffer_bytes, connection.memory)
@@ -56,7 +56,6 @@ class Http1Exchange(Exchange):
         self._connection = connection
         self._pending = b""
         self._chunked = False
-        self._remaining = -1
 
     @property
     def client(self) -> Address | None:
@@ -120,15 +119,6 @@ class Http1Exchange(Exchange):
             transport.write(b"%b%x\r\n%b\r\n" % (lines, size, data))
         else:
             transport.write(lines + data)
-
-    def _within_length(self, data: bytes) -> bytes:
-        if self.method == b"HEAD":
-            return b""
-        if len(data) > self._remaining:
-            excess = len(data) - self._remaining
-            raise RuntimeError(f"a handler wrote {excess} bytes more than the declared content-length")
-        self._remaining -= len(data)
-        return data
 
     @property
     def congested(self) -> bool:

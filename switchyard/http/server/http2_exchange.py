@@ -63,7 +63,6 @@ class Http2Exchange(Exchange):
         "_connection",
         "_length",
         "_received",
-        "_remaining",
         "_room",
         "_stream",
         "_unacknowledged",
@@ -81,7 +80,6 @@ class Http2Exchange(Exchange):
         self.since = self._loop.time()
         self._connection = connection
         self._length = headers.length
-        self._remaining = -1  # of the declared content-length of the response; -1 without one
         self._received = self._unacknowledged = self._unsent = 0
         self._room: asyncio.Future[None] | None = None
 
@@ -192,15 +190,6 @@ class Http2Exchange(Exchange):
             data = self._within_length(data)
         if data:
             self._send(frames.DATA, data, end=False)
-
-    def _within_length(self, data: bytes) -> bytes:
-        if self.method == b"HEAD":
-            return b""
-        if len(data) > self._remaining:
-            excess = len(data) - self._remaining
-            raise RuntimeError(f"a handler wrote {excess} bytes more than the declared content-length")
-        self._remaining -= len(data)
-        return data
 
     @property
     def congested(self) -> bool:

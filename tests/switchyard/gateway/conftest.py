@@ -186,10 +186,12 @@ async def gateway(tmp_path: Path, script: Script = completion, **settings: Any) 
     url = f"http://127.0.0.1:{await server.listen('127.0.0.1')}"
     async with running(model) as model.url:
         catalog.replace(entries(model.url))
-        async with httpx.AsyncClient(base_url=url, timeout=10) as http:
-            yield Bench(url, model, catalog, http)
-        await server.aclose()
-        await client.aclose()
+        try:
+            async with httpx.AsyncClient(base_url=url, timeout=10) as http:
+                yield Bench(url, model, catalog, http)
+        finally:  # a test that fails must not leave calls behind that the model's server would wait for
+            await server.aclose()
+            await client.aclose()
 
 
 @pytest.fixture
