@@ -21,9 +21,8 @@ from predictors.complexity.tiers.decider import Decider, Decision, RoutingReques
 from predictors.complexity.tiers.shadow import Shadow
 from switchyard.http.api_errors import ApiError, Shape, of_body, shape_of
 from switchyard.http.headers import Header
-from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
+from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server import Exchange
-from switchyard.http.server.exchange import BadRequestError
 from switchyard.telemetry.metrics import InferenceMetrics, RoutingMetrics
 from switchyard.telemetry.tracing import Tracer
 

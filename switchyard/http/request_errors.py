@@ -5,6 +5,14 @@ class ClientDisconnectedError(Exception):
     """The client disconnected before the response was complete."""
 
 
+class BadRequestError(Exception):
+    """A request that a handler cannot process, or not to its end; ``status`` is the status of the response."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
 class BodyTooLargeError(Exception):
     """The request body exceeds ``limit`` bytes."""
 

@@ -8,8 +8,8 @@ import orjson
 
 from switchyard.http.api_errors import ApiError, as_object, of_body, shape_of
 from switchyard.http.client.errors import UpstreamError
-from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
-from switchyard.http.server.exchange import BadRequestError, Exchange
+from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
+from switchyard.http.server.exchange import Exchange
 from switchyard.router.errors import GraphRequestError
 from switchyard.router.header_propagation import Propagation
 from switchyard.router.meter import GraphMeter

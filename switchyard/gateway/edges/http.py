@@ -5,8 +5,8 @@ from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.routes.match import Match
 from switchyard.http.api_errors import ApiError, Shape, error_response, event, render
 from switchyard.http.headers import Header
-from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
-from switchyard.http.server.exchange import BadRequestError, Exchange
+from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
+from switchyard.http.server.exchange import Exchange
 
 CLIENT_CLOSED = 499  # nginx's number for a client that disconnected; in metrics only
 

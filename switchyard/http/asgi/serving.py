@@ -6,9 +6,8 @@ from urllib.parse import unquote
 
 from switchyard.http.asgi.types import App, Message, Scope
 from switchyard.http.headers import Header
-from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
+from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 from switchyard.http.server import Exchange, Handler
-from switchyard.http.server.exchange import BadRequestError
 
 BODY_BYTES = 64 * 1024 * 1024  # of one request; as much as one gRPC message may have
 

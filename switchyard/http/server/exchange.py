@@ -5,22 +5,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from switchyard.http.api_errors import ApiError, Shape, render, shape_of
 from switchyard.http.headers import Header
-from switchyard.http.request_errors import BodyTooLargeError, ClientDisconnectedError
+from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, ClientDisconnectedError
 from switchyard.http.server.limits import BodyMemory
 
 Address = tuple[str, int]
 
 BODILESS = frozenset((204, 304))  # RFC 9110 §6.4.1: never followed by content
-_FAIR_BYTES = 64 * 1024  # of one body; a longer one is given up when all together are too many
 _SMALL = 1024  # bytes; shorter chunks are joined up to it, as every object costs some 40 bytes of its own
-
-
-class BadRequestError(Exception):
-    """A request that a handler cannot process, or not to its end; ``status`` is the status of the response."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
 
 
 # Makes the headers and the body of the server's own responses, from the status, a message and the path.
@@ -41,8 +32,8 @@ class Exchange:
         "_loop",
         "_memory",
         "_on_disconnect",
-        "_remaining",
         "_pause_at",
+        "_remaining",
         "_size",
         "_waiter",
         "complete",
@@ -118,6 +109,8 @@ class Exchange:
         """
         if not self.complete:
             await self._gather(limit)
+        if self._error is not None:
+            raise self._error
         if self._size > limit:
             raise BodyTooLargeError(limit)
         if len(self._chunks) > 1:
@@ -149,7 +142,7 @@ class Exchange:
     async def chunk(self) -> bytes:
         """Return the next chunk of the request's body, waiting for it; empty at the end. Raises as ``chunks``."""
         while not self._chunks:
-            if self.complete:
+            if self.complete and self._error is None:
                 return b""
             await self._more()
         chunk = self._chunks.pop(0)
@@ -248,7 +241,9 @@ class Exchange:
         return self._waiter is not None
 
     def feed(self, data: bytes) -> None:
-        """Add a chunk of the body."""
+        """Add a chunk of the body, unless the handler learns that the body failed."""
+        if self._error is not None:
+            return
         chunks, size = self._chunks, len(data)
         if chunks and size < _SMALL and len(chunks[-1]) < _SMALL:
             chunks[-1] += data
@@ -259,6 +254,7 @@ class Exchange:
         memory.used += size
         if memory.used > memory.limit and not memory.spares(self._size):
             self.fail(BadRequestError(503, "the server holds as many request bodies as it may; try again shortly"))
+            self.release()  # now: before its handler runs, every other connection may have read as much
         if self._waiter is not None and (not self._gathering or self._size > self._pause_at):
             self._wake()
 

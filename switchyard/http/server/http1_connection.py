@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any, Protocol, cast
 
-from switchyard.http.request_errors import BodyTooSlowError
-from switchyard.http.server.exchange import Address, BadRequestError, ErrorResponse, Exchange, address_of
+from switchyard.http.request_errors import BadRequestError, BodyTooSlowError
+from switchyard.http.server.exchange import Address, ErrorResponse, Exchange, address_of
 from switchyard.http.server.http1_exchange import Http1Exchange
 from switchyard.http.server.http1_reader import Http1Reader
 from switchyard.http.server.limits import BodyMemory, ServerLimits

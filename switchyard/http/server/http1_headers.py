@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from switchyard.http.h2.request_headers import HOST
 from switchyard.http.headers import Header
-from switchyard.http.server.exchange import BadRequestError
+from switchyard.http.request_errors import BadRequestError
 from switchyard.http.server.http1_exchange import Http1Exchange
 
 # llhttp also reads RTSP, ICE and many more methods; RFC 9110 §9.1 has 501 for those that a server does not know.

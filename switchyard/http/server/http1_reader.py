@@ -8,7 +8,7 @@ from typing import NoReturn, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from switchyard.http.headers import Header
-from switchyard.http.server.exchange import BadRequestError
+from switchyard.http.request_errors import BadRequestError
 from switchyard.http.server.http1_exchange import Connection, Http1Exchange
 from switchyard.http.server.http1_headers import check_headers
 from switchyard.http.server.limits import ServerLimits

@@ -21,8 +21,8 @@ from switchyard.http.api_errors import error_response
 from switchyard.http.h2.fields import BlockCache
 from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.http.h2.request_headers import parse_request_headers
-from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
-from switchyard.http.server.exchange import BadRequestError, ErrorResponse, Exchange
+from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
+from switchyard.http.server.exchange import ErrorResponse, Exchange
 from switchyard.http.server.limits import BodyMemory, ServerLimits
 from switchyard.http.server.opening import ProtocolDetection
 

@@ -137,15 +137,32 @@ async def test_headers_that_drip_in_are_given_up_in_time() -> None:
 async def test_many_unfinished_bodies_do_not_fill_the_memory() -> None:
     async with serving(echo, ServerLimits(body_memory=1_000_000)) as running:
         wires = [await running.wire() for _ in range(4)]
-        for wire in wires:
+        for held, wire in zip((400_000, 800_000, 800_000, 800_000), wires, strict=True):
             wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n" + bytes(400_000))
-            await until(lambda: running.server.memory.used >= 400_000)
+            await until(lambda expected=held: running.server.memory.used == expected)
         statuses = [(await wires[index].answer())[0] for index in (2, 3)]
         assert statuses == [503, 503]
         assert (await running.ask(post(b"small")))[0] == 200
         await wires[0].close()
         await wires[1].close()
         await until(lambda: running.server.memory.used == 0)
+
+
+async def test_a_body_that_was_given_up_is_freed_at_once_and_never_taken_for_an_empty_one() -> None:
+    looked = asyncio.Event()
+
+    async def late(exchange: Exchange) -> None:
+        await looked.wait()
+        exchange.respond(200, [], b"%d" % len(await exchange.body(10_000_000)))
+
+    async with serving(late, ServerLimits(body_memory=100_000)) as running:
+        wire = await running.wire()
+        wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + bytes(200_000))
+        await until(lambda: running.server.in_flight == 1 and running.server.memory.used == 0)
+        wire.send(bytes(100_000))
+        looked.set()
+        assert (await wire.answer())[0] == 503
+        assert running.server.memory.used == 0
 
 
 async def test_an_idle_connection_makes_room_for_a_new_one() -> None:
