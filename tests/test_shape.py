@@ -17,7 +17,6 @@ FILE_LINES, TEST_FILE_LINES, FUNCTION_LINES, MODULES = 300, 500, 50, 12
 LONGER_FILES = {
     "switchyard/local/plan/field_tables.py": (310, "a table: one line per field of Kubernetes' and KServe's objects"),
     "switchyard/http/client/connection.py": (310, "one protocol, whose callbacks share one state"),
-    "switchyard/http/h2/grpc_call/call.py": (335, "one call, whose directions share one state"),
 }
 LONGER_FUNCTIONS = {
     "switchyard/local/supervisor/assembly.py assemble": (70, "wiring: a line for each argument of each part"),

@@ -7,7 +7,7 @@ from predictors.vision.admission import Admission, Slot
 from predictors.vision.images.inference import takes_images
 from predictors.vision.triton.loaded_models import LoadedModels
 from switchyard.http.h2.fields import Field, literal, literals
-from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall, RpcHandler
+from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall, RpcHandler, RpcRequest
 from switchyard.http.headers import CLIENT_TO_TRITON
 from switchyard.rpc import status
 from switchyard.rpc.protobuf import TextGuard, read_text
@@ -28,12 +28,13 @@ def _encoded(fields: tuple[Field, ...]) -> bytes:
 class Inference:
     """A call that Triton handles, until its end."""
 
-    __slots__ = ("_slot", "metadata", "target")
+    __slots__ = ("_slot", "guard", "metadata", "target")
 
-    def __init__(self, slot: Slot, target: str, fields: bytes) -> None:
+    def __init__(self, slot: Slot, target: str, fields: bytes, guard: Callable[[bytes], None] | None) -> None:
         self._slot = slot
         self.target = target
         self.metadata = fields
+        self.guard = guard
         if slot.traceparent:
             self.metadata += literal(b"traceparent", slot.traceparent.encode())
 
@@ -63,12 +64,8 @@ class FastPath(FastHandler):
         self._triton = triton
         self._service = service
 
-    def admit(self, call: GrpcCall, beginning: bytes) -> FastCall | None:
-        """Decide by the first bytes of a call; compressed messages are left to the service.
-
-        Raises:
-            RpcError: the message names two models.
-        """
+    def admit(self, request: RpcRequest, beginning: bytes) -> FastCall | None:
+        """Decide by the first bytes of a call; compressed messages are left to the service."""
         length = int.from_bytes(beginning[1:PREFIX], "big")
         if not self._live() or beginning[0] or length > self._message_bytes:
             return None
@@ -80,11 +77,13 @@ class FastPath(FastHandler):
         config = self._loaded_models.loaded(model)
         if config is None or (takes_images(config) and BYTES_TENSOR in message):
             return None
-        trace = call.fields.get(b"traceparent")
-        if len(message) < length:  # its end must not name another model, as Triton takes the last name
-            call.guard(TextGuard(MODEL_NAME, model).feed)
+        trace = request.fields.get(b"traceparent")
         slot = self._admission.try_acquire(model, PROTOCOL, None if trace is None else trace.decode("latin-1"))
-        return None if slot is None else Inference(slot, self._triton, _encoded(call.metadata))
+        if slot is None:
+            return None
+        # The end of a longer message must not name another model: Triton takes the last name.
+        guard = TextGuard(MODEL_NAME, model).feed if len(message) < length else None
+        return Inference(slot, self._triton, _encoded(request.metadata), guard)
 
     async def __call__(self, call: GrpcCall) -> None:
         await self._service(call)

@@ -16,6 +16,7 @@ STREAM_WINDOW = 1024 * 1024
 CONNECTION_WINDOW = 4 * 1024 * 1024
 _STREAMS_PER_FRAME = 8  # SETTINGS that change every stream's window cost as much as a frame for this many streams
 _RESETS_PER_TURN = 32  # handlers of a lost connection that are cancelled at once: each may unwind for 0.1 ms
+_IDLE = "frame on an idle stream"
 _GOAWAY_SECONDS = 10  # for a peer that broke the protocol to read the GOAWAY frame
 
 
@@ -121,16 +122,13 @@ class Connection(FrameSender, FrameReader):
             self._transport.resume_reading()
 
     def on_control(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        if kind == frames.WINDOW_UPDATE and not (number and self.is_idle_stream(number)):  # gRPC: two for each call
-            self._window_update(flags, number, payload)
-            return
         handler = _CONTROL.get(kind)
         if handler is None:  # unknown frame types are ignored (RFC 9113 §4.1)
             return
         if bool(number) == (kind in _CONNECTION_FRAMES) and kind != frames.WINDOW_UPDATE:
             raise ProtocolError(frames.PROTOCOL_ERROR, "frame type not allowed on this stream identifier")
         if number and kind != frames.PRIORITY and self.is_idle_stream(number):
-            raise ProtocolError(frames.PROTOCOL_ERROR, "frame on an idle stream")
+            raise ProtocolError(frames.PROTOCOL_ERROR, _IDLE)
         handler(self, flags, number, payload)
 
     def _reset(self, flags: int, number: int, payload: bytes) -> None:
@@ -183,14 +181,17 @@ class Connection(FrameSender, FrameReader):
             self._close_stream(stream)
 
     def _window_update(self, flags: int, number: int, payload: bytes) -> None:
-        by = _uint32(payload) & frames.MAX_WINDOW
+        raise ProtocolError(frames.FRAME_SIZE_ERROR, "WINDOW_UPDATE payload must be 4 octets")
+
+    def on_window_update(self, number: int, by: int) -> None:
         if not by:
             raise ProtocolError(frames.PROTOCOL_ERROR, "WINDOW_UPDATE increment must not be 0")
         if not number:
             self._window += by
             if self._window > frames.MAX_WINDOW:
                 raise ProtocolError(frames.FLOW_CONTROL_ERROR, "flow-control window must not exceed 2^31-1")
-            self._send_blocked()
+            if self._blocked:
+                self._send_blocked()
         elif (stream := self.streams.get(number)) is not None:
             stream.window += by
             if stream.window > frames.MAX_WINDOW:
@@ -199,6 +200,8 @@ class Connection(FrameSender, FrameReader):
                 stream.handler.reset(stream, frames.FLOW_CONTROL_ERROR)
             elif stream.pending:
                 self._send_pending(stream)
+        elif self.is_idle_stream(number):
+            raise ProtocolError(frames.PROTOCOL_ERROR, _IDLE)
 
     def _settings(self, flags: int, number: int, payload: bytes) -> None:
         if flags & frames.ACK:

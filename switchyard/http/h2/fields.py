@@ -28,17 +28,14 @@ class BlockCache(Generic[T]):
 
     def __init__(self, parse: Callable[[list[Field]], T]) -> None:
         self.parse = parse
-        self._parsed: dict[bytes, T] = {}
-
-    def get(self, block: bytes) -> T | None:
-        return self._parsed.get(block)
+        self.parsed: dict[bytes, T] = {}
 
     def put(self, block: bytes, parsed: T) -> None:
         if len(block) > _CACHED_BLOCK_BYTES:
             return
-        if len(self._parsed) >= _CACHED_BLOCKS:
-            del self._parsed[next(iter(self._parsed))]
-        self._parsed[block] = parsed
+        if len(self.parsed) >= _CACHED_BLOCKS:
+            del self.parsed[next(iter(self.parsed))]
+        self.parsed[block] = parsed
 
 
 class BlockDecoder(Generic[T]):
@@ -65,7 +62,7 @@ class BlockDecoder(Generic[T]):
             ProtocolError: the block is not valid HPACK.
         """
         # While the peer still has a table, equal bytes may stand for other fields than they did before.
-        if self._tableless and (cached := self._cache.get(block)) is not None:
+        if self._tableless and (cached := self._cache.parsed.get(block)) is not None:
             return cached
         try:
             fields = [(bytes(name), bytes(value)) for name, value in self._decoder.decode(block, raw=True)]

@@ -9,8 +9,9 @@ from switchyard.http.h2.frames import ProtocolError
 MAX_FRAME = 256 * 1024
 TURN = 256  # frames read before other connections of this event loop get their turn; HEADERS count as several
 TURN_SECONDS = 0.002  # after which a header block is the last of its turn: 20 KB in Huffman's code take 7 ms to decode
-_HEADERS_WEIGHT = 8  # more than other frames: each starts a handler
+_HEADERS_WEIGHT = 9  # each starts a handler; other frames weigh 1
 _FORM = frames.END_HEADERS | frames.PADDED | frames.PRIORITIZED  # flags that say how to read a header block
+_WINDOW_UPDATE_BYTES = 4
 _USEFUL_BYTES = 5  # of DATA: as long as the prefix of a gRPC message, so the smallest message is useful
 HEADER_BLOCK_BYTES = 32 * 1024  # still compressed; frames of other types than DATA are no longer either
 _BLOCK_TOO_LARGE = f"a header block must not exceed {HEADER_BLOCK_BYTES} octets"
@@ -35,8 +36,12 @@ class FrameReader(asyncio.Protocol):
         """Part of a DATA frame has arrived; ``size`` includes padding."""
         raise NotImplementedError
 
+    def on_window_update(self, number: int, by: int) -> None:
+        """The peer takes ``by`` bytes more on a stream, or, on stream 0, on all together."""
+        raise NotImplementedError
+
     def on_control(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        """A frame of any other type has arrived."""
+        """A frame of any other type has arrived, or a WINDOW_UPDATE of a wrong length."""
         raise NotImplementedError
 
     def on_protocol_error(self, err: ProtocolError) -> None:
@@ -89,8 +94,11 @@ class FrameReader(asyncio.Protocol):
             if turn <= 0:
                 self._yielded = True
                 break
-            length, kind, flags, number = frames.read_frame_header(data, at)
-            turn -= 1 + self._check(kind, length)
+            head, flags, number = frames.FRAME_HEADER.unpack_from(data, at)
+            length, kind, number = head >> 8, head & 0xFF, number & frames.MAX_WINDOW  # less the reserved bit
+            turn -= _HEADERS_WEIGHT if kind == frames.HEADERS else 1
+            if length > HEADER_BLOCK_BYTES or self._block is not None:
+                self._check(kind, length)
             if kind == frames.DATA and length and not flags & frames.PADDED:
                 if length < _USEFUL_BYTES and not flags & frames.END_STREAM:
                     self.spend(1)
@@ -102,17 +110,14 @@ class FrameReader(asyncio.Protocol):
             if end > size:
                 break
             payload = data[at + frames.FRAME_HEADER_BYTES : end]
-            if kind == frames.HEADERS and flags & _FORM == frames.END_HEADERS and number:  # as nearly all come
-                self.on_headers(number, payload, bool(flags & frames.END_STREAM))
-            else:
-                self._frame(kind, flags, number, payload)
+            self._frame(kind, flags, number, payload)
             at = end
             if self._block is None and kind in (frames.HEADERS, frames.CONTINUATION) and monotonic() > until:
                 turn = 0
         return at
 
-    def _check(self, kind: int, length: int) -> int:
-        """Check a frame's length and its place in a header block; return what it weighs more than others.
+    def _check(self, kind: int, length: int) -> None:
+        """Check a frame's length and its place in a header block.
 
         Raises:
             ProtocolError: it is too long, or interrupts a header block.
@@ -123,14 +128,22 @@ class FrameReader(asyncio.Protocol):
             raise ProtocolError(frames.FRAME_SIZE_ERROR, f"a frame of {length} octets is too long")
         if self._block is not None and kind != frames.CONTINUATION:
             raise ProtocolError(frames.PROTOCOL_ERROR, "a header block must be continued before other frames")
-        return _HEADERS_WEIGHT if kind == frames.HEADERS else 0
 
     def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        if kind != frames.HEADERS:
+        # First what gRPC sends most, in its usual form: three header blocks and as many updates for each small call.
+        if kind == frames.HEADERS and flags & _FORM == frames.END_HEADERS and number:
+            self.on_headers(number, payload, bool(flags & frames.END_STREAM))
+        elif kind == frames.WINDOW_UPDATE and len(payload) == _WINDOW_UPDATE_BYTES:
             self.spend(1)
-        if kind == frames.HEADERS:
+            self.on_window_update(number, int.from_bytes(payload, "big") & frames.MAX_WINDOW)
+        elif kind == frames.HEADERS:
             self._gather(number, bool(flags & frames.END_STREAM), frames.unpadded(flags, payload), flags)
-        elif kind == frames.DATA:
+        else:
+            self.spend(1)
+            self._rare_frame(kind, flags, number, payload)
+
+    def _rare_frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        if kind == frames.DATA:
             end = bool(flags & frames.END_STREAM)
             self.on_data(number, frames.unpadded(flags & frames.PADDED, payload), len(payload), end)
         elif kind == frames.CONTINUATION:

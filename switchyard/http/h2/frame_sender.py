@@ -124,11 +124,22 @@ class FrameSender:
             self._send_pending(stream)
 
     def _write_frame(self, stream: Stream, kind: int, payload: Payload, end: bool) -> None:
-        flags = frames.END_STREAM if end else 0
-        if kind == frames.HEADERS:
-            self._write_headers(stream.id, bytes(payload), flags)
+        flags, size = frames.END_STREAM if end else 0, len(payload)
+        if kind == frames.DATA:
+            self._window -= size
+            stream.window -= size
+            stream.bytes_sent += size
+            if size <= _SMALL:
+                self.write(frames.FRAME_HEADER.pack(size << 8 | kind, flags, stream.id) + payload)
+            else:
+                self._write_data(stream.id, payload, flags)
+            if stream.source is not None:
+                stream.source.sent(size)
+        elif size <= self._max_frame and not self.peer_limited_table:
+            flags |= frames.END_HEADERS
+            self.write(frames.FRAME_HEADER.pack(size << 8 | kind, flags, stream.id) + payload)
         else:
-            self._write_data(stream, payload, flags)
+            self._write_headers(stream.id, bytes(payload), flags)
         if end:
             stream.local_closed = True
             self.end_stream_sent(stream)
@@ -142,25 +153,13 @@ class FrameSender:
             kind, flags, block = frames.CONTINUATION, 0, block[limit:]
         self.write(frames.frame_header(len(block), kind, flags | frames.END_HEADERS, number) + block)
 
-    def _write_data(self, stream: Stream, payload: Payload, flags: int) -> None:
-        size, limit = len(payload), self._max_frame
-        self._window -= size
-        stream.window -= size
-        stream.bytes_sent += size
-        if size <= _SMALL:
-            self.write(frames.frame_header(size, frames.DATA, flags, stream.id) + payload)
-        elif size <= limit:
-            self.write(frames.frame_header(size, frames.DATA, flags, stream.id))
-            self.write(payload)
-        else:
-            view = memoryview(payload)
-            for start in range(0, size, limit):
-                chunk = view[start : start + limit]
-                last = flags if start + limit >= size else 0
-                self.write(frames.frame_header(len(chunk), frames.DATA, last, stream.id))
-                self.write(chunk)
-        if stream.source is not None:
-            stream.source.sent(size)
+    def _write_data(self, number: int, payload: Payload, flags: int) -> None:
+        view, limit = memoryview(payload), self._max_frame
+        for start in range(0, len(view), limit):
+            chunk = view[start : start + limit]
+            last = flags if start + limit >= len(view) else 0
+            self.write(frames.frame_header(len(chunk), frames.DATA, last, number))
+            self.write(chunk)
 
     # -- asyncio.Protocol
 

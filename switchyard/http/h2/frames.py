@@ -41,12 +41,6 @@ def frame_header(length: int, kind: int, flags: int, stream: int) -> bytes:
     return FRAME_HEADER.pack(length << 8 | kind, flags, stream)
 
 
-def read_frame_header(data: bytes, at: int) -> tuple[int, int, int, int]:
-    """Decode the length, type, flags and stream of the frame that begins at ``at``; the reserved bit is ignored."""
-    length_and_kind, flags, stream = FRAME_HEADER.unpack_from(data, at)
-    return length_and_kind >> 8, length_and_kind & 0xFF, flags, stream & MAX_WINDOW
-
-
 def settings(values: dict[int, int]) -> bytes:
     return frame_header(6 * len(values), SETTINGS, 0, 0) + b"".join(_SETTING.pack(*value) for value in values.items())
 

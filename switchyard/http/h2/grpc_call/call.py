@@ -8,9 +8,9 @@ from switchyard.http.api_errors import ApiError
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import Field, literals
 from switchyard.http.h2.grpc_call.forwarding import Forwarding, Outcome
-from switchyard.http.h2.grpc_call.handlers import Address, CallContext, FastCall, FastHandler
-from switchyard.http.h2.grpc_call.headers import RESPONSE_HEADERS, RpcRequest
-from switchyard.http.h2.grpc_call.messages import PREFIX, Received, framed
+from switchyard.http.h2.grpc_call.handlers import Address, CallContext
+from switchyard.http.h2.grpc_call.headers import RESPONSE_HEADERS, RpcRequest, end_fields
+from switchyard.http.h2.grpc_call.messages import Received, framed
 from switchyard.http.h2.grpc_call.upstream import UpstreamConnection, UpstreamUnavailableError
 from switchyard.http.h2.stream import Stream
 from switchyard.rpc import status as statuses
@@ -18,7 +18,7 @@ from switchyard.rpc.status import RpcError, RpcStatus
 
 logger = logging.getLogger(__name__)
 
-_BUG = "internal error; the reason is in the service's log"
+BUG = "internal error; the reason is in the service's log"
 _NOT_KEPT = "the server was lost while it worked on this call, which is too large to be sent again; try again"
 
 
@@ -153,13 +153,9 @@ class GrpcCall:
         """End the response; does nothing when the call is over."""
         if self.status is not None:
             return
-        fields: list[Field] = [(b"grpc-status", b"%d" % status), *metadata]
-        if message:
-            fields.insert(1, (b"grpc-message", statuses.encode_message(message)))
         if self.response_metadata:
             self._begin_response()
-        elif not self._responding:  # a trailers-only response
-            fields = [*RESPONSE_HEADERS, *fields]
+        fields = end_fields(status, message, metadata, started=self._responding)
         self._abandon(status)
         self._client.connection.send(self._client, frames.HEADERS, literals(fields), True)
         self._over(status)
@@ -176,9 +172,7 @@ class GrpcCall:
             loop = asyncio.get_running_loop()
             self.deadline = loop.time() + timeout
             self._timer = loop.call_at(self.deadline, self._expire)
-        handler = self._context.handler
-        if end or not isinstance(handler, FastHandler) or self.path not in handler.paths:
-            self._task = self._context.start(self._run())
+        self._task = self._context.start(self._run())
 
     def data(self, stream: Stream, chunk: bytes, end: bool) -> None:
         received = self._received
@@ -193,8 +187,6 @@ class GrpcCall:
             upstream.connection.send(upstream, frames.DATA, chunk, end)
         else:
             received.add(chunk, end=end)
-            if self._task is None:
-                self._admit()
 
     def reset(self, stream: Stream, code: int) -> None:
         if self.status is None:
@@ -231,47 +223,12 @@ class GrpcCall:
         forwarding = self._forwarding = Forwarding(self, self._client, end)
         forwarding.begin(upstream, self._request.block(upstream.authority, remaining, metadata), self._received)
 
-    def _admit(self) -> None:
-        handler, received = self._context.handler, self._received
-        assert isinstance(handler, FastHandler)
-        if not received.peekable(handler.peek):
-            return
-        beginning = received.joined()
-        try:
-            fast = handler.admit(self, beginning) if len(beginning) >= PREFIX else None
-        except RpcError as err:
-            self.fail(err.status, err.message, err.metadata)
-            return
-        except Exception:
-            self._failed()
-            return
-        if fast is None:
-            self._task = self._context.start(self._run())
-        else:
-            self._forward_fast(fast)
-
-    def _forward_fast(self, fast: FastCall) -> None:
-        def end(result: Outcome) -> None:
-            if isinstance(result, UpstreamUnavailableError):
-                self._unavailable(result)
-                result = RpcStatus.UNAVAILABLE
-            fast.ended(result)
-
-        try:
-            upstream = self._context.upstreams.get(fast.target)
-        except RpcError as err:
-            self.fail(err.status, err.message)
-            fast.ended(err.status)
-            return
-        self._forward(upstream, fast.metadata, end)
-        self._received.drop()  # nobody will send it again
-
     async def _run(self) -> None:
         try:
             await self._context.handler(self)
             if self.status is None:
                 logger.error("a gRPC handler returned without a response", extra={"path": self.path})
-                self.fail(RpcStatus.INTERNAL, _BUG)
+                self.fail(RpcStatus.INTERNAL, BUG)
         except (RpcError, ApiError) as err:
             failure = err if isinstance(err, RpcError) else statuses.rpc_error(err)
             self.fail(failure.status, failure.message, failure.metadata)
@@ -280,13 +237,9 @@ class GrpcCall:
         except asyncio.CancelledError:
             self.fail(RpcStatus.UNAVAILABLE, "the server is stopping; try again")
             raise
-        except Exception:
-            self._failed()
-
-    def _failed(self) -> None:
-        """Log the exception that escaped from the handler, and keep it from the client."""
-        logger.exception("a gRPC handler failed", extra={"path": self.path})
-        self.fail(RpcStatus.INTERNAL, _BUG)
+        except Exception:  # the task's outermost frame
+            logger.exception("a gRPC handler failed", extra={"path": self.path})
+            self.fail(RpcStatus.INTERNAL, BUG)
 
     def _unavailable(self, err: UpstreamUnavailableError) -> None:
         if self.status is None and err.refused and not self._responding:

@@ -1,10 +1,12 @@
 """The gRPC calls of one client's connection."""
 
 from switchyard.http.h2.grpc_call.call import GrpcCall
-from switchyard.http.h2.grpc_call.handlers import Address, CallContext, RpcHandler, Start
+from switchyard.http.h2.grpc_call.fast import FastForwarding
+from switchyard.http.h2.grpc_call.handlers import Address, CallContext, FastHandler, RpcHandler, Start
 from switchyard.http.h2.grpc_call.headers import RpcRequest, read_request
 from switchyard.http.h2.grpc_call.messages import Memory
 from switchyard.http.h2.request_headers import RequestHeaders
+from switchyard.http.h2.server import RequestHandler
 from switchyard.rpc.status import RpcError, RpcStatus
 
 
@@ -12,15 +14,19 @@ class Calls:
     """Opens the calls of one connection; without a handler they get UNIMPLEMENTED. See ``CallContext``."""
 
     def __init__(self, handler: RpcHandler | None, start: Start, read_seconds: float | None, memory: Memory) -> None:
+        self._fast = handler if isinstance(handler, FastHandler) else None
         self.context = CallContext(
             handler=handler or _unimplemented, start=start, read_seconds=read_seconds, body_memory=memory
         )
 
-    def open(self, headers: RequestHeaders, client: Address | None, server: Address | None) -> GrpcCall:
+    def open(self, headers: RequestHeaders, client: Address | None, server: Address | None) -> RequestHandler:
         """Return the handler of the stream of a call that starts with ``headers``."""
         request = headers.memo
         if not isinstance(request, RpcRequest):
             request = headers.memo = read_request(headers)
+        fast = self._fast
+        if fast is not None and request.path in fast.paths and not request.malformed:
+            return FastForwarding(fast, self.context, request, (client, server))
         return GrpcCall(self.context, request, client, server)
 
     def close(self) -> None:

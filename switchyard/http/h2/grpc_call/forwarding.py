@@ -5,16 +5,13 @@ from typing import Protocol
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import Field, literals
-from switchyard.http.h2.grpc_call.headers import RESPONSE_HEADERS, RpcResponse
+from switchyard.http.h2.grpc_call.headers import NO_STATUS, RESPONSE_HEADERS, RpcResponse
 from switchyard.http.h2.grpc_call.messages import Received
 from switchyard.http.h2.grpc_call.upstream import UpstreamConnection, UpstreamUnavailableError
 from switchyard.http.h2.stream import Stream
-from switchyard.rpc import status as statuses
 from switchyard.rpc.status import RpcStatus
 
 Outcome = RpcStatus | UpstreamUnavailableError
-
-_NO_STATUS = "the server's response is not gRPC: it has no grpc-status, or no headers"
 
 
 class Caller(Protocol):
@@ -58,21 +55,11 @@ class Forwarding:
     # -- StreamHandler
 
     def headers(self, response: RpcResponse, end: bool) -> None:
-        call, client = self._call, self._client
-        block = response.block
-        if response.malformed or bool(response.http) is self._responding:  # trailers have no status, headers do
-            self._fail(RpcStatus.INTERNAL, "the server's response is not gRPC: its headers are malformed")
+        if (fault := response.faults[self._responding, end]) is not None:
+            self._fail(*fault)
             return
-        if end and response.status is None and response.http in (b"", b"200"):
-            self._fail(RpcStatus.INTERNAL, _NO_STATUS)
-            return
+        call, client, block = self._call, self._client, response.block
         if not self._responding:
-            if response.status is None and response.http != b"200":
-                self._fail(*_of_http(response.http))
-                return
-            if response.status is None and not response.is_rpc:
-                self._fail(RpcStatus.UNKNOWN, "the server's response is not gRPC: its content-type is another")
-                return
             self._responding = True
             call.response_started()
             if call.response_metadata and end:  # a trailers-only response: clients expect metadata in headers
@@ -92,7 +79,7 @@ class Forwarding:
         if self._responding:
             client.connection.send(client, frames.DATA, chunk, False)
         if end or not self._responding:
-            self._fail(RpcStatus.INTERNAL, _NO_STATUS)
+            self._fail(RpcStatus.INTERNAL, NO_STATUS)
 
     def reset(self, stream: Stream, code: int) -> None:
         """The stream ended without trailers."""
@@ -128,8 +115,3 @@ class _Resent:
         self._size -= acknowledged
         if size > acknowledged:
             self._client.sent(size - acknowledged)
-
-
-def _of_http(status: bytes) -> tuple[RpcStatus, str]:
-    number = int(status) if status.isdigit() else 0
-    return statuses.of_http_response(number), f"a proxy before the server responded with HTTP status {number}"

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from switchyard.http.h2.grpc_call.headers import RpcRequest
 from switchyard.http.h2.grpc_call.messages import Memory, RetryMemory
 from switchyard.http.h2.grpc_call.upstream import Upstreams
 from switchyard.rpc.status import RpcStatus
@@ -18,10 +19,15 @@ Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
 class FastCall(Protocol):
-    """A call that a ``FastHandler`` admitted: its target and metadata; ``ended`` is called with its status."""
+    """A call that a ``FastHandler`` admitted: its target and metadata; ``ended`` is called with its status.
+
+    ``metadata`` is encoded by ``fields.literals``. ``guard``, if there is one, sees what the client sends before it is
+    forwarded; a ``ValueError`` that it raises ends the call.
+    """
 
     target: str
-    metadata: bytes  # encoded by ``fields.literals``
+    metadata: bytes
+    guard: Callable[[bytes], None] | None
 
     def ended(self, status: RpcStatus) -> None: ...
 
@@ -32,7 +38,7 @@ class FastHandler:
     paths: frozenset[str] = frozenset()
     peek = 4096  # bytes of the first message that ``admit`` sees, at most
 
-    def admit(self, call: "GrpcCall", beginning: bytes) -> FastCall | None:
+    def admit(self, request: RpcRequest, beginning: bytes) -> FastCall | None:
         """Admit a call by the beginning of its first message (with its prefix), or leave it to ``__call__`` (None)."""
         raise NotImplementedError
 

@@ -3,7 +3,7 @@
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from switchyard.http.h2.fields import Field, literals
@@ -17,6 +17,9 @@ _FRAMING = frozenset((b"content-type", b"grpc-encoding", b"grpc-accept-encoding"
 _HOP_FIELDS = _FRAMING | {b"host", b"te", b"content-length", b"expect"}
 _RESERVED = b"grpc-"
 
+Fault = tuple[RpcStatus, str]
+
+NO_STATUS = "the server's response is not gRPC: it has no grpc-status, or no headers"
 RESPONSE_HEADERS = [(b":status", b"200"), (b"content-type", b"application/grpc")]
 
 
@@ -46,16 +49,14 @@ class RpcRequest:
 class RpcResponse:
     """The headers of a response, or its trailers.
 
-    ``status`` is gRPC's, where they have it; ``http`` is HTTP's, empty in trailers. ``is_rpc`` says that the
-    content-type is gRPC's.
+    ``status`` is gRPC's, where they have it. ``faults`` says why they are not what stands in their place, by whether
+    the response has started and whether they end it.
     """
 
     fields: tuple[Field, ...]
     block: bytes
-    http: bytes
     status: RpcStatus | None
-    is_rpc: bool
-    malformed: bool
+    faults: Mapping[tuple[bool, bool], Fault | None]
 
     def with_metadata(self, metadata: Sequence[Field]) -> bytes:
         """Encode the fields with ``metadata``, which replace the upstream's fields of the same names."""
@@ -65,6 +66,15 @@ class RpcResponse:
     def trailers(self) -> bytes:
         """Encode the fields as trailers, for a response whose headers were sent before."""
         return literals([field for field in self.fields if field[0] not in (b":status", b"content-type")])
+
+
+def end_fields(ended: RpcStatus, message: str = "", metadata: Sequence[Field] = (), *, started: bool) -> list[Field]:
+    """Return the trailers of a response, with what its headers would have said unless it has ``started``."""
+    fields: list[Field] = [*([] if started else RESPONSE_HEADERS), (b"grpc-status", b"%d" % ended)]
+    if message:
+        fields.append((b"grpc-message", status.encode_message(message)))
+    fields.extend(metadata)
+    return fields
 
 
 def read_request(headers: RequestHeaders) -> RpcRequest:
@@ -94,13 +104,32 @@ def _is_hop_field(name: bytes) -> bool:
 
 def read_response(fields: list[Field]) -> RpcResponse:
     found = dict(fields)
-    grpc_status, http = found.get(b"grpc-status"), found.get(b":status", b"")
-    plain = fields[1:] if fields[:1] == [(b":status", http)] else fields
+    grpc_status = found.get(b"grpc-status")
     return RpcResponse(
         fields=tuple(fields),
         block=literals(fields),
-        http=http,
         status=None if grpc_status is None else status.of_number(grpc_status),
-        is_rpc=GRPC.fullmatch(found.get(b"content-type", b"")) is not None,
-        malformed=not all(is_plain(name, value) for name, value in plain),
+        faults={
+            (started, end): _fault(fields, found, started=started, end=end)
+            for started in (False, True)
+            for end in (False, True)
+        },
     )
+
+
+def _fault(fields: list[Field], found: Mapping[bytes, bytes], *, started: bool, end: bool) -> Fault | None:
+    http, has_status = found.get(b":status", b""), b"grpc-status" in found
+    plain = fields[1:] if fields[:1] == [(b":status", http)] else fields
+    # Headers have HTTP's status, trailers have not; and nothing stands between the two.
+    if not all(is_plain(name, value) for name, value in plain) or bool(http) is started or (started and not end):
+        return RpcStatus.INTERNAL, "the server's response is not gRPC: its headers are malformed"
+    if has_status:
+        return None
+    if http not in (b"", b"200"):
+        number = int(http) if http.isdigit() else 0
+        return status.of_http_response(number), f"a proxy before the server responded with HTTP status {number}"
+    if end:
+        return RpcStatus.INTERNAL, NO_STATUS
+    if GRPC.fullmatch(found.get(b"content-type", b"")) is None:
+        return RpcStatus.UNKNOWN, "the server's response is not gRPC: its content-type is another"
+    return None

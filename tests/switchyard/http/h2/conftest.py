@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 
 from switchyard.http.h2.fields import literals
-from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall, RpcHandler
+from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall, RpcHandler, RpcRequest
 from switchyard.http.server import Exchange, Server, ServerLimits
 from switchyard.rpc.status import RpcStatus
 
@@ -83,6 +83,7 @@ class Entered:
     target: str
     metadata: bytes
     traceparent: bytes | None
+    guard: Callable[[bytes], None] | None = None
     statuses: list[RpcStatus | None] = field(default_factory=list)
 
     def ended(self, status: RpcStatus) -> None:
@@ -99,13 +100,13 @@ class Routing(FastHandler):
         self._service = service
         self.calls: list[Entered] = []
 
-    def admit(self, call: GrpcCall, beginning: bytes) -> FastCall | None:
+    def admit(self, call: RpcRequest, beginning: bytes) -> FastCall | None:
         return self._enter(call) if not beginning[PREFIX:].startswith(b"to the service") else None
 
     async def __call__(self, call: GrpcCall) -> None:
         await call.forward(self._service, call.metadata)
 
-    def _enter(self, call: GrpcCall) -> Entered:
+    def _enter(self, call: GrpcCall | RpcRequest) -> Entered:
         fields = [field for field in call.metadata if field[0] != b"authorization"]
         trace = dict(fields).get(b"traceparent")
         self.calls.append(Entered(target=self._engine, metadata=literals(fields), traceparent=trace))

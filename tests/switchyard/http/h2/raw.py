@@ -108,7 +108,8 @@ def heard(answer: bytes) -> list[Frame]:
     """The kind, the stream and the payload of each whole frame."""
     found, at = [], 0
     while at + frames.FRAME_HEADER_BYTES <= len(answer):
-        length, kind, _, number = frames.read_frame_header(answer, at)
+        head, _, number = frames.FRAME_HEADER.unpack_from(answer, at)
+        length, kind = head >> 8, head & 0xFF
         at += frames.FRAME_HEADER_BYTES
         if at + length <= len(answer):
             found.append((kind, number, answer[at : at + length]))

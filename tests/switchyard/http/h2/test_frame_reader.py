@@ -29,12 +29,19 @@ class Recorder(FrameReader):
         self._open = True
         self.read.append(("data", number, piece, end))
 
+    def on_window_update(self, number: int, by: int) -> None:
+        self._open = False
+        self.read.append(("widened", number, by.to_bytes(4, "big"), False))
+
     def on_control(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         self._open = False
         self.read.append((str(kind), number, payload, False))
 
     def on_protocol_error(self, err: ProtocolError) -> None:
         self.bad = err
+
+    def pause_reading(self) -> None:
+        self.read_buffered()  # on a busy machine a turn may be over at any header block
 
 
 @st.composite

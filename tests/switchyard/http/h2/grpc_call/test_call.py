@@ -10,7 +10,7 @@ import pytest
 
 from switchyard.http.api_errors import ApiError
 from switchyard.http.h2 import frames
-from switchyard.http.h2.grpc_call import FastCall, FastHandler, GrpcCall
+from switchyard.http.h2.grpc_call import FastCall, FastHandler, GrpcCall, RpcRequest
 from switchyard.http.h2.grpc_call.messages import framed
 from switchyard.rpc.status import RpcError, RpcStatus
 from tests.switchyard.http.h2.grpc_call.world import CALL, DEADLINE, LARGE, failure, happens, target, world
@@ -137,7 +137,7 @@ async def test_a_handler_that_fails_to_admit_a_call_harms_no_other(caplog: pytes
     class Failing(FastHandler):
         paths = frozenset(("/a/Fails",))
 
-        def admit(self, call: GrpcCall, beginning: bytes) -> FastCall | None:
+        def admit(self, request: RpcRequest, beginning: bytes) -> FastCall | None:
             raise ValueError("a secret")
 
         async def __call__(self, call: GrpcCall) -> None:
