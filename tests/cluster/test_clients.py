@@ -33,7 +33,7 @@ from tests.live.test_clients import (  # noqa: F401  (pytest collects what is im
 )
 from tests.live.test_vision import (  # noqa: F401
     client,
-    test_a_stream_of_images_is_answered_by_a_stream,
+    test_a_stream_of_images_gets_a_stream_of_responses,
     test_an_image_may_come_in_every_form,
     test_tritons_grpc_client_finds_its_server_behind_the_gateway,
     test_tritons_http_client_finds_its_server_behind_the_gateway,

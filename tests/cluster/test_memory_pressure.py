@@ -102,7 +102,7 @@ def evicted(*pod: str) -> bool:
     )
 
 
-def test_what_matters_least_goes_and_every_chat_is_answered_or_may_be_asked_again(
+def test_what_matters_least_goes_and_every_chat_gets_a_response_or_may_be_asked_again(
     cluster: Cluster, space: None, chat_load: Load
 ) -> None:
     before = of_the_path(cluster)

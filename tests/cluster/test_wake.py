@@ -39,7 +39,7 @@ def test_graphs_run_our_router_by_the_platforms_own_setting(cluster: Cluster) ->
     assert container["args"][0] == "--graph-json"
 
 
-def test_an_embedding_and_a_v2_request_are_answered(cluster: Cluster) -> None:
+def test_an_embedding_and_a_v2_request_get_responses(cluster: Cluster) -> None:
     with cluster.client() as client:
         told = client.post("/v1/embeddings", json={"model": "embed", "input": ["a sentence"]})
         assert told.status_code == 200, told.text

@@ -59,7 +59,7 @@ def test_a_problem_of_three_steps_is_answered_by_the_reasoning_tier(sdk: OpenAI)
     assert "34" in text
 
 
-def test_a_follow_up_stays_with_the_tier_that_answered_before(sdk: OpenAI) -> None:
+def test_a_follow_up_stays_with_the_tier_that_responded_before(sdk: OpenAI) -> None:
     _, _, answer = ask(sdk, HARD)
     headers, models, _ = ask(sdk, HARD, answer, "And if he eats one of them?")
 

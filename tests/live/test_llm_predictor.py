@@ -292,7 +292,7 @@ def test_a_flag_that_vllm_does_not_know_is_named(preload: Preload) -> None:
     assert "--max-modle-len" in predictor.tail()
 
 
-def test_a_port_in_use_is_told_at_once(preload: Preload, chat: Predictor) -> None:
+def test_a_port_in_use_is_reported_at_once(preload: Preload, chat: Predictor) -> None:
     predictor = Predictor(preload, "chat-fast", f"--http_port={chat.http}")
     assert predictor.exit() == 1
     assert f"--http_port {chat.http} cannot be bound" in predictor.tail()

@@ -40,7 +40,7 @@ def ask(client: httpx.Client, method: str, path: str, operation: dict[str, Any],
 
 
 @pytest.mark.parametrize(("method", "path", "operation", "stream"), ASKED)
-def test_an_example_is_answered_as_the_document_says(
+def test_an_example_gets_the_response_that_the_document_says(
     platform: Platform, method: str, path: str, operation: dict[str, Any], stream: bool
 ) -> None:
     with http_client(platform) as client:

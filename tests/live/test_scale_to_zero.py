@@ -71,7 +71,7 @@ async def watch(client: httpx.AsyncClient, work: Awaitable[object]) -> list[str]
     return list(dict.fromkeys(states))
 
 
-async def test_fifty_clients_at_once_wake_a_model_once_and_are_all_answered(
+async def test_fifty_clients_at_once_wake_a_model_once_and_all_get_responses(
     platform: Platform, client: httpx.AsyncClient
 ) -> None:
     before = starts(platform)

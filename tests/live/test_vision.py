@@ -118,7 +118,7 @@ def test_tritons_grpc_client_finds_its_server_behind_the_gateway(platform: Platf
         assert texts(client.infer("ocr", [image(triton_grpc)], client_timeout=DEADLINE)) == [TEXT]
 
 
-async def test_a_stream_of_images_is_answered_by_a_stream(platform: Platform) -> None:
+async def test_a_stream_of_images_gets_a_stream_of_responses(platform: Platform) -> None:
     async def asked() -> AsyncIterator[dict[str, object]]:
         for number in range(3):
             yield {"model_name": "ocr", "inputs": [image(triton_grpc_aio)], "request_id": str(number)}

@@ -74,7 +74,7 @@ def test_every_container_runs_without_privileges_on_a_read_only_root(documents: 
         assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}, f"{name} needs a place to write"
 
 
-def test_a_container_that_answers_requests_is_asked_whether_it_is_ready(documents: list[Document]) -> None:
+def test_a_container_that_serves_requests_is_asked_whether_it_is_ready(documents: list[Document]) -> None:
     for name, container in workloads(documents):
         # Knative refuses probes of containers without a port unless a feature allows them.
         assert ("ports" in container) == ("readinessProbe" in container), name

@@ -84,7 +84,7 @@ async def test_a_client_that_waits_to_be_told_to_send_its_body_is_told(process: 
     await wire.close()
 
 
-async def test_a_client_that_closes_for_writing_after_a_get_is_answered(process: Process) -> None:
+async def test_a_client_that_closes_for_writing_after_a_get_gets_a_response(process: Process) -> None:
     wire = await wire_to(process)
     wire.send(filled(b"GET {page} HTTP/1.1\r\nHost: localhost\r\n\r\n", process))
     wire.writer.write_eof()

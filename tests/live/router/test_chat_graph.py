@@ -90,7 +90,7 @@ EFFORT = {"chat-fast": "none", "chat-reasoning": "high"}  # chooses the tier wha
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("first", "second"), [("chat-fast", "chat-reasoning"), ("chat-reasoning", "chat-fast")])
-async def test_the_other_tier_answers_when_one_is_away(
+async def test_the_other_tier_responds_when_one_is_away(
     graph: Router, tiers: Tiers, first: str, second: str, stream: bool
 ) -> None:
     tiers.away = {first}
@@ -111,7 +111,7 @@ async def test_when_both_are_away_the_client_hears_it(graph: Router, tiers: Tier
     assert sorted(set(tiers.asked)) == sorted(EFFORT)
 
 
-async def test_a_tier_that_answers_is_the_only_one_asked(graph: Router, tiers: Tiers) -> None:
+async def test_a_tier_that_responds_is_the_only_one_asked(graph: Router, tiers: Tiers) -> None:
     answer = await ask(graph, "Hello, only you", reasoning_effort="none")
 
     assert answer.json()["model"] == "chat-fast"

@@ -88,7 +88,7 @@ def test_a_header_that_cannot_be_passed_on_is_rejected(
     assert (got, words in json.loads(body)["error"]) == (status, True), body
 
 
-def test_a_grpc_stream_gives_every_answer_and_may_change_models(vision: Vision) -> None:
+def test_a_grpc_stream_gives_every_response_and_may_change_models(vision: Vision) -> None:
     answers: queue.Queue[Any] = queue.Queue()
     with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{vision.grpc}")) as made:
         made.start_stream(lambda result, error: answers.put(error or result))

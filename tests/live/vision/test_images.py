@@ -77,7 +77,7 @@ def test_an_image_that_would_become_too_large_is_rejected(vision: Vision, size: 
     assert (status, json.loads(body)["labels"][0]["label"]) == (200, "green")
 
 
-def test_an_image_as_the_body_of_a_v2_request_is_answered_in_v2(vision: Vision) -> None:
+def test_an_image_as_the_body_of_a_v2_request_gets_a_response_in_v2(vision: Vision) -> None:
     status, body = send(vision, "/v2/models/colors/infer", picture("red"), "image/png")
     assert status == 200, body
     outputs = {row["name"]: row for row in json.loads(body)["outputs"]}

@@ -56,7 +56,9 @@ def test_a_name_of_neither_tier_passes_through(predictor: Predictor) -> None:
 
 
 @pytest.mark.parametrize(("model", "other"), [("chat-fast", "chat-reasoning"), ("chat-reasoning", "chat-fast")])
-def test_what_one_tier_did_not_answer_is_addressed_to_the_other(predictor: Predictor, model: str, other: str) -> None:
+def test_what_one_tier_did_not_respond_to_is_addressed_to_the_other(
+    predictor: Predictor, model: str, other: str
+) -> None:
     body = chat(f"{EASY} {model}", model=model)
     answer = predictor.ask(body, "/other-tier")
     tool_result = {"role": "tool", "tool_call_id": "1", "content": "42"}
@@ -132,7 +134,7 @@ def test_a_body_that_is_too_large_is_rejected(tmp_path: Path) -> None:
         ("/docs", 404),
     ],
 )
-def test_probes_are_answered(predictor: Predictor, path: str, status: int) -> None:
+def test_probes_get_responses(predictor: Predictor, path: str, status: int) -> None:
     assert httpx.get(predictor.url + path).status_code == status
 
 
@@ -180,7 +182,7 @@ def test_a_conversation_survives_a_kill(tmp_path: Path) -> None:
     assert answer.headers["x-switchyard-reason"] == "affinity"
 
 
-def test_a_request_in_flight_is_answered_before_it_stops(tmp_path: Path) -> None:
+def test_a_request_in_flight_gets_a_response_before_it_stops(tmp_path: Path) -> None:
     predictor = Predictor(tmp_path).wait_ready()
     body = json.dumps(chat(EASY)).encode()
     head = f"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()

@@ -89,7 +89,7 @@ def test_a_child_finds_the_imports_done_and_gets_its_own_arguments_environment_a
 
 
 @pytest.mark.parametrize(("code", "expected"), [("import sys; sys.exit(3)", 3), ("raise ValueError('why')", 1)])
-def test_the_exit_code_of_a_child_is_told(parent: Parent, code: str, expected: int) -> None:
+def test_the_exit_code_of_a_child_is_reported(parent: Parent, code: str, expected: int) -> None:
     assert parent.fork(code).exit() == expected
 
 
@@ -98,7 +98,7 @@ def test_the_traceback_of_a_failing_child_is_in_its_log(parent: Parent) -> None:
     assert "ValueError: why" in parent.log.read_text()
 
 
-def test_a_killed_child_is_told_by_its_signal_and_the_parent_serves_on(parent: Parent) -> None:
+def test_a_killed_child_is_reported_with_its_signal_and_the_parent_serves_on(parent: Parent) -> None:
     child = parent.fork("import time; time.sleep(600)")
     os.kill(child.pid, signal.SIGKILL)
     assert child.exit() == -signal.SIGKILL
@@ -121,7 +121,7 @@ def test_children_die_with_a_parent_that_is_killed(parent: Parent) -> None:
     child.close()
 
 
-def test_an_order_that_makes_no_sense_is_answered_and_harms_nobody(parent: Parent) -> None:
+def test_an_order_that_makes_no_sense_gets_an_error_and_harms_nobody(parent: Parent) -> None:
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(parent.path))
     connection.sendall(b'{"argv": []}\n')

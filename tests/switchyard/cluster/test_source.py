@@ -83,7 +83,7 @@ def test_nothing_is_served_before_everything_was_listed(server: ApiServer) -> No
         until(lambda: names(source) == ["chat", "auto"])
 
 
-def test_a_version_that_is_too_old_is_answered_by_listing_again(server: ApiServer) -> None:
+def test_a_version_that_is_too_old_makes_the_informer_list_again(server: ApiServer) -> None:
     with serving(server) as port, following(port) as source:
         server.until_watched(SERVICES)
         server.forget_history()
@@ -202,7 +202,9 @@ def test_a_repository_is_asked_once_each_time_that_it_wakes(server: ApiServer) -
         assert asked == ["http://vision-predictor.lab.svc.cluster.local"]
 
 
-def test_an_object_that_describes_no_model_is_told_once(server: ApiServer, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_object_that_describes_no_model_is_reported_once(
+    server: ApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
     server.put(SERVICES, service("odd", "toy"))
     with serving(server) as port, following(port) as source:
         until(lambda: names(source) == ["chat", "auto"])

@@ -21,7 +21,7 @@ async def text_of(call: Call) -> None:
         ("/v1/models/ocr:predict", "/v1/models/ocr:predict"),
     ],
 )
-async def test_a_picture_reaches_its_model_as_it_is(bench: Bench, path: str, upstream: str) -> None:
+async def test_an_image_reaches_its_model_unchanged(bench: Bench, path: str, upstream: str) -> None:
     bench.model.script = text_of
     headers = {"content-type": "image/png", "accept": "text/plain"}
     answer = await bench.http.post(path, content=PICTURE, headers=headers)
@@ -51,7 +51,7 @@ async def test_a_chat_model_is_not_asked_to_see(bench: Bench) -> None:
         ("/v1/messages", {"messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]}),
     ],
 )
-async def test_a_picture_in_a_chat_is_refused_by_a_model_that_reads_text_only(
+async def test_an_image_in_a_chat_is_rejected_by_a_model_that_reads_text_only(
     bench: Bench, path: str, body: dict[str, object]
 ) -> None:
     answer = await bench.http.post(path, json={"model": "chat", **body})
@@ -63,6 +63,6 @@ async def test_a_picture_in_a_chat_is_refused_by_a_model_that_reads_text_only(
 
 
 @pytest.mark.parametrize("content", ["an image of a cat", [{"type": "text", "text": "image_url"}], None, [7], 3])
-async def test_words_about_pictures_are_only_words(bench: Bench, content: object) -> None:
+async def test_words_about_images_are_only_words(bench: Bench, content: object) -> None:
     body = {"model": "chat", "messages": [{"role": "user", "content": content}, "image"]}
     assert (await bench.http.post("/v1/chat/completions", json=body)).status_code == 200

@@ -97,7 +97,7 @@ async def test_the_prefix_of_kserve_clients_is_accepted(bench: Bench) -> None:
         (b'{"model":"chat"}', "text/plain", 415, "unsupported_media_type"),
     ],
 )
-async def test_a_request_that_cannot_be_read_is_refused_with_a_code(
+async def test_a_request_that_cannot_be_read_is_rejected_with_a_code(
     bench: Bench, content: bytes, content_type: str, status: int, code: str
 ) -> None:
     answer = await bench.http.post("/v1/chat/completions", content=content, headers={"content-type": content_type})
@@ -141,14 +141,14 @@ async def test_what_is_not_in_the_table_is_not_reachable(bench: Bench, method: s
 
 @pytest.mark.parametrize("path", ["/v1/models", "/nowhere", "/health", "/readyz", "/metrics", "/docs", "/v2", "/v2/x"])
 @pytest.mark.parametrize(("given", "kept"), [("abc.DEF-1_2", True), ("x" * 129, False), ("a b", False), (None, False)])
-async def test_every_answer_carries_a_request_id(bench: Bench, path: str, given: str | None, kept: bool) -> None:
+async def test_every_response_carries_a_request_id(bench: Bench, path: str, given: str | None, kept: bool) -> None:
     answer = await bench.http.get(path, headers={} if given is None else {"x-request-id": given})
     identifier = answer.headers["x-request-id"]
     assert (identifier == given) == kept
     assert kept or len(identifier) == 32
 
 
-async def test_an_answer_to_what_is_not_http_carries_a_request_id_too(bench: Bench) -> None:
+async def test_a_response_to_what_is_not_http_carries_a_request_id_too(bench: Bench) -> None:
     host, port = bench.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"NOT HTTP\r\n\r\n")
@@ -158,7 +158,7 @@ async def test_an_answer_to_what_is_not_http_carries_a_request_id_too(bench: Ben
     assert b"\r\nx-request-id: " in answer
 
 
-async def test_a_large_body_is_refused_declared_or_not(tmp_path: Path) -> None:
+async def test_a_large_body_is_rejected_declared_or_not(tmp_path: Path) -> None:
     async def pieces() -> object:
         for _ in range(4):
             yield b" " * 600

@@ -39,7 +39,7 @@ def test_streams_pass_byte_for_byte(tmp_path: Path) -> None:
             runner.run(opened.__aexit__(None, None, None))
 
 
-async def test_each_piece_is_sent_on_at_once(tmp_path: Path) -> None:
+async def test_each_chunk_is_sent_on_at_once(tmp_path: Path) -> None:
     go_on = asyncio.Event()
 
     async def stream(call: Call) -> None:
@@ -57,7 +57,7 @@ async def test_each_piece_is_sent_on_at_once(tmp_path: Path) -> None:
         assert [piece async for piece in pieces] == [b"data: 2\n\n"]
 
 
-async def test_a_stream_to_a_sleeping_model_gets_comments_until_the_model_answers(tmp_path: Path) -> None:
+async def test_a_stream_to_a_sleeping_model_gets_comments_until_the_model_responds(tmp_path: Path) -> None:
     awake = asyncio.Event()
 
     async def wake(call: Call) -> None:
@@ -107,7 +107,7 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_and_without_done(tmp_
         assert "[DONE]" not in answer.text
 
 
-async def test_a_plain_answer_that_breaks_off_is_seen_as_broken(tmp_path: Path) -> None:
+async def test_a_plain_response_that_breaks_off_is_seen_as_broken(tmp_path: Path) -> None:
     async def break_off(call: Call) -> None:
         await call.start(content_length="1000")
         await call.piece(b"{")
@@ -179,7 +179,7 @@ async def test_an_error_without_a_word_gets_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", ["chat", "sleepy"])
 @pytest.mark.parametrize("form", ["plain", "stream", "silent-stream"])
-async def test_a_client_that_hangs_up_cancels_the_model_at_once(tmp_path: Path, form: str, model: str) -> None:
+async def test_a_client_that_disconnects_cancels_the_model_at_once(tmp_path: Path, form: str, model: str) -> None:
     left = asyncio.Event()
     when = 0.0
 
@@ -259,7 +259,7 @@ async def test_a_proxys_words_in_place_of_a_model_become_an_error_to_try_again_a
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-async def test_an_answer_to_a_post_is_never_asked_for_again(tmp_path: Path, status: int) -> None:
+async def test_a_response_to_a_post_is_never_asked_for_again(tmp_path: Path, status: int) -> None:
     async def fail(call: Call) -> None:
         await call.answer({}, status)
 

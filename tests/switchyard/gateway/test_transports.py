@@ -59,7 +59,7 @@ CASES = {
 
 @pytest.mark.parametrize("transport", ASK)
 @pytest.mark.parametrize("case", CASES)
-async def test_both_transports_get_the_same_answer_and_the_same_count(
+async def test_both_transports_get_the_same_response_and_the_same_count(
     tmp_path: Path, case: str, transport: str
 ) -> None:
     model, status, name, sentence, label = CASES[case]
@@ -110,7 +110,7 @@ async def test_one_limit_counts_calls_of_both_transports(tmp_path: Path, holder:
 
 
 @pytest.mark.parametrize("transport", ASK)
-async def test_a_body_over_the_limit_is_refused_on_both(tmp_path: Path, transport: str) -> None:
+async def test_a_body_over_the_limit_is_rejected_on_both(tmp_path: Path, transport: str) -> None:
     async with rpc_gateway(tmp_path, infer_tensor) as rpc:
         if transport == "http":
             response = await rpc.bench.http.post("/v2/models/ocr/infer", content=b"x" * (1 << 21))
@@ -131,7 +131,7 @@ async def test_the_name_is_read_from_the_beginning_of_a_message_of_any_size(tmp_
 
 
 @pytest.mark.parametrize("size", [0, 4096, 500_000])
-async def test_a_message_that_names_another_model_at_its_end_is_refused(tmp_path: Path, size: int) -> None:
+async def test_a_message_that_names_another_model_at_its_end_is_rejected(tmp_path: Path, size: int) -> None:
     async with rpc_gateway(tmp_path) as rpc, grpc.aio.insecure_channel(rpc.target) as channel:
         message = service_pb2.ModelInferRequest(model_name="ocr", raw_input_contents=[b"x" * size])
         other = service_pb2.ModelInferRequest(model_name="chat")
@@ -195,7 +195,7 @@ async def test_a_request_that_ends_its_model_is_repeated_once_on_both(tmp_path: 
 
 
 @pytest.mark.parametrize("transport", ASK)
-async def test_what_the_gateway_answers_itself_it_answers_when_it_is_full(tmp_path: Path, transport: str) -> None:
+async def test_the_gateways_own_endpoints_respond_when_it_is_full(tmp_path: Path, transport: str) -> None:
     async with rpc_gateway(tmp_path, max_in_flight=0) as rpc:
         assert (await ASK[transport](rpc, "ocr")).code in (503, "UNAVAILABLE")
         if transport == "http":

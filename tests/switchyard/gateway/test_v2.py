@@ -232,7 +232,7 @@ async def test_errors_arrive_as_statuses_with_a_sentence_and_a_request_id(
     assert ("x-why", "test") in tuple(caught.value.trailing_metadata()) or identifier != "refuse"
 
 
-async def test_a_caller_that_leaves_cancels_the_model(rpc: GrpcBench) -> None:
+async def test_a_caller_that_disconnects_cancels_the_model(rpc: GrpcBench) -> None:
     call = rpc.stub.ModelInfer(service_pb2.ModelInferRequest(model_name="ocr", id="hang"))
     task = asyncio.ensure_future(call)
     await asyncio.wait_for(rpc.model.arrived.wait(), 5)

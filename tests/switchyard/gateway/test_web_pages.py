@@ -71,7 +71,7 @@ async def test_a_cache_between_keeps_the_responses_of_two_origins_apart(tmp_path
             assert (await bench.http.get("/v1/models", headers={"origin": origin})).headers["vary"] == "origin"
 
 
-def test_an_origin_that_is_none_is_refused_by_its_name() -> None:
+def test_an_origin_that_is_none_is_rejected_by_its_name() -> None:
     assert Settings.from_env({"CORS_ALLOW_ORIGINS": "https://a.example, *"}).cors_allow_origins == (
         "https://a.example",
         "*",

@@ -116,7 +116,7 @@ async def test_models_in_a_hosted_repository_are_listed_as_they_come_and_go(
     await until(lambda: "digits" not in local.models(), "a folder that is no model any more is not")
 
 
-async def test_requests_in_flight_when_a_predictor_is_killed_are_answered(
+async def test_requests_in_flight_when_a_predictor_is_killed_get_responses(
     local: Local, client: httpx.AsyncClient
 ) -> None:
     local.up(Stub(name="chat", concurrency=4))

@@ -100,7 +100,7 @@ async def test_a_client_that_disconnects_cancels_every_running_step_within_100_m
             await until(lambda: one.server.in_flight == 0)
 
 
-async def test_a_client_that_leaves_a_stream_cancels_the_step_within_100_ms() -> None:
+async def test_a_client_that_disconnects_within_a_stream_cancels_the_step_within_100_ms() -> None:
     gate = asyncio.Event()
     async with services(chat=stream(b"data: 1\n\n", b"never", gate=gate)) as behind:
         nodes = {"root": node("Switch", behind.step("chat", condition="model"))}

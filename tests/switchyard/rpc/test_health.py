@@ -68,7 +68,7 @@ async def test_a_check_of_an_unknown_service_is_not_found() -> None:
         assert "'elsewhere'" in (caught.value.details() or "")
 
 
-async def test_a_request_that_is_no_message_is_refused() -> None:
+async def test_a_request_that_is_no_message_is_rejected() -> None:
     async with world(Serving()) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await check(channel, b"\xff\xff")

@@ -22,7 +22,7 @@ def test_each_unit_is_read(value: bytes, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"S", b"1", b"1s", b"-1S", b"1.5S", b"123456789S", b"1S ", "１S".encode()])
-def test_what_is_no_timeout_is_refused(value: bytes) -> None:
+def test_what_is_no_timeout_is_rejected(value: bytes) -> None:
     with pytest.raises(ValueError, match="grpc-timeout"):
         timeouts.parse(value)
 

@@ -42,7 +42,7 @@ def test_containerd_is_given_what_it_lacks(tmp_path: Path) -> None:
     assert reference("x", image) == f"dev.local/switchyard-x:{image.tag}"
 
 
-def test_a_containerd_that_cannot_be_asked_is_told(tmp_path: Path) -> None:
+def test_a_containerd_that_cannot_be_asked_is_reported(tmp_path: Path) -> None:
     (tmp_path / "ctr.py").write_text("import sys; sys.exit('no socket')")
     with pytest.raises(ImageError, match="no socket"):
         hand_over(Store(tmp_path), {}, [sys.executable, str(tmp_path / "ctr.py")])

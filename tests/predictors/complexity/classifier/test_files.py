@@ -52,14 +52,14 @@ def test_a_domain_needs_its_prior_and_a_prior_none() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100, b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
-def test_what_is_no_model_is_told(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_model_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
 
     with pytest.raises(ModelFileError, match="file"):
         files.load(tmp_path / "file")
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="cannot be read"):
         files.load(tmp_path / "none")
 
@@ -67,7 +67,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["terms", "heads", "wrong.line", "gain.feature", "scale", "idf", "wrong.leaf", "gain.numbers"]
 )
-def test_a_file_whose_parts_do_not_fit_is_told(tmp_path: Path, name: str) -> None:
+def test_a_file_whose_parts_do_not_fit_is_reported(tmp_path: Path, name: str) -> None:
     tensors = load_file(PRIOR)
     for broken in ({key: value for key, value in tensors.items() if key != name}, tensors | {name: tensors[name][:1]}):
         save_file(

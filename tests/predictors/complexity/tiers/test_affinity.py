@@ -98,7 +98,7 @@ def test_a_state_survives_the_store() -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"[]", b'["slow", 1, 2]', b'["fast", "x", 2]', b"\xff", b"3"])
-def test_what_is_no_state_is_told(value: bytes) -> None:
+def test_what_is_no_state_is_reported(value: bytes) -> None:
     with pytest.raises(ConversationStateError):
         ConversationState.loads(value)
 

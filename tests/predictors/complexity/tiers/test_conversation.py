@@ -92,7 +92,7 @@ def test_a_prompt_of_tokens_is_counted_but_not_read(prompt: Any, tokens: int) ->
         ({"prompt": ["a", 1]}, "`prompt` is neither"),
     ],
 )
-def test_what_is_none_of_the_forms_is_told(body: dict[str, Any], sentence: str) -> None:
+def test_what_is_none_of_the_forms_is_reported(body: dict[str, Any], sentence: str) -> None:
     with pytest.raises(MalformedBodyError, match=sentence):
         read(body)
 

@@ -158,7 +158,7 @@ async def test_triton_gets_no_credentials_and_the_predictors_trace_context() -> 
             assert not sent.keys() & metadata.keys()
 
 
-async def test_a_client_that_gives_up_is_counted_as_cancelled() -> None:
+async def test_a_client_that_cancels_its_call_is_counted_as_cancelled() -> None:
     async with setup() as at:
         call = at.world.channel.unary_unary(INFER)(request("tensors"), timeout=DEADLINE, metadata=(("what", "hang"),))
         asked = asyncio.ensure_future(call.code())

@@ -63,7 +63,7 @@ async def test_errors_of_text_routes_are_sentences(
 @pytest.mark.parametrize(
     "body", [{}, {"prompt": ""}, {"prompt": 1}, {"prompt": "x", "typo": 1}, {"prompt": "x", "max_tokens": "9"}]
 )
-async def test_a_form_with_wrong_fields_is_refused(bench: Bench, body: dict[str, object]) -> None:
+async def test_a_form_with_wrong_fields_is_rejected(bench: Bench, body: dict[str, object]) -> None:
     answer = await bench.http.post("/v1/llm/chat", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_value")
 

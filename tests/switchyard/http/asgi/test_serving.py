@@ -89,7 +89,7 @@ async def test_a_body_that_does_not_come_in_time_is_408() -> None:
         assert (await running.ask(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"))[0] == 408
 
 
-async def test_head_is_answered_where_the_application_knows_only_get() -> None:
+async def test_head_gets_a_response_where_the_application_knows_only_get() -> None:
     async def page(request: Request) -> JSONResponse:
         return JSONResponse({"live": True})
 

@@ -445,13 +445,13 @@ async def test_idle_connections_are_closed_after_their_time() -> None:
 
 
 @pytest.mark.parametrize("url", ["ftp://a/", "http:///x", "http://u@h/", "http://h/a b", "http://h/\x7f"])
-async def test_a_url_that_cannot_be_sent_is_refused(client: Client, url: str) -> None:
+async def test_a_url_that_cannot_be_sent_is_rejected(client: Client, url: str) -> None:
     with pytest.raises(ValueError, match=r"URL of a host|percent-encoded"):
         await client.request(b"GET", url, [])
 
 
 @pytest.mark.parametrize("header", [(b"a", b"b\r\nc: d"), (b"a\nb", b"c"), (b"a", b"\0")])
-async def test_a_header_that_would_split_the_request_is_refused(client: Client, header: tuple[bytes, bytes]) -> None:
+async def test_a_header_that_would_split_the_request_is_rejected(client: Client, header: tuple[bytes, bytes]) -> None:
     with pytest.raises(ValueError, match="line break"):
         await client.request(b"GET", "http://127.0.0.1:1/", [header])
 

@@ -60,7 +60,7 @@ async def test_what_an_application_never_read_is_given_back_when_it_was_cancelle
         await talk.hangs_up()
 
 
-async def test_a_request_that_ends_with_trailers_behind_its_answer_is_over() -> None:
+async def test_a_request_that_ends_with_trailers_behind_its_response_is_over() -> None:
     async with world() as at:
         talk = await Talk.to(at.port, POST, path=b"/lingers", ends=False)
         assert await talk.hears(frames.DATA) == b"no need"
@@ -217,7 +217,7 @@ async def test_streams_that_share_a_small_window_are_served_in_turn() -> None:
     assert [tally.size for tally in tallies] == [frames.DEFAULT_WINDOW + 2000, 2000, 1000]
 
 
-async def test_small_pieces_that_wait_take_no_more_memory_than_large_ones() -> None:
+async def test_small_chunks_that_wait_take_no_more_memory_than_large_ones() -> None:
     sending = connection()
     stream, tally = opened(sending, 1)
     sending.send(stream, frames.DATA, bytes(frames.DEFAULT_WINDOW), False)
@@ -228,7 +228,7 @@ async def test_small_pieces_that_wait_take_no_more_memory_than_large_ones() -> N
     assert tally.size == frames.DEFAULT_WINDOW + 200_000
 
 
-async def test_frames_that_are_not_whole_are_refused_on_either_side() -> None:
+async def test_frames_that_are_not_whole_are_rejected_on_either_side() -> None:
     async with world() as at:
         answer = await converse(at.port, GREETING + frames.frame_header(4, frames.GOAWAY, 0, 0) + bytes(4))
         assert goodbye(answer) == frames.FRAME_SIZE_ERROR

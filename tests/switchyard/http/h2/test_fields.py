@@ -46,7 +46,7 @@ def test_a_block_is_understood_once_when_there_is_no_table() -> None:
     assert len(made) == 2
 
 
-def test_a_peer_that_keeps_its_table_though_it_agreed_not_to_is_refused() -> None:
+def test_a_peer_that_keeps_its_table_though_it_agreed_not_to_is_rejected() -> None:
     encoder, ours = hpack.Encoder(), decoder()
     ours.decode(encoder.encode([(b"x-a", b"1")]))
     ours.acknowledged()
@@ -67,7 +67,7 @@ def test_what_a_peer_is_told_of_its_block_holds_nothing_of_this_process() -> Non
         decoder().decode(b"\xff" * 12)
 
 
-def test_fields_that_grow_when_read_are_refused() -> None:
+def test_fields_that_grow_when_read_are_rejected() -> None:
     encoder = hpack.Encoder()
     block = encoder.encode([(b"x-a", b"v" * 4000)])
     bomb = block + block[-1:] + b"\xbe" * 60_000  # the first entry of the table, again and again

@@ -11,7 +11,7 @@ from switchyard.http.server import Exchange, Server, ServerLimits
 from tests.switchyard.http.serving import GET, echo, post, serving, until
 
 
-async def test_a_body_is_taken_in_pieces_no_faster_than_the_handler_takes_them() -> None:
+async def test_a_body_is_taken_in_chunks_no_faster_than_the_handler_takes_them() -> None:
     taken: asyncio.Queue[None] = asyncio.Queue()
     sizes: list[int] = []
 
@@ -107,7 +107,7 @@ async def test_requests_whose_responses_are_not_read_are_neither_started_nor_rea
         assert beginning < 20
 
 
-async def test_more_requests_than_may_wait_on_a_connection_are_refused_behind_the_others() -> None:
+async def test_more_requests_than_may_wait_on_a_connection_are_rejected_behind_the_others() -> None:
     async with serving(echo, ServerLimits(pipelined=3)) as running:
         wire = await running.wire()
         wire.send(GET * 10)
@@ -201,7 +201,7 @@ async def test_a_slow_client_holds_the_handler_back_and_gets_all_of_it() -> None
 
 
 @pytest.mark.parametrize("started", [False, True])
-async def test_a_client_that_hangs_up_cancels_its_handler_at_once(started: bool) -> None:
+async def test_a_client_that_disconnects_cancels_its_handler_at_once(started: bool) -> None:
     ended: list[float] = []
 
     async def hold(exchange: Exchange) -> None:
@@ -291,7 +291,7 @@ async def test_a_get_whose_client_has_gone_is_cancelled_once_something_is_sent()
         await until(lambda: ended)
 
 
-async def test_a_client_that_hangs_up_within_its_body_cancels_the_handler() -> None:
+async def test_a_client_that_disconnects_within_its_body_cancels_the_handler() -> None:
     ended: list[str] = []
 
     async def hold(exchange: Exchange) -> None:
@@ -328,7 +328,7 @@ async def test_a_handler_that_fails_is_logged_and_its_client_told_nothing(caplog
             assert not (await wire.rest()).endswith(b"0\r\n\r\n")
 
 
-async def test_a_handler_that_does_not_answer_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_handler_that_does_not_respond_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
     async def silent(exchange: Exchange) -> None:
         await asyncio.sleep(0)
 
@@ -337,7 +337,7 @@ async def test_a_handler_that_does_not_answer_is_a_500(caplog: pytest.LogCapture
     assert "without a response" in caplog.text
 
 
-async def test_a_header_that_would_split_the_answer_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_header_that_would_split_the_response_is_rejected(caplog: pytest.LogCaptureFixture) -> None:
     async def splitting(exchange: Exchange) -> None:
         exchange.respond(200, [(b"x", b"a\r\nset-cookie: b")])
 
@@ -358,7 +358,7 @@ async def test_a_retiring_server_makes_each_answer_the_last_of_its_connection() 
         assert b"connection: close" in await idle.head()
 
 
-async def test_a_draining_server_finishes_what_it_has_and_refuses_the_rest() -> None:
+async def test_a_draining_server_finishes_what_it_has_and_rejects_the_rest() -> None:
     release = asyncio.Event()
 
     async def hold(exchange: Exchange) -> None:

@@ -16,7 +16,7 @@ from tests.switchyard.http.server.http2_serving import GET, PIECE, POST, world
 from tests.switchyard.http.serving import serving, until
 
 
-async def test_a_request_reaches_the_application_as_it_was_sent_and_its_answer_comes_back() -> None:
+async def test_a_request_reaches_the_application_as_it_was_sent_and_its_response_comes_back() -> None:
     async with world() as at:
         answer = await at.client.post("/%65cho?q=1%202", content=b"a body", headers={"X-Own": "value"})
 
@@ -55,7 +55,7 @@ async def test_requests_side_by_side_share_one_connection() -> None:
         assert len(at.connections) == 1
 
 
-async def test_pieces_of_an_answer_leave_as_they_are_made() -> None:
+async def test_chunks_of_a_response_are_sent_as_they_are_made() -> None:
     async with world() as at, at.client.stream("GET", "/pieces") as answer:
         pieces = answer.aiter_raw()
         assert await anext(pieces) == b"one "
@@ -63,7 +63,7 @@ async def test_pieces_of_an_answer_leave_as_they_are_made() -> None:
         assert await anext(pieces) == b"two"
 
 
-async def test_the_head_of_an_answer_does_not_wait_for_its_first_piece() -> None:
+async def test_the_headers_of_a_response_do_not_wait_for_its_first_chunk() -> None:
     async with world() as at, at.client.stream("GET", "/begins") as answer:
         assert answer.status_code == 200
         at.app.go_on.set()
@@ -103,7 +103,7 @@ async def test_an_error_of_the_application_is_an_opaque_500(caplog: pytest.LogCa
         assert "a secret of the application" in caplog.text
 
 
-async def test_an_answer_that_breaks_off_does_not_look_complete(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_response_that_breaks_off_does_not_look_complete(caplog: pytest.LogCaptureFixture) -> None:
     async with world() as at:
         with pytest.raises(httpx.RemoteProtocolError):
             await at.client.get("/breaks")
@@ -112,7 +112,7 @@ async def test_an_answer_that_breaks_off_does_not_look_complete(caplog: pytest.L
         assert "before its response was complete" in caplog.text
 
 
-async def test_head_is_answered_without_a_body() -> None:
+async def test_head_gets_a_response_without_a_body() -> None:
     async with world() as at:
         answer = await at.client.head("/early")
 
@@ -128,7 +128,7 @@ async def test_a_client_that_waits_for_leave_to_send_gets_it() -> None:
         await talk.hangs_up()
 
 
-async def test_a_request_that_is_answered_before_its_end_is_told_to_stop() -> None:
+async def test_a_request_with_a_response_before_its_end_is_told_to_stop() -> None:
     async with world() as at:
         talk = await Talk.to(at.port, POST, path=b"/early", ends=False)
         assert await talk.hears(frames.DATA) == b"no need"

@@ -63,7 +63,7 @@ async def test_a_preface_that_breaks_off_is_given_up_in_time() -> None:
         assert await wire.rest() == b""
 
 
-async def test_what_only_begins_like_the_preface_is_a_request_of_http_1_that_is_refused() -> None:
+async def test_what_only_begins_like_the_preface_is_a_bad_request_of_http_1() -> None:
     async with serving(tell) as running:
         wire = await running.wire()
         wire.send(b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n")

@@ -32,7 +32,7 @@ async def test_names_of_headers_are_in_lower_case_and_repeated_ones_are_kept() -
     assert seen == [[(b"host", b"x"), (b"x-one", b"A"), (b"x-one", b"b")], b"A", None, b"/p/q"]
 
 
-async def test_a_client_that_sends_on_while_its_request_is_answered_is_not_read() -> None:
+async def test_a_client_that_sends_on_before_its_response_is_not_read() -> None:
     release = asyncio.Event()
 
     async def hold(exchange: Exchange) -> None:
@@ -139,7 +139,7 @@ async def test_a_body_over_the_handlers_limit_is_413(data: bytes) -> None:
         assert b"exceeds 10 bytes" in body
 
 
-async def test_a_refused_upload_is_told_so_although_it_is_still_being_sent() -> None:
+async def test_a_rejected_upload_is_told_so_although_it_is_still_being_sent() -> None:
     async def small(exchange: Exchange) -> None:
         exchange.respond(200, [], await exchange.body(10))
 
@@ -182,7 +182,7 @@ async def test_what_breaks_http_is_400_and_the_end_of_the_connection(data: bytes
         assert await wire.rest() == b""
 
 
-async def test_a_bad_request_behind_a_good_one_is_refused_after_its_answer() -> None:
+async def test_a_bad_request_behind_a_good_one_is_rejected_after_its_response() -> None:
     async def slow(exchange: Exchange) -> None:
         await asyncio.sleep(0.01)
         exchange.respond(200, [], b"good")
@@ -217,7 +217,7 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("data", ENDLESS.values(), ids=ENDLESS.keys())
-async def test_framing_without_an_end_is_refused(data: bytes) -> None:
+async def test_framing_without_an_end_is_rejected(data: bytes) -> None:
     async with serving(echo, ServerLimits(header_bytes=1000)) as running:
         wire = await running.wire()
         for at in range(0, len(data), 8192):
@@ -226,7 +226,7 @@ async def test_framing_without_an_end_is_refused(data: bytes) -> None:
         assert (await wire.answer())[0] == 400
 
 
-async def test_empty_lines_without_an_end_are_refused() -> None:
+async def test_empty_lines_without_an_end_are_rejected() -> None:
     async with serving(echo, ServerLimits(header_bytes=1000)) as running:
         wire = await running.wire()
         for _ in range(20):
@@ -339,7 +339,7 @@ def test_any_bodies_cut_anywhere_come_through(bodies: list[bytes], cuts: list[in
 
 @settings(max_examples=100)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_answered_or_refused_and_nothing_fails(data: bytes) -> None:
+def test_any_bytes_get_a_response_or_are_rejected_and_nothing_fails(data: bytes) -> None:
     async def run() -> None:
         async with serving(echo, ServerLimits(read_seconds=0.05)) as running:
             wire = await running.wire()

@@ -233,7 +233,7 @@ async def test_a_failed_service_is_unavailable_with_its_reason(channel: Any, que
     assert ("retry-after", "7") in tuple(caught.value.trailing_metadata())
 
 
-async def test_a_caller_that_leaves_while_held_leaves_the_queue(channel: Any, queue: RequestQueue) -> None:
+async def test_a_caller_that_disconnects_while_held_leaves_the_queue(channel: Any, queue: RequestQueue) -> None:
     call = channel.unary_unary(INFER)(message("chat"))
     waiting = asyncio.ensure_future(call.code())
     await until_waiting(queue)

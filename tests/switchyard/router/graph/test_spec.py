@@ -82,7 +82,7 @@ def test_what_is_no_json_is_called_so(text: str | bytes) -> None:
     assert problem.startswith("error: graph: it is not JSON (")
 
 
-def test_every_problem_is_told_with_its_place() -> None:
+def test_every_problem_is_reported_with_its_place() -> None:
     spec = {
         "nodes": {
             "root": {

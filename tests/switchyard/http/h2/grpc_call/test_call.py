@@ -224,7 +224,7 @@ async def test_a_deadline_cancels_the_handler_and_the_client_is_told() -> None:
         await talk.hangs_up()
 
 
-async def test_a_timeout_that_is_none_is_refused() -> None:
+async def test_a_timeout_that_is_none_is_rejected() -> None:
     async def handle(call: GrpcCall) -> None:
         raise AssertionError
 
@@ -253,7 +253,7 @@ async def test_what_is_left_of_the_time_goes_on_with_the_call() -> None:
 
 
 @pytest.mark.parametrize("phase", ["before the first message", "while the handler waits", "after forward"])
-async def test_a_client_that_gives_up_cancels_the_handler_in_every_phase(phase: str) -> None:
+async def test_a_client_that_cancels_its_call_cancels_the_handler_in_every_phase(phase: str) -> None:
     entered, cancelled = asyncio.Event(), asyncio.Event()
     statuses: list[RpcStatus | None] = []
     async with target() as to:

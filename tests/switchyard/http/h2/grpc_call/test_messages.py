@@ -69,7 +69,7 @@ UNREADABLE: dict[str, tuple[bytes, bytes | None, RpcStatus]] = {
 
 
 @pytest.mark.parametrize(("sent", "encoding", "code"), UNREADABLE.values(), ids=UNREADABLE)
-async def test_a_message_that_cannot_be_read_is_refused_with_a_reason(
+async def test_a_message_that_cannot_be_read_is_rejected_with_a_reason(
     sent: bytes, encoding: bytes | None, code: RpcStatus
 ) -> None:
     raised: list[RpcError] = []

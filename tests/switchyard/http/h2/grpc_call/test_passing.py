@@ -111,7 +111,7 @@ async def test_a_stream_of_messages_passes_as_it_comes(way: type[Routing]) -> No
             assert await stream.read() is grpc.aio.EOF
 
 
-async def test_a_client_that_gives_up_ends_the_engines_work(way: type[Routing]) -> None:
+async def test_a_client_that_cancels_its_call_ends_the_engines_work(way: type[Routing]) -> None:
     async with world(way) as at, channel(at) as opened:
         call = opened.unary_unary("/engine/Hang")(b"x", timeout=DEADLINE)
         async with asyncio.timeout(DEADLINE):
@@ -122,7 +122,7 @@ async def test_a_client_that_gives_up_ends_the_engines_work(way: type[Routing]) 
         assert at.calls[0].statuses == [RpcStatus.CANCELLED]
 
 
-async def test_a_client_that_hangs_up_ends_the_engines_work(way: type[Routing]) -> None:
+async def test_a_client_that_disconnects_ends_the_engines_work(way: type[Routing]) -> None:
     async with world(way) as at:
         async with channel(at) as opened:
             call = asyncio.ensure_future(ask(opened, "/engine/Hang", b"x"))

@@ -8,7 +8,7 @@ from switchyard.http.server import Exchange
 from tests.switchyard.http.serving import GET, TEXT, echo, serving
 
 
-async def test_a_plain_answer_says_how_long_it_is_and_when_it_was_given() -> None:
+async def test_a_plain_response_says_how_long_it_is_and_when_it_was_given() -> None:
     async with serving(echo) as running:
         wire = await running.wire()
         wire.send(b"POST /a?b=c HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi")
@@ -22,7 +22,7 @@ async def test_a_plain_answer_says_how_long_it_is_and_when_it_was_given() -> Non
         assert await wire.exactly(14) == b"POST /a?b=c hi"
 
 
-async def test_requests_sent_without_waiting_are_answered_in_their_order() -> None:
+async def test_requests_sent_without_waiting_get_responses_in_their_order() -> None:
     turns: list[bytes] = []
 
     async def slow_first(exchange: Exchange) -> None:
@@ -38,7 +38,7 @@ async def test_requests_sent_without_waiting_are_answered_in_their_order() -> No
     assert turns == [b"/%d" % number for number in range(50)]
 
 
-async def test_an_answer_in_pieces_is_chunked_and_each_goes_out_at_once() -> None:
+async def test_a_response_in_parts_is_chunked_and_each_goes_out_at_once() -> None:
     steps: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def stream(exchange: Exchange) -> None:
@@ -77,7 +77,7 @@ async def test_the_head_alone_goes_out_with_an_empty_write() -> None:
         assert await wire.chunk() == b""
 
 
-async def test_a_declared_length_frames_the_pieces_of_an_answer() -> None:
+async def test_a_declared_length_frames_the_chunks_of_a_response() -> None:
     async def stream(exchange: Exchange) -> None:
         exchange.start(200, [(b"content-length", b"6")])
         exchange.write(b"abc")
@@ -92,7 +92,7 @@ async def test_a_declared_length_frames_the_pieces_of_an_answer() -> None:
 
 
 @pytest.mark.parametrize("written", [b"abc", b"abcdefg"])
-async def test_an_answer_that_breaks_its_declared_length_is_cut(
+async def test_a_response_that_breaks_its_declared_length_is_aborted(
     written: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def stream(exchange: Exchange) -> None:
@@ -108,7 +108,7 @@ async def test_an_answer_that_breaks_its_declared_length_is_cut(
         assert len(await wire.rest()) <= 3
 
 
-async def test_head_gets_the_head_of_the_answer_only() -> None:
+async def test_head_gets_only_the_headers_of_the_response() -> None:
     async def either(exchange: Exchange) -> None:
         if exchange.target == b"/whole":
             exchange.respond(200, [TEXT], b"body")
