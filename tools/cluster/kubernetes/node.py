@@ -3,7 +3,7 @@
 import json
 
 from tools.cluster.kubernetes import pki
-from tools.cluster.kubernetes.kubectl import Document, get
+from tools.cluster.kubernetes.kubectl import Document, get, kubectl
 from tools.cluster.machine import network, processes
 from tools.cluster.machine.layout import (
     CNI_PLUGINS,
@@ -78,10 +78,13 @@ def join() -> None:
 
 
 def restart_kubelet(**changed: object) -> None:
-    """Start kubelet again with ``changed`` over its settings, or with none to have them back; containers run on."""
+    """Start kubelet again with ``changed`` over its settings, or with none to have them back; containers run on.
+
+    It returns when the kubelet has learnt its pods from the API server: until then it rejects `kubectl exec`.
+    """
     processes.stop("kubelet")
     _start_kubelet(_kubelet() | changed)
-    processes.check("kubelet")
+    eventually("the kubelet knows its pods again", _knows_its_pods, 60)
 
 
 def _start_kubelet(settings: Document) -> None:
@@ -98,6 +101,13 @@ def _start_kubelet(settings: Document) -> None:
         ],
         GOGC="50",
     )
+
+
+def _knows_its_pods() -> bool:
+    processes.check("kubelet")
+    known = json.loads(kubectl("get", "--raw", f"/api/v1/nodes/{NODE}/proxy/pods"))["items"] or []
+    assigned = get("pods", "--all-namespaces", "--field-selector", f"spec.nodeName={NODE},status.phase=Running")
+    return {pod["metadata"]["uid"] for pod in assigned["items"]} <= {pod["metadata"]["uid"] for pod in known}
 
 
 def _ready() -> bool:
