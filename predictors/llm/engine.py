@@ -116,6 +116,7 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     )
     tasks = await client.get_supported_tasks()
     app = build_app(options, tasks, client.model_config)
+    app.router.redirect_slashes = False  # a redirect would name this pod, which the client cannot reach
     app.add_exception_handler(EngineDeadError, _engine_died)
     app.middleware_stack = None  # built without that handler; the first request rebuilds it
     await init_app_state(client, app.state, options, tasks)

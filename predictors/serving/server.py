@@ -113,6 +113,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         rest = RESTServer("kserve.model_server:app", self.dataplane, self.model_repository_extension, self.http_port)
         rest._add_exception_handlers(kserve_app)
         self._register_routes()
+        kserve_app.router.redirect_slashes = False  # a redirect would name this pod, which the client cannot reach
         return wrap(kserve_app)
 
     def _register_routes(self) -> None:

@@ -1,4 +1,4 @@
-"""The map from questions to files: twelve of them, and every file is there and not empty."""
+"""The map from questions to files: every file is there and not empty."""
 
 import re
 
@@ -7,8 +7,8 @@ from tests.docs.pages import DOCS, ROOT
 ROWS = re.findall(r"^\| (.+\?) \| (.+) \|$", (DOCS / "concepts/where-is-what.md").read_text(), re.MULTILINE)
 
 
-def test_twelve_questions_are_answered_by_files_that_exist() -> None:
-    assert len(ROWS) == 12
+def test_questions_are_answered_by_files_that_exist() -> None:
+    assert len(ROWS) >= 12
     for question, answer in ROWS:
         files = re.findall(r"`((?:switchyard|predictors)/[\w/.]+)`", answer)
         assert files, question

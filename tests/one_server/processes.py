@@ -27,7 +27,8 @@ DEADLINE = 30.0
 class Process:
     """Where one listens: a page that is 200, and a request with a body that gets ``status`` if all of the body came.
 
-    ``reads`` says whether anybody looks at the body.
+    ``reads`` says whether anybody looks at the body, ``own_paths`` whether there is a table of paths; others serve or
+    forward any.
     """
 
     port: int
@@ -36,6 +37,7 @@ class Process:
     body: bytes
     status: int
     reads: bool = True
+    own_paths: bool = True
 
 
 @contextmanager
@@ -97,7 +99,9 @@ def local_mode(folder: Path) -> Iterator[dict[str, Process]]:
         activator = int(local.url("chat").rpartition(":")[2])
         page = b"/status"
         yield {
-            "activator": Process(port=activator, page=b"/readyz", path=b"/echo", body=b'{"a": 1}', status=200),
+            "activator": Process(
+                port=activator, page=b"/readyz", path=b"/echo", body=b'{"a": 1}', status=200, own_paths=False
+            ),
             "control": Process(port=control, page=page, path=page, body=b"whatever", status=200, reads=False),
         }
     finally:
@@ -127,7 +131,7 @@ def router(folder: Path) -> Iterator[dict[str, Process]]:
     with ExitStack() as stack:
         stack.enter_context(run([sys.executable, "-m", "tests.one_server.small_server", str(step)], folder, url))
         stack.enter_context(run(argv, own, f"http://127.0.0.1:{port}/readyz", env))
-        yield {"router": Process(port=port, page=b"/readyz", path=b"/", body=b'{"a": 1}', status=200)}
+        yield {"router": Process(port=port, page=b"/readyz", path=b"/", body=b'{"a": 1}', status=200, own_paths=False)}
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import Field
 from tests.one_server.processes import Process
-from tests.one_server.table import BODY, LINE, ROWS, SIZED, Row
+from tests.one_server.table import AT, BODY, LINE, ROWS, SIZED, Row
 from tests.switchyard.http.h2.raw import GREETING, converse, heard, request_bytes
 from tests.switchyard.http.serving import Wire
 
@@ -58,6 +58,14 @@ async def test_head_is_get_without_the_body(process: Process) -> None:
     status, body = await wire.answer()
     assert status == 200
     assert b"content-length: %d\r\n" % len(body) in head or b"content-length" not in head
+    await wire.close()
+
+
+async def test_a_slash_at_the_end_makes_another_path_and_nobody_redirects(process: Process) -> None:
+    wire = await wire_to(process)
+    wire.send(b"GET /v2/models/" + AT)
+    status, _ = await wire.answer()
+    assert status == 404 if process.own_paths else not 300 <= status < 400
     await wire.close()
 
 
