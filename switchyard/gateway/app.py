@@ -71,6 +71,7 @@ class Gateway:
         if isinstance(found, Missed):
             found = Match(_missed(found), {"allow": found.allow})
         call = http_call(exchange, found, self._cors, self._time())
+        # Beside the stages: probes and scrapes count as no call in metrics and hold none of the places in flight.
         if found.route.by == "pages":
             make = self._pages[found.route.path]
             page = await asyncio.to_thread(make) if found.route.path in SLOW else make()
@@ -98,6 +99,10 @@ def _pipelines(given: Parts) -> Mapping[str, Proceed]:
         meter.retried,
     )
     forwarded = forward(upstream=upstream, meter=meter, heartbeat_seconds=settings.heartbeat_seconds)
+    # The order matters. ``observe`` is outermost, so that a rejection by any other stage is counted and shaped too.
+    # ``limits`` precedes ``parse``: a full gateway rejects a call before it reads the body, and a slow body holds one
+    # of the places. ``parse`` precedes ``resolve``, as most routes name their model in the body; until the catalog has
+    # the name, metrics say ``unknown``.
     common = (
         observe(meter=meter, tracer=given.tracer),
         limits(in_flight, max_in_flight=settings.max_in_flight, max_body_bytes=settings.max_body_bytes),
@@ -109,6 +114,7 @@ def _pipelines(given: Parts) -> Mapping[str, Proceed]:
         "grpc model": pipeline((*common, resolve(locate=locate), rpc_forward(upstream=upstream))),
         "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listing(source=source))),
         "grpc gateway": pipeline((*common, rpc_listing(source=source, locate=locate))),
+        # No ``limits``: the body of a request to a path that nothing serves is not waited for.
         "nobody": pipeline((common[0], unserved)),
         "grpc nobody": pipeline((common[0], unserved)),
     }

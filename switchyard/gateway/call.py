@@ -144,4 +144,5 @@ def request_id(given: bytes | None) -> bytes:
     """Return the caller's own id where it is safe to log and forward, else a new one."""
     if given is not None and _SANE_ID.fullmatch(given):
         return given
+    # An id that clients are shown anyway is no secret, so ``random`` will do.
     return b"%032x" % (random.getrandbits(128) & _UUID4_CLEAR | _UUID4_SET)

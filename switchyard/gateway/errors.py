@@ -22,6 +22,7 @@ def internal() -> ApiError:
 
 def from_upstream(err: UpstreamError, model: str) -> ApiError:
     """Return the error for an upstream without a usable response, as the caller sees it."""
+    # The exception's own text stays in the log: it names addresses behind the gateway.
     if isinstance(err, ConnectError):
         return ApiError("upstream_unreachable", f"model {model} cannot be reached; try again", retry_after=1)
     if isinstance(err, UpstreamTimeoutError):
@@ -60,6 +61,8 @@ def from_model(status: int, payload: dict[str, Any] | None, model: str) -> ApiEr
     if status < 400:
         return ApiError("upstream_invalid", message)
     code, param = fields.get("code"), fields.get("param")
+    # vLLM's code is a number, its status; a text that is one of ``CODES`` comes from a graph, a predictor or an
+    # activator.
     if not isinstance(code, str) or code not in CODES:
         code = "invalid_value" if status < 500 else "model_error"
     return ApiError(code, message, status=status, param=param if isinstance(param, str) else None)

@@ -27,6 +27,8 @@ class Meter:
 
     def __init__(self, metrics: GatewayMetrics) -> None:
         self.metrics = metrics
+        # Never emptied, and bounded all the same: stages pass names that the catalog had and labels of the table's
+        # routes.
         self._bound: dict[tuple[str, str], _Bound] = {}
 
     def _of(self, model: str, route: str) -> _Bound:

@@ -22,6 +22,7 @@ class Stage(Protocol):
 def pipeline(stages: Sequence[Stage]) -> Proceed:
     """Nest ``stages``, the first outermost; the last one responds."""
     proceed: Proceed = _unanswered
+    # From the inside out, once at the start: a call then runs plain nested coroutines, without an index or a list.
     for stage in reversed(stages):
         proceed = partial(stage, proceed=proceed)
     return proceed

@@ -28,6 +28,7 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
     client = Client(Limits())
     gateway = Gateway(parts(settings, source, client, tracing.configure("gateway")))
 
+    # False from the first moment of a drain, so that gRPC clients which balance by the health service leave in time.
     def serving() -> bool:
         return not server.retiring and ready(source).status == 200
 
@@ -46,6 +47,7 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
             on_drain=lambda: logger.info("draining", extra={"in_flight": server.in_flight}),
         )
     finally:
+        # After the drain alone: responses in flight still come by these connections.
         await client.aclose()
     logger.info("stopped")
 

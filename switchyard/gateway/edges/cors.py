@@ -24,6 +24,7 @@ class Cors:
             return []
         if b"*" in self._origins:
             return [(b"access-control-allow-origin", b"*"), _EXPOSED]
+        # ``vary`` also where the origin may not read: a shared cache would else give that response to one that may.
         return [(b"access-control-allow-origin", origin), _EXPOSED, _VARY] if origin in self._origins else [_VARY]
 
     def preflight(self, origin: bytes | None, headers: bytes | None) -> list[Header]:

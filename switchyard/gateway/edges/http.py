@@ -73,6 +73,8 @@ class HttpEdge:
             self._exchange.write(b"\n\n" + event(error, self._shape))
             self._exchange.end()
         else:
+            # Plain text and JSON have no way to say that they failed: a cut connection is what every client takes for
+            # an error.
             self._exchange.abort()
 
 
@@ -87,6 +89,7 @@ def http_call(exchange: Exchange, found: Match, cors: Cors, started: float) -> C
         HttpEdge(exchange, found.route.shape, own),
         found.route,
         found.params,
+        # The model gets a GET, which every one of them serves; the server drops the body on the way back.
         method=b"GET" if exchange.method == b"HEAD" else exchange.method,
         path=path,
         query=query,

@@ -41,6 +41,7 @@ class RpcEdge:
             message = await self._call.first_message(limit, peek=_PEEKED)
         except RpcError as err:
             raise ApiError(*statuses.api_code(err)) from err
+        # At exactly ``_PEEKED`` bytes there may be more; being wrong about that costs one look of the guard.
         self._whole = len(message) < _PEEKED
         return message
 

@@ -42,6 +42,8 @@ def forward(*, upstream: UpstreamRetries, meter: Meter, heartbeat_seconds: float
         model, route = call.model, call.route
         assert model is not None
         asleep = model.state.phase != "ready"
+        # Plain text has no comments: a heartbeat would be part of what the model says. What waits without a stream
+        # stays silent, because a status that has been sent cannot become the model's error any more.
         if call.stream and route.shape != "text" and (asleep or model.kind == "graph"):
             response = await open_with_heartbeats(
                 call,
@@ -53,6 +55,8 @@ def forward(*, upstream: UpstreamRetries, meter: Meter, heartbeat_seconds: float
         else:
             response = await upstream.open(call)
         meter.first_byte(model.name, route.path, time() - call.started)
+        # However this ends, an unfinished response closes its connection: that is how the model, and so its engine,
+        # learns of a client that disconnected.
         try:
             await _respond(call, response)
         finally:
@@ -67,16 +71,20 @@ async def _respond(call: Call, response: Response) -> None:
     if proxy_error is not None and (response.header(b"content-type") or b"text/plain").startswith(b"text/plain"):
         # The text stays out of errors and logs: it may come from anywhere, and repeat what the client sent.
         raise proxy_error(f"a proxy before {call.model_name} responded with {response.status} in plain text")
+    # Most special first. After heartbeats the status is 200 for good, so whatever comes has to be said in the stream.
     if edge.started and not _is_stream(response):
         await _explain_in_stream(call, response)
     elif form is not None:
         await _translate(call, response, form)
     elif response.status >= 400:
         await _respond_error(call, response)
-    elif response.complete and not edge.started:  # all of the response has arrived
+    elif response.complete and not edge.started:
+        # Headers and body came in one read: they leave in one write, with the length that the body has.
         edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), response.read_nowait())
     else:
         if not edge.started:
+            # Until a byte of the body is there, a model that fails can still become a 502 with a sentence. Events do
+            # not wait: their first may take minutes, and a last one can say what went wrong.
             if not response.is_events:
                 await response.begun()
             edge.start(response.status, (MODEL_TO_STREAM if call.stream else MODEL_TO_CLIENT).passed(response.headers))
@@ -97,6 +105,7 @@ async def _explain_in_stream(call: Call, response: Response) -> None:
         explanation = error_event(payload, shape)
     else:
         explanation = event(from_model(response.status, payload, call.model_name), shape)
+    # ``[DONE]`` after an error too, as vLLM ends a stream that failed.
     call.edge.write(explanation + _DONE)
     call.edge.end()
 
@@ -166,6 +175,7 @@ async def _translate_stream(
 
 
 def _frame(call: Call, data: bytes, frame: Callable[[bytes], bytes]) -> bytes:
+    # A failure in mid-stream is an event whose only field is ``error``, from vLLM as from our own servers.
     if data.startswith(b'{"error"'):
         raise from_model(CODES["upstream_invalid"], json_object(data), call.model_name)
     return _converted(call, data, frame)

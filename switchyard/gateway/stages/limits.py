@@ -19,11 +19,14 @@ def limits(in_flight: InFlight, *, max_in_flight: int, max_body_bytes: int) -> S
     """
 
     async def stage(call: Call, proceed: Proceed) -> None:
+        # No await between the comparison and the increment, so calls that arrive together cannot all pass it.
         if in_flight.now >= max_in_flight and call.route.by == "model":
             message = f"the gateway has {max_in_flight} requests in flight; try again"
             raise ApiError("overloaded", message, retry_after=1)
         in_flight.now += 1
         try:
+            # Within the count: a client that sends its body slowly holds memory and a connection as much as one that
+            # waits.
             call.body = await call.edge.body(max_body_bytes)
             await proceed(call)
         finally:

@@ -23,6 +23,7 @@ def observe(*, meter: Meter, tracer: Tracer) -> Stage:
         parent = call.fields.get(b"traceparent")
         logs.request_id.set(call.request_id.decode())
         if parent is not None:
+            # Cut to its length, not checked: it goes to JSON logs alone, and a tracer reads the header itself.
             logs.trace_id.set(parent[3:35].decode("latin-1"))  # version-traceid-parentid-flags
         if tracer.enabled:
             call.span = tracer.start("gateway " + call.route.path, parent.decode("latin-1") if parent else None)
@@ -32,15 +33,18 @@ def observe(*, meter: Meter, tracer: Tracer) -> Stage:
             await proceed(call)
             code = call.edge.code
         except asyncio.CancelledError:
+            # Nobody is there to send an error to: the client disconnected, or the grace of a drain is over.
             code, error = call.edge.cancelled, "the client disconnected"
             meter.cancelled(_model(call))
             raise
         except Exception as err:
+            # The one place where the stages' errors become responses: they raise, and need to know no protocol.
             failure = _as_api_error(err, call)
             error = failure.code
             call.edge.fail(failure)
             code = call.edge.code
         finally:
+            # Reached during a cancellation too, so nothing may be awaited from here on.
             seconds = time() - call.started
             meter.done(_model(call), call.route.label, code, seconds)
             if call.span is not None:

@@ -26,7 +26,11 @@ def parse(*, default_model: Callable[[], str]) -> Stage:
             _require_json(call)
             payload = parse_object(call.body)
             call.model_name = _model_of(payload.get("model"))
+            # Where vLLM takes "true" or 1 for true, the response's own content type still makes it a stream; only the
+            # heartbeats are lost.
             call.stream = payload.get("stream") is True
+            # The bytes are searched first, so that a long chat without the word is not walked message by message. A
+            # client that writes it with JSON's escapes gets the model's own error in place of ours.
             call.holds_image = b"image" in call.body and _holds_image(payload)
         elif kind == "form":
             _parse_form(call, default_model)
@@ -44,6 +48,7 @@ def _require_json(call: Call) -> None:
     if given != _JSON and given.partition(b";")[0].strip().lower() != _JSON:
         shown = given.decode("latin-1") or "missing"
         raise ApiError("unsupported_media_type", f"content-type is {shown}; send content-type: application/json")
+    # vLLM decompresses nothing either, and here a few bytes could unpack to more than ``max_body_bytes``.
     if call.fields.get(b"content-encoding", b"identity") != b"identity":
         raise ApiError("unsupported_media_type", "the body is compressed; send it as it is")
 
@@ -85,6 +90,8 @@ def _parse_form(call: Call, default_model: Callable[[], str]) -> None:
     if not form.text:
         _require_json(call)
     payload = form.request(call.body, call.params)
+    # Short forms alone may leave it out. Where OpenAI's field is missing vLLM takes its one model; a gateway would
+    # guess.
     payload["model"] = call.model_name = payload.get("model") or default_model() or _model_of(None)
     call.stream = payload.get("stream") is True
     call.body = orjson.dumps(payload)

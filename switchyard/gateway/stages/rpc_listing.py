@@ -46,6 +46,7 @@ def _server_to_ask(call: Call, locate: Locate) -> str | None:
     try:
         model = call.model = locate(call.model_name)
     except ApiError as err:
+        # A failed model is known and not ready, which a boolean can say; over HTTP it is a 503 with the reason.
         if err.code != "model_failed":
             raise
         return None

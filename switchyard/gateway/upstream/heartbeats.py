@@ -23,9 +23,11 @@ async def open_with_heartbeats(
     Raises:
         UpstreamError: as ``open_response`` raised it.
     """
+    # The name is in the catalog by now, so it holds no line break that would end the comment.
     comment = b": waking %b\n\n" % call.model_name.encode()
     task = asyncio.create_task(open_response(call))
     try:
+        # ``wait``, not ``wait_for``, here and below: a timeout must not cancel the request that it watches.
         await asyncio.wait({task}, timeout=patience)
         if not task.done():
             call.edge.start(200, list(_HEADERS))
@@ -42,5 +44,6 @@ async def open_with_heartbeats(
 async def _abandon(task: "asyncio.Task[Response]") -> None:
     task.cancel()
     await asyncio.wait({task})
+    # Its response may have come in the very turn of the cancellation: then nobody else would close it.
     if not task.cancelled() and task.exception() is None:
         task.result().close()

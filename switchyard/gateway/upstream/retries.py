@@ -13,6 +13,7 @@ from switchyard.http.client.errors import ConnectionClosedError, UpstreamError
 from switchyard.http.headers import CLIENT_TO_MODEL, FORM_TO_MODEL, Header
 
 _UNAVAILABLE = frozenset((502, 503, 504))
+# Three pauses of it are 0.35 s at most: four attempts end long before ``Retry.seconds``, unless connecting takes long.
 _BACKOFF = Backoff(first=0.05, most=1.0)
 
 
@@ -86,6 +87,8 @@ class UpstreamRetries:
                     raise
                 error = err
             else:
+                # A POST is never sent again after a response: the model may have done the work, and a second generation
+                # costs an accelerator. With retry-after the model itself says when, and the client is the one to wait.
                 if not (response.status in _UNAVAILABLE and call.method == b"GET") or _has_retry_after(response):
                     return response
             attempts = attempts or _Attempts(self._retry, call.started)
@@ -151,6 +154,8 @@ def _url(call: Call) -> str:
     model, path = call.model, call.route.upstream
     assert model is not None
     if call.params:
+        # Made from the route's row and the catalog's name, never from the path that was sent: no client can lead this
+        # request to another path of the model. A version was checked when the route was matched.
         path = path.replace("{version}", call.params.get("version", ""))
         path = path.replace("{model}", quote(model.name, safe=""))
     query = call.query if call.route.query else b""
