@@ -29,6 +29,7 @@ from switchyard.telemetry.tracing import Tracer
 logger = logging.getLogger(__name__)
 
 JSON = b"application/json"
+# Believed as they are: a client's own headers of this prefix end at the gateway.
 POLICY_HEADER = b"x-switchyard-policy"
 OTHER_TIER = b"/other-tier"
 TENANT_HEADER = b"x-switchyard-tenant"
@@ -114,6 +115,7 @@ class Application:
             await self._decider.remember(*decided)  # after the response, which need not wait for it
 
     async def _decide_on(self, exchange: Exchange, began: float) -> tuple[RoutingRequest, Decision] | None:
+        # Counted before the body is read, for a body that comes slowly holds as much as a decision.
         if self._in_flight > self._max_requests:
             raise ApiError("overloaded", f"{self._max_requests} requests are being decided on; try again shortly")
         headers = dict(exchange.headers)
@@ -123,6 +125,7 @@ class Application:
             raise ApiError("invalid_value", "`model` must be a text: a model's name, or `auto`")
         tiers = self._decider.tiers
         failed = exchange.path == OTHER_TIER
+        # A name of somebody else's model is the graph's business: passed through, not decided on, nor remembered.
         if not failed and model is not None and model not in (tiers.fast, tiers.reasoning, self._name, *tiers.auto):
             _respond(exchange, 200, orjson.dumps(body), [(b"x-switchyard-reason", b"explicit-model")])
             return None

@@ -47,6 +47,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     try:
         admission = Admission(arguments.model_name, settings.max_concurrent_requests, metrics)
         model = LanguageModel(arguments.model_name, engine, admission)
+        # Before anything listens: whoever can connect finds a model that has answered once.
         await model.warm_up()
         clock.done("warm-up")
         tracer = tracing.configure(arguments.model_name)
@@ -62,6 +63,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         watcher.cancel()
         return 0 if stopped else 1
     finally:
+        # Last: the drain has finished what was in flight, and the engine's process ends with its work done.
         engine.stop()
 
 
@@ -77,6 +79,7 @@ def main() -> None:
         llm = LLMSettings.from_env(os.environ)
         arguments = parse(sys.argv[1:], llm.model_repository)
         logs.configure(arguments.model_name, settings.log_level)
+        # Early: the hook must stand when the engine's process is forked.
         children_die_with_me()
         clock = StartClock(arguments.model_name, process_start())
         sys.argv = sys.argv[:1]  # kserve parses the command line when it is imported

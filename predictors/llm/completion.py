@@ -134,6 +134,7 @@ class TextModel:
 
 def _check(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
+        # vLLM ignores what it does not know. A misspelled ``max_tokens`` would then only show in the bill.
         if name not in PARAMETERS:
             raise InvalidRequestError(
                 f"parameter {name!r} is unknown; use {', '.join(sorted(PARAMETERS | {CHAT_SWITCH}))}"

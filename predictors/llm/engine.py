@@ -138,12 +138,14 @@ class _Parser(FlexibleArgumentParser):  # type: ignore[misc]
 
 
 def _vllm_options(arguments: Arguments, settings: LLMSettings) -> Namespace:
+    # Ours last: of a flag that stands twice argparse takes the last, and one name is a promise of the platform.
     argv = [*arguments.vllm, "--model", str(arguments.model_dir), "--served-model-name", arguments.model_name]
     if defaults := settings.generation_defaults():
         argv += ["--override-generation-config", json.dumps(defaults)]
     if settings.use_4bit and (method := four_bit_method(arguments.model_dir, _device())):
         argv += ["--quantization", method]
     if endpoint := os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        # vLLM's default is gRPC; everything else of the platform sends to the collector's HTTP port.
         os.environ.setdefault("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
         argv += ["--otlp-traces-endpoint", endpoint.rstrip("/") + "/v1/traces"]
     options: Namespace = make_arg_parser(_Parser()).parse_args(argv)
@@ -161,6 +163,8 @@ def _engine_config(options: Namespace) -> VllmConfig:
         config = AsyncEngineArgs.from_cli_args(options).create_engine_config(UsageContext.OPENAI_API_SERVER)
     except ValueError as err:  # pydantic's ValidationError is one
         raise SettingsError(f"vLLM cannot serve {options.model} with these flags: {err}") from err
+    # After the configuration was made, since making it sets ``spawn`` and ``mp``. Several workers need processes of
+    # their own, so they keep vLLM's way.
     if current_platform.is_cpu() and config.parallel_config.world_size == 1:
         _start_by_fork(config)
     return config

@@ -44,6 +44,7 @@ async def post(app: App, path: str, body: bytes, headers: Mapping[str, str]) -> 
 
     work = asyncio.ensure_future(app(_scope(path, body, headers), receive, send))
     try:
+        # Shielded, so that the cancellation stops here; ``finally`` then tells the application as a socket would.
         await asyncio.shield(work)
     finally:
         disconnected.set()

@@ -32,6 +32,7 @@ class LanguageModel(Model):  # type: ignore[misc]
     def __init__(self, name: str, engine: Engine, admission: Admission) -> None:
         super().__init__(name)
         self._engine = engine
+        # Without its template a chat model continues a text in place of answering it, and V2 has no messages.
         self._texts = TextModel(engine.app, name, chat=engine.generates and engine.has_chat_template)
         self._admission = admission
 
@@ -106,6 +107,8 @@ class LanguageModel(Model):  # type: ignore[misc]
         except InvalidRequestError as err:
             raise InvalidInput(str(err)) from err
         except GenerationError as err:
+            # KServe responds 503 to the first and 500 to the second: a new engine is worth another try, the same one is
+            # not.
             raise (ServerNotReady if self._engine.lost else InferenceError)(str(err)) from err
 
 

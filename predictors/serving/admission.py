@@ -25,6 +25,8 @@ class Admission:
         Raises:
             ApiError: no slot is free.
         """
+        # Rejected, not queued: Knative's queue-proxy and local mode's activator queue already, by a
+        # ``containerConcurrency`` that is no larger than this limit.
         if self._in_flight >= self._limit:
             raise ApiError("overloaded", f"{self._in_flight} requests are in flight; try again shortly")
         self._in_flight += 1

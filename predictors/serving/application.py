@@ -33,11 +33,15 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
         if path.startswith(OPENAI):
+            # As a mount of Starlette does it: the path stays whole, and ``root_path`` says how much of it the routes do
+            # not see.
             scope = dict(scope, root_path=scope.get("root_path", "") + OPENAI)
             app, protocol = self._openai, "openai"
         else:
             app, protocol = self._kserve, "v2"
             scope = as_json(scope)
+        # Everything that computes is a POST. Probes and scrapes take no slot, so that a busy predictor is not taken for
+        # a dead one.
         if scope["type"] != "http" or scope["method"] != "POST":
             await app(scope, receive, send)
             return

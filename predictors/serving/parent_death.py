@@ -23,4 +23,5 @@ def children_die_with_me() -> None:
         nonlocal parent
         parent = os.getpid()
 
+    # Read before each fork and not once: a child inherits this hook, and for its own children it is the parent.
     os.register_at_fork(before=note_parent, after_in_child=lambda: die_with_parent(parent))

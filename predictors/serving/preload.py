@@ -48,6 +48,8 @@ class Preload:
         os.chmod(staged, 0o600)
         self._listener.listen(16)
         os.rename(staged, self._path)  # renamed last: whoever sees the path can connect
+        # A child's end is read from a socket, so that one ``select`` waits for both. The handler does nothing, but
+        # without one Python would write no byte to it.
         signal.set_wakeup_fd(self._waker.fileno())
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -62,6 +64,8 @@ class Preload:
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
         with connection.makefile("rb") as reader:
+            # May block all else, and so must not come from anybody: the socket's mode lets in its owner alone, the
+            # supervisor, which sends its line at once.
             line = reader.readline()
         try:
             request = json.loads(line)
@@ -89,17 +93,24 @@ class Preload:
         """Turn the forked child into ``python -m module argv…``."""
         code = 1
         try:
+            # First of all: a child that outlived this parent would be one that nobody knows.
             die_with_parent(parent)
+            # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which then stops children in
+            # order and ends what is left of each by its group.
             os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.dup2(log, 1)
             os.dup2(log, 2)
+            # Copies of the fork. Open here, they would hide from the supervisor that the parent, whose death it tells
+            # by a broken connection, is gone.
             for connection in (*self._waiting.values(), self._listener, self._woken, self._waker):
                 connection.close()
             self._selector.close()
             os.chdir(request["cwd"])
+            # Nothing of the parent's is left but what libraries read at their import: as a process of its own would
+            # have it.
             os.environ.clear()
             os.environ.update(request["env"])
             sys.argv = [request["module"], *request["argv"]]
@@ -114,10 +125,12 @@ class Preload:
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
+            # Not ``sys.exit``, which would unwind the parent's frames below this one and run its exit handlers.
             os._exit(code)
 
     def _reap(self) -> None:
         self._woken.recv(4096)
+        # Signals of one kind coalesce: a single wake-up may stand for several ends.
         while self._waiting:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:

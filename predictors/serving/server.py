@@ -33,6 +33,7 @@ from switchyard.settings import SettingsError
 
 logger = logging.getLogger(__name__)
 
+# gRPC's own limit, 4 MiB, is less than a photo as a tensor of floats.
 MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of one gRPC message
 _LOOPBACK = "127.0.0.1"
 
@@ -85,6 +86,8 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         """
         self.register_model(model)
         service_server, target = await self._start_grpc(service)
+        # gRPC's library only ends calls here, on loopback: a port of its own would have no limits of ours, and Knative
+        # opens no second one.
         rpc: RpcHandler = with_health(Health(lambda: bool(model.ready)), forward_to(target))
         rpc = rpc if front is None else front(rpc)
         handler = handler_of(self._application(wrap), body_bytes=self._message_bytes)
@@ -100,6 +103,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
                 server, drain_seconds=0, grace_seconds=self.grace_period, on_drain=on_drain, stop=self._ending
             )
         finally:
+            # Without a grace of its own: what it served has been forwarded by a server that is drained.
             await service_server.stop(0)
         return not self._failed
 
@@ -147,6 +151,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         options: list[tuple[str, Any]] = [
             ("grpc.max_send_message_length", self._message_bytes),
             ("grpc.max_receive_message_length", self._message_bytes),
+            # On by default, which lets another process of the same user share the port and take calls.
             ("grpc.so_reuseport", 0),
         ]
         if service is not None:

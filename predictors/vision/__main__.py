@@ -45,6 +45,7 @@ async def serve(arguments: Arguments, settings: Settings, vision: VisionSettings
     clock.done("import")
     parts = assemble(arguments, settings, vision, clock)
     settle_for_serving()
+    # Beside the server and not before it: a predictor whose Triton still starts responds, with a sentence that says so.
     background = [beside(parts.server, work) for work in (parts.watch.run(), parts.loaded_models.run())]
     try:
         stopped = await parts.server.run(parts.service, parts.wrap, parts.grpc, parts.front)

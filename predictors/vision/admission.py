@@ -153,6 +153,8 @@ class Admission:
 
     def try_acquire(self, model: str, protocol: str, traceparent: str | None) -> "Slot | None":
         """Do the same for a model that is loaded; return None when no slot is free."""
+        # No await from the caller's look at what is loaded to the end of this: a sweep could unload the model in
+        # between.
         if self._in_flight.total >= self._limit:
             return None
         self._loaded_models.acquire(model)

@@ -106,6 +106,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
             live=lambda: watch.live,
             infer_image=_ImageOverGrpc(images, loaded_models).ask,
         ),
+        # gRPC's own health service lies behind it: of all calls only inferences are worth a look at their first bytes.
         front=lambda service: FastPath(
             loaded_models,
             admission,
@@ -194,7 +195,9 @@ def _channel_options(message_bytes: int) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", message_bytes),
         ("grpc.max_send_message_length", message_bytes),
+        # Or ``http_proxy`` in the environment would send calls to loopback by way of a proxy.
         ("grpc.enable_http_proxy", 0),
+        # With gRPC's own pauses, 1 s and growing to 120, a Triton that has been restarted would stay out of reach.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),

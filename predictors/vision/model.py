@@ -41,6 +41,8 @@ class VisionModel(Model):  # type: ignore[misc]
         traceparent = (headers or {}).get("traceparent")
         if isinstance(payload, InferRequest):
             return _response(payload, self.name, await self._infer(_image(payload, self.name), traceparent))
+        # All are read before the first is asked, so that a bad one costs no inference. Then one after the other: the
+        # request holds one slot, and must not use Triton as thirty-two would.
         requested = [_instance(instance) for instance in _instances(payload)]
         return {"predictions": [(await self._infer(one, traceparent)).as_json() for one in requested]}
 

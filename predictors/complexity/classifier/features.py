@@ -78,11 +78,13 @@ def _numeric_options(view: _View) -> float:
 
 
 def _numbered_statements(view: _View) -> float:
+    # The tokens are counted already; the expression would walk the whole text for a feature that is nearly always 0.
     if _STATEMENTS.isdisjoint(view.text.counts):
         return 0.0
     return float(_STATEMENT.search(view.text.whole) is not None)
 
 
+# Names and order are part of every model's file: ``files.load`` refuses one that was trained on others.
 _RULES: Mapping[str, Rule] = {
     "characters": lambda view: log1p(len(view.text.whole)),
     "characters of the last turn": lambda view: log1p(len(view.text.last)),

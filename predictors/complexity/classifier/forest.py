@@ -25,6 +25,7 @@ class Forest:
         offset = np.arange(0, trees * inner, inner)
         feature, threshold = self.feature.ravel(), self.threshold.ravel()
         node = np.zeros(trees, np.intp)
+        # All trees step down together: three gathers for 120 trees of depth 3, in place of 360 comparisons in Python.
         for _ in range(inner.bit_length()):
             at = offset + node
             node = 2 * node + 1 + (x[feature[at]] > threshold[at])

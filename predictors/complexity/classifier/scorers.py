@@ -113,4 +113,5 @@ def make_scorer_or_length(name: ScorerName, folder: Path, domain: str = "") -> t
     try:
         return make_scorer(name, folder, domain), ""
     except ModelFileError as err:
+        # A missing file must not stop traffic: length is the guess that needs none.
         return make_scorer("length", folder), str(err)

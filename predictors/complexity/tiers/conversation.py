@@ -54,6 +54,7 @@ def _prompt(prompt: object) -> Conversation:
         return Conversation("", texts, sum(map(len, texts)))
     flat = [token for one in prompts for token in (one if isinstance(one, list) else [one])]
     if isinstance(prompt, list) and flat and all(isinstance(token, int) for token in flat):
+        # Tokens of a tokenizer that is unknown here: counted for the context, not read.
         return Conversation("", (), 0, readable=False, tokens=len(flat))
     raise MalformedBodyError("`prompt` is neither a text, a list of texts nor tokens")
 

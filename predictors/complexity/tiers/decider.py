@@ -61,6 +61,7 @@ class Decider:
     async def decide(self, request: RoutingRequest) -> Decision:
         """Return the tier for a request; never fails."""
         body, conversation = request.body, request.conversation
+        # The order of docs/concepts/routing.md: whoever chose comes first, and costs no look into the store.
         ruled = rules.chosen_by_others(body, request.policy, self.tiers)
         before, key = affinity.keys(body, conversation, request.named, request.tenant)
         if ruled is not None:
@@ -99,14 +100,18 @@ class Decider:
         """Decide on a request for which no rule chose a tier."""
         conversation = request.conversation
         before: Tier | None = known.tier if known else None
+        # Before affinity: what does not fit into the fast model's context fails there, whoever responded last.
         if ruled := rules.too_long_for_fast(request.body, conversation, self.tiers):
             return Decision(tier=ruled.tier, reason=ruled.reason, key=key, moved=before == "fast")
+        # The call that these results belong to was made by that model; the other one never offered it.
         if conversation.tool_result:
             return Decision(tier=before or "reasoning", reason="tool-result", key=key)
         if not conversation.readable:
             return Decision(tier="reasoning", reason="unreadable", key=key)
         fresh = _opens_topic(conversation)
         now = self._clock()
+        # Reasoning alone keeps a conversation unseen. On the fast tier each turn may be the first hard one, so it is
+        # scored, with a bias for the prefix that the tier has cached.
         if known and known.tier == "reasoning" and known.warm(now) and not fresh:
             return Decision(tier="reasoning", reason="affinity", key=key)
         try:
@@ -114,6 +119,7 @@ class Decider:
             score = self._scorer.score(Text.of(*turns))
             decision = self.share.decide(score, known.bias(now) if known else 0.0)
         except Exception:
+            # Whatever it is: a wrong tier costs money or quality, an error costs the answer.
             logger.exception("the classifier failed")
             return Decision(tier="reasoning", reason="classifier-error", key=key)
         tier: Tier = "reasoning" if decision.reasoning else "fast"

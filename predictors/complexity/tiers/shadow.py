@@ -63,6 +63,7 @@ class Shadow:
 
     def offer(self, body: Mapping[str, Any], conversation: Conversation) -> None:
         """Sample a chat; returns at once."""
+        # Without tools: what a model would do next with them cannot be compared as text.
         if self._rng.random() >= self._share or "messages" not in body or body.get("tools"):
             return
         if len(self._tasks) >= MAX_CONCURRENT:

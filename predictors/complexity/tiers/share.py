@@ -37,6 +37,7 @@ class ShareController:
         first = np.quantile(np.asarray(expected, float), (np.arange(WINDOW) + 0.5) / WINDOW)
         self._sorted = sorted(map(float, first))
         # In a fixed order without a trend: each part of the window is distributed like the whole.
+        # 83 and ``WINDOW`` have no common factor, so each score comes once.
         self._scores = deque(self._sorted[(place * 83) % WINDOW] for place in range(WINDOW))
         self._recent: deque[bool] = deque(maxlen=RECENT)
 
@@ -57,6 +58,7 @@ class ShareController:
         if self.share in (0.0, 1.0):
             return ShareDecision(self.share == 1.0, clamped=False)
         threshold, biased = self.threshold, score + bias
+        # Scores that are all equal are shared out by the count: else none of them would go to reasoning.
         reasoning = biased > threshold or (biased == threshold and self._error < 0)
         clamped = abs(self._error) >= SLACK and reasoning == (self._error > 0)
         reasoning ^= clamped

@@ -86,6 +86,8 @@ def _heads(
         for question, target, usable in _targets(rows.labels):
             ridge = Ridge(alpha=HEAD_PENALTY).fit(matrices[place][usable], target[usable])
             said = [ridge.predict(matrix) for matrix in matrices]
+            # What stands on these columns must not have seen a head on its own training rows: it would trust it too
+            # much.
             for learned, left in KFold(FOLDS, shuffle=True, random_state=seed).split(target):
                 seen = learned[usable[learned]]
                 fold = Ridge(alpha=HEAD_PENALTY).fit(matrices[place][seen], target[seen])

@@ -17,6 +17,7 @@ from switchyard.http.api_errors import ApiError
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 FIELDS = ("image", "file")
+# An image and ``top_k`` are two; each part costs objects, and a body has room for a million.
 _MOST_PARTS = 16
 _FORMS = 'image/*, multipart/form-data with a field `image`, or JSON {"image": base64}'
 
@@ -70,6 +71,7 @@ def decode_base64(text: Any) -> bytes:
         if not comma or not head.endswith(";base64"):
             raise ApiError("invalid_value", "the image's data: URI is not base64; use data:image/png;base64,…")
     try:
+        # Without ``validate`` it drops foreign characters, and what it decodes then fails in Triton as a broken image.
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as err:
         raise ApiError("invalid_value", f"the image is not base64: {err}") from err

@@ -103,6 +103,7 @@ class Application:
 
     # -- handled here
 
+    # Alive without Triton: a restart of this process would not bring that back, and drop what is in flight.
     async def _live_page(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
         await reply(send, 200, b"", TEXT)
 
@@ -165,6 +166,8 @@ class Application:
                 result = await self._infer_body(request, kind, scope, receive)
                 await reply(recording, 200, write_v2(where.model, "", result), JSON)
                 return
+            # An image can come in place of tensors as long as the model itself takes no bytes; then the datatype in the
+            # JSON is what tells them apart. It comes first, so a large body can go on after a look at its beginning.
             may_be_image = where.verb == "infer" and takes_images(request.config)
             head = _header_length(scope, declared_length(scope)) if may_be_image else 0
             if declared_length(scope) >= STREAMED_BYTES and head <= _PEEK_BYTES:
@@ -203,6 +206,7 @@ class Application:
         self._require_triton()
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         body = json_object(await self._forwarding.body(scope, receive), "an OpenAI chat completion")
+        # Before the slot is taken, and all at once: a chat with one bad image must not wait for a model to load.
         images = images_in(body)
         async with self._admission.admit(where.model, "vision", header(scope, b"traceparent")) as request:
             with cancel_on_disconnect(receive):

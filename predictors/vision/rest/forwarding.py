@@ -16,9 +16,8 @@ from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 
 STREAMED_BYTES = 1024 * 1024  # larger bodies are forwarded while they arrive
 _HINT = "send less, or ask the operator to raise MAX_BODY_BYTES"
-_MAX_HEADER_BYTES = (
-    8000  # bytes of one header or of the query: beyond it Triton's HTTP server closes the connection or never responds
-)
+# Of one header or of the query: beyond it Triton's HTTP server closes the connection or never responds.
+_MAX_HEADER_BYTES = 8000
 
 
 def declared_length(scope: Scope) -> int:
@@ -74,6 +73,8 @@ class Forwarding:
         Raises:
             ApiError: 408 it did not arrive in time; Triton is unavailable.
         """
+        # ``receive`` has one reader at a time: until the body has been sent that is the upload, which sees a disconnect
+        # itself; only then may the watcher for a disconnect take its place, or it would swallow chunks.
         sent = asyncio.Event()
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -115,6 +116,7 @@ class Forwarding:
                 response = await self._client.request(
                     scope["method"].encode(), url, headers, body, timeouts=self._timeouts
                 )
+                # A Triton that ends before the first byte of a body is an error with a sentence, not a cut connection.
                 await response.begun()
             except UpstreamTimeoutError as err:
                 raise ApiError("upstream_timeout", f"Triton did not respond in time: {err}") from err

@@ -69,6 +69,7 @@ def _route(path: str) -> Route:
         return Route(kind=kind, target=path)
     if match := _MODEL.fullmatch(path):
         model, version, verb = match["model"], match["version"] or "", match["verb"] or ""
+        # Quoted anew, because the path has been decoded: no name can lead to another of Triton's paths.
         target = f"/v2/models/{quote(model, safe='')}{quote(version)}" + (f"/{verb}" if verb else "")
         return Route(kind=_kind(verb), model=model, verb=verb, target=target)
     if match := _CONTROL.fullmatch(path):
@@ -77,6 +78,7 @@ def _route(path: str) -> Route:
         return Route(kind="predict", model=match["model"])
     if match := _IMAGE.fullmatch(path):
         return Route(kind="chat" if match["chat"] else "image", model=match["model"])
+    # Closed by default: a path that a later Triton adds stays out until somebody has looked at it.
     return Route(kind="closed" if path.startswith(("/v2/", "/v1/vision")) else "kserve")
 
 

@@ -67,6 +67,8 @@ class FastPath(FastHandler):
     def admit(self, request: RpcRequest, beginning: bytes) -> FastCall | None:
         """Decide by the first bytes of a call; compressed messages are left to the service."""
         length = int.from_bytes(beginning[1:PREFIX], "big")
+        # None wherever a call needs a sentence, a load or a wait: only the service has the means for these. Its limit
+        # is checked here too, for on this path nothing else holds a message to it.
         if not self._live() or beginning[0] or length > self._message_bytes:
             return None
         message = beginning[PREFIX:]

@@ -63,6 +63,7 @@ class TritonClient:
         rows = orjson.loads(await self._call(b"POST", "/v2/repository/index", _QUICK))
         loaded: dict[str, bool] = {}
         for row in rows:
+            # A row for each version: one that is ready makes the model loaded.
             loaded[row["name"]] = loaded.get(row["name"], False) or row.get("state") == "READY"
         return loaded
 
@@ -74,6 +75,7 @@ class TritonClient:
     async def control(self, method: Control, request: bytes) -> None:
         """Load or unload as the encoded ``request`` says; return when a load is done or an unload has begun."""
         try:
+            # Without a timeout: a load takes its time, and goes on when all who wait for it have given up.
             await self._calls[method](request)
         except grpc.aio.AioRpcError as err:
             if err.code() == grpc.StatusCode.UNAVAILABLE:
@@ -157,6 +159,7 @@ def error_message(body: bytes) -> str:
 def _rejection(model: str, status: int, body: bytes) -> ApiError:
     if status < 500 or status == 503:
         return of_triton(status, error_message(body))
+    # A model in Python can fail with its traceback, which is for the log and no client's.
     logger.error("model %s failed", model, extra={"status": status, "reason": error_message(body)})
     return ApiError("model_error", f"model {model!r} failed on this request; the reason is in the service's log")
 

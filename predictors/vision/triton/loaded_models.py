@@ -53,6 +53,8 @@ class LoadedModels:
         model = self._models.get(name)
         if model is None or not self._is_loaded(model):
             model = await self._wait_for(name)
+        # No await between the look and ``_held``: a sweep that ran in between could unload the model. The same holds
+        # after ``_wait_for``, whose own hold has just ended.
         assert model.config is not None
         with self._held(model):
             yield model.config
@@ -96,6 +98,8 @@ class LoadedModels:
         if model is None:
             raise ApiError("model_not_found", f"failed to unload {name!r}: the repository has no such model")
         await model.settled()
+        # From ``settled`` to ``_unload`` nothing awaits, so no load can begin in between. Users of the model itself do
+        # not matter: Triton lets what it has begun finish.
         if needing := ", ".join(other.name for other in self._models.values() if other.needs(name)):
             message = f"model {name!r} is a step of {needing}, which is loaded or in use: unload that first"
             raise ApiError("model_in_use", message)
@@ -127,6 +131,7 @@ class LoadedModels:
         index = await self._triton.index()
         for name, loaded in index.items():
             model = self._models.setdefault(name, ModelState(name=name))
+            # A model in work is left alone: its task knows better than an index that was written before.
             if model.work is None and not loaded:
                 model.config = None
             elif model.work is None and model.config is None:
@@ -139,6 +144,7 @@ class LoadedModels:
         """Mark every model as not loaded, after Triton has ended."""
         for model in self._models.values():
             model.config = None
+            # A new Triton may load what the old one could not.
             model.failure = ""
 
     async def run(self) -> None:
@@ -156,6 +162,7 @@ class LoadedModels:
         Raises:
             ApiError: Triton does not respond.
         """
+        # Again until none is left: a pipeline's steps are idle only when the pipeline is gone.
         while idle := [model for model in self._models.values() if self._is_idle(model)]:
             for model in idle:
                 if self._is_idle(model):  # a request may have arrived while the previous model was unloaded
@@ -217,6 +224,7 @@ class LoadedModels:
 
     async def _ensure_loaded(self, model: ModelState) -> None:
         """Wait until the model is loaded; starts one load for all waiting requests, which goes on when they give up."""
+        # In a loop: what was awaited may have been an unload, or Triton may have been restarted meanwhile.
         while model.config is None:
             if model.work is None:
                 if model.failure and self._now() < model.retry_at:
@@ -246,6 +254,7 @@ class LoadedModels:
             try:
                 await work
             finally:
+                # In the task itself, before its end wakes anybody: whoever waits in ``settled`` looks at it again.
                 model.work = None
 
         model.work = task = asyncio.create_task(run())
@@ -277,6 +286,8 @@ class LoadedModels:
     async def _record_loaded(self, model: ModelState) -> None:
         model.config = parse_config(await self._triton.config(model.name))
         model.dependencies = model.config.dependencies
+        # Counts as a use: a model that a client loaded, or that nobody waits for any more, stays for its idle time as
+        # well.
         model.used = self._now()
         model.unloaded_by_client = False
         model.loaded_before = True

@@ -15,5 +15,6 @@ async def metrics_page(registry: CollectorRegistry, client: Client, triton_metri
         response = await client.request(b"GET", f"http://{triton_metrics}/metrics", [], timeouts=_QUICK)
         theirs = await response.read()
     except UpstreamError:
+        # A scrape must not fail with Triton: that it is gone is what these metrics have to say.
         return own
     return own + theirs if response.status == 200 else own

@@ -136,4 +136,5 @@ def _plain(array: np.ndarray) -> list[Any]:
 def _array(data: bytes, datatype: str, shape: Sequence[int]) -> np.ndarray:
     if datatype == "BYTES":
         return np.array(texts(data), dtype=np.object_).reshape(shape)
+    # Not copied, so not writable: nobody here changes a model's output.
     return np.frombuffer(data, dtype=_DTYPES[datatype]).reshape(shape)

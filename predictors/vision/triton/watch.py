@@ -50,8 +50,10 @@ class TritonWatch:
             if reader.at_eof():
                 return
             await asyncio.sleep(RETRY_SECONDS)
+        # Only now, with the models adopted: a request that came sooner would load what may be loaded already.
         self.live = True
         logger.info("Triton is live")
+        # Triton sends nothing unasked, so this returns when the connection ends, and no sooner.
         await reader.read(1)
 
     async def _welcome(self) -> bool:
@@ -66,4 +68,5 @@ class TritonWatch:
         if self.live:
             self.live = False
             logger.error("Triton is gone")
+        # Also when it never was live: ``_welcome`` may have adopted a part of its models before the end.
         self._on_lost()
