@@ -1,7 +1,7 @@
 """The gateway's handlers: each call finds its route and runs that route's stages."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -12,7 +12,7 @@ from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.edges.rpc import rpc_call
 from switchyard.gateway.lookup import default_model, locator
 from switchyard.gateway.meter import Meter
-from switchyard.gateway.operations import SLOW, responders
+from switchyard.gateway.operations import pages
 from switchyard.gateway.pipeline import Proceed, pipeline
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import RPC_ROUTES, Route
@@ -59,30 +59,23 @@ class Gateway:
     def __init__(self, given: Parts) -> None:
         settings = given.settings
         self._pipelines = _pipelines(given)
-        self._pages = responders(given.source, given.registry)
         self._cors = Cors(settings.cors_allow_origins)
         self._router = Router()
         self._rpc_routes = {route.path: route for route in RPC_ROUTES}
         self._time = asyncio.get_running_loop().time
 
-    async def handle(self, exchange: Exchange) -> None:
+    def handle(self, exchange: Exchange) -> Awaitable[None]:
         """Respond to an HTTP request."""
         found = self._router.match_raw(exchange.method, exchange.path)
         if isinstance(found, Missed):
             found = Match(_missed(found), {"allow": found.allow})
         call = http_call(exchange, found, self._cors, self._time())
-        # Beside the stages: probes and scrapes count as no call in metrics and hold none of the places in flight.
-        if found.route.by == "pages":
-            make = self._pages[found.route.path]
-            page = await asyncio.to_thread(make) if found.route.path in SLOW else make()
-            call.edge.respond(page.status, [(b"content-type", page.content_type), *page.headers], page.body)
-        else:
-            await self._pipelines[found.route.by](call)
+        return self._pipelines[found.route.by](call)
 
-    async def handle_rpc(self, rpc: GrpcCall) -> None:
+    def handle_rpc(self, rpc: GrpcCall) -> Awaitable[None]:
         """Respond to a gRPC call."""
         route = self._rpc_routes.get(rpc.path, _UNKNOWN_RPC)
-        await self._pipelines["grpc " + route.by](rpc_call(rpc, route, self._time()))
+        return self._pipelines["grpc " + route.by](rpc_call(rpc, route, self._time()))
 
 
 def _pipelines(given: Parts) -> Mapping[str, Proceed]:
@@ -112,6 +105,8 @@ def _pipelines(given: Parts) -> Mapping[str, Proceed]:
     return {
         "model": pipeline((*common, resolve(locate=locate), forwarded)),
         "grpc model": pipeline((*common, resolve(locate=locate), rpc_forward(upstream=upstream))),
+        # No other stage: probes and scrapes count as no call in metrics and hold none of the places in flight.
+        "pages": pipeline((pages(given.source, given.registry),)),
         "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listing(source=source))),
         "grpc gateway": pipeline((*common, rpc_listing(source=source, locate=locate))),
         # No ``limits``: the body of a request to a path that nothing serves is not waited for.

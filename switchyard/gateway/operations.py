@@ -1,6 +1,7 @@
 """Endpoints for operators and readers: health, metrics and the description of the interface; no model is involved."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -8,16 +9,18 @@ import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from switchyard.catalog import CatalogSource
+from switchyard.gateway.call import Call
 from switchyard.gateway.lookup import read_catalog
 from switchyard.gateway.openapi.document import document
 from switchyard.gateway.openapi.page import CONTENT_SECURITY_POLICY, page
+from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.stages.listing import server_version
 from switchyard.http.api_errors import ApiError
 from switchyard.http.headers import Header
 
 JSON = b"application/json"
 # Pages of hundreds of kilobytes, which take tens of milliseconds to write: other calls go on meanwhile.
-SLOW = frozenset(("/metrics", "/docs", "/openapi.json"))
+_SLOW = frozenset(("/metrics", "/docs", "/openapi.json"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,9 @@ def docs() -> Page:
     return Page(page(document(server_version())).encode(), b"text/html; charset=utf-8", headers=(policy,))
 
 
-def responders(source: CatalogSource, registry: CollectorRegistry) -> Mapping[str, Callable[[], Page]]:
-    """Return what makes the page of each path."""
-    return {
+def pages(source: CatalogSource, registry: CollectorRegistry) -> Stage:
+    """Return the stage that responds with these pages; operators need them whatever becomes of other calls."""
+    makers: dict[str, Callable[[], Page]] = {
         "/health": health,
         "/healthz": health,
         "/readyz": lambda: ready(source),
@@ -72,3 +75,10 @@ def responders(source: CatalogSource, registry: CollectorRegistry) -> Mapping[st
         "/docs": docs,
         "/openapi.json": openapi,
     }
+
+    async def stage(call: Call, proceed: Proceed) -> None:
+        make = makers[call.route.path]
+        made = await asyncio.to_thread(make) if call.route.path in _SLOW else make()
+        call.edge.respond(made.status, [(b"content-type", made.content_type), *made.headers], made.body)
+
+    return stage

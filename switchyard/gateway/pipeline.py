@@ -13,7 +13,8 @@ class Stage(Protocol):
     """``async def stage(call, proceed)``: awaits ``proceed(call)`` to run the stages inside it, or responds itself.
 
     Code after ``proceed`` knows the response; ``try``/``finally`` around it sees errors, and the cancellation when the
-    caller disconnects.
+    caller disconnects. A stage with no such code is a plain function that returns ``proceed(call)``: each coroutine
+    that a call waits in is passed through whenever its task wakes.
     """
 
     def __call__(self, call: Call, proceed: Proceed) -> Awaitable[None]: ...

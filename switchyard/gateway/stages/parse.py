@@ -1,6 +1,6 @@
 """Stage: finds the model that is named and whether the response streams; only short forms change the body."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
@@ -20,7 +20,7 @@ _IMAGE_TYPES = frozenset(("image_url", "input_image", "image"))
 def parse(*, default_model: Callable[[], str]) -> Stage:
     """Parse what the route's ``body`` says; ``default_model`` names the model of forms that name none, or is empty."""
 
-    async def stage(call: Call, proceed: Proceed) -> None:
+    def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
         kind = call.route.body
         if kind == "json":
             _require_json(call)
@@ -38,7 +38,7 @@ def parse(*, default_model: Callable[[], str]) -> Stage:
             call.model_name = _model_of_message(call)
         else:
             call.model_name = call.params.get("model", call.route.model)
-        await proceed(call)
+        return proceed(call)
 
     return stage
 

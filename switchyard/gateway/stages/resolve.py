@@ -1,5 +1,7 @@
 """Stage: finds the catalog's entry of the model that a call names."""
 
+from collections.abc import Awaitable
+
 from switchyard.gateway.call import Call
 from switchyard.gateway.lookup import Locate
 from switchyard.gateway.pipeline import Proceed, Stage
@@ -9,7 +11,7 @@ from switchyard.http.api_errors import ApiError
 def resolve(*, locate: Locate) -> Stage:
     """Reject models that do not exist, have failed or cannot do what the route asks."""
 
-    async def stage(call: Call, proceed: Proceed) -> None:
+    def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
         model = call.model = locate(call.model_name)
         route = call.route
         if model.kind not in route.kinds:
@@ -19,6 +21,6 @@ def resolve(*, locate: Locate) -> Stage:
         if call.holds_image and not model.accepts_images:
             message = f"model {model.name} reads text only; POST an image to /v1/ocr and send the text that it finds"
             raise ApiError("pictures_not_read", message, param="messages")
-        await proceed(call)
+        return proceed(call)
 
     return stage
