@@ -54,8 +54,7 @@ class Client:
         length = body.length if isinstance(body, Upload) else len(body)
         encoded = _encode_headers(method, split.target_and_host, headers, length)
         bodiless = method == b"HEAD"
-        loop = asyncio.get_running_loop()
-        deadline = None if timeouts.total is None else loop.time() + timeouts.total
+        deadline = None if timeouts.total is None else asyncio.get_running_loop().time() + timeouts.total
         connection = self._reuse(split.origin)
         if connection is not None and isinstance(body, Upload):
             connection.close()  # or the pool would grow by one connection with every upload

@@ -183,13 +183,10 @@ class Response:
 
     # The methods below are for the connection that feeds this response.
 
-    async def wait(self) -> None:
-        """Wait until the connection has fed or ended this response."""
+    def wait(self) -> "asyncio.Future[None]":
+        """Return a future that is done when the connection has fed or ended this response."""
         self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def wake(self) -> None:
         """Give what has arrived to the sink, or wake the consumer."""
