@@ -51,19 +51,19 @@ class Edge:
 
     def passed(self, headers: Iterable[Header], added: Sequence[Header] = ()) -> list[Header]:
         """Return the ``headers`` that pass, less those that ``connection`` names, with ``added`` in place of others."""
-        dropped, prefixes, connection = self.dropped, self.prefixes, b""
+        dropped, prefixes, replaced, connection = self.dropped, self.prefixes, dict(added), b""
         kept = []
         for header in headers:
             name = header[0]
-            if name == b"connection" and header[1] not in _PLAIN_CONNECTION:
-                connection += b"," + header[1]
-            elif name not in dropped and not name.startswith(prefixes):
+            if name in dropped:
+                if name == b"connection" and header[1] not in _PLAIN_CONNECTION:
+                    connection += b"," + header[1]
+            elif name not in replaced and not name.startswith(prefixes):
                 kept.append(header)
-        if connection or added:
-            replaced = {token.strip().lower() for token in connection.split(b",")}
-            replaced.update([name for name, _ in added])
-            kept = [header for header in kept if header[0] not in replaced]
-            kept.extend(added)
+        if connection:
+            named = {token.strip().lower() for token in connection.split(b",")}
+            kept = [header for header in kept if header[0] not in named]
+        kept.extend(added)
         return kept
 
 
