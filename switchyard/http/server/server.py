@@ -149,8 +149,6 @@ class Server:
 
     def begin(self, exchange: Exchange) -> asyncio.Task[None]:
         exchange.task = task = self.loop.create_task(self._handle(exchange))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         return task
 
     def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -190,6 +188,9 @@ class Server:
     # -- the rest
 
     async def _handle(self, exchange: Exchange) -> None:
+        task = exchange.task
+        assert task is not None
+        self._tasks.add(task)  # here and not by a callback of the task, which costs a turn of the loop
         try:
             await self._handler(exchange)
             if exchange.finished:
@@ -205,6 +206,8 @@ class Server:
         except asyncio.CancelledError:
             exchange.abort()
             raise
+        finally:
+            self._tasks.discard(task)
         if exchange.finished:
             return
         if exchange.started:
