@@ -20,11 +20,16 @@ from switchyard.local.activator.request_queue import RequestQueue
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
 
+# A body is read whole, so that it can be sent again. Twice what the gateway takes by default: clients should meet its
+# limit, whose error names a setting.
 BODY_BYTES = 64 * 1024 * 1024
 
-# Attempts in all, for a request whose replica died before the first byte of a response.
+# Attempts in all, for a request whose replica died before the first byte of a response. One that kills its process each
+# time thus costs as many starts as fail the service (``replica.CRASHES``).
 ATTEMPTS = 3
 
+# Knative's queue-proxy knows probes by the kubelet's user agent and lets them past its breaker and its statistics. Here
+# the path tells, because clients of V2 ask whether a model is ready too.
 _PROBES = re.compile(rb"/v2/health/.*|/metrics|/v2/models/[^/]+(?:/versions/[^/]+)?/ready")
 
 logger = logging.getLogger(__name__)
@@ -64,7 +69,10 @@ class Activator:
         if exchange.method in (b"GET", b"HEAD") and _PROBES.fullmatch(exchange.path):
             await self._probe(endpoint, exchange)
             return
+        # One deadline for the upload, the wait and every attempt: a client waits for their sum.
         deadline = asyncio.get_running_loop().time() + endpoint.timeout
+        # A full queue rejects before it has taken memory for a body. ``acquire`` checks again: several requests may get
+        # past here while their bodies arrive.
         endpoint.queue.check_capacity(int(exchange.header(b"content-length") or 0))
         await self._deliver(endpoint, exchange, await exchange.body(BODY_BYTES), deadline)
 
@@ -88,12 +96,16 @@ class Activator:
                 logger.info("%s did not respond (%s); the request waits again", endpoint.name, err)
                 endpoint.queue.suspect(address)
             finally:
+                # After the last byte, not after the headers: a stream occupies its slot and keeps its service awake.
                 endpoint.queue.release(responded=responded)
         message = f"{endpoint.name} ended {ATTEMPTS} times while it worked on this request; see `switchyard logs`"
         raise ApiError("upstream_closed", message)
 
     async def _request(self, address: Address, exchange: Exchange, body: bytes, deadline: float) -> Response:
+        # At least a millisecond: a slot may be granted in the turn of the event loop in which the deadline passes.
         remaining = max(deadline - asyncio.get_running_loop().time(), 0.001)
+        # Without `idle`, as with Knative's default (revision-idle-timeout-seconds: 0): a stream may pause. Unlike
+        # Knative's, our timeout ends with the response's first byte: a model may generate for minutes.
         return await self._client.request(
             exchange.method,
             f"http://{arguments.LOOPBACK}:{address.http_port}{exchange.target.decode('latin-1')}",
@@ -109,7 +121,7 @@ class Activator:
             logger.warning("%s did not complete its response: %s", endpoint.name, err)
             if not exchange.started:
                 raise ApiError(err.code, f"{endpoint.name}: {err}") from err
-            exchange.abort()
+            exchange.abort()  # the headers are sent: only a connection that is cut says that the body is not whole
         finally:
             response.close()
 

@@ -11,6 +11,8 @@ from switchyard.local.plan import arguments
 
 def loopback_socket() -> socket.socket:
     """Return a socket that is bound to a free loopback port."""
+    # Bound before anything listens: the catalog and the environments of other processes name its port, which
+    # stays the same while the service behind it sleeps and wakes.
     listener = socket.socket()
     listener.bind((arguments.LOOPBACK, 0))
     return listener

@@ -13,6 +13,8 @@ from switchyard.local.plan.workloads import Address
 class QueueLimits:
     """How much one service's queue holds at most while its model sleeps, wakes or is at its concurrency limit."""
 
+    # Knative's activator holds 10,000 requests of a revision, its queue-proxy ten times containerConcurrency. Neither
+    # counts bytes, because neither reads a body before it has somebody to send it to.
     requests: int = 1024  # a wake takes seconds to a minute: more clients than this would time out before their turn
     body_bytes: int = 128 * 1024 * 1024  # bodies are kept in memory, and every service of a machine has a queue
 
@@ -51,7 +53,7 @@ class RequestQueue:
         self._waiters: deque[_Waiter] = deque()
         self._bytes = 0
         self.in_flight = 0
-        self.responses = 0
+        self.responses = 0  # ever: a replica compares them to tell a crash at its start from a later one
         self.last_used = asyncio.get_running_loop().time()
         self.suspected = asyncio.Event()
 
@@ -112,6 +114,7 @@ class RequestQueue:
             self._pass_on(waiter)
             raise
         finally:
+            # ``_next`` has removed and uncounted whoever was granted or rejected. Who is still here gave up.
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
                 self._count(-size)
@@ -145,6 +148,7 @@ class RequestQueue:
     def reject(self, error: Callable[[], ApiError]) -> None:
         """Reject waiting and new requests with ``error``, until ``accept`` or ``open``."""
         self._address, self._rejection = None, error
+        # An error for each: tasks that raise the same object would add to one traceback, and `retry_after` counts down.
         while (waiting := self._next()) is not None:
             waiting.set_exception(error())
 

@@ -45,6 +45,8 @@ class RpcActivator:
             size = len(await call.first_message(BODY_BYTES))
             await self._deliver(endpoint, call, size, deadline, response_by=deadline)
         else:
+            # A stream lasts as long as its client wants. It counts no bytes: until it is forwarded, HTTP/2's window
+            # keeps its messages with the client.
             await self._deliver(endpoint, call, 0, deadline, response_by=None)
 
     async def _deliver(

@@ -12,6 +12,7 @@ _PORT_FLAGS = (*_HTTP_FLAGS, "--grpc_port", "--grpc-port", "--metrics_port", "--
 _HOST_FLAGS = ("--host", "--http_host", "--grpc_host", "--http-address", "--grpc-address", "--metrics-address")
 # Not preceded by a character of a host name or a path, so that `my-localhost:80` stays.
 _ADDRESS = re.compile(r"(?<![\w.-])(?:localhost|127\.0\.0\.1):(?P<port>\d{1,5})\b")
+# Without a port, or with that of a Kubernetes Service: only that one is what the activator takes the place of.
 _URL = re.compile(r"https?://(?P<host>[a-z0-9.-]+)(?::(?:80|443))?(?![\w.:-])")
 
 _PLACEHOLDER = re.compile(r"\{\{\s*\.(?P<root>Name|Namespace|Labels|Annotations)(?:\.(?P<key>[\w./-]+))?\s*\}\}")

@@ -162,7 +162,7 @@ def merge(template: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
 def _merge_maps(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(under)
     for key, value in over.items():
-        if value is None:
+        if value is None:  # absent for Go's decoder: it removes nothing of the runtime's
             continue
         known = merged.get(key)
         both = isinstance(known, Mapping) and isinstance(value, Mapping)

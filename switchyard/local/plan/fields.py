@@ -68,7 +68,7 @@ def write(path: Sequence[str]) -> str:
 
 
 def _leaves(value: object, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and value:  # an empty one is a leaf: `emptyDir: {}` asks for something
         for key, item in value.items():
             yield from _leaves(item, (*path, str(key)))
     elif isinstance(value, list):

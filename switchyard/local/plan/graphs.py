@@ -116,6 +116,8 @@ def _path(target: Document, index: Index) -> str:
 
 
 def _require_known(urls: list[str], known: set[str], namespace: str, where: str) -> None:
+    # A misspelled service of the namespace would only show at the first request, as an unknown host. Other hosts are
+    # not this overlay's to know.
     for url in urls:
         host = urlsplit(url).hostname or ""
         if host not in known and f".{namespace}" in host and host.endswith((f".{namespace}", ".svc", f".{DOMAIN}")):

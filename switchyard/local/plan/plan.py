@@ -110,7 +110,7 @@ def _deployment(document: Document, index: containers.Index, options: Options) -
         options=options,
         public=True,
         mounts={},
-        env={"SWITCHYARD_CATALOG": str(options.state / "catalog.json")},
+        env={"SWITCHYARD_CATALOG": str(options.state / "catalog.json")},  # in place of a watch of the API server
         grace=float(pod.get("terminationGracePeriodSeconds", 30)),
     )
     label = (metadata.get("labels") or {}).get(_NAME_LABEL, name)

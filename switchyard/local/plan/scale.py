@@ -73,8 +73,9 @@ def read(metadata: Mapping[str, Any], predictor: Mapping[str, Any]) -> Scale:
         return value
 
     return Scale(
-        minimum=min(count("minReplicas", 1), 1),
+        minimum=min(count("minReplicas", 1), 1),  # more are a cluster's; here one process takes all requests
         concurrency=count("containerConcurrency", 0),
+        # Knative also takes 0 for unset (pkg/apis/serving/v1/revision_defaults.go).
         timeout=float(count("timeout", int(_DEFAULT_TIMEOUT)) or _DEFAULT_TIMEOUT),
         idle=seconds(WINDOW, _DEFAULT_WINDOW) + seconds(SCALE_DOWN_DELAY, 0.0) + seconds(RETENTION, 0.0),
         progress_deadline=seconds(PROGRESS_DEADLINE, _DEFAULT_PROGRESS_DEADLINE),

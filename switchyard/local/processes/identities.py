@@ -43,6 +43,7 @@ def _seconds_since_boot(process: psutil.Process) -> float:
 
 def of_run(run: str) -> list[Identity]:
     """Return every process that carries ``SWITCHYARD_RUN=run``, as all that a supervisor starts do, but this one."""
+    # Children of the preloaded parent too: /proc shows the environment of the last exec, which is their parent's.
     found = []
     for process in psutil.process_iter():
         try:
@@ -86,6 +87,7 @@ def _identity(process: psutil.Process) -> Identity | None:
     with process.oneshot():
         if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
             return None
+        # The kernel counts starts in hundredths (USER_HZ): rounded to them, two readings of a process are equal.
         return Identity(process.pid, round(_seconds_since_boot(process) * 100))
 
 

@@ -87,7 +87,7 @@ class SpawnedProcess:
 
     async def wait(self) -> int:
         code = await self._child.wait()
-        kill_group(self.pid)
+        kill_group(self.pid)  # a leader that crashed leaves its workers, with their ports and memory
         return code
 
     def terminate(self) -> None:
@@ -103,6 +103,7 @@ class SpawnLauncher:
     """Starts ordinary child processes; use it from the main thread, because children die with their parent thread."""
 
     async def launch(self, spec: LaunchSpec) -> Process:
+        # -I -S: without site-packages and PYTHON… variables, which cost 20 ms a start and could break it.
         guarded = (sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), *spec.argv)
         try:
             with spec.log.open("ab") as log:
@@ -113,6 +114,7 @@ class SpawnLauncher:
                     stderr=log,
                     env=spec.env,
                     cwd=spec.cwd,
+                    # So that Ctrl-C reaches the supervisor alone, which then stops everything in order.
                     start_new_session=True,
                 )
         except OSError as err:

@@ -41,7 +41,8 @@ class Pod:
         done, _ = await asyncio.wait(self._ends, return_when=asyncio.FIRST_COMPLETED)
         first = next(end for end in self._ends if end in done)
         self.first_to_end = self._ends.index(first)
-        # The sidecars may end only after the public container, which works through them.
+        # The sidecars may end only after the public container, which works through them. (The kubelet sends SIGTERM to
+        # all containers of a pod at once, unless they are declared as sidecars.)
         if self._stopping and self.first_to_end == 0:
             for process in self._others:
                 process.terminate()

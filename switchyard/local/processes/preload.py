@@ -72,7 +72,7 @@ class ForkedProcess:
             kill_all(self._pid)
 
     async def _await_end(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
-        code = -int(signal.SIGKILL)
+        code = -int(signal.SIGKILL)  # without a report the parent is dead, and the kernel has killed its children
         try:
             line = await reader.readline()
             if line:
@@ -150,7 +150,7 @@ class PreloadedLauncher:
             began = loop.time()
             code = await self._one_life()
             self._listening = False
-            self._settled.set()
+            self._settled.set()  # until a parent listens again, starts are separate processes rather than late ones
             if loop.time() - began > _STABLE_SECONDS:
                 self._failures.reset()
             pause = self._failures.add()
@@ -163,8 +163,8 @@ class PreloadedLauncher:
             await asyncio.sleep(pause)
 
     async def _one_life(self) -> int | str:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._socket)
+        # One that a killed parent left would look like a parent that listens.
+        self._socket.unlink(missing_ok=True)
         try:
             self.process = await self._spawn.launch(self._spec)
         except LaunchError as err:
@@ -184,7 +184,6 @@ class PreloadedLauncher:
                 await asyncio.wait({end}, timeout=_STOP_SECONDS)
                 self.process.kill()
                 await end
-            self._settled.clear()
             self.process = None
             self._socket.unlink(missing_ok=True)
 

@@ -50,6 +50,7 @@ class RunningPod:
 
 def free_ports(wanted: Collection[int]) -> dict[int, int]:
     """Map each of the ``wanted`` ports to a free loopback port."""
+    # Free, not reserved: if a program takes one before the pod does, this start fails and the next draws others.
     with contextlib.ExitStack() as stack:  # all are bound at the same time, so that no port is found twice
         probes = {port: stack.enter_context(socket.socket()) for port in wanted}
         for probe in probes.values():
@@ -82,7 +83,7 @@ async def stop(process: Process, end: "asyncio.Future[int]", grace: float) -> No
     process.terminate()
     try:
         await asyncio.wait({end}, timeout=grace)
-    finally:
+    finally:  # on a cancellation too: whoever stops a process may rely on its end
         process.kill()
         await asyncio.shield(end)
 
@@ -140,6 +141,7 @@ class Starter:
         loop = asyncio.get_running_loop()
         began = loop.time()
         address = Address(http_port=ports[command.http_port])
+        # Opened before the launch, at the logs' ends: nothing of this start is missed, nothing of an earlier one read.
         with PodLog([self._logs(one.name) for one in (command, *sidecars)]) as log:
             try:
                 pod = await self._launch(command, sidecars, ports)
@@ -197,6 +199,7 @@ class Starter:
                 said = f"; it last said: {log.reason()}" if log.reason() else ""
                 raise StartError(f"not ready within {due - began:.0f} s ({command.readiness}){said}", final=True)
             await asyncio.wait({running.end}, timeout=PROBE_SECONDS)
+        # Once more: a predictor logs its last phases just before it says that it is ready.
         for phase, seconds in log.phases():
             on_phase(phase, seconds)
 

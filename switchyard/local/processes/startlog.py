@@ -35,7 +35,7 @@ class StartLog:
         """Return the last message of the log."""
         for _ in self.phases():
             pass
-        if self._rest:
+        if self._rest:  # a process that is killed does not end its last line
             self._row(self._rest)
         return self._last[:_REASON_LENGTH]
 

@@ -52,7 +52,7 @@ class DeploymentRunner:
         began = loop.time()
         self._board.set(name, "ready")
         try:
-            code = await asyncio.shield(running.end)
+            code = await asyncio.shield(running.end)  # a cancellation must not cancel what `stop` waits for
         finally:
             await stop(running.pod, running.end, self._grace)
         # A crash long after the start is no sign of a broken start, so its pause is short again.

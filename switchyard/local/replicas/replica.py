@@ -20,7 +20,9 @@ from switchyard.telemetry.metrics import LocalMetrics
 CRASHES = 3
 
 _STABLE_SECONDS = 10.0  # a process that was ready this long did not crash at its start
-_UNRESPONSIVE_SECONDS = 30.0  # a process that does not respond for this long is restarted
+# A process that does not respond for this long is restarted: a liveness probe with Kubernetes' defaults, three failures
+# ten seconds apart, takes as long.
+_UNRESPONSIVE_SECONDS = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class Replica:
         self._client = client
         self._board = board
         self._logs = logs
+        # Of a stop of the whole run, for which a person waits. A service that falls asleep has its full grace.
         self._grace = min(grace, service.command.grace)
         self._failures = ConsecutiveFailures()
         self._wanted = asyncio.Event()
@@ -68,7 +71,7 @@ class Replica:
         if reason := self._blocked_reason():
             self._board.set(self._service.name, "failed", reason)
             self.queue.reject(lambda: ApiError("model_failed", f"{self._service.name}: {reason}"))
-            return
+            return  # for the rest of the run: only other documents would help, and `up` reads them once
         try:
             while True:
                 await self._demand()
@@ -94,6 +97,8 @@ class Replica:
         if self._service.scale.minimum > 0:
             self._cause = "crash" if self._failures.count else "always-on"
             return
+        # The event only wakes this loop; the queue decides. Who set it may have disconnected during a pause, and a
+        # model is not started for nobody.
         while not self.queue.waiting:
             self._wanted.clear()
             await self._wanted.wait()
@@ -101,6 +106,7 @@ class Replica:
 
     async def _start(self) -> RunningPod:
         service, name = self._service, self._service.name
+        # At each start, not at `up`: a model may be put there while the run lasts.
         if service.model_dir is not None and not service.model_dir.is_dir():
             raise StartError(f"its model folder {service.model_dir} does not exist; put the model there", final=True)
         containers = (service.command, *service.sidecars)
@@ -122,6 +128,8 @@ class Replica:
         self.queue.open(running.address)
         try:
             await self._watch(running)
+            # Nothing may be awaited between `_watch`'s look at the queue and this line: a request that is admitted in
+            # between would be sent to a process that is told to end.
             self.queue.close()
             if not running.end.done():  # idle, not dead
                 self._failures.reset()
@@ -130,7 +138,7 @@ class Replica:
             if self.queue.responses > responses or asyncio.get_running_loop().time() - began > _STABLE_SECONDS:
                 self._failures.reset()
             return running.exited(log)
-        except BaseException:
+        except BaseException:  # a cancellation, mostly: nobody else would stop the process
             await stop(running.pod, running.end, self._grace)
             raise
         finally:
@@ -140,6 +148,7 @@ class Replica:
     def _stop_idle(self, running: RunningPod) -> None:
         """Stop a process without requests; the next one may start beside it, as pods do."""
         self._board.set(self._service.name, "draining")
+        # In a task of its own: Triton takes four seconds to exit, for which the next request would otherwise wait.
         task = asyncio.create_task(self._drain(running))
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)
@@ -170,6 +179,7 @@ class Replica:
                 if suspected.done() and not ends.done():
                     if not await self._probe_suspect(running):
                         return
+                    # Only now: the event is set until `queue.open` clears it, and a wait would end at once.
                     suspected = asyncio.ensure_future(self.queue.suspected.wait())
         finally:
             suspected.cancel()
@@ -191,6 +201,7 @@ class Replica:
         """
         deadline = asyncio.get_running_loop().time() + _UNRESPONSIVE_SECONDS
         while asyncio.get_running_loop().time() < deadline:
+            # First, because the connections of a process that dies close before its end is reported.
             await asyncio.wait({running.end}, timeout=PROBE_SECONDS)
             if running.end.done():
                 return True
@@ -198,12 +209,13 @@ class Replica:
                 self.queue.open(running.address)
                 return True
         logger.error("%s has not responded on its readiness path for %.0f s", self._service.name, _UNRESPONSIVE_SECONDS)
-        running.pod.kill()
+        running.pod.kill()  # without SIGTERM, which needs an event loop that still runs
         await asyncio.shield(running.end)
         return False
 
     async def _recover(self, reason: str, *, final: bool) -> None:
         """Wait before the next attempt; reject requests when the service has failed too often."""
+        # 0.5 to 30 s, where the kubelet's CrashLoopBackOff takes 10 s to 5 min: no other replica serves meanwhile.
         pause = self._failures.add()
         name, loop = self._service.name, asyncio.get_running_loop()
         logger.warning("%s %s; next attempt in %.1f s", name, reason, pause)

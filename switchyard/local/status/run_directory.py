@@ -74,6 +74,7 @@ class StateDirectory:
     def make(self) -> None:
         """Make the directory, and rotate logs that have grown large."""
         self.logs.mkdir(parents=True, exist_ok=True)
+        # Only between runs: a process that runs would go on writing to the file of the new name.
         for log in self.logs.glob("*.log"):
             if log.stat().st_size > _LOG_BYTES:
                 log.replace(log.with_suffix(".log.1"))
@@ -88,11 +89,12 @@ class StateDirectory:
     def write(self, run: Run) -> None:
         """Record ``run`` atomically: a reader sees the old record or the new one."""
         staged = self._run.with_suffix(".new")
-        staged.write_text(run.dumps())
+        staged.write_text(run.dumps())  # not synced: a power cut that loses it ends the processes too
         os.replace(staged, self._run)
 
     def forget(self) -> None:
         """Remove the record and the catalog of a run that has ended."""
+        # Never the lock's file: the next supervisor would lock a new one while somebody still holds the old.
         self._run.unlink(missing_ok=True)
         self.catalog.unlink(missing_ok=True)
 
@@ -108,6 +110,7 @@ class StateDirectory:
             LocalError: another supervisor holds it.
         """
         self.make()
+        # O_CLOEXEC, because the lock lasts while any process has the descriptor, a child of a dead supervisor too.
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -137,6 +140,8 @@ class RunLock:
 
 def leftovers(run: Run) -> list[Identity]:
     """Return what still runs of a run besides its supervisor: recorded processes, their sessions, all with its id."""
+    # Three traces, because a process can lack each: it began after the last record, leads a session of its own, or
+    # cleared its environment.
     return [*{*identities.with_sessions(run.processes.values()), *identities.of_run(run.run_id)} - {run.supervisor}]
 
 

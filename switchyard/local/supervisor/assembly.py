@@ -62,6 +62,7 @@ def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) 
     """Build the parts of ``plan`` inside the event loop; ``on_preload`` gets the id of each preloaded parent."""
     registry = CollectorRegistry()
     metrics, client = LocalMetrics(registry), Client()
+    # First, because catalog, environments and endpoints all name their ports.
     sockets = {service.name: loopback_socket() for service in plan.services}
     control_socket = loopback_socket()
     models = {service.name: _model(service, sockets[service.name]) for service in plan.services}

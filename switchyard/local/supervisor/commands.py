@@ -32,6 +32,7 @@ def command(overlay: Path, *, preloading: bool) -> list[str]:
 def up(overlay: Path, *, preloading: bool) -> None:
     """Replace this process with the supervisor; never returns."""
     argv = command(overlay, preloading=preloading)
+    # By exec: the terminal's signals then reach the supervisor, and the command line's libraries leave its memory.
     os.execv(argv[0], argv)  # noqa: S606  (no shell is wanted)
 
 

@@ -36,6 +36,7 @@ def require_free_ports(deployments: Iterable[Deployment]) -> None:
     for deployment in deployments:
         for port in sorted(deployment.command.ports):
             with socket.socket() as probe:
+                # As servers bind: connections of the last run in TIME_WAIT do not count.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     probe.bind((arguments.LOOPBACK, port))
@@ -141,16 +142,17 @@ class Supervisor:
         grace = self._settings.grace
         hurry = asyncio.ensure_future(self._kill_when_forced())
         await _cancelled(deployments)
+        # Who still waits gets a reason; what is in flight finishes, on replicas that stop only afterwards.
         for name, replica in parts.replicas.items():
             replica.queue.reject(partial(ApiError, "shutting_down", f"{name}: switchyard is stopping"))
         await asyncio.gather(*(listener.stop(grace) for listener in parts.listeners))
         await _cancelled(replicas)
-        await _cancelled(preload)
+        await _cancelled(preload)  # after its children, which the kernel kills with it
         await parts.client.aclose()
         hurry.cancel()
         if left := identities.kill(leftovers(self._record.run), within=grace):
             logger.error("processes %s do not end", [identity.pid for identity in left])
-        self._settings.directory.forget()
+        self._settings.directory.forget()  # last: if this process is killed before, the next `up` cleans up by it
 
     async def _kill_when_forced(self) -> None:
         await self._force.wait()
