@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 def main() -> int:
     """Serve until a signal arrives; return the exit status."""
+    # Without abbreviations, which Go's pflag in KServe's router does not take either.
     parser = argparse.ArgumentParser(
         prog="python -m switchyard.router", description="Runs an InferenceGraph.", allow_abbrev=False
     )

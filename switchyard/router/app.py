@@ -53,7 +53,7 @@ class App:
         except UpstreamError as err:
             logger.warning("a response ended early", extra={"cause": str(err)})
             self._meter.broken()
-            exchange.abort()
+            exchange.abort()  # its status is sent: only a connection that is cut says that the body is not whole
             return
         self._meter.responded(status, perf_counter() - began)
 
@@ -84,6 +84,7 @@ class App:
             request = GraphRequest(exchange.method, exchange.target, self._propagation.chosen(exchange.headers))
             response = await self._root.run(request.with_traceparent(traceparent), body)
             try:
+                # A response that does not stream has often arrived whole by now: one write in place of three.
                 if not response.send_if_complete(exchange):
                     await response.relay(exchange)
             finally:

@@ -71,6 +71,7 @@ class _Builder:
             client=self._parts.client,
             istio_sidecar=self._parts.istio_sidecar,
             retry=Retry(attempts=1) if has_fallback else self._parts.retry,  # the fallback step is the retry
+            # 0 or less is no limit, as for Go's http.Client, to which KServe's router hands this number.
             seconds=float(limit) if limit is not None and limit > 0 else None,
             meter=meter,
         )

@@ -82,6 +82,7 @@ class GraphMeter:
 
     def __init__(self, metrics: GraphMetrics) -> None:
         self._metrics = metrics
+        # One list for all requests: whichever ends next records what has gathered, its own and that of others.
         self._pending: _Pending = []
         self._codes = _Codes(metrics.requests)
         self._latency = metrics.latency

@@ -68,6 +68,7 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
     try:
         await serve_until_signal(server, drain_seconds=settings.drain_seconds, on_drain=on_drain)
     finally:
+        # Metrics until now, so that the last requests can be scraped as well.
         if pages is not None:
             await pages.aclose()
         await client.aclose()
@@ -80,6 +81,7 @@ def server_limits(timeouts: RouterTimeouts, max_body_bytes: int = 0) -> ServerLi
     def limit(seconds: int) -> float | None:
         return float(seconds) if seconds > 0 else None
 
+    # KServe's router gives `serverWrite` to Go's WriteTimeout, which cuts a stream that is still being written.
     return ServerLimits(
         read_seconds=limit(timeouts.server_read),
         stall_seconds=limit(timeouts.server_write),
@@ -103,7 +105,7 @@ async def _serve_metrics(settings: Settings, registry: CollectorRegistry) -> Ser
     try:
         await pages.listen(settings.host or None, settings.metrics_port or METRICS_PORT)
     except OSError as err:
-        if settings.metrics_port is not None:
+        if settings.metrics_port is not None:  # a port that nobody asked for is no reason not to serve
             raise
         logger.warning("no metrics are served; set METRICS_PORT to a free port", extra={"cause": str(err)})
         return None

@@ -66,6 +66,7 @@ class Body:
         """Whether an object may have a key twice, however it is escaped; call it only if orjson decodes the body."""
         if self._repeats is None:
             try:
+                # The slow decoder, because orjson keeps the last of two equal keys and tells nobody.
                 json.loads(self.data, object_pairs_hook=_without_repeats)
                 self._repeats = False
             except (_RepeatedKeyError, ValueError, RecursionError):

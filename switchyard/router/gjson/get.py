@@ -39,9 +39,10 @@ def get(text: str, path: str) -> Result:
             return get(made, rest[1:]) if rest else Result("json", made)
         path = rest  # as upstream: what follows a multipath that is none is the path
     search = _Search(text)
-    if path.startswith(".."):
+    if path.startswith(".."):  # the text is JSON lines: an array without brackets
         _array(search, 0, path[2:])
     else:
+        # The first bracket, wherever it is: upstream searches a string that has one, too.
         start = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
         if start >= 0:
             (_object if text[start] == "{" else _array)(search, start + 1, path)
@@ -79,6 +80,7 @@ def _object(search: _Search, i: int, path: str) -> tuple[int, bool]:
     """Search ``path`` in the object whose content begins at ``i``; return the position after it and if it was found."""
     text = search.text
     part = paths.object_part(path)
+    # Before anything is found, as upstream: what is piped is then nothing, of which `@keys` still makes an array.
     if part.tail.pipe is not None:
         search.pipe = part.tail.pipe
     deeper = part.tail.path

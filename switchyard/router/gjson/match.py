@@ -36,6 +36,7 @@ class _Glob:
         if start is None or start.end() > end or self.tail.match(text, end) is None:
             return False
         position = start.end()
+        # The leftmost place of each part is enough: the star before it takes any text, and more remains for the others.
         for part in self.between:
             found = part.search(text, position, end)
             if found is None:

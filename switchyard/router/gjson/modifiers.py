@@ -101,6 +101,7 @@ def _join(text: str, argument: str) -> str:
     joined: dict[str, tuple[str, str]] = {}
     for item in objects:
         for key, member in item.members():
+            # A key that comes again keeps its first place and spelling and takes the last value.
             raw_key, _ = joined.get(key.text, (key.raw, ""))
             joined[key.text] = raw_key, member.raw
     return "{" + ",".join(f"{raw_key}:{raw}" for raw_key, raw in joined.values()) + "}"

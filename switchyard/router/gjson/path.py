@@ -80,8 +80,10 @@ def array_part(path: str) -> ArrayPart:
     query, query_end = None, 0
     if path[:2] in ("#(", "#["):
         query, query_end = parse_query(path)
+    # A query that is not closed takes the whole path: upstream leaves its loop there.
     end = next((i for i in range(query_end, len(path)) if path[i] in ".|"), len(path)) if query_end >= 0 else len(path)
     text = path[:end]
+    # After a `#`, a dot leads into the elements, whatever follows (upstream: arrch); only `|` pipes.
     hashed = "#" in text
     tail = _tail(path, end, dot_pipes=not hashed) if end < len(path) else Tail()
     return ArrayPart(

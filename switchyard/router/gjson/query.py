@@ -94,6 +94,7 @@ def _extent(path: str) -> tuple[int, int, bool]:
     i = 2
     while i < len(path):
         char = path[i]
+        # Of this query: an operator in a deeper bracket belongs to a query on the elements' own arrays.
         if depth == 1 and not start and char in "!=<>%":
             start = i
         elif char == "\\":

@@ -93,7 +93,7 @@ def _members(text: str, start: int) -> Iterator[tuple[Result, Result]]:
         if value is None:
             return
         yield key, value
-        i += 1
+        i += 1  # upstream's loop steps over one more character, usually a comma
 
 
 def parse(text: str) -> Result:

@@ -7,6 +7,7 @@ parseSquash, squash).
 
 import re
 
+# Possessive (`*+`) throughout: otherwise a string that is not closed would be backtracked into, again and again.
 _INSIDE = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
 _STRING = re.compile(rf'"({_INSIDE})"', re.DOTALL)
 _NUMBER = re.compile(r".[^\x00- ,\]}]*+", re.DOTALL)

@@ -4,6 +4,7 @@ import re
 
 import orjson
 
+# Each match is replaced by text of the same kind, so it does not matter that they are also found inside strings.
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _HUGE_EXPONENT = re.compile(r"(?<=[eE])(\+?)([0-9]{3,})")
 _LONG_NUMBER = re.compile(r"(?<![0-9])([0-9])[0-9]{299,}")

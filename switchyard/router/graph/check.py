@@ -67,6 +67,7 @@ def _successors(node: Node) -> list[str]:
 
 def _cycles(graph: Graph, reached: Iterable[str]) -> Iterator[Problem]:
     """Yield one problem for each step that leads back to one of its own ancestors."""
+    # A stack of our own: chains of nodes may be longer than Python's allows calls.
     done: set[str] = set()
     for start in sorted(reached, key=lambda name: name != ROOT):
         trail: list[str] = []

@@ -11,7 +11,7 @@ from switchyard.router.graph.spec import Severity
 _PROBES = (b"{}", b"[]", b'""', b"0", b"null")
 _KEYS = re.compile(r"[^#()\[\]{}|!*?]+")
 _QUERY_START = re.compile(r"(?:^|(?<=[.|]))#[(\[]")
-_COMPARISON = re.compile(r"[=<>]=|!=|(?<!\\)[=<>]")
+_COMPARISON = re.compile(r"[=<>]=|!=|(?<!\\)[=<>]")  # a lone one after a backslash is part of a key
 _EXAMPLE = '[@this].#(model=="chat")'
 
 
@@ -50,6 +50,7 @@ def mistake_in(path: str) -> Mistake | None:
         _, end = parse_query(outside[query.start() :])
         if end < 0:
             return Mistake("error", f"its condition {path!r} has a query that is not closed; close its bracket")
+        # With something in its place, because what stands before and after it is not one key.
         outside = outside[: query.start()] + "_" + outside[query.start() + end :]
     return _mistake_outside_queries(path, outside)
 

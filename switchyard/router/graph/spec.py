@@ -202,7 +202,7 @@ class _Reader:
 
     def _typed(self, value: object, wanted: type[_T], where: str, what: str) -> _T | None:
         """Return ``value`` if it has the type; null counts as absent, as in Go's decoder."""
-        if value is None or type(value) is wanted:
+        if value is None or type(value) is wanted:  # not isinstance: true is no whole number
             return value
         self._add(where, f"{what} is {orjson.dumps(value, default=str).decode()[:80]}; it must be {_NAMES[wanted]}")
         return None

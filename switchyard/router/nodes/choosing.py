@@ -38,7 +38,7 @@ class Switch:
         return response
 
     def _chosen(self, body: bytes) -> StepRunner:
-        shared = Body(body)
+        shared = Body(body)  # decoded once, however many conditions ask
         for holds, runner in self._cases:
             if holds(shared):
                 return runner
@@ -77,6 +77,7 @@ class Splitter:
             end += runner.step.weight or 0
             if point < end:
                 return runner
+        # Only with weights below 100. KServe's router runs such a graph, ours does not start where requests reach one.
         self._meter.unmatched()
         raise GraphRequestError(
             500, f"no route was selected by the splitter {self._name}, whose weights add up to {end}"

@@ -39,6 +39,7 @@ class Ensemble:
         slots = asyncio.Semaphore(self._parallel)
 
         async def one(runner: StepRunner) -> tuple[StepResponse, bytes]:
+            # Until the body is there, because a step works for that long.
             async with slots:
                 response = await runner.run(request, body)
                 return response, _object(await response.read(), runner)
@@ -73,6 +74,7 @@ class Ensemble:
 
 def _object(body: bytes, runner: StepRunner) -> bytes:
     text = body.strip(b" \t\r\n")
+    # With null: Go's decoder takes it for an object, so KServe's router joins it too.
     if not is_valid_json(body) or not (text.startswith(b"{") or text == b"null"):
         raise GraphRequestError(500, f"{runner.label} did not respond with a JSON object, which an Ensemble joins")
     return text

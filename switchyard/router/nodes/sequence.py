@@ -56,6 +56,8 @@ class Sequence:
                     break
                 given = body
                 if response is not None:
+                    # Also where the next step gets the request: it begins when this one has ended, as in KServe's
+                    # router, and a response that is not read to its end costs its connection.
                     before = await response.read()
                     kept_headers += response.kept_headers
                     given = before if step.uses_response else body
@@ -95,6 +97,7 @@ class Sequence:
         body = Body(await response.read())
         if condition.holds(body):
             return False
+        # Also on a body of our own, because a proxy writes its errors in a shape that no graph can know.
         if response.status in UNAVAILABLE and condition.holds(unavailable(response.status, "")):
             return False
         if not body.is_json:

@@ -22,6 +22,8 @@ class IstioSidecar:
 
     async def plain_url(self, url: str) -> str:
         """Return ``url`` with http for https when a sidecar encrypts, because TLS inside its mTLS would fail."""
+        # Not at the start, when the sidecar may not listen yet, and once, because a pod's containers do not change.
+        # Shielded: the first request may be cancelled while others wait for the same task.
         if self._asked is None:
             self._asked = asyncio.get_running_loop().create_task(self._ask())
         return "http" + url.removeprefix("https") if await asyncio.shield(self._asked) else url

@@ -100,6 +100,8 @@ class StepResponse:
         """
         upstream = self._upstream
         assert upstream is not None
+        # If the step ends before its body begins, the client gets an error of ours. Events are not waited for: a model
+        # may take minutes to the first, and a client must see at once that its stream is open.
         if not upstream.is_events:
             try:
                 await upstream.begun()

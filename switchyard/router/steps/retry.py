@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from switchyard.backoff import Backoff
 
-UNAVAILABLE = frozenset((502, 503, 504))
+UNAVAILABLE = frozenset((502, 503, 504))  # what a proxy says for a service that is away
+# Envoy's defaults: 25 ms, and ten times that at most.
 _BACKOFF = Backoff(first=0.025, most=0.25)
 
 
@@ -24,6 +25,7 @@ class RetryBudget:
 
     __slots__ = ("_left", "_most", "_share")
 
+    # A fifth is the default of Envoy's budget too. Ten to start with, or a service that is seldom called has none.
     def __init__(self, share: float = 0.2, most: float = 10.0) -> None:
         self._share = share
         self._left = self._most = most

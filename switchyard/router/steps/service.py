@@ -40,7 +40,7 @@ class ServiceTarget:
         self._client = client
         self._istio_sidecar = istio_sidecar if url.startswith("https:") else None
         self._retry = retry
-        self._budget = RetryBudget()
+        self._budget = RetryBudget()  # of this step: retries of one service must not use up those of another
         self._seconds = seconds
         self._meter = meter
         self._open = "/" not in url.partition("://")[2] and "?" not in url
@@ -66,7 +66,7 @@ class ServiceTarget:
             outcome = await self._client.request(method, url, request.headers, body, timeouts=self._timeouts)
         except UpstreamError as err:
             outcome = err
-        except ValueError as err:
+        except ValueError as err:  # the client's target or headers: the step's own URL was checked at the start
             raise GraphRequestError(400, f"{self._label}: {err}", "invalid_http") from err
         if isinstance(outcome, UpstreamError) or outcome.status in UNAVAILABLE:
             outcome = await self._retried(outcome, deadline, (method, url, request.headers, body))
@@ -92,6 +92,7 @@ class ServiceTarget:
         return outcome
 
     def _in_time(self, deadline: float | None) -> bool:
+        # A retry that could only begin after the deadline would delay the error, and change nothing.
         return deadline is None or asyncio.get_running_loop().time() + self._retry.backoff.most < deadline
 
     def _timeouts_until(self, deadline: float | None) -> Timeouts:

@@ -43,6 +43,7 @@ class StepRunner:
         Raises:
             GraphRequestError: there is no response.
         """
+        # Not a coroutine itself, which would cost every step one more frame.
         return self._traced(request, body) if self._tracer.enabled else self._counted(request, body)
 
     async def _counted(self, request: GraphRequest, body: bytes) -> StepResponse:
