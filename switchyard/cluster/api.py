@@ -114,6 +114,7 @@ class KubernetesApi:
             *self._of(resource),
             resource_version=version,
             allow_watch_bookmarks=True,
+            # With it, the client neither reconnects nor hides a 410 by itself: both are the informer's to see.
             timeout_seconds=self._seconds,
             _request_timeout=(_CONNECT_SECONDS, self._seconds + _CONNECT_SECONDS),
         )

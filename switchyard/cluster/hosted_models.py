@@ -48,6 +48,7 @@ class HostedModels:
         woke, self._awake = awake - self._awake, awake
         for name in woke:
             arguments = (name, address(hosts[name]))
+            # A thread each, because this runs in an informer's, which must not wait for a model server.
             threading.Thread(target=self._fetch, args=arguments, name="repository-index", daemon=True).start()
         self.models = {name: models for name, models in self.models.items() if name in hosts}
 

@@ -121,6 +121,7 @@ class Informer:
 
     def _apply(self, event: Event) -> None:
         metadata: Any = event.object.get("metadata") or {}
+        # A new dictionary for each change: other threads iterate over the one that they have.
         if event.kind == "DELETED":
             self._replace({name: item for name, item in self.objects.items() if name != metadata["name"]})
         elif event.kind != "BOOKMARK":

@@ -65,7 +65,7 @@ class ClusterCatalog:
         return self._services, self._graphs, self._revisions
 
     def _rebuild(self) -> None:
-        with self._lock:
+        with self._lock:  # three informers and the fetches of indexes call this, each in a thread of its own
             if not all(informer.synced for informer in self._informers):
                 return  # without revisions a sleeping service would look awake
             services, graphs, revisions = (list(informer.objects.values()) for informer in self._informers)

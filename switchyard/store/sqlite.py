@@ -112,6 +112,8 @@ class SqliteStore:
         writes = any(not sql.startswith("SELECT") for sql, _ in statements)
         if not writes:
             return [connection.execute(*statement).fetchall() for statement in statements]
+        # The write lock at once: SQLite fails a transaction that began by reading and then meets another writer,
+        # without waiting for `_BUSY_SECONDS`.
         connection.execute("BEGIN IMMEDIATE")
         try:
             results = [connection.execute(*statement).fetchall() for statement in statements]
