@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -9,6 +10,8 @@ from switchyard.gateway.routes.table import ROUTES, Route
 from switchyard.http.api_errors import Shape, shape_of
 
 # It becomes part of the path at the model, so it can hold no slash, no percent sign and not be "..".
+_REMEMBERED = 1024  # different requests; clients send few
+_REMEMBERED_LENGTH = 256  # bytes of one; a path may be far longer, and a thousand of those would fill memory
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
@@ -37,23 +40,26 @@ class Router:
 
     def __init__(self, routes: Iterable[Route] = ROUTES) -> None:
         self._fixed: dict[tuple[str, str], Match] = {}
-        self._raw: dict[tuple[bytes, bytes], Match] = {}
         self._templates: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
         self._methods: set[str] = set()
         for route in routes:
             self._methods.add(route.method)
             if "{" not in route.path:
-                found = self._fixed[route.method, route.path] = Match(route, _NO_PARAMS)
-                self._raw[route.method.encode(), route.path.encode()] = found
+                self._fixed[route.method, route.path] = Match(route, _NO_PARAMS)
             else:
                 segments = route.path.split("/")
                 self._templates.setdefault((route.method, len(segments)), []).append((segments, route))
+        self._remembered = lru_cache(_REMEMBERED)(self._match_raw)
 
     def match_raw(self, method: bytes, path: bytes) -> Match | Missed:
         """Do as ``match``, for a path as it was sent, percent-encoded."""
-        # Nearly all requests end here, by one look-up of bytes that are not decoded; all else is the same, only slower.
-        found = self._raw.get((method, path))
-        return found or self.match(method.decode("latin-1"), unquote(path.decode("latin-1")))
+        # Nearly all requests end here, by one look-up of bytes that are not decoded.
+        if len(method) + len(path) <= _REMEMBERED_LENGTH:
+            return self._remembered(method, path)
+        return self._match_raw(method, path)
+
+    def _match_raw(self, method: bytes, path: bytes) -> Match | Missed:
+        return self.match(method.decode("latin-1"), unquote(path.decode("latin-1")))
 
     def match(self, method: str, path: str) -> Match | Missed:
         """Return the route of ``method`` and ``path``, or why there is none."""

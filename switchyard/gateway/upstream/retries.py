@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 from switchyard.backoff import Backoff
@@ -154,9 +155,13 @@ def _url(call: Call) -> str:
     model, path = call.model, call.route.upstream
     assert model is not None
     if call.params:
-        # Made from the route's row and the catalog's name, never from the path that was sent: no client can lead this
-        # request to another path of the model. A version was checked when the route was matched.
-        path = path.replace("{version}", call.params.get("version", ""))
-        path = path.replace("{model}", quote(model.name, safe=""))
+        path = _path(path, model.name, call.params.get("version", ""))
     query = call.query if call.route.query else b""
     return model.url.rstrip("/") + path + (f"?{query.decode('latin-1')}" if query else "")
+
+
+@lru_cache(1024)  # most models have one of each route
+def _path(template: str, model: str, version: str) -> str:
+    # Made from the route's row and the catalog's name, never from the path that was sent: no client can lead this
+    # request to another path of the model. A version was checked when the route was matched.
+    return template.replace("{version}", version).replace("{model}", quote(model, safe=""))

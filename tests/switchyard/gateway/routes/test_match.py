@@ -1,6 +1,7 @@
 """The route table, and the catalog as requests see it."""
 
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -28,6 +29,16 @@ def test_every_route_finds_itself() -> None:
 def test_any_path_matches_a_route_or_is_missed(method: str, path: str) -> None:
     found = Router().match(method, "/" + path)
     assert isinstance(found, Missed) or "{" not in found.params.get("version", "")
+
+
+@pytest.mark.parametrize("sent", ["m", "%6d", "m" * 300, "%6D" * 300], ids=["short", "encoded", "long", "both"])
+def test_a_request_that_comes_again_finds_the_same_route_and_model(sent: str) -> None:
+    router = Router()
+    for path in (f"/v2/models/{sent}/infer", f"/v2/models/x{sent}/infer", f"/v2/models/{sent}/infer"):
+        found = router.match_raw(b"POST", path.encode())
+        assert isinstance(found, Match)
+        assert found.params == {"model": unquote(path.split("/")[3])}
+        assert isinstance(router.match_raw(b"PUT", path.encode()), Missed)
 
 
 def test_a_recent_catalog_is_read_again_after_its_time(tmp_path: Path) -> None:
