@@ -64,8 +64,8 @@ class Preload:
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
         with connection.makefile("rb") as reader:
-            # May block all else, and so must not come from anybody: the socket's mode lets in its owner alone, the
-            # supervisor, which sends its line at once.
+            # This may block all else: the socket's mode lets in only its owner, the supervisor, which sends its line at
+            # once.
             line = reader.readline()
         try:
             request = json.loads(line)
@@ -103,14 +103,14 @@ class Preload:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            # Copies of the fork. Open here, they would hide from the supervisor that the parent, whose death it tells
-            # by a broken connection, is gone.
+            # The fork copied them. Left open, they would keep the supervisor from seeing the parent's death, which it
+            # tells by a broken connection.
             for connection in (*self._waiting.values(), self._listener, self._woken, self._waker):
                 connection.close()
             self._selector.close()
             os.chdir(request["cwd"])
-            # Nothing of the parent's is left but what libraries read at their import: as a process of its own would
-            # have it.
+            # The child has the request's environment alone, as a separate process would; what libraries read at import
+            # they have read in the parent.
             os.environ.clear()
             os.environ.update(request["env"])
             sys.argv = [request["module"], *request["argv"]]

@@ -149,6 +149,7 @@ class Admission:
             status = 500
             raise
         finally:
+            # Looked up at the end: a model whose folder was found during the request is known by now.
             record.close(self._label(model), status)
 
     def try_acquire(self, model: str, protocol: str, traceparent: str | None) -> "Slot | None":

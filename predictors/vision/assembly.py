@@ -80,6 +80,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
         on_live=_OnTritonLive(loaded_models, clock, metrics).synchronize,
         on_lost=loaded_models.forget,
     )
+    # KServe's application calls ``VisionModel``, and would make a 500 of any error but its own.
     kserve_app.add_exception_handler(ApiError, _respond_error)
 
     def wrap(kserve: App) -> App:

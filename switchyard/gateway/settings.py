@@ -29,11 +29,14 @@ class Settings:
     max_in_flight: int = 2048
     body_seconds: float = 60.0
     connect_seconds: float = 5.0
+    # Longer than any service's ``timeout``, 600 s at most: whoever holds the request gives up first, and can say why.
     first_byte_seconds: float = 900.0
     idle_seconds: float = 300.0
     heartbeat_seconds: float = 1.0
     retry_attempts: int = 4
     retry_seconds: float = 3.0
+    # These two are for one machine. In a cluster ``components/cluster`` sets them: nodes need seconds to learn of a
+    # drain, and a rollout must not cut the longest response.
     grace_seconds: float = 30.0
     drain_seconds: float = 0.0
     cors_allow_origins: tuple[str, ...] = ()

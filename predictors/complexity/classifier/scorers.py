@@ -71,6 +71,7 @@ class WeightedScorer:
         return parts
 
 
+# Cut short of 0 and 1, where quantiles of the normal distribution are infinite.
 _NORMAL = np.array(
     [NormalDist().inv_cdf(min(max(share, 0.005), 0.995)) for share in np.linspace(0, 1, 101)], np.float32
 )

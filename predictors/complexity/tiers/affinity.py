@@ -125,6 +125,8 @@ def keys(body: Mapping[str, Any], conversation: Conversation, named: str, tenant
     if name:
         key = _hash(tenant, "named", name)
         return key, key
+    # A chat completion does not name its conversation, but brings all of it each time, so its beginning names it. What
+    # the first turn stored has the key of that turn alone, so the second turn looks there.
     begun = len(conversation.user) - 1
     before, now = (
         _hash(tenant, "begun", conversation.system, *conversation.user[: min(turns, FIRST_TURNS)])

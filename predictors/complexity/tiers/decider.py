@@ -110,8 +110,8 @@ class Decider:
             return Decision(tier="reasoning", reason="unreadable", key=key)
         fresh = _opens_topic(conversation)
         now = self._clock()
-        # Reasoning alone keeps a conversation unseen. On the fast tier each turn may be the first hard one, so it is
-        # scored, with a bias for the prefix that the tier has cached.
+        # Only reasoning keeps a conversation without a score. On the fast tier each turn may be the first hard one, so
+        # it is scored, with a bias for the prefix that the tier has cached.
         if known and known.tier == "reasoning" and known.warm(now) and not fresh:
             return Decision(tier="reasoning", reason="affinity", key=key)
         try:

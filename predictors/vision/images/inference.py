@@ -169,6 +169,7 @@ def takes_images(config: ModelConfig) -> bool:
 
 
 def _tensor(config: ModelConfig, image: Image) -> Tensor:
+    # One image: each free dimension is 1, the batch's among them.
     port = config.inputs[0]
     return Tensor.of_bytes(port.name, image.data, tuple(max(size, 1) for size in port.shape))
 
@@ -178,6 +179,7 @@ def _class(row: bytes) -> Label:
 
     https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_classification.md
     """
+    # Split twice at most, as a label may hold colons itself.
     score, index, *label = row.decode("utf-8", "replace").split(":", 2)
     return Label(label=label[0] if label else index, score=float(score), index=int(index))
 

@@ -118,6 +118,8 @@ def _get(path: str, summary: str, by: By = "gateway") -> Route:
     return Route(method="GET", path=path, summary=summary, shape=shape_of(path), by=by)
 
 
+# A list and no pattern: beside these vLLM serves, by flags, what is an operator's alone, such as loading an adapter,
+# emptying caches or sleep.
 ROUTES: tuple[Route, ...] = (
     _get("/v1/models", "Every model, those asleep included."),
     _get("/v1/models/{model}", "One model."),

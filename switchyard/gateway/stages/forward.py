@@ -71,7 +71,8 @@ async def _respond(call: Call, response: Response) -> None:
     if proxy_error is not None and (response.header(b"content-type") or b"text/plain").startswith(b"text/plain"):
         # The text stays out of errors and logs: it may come from anywhere, and repeat what the client sent.
         raise proxy_error(f"a proxy before {call.model_name} responded with {response.status} in plain text")
-    # Most special first. After heartbeats the status is 200 for good, so whatever comes has to be said in the stream.
+    # The most special case first. After heartbeats the status is 200 for good, so whatever comes has to be said in the
+    # stream.
     if edge.started and not _is_stream(response):
         await _explain_in_stream(call, response)
     elif form is not None:
@@ -168,6 +169,7 @@ async def _translate_stream(
             if not edge.started:
                 edge.start(200, headers)
             edge.write(out)
+            # So the model is read no faster than the client takes it, in place of ``pipe``, which cannot translate.
             await edge.drain()
     if not edge.started:
         edge.start(200, headers)

@@ -59,6 +59,7 @@ def _all(catalog: Catalog, model: Model | None) -> Any:
 
 def _ready(catalog: Catalog, model: Model | None) -> Any:
     assert model is not None
+    # Asleep too: clients that wait for readiness before their first request would wait for ever, as only that wakes it.
     return {"name": model.name, "ready": True}
 
 

@@ -69,6 +69,7 @@ def session_options(config: Mapping[str, Any]) -> ort.SessionOptions:
     options = ort.SessionOptions()
     level = int(config.get("optimization", {}).get("graph", {}).get("level", 0))
     options.graph_optimization_level = _LEVELS.get(level, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+    # 0 leaves the number to ONNX Runtime: a thread for each core, which several instances of a model would fight for.
     options.intra_op_num_threads = whole_number(config, "intra_op_thread_count", 0)
     options.inter_op_num_threads = whole_number(config, "inter_op_thread_count", 0)
     options.enable_cpu_mem_arena = whole_number(config, "enable_mem_arena", 1) != 0
