@@ -6,17 +6,18 @@ import sys
 from benchmarks import page
 
 NAMES = (
-    "gateway",
-    "predictor",
-    "router",
+    "proxies.gateway",
+    "proxies.gateway_rpc",
+    "models.predictor",
+    "proxies.router",
     "routing",
-    "hang_up",
-    "cold_start",
-    "idle",
-    "passthrough",
-    "tensor_memory",
-    "ocr",
-    "vision_start",
+    "models.disconnect",
+    "models.cold_start",
+    "models.idle",
+    "models.passthrough",
+    "models.tensor_memory",
+    "models.ocr",
+    "models.vision_start",
     "floods",
 )
 

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.cluster_latency``: what a cluster's hops add to a request, against the same programs outside.
+"""``python -m benchmarks.cluster.latency``: what a cluster's hops add to a request, against the same programs outside.
 
 Outside: a gateway and a predictor as processes, with the arguments and settings of those in the cluster, and nothing
 between them: local mode's activator is left out, as Knative's is in the cluster. Inside: gateway, ingress, queue-proxy
@@ -19,10 +19,10 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import cluster_pods
-from benchmarks.cluster_pods import MODEL_CONTAINER, QUEUE_CONTAINER, Document
+from benchmarks.cluster import pods
+from benchmarks.cluster.pods import MODEL_CONTAINER, QUEUE_CONTAINER, Document
 from benchmarks.load import Load, Request, steady
-from benchmarks.predictor import ENV
+from benchmarks.models.predictor import ENV
 from benchmarks.processes import ROOT, Command, Tree, free_port
 from benchmarks.report import Figure, publish
 from switchyard.catalog import Catalog, CatalogFile, Model, State
@@ -110,20 +110,20 @@ def inside() -> Inside:
     cluster = Cluster()
     with cluster.client() as client:
         client.post(PATH, content=BODY, headers={"content-type": "application/json"}).raise_for_status()
-    pod = cluster_pods.serving(f"serving.kserve.io/inferenceservice={MODEL}")
-    gateway = cluster_pods.serving(GATEWAY_PODS)
+    pod = pods.serving(f"serving.kserve.io/inferenceservice={MODEL}")
+    gateway = pods.serving(GATEWAY_PODS)
     ingress = kubectl.get("service", "kourier-internal", "--namespace", "kourier-system")
-    carrier = cluster_pods.serving("app=ingress", "kourier-system")
-    activator = cluster_pods.serving("app=activator", "knative-serving")
+    carrier = pods.serving("app=ingress", "kourier-system")
+    activator = pods.serving("app=activator", "knative-serving")
     address, own = pod["status"]["podIP"], "/openai" + PATH
-    told = {one["name"]: one.get("value") for one in cluster_pods.container(pod, QUEUE_CONTAINER)["env"]}
+    told = {one["name"]: one.get("value") for one in pods.container(pod, QUEUE_CONTAINER)["env"]}
     requests = {
         GATEWAY: at(cluster.url, PATH),
         INGRESS: at(f"http://{ingress['spec']['clusterIP']}", own, f"{MODEL}-predictor.{NAMESPACE}.svc.cluster.local"),
         QUEUE: at(f"http://{address}:{told['QUEUE_SERVING_PORT']}", own),
         POD: at(f"http://{address}:{told['USER_PORT']}", own),
     }
-    found = cluster_pods.processes(pod, gateway, carrier, activator)
+    found = pods.processes(pod, gateway, carrier, activator)
     names = {GATEWAY: "gateway", INGRESS: "ingress", QUEUE: QUEUE_CONTAINER, POD: MODEL_CONTAINER}
     return Inside(pod, {door: Door(requests[door], found[name]) for door, name in names.items()}, found["activator"])
 
@@ -131,19 +131,19 @@ def inside() -> Inside:
 @contextmanager
 def outside(pod: Document) -> Iterator[dict[str, Door]]:
     """The same predictor and the same gateway as processes of this machine."""
-    model = cluster_pods.container(pod, MODEL_CONTAINER)
-    gateway = cluster_pods.container(cluster_pods.serving(GATEWAY_PODS), "gateway")
+    model = pods.container(pod, MODEL_CONTAINER)
+    gateway = pods.container(pods.serving(GATEWAY_PODS), "gateway")
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder, ports = Path(name), [free_port() for _ in range(4)]
         here = {"--model_dir": ROOT / "model-repository" / "llm" / MODEL}
         argv = argv_outside(model, {**here, "--http_port": ports[0], "--grpc_port": ports[1]})
-        predictor = Command(argv, folder / "predictor.log", {**cluster_pods.settings(model), **ENV})
+        predictor = Command(argv, folder / "predictor.log", {**pods.settings(model), **ENV})
         stack.callback(predictor.stop)
         url = f"http://127.0.0.1:{ports[0]}"
         entry = Model(name=MODEL, kind="embedding", url=url, state=State(phase="ready"))
         CatalogFile(folder / "catalog.json").replace(Catalog({MODEL: entry}))
         argv = argv_outside(gateway, {"--host": "127.0.0.1", "--http_port": ports[2], "--grpc_port": ports[3]})
-        env = {**cluster_pods.settings(gateway), "SWITCHYARD_CATALOG": str(folder / "catalog.json")}
+        env = {**pods.settings(gateway), "SWITCHYARD_CATALOG": str(folder / "catalog.json")}
         door = Command(argv, folder / "gateway.log", env)
         stack.callback(door.stop)
         predictor.wait_for(f"{url}/v2/models/{MODEL}/ready")
@@ -261,7 +261,7 @@ def main() -> None:
         figures += [
             Figure(name=f"memory of {name}", unit="MB PSS", values=(one.pss_mb(),)) for name, one in memory.items()
         ]
-    publish("cluster_latency", figures, {"request": PATH, "rate": RATE, "rounds": options.rounds})
+    publish("cluster.latency", figures, {"request": PATH, "rate": RATE, "rounds": options.rounds})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.cluster_start``: from zero pods to a chat model's first token, against local mode's process.
+"""``python -m benchmarks.cluster.start``: from zero pods to a chat model's first token, against local mode's process.
 
 Both are asked through their gateway for a stream. Local mode has no preloaded parent here, and the image is on the
 node, so neither forks what is loaded nor pulls; both have the modules' bytecode, which the image brings and the process
@@ -18,10 +18,11 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from benchmarks import cluster_pods, platform
-from benchmarks.cluster_pods import MODEL_CONTAINER, Sighting, Watch
-from benchmarks.cold_start import BODY, PHASE, Rounds, first_token
-from benchmarks.predictor import MODEL
+from benchmarks import platform
+from benchmarks.cluster import pods
+from benchmarks.cluster.pods import MODEL_CONTAINER, Sighting, Watch
+from benchmarks.models.cold_start import BODY, PHASE, Rounds, first_token
+from benchmarks.models.predictor import MODEL
 from benchmarks.processes import Tree, wait_for
 from benchmarks.report import Figure, publish, ratios
 from benchmarks.streams import ask
@@ -76,27 +77,27 @@ def woken_pod(rounds: Rounds, url: str, watch: Watch) -> None:
     Raises:
         RuntimeError: somebody else uses the model, so that nothing can be said of this start.
     """
-    cluster_pods.wait_gone(SELECTOR)
-    began = cluster_pods.now()
+    pods.wait_gone(SELECTOR)
+    began = pods.now()
     first = began + first_token(url)
-    pod = cluster_pods.serving(SELECTOR)
+    pod = pods.serving(SELECTOR)
     seen = watch.of(pod["metadata"]["name"])
     if not seen or seen[0].at < began:
         raise RuntimeError(f"something else woke {MODEL} in the cluster: end it, and start again")
-    process = cluster_pods.processes(pod)[MODEL_CONTAINER]
-    inside = {phase: float(seconds) for phase, seconds in PHASE.findall(cluster_pods.log(pod, MODEL_CONTAINER))}
-    beginning = cluster_pods.beginning(process)
+    process = pods.processes(pod)[MODEL_CONTAINER]
+    inside = {phase: float(seconds) for phase, seconds in PHASE.findall(pods.log(pod, MODEL_CONTAINER))}
+    beginning = pods.beginning(process)
     note(rounds, POD, process, parts_of(began=began, first=first, process=beginning, inside=inside, seen=seen))
 
 
 def woken_process(rounds: Rounds, running: platform.Platform) -> None:
     """One start of the same model in local mode."""
     wait_for(lambda: running.row(MODEL)["state"] == "asleep", f"{MODEL} asleep")
-    began = cluster_pods.now()
+    began = pods.now()
     first = began + first_token(running.url + CHAT)
     row = running.row(MODEL)
     process = Tree(row["pid"])
-    beginning = cluster_pods.beginning(process)
+    beginning = pods.beginning(process)
     note(rounds, LOCAL, process, parts_of(began=began, first=first, process=beginning, inside=row["phases"]))
 
 
@@ -145,7 +146,7 @@ def main() -> None:
     with (
         keeping_bytecode(),
         platform.running(preload=False, window="6s") as running,
-        cluster_pods.watching(SELECTOR) as watch,
+        pods.watching(SELECTOR) as watch,
     ):
         print("one start of each that does not count", flush=True)
         asyncio.run(both(url, running.url + CHAT))
@@ -157,7 +158,7 @@ def main() -> None:
                 woken_pod(rounds, url, watch)
                 woken_process(rounds, running)
     publish(
-        "cluster_start", figures_of(rounds.values), {"model": MODEL, "rounds": options.rounds, "image": "on the node"}
+        "cluster.start", figures_of(rounds.values), {"model": MODEL, "rounds": options.rounds, "image": "on the node"}
     )
 
 

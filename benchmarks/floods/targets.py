@@ -11,8 +11,8 @@ import psutil
 
 from benchmarks import platform
 from benchmarks.floods.paths import Paths
-from benchmarks.gateway import chat, pinned
 from benchmarks.processes import ROOT, Command, free_port
+from benchmarks.proxies.gateway import chat, pinned
 from switchyard.catalog import Catalog, CatalogFile, Model, State
 
 _STREAM = chat("m50x100000", stream=True)

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.cold_start``: from nothing running to a chat model's first token, against vLLM's own server.
+"""``python -m benchmarks.models.cold_start``: from nothing running to the first token, against vLLM's own server.
 
 Three ways, in turn: vLLM's server started cold; our predictor started as a pod starts it; a sleeping model of the
 local platform, woken through the gateway by the request itself. Memory is taken while each is awake.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import platform
-from benchmarks.predictor import MODEL, start_ours, start_theirs
+from benchmarks.models.predictor import MODEL, start_ours, start_theirs
 from benchmarks.processes import wait_for
 from benchmarks.report import Figure, publish, ratios
 from benchmarks.streams import ask
@@ -105,7 +105,7 @@ def main() -> None:
         for name, values in measured.items()
         if name.startswith("pod phase")
     ]
-    publish("cold_start", figures, {"model": MODEL, "rounds": options.rounds})
+    publish("models.cold_start", figures, {"model": MODEL, "rounds": options.rounds})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.hang_up``: how soon a client that leaves frees its slot in the engine.
+"""``python -m benchmarks.models.disconnect``: how soon a client that leaves frees its slot in the engine.
 
 The engine has one slot. A long answer holds it while a second request waits behind it; the first client leaves, and the
 second's answer tells when the slot was free. What that answer takes by itself is subtracted.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.predictor import MODEL, start_ours
+from benchmarks.models.predictor import MODEL, start_ours
 from benchmarks.report import Figure, publish
 
 CHAT: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "Hello!"}], "temperature": 0}
@@ -94,7 +94,7 @@ def main() -> None:
         Figure(name=f"hang-up to free slot, {name}", unit="ms", values=tuple(values), target="<= 100")
         for name, values in times.items()
     ]
-    publish("hang_up", figures, {"model": MODEL, "tokens": LONG, "rounds": rounds})
+    publish("models.disconnect", figures, {"model": MODEL, "tokens": LONG, "rounds": rounds})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.idle``: what the platform costs while every model sleeps, and how fast it comes up."""
+"""``python -m benchmarks.models.idle``: what the platform costs while every model sleeps, and how fast it comes up."""
 
 import time
 
@@ -25,7 +25,7 @@ def main() -> None:
                 cpu.append((running.supervisor.cpu_ms() - before) / SETTLE_SECONDS)
                 memory[preload].append(running.supervisor.pss_mb())
     publish(
-        "idle",
+        "models.idle",
         [
             Figure(name="up to gateway ready", unit="s", values=tuple(ready), target="<= 3"),
             Figure(name="without the preloaded parent", unit="MB PSS", values=tuple(memory[False]), target="<= 200"),

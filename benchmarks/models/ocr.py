@@ -1,4 +1,4 @@
-"""``python -m benchmarks.ocr``: reading pictures through the vision predictor against the package's own pipeline.
+"""``python -m benchmarks.models.ocr``: pictures through the vision predictor against the package's own pipeline.
 
 Ours are HTTP clients of ``POST /v1/vision/ocr``; theirs are threads that call the pipeline in its process. Both read
 the pictures of ``tests/testdata/pictures`` in whole rounds and take turns.
@@ -14,9 +14,9 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.models.triton import pod
 from benchmarks.processes import ROOT
 from benchmarks.report import Figure, publish, ratios
-from benchmarks.triton import pod
 
 PICTURES = ROOT / "tests" / "testdata" / "pictures"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -61,7 +61,7 @@ class Pipeline:
 
     def __init__(self, files: Sequence[Path]) -> None:
         # -I: modules of this folder, such as platform, must not hide those of Python itself
-        argv = [str(ROOT / ".venv-triton/bin/python"), "-I", str(ROOT / "benchmarks/rapidocr_pipeline.py")]
+        argv = [str(ROOT / ".venv-triton/bin/python"), "-I", str(ROOT / "benchmarks/models/rapidocr_pipeline.py")]
         argv += map(str, files)
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._line()
@@ -125,7 +125,7 @@ def main() -> None:
         for clients in CLIENTS
     ]
     figures.append(Figure(name="pictures with the same text", unit="share", values=tuple(same), target="1"))
-    publish("ocr", figures, {"rounds": options.rounds, "seconds": options.seconds, "pictures": len(pictures())})
+    publish("models.ocr", figures, {"rounds": options.rounds, "seconds": options.seconds, "pictures": len(pictures())})
 
 
 if __name__ == "__main__":

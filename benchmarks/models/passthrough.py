@@ -1,4 +1,4 @@
-"""``python -m benchmarks.passthrough``: tensors through the vision predictor against ``tritonclient`` to Triton itself.
+"""``python -m benchmarks.models.passthrough``: tensors through the vision predictor against straight to Triton.
 
 The model answers with its input, so that all that is measured is the way there and back. Every client asks again as
 soon as it was answered; the two ways take turns.
@@ -17,8 +17,8 @@ import numpy as np
 import tritonclient.grpc.aio as triton_grpc
 import tritonclient.http.aio as triton_http
 
+from benchmarks.models.triton import Pod, pod, write_identity
 from benchmarks.report import Figure, publish, ratios
-from benchmarks.triton import Pod, pod, write_identity
 
 MODEL = "identity"
 OTHER = "swapped"
@@ -187,7 +187,7 @@ def main() -> None:
         Figure(name="p99, the same without the predictor", unit="x", values=measured.of("swap direct 0.99")),
         Figure(name="p50 while another model is swapped", unit="x", values=measured.of("swap ours 0.5")),
     ]
-    publish("passthrough", figures, {"rounds": options.rounds, "seconds": options.seconds, "clients": CLIENTS})
+    publish("models.passthrough", figures, {"rounds": options.rounds, "seconds": options.seconds, "clients": CLIENTS})
 
 
 if __name__ == "__main__":

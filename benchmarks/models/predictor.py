@@ -1,4 +1,4 @@
-"""``python -m benchmarks.predictor``: our predictor against vLLM's own server, same model, same flags, same machine."""
+"""``python -m benchmarks.models.predictor``: our predictor against vLLM's own server with the same model and flags."""
 
 import argparse
 import asyncio
@@ -107,7 +107,9 @@ def main() -> None:
             target="<= 0.6",
         )
     )
-    publish("predictor", figures, {"model": MODEL, "tokens": TOKENS, "rounds": options.rounds, "flags": list(FLAGS)})
+    publish(
+        "models.predictor", figures, {"model": MODEL, "tokens": TOKENS, "rounds": options.rounds, "flags": list(FLAGS)}
+    )
 
 
 if __name__ == "__main__":

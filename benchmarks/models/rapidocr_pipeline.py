@@ -1,4 +1,4 @@
-"""The package's own OCR pipeline in one process, for ``benchmarks.ocr``; run by the interpreter of .venv-triton.
+"""The package's own OCR pipeline in one process, for ``benchmarks.models.ocr``; run by the interpreter of .venv-triton.
 
 It prints one JSON line when it is ready and one for each line it reads: ``{"threads": n, "seconds": s}`` is answered by
 ``{"pictures": n, "seconds": s, "texts": {file: text}}``. Files are decoded as ``image-decode`` does it, because the
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from rapidocr_onnxruntime import RapidOCR
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "model-repository/vision/image-decode/1"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "model-repository/vision/image-decode/1"))
 from picture import decode
 
 MOST_PIXELS = 40_000_000

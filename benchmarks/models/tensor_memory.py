@@ -1,4 +1,4 @@
-"""``python -m benchmarks.tensor_memory``: what the vision predictor holds on to while large tensors pass through it.
+"""``python -m benchmarks.models.tensor_memory``: what the vision predictor holds while large tensors pass through it.
 
 Rounds of requests of 10 MB to a model that answers with its input, several at once; the predictor's memory is read
 after each round, when nothing is in flight. What a round leaves behind after the second is a leak.
@@ -9,9 +9,9 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from benchmarks.passthrough import LARGE, MODEL, PROTOCOLS, Way, load, way
+from benchmarks.models.passthrough import LARGE, MODEL, PROTOCOLS, Way, load, way
+from benchmarks.models.triton import Pod, pod, write_identity
 from benchmarks.report import Figure, publish
-from benchmarks.triton import Pod, pod, write_identity
 
 CLIENTS = 4
 WARM = 2  # rounds in which pools and buffers reach their sizes
@@ -47,7 +47,9 @@ def main() -> None:
                     Figure(name=f"{protocol}: memory of the predictor, round by round", unit="MB", values=tuple(held)),
                     Figure(name=f"{protocol}: left behind by a warm round", unit="MB", values=left, target="<= 1"),
                 ]
-    publish("tensor_memory", figures, {"rounds": options.rounds, "requests": options.requests, "clients": CLIENTS})
+    publish(
+        "models.tensor_memory", figures, {"rounds": options.rounds, "requests": options.requests, "clients": CLIENTS}
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""``python -m benchmarks.vision_start``: from a sleeping vision service to the text of a photo, through the gateway."""
+"""``python -m benchmarks.models.vision_start``: from a sleeping service to the text of a photo."""
 
 import argparse
 import time
 
 from benchmarks import platform
-from benchmarks.ocr import PICTURES, read
+from benchmarks.models.ocr import PICTURES, read
 from benchmarks.processes import wait_for
 from benchmarks.report import Figure, publish
 
@@ -36,7 +36,7 @@ def main() -> None:
         Figure(name="the same when awake", unit="s", values=tuple(awake)),
         *(Figure(name=f"phase {name}", unit="s", values=tuple(values)) for name, values in phases.items()),
     ]
-    publish("vision_start", figures, {"rounds": rounds})
+    publish("models.vision_start", figures, {"rounds": rounds})
 
 
 if __name__ == "__main__":

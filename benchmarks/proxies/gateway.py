@@ -1,4 +1,4 @@
-"""``python -m benchmarks.gateway``: what the gateway adds, against the same upstream without it, in the same rounds.
+"""``python -m benchmarks.proxies.gateway``: what the gateway adds to the same upstream, in the same rounds.
 
 The gateway runs on one core, upstream and load on another. The upstream costs nothing, so what is measured is the
 gateway's own time; its processor time per request is the figure to trust on a shared machine.
@@ -162,7 +162,7 @@ def main() -> None:
         ),
         Figure(name="memory after load", unit="MB PSS", values=tuple(values["memory"]), target="<= 90 (goal 60)"),
     ]
-    publish("gateway", figures, {"rounds": options.rounds, "seconds": options.seconds})
+    publish("proxies.gateway", figures, {"rounds": options.rounds, "seconds": options.seconds})
 
 
 if __name__ == "__main__":

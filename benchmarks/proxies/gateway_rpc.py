@@ -1,4 +1,4 @@
-"""``python -m benchmarks.gateway_rpc``: V2 gRPC through the gateway against straight to the model's server.
+"""``python -m benchmarks.proxies.gateway_rpc``: V2 gRPC through the gateway against straight to the model's server.
 
 The model answers with its input at once, from gRPC's own C core, so that what is measured is the way. Every client asks
 again as soon as it was answered; the two ways take turns within a round.
@@ -18,8 +18,8 @@ import grpc.aio
 import uvloop
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from benchmarks.gateway import pinned
 from benchmarks.processes import Command, free_port, wait_for
+from benchmarks.proxies.gateway import pinned
 from benchmarks.report import Figure, publish, ratios
 from switchyard.catalog import Catalog, CatalogFile, Model, State
 
@@ -87,7 +87,8 @@ def measure(folder: Path, rounds: int, seconds: float) -> tuple[dict[str, list[t
     argv = [sys.executable, "-m", "switchyard.gateway", "--host=127.0.0.1", f"--http_port={port}", "--grpc_port=0"]
     gateway = Command(pinned(1, *argv), folder / "gateway.log", env)
     upstream = Command(
-        pinned(0, sys.executable, "-m", "benchmarks.gateway_rpc", "--serve", str(model_port)), folder / "model.log"
+        pinned(0, sys.executable, "-m", "benchmarks.proxies.gateway_rpc", "--serve", str(model_port)),
+        folder / "model.log",
     )
     taken: dict[str, list[tuple[float, float]]] = {size: [] for size in SIZES}
     try:
@@ -126,7 +127,7 @@ def main() -> None:
         for size, pairs in taken.items()
     ]
     figures.append(Figure(name="memory of the gateway after it", unit="MB PSS", values=(memory,)))
-    publish("gateway_rpc", figures, {"rounds": options.rounds, "seconds": options.seconds})
+    publish("proxies.gateway_rpc", figures, {"rounds": options.rounds, "seconds": options.seconds})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.router``: the graph's router against KServe's (Go), in the same rounds.
+"""``python -m benchmarks.proxies.router``: the graph's router against KServe's (Go), in the same rounds.
 
 One hop through a Switch. Routers run on one core, upstream and load on another; the Go router gets one processor too
 (GOMAXPROCS=1). Requests a second that one core carries are taken from the processor time of a saturated router, because
@@ -16,11 +16,11 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks.flood import flood
-from benchmarks.gateway import chat, pinned
 from benchmarks.go import kserve_router
 from benchmarks.load import Connection, Load, Request, saturate, steady
 from benchmarks.processes import Command, answers, free_port
+from benchmarks.proxies.gateway import chat, pinned
+from benchmarks.proxies.small_requests import flood
 from benchmarks.report import Figure, publish, ratios
 
 _OPEN_STREAMS = 500
@@ -212,7 +212,7 @@ def main() -> None:
         finally:
             bench.stop()
     setting = {"rounds": options.rounds, "seconds": options.seconds, "soak": options.soak}
-    publish("router", figures(values), setting)
+    publish("proxies.router", figures(values), setting)
 
 
 if __name__ == "__main__":

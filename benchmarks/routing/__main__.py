@@ -12,11 +12,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import routing_cost, routing_labels, routing_picture
 from benchmarks.processes import ROOT
 from benchmarks.report import Figure, publish
-from benchmarks.routing_curve import Curve, Values, bootstrap
-from benchmarks.routing_demo import Outcome, outcomes, traffic
+from benchmarks.routing import labels as label_sets
+from benchmarks.routing.cost import predictor_cost, score_cost
+from benchmarks.routing.curve import Curve, Values, bootstrap
+from benchmarks.routing.demo import Outcome, outcomes, traffic
+from benchmarks.routing.picture import draw
 from predictors.complexity.classifier.scorers import ScorerName, make_scorer
 from predictors.complexity.classifier.tokens import Text
 from predictors.complexity.tiers.share import ShareController
@@ -79,7 +81,7 @@ def demo(samples: int) -> list[Figure]:
     Console(width=210).print(table)
     low = np.floor(20 * fast.mean()) / 20
     title = "Right answers of the two demo models against the share of conversations that go to chat-reasoning"
-    routing_picture.draw({name: curves[name] for name in DRAWN}, PICTURE, title=title, low=float(low), high=1.0)
+    draw({name: curves[name] for name in DRAWN}, PICTURE, title=title, low=float(low), high=1.0)
     return figures
 
 
@@ -99,13 +101,13 @@ def score_of(examined: list[Outcome]) -> Values:
 def cost() -> list[Figure]:
     """What a decision costs, on conversations of the demo."""
     texts = [example.conversation for example in traffic(SEED, 1000, examined=True)]
-    return [*routing_cost.score_cost(texts), *routing_cost.predictor_cost(max(texts[:100], key=len))]
+    return [*score_cost(texts), *predictor_cost(max(texts[:100], key=len))]
 
 
 def labels(folder: Path) -> None:
     """The table of published label sets."""
     table = Table("set", "prompts", "chosen by", "APGR", "CPT50", "CPT80", title="cross-validated on label sets")
-    for row in routing_labels.table(folder):
+    for row in label_sets.table(folder):
         cells = (row.labels, str(row.prompts), row.scorer, row.apgr, f"{row.cpt50:.0%}", f"{row.cpt80:.0%}")
         table.add_row(*cells)
     Console(width=150).print(table)

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.routing_demo --out demo.jsonl``: labels for the router from the two demo models themselves.
+"""``python -m benchmarks.routing.demo --out demo.jsonl``: labels for the router from the two demo models themselves.
 
 Conversations are drawn in the mixture that the fast model was trained on; those that are held out are left to
 ``benchmarks.routing``.
@@ -59,7 +59,7 @@ def outcomes(examples: list[Example]) -> Iterator[Outcome]:
 
 def main() -> None:
     """Reads the command line and writes the labels."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.routing_demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.routing.demo", description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--samples", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=11)

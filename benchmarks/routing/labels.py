@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
-from benchmarks.routing_curve import Curve, Values, bootstrap
+from benchmarks.routing.curve import Curve, Values, bootstrap
 from predictors.complexity.classifier.model import Model
 from predictors.complexity.classifier.scorers import make_scorer
 from predictors.complexity.training.fitting import Rows, fit_domain, fit_prior

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from benchmarks.cluster_latency import Turn, argv_outside, at, check_free, figures_of, shares
+from benchmarks.cluster.latency import Turn, argv_outside, at, check_free, figures_of, shares
 
 MS = {
     "gateway": 6.0,

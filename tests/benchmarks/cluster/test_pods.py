@@ -1,6 +1,6 @@
 import json
 
-from benchmarks.cluster_pods import Sighting, documents, now
+from benchmarks.cluster.pods import Sighting, documents, now
 
 
 def test_documents_one_after_the_other_are_told_apart_and_stamped() -> None:

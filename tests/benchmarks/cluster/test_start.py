@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cluster_pods import Sighting
-from benchmarks.cluster_start import figures_of, keeping_bytecode, parts_of
+from benchmarks.cluster.pods import Sighting
+from benchmarks.cluster.start import figures_of, keeping_bytecode, parts_of
 
 INSIDE = {"import": 9.0, "load": 0.5, "warm-up": 0.1, "ready": 0.0, "spawn": 0.2}
 CREATED = Sighting(100.2, {"spec": {}, "status": {"phase": "Pending"}})

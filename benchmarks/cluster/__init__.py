@@ -1,0 +1,1 @@
+"""What a cluster adds to a start and to a request."""

@@ -1,0 +1,1 @@
+"""What predictors, their starts and their idle processes cost."""

@@ -1,0 +1,1 @@
+"""How the gateway and the graphs' router compare with other proxies."""

@@ -1,0 +1,1 @@
+"""What the tier decision wins and costs."""
