@@ -9,9 +9,9 @@ from urllib.parse import unquote
 from switchyard.gateway.routes.table import ROUTES, Route
 from switchyard.http.api_errors import Shape, shape_of
 
-# It becomes part of the path at the model, so it can hold no slash, no percent sign and not be "..".
 _REMEMBERED = 1024  # different requests; clients send few
 _REMEMBERED_LENGTH = 256  # bytes of one; a path may be far longer, and a thousand of those would fill memory
+# It becomes part of the path at the model, so it can hold no slash, no percent sign and not be "..".
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
