@@ -50,6 +50,7 @@ class RequestQueue:
         self._on_waiting = on_waiting
         self._address: Address | None = None
         self._rejection: Callable[[], ApiError] | None = None
+        self._stopped = False
         self._waiters: deque[_Waiter] = deque()
         self._bytes = 0
         self.in_flight = 0
@@ -77,8 +78,7 @@ class RequestQueue:
         Raises:
             ApiError: the service cannot run now, or its queue is full.
         """
-        if self._rejection is not None:
-            raise self._rejection()
+        self._check_accepting()
         if self._free():
             return
         if len(self._waiters) >= self._limits.requests:
@@ -89,12 +89,13 @@ class RequestQueue:
     async def acquire(self, size: int, deadline: float, *, retry: bool = False) -> Address:
         """Wait until the request may be sent; call ``release`` once for every ``acquire`` that returns.
 
-        ``deadline`` is the loop time at which waiting ends; ``retry`` puts a request that was sent before at the front.
+        ``deadline`` is the loop time at which waiting ends; ``retry`` puts a request that was sent before at the front,
+        also of a full queue: it was admitted once.
 
         Raises:
             ApiError: 503 when the queue is full or the service failed, 504 when ``deadline`` passed.
         """
-        self.check_capacity(size)
+        self._check_accepting() if retry else self.check_capacity(size)
         # A new request may not overtake waiting ones; a retried one has waited before and may.
         if self._free() and (retry or not self._waiters) and self._address is not None:
             self.in_flight += 1
@@ -129,6 +130,8 @@ class RequestQueue:
 
     def open(self, address: Address) -> None:
         """Send requests to the ready replica at ``address``."""
+        if self._stopped:
+            return
         self._address, self._rejection = address, None
         self.suspected.clear()
         self._touch()
@@ -147,14 +150,26 @@ class RequestQueue:
 
     def reject(self, error: Callable[[], ApiError]) -> None:
         """Reject waiting and new requests with ``error``, until ``accept`` or ``open``."""
-        self._address, self._rejection = None, error
+        self._address = None
+        if not self._stopped:
+            self._rejection = error
         # An error for each: tasks that raise the same object would add to one traceback, and `retry_after` counts down.
         while (waiting := self._next()) is not None:
             waiting.set_exception(error())
 
     def accept(self) -> None:
         """Let requests wait again after ``reject``."""
-        self._rejection = None
+        if not self._stopped:
+            self._rejection = None
+
+    def stop(self, error: Callable[[], ApiError]) -> None:
+        """Reject waiting and new requests with ``error`` for good, whatever becomes of the replica."""
+        self.reject(error)
+        self._stopped = True
+
+    def _check_accepting(self) -> None:
+        if self._rejection is not None:
+            raise self._rejection()
 
     def _free(self) -> bool:
         return self._address is not None and (self._concurrency == 0 or self.in_flight < self._concurrency)

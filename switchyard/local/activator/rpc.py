@@ -66,7 +66,7 @@ class RpcActivator:
                 message = f"{endpoint.name} did not respond within {endpoint.timeout:g} s"
                 raise ApiError("upstream_timeout", message) from err
             finally:
-                endpoint.queue.release(responded=status is RpcStatus.OK)
+                endpoint.queue.release(responded=status is not None)
         message = f"{endpoint.name} ended {ATTEMPTS} times while it worked on this call; see `switchyard logs`"
         raise ApiError("upstream_closed", message)
 

@@ -144,7 +144,7 @@ class Supervisor:
         await _cancelled(deployments)
         # Who still waits gets a reason; what is in flight finishes, on replicas that stop only afterwards.
         for name, replica in parts.replicas.items():
-            replica.queue.reject(partial(ApiError, "shutting_down", f"{name}: switchyard is stopping"))
+            replica.queue.stop(partial(ApiError, "shutting_down", f"{name}: switchyard is stopping"))
         await asyncio.gather(*(listener.stop(grace) for listener in parts.listeners))
         await _cancelled(replicas)
         await _cancelled(preload)  # after its children, which the kernel kills with it

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -74,6 +75,18 @@ async def test_beyond_the_bound_requests_are_rejected_with_503(limits: QueueLimi
     held.cancel()
 
 
+async def test_a_request_that_comes_back_waits_in_a_full_queue_too() -> None:
+    made = queue(limits=QueueLimits(requests=1))
+    made.open(ADDRESS)
+    await made.acquire(10, later())
+    made.suspect(ADDRESS)
+    other = await waiting(made)
+    made.release()
+    again = await waiting(made, 10, retry=True)
+    made.open(ADDRESS)
+    assert [await again, await other] == [ADDRESS, ADDRESS]
+
+
 async def test_waiting_ends_with_504_at_its_due_time() -> None:
     made = queue()
     with pytest.raises(ApiError) as caught:
@@ -120,6 +133,28 @@ async def test_a_rejection_reaches_those_who_wait_and_those_who_come() -> None:
         await made.acquire(0, later())
     made.accept()
     assert not (await waiting(made)).done()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        lambda made: made.open(ADDRESS),
+        lambda made: made.accept(),
+        lambda made: made.reject(lambda: ApiError("model_failed", "broken")),
+    ],
+    ids=["a replica becomes ready", "a pause ends", "a replica fails"],
+)
+async def test_a_stop_rejects_for_good(event: Callable[[RequestQueue], None]) -> None:
+    made = queue()
+    task = await waiting(made)
+    made.stop(lambda: ApiError("shutting_down", "stopping"))
+    with pytest.raises(ApiError, match="stopping"):
+        await task
+    event(made)
+    for retry in (False, True):
+        with pytest.raises(ApiError, match="stopping"):
+            await made.acquire(0, later(), retry=retry)
+    assert made.address is None
 
 
 async def test_a_doubted_address_gets_nothing_until_it_is_open_again() -> None:
