@@ -20,10 +20,11 @@ class CatalogError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class State:
-    """The phase of a model; ``reason`` is a sentence when it failed."""
+    """The phase of a model; of a failed one, the sentence that says why, and whether a request starts it again."""
 
     phase: Phase
     reason: str = ""
+    retryable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

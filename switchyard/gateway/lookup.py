@@ -22,19 +22,25 @@ def read_catalog(source: CatalogSource) -> Catalog:
 
 
 def locator(source: CatalogSource) -> Locate:
-    """Return a function that finds a model by name, if it is ready or a request would wake it."""
+    """Return a function that finds a model by name, unless it failed and no request would start it again."""
 
     def locate(name: str) -> Model:
         model = read_catalog(source).get(name)
         if model is None:
             message = f"The model `{name[:200]}` does not exist; GET /v1/models lists those that do."
             raise ApiError("model_not_found", message, param="model")
-        if model.state.phase == "failed":
-            reason = model.state.reason or "no reason was recorded"
-            raise ApiError("model_failed", f"model {name} failed: {reason}", retry_after=10)
+        if model.state.phase == "failed" and not model.state.retryable:
+            raise failure(model)
         return model
 
     return locate
+
+
+def failure(model: Model) -> ApiError:
+    """Return the error for a model that failed."""
+    reason = model.state.reason or "no reason was recorded"
+    after = 1 if model.state.retryable else 10
+    return ApiError("model_failed", f"model {model.name} failed: {reason}", retry_after=after)
 
 
 def default_model(source: CatalogSource, configured: str) -> str:

@@ -1,7 +1,8 @@
 """A predictor that takes milliseconds to start: readiness, echo, a slow stream, and every way to fail on command.
 
 Environment: STUB_LOAD_SECONDS delays readiness, STUB_EXIT makes it exit with that code instead of serving,
-STUB_STOP_SECONDS delays its end after SIGTERM.
+STUB_STOP_SECONDS delays its end after SIGTERM. While the folder of MODEL_FILE has a file ``fault``, it fails at its
+start as the file says: ``{"say": …, "exit": code}``, ``{"signal": number}`` or ``{"hang": true}``.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 Reply = Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]
 
@@ -63,7 +65,14 @@ async def peak(writer: asyncio.StreamWriter, body: bytes) -> None:
     await respond(writer, 200, json.dumps(PEAK).encode())
 
 
-ROUTES: dict[str, Reply] = {"/echo": echo, "/stream": stream, "/crash": crash, "/peak": peak, "/readyz": ready}
+ROUTES: dict[str, Reply] = {
+    "/echo": echo,
+    "/openai/v1/chat/completions": echo,
+    "/stream": stream,
+    "/crash": crash,
+    "/peak": peak,
+    "/readyz": ready,
+}
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,6 +92,20 @@ def phase(name: str, seconds: float) -> None:
     print(json.dumps({"message": f"{name} done", "phase": name, "seconds": seconds}), file=sys.stderr, flush=True)
 
 
+async def fail(folder: Path) -> None:
+    """Fails if the folder has a fault."""
+    try:
+        fault = json.loads((folder / "fault").read_text())
+    except FileNotFoundError:
+        return
+    if "signal" in fault:
+        os.kill(os.getpid(), fault["signal"])
+    if "hang" in fault:
+        await asyncio.Event().wait()
+    print(fault["say"], file=sys.stderr, flush=True)
+    sys.exit(fault["exit"])
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--http_port", "--http-port", type=int, required=True)
@@ -90,6 +113,7 @@ async def main() -> None:
     if code := os.environ.get("STUB_EXIT"):
         print("no engine: out of memory", file=sys.stderr, flush=True)
         sys.exit(int(code))
+    await fail(Path(os.environ.get("MODEL_FILE", "/nowhere/model")).parent)
     phase("import", 0.01)
     await asyncio.sleep(float(os.environ.get("STUB_LOAD_SECONDS", "0")))
     phase("load", float(os.environ.get("STUB_LOAD_SECONDS", "0")))

@@ -22,6 +22,7 @@ from switchyard.http.headers import MODEL_TO_CLIENT, MODEL_TO_FORM, MODEL_TO_STR
 
 _DONE = b"data: [DONE]\n\n"
 _GRAPH_SECONDS = 10.0  # well within the minute after which proxies close a silent connection
+_FAILED_SECONDS = 1.0  # a model that still fails says so at once, with a status of its own
 # What Knative's proxies respond in plain text for a pod that was lost, is not there or takes too long.
 _PROXY_ERRORS: dict[int, type[UpstreamError]] = {
     502: ConnectionClosedError,
@@ -34,22 +35,22 @@ def forward(*, upstream: UpstreamRetries, meter: Meter, heartbeat_seconds: float
     """Send the request to the model; start a stream with comments while the model is not ready.
 
     All other calls wait for the model. A graph's stream waits ``_GRAPH_SECONDS`` for the real headers first, which say
-    what the graph decided: whether its models are ready is not known here.
+    what the graph decided: whether its models are ready is not known here. A failed model's waits ``_FAILED_SECONDS``.
     """
     time = asyncio.get_running_loop().time
 
     async def stage(call: Call, proceed: Proceed) -> None:
         model, route = call.model, call.route
         assert model is not None
-        asleep = model.state.phase != "ready"
+        phase = model.state.phase
         # Plain text has no comments: a heartbeat would be part of what the model says. What waits without a stream
         # stays silent, because a status that has been sent cannot become the model's error any more.
-        if call.stream and route.shape != "text" and (asleep or model.kind == "graph"):
+        if call.stream and route.shape != "text" and (phase != "ready" or model.kind == "graph"):
             response = await open_with_heartbeats(
                 call,
                 upstream.open,
                 seconds=heartbeat_seconds,
-                patience=0 if asleep else _GRAPH_SECONDS,
+                patience={"ready": _GRAPH_SECONDS, "failed": _FAILED_SECONDS}.get(phase, 0),
                 on_heartbeat=meter.heartbeat,
             )
         else:

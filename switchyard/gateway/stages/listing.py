@@ -8,7 +8,7 @@ import orjson
 
 from switchyard.catalog import Catalog, CatalogSource, Model
 from switchyard.gateway.call import Call
-from switchyard.gateway.lookup import Locate, locator, read_catalog
+from switchyard.gateway.lookup import Locate, failure, locator, read_catalog
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.upstream.retries import UpstreamRetries
 
@@ -59,6 +59,8 @@ def _all(catalog: Catalog, model: Model | None) -> Any:
 
 def _ready(catalog: Catalog, model: Model | None) -> Any:
     assert model is not None
+    if model.state.phase == "failed":
+        raise failure(model)
     # Asleep too: clients that wait for readiness before their first request would wait for ever, as only that wakes it.
     return {"name": model.name, "ready": True}
 

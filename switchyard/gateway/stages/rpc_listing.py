@@ -33,7 +33,8 @@ def rpc_listing(*, source: CatalogSource, locate: Locate) -> Stage:
         if message is not None:
             call.edge.respond(200, [], message())
         elif (target := _server_to_ask(call, locate)) is None:
-            call.edge.respond(200, [], _READY if call.model is not None else _NOT_READY)
+            failed = call.model is None or call.model.state.phase == "failed"
+            call.edge.respond(200, [], _NOT_READY if failed else _READY)
         else:
             assert isinstance(call.edge, RpcEdge)
             await call.edge.forward(target, CLIENT_TO_MODEL.passed(call.headers))

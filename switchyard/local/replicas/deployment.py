@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from switchyard.backoff import ConsecutiveFailures
+from switchyard.backoff import Backoff, ConsecutiveFailures
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Deployment
 from switchyard.local.processes.start import Starter, StartError, exited, stop
@@ -12,6 +12,9 @@ from switchyard.local.status.board import StatusBoard
 START_SECONDS = 60.0
 
 _STABLE_SECONDS = 10.0
+
+# No request can reach a gateway that does not run, so none can end a long pause once the cause is gone.
+_BACKOFF = Backoff(first=0.5, most=2.0)
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +27,7 @@ class DeploymentRunner:
         self._starter = starter
         self._board = board
         self._grace = min(grace, deployment.command.grace)
-        self._failures = ConsecutiveFailures()
+        self._failures = ConsecutiveFailures(backoff=_BACKOFF)
 
     async def run(self) -> None:
         """Run the process until cancelled, then stop it within its grace."""

@@ -1,6 +1,7 @@
 """The life of one service's process: asleep → waking → ready → draining → asleep, or failed with a reason."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ from switchyard.telemetry.metrics import LocalMetrics
 # After this many crashes in a row, with no response between them, clients are told that the service failed.
 CRASHES = 3
 
+# So long a service that failed rejects requests; the first one after that starts it again, as the cause may be gone.
+REJECTING_SECONDS = 1.0
+
 _STABLE_SECONDS = 10.0  # a process that was ready this long did not crash at its start
 # A process that does not respond for this long is restarted: a liveness probe with Kubernetes' defaults, three failures
 # ten seconds apart, takes as long.
@@ -30,9 +34,9 @@ logger = logging.getLogger(__name__)
 class Replica:
     """Runs one service's process while it is wanted; a stop by ``cancel`` takes at most ``grace`` seconds.
 
-    After a failure the next attempt waits 0.5 s, doubling to 30 s. The third failure in a row, or a start past its
-    progress deadline, fails the service: waiting and new requests are rejected with the reason until the pause is over.
-    Then a request (or minReplicas) starts it again.
+    After a failure the next attempt waits 0.5 s, doubling to 30 s. The third failure in a row, or one that another
+    attempt would repeat, fails the service: waiting requests are rejected with the reason, and new ones for
+    ``REJECTING_SECONDS``. The next request, or with minReplicas the end of the pause, starts it again.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Replica:
         self._failures = ConsecutiveFailures()
         self._wanted = asyncio.Event()
         self._cause = "request"
+        self._next_start = 0.0
         self._draining: set[asyncio.Task[None]] = set()
         self.queue = RequestQueue(
             service.name,
@@ -69,7 +74,7 @@ class Replica:
     async def run(self) -> None:
         """Keep the service in its wanted state until cancelled, then stop its process."""
         if reason := self._blocked_reason():
-            self._board.set(self._service.name, "failed", reason)
+            self._board.set(self._service.name, "failed", reason, blocked=True)
             self.queue.reject(lambda: ApiError("model_failed", f"{self._service.name}: {reason}"))
             return  # for the rest of the run: only other documents would help, and `up` reads them once
         try:
@@ -93,16 +98,16 @@ class Replica:
         return self._service.problem
 
     async def _demand(self) -> None:
-        """Wait until a process is wanted: always, or because a request waits."""
-        if self._service.scale.minimum > 0:
-            self._cause = "crash" if self._failures.count else "always-on"
-            return
-        # The event only wakes this loop; the queue decides. Who set it may have disconnected during a pause, and a
-        # model is not started for nobody.
-        while not self.queue.waiting:
-            self._wanted.clear()
-            await self._wanted.wait()
-        self._cause = "crash" if self._failures.count else "request"
+        """Wait until a process is wanted: because a request waits, or always, once a pause after a failure is over."""
+        always_on = self._service.scale.minimum > 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._next_start if always_on else None):
+                # The event only wakes this loop; the queue decides. Who set it may have disconnected during a pause,
+                # and a model is not started for nobody.
+                while not self.queue.waiting:
+                    self._wanted.clear()
+                    await self._wanted.wait()
+        self._cause = "crash" if self._failures.count else "always-on" if always_on else "request"
 
     async def _start(self) -> RunningPod:
         service, name = self._service, self._service.name
@@ -218,8 +223,10 @@ class Replica:
         # 0.5 to 30 s, where the kubelet's CrashLoopBackOff takes 10 s to 5 min: no other replica serves meanwhile.
         pause = self._failures.add()
         name, loop = self._service.name, asyncio.get_running_loop()
-        logger.warning("%s %s; next attempt in %.1f s", name, reason, pause)
+        logger.warning("%s %s; next attempt in %.1f s, or after 1 s for a request", name, reason, pause)
+        self._next_start = loop.time() + pause
         if final or self._failures.count >= CRASHES:
+            pause = min(pause, REJECTING_SECONDS)
             again = loop.time() + pause
             times = f", {self._failures.count} times in a row" if self._failures.count > 1 else ""
             text = f"{reason}{times}; see `switchyard logs {name}`"
@@ -227,6 +234,6 @@ class Replica:
             self.queue.reject(lambda: ApiError("model_failed", f"{name}: {text}", retry_after=again - loop.time()))
         else:
             self._board.set(name, "waking" if self.queue.waiting or self._service.scale.minimum else "asleep")
-        # The pause also holds for requests: they are rejected, not queued, so that clients can go elsewhere.
+        # A request within the pause of a failed service is rejected, not queued, so that its client can go elsewhere.
         await asyncio.sleep(pause)
         self.queue.accept()

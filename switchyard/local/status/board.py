@@ -17,11 +17,15 @@ _IN_CATALOG: Mapping[ProcessState, CatalogPhase] = {"waking": "waking", "ready":
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProcessStatus:
-    """One process: its state and since when (loop time), the phases of its last start in seconds, and why it failed."""
+    """One process: its state and since when (loop time), the phases of its last start in seconds, and why it failed.
+
+    ``blocked`` says that nothing but another ``up`` can start it.
+    """
 
     state: ProcessState = "asleep"
     since: float = 0.0
     reason: str = ""
+    blocked: bool = False
     pid: int = 0
     starts: int = 0
     phases: Mapping[Phase, float] = field(default_factory=dict)
@@ -57,13 +61,13 @@ class StatusBoard:
         """Notify ``listener`` of every change from now on."""
         self._listeners.append(listener)
 
-    def set(self, name: str, state: ProcessState, reason: str = "") -> None:
+    def set(self, name: str, state: ProcessState, reason: str = "", *, blocked: bool = False) -> None:
         """Set the state of ``name``."""
         entry = self.entries[name]
         pid = entry.pid if state in ("ready", "draining") else 0
         if (entry.state, entry.reason, entry.pid) == (state, reason, pid):
             return
-        self.entries[name] = replace(entry, state=state, since=self._now(), reason=reason, pid=pid)
+        self.entries[name] = replace(entry, state=state, since=self._now(), reason=reason, blocked=blocked, pid=pid)
         self._metrics.replicas.labels(name).set(int(pid > 0))
         if name in self._served:
             self.serve(name, self._served[name])
@@ -72,7 +76,8 @@ class StatusBoard:
     def serve(self, name: str, models: Sequence[Model]) -> None:
         """Set the models that process ``name`` serves; they have its state."""
         entry = self.entries[name]
-        state = State(phase=_IN_CATALOG.get(entry.state, "asleep"), reason=entry.reason)
+        phase = _IN_CATALOG.get(entry.state, "asleep")
+        state = State(phase=phase, reason=entry.reason, retryable=phase == "failed" and not entry.blocked)
         now = [replace(model, state=state) for model in models]
         # A write per real change: the gateway reads the file again whenever its stamp differs.
         if now != self._served[name]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from switchyard.catalog import Catalog, Model, State
-from tests.switchyard.gateway.conftest import Bench, Call, Script, entries, gateway
+from tests.switchyard.gateway.conftest import Bench, Call, Script, completion, entries, gateway
 
 
 async def infer(call: Call) -> None:
@@ -99,6 +99,26 @@ async def test_asking_whether_a_sleeping_model_is_ready_does_not_wake_it(bench: 
     assert (await bench.http.get("/v2")).json()["name"] == "switchyard"
     assert (await bench.http.get("/v2/models")).json()["models"][0] == "chat"
     assert not bench.model.calls
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_failed_model_that_a_request_starts_again_gets_that_request_and_is_not_ready(
+    bench: Bench, stream: bool
+) -> None:
+    bench.put("broken", state=State(phase="failed", reason="it crashed", retryable=True))
+    for path in ("/v2/models/broken/ready", "/v2/models/broken/versions/1/ready"):
+        response = await bench.http.get(path)
+        assert (response.status_code, response.json()["error"]) == (503, "model broken failed: it crashed")
+    assert not bench.model.calls
+
+    async def fail(call: Call) -> None:
+        await call.answer({"error": {"message": "it crashed again", "code": "model_failed"}}, 503, retry_after="1")
+
+    bench.model.script = fail
+    refused = await bench.chat("broken", stream=stream)
+    assert (refused.status_code, refused.json()["error"]["message"]) == (503, "it crashed again")
+    bench.model.script = completion
+    assert (await bench.chat("broken", stream=stream)).status_code == 200
 
 
 @pytest.mark.parametrize("action", ["load", "unload"])
@@ -189,6 +209,8 @@ async def test_tritons_grpc_client_infers_and_asks_for_state(rpc: GrpcBench) -> 
         assert await client.is_server_ready()
         assert (await client.get_server_metadata()).name == "switchyard"
         assert await client.is_model_ready("sleepy")
+        assert not await client.is_model_ready("broken")
+        rpc.bench.put("broken", state=replace(rpc.bench.catalog.current().models["broken"].state, retryable=True))
         assert not await client.is_model_ready("broken")
         index = {model.name: model for model in (await client.get_model_repository_index()).models}
         assert (index["chat"].state, index["chat"].version) == ("READY", "1")

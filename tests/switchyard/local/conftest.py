@@ -33,9 +33,9 @@ class Local:
         self.process: subprocess.Popen[bytes] | None = None
         self.runs: list[Run] = []
 
-    def up(self, *stubs: Stub) -> Run:
+    def up(self, *stubs: Stub, real_gateway: bool = False) -> Run:
         """Starts the supervisor in the foreground of a process of its own and waits for the gateway."""
-        overlay = overlays.write(self.root, list(stubs), self.port)
+        overlay = overlays.write(self.root, list(stubs), self.port, real_gateway=real_gateway)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "switchyard.cli", "up", str(overlay)],
             cwd=self.root,

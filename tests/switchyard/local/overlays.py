@@ -97,12 +97,12 @@ def runtime_of_two() -> dict[str, Any]:
     return document
 
 
-def gateway(port: int) -> dict[str, Any]:
+def gateway(port: int, *, real: bool = False) -> dict[str, Any]:
     container = {
         "name": "gateway",
         "image": "stub",
-        "command": ["python", str(STUB)],
-        "args": [f"--http_port={port}"],
+        "command": ["python", "-m", "switchyard.gateway"] if real else ["python", str(STUB)],
+        "args": [f"--http_port={port}", *([f"--grpc_port={free_port()}"] if real else [])],
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": port}},
     }
     return {
@@ -116,12 +116,12 @@ def gateway(port: int) -> dict[str, Any]:
     }
 
 
-def write(root: Path, stubs: list[Stub], port: int) -> Path:
+def write(root: Path, stubs: list[Stub], port: int, *, real_gateway: bool = False) -> Path:
     """A project at ``root`` with one overlay; returns the overlay's folder."""
     (root / "model-repository" / "llm" / "stub").mkdir(parents=True, exist_ok=True)
     overlay = root / "overlay"
     overlay.mkdir(exist_ok=True)
-    documents = [runtime(), runtime_of_two(), gateway(port), *(stub.document() for stub in stubs)]
+    documents = [runtime(), runtime_of_two(), gateway(port, real=real_gateway), *(stub.document() for stub in stubs)]
     # JSON is YAML
     (overlay / "documents.yaml").write_text("\n---\n".join(json.dumps(document) for document in documents))
     (overlay / "kustomization.yaml").write_text(
