@@ -10,8 +10,8 @@ _MANY = 200  # connections of those who are slow
 
 def floods(paths: Paths) -> list[Flood]:
     """All of them; a flood without end sends until it is stopped."""
-    get = b"GET %b HTTP/1.1\r\nHost: x\r\n" % paths.page
-    post = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" % paths.upload
+    get = b"GET %b HTTP/1.1\r\nHost: localhost\r\n" % paths.page
+    post = b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" % paths.upload
     chunked = post + b"Transfer-Encoding: chunked\r\n\r\n"
     whole = get + b"\r\n"
     stream = post + b"Content-Length: %d\r\n\r\n%b" % (len(paths.stream), paths.stream) if paths.stream else whole

@@ -150,7 +150,9 @@ def _headers(block: bytes) -> Frame:
 
 
 def _block(method: bytes, path: bytes, more: Iterable[Field] = ()) -> bytes:
-    return literals([(b":method", method), (b":scheme", b"http"), (b":authority", b"x"), (b":path", path), *more])
+    return literals(
+        [(b":method", method), (b":scheme", b"http"), (b":authority", b"localhost"), (b":path", path), *more]
+    )
 
 
 def _numbers(count: int, streams: int) -> range:

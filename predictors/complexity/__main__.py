@@ -28,6 +28,7 @@ from predictors.serving.start_clock import StartClock, process_start
 from switchyard.http.client import Client
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
+from switchyard.http.web_access import loopback_access
 from switchyard.memory import settle_for_serving
 from switchyard.settings import SettingsError
 from switchyard.store.factory import open_store
@@ -74,7 +75,8 @@ async def serve(arguments: Arguments, settings: Settings, own: ComplexitySetting
     def on_drain() -> None:
         application.draining = True
 
-    server = Server(application.handle, ServerLimits(body_memory=ServerLimits.memory_for(own.max_body_bytes)))
+    limits = ServerLimits(body_memory=ServerLimits.memory_for(own.max_body_bytes))
+    server = Server(application.handle, limits, access=loopback_access(settings.host))
     try:
         await server.listen(settings.host, arguments.http_port)
         settle_for_serving()

@@ -28,6 +28,7 @@ from switchyard.http.asgi.serving import handler_of
 from switchyard.http.h2.grpc_call import RpcHandler, forward_to
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
+from switchyard.http.web_access import loopback_access
 from switchyard.rpc.health import Health, with_health
 from switchyard.settings import SettingsError
 
@@ -91,7 +92,8 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         rpc: RpcHandler = with_health(Health(lambda: bool(model.ready)), forward_to(target))
         rpc = rpc if front is None else front(rpc)
         handler = handler_of(self._application(wrap), body_bytes=self._message_bytes)
-        server = Server(handler, ServerLimits(body_memory=ServerLimits.memory_for(self._message_bytes)), rpc=rpc)
+        limits = ServerLimits(body_memory=ServerLimits.memory_for(self._message_bytes))
+        server = Server(handler, limits, rpc=rpc, access=loopback_access(self._host))
 
         def on_drain() -> None:
             model.ready = False

@@ -10,6 +10,7 @@ from switchyard.gateway.settings import Settings
 from switchyard.http.client import Client, Limits
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
+from switchyard.http.web_access import WebAccess
 from switchyard.memory import settle_for_serving
 from switchyard.rpc.health import Health, with_health
 from switchyard.telemetry import tracing
@@ -33,7 +34,8 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
         return not server.retiring and ready(source).status == 200
 
     rpc = with_health(Health(serving), gateway.handle_rpc)
-    server = Server(gateway.handle, server_limits(settings), rpc=rpc, error_response=server_error)
+    access = web_access(settings, host)
+    server = Server(gateway.handle, server_limits(settings), rpc=rpc, error_response=server_error, access=access)
     ports = [await server.listen(host, http_port)]
     if grpc_port:
         ports.append(await server.listen(host, grpc_port))
@@ -56,3 +58,8 @@ def server_limits(settings: Settings) -> ServerLimits:
     """Return the limits of the gateway's ports."""
     memory = ServerLimits.memory_for(settings.max_body_bytes)
     return ServerLimits(read_seconds=settings.body_seconds, body_memory=memory)
+
+
+def web_access(settings: Settings, host: str) -> WebAccess:
+    """Return which requests of web pages ports on ``host`` serve."""
+    return WebAccess(host, settings.allowed_hosts, settings.cors_allow_origins)

@@ -1,11 +1,11 @@
 """The gateway's settings; only this module reads the environment."""
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from switchyard.http.web_access import checked_name, is_loopback
 from switchyard.settings import SettingsError, log_level, renamed, seconds, switch, whole_number
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
@@ -18,7 +18,8 @@ class Settings:
     Sizes are bytes, times seconds. ``max_in_flight`` requests are in flight at once, further ones are rejected.
     ``retry_*`` limit retries before the first byte of a response. ``default_model`` serves forms that name none. After
     the signal, requests are accepted for ``drain_seconds`` more and then have ``grace_seconds`` to finish. Web pages of
-    ``cors_allow_origins`` (separated by commas, ``*`` for all) may read responses.
+    ``cors_allow_origins`` (separated by commas, ``*`` for all) may send requests and read responses. ``allowed_hosts``
+    (likewise, ``*.`` before the end of names) are the names in URLs of this gateway: all, or on loopback its own.
     """
 
     log_level: str = "info"
@@ -40,6 +41,7 @@ class Settings:
     grace_seconds: float = 30.0
     drain_seconds: float = 0.0
     cors_allow_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
 
     @staticmethod
     def from_env(env: Mapping[str, str]) -> "Settings":
@@ -68,15 +70,30 @@ class Settings:
                 env, renamed(env, "LAME_DUCK_SECONDS", "DRAIN_SECONDS"), unset.drain_seconds, least=0
             ),
             cors_allow_origins=_origins(env.get("CORS_ALLOW_ORIGINS", "")),
+            allowed_hosts=_hosts(env.get("ALLOWED_HOSTS", "")),
         )
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    origins = _listed(text)
     for origin in origins:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise SettingsError(f"CORS_ALLOW_ORIGINS names {origin!r}; use scheme://host[:port], or * for all pages")
     return origins
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = _listed(text)
+    for host in hosts:
+        if not checked_name(host):
+            raise SettingsError(
+                f"ALLOWED_HOSTS names {host!r}; use names without a port, or *.example for all below one"
+            )
+    return hosts
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def in_cluster(env: Mapping[str, str]) -> bool:
@@ -90,11 +107,7 @@ def require_loopback(host: str, settings: Settings) -> None:
     Raises:
         SettingsError: ``host`` is no loopback address and the operator has not allowed that.
     """
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback and not settings.switchyard_allow_open:
+    if not is_loopback(host) and not settings.switchyard_allow_open:
         raise SettingsError(
             f"this gateway checks no keys, so it does not listen on {host}: use --host 127.0.0.1, or set "
             "SWITCHYARD_ALLOW_OPEN=true where a network policy decides who can reach it"

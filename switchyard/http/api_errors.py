@@ -18,6 +18,7 @@ CODES: dict[str, int] = {
     "missing_model": 400,
     "pictures_not_read": 400,
     "wrong_model_kind": 400,
+    "page_not_allowed": 403,
     "model_not_found": 404,
     "no_step_matches": 404,
     "not_found": 404,
@@ -26,6 +27,7 @@ CODES: dict[str, int] = {
     "model_in_use": 409,
     "body_too_large": 413,
     "unsupported_media_type": 415,
+    "name_not_served": 421,
     "graph_failed": 500,
     "internal_error": 500,
     "model_error": 500,
@@ -42,7 +44,13 @@ CODES: dict[str, int] = {
 }
 
 # A server's own errors; all others say that a request is not HTTP.
-_SERVER_CODES = {408: "body_too_slow", 413: "body_too_large", 500: "internal_error"}
+_SERVER_CODES = {
+    403: "page_not_allowed",
+    408: "body_too_slow",
+    413: "body_too_large",
+    421: "name_not_served",
+    500: "internal_error",
+}
 # Everything else is the request's fault below 500 and the server's above.
 _OPENAI_TYPES = {
     401: "authentication_error",

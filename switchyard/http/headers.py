@@ -24,8 +24,10 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     )
 )
-# Our HTTP client writes these itself, for the connection and the body that it sends.
-_OF_THE_REQUEST = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
+# Which web page sent a request, said to the server that the page reached (``switchyard.http.web_access``).
+_OF_THE_PAGE = frozenset((b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"sec-fetch-user"))
+# Our HTTP client writes the others itself, for the connection and the body that it sends.
+_OF_THE_REQUEST = HOP_BY_HOP | _OF_THE_PAGE | {b"host", b"content-length", b"expect"}
 # Our HTTP server writes these itself.
 _OF_THE_RESPONSE = HOP_BY_HOP | {b"server", b"date"}
 # They give access to the gateway, and nothing behind it checks them: models and steps elsewhere must not see them.

@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from switchyard.http.client import Client, Limits
 from switchyard.http.server import Exchange, Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
+from switchyard.http.web_access import loopback_access
 from switchyard.memory import settle_for_serving
 from switchyard.router.app import App
 from switchyard.router.assembly import Parts, build
@@ -54,7 +55,8 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
         tracer=tracer,
         max_body_bytes=settings.max_body_bytes,
     )
-    server = Server(app.handle, server_limits(graph.timeouts, settings.max_body_bytes))
+    limits = server_limits(graph.timeouts, settings.max_body_bytes)
+    server = Server(app.handle, limits, access=loopback_access(settings.host))
     metrics.in_flight.set_function(lambda: server.in_flight)
     port = await server.listen(settings.host or None, settings.port)
     pages = await _serve_metrics(settings, registry)
@@ -101,7 +103,7 @@ async def _serve_metrics(settings: Settings, registry: CollectorRegistry) -> Ser
         else:
             exchange.respond(404, [], b"this port serves GET /metrics only\n")
 
-    pages = Server(handle)
+    pages = Server(handle, access=loopback_access(settings.host))
     try:
         await pages.listen(settings.host or None, settings.metrics_port or METRICS_PORT)
     except OSError as err:

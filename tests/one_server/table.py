@@ -139,4 +139,24 @@ CONNECTIONS = {
     "an upgrade without a body": kept(PAGE + OFFER + b"\r\n", 200),
     "an upgrade to WebSocket": kept(PAGE + WEBSOCKET + b"\r\n", 200),
 }
-ROWS = {**BODIES, **LINES, **FIRST_LINES, **CONNECTIONS}
+# On loopback no key keeps a web page out (``switchyard.http.web_access``).
+PAGE_OF = b"GET {page} HTTP/1.1\r\nHost: "
+TEXT = b"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n"
+WEB_PAGES = {
+    "a name that leads here": kept(PAGE_OF + b"rebound.example:80\r\n\r\n", 421),
+    "localhost in front of another's name": kept(PAGE_OF + b"localhost.example\r\n\r\n", 421),
+    "a URL with a name that leads here": kept(b"GET http://rebound.example{page}" + AT, 421),
+    "an address": kept(PAGE_OF + b"127.0.0.1:80\r\n\r\n", 200),
+    "an address of IPv6": kept(PAGE_OF + b"[::1]\r\n\r\n", 200),
+    "text that a page sends without asking": kept(TEXT + b"Origin: https://a.example\r\n\r\n{body}", 403),
+    "text of a page without a name": kept(TEXT + b"Origin: null\r\n\r\n{body}", 403),
+    "text of another port's page": kept(
+        TEXT + b"Origin: http://localhost:1\r\nSec-Fetch-Site: same-site\r\n\r\n{body}", 403
+    ),
+    "an image in a page": kept(PAGE + b"Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n\r\n", 403),
+    "a link in a page": kept(
+        PAGE + b"Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\r\n", 200
+    ),
+    "a page of this port": kept(LINE + b"Sec-Fetch-Site: same-origin\r\nContent-Length: {length}\r\n\r\n{body}", BODY),
+}
+ROWS = {**BODIES, **LINES, **FIRST_LINES, **CONNECTIONS, **WEB_PAGES}

@@ -25,6 +25,7 @@ from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, B
 from switchyard.http.server.exchange import ErrorResponse, Exchange
 from switchyard.http.server.limits import BodyMemory, ServerLimits
 from switchyard.http.server.opening import ProtocolDetection
+from switchyard.http.web_access import WebAccess
 
 __all__ = ["Exchange", "Handler", "Server", "ServerLimits"]
 
@@ -62,7 +63,7 @@ class Server:
 
     With ``tls`` all connections are encrypted and ALPN chooses the protocol; without, the client's first bytes do.
     Without ``rpc``, gRPC calls get UNIMPLEMENTED. ``error_response`` makes the responses to requests that break the
-    rules of HTTP.
+    rules of HTTP, and to those that ``access`` rejects.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Server:
         rpc: RpcHandler | None = None,
         tls: ssl.SSLContext | None = None,
         error_response: ErrorResponse = error_response,
+        access: WebAccess | None = None,
     ) -> None:
         self.limits = limits or ServerLimits()
         self.loop = asyncio.get_running_loop()
@@ -82,6 +84,7 @@ class Server:
         self.rpc = rpc
         self.error_response = error_response
         self._handler = handler
+        self._access = access
         self._tls = tls
         if tls is not None:
             tls.set_alpn_protocols(["h2", "http/1.1"])
@@ -192,6 +195,8 @@ class Server:
         assert task is not None
         self._tasks.add(task)  # here and not by a callback of the task, which costs a turn of the loop
         try:
+            if self._access is not None:
+                self._access.check(exchange.method, exchange.headers)
             await self._handler(exchange)
             if exchange.finished:
                 return

@@ -5,6 +5,7 @@ import socket
 
 from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.http.server import Handler, Server, ServerLimits
+from switchyard.http.web_access import loopback_access
 from switchyard.local.activator.application import BODY_BYTES
 from switchyard.local.plan import arguments
 
@@ -22,7 +23,8 @@ class Listener:
     """Serves ``handler`` on ``sockets``, and ``rpc`` to gRPC calls."""
 
     def __init__(self, handler: Handler, sockets: list[socket.socket], rpc: RpcHandler | None = None) -> None:
-        self._server = Server(handler, ServerLimits(body_memory=ServerLimits.memory_for(BODY_BYTES)), rpc=rpc)
+        limits = ServerLimits(body_memory=ServerLimits.memory_for(BODY_BYTES))
+        self._server = Server(handler, limits, rpc=rpc, access=loopback_access(arguments.LOOPBACK))
         self._sockets = sockets
 
     async def start(self) -> None:

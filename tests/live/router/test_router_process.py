@@ -50,7 +50,7 @@ class Pair:
     async def ask(self, body: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """An answer's body, its head read."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
         writer.write(head + body)
         assert b" 200 OK" in await reader.readuntil(b"\r\n\r\n")
         return reader, writer

@@ -185,7 +185,7 @@ def test_a_conversation_survives_a_kill(tmp_path: Path) -> None:
 def test_a_request_in_flight_gets_a_response_before_it_stops(tmp_path: Path) -> None:
     predictor = Predictor(tmp_path).wait_ready()
     body = json.dumps(chat(EASY)).encode()
-    head = f"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    head = f"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", predictor.port), timeout=DEADLINE) as connection:
         connection.sendall(head + body[:10])
         _until(lambda: 'requests_in_flight{model="complexity"} 1.0' in httpx.get(f"{predictor.url}/metrics").text)

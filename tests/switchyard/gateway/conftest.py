@@ -17,7 +17,7 @@ import uvloop
 from switchyard.catalog import Catalog, CatalogFile, Model, State
 from switchyard.gateway.app import Gateway, parts
 from switchyard.gateway.edges.http import server_error
-from switchyard.gateway.server import server_limits
+from switchyard.gateway.server import server_limits, web_access
 from switchyard.gateway.settings import Settings
 from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.http.client import Client
@@ -182,7 +182,8 @@ async def gateway(tmp_path: Path, script: Script = completion, **settings: Any) 
     model, catalog, client = ModelServer(script), CatalogFile(tmp_path / "catalog.json"), Client()
     chosen = Settings(**{"grace_seconds": 2, **settings})
     served = Gateway(parts(chosen, catalog, client, DisabledTracer()))
-    server = Server(served.handle, server_limits(chosen), rpc=served.handle_rpc, error_response=server_error)
+    limits, access = server_limits(chosen), web_access(chosen, "127.0.0.1")
+    server = Server(served.handle, limits, rpc=served.handle_rpc, error_response=server_error, access=access)
     url = f"http://127.0.0.1:{await server.listen('127.0.0.1')}"
     async with running(model) as model.url:
         catalog.replace(entries(model.url))

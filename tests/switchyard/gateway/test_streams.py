@@ -196,7 +196,7 @@ async def test_a_client_that_disconnects_cancels_the_model_at_once(tmp_path: Pat
         host, port = bench.url.removeprefix("http://").split(":")
         _, writer = await asyncio.open_connection(host, int(port))
         body = json.dumps({"model": model, "stream": form != "plain"}).encode()
-        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         writer.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
         await until(lambda: len(bench.model.calls) == 1)
         closed = asyncio.get_running_loop().time()

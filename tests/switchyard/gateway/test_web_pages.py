@@ -1,6 +1,8 @@
 """What browsers and probes ask beside GET and POST: HEAD, OPTIONS, and responses that other origins may read."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +71,51 @@ async def test_a_cache_between_keeps_the_responses_of_two_origins_apart(tmp_path
     async with gateway(tmp_path, cors_allow_origins=(PAGE,)) as bench:
         for origin in (PAGE, "https://other.example"):
             assert (await bench.http.get("/v1/models", headers={"origin": origin})).headers["vary"] == "origin"
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "code"),
+    [
+        ("/v1/chat/completions", "text/plain", lambda error: error["error"]["code"]),
+        ("/v1/messages", "text/plain", lambda error: error["error"]["details"]["error_code"]),
+        ("/v2/models/ocr/infer", "text/plain", lambda error: error["code"]),
+        ("/v1/ocr", "multipart/form-data; boundary=a", lambda error: error["error"]["code"]),
+    ],
+)
+async def test_a_page_of_another_site_reaches_no_model_by_what_needs_no_preflight(
+    bench: Bench, path: str, content_type: str, code: Callable[[Any], str]
+) -> None:
+    headers = {"origin": "https://evil.example", "content-type": content_type}
+    response = await bench.http.post(path, content=b'{"model": "chat", "messages": []}', headers=headers)
+    assert (response.status_code, code(response.json())) == (403, "page_not_allowed")
+    rebound = {"host": "evil.example", "content-type": "application/json"}
+    response = await bench.http.post(path, content=b'{"model": "chat", "messages": []}', headers=rebound)
+    assert (response.status_code, code(response.json())) == (421, "name_not_served")
+    assert not bench.model.calls
+
+
+async def test_text_of_a_page_gets_its_error_as_text(bench: Bench) -> None:
+    response = await bench.http.post("/v1/chat/chat", content=b"Hello", headers={"origin": "https://evil.example"})
+    assert (response.status_code, response.headers["content-type"]) == (403, "text/plain; charset=utf-8")
+    assert "CORS_ALLOW_ORIGINS" in response.text
+    assert not bench.model.calls
+
+
+async def test_what_a_browser_says_of_an_allowed_page_stays_at_the_gateway(tmp_path: Path) -> None:
+    async with gateway(tmp_path, cors_allow_origins=(PAGE,), allowed_hosts=("models.example",)) as bench:
+        headers = {"host": "models.example", "origin": PAGE, "sec-fetch-site": "cross-site"}
+        payload = {"model": "chat", "messages": []}
+        response = await bench.http.post("/v1/chat/completions", json=payload, headers=headers)
+        assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, PAGE)
+        assert not {b"origin", b"sec-fetch-site"} & bench.model.calls[0].headers.keys()
+
+
+def test_a_host_that_is_none_is_rejected_by_its_name() -> None:
+    hosts = Settings.from_env({"ALLOWED_HOSTS": "models.example, *.internal"}).allowed_hosts
+    assert hosts == ("models.example", "*.internal")
+    for wrong in ("models.example:80", "https://models.example", "*", "a*.example"):
+        with pytest.raises(SettingsError, match="ALLOWED_HOSTS names"):
+            Settings.from_env({"ALLOWED_HOSTS": wrong})
 
 
 def test_an_origin_that_is_none_is_rejected_by_its_name() -> None:
