@@ -47,6 +47,7 @@ from predictors.llm.arguments import Arguments
 from predictors.llm.quantization import Device, four_bit_method
 from predictors.llm.settings import LLMSettings
 from switchyard.http.api_errors import ApiError, as_object, shape_of
+from switchyard.memory import return_pages
 from switchyard.settings import SettingsError
 
 # Modules that the engine and the application import at their start; a child that inherits them imports nothing.
@@ -73,6 +74,8 @@ _LAZY_IMPORTS = (
 if current_platform.is_cpu():
     for _name in (*_LAZY_IMPORTS, "vllm.v1.worker.cpu_worker"):
         importlib.import_module(_name)
+    # torch links CUDA's libraries, of which the loader reads 140 MB that nobody uses here.
+    return_pages("/nvidia/", "/libtorch_cuda")
 
 
 @dataclass(frozen=True, kw_only=True)
