@@ -34,6 +34,8 @@ _OF_THE_RESPONSE = HOP_BY_HOP | {b"server", b"date"}
 CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"cookie"))
 # Headers between the platform's own parts, such as a tenant's: from a client they would be forged.
 INTERNAL = b"x-switchyard-"
+# V2's binary tensor extension: the number of bytes of JSON at a body's beginning, before the tensors.
+JSON_LENGTH = b"inference-header-content-length"
 # They describe the body that was received, not the one that replaces it.
 _OF_THE_BODY = frozenset((b"content-type", b"content-length", b"content-encoding"))
 

@@ -2,20 +2,23 @@
 
 KServe's rule: a header is propagated when one of the patterns in ``PROPAGATE_HEADERS`` (Go's RE2 syntax, separated by
 commas, not anchored) matches in its canonical name; without a content-type among those, steps get application/json.
-Beyond that rule, the W3C trace context and the platform's own headers are always propagated, and hop-by-hop headers
-never.
+Beyond that rule, the W3C trace context, the platform's own headers and those without which a body cannot be read are
+always propagated, and hop-by-hop headers never.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol, cast
 
 import re2
 
-from switchyard.http.headers import CLIENT_TO_STEP, INTERNAL, Header
+from switchyard.http.headers import CLIENT_TO_STEP, INTERNAL, JSON_LENGTH, Header
 from switchyard.router.graph.spec import Problem
 
-_ALWAYS = frozenset((b"traceparent", b"tracestate"))
+# Without them, a body is not the one that they came with.
+_OF_THE_BODY = frozenset((b"content-encoding", JSON_LENGTH))
+_ALWAYS = frozenset((b"traceparent", b"tracestate")) | _OF_THE_BODY
 _JSON = (b"content-type", b"application/json")
+_BINARY = (b"content-type", b"application/octet-stream")  # of a V2 body in which tensors follow the JSON
 _CACHED_NAMES = 1024  # reports kept: names are the client's, so their number must be bounded
 
 _QUIET = re2.Options()
@@ -44,7 +47,7 @@ class Propagation:
         """Return the headers (names in lower case) that every step receives."""
         cache = self._propagated
         kept = []
-        typed = False
+        typed = binary = False
         for header in headers:
             name = header[0]
             propagated = cache.get(name)
@@ -53,8 +56,9 @@ class Propagation:
             if propagated:
                 kept.append(header)
                 typed = typed or name == b"content-type"
+                binary = binary or name == JSON_LENGTH
         if not typed:
-            kept.append(_JSON)
+            kept.append(_BINARY if binary else _JSON)
         return kept
 
     def _decide(self, name: bytes) -> bool:
@@ -65,6 +69,24 @@ class Propagation:
         if len(self._propagated) < _CACHED_NAMES:
             self._propagated[name] = propagated
         return propagated
+
+
+def for_response_body(request: Iterable[Header], response: Sequence[Header]) -> list[Header]:
+    """Return the headers of a ``request`` for a step that gets a ``response``'s body in place of the request's."""
+    own = [header for header in response if header[0] in _OF_THE_BODY]
+    kept = [header for header in request if header[0] not in _OF_THE_BODY]
+    if JSON_LENGTH in {name for name, _ in (*own, *request)}:
+        kind = _BINARY if any(name == JSON_LENGTH for name, _ in own) else _JSON
+        kept = [*(header for header in kept if header[0] != b"content-type"), kind]
+    return kept + own
+
+
+def json_of(body: bytes, headers: Iterable[Header]) -> bytes:
+    """Return what conditions are tested on: of a V2 body with binary tensors the JSON before them, else the body."""
+    for name, value in headers:
+        if name == JSON_LENGTH and value.isdigit() and len(value) < 20:  # Python reads no endless ones
+            return body[: int(value)]
+    return body
 
 
 def canonical_name(name: bytes) -> str:

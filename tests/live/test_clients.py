@@ -166,7 +166,10 @@ def test_tritonclient_over_http(platform: Platform) -> None:
         binary = client.infer(MODEL, [asked], outputs=wanted, parameters={"temperature": 0})
         wanted = [tritonclient.http.InferRequestedOutput("text_output", binary_data=False)]
         plain = client.infer(MODEL, [asked], outputs=wanted, parameters={"temperature": 0})
+        through_graph = client.infer("canary", [asked], parameters={"temperature": 0, "max_tokens": 2})
+        assert client.get_model_metadata("canary")["name"] == "canary"
     assert binary.as_numpy("text_output")[0].decode() == plain.as_numpy("text_output")[0]
+    assert through_graph.as_numpy("text_output").shape == (1,)
 
 
 def test_tritonclient_over_grpc(platform: Platform) -> None:

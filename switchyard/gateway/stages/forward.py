@@ -21,6 +21,7 @@ from switchyard.http.client.errors import ConnectError, ConnectionClosedError, U
 from switchyard.http.headers import MODEL_TO_CLIENT, MODEL_TO_FORM, MODEL_TO_STREAM, Header
 
 _DONE = b"data: [DONE]\n\n"
+_METADATA = frozenset(("/v2/models/{model}", "/v2/models/{model}/versions/{version}"))
 _GRAPH_SECONDS = 10.0  # well within the minute after which proxies close a silent connection
 _FAILED_SECONDS = 1.0  # a model that still fails says so at once, with a status of its own
 # What Knative's proxies respond in plain text for a pod that was lost, is not there or takes too long.
@@ -42,6 +43,11 @@ def forward(*, upstream: UpstreamRetries, meter: Meter, heartbeat_seconds: float
     async def stage(call: Call, proceed: Proceed) -> None:
         model, route = call.model, call.route
         assert model is not None
+        if model.kind == "graph" and route.path in _METADATA:
+            # Its tensors are its steps', and a router would send this to them as if it were an inference.
+            metadata = {"name": model.name, "versions": ["1"], "platform": "graph", "inputs": [], "outputs": []}
+            call.edge.respond(200, [(b"content-type", b"application/json")], orjson.dumps(metadata))
+            return
         phase = model.state.phase
         # Plain text has no comments: a heartbeat would be part of what the model says. What waits without a stream
         # stays silent, because a status that has been sent cannot become the model's error any more.

@@ -6,6 +6,7 @@ from time import perf_counter
 
 from switchyard.router.errors import GraphRequestError, NoMatchError
 from switchyard.router.gjson import Body
+from switchyard.router.header_propagation import json_of
 from switchyard.router.meter import NodeMeter
 from switchyard.router.steps.request import GraphRequest
 from switchyard.router.steps.response import StepResponse
@@ -33,7 +34,7 @@ class Switch:
             GraphRequestError: that step has no response.
         """
         began = perf_counter()
-        response = await self._chosen(body).run(request, body)
+        response = await self._chosen(json_of(body, request.headers)).run(request, body)
         self._meter.responded(perf_counter() - began)
         return response
 

@@ -8,6 +8,7 @@ import orjson
 from switchyard.http.headers import Header
 from switchyard.router.errors import GraphRequestError, StepUnreachableError
 from switchyard.router.gjson import Body, Condition
+from switchyard.router.header_propagation import json_of
 from switchyard.router.meter import NodeMeter
 from switchyard.router.steps.predictions import instances
 from switchyard.router.steps.request import GraphRequest
@@ -54,16 +55,17 @@ class Sequence:
                 step = runner.step
                 if step.condition is not None and await self._ends(response, runner, step.condition):
                     break
-                given = body
+                asked, given = request, body
                 if response is not None:
                     # Also where the next step gets the request: it begins when this one has ended, as in KServe's
                     # router, and a response that is not read to its end costs its connection.
                     before = await response.read()
                     kept_headers += response.kept_headers
-                    given = before if step.uses_response else body
+                    if step.uses_response:
+                        asked, given = request.with_body_of(response.headers), before
                 if step.maps_predictions:
                     given = instances(given)
-                response = await self._step(index, request, given)
+                response = await self._step(index, asked, given)
                 if step.hard and not response.succeeded:
                     break
         except BaseException:  # a cancellation too: an open response would keep its step's connection busy
@@ -94,7 +96,7 @@ class Sequence:
             raise GraphRequestError(500, f"invalid response: there is none yet for the condition of {runner.label}")
         if response.succeeded and response.streams:  # reading it for the condition would end streaming
             return True
-        body = Body(await response.read())
+        body = Body(json_of(await response.read(), response.headers))
         if condition.holds(body):
             return False
         # Also on a body of our own, because a proxy writes its errors in a shape that no graph can know.

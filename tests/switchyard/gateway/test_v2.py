@@ -80,6 +80,15 @@ async def test_a_folders_odd_name_is_one_segment_of_the_models_path(bench: Bench
     assert bench.model.calls[0].scope["path"] == f"/v2/models/{odd}"
 
 
+async def test_a_graph_has_metadata_that_asks_none_of_its_steps(bench: Bench) -> None:
+    bench.catalog.replace(Catalog({"graph": Model(name="graph", kind="graph", url=bench.model.url)}))
+    async with triton_http.InferenceServerClient(bench.url.removeprefix("http://")) as client:
+        for version in ("", "1"):
+            metadata = await client.get_model_metadata("graph", version)
+            assert (metadata["name"], metadata["inputs"], metadata["outputs"]) == ("graph", [], [])
+    assert not bench.model.calls
+
+
 @pytest.mark.parametrize("path", ["/v2/models/ocr/versions/%2e%2e/infer", "/v2/models/ocr/versions/a%2Fb/infer"])
 async def test_a_version_cannot_lead_elsewhere(bench: Bench, path: str) -> None:
     answer = await bench.http.post(path)

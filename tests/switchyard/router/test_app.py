@@ -282,3 +282,49 @@ async def test_an_error_has_the_shape_of_its_paths_protocol(path: str, expected:
         assert explained == "Failed to process request"
     else:
         assert (explained["message"] if isinstance(explained, dict) else explained) == answer["cause"]
+
+
+LENGTH = "inference-header-content-length"
+TENSORS = b'{"model":"m"}\x00\x01\xff'
+
+
+async def tensors(call: Call) -> None:
+    """A service of V2's binary tensors: what it got of JSON comes back, and other tensors."""
+    own = int(dict(call.exchange.headers)[LENGTH.encode()])
+    call.exchange.respond(200, [(LENGTH.encode(), b"%d" % (own + 1))], call.body[:own] + b" \xfe")
+
+
+@pytest.mark.parametrize("kind", ["Splitter", "Switch", "Sequence"])
+async def test_binary_tensors_of_v2_pass_a_graph_in_both_directions(kind: str) -> None:
+    async with services(a=tensors) as behind:
+        fields: dict[str, dict[str, Any]] = {"Splitter": {"weight": 100}, "Switch": {"condition": "model"}}
+        async with router(behind, {"root": node(kind, behind.step("a", **fields.get(kind, {})))}) as one:
+            answer = await one.http.post("/v2/models/g/infer", content=TENSORS, headers={LENGTH: "13"})
+            (call,) = behind.calls
+            assert (call.body, call.headers[LENGTH.encode()]) == (TENSORS, b"13")
+            assert call.headers[b"content-type"] == b"application/octet-stream"
+            assert (answer.content, answer.headers[LENGTH]) == (b'{"model":"m"} \xfe', "14")
+
+
+async def test_tensors_that_a_step_answers_are_the_next_ones_with_their_own_length() -> None:
+    async with services(a=tensors, b=tensors) as behind:
+        steps = [
+            behind.step("a"),
+            behind.step("b", data="$response", condition="model"),
+            {"name": "inner", "nodeName": "inner", "data": "$response"},
+        ]
+        graph = {"root": node("Sequence", *steps), "inner": node("Sequence", behind.step("c"), behind.step("d"))}
+        async with router(behind, graph) as one:
+            await one.http.post("/", content=TENSORS, headers={LENGTH: "13"})
+            assert [call.headers[LENGTH.encode()] for call in behind.calls] == [b"13", b"14", b"15", b"15"]
+
+
+async def test_json_that_a_step_answers_to_tensors_is_json_for_the_next() -> None:
+    async with services(a=always(200, {"predictions": [1]})) as behind:
+        steps = [behind.step("a"), behind.step("b", data="$response", mapPredictionsToInstances=True), behind.step("c")]
+        async with router(behind, {"root": node("Sequence", *steps)}) as one:
+            await one.http.post("/", content=TENSORS, headers={LENGTH: "13"})
+            _, mapped, again = behind.calls
+            assert mapped.headers[b"content-type"] == b"application/json"
+            assert (mapped.body, LENGTH.encode() in mapped.headers) == (b'{"instances":[1]}', False)
+            assert (again.body, again.headers[LENGTH.encode()]) == (TENSORS, b"13")

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.router.header_propagation import canonical_name, compile_pattern, compile_patterns
+from switchyard.http.headers import Header
+from switchyard.router.header_propagation import (
+    canonical_name,
+    compile_pattern,
+    compile_patterns,
+    for_response_body,
+    json_of,
+)
 
 
 def names(patterns: str, *given_names: bytes) -> list[bytes]:
@@ -25,6 +32,33 @@ def test_without_patterns_only_the_trace_context_is_passed_on_and_the_type_is_js
     propagation, _ = compile_patterns("")
     given_headers = [(b"traceparent", b"1"), (b"tracestate", b"2"), (b"x", b"3"), (b"content-type", b"text/x")]
     assert propagation.chosen(given_headers) == [*given_headers[:2], (b"content-type", b"application/json")]
+
+
+def test_what_a_body_cannot_be_read_without_goes_with_it_whatever_is_listed() -> None:
+    length, zipped = (b"inference-header-content-length", b"3"), (b"content-encoding", b"gzip")
+    propagation, _ = compile_patterns("")
+    assert propagation.chosen([length]) == [length, (b"content-type", b"application/octet-stream")]
+    assert propagation.chosen([zipped]) == [zipped, (b"content-type", b"application/json")]
+
+
+@pytest.mark.parametrize("sent", [[], [(b"inference-header-content-length", b"3")]])
+@pytest.mark.parametrize("received", [[], [(b"inference-header-content-length", b"5")]])
+def test_a_response_that_becomes_the_body_brings_its_own_length_of_json(
+    sent: list[Header], received: list[Header]
+) -> None:
+    propagation, _ = compile_patterns("")
+    headers = for_response_body(propagation.chosen(sent), [(b"x-other", b"1"), *received])
+    kind = b"application/octet-stream" if received else b"application/json"
+    assert sorted(headers) == sorted([(b"content-type", kind), *received])
+
+
+@pytest.mark.parametrize(
+    ("length", "json"),
+    [(b"2", b"{}"), (b"9", b"{}tensors"), (b"99", b"{}tensors"), (b"", b"{}tensors"), (b"-1", b"{}tensors")],
+)
+def test_conditions_see_the_json_before_the_tensors(length: bytes, json: bytes) -> None:
+    assert json_of(b"{}tensors", [(b"inference-header-content-length", length)]) == json
+    assert json_of(b"{}tensors", [(b"inference-header-content-length", b"9" * 5000)]) == b"{}tensors"
 
 
 def test_what_belongs_to_one_connection_is_never_passed_on() -> None:
