@@ -63,7 +63,7 @@ class ClientConnection(asyncio.Protocol):
     async def exchange(
         self, headers: bytes, body: bytes | Upload, *, bodiless: bool, timeouts: Timeouts, deadline: float | None
     ) -> Response:
-        """Send a request and return its response once the headers are complete.
+        """Send a request on a usable connection, and return its response once the headers are complete.
 
         ``headers`` are the encoded request line and headers; ``deadline`` is the loop time by which the response must
         be complete, or None.
@@ -71,8 +71,6 @@ class ClientConnection(asyncio.Protocol):
         Raises:
             UpstreamError: there is no usable response.
         """
-        if not self.usable:
-            raise ConnectionClosedError("the connection closed while it was idle", retryable=True)
         response = self._response = Response(self._loop, self._limits, self.abort, self._resume_reading)
         self._reset(bodiless=bodiless)
         self._timeouts, self._total_deadline, self._last_progress = timeouts, deadline, self._loop.time()
@@ -218,7 +216,7 @@ class ClientConnection(asyncio.Protocol):
                 self._fail(RemoteProtocolError(f"{self.origin} violated HTTP/1.1: {err}"))
                 return
             self._keep_alive = False
-        if began_in_headers and not self._headers_within_limit(response):
+        if began_in_headers and self._unparsed > self._limits.header_bytes and self._rejects_headers(response):
             return
         if self._complete:
             self._finish()
@@ -231,15 +229,14 @@ class ClientConnection(asyncio.Protocol):
             self._transport.pause_reading()
         response.wake()
 
-    def _headers_within_limit(self, response: Response) -> bool:
+    def _rejects_headers(self, response: Response) -> bool:
+        """End the response if these bytes are its headers, and not a body that came with them."""
         limit = self._limits.header_bytes
-        if self._unparsed <= limit:
-            return True
         if self._headers_done and sum(len(name) + len(value) for name, value in response.headers) <= limit:
-            return True
+            return False
         response.status = 0
         self._fail(ResponseTooLargeError(f"the response headers of {self.origin} exceed {limit} bytes"))
-        return False
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None

@@ -24,14 +24,13 @@ class Sink(Protocol):
 class Response:
     """One response; the client returns it once its headers are complete.
 
-    Read it whole with ``read`` or in chunks with ``async for``, and always ``close`` it.
+    Read it whole with ``read`` or in chunks with ``async for``, and always ``close`` it. ``ended`` says that no more of
+    it arrives, and ``error`` why if that is early.
     """
 
     __slots__ = (
         "_abort",
         "_chunks",
-        "_done",
-        "_error",
         "_limits",
         "_loop",
         "_pause_at",
@@ -39,6 +38,8 @@ class Response:
         "_sink",
         "_size",
         "_waiter",
+        "ended",
+        "error",
         "headers",
         "status",
     )
@@ -59,8 +60,8 @@ class Response:
         self._chunks: list[bytes] = []
         self._size = 0
         self._pause_at = limits.buffer_bytes
-        self._done = False
-        self._error: UpstreamError | None = None
+        self.ended = False
+        self.error: UpstreamError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._sink: Sink | None = None
 
@@ -80,18 +81,18 @@ class Response:
             UpstreamError: the response ended early, without a chunk.
         """
         try:
-            while not (self._chunks or self._done):
+            while not (self._chunks or self.ended):
                 await self.wait()
         except BaseException:
             self.close()
             raise
-        if self._error is not None and not self._chunks:
-            raise self._error
+        if self.error is not None and not self._chunks:
+            raise self.error
 
     @property
     def complete(self) -> bool:
         """Whether the body's last byte has arrived (it may still be unread)."""
-        return self._done and self._error is None
+        return self.ended and self.error is None
 
     def read_nowait(self) -> bytes:
         """Return the part of the body that has arrived and is unread; empty when there is none."""
@@ -101,7 +102,7 @@ class Response:
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self._size = 0
-        if not self._done:
+        if not self.ended:
             self._resume()
         return data
 
@@ -112,9 +113,9 @@ class Response:
             UpstreamError: the response ended early.
         """
         while not self._chunks:
-            if self._done:
-                if self._error is not None:
-                    raise self._error
+            if self.ended:
+                if self.error is not None:
+                    raise self.error
                 return b""
             await self.wait()
         return self.read_nowait()
@@ -127,17 +128,17 @@ class Response:
             UpstreamError: the response ended early.
         """
         limit = self._pause_at = self._limits.response_bytes
-        if not self._done:
+        if not self.ended:
             self._resume()
         while True:
             if self._size > limit:
                 self.close()
                 raise ResponseTooLargeError(f"the response exceeds {limit} bytes")
-            if self._done:
+            if self.ended:
                 break
             await self.wait()
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         return self.read_nowait()
 
     async def pipe(self, sink: Sink) -> None:
@@ -152,7 +153,7 @@ class Response:
             while True:
                 if self._chunks:
                     sink.write(self.read_nowait())
-                if self._done:
+                if self.ended:
                     break
                 if sink.congested:
                     await sink.drain()
@@ -162,8 +163,8 @@ class Response:
                 self._sink = None
         finally:
             self._sink = None
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
 
     def __aiter__(self) -> "Response":
         return self
@@ -177,8 +178,8 @@ class Response:
     def close(self) -> None:
         """End the exchange; abort the connection when the response is not complete."""
         self._chunks.clear()
-        if not self._done:
-            self._done = True
+        if not self.ended:
+            self.ended = True
             self._abort()
 
     # The methods below are for the connection that feeds this response.
@@ -190,7 +191,7 @@ class Response:
 
     def wake(self) -> None:
         """Give what has arrived to the sink, or wake the consumer."""
-        if self._sink is not None and self._chunks and not self._done and not self._sink.congested:
+        if self._sink is not None and self._chunks and not self.ended and not self._sink.congested:
             self._sink.write(self.read_nowait())
             return
         if self._waiter is not None and not self._waiter.done():
@@ -208,15 +209,7 @@ class Response:
 
     def end(self, error: UpstreamError | None = None) -> None:
         """Mark the response complete, or ended early by ``error``."""
-        if not self._done:
-            self._done = True
-            self._error = error
+        if not self.ended:
+            self.ended = True
+            self.error = error
             self.wake()
-
-    @property
-    def ended(self) -> bool:
-        return self._done
-
-    @property
-    def error(self) -> UpstreamError | None:
-        return self._error
