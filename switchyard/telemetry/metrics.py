@@ -9,6 +9,8 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from switchyard.telemetry.histogram import OneThreadHistogram
+
 Outcome = Literal["ok", "rejected", "failed", "cancelled"]
 Phase = Literal["spawn", "import", "load", "warm-up", "ready"]
 
@@ -33,7 +35,7 @@ class _Families:
         return Gauge(name, text, labels, registry=self._registry)
 
     def histogram(self, name: str, text: str, *labels: str, buckets: Sequence[float] = LATENCY_BUCKETS) -> Histogram:
-        return Histogram(name, text, labels, buckets=buckets, registry=self._registry)
+        return OneThreadHistogram(name, text, labels, buckets=buckets, registry=self._registry)
 
 
 class InferenceMetrics:

@@ -1,0 +1,39 @@
+"""A histogram that costs a request little."""
+
+import time
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client import Histogram
+from prometheus_client.samples import Sample
+from prometheus_client.utils import floatToGoString
+
+
+class OneThreadHistogram(Histogram):
+    """Prometheus' histogram for values that one thread observes, as a process does that serves by an event loop.
+
+    The library's own takes a lock for the sum and another for the bucket, and tries the buckets one by one: with two
+    histograms, a twentieth of what a chat costs the gateway. Whoever reads it from another thread may see the sum of
+    one value more than the count.
+    """
+
+    def _metric_init(self) -> None:
+        self._counts = [0] * len(self._upper_bounds)
+        self._total = 0.0
+        self._created = time.time()
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        """Count ``amount``; exemplars are not kept."""
+        self._counts[bisect_left(self._upper_bounds, amount)] += 1
+        self._total += amount
+
+    def _child_samples(self) -> Iterator[Sample]:
+        count = 0
+        for bound, count in zip(self._upper_bounds, accumulate(self._counts), strict=True):
+            le = floatToGoString(bound)  # type: ignore[no-untyped-call]
+            yield Sample("_bucket", {"le": le}, float(count))
+        yield Sample("_count", {}, float(count))
+        if self._upper_bounds[0] >= 0:
+            yield Sample("_sum", {}, self._total)
+        yield Sample("_created", {}, self._created)
