@@ -1,5 +1,6 @@
 """The gateway's own errors: its faults, upstreams without a usable response, and models' errors in another shape."""
 
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -13,6 +14,8 @@ from switchyard.http.client.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
+
+_NO_ROUTE = (404, 405)  # FastAPI says no more than the status where it has no route
 
 
 def internal() -> ApiError:
@@ -57,20 +60,26 @@ def from_model(status: int, payload: dict[str, Any] | None, model: str) -> ApiEr
     """
     found = (payload or {}).get("error", payload)
     fields = found if isinstance(found, dict) else {"message": found}
-    message = str(fields.get("message") or _faults(fields.get("detail")) or f"model {model} responded with {status}")
+    message = _message(fields, status, model)
     if status < 400:
         return ApiError("upstream_invalid", message)
     code, param = fields.get("code"), fields.get("param")
     # vLLM's code is a number, its status; a text that is one of ``CODES`` comes from a graph, a predictor or an
     # activator.
     if not isinstance(code, str) or code not in CODES:
-        code = "invalid_value" if status < 500 else "model_error"
+        code = "not_found" if status == 404 else "invalid_value" if status < 500 else "model_error"
     return ApiError(code, message, status=status, param=param if isinstance(param, str) else None)
 
 
-def _faults(detail: Any) -> str:
-    """Return FastAPI's ``detail`` as text: it is a sentence, or a list of faults and their places."""
-    if not isinstance(detail, list):
-        return str(detail or "")
-    faults = [fault for fault in detail if isinstance(fault, dict)]
-    return "; ".join(f"{'.'.join(map(str, fault.get('loc', ())))}: {fault.get('msg', '')}" for fault in faults)
+def _message(fields: dict[str, Any], status: int, model: str) -> str:
+    """Return what a model says; FastAPI has a ``detail``, a sentence or a list of faults and their places."""
+    if message := fields.get("message"):
+        return str(message)
+    detail = fields.get("detail")
+    if isinstance(detail, list):
+        faults = [fault for fault in detail if isinstance(fault, dict)]
+        found = "; ".join(f"{'.'.join(map(str, fault.get('loc', ())))}: {fault.get('msg', '')}" for fault in faults)
+        return f"model {model} cannot read this request" + (f": {found}" if found else "")
+    if status in _NO_ROUTE and (not detail or detail == HTTPStatus(status).phrase):
+        return f"model {model} does not serve this path; GET /docs lists what each kind of model serves"
+    return str(detail or f"model {model} responded with {status}")

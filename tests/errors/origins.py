@@ -60,7 +60,11 @@ async def of_gateway(error: str, folder: Path) -> AsyncIterator[str]:
 @asynccontextmanager
 async def of_router(error: str, folder: Path) -> AsyncIterator[str]:
     async with services() as behind:
-        unreachable = {"name": "gone", "serviceUrl": "http://127.0.0.1:1", "condition": "messages"}
+        unreachable = {
+            "name": "gone",
+            "serviceUrl": "http://127.0.0.1:1",
+            "condition": "[messages,input,prompt,inputs]",
+        }
         step = unreachable if error == "unreachable" else behind.step("a", condition="nothing.has.this")
         async with router(behind, {"root": node("Switch", step)}, max_body_bytes=LIMIT) as one:
             yield f"http://127.0.0.1:{one.port}"
@@ -120,7 +124,7 @@ async def of_predictor(error: str, folder: Path) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def of_vision(error: str, folder: Path) -> AsyncIterator[str]:
-    triton, client = Triton("ocr"), Client()
+    triton, client = Triton("ocr", "vision-ready", "vision-waking"), Client()
     models = loaded_models(triton)
     await models.synchronize()
     limit = 0 if error == "overloaded" else 10

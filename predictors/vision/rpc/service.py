@@ -147,13 +147,16 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
                 AsyncExitStack() as held,
                 self._admission.admit(_named(first, MODEL_NAME), PROTOCOL, _traceparent(context)) as call,
             ):
-                messages = _with_first(first, self._holding(held, requests, call.config.name))
+                failures: list[ApiError] = []
+                messages = _with_first(first, self._holding(held, requests, call.config.name, failures))
                 upstream = self._upstream_stream(
                     messages, timeout=context.time_remaining(), metadata=_metadata(context, call.traceparent)
                 )
                 try:
                     async for response in upstream:
                         yield response
+                    for failure in failures:
+                        raise failure
                     call.status = 200
                 finally:
                     # A client that disconnects ends this generator; without this Triton would go on for nobody.
@@ -163,14 +166,23 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
         except grpc.aio.AioRpcError as err:
             await context.abort(err.code(), err.details() or "")
 
-    async def _holding(self, held: AsyncExitStack, requests: AsyncIterator[bytes], first: str) -> AsyncIterator[bytes]:
+    async def _holding(
+        self, held: AsyncExitStack, requests: AsyncIterator[bytes], first: str, failures: list[ApiError]
+    ) -> AsyncIterator[bytes]:
+        """Yield the messages whose models can be held; the first other one ends them, as one of ``failures``.
+
+        What was sent before it is responded to. An exception would leave the call waiting: gRPC keeps it to itself.
+        """
         names = {first}
-        async for request in requests:
-            name = _named(request, MODEL_NAME)
-            if name not in names:
-                await held.enter_async_context(self._loaded_models.use(name))
-                names.add(name)
-            yield request
+        try:
+            async for request in requests:
+                name = _named(request, MODEL_NAME)
+                if name not in names:
+                    await held.enter_async_context(self._loaded_models.use(name))
+                    names.add(name)
+                yield request
+        except ApiError as err:
+            failures.append(err)
 
     def _need_triton(self) -> None:
         if not self._live():

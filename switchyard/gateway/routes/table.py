@@ -30,7 +30,8 @@ class Route:
 
     In ``path``, ``{model}`` and ``{version}`` match one segment each, or its beginning. ``body`` says what is parsed of
     the request; ``model`` responds where neither path nor body name one; ``query`` says whether the query string is
-    forwarded; ``rpc`` is the method of a V2 gRPC route; ``hint`` ends the error message for a model of another kind.
+    forwarded; ``streams`` whether a client may ask for events; ``rpc`` is the method of a V2 gRPC route; ``hint`` ends
+    the error message for a model of another kind.
     """
 
     method: str
@@ -44,6 +45,7 @@ class Route:
     form: Form | None = None
     model: str = ""
     query: bool = False
+    streams: bool = False
     rpc: str = ""
     hint: str = ""
 
@@ -61,13 +63,25 @@ class Route:
 _ask = partial(Route, method="POST", by="model")
 
 
-def _openai(path: str, summary: str, kinds: frozenset[Kind]) -> Route:
-    return _ask(path=path, summary=summary, shape=shape_of(path), kinds=kinds, upstream="/openai" + path, body="json")
+def _openai(path: str, summary: str, kinds: frozenset[Kind], *, streams: bool = False) -> Route:
+    upstream = "/openai" + path
+    return _ask(
+        path=path, summary=summary, shape=shape_of(path), kinds=kinds, upstream=upstream, body="json", streams=streams
+    )
 
 
 def _form(path: str, summary: str, form: Form) -> Route:
     shape, upstream = shape_of(path), form.upstream
-    return _ask(path=path, summary=summary, shape=shape, kinds=CHATTING, upstream=upstream, body="form", form=form)
+    return _ask(
+        path=path,
+        summary=summary,
+        shape=shape,
+        kinds=CHATTING,
+        upstream=upstream,
+        body="form",
+        form=form,
+        streams=True,
+    )
 
 
 def _image(path: str, summary: str, upstream: str, model: str = "", kinds: frozenset[Kind] = VISION) -> Route:
@@ -123,10 +137,10 @@ def _get(path: str, summary: str, by: By = "gateway") -> Route:
 ROUTES: tuple[Route, ...] = (
     _get("/v1/models", "Every model, those asleep included."),
     _get("/v1/models/{model}", "One model."),
-    _openai("/v1/chat/completions", "Chat.", CHATTING),
-    _openai("/v1/completions", "Text completion.", CHATTING),
-    _openai("/v1/responses", "OpenAI responses.", CHATTING),
-    _openai("/v1/messages", "Anthropic messages.", CHATTING),
+    _openai("/v1/chat/completions", "Chat.", CHATTING, streams=True),
+    _openai("/v1/completions", "Text completion.", CHATTING, streams=True),
+    _openai("/v1/responses", "OpenAI responses.", CHATTING, streams=True),
+    _openai("/v1/messages", "Anthropic messages.", CHATTING, streams=True),
     _openai("/v1/embeddings", "Embeddings.", EMBEDDING),
     _openai("/v1/score", "Similarity of pairs of texts.", EMBEDDING),
     _openai("/v1/rerank", "Order of documents for a query.", EMBEDDING),

@@ -22,6 +22,7 @@ from switchyard.http.headers import MODEL_TO_CLIENT, MODEL_TO_FORM, MODEL_TO_STR
 
 _DONE = b"data: [DONE]\n\n"
 _METADATA = frozenset(("/v2/models/{model}", "/v2/models/{model}/versions/{version}"))
+_TEXT_BYTES = 1000  # of an error in plain text: a sentence, not a page
 _GRAPH_SECONDS = 10.0  # well within the minute after which proxies close a silent connection
 _FAILED_SECONDS = 1.0  # a model that still fails says so at once, with a status of its own
 # What Knative's proxies respond in plain text for a pod that was lost, is not there or takes too long.
@@ -106,25 +107,32 @@ def _is_stream(response: Response) -> bool:
 
 async def _explain_in_stream(call: Call, response: Response) -> None:
     """Send the model's plain response, most likely an error, as one event of a stream that has started."""
-    payload, shape = json_object(await response.read()), call.route.shape
+    payload, shape = _payload(response, await response.read()), call.route.shape
     if payload is not None and response.status == 200:
         explanation = b"data: " + orjson.dumps(payload) + b"\n\n"
     elif payload is not None and is_in_shape(payload, shape):
         explanation = error_event(payload, shape)
     else:
         explanation = event(from_model(response.status, payload, call.model_name), shape)
-    # ``[DONE]`` after an error too, as vLLM ends a stream that failed.
-    call.edge.write(explanation + _DONE)
+    # OpenAI clients get ``[DONE]`` after an error too, as vLLM ends a stream that failed.
+    call.edge.write(explanation + (_DONE if shape == "openai" else b""))
     call.edge.end()
 
 
 async def _respond_error(call: Call, response: Response) -> None:
     """Forward the model's error unchanged, unless clients of the caller's protocol can read nothing of it."""
     body = await response.read()
-    payload = json_object(body)
-    if not body or (payload is not None and not is_in_shape(payload, call.route.shape)):
+    payload = _payload(response, body)
+    if payload is None or not is_in_shape(payload, call.route.shape):
         raise _error_of(call, response, payload)
     call.edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), body)
+
+
+def _payload(response: Response, body: bytes) -> dict[str, Any] | None:
+    """Return the JSON object in a model's error; of plain text, which official clients do not show, one with it."""
+    if (response.header(b"content-type") or b"").startswith(b"text/plain"):
+        return {"message": body[:_TEXT_BYTES].decode(errors="replace")}
+    return json_object(body)
 
 
 def _error_of(call: Call, response: Response, payload: dict[str, Any] | None) -> ApiError:
@@ -136,7 +144,7 @@ def _error_of(call: Call, response: Response, payload: dict[str, Any] | None) ->
 
 async def _translate(call: Call, response: Response, form: Form) -> None:
     if response.status != 200:
-        raise _error_of(call, response, json_object(await response.read()))
+        raise _error_of(call, response, _payload(response, await response.read()))
     headers = MODEL_TO_FORM.passed(response.headers)
     if not call.stream:
         short = _converted(call, await response.read(), partial(_short, call, form))

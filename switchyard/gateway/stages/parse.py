@@ -28,7 +28,7 @@ def parse(*, default_model: Callable[[], str]) -> Stage:
             call.model_name = _model_of(payload.get("model"))
             # Where vLLM takes "true" or 1 for true, the response's own content type still makes it a stream; only the
             # heartbeats are lost.
-            call.stream = payload.get("stream") is True
+            call.stream = call.route.streams and payload.get("stream") is True
             # The bytes are searched first, so that a long chat without the word is not walked message by message. A
             # client that writes it with JSON's escapes gets the model's own error in place of ours.
             call.holds_image = b"image" in call.body and _holds_image(payload)

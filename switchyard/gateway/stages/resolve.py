@@ -17,7 +17,8 @@ def resolve(*, locate: Locate) -> Stage:
         if model.kind not in route.kinds:
             kinds = " or ".join(sorted(route.kinds))
             message = f"model {model.name} is of kind {model.kind}; {route.label} asks for one of kind {kinds}"
-            raise ApiError("wrong_model_kind", message + route.hint, param="model")
+            code = "not_implemented" if route.rpc else "wrong_model_kind"  # in gRPC, of this model: UNIMPLEMENTED
+            raise ApiError(code, message + route.hint, param="model")
         if call.holds_image and not model.accepts_images:
             message = f"model {model.name} reads text only; POST an image to /v1/ocr and send the text that it finds"
             raise ApiError("pictures_not_read", message, param="messages")

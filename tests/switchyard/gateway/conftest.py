@@ -117,7 +117,7 @@ async def running(app: App) -> AsyncIterator[str]:
         uvicorn.Config(cast(Any, app), loop="none", ws="none", lifespan="off", log_config=None, access_log=False)
     )
     server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
-    with socket.socket() as listener:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # else asyncio leaves Nagle's algorithm on
         listener.bind(("127.0.0.1", 0))
         task = asyncio.create_task(server.serve(sockets=[listener]))
         await until(lambda: server.started)

@@ -23,6 +23,7 @@ OURS: dict[str, Any] = {
     "param": None,
     "code": "no_step_matches",
 }
+NO_ROUTE = "model m does not serve this path; GET /docs lists what each kind of model serves"
 
 
 def refusing(status: int, payload: Any, **headers: str) -> Script:
@@ -65,14 +66,14 @@ async def test_a_graphs_error_is_one_that_tritons_client_can_print(tmp_path: Pat
     assert str(error) == "[404] no step is for this"
 
 
-async def test_what_is_not_json_and_when_to_try_again_pass(tmp_path: Path) -> None:
+async def test_a_text_gets_the_protocols_shape_and_when_to_try_again_passes(tmp_path: Path) -> None:
     async def plain(call: Call) -> None:
         await call.start(500, b"text/plain")
         await call.end(b"Internal Server Error")
 
     async with gateway(tmp_path, plain) as bench:
         answer = await bench.chat()
-        assert (answer.status_code, answer.text) == (500, "Internal Server Error")
+        assert (answer.status_code, answer.json()["error"]["message"]) == (500, "Internal Server Error")
         bench.model.script = refusing(503, {"detail": "loading"}, retry_after="7")
         answer = await bench.chat()
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
@@ -89,9 +90,12 @@ async def test_what_is_not_json_and_when_to_try_again_pass(tmp_path: Path) -> No
         (
             422,
             {"detail": [{"loc": ["body", 23], "msg": "not JSON"}, {"loc": [], "msg": "x"}]},
-            ("invalid_value", 422, "body.23: not JSON; : x", None),
+            ("invalid_value", 422, "model m cannot read this request: body.23: not JSON; : x", None),
         ),
-        (422, {"detail": [1]}, ("invalid_value", 422, "model m responded with 422", None)),
+        (422, {"detail": [1]}, ("invalid_value", 422, "model m cannot read this request", None)),
+        (404, {"detail": "no such adapter"}, ("not_found", 404, "no such adapter", None)),
+        (404, {"detail": "Not Found"}, ("not_found", 404, NO_ROUTE, None)),
+        (405, {"detail": "Method Not Allowed"}, ("invalid_value", 405, NO_ROUTE, None)),
         (500, {"error": None}, ("model_error", 500, "model m responded with 500", None)),
         (500, None, ("model_error", 500, "model m responded with 500", None)),
         (200, None, ("upstream_invalid", 502, "model m responded with 200", None)),
