@@ -124,7 +124,7 @@ async def of_predictor(error: str, folder: Path) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def of_vision(error: str, folder: Path) -> AsyncIterator[str]:
-    triton, client = Triton("ocr", "vision-ready", "vision-waking"), Client()
+    triton, client = Triton("ocr", "vision-ready", "vision-waking", "vision-failed"), Client()
     models = loaded_models(triton)
     await models.synchronize()
     limit = 0 if error == "overloaded" else 10

@@ -68,10 +68,16 @@ def saying(case: Case) -> Script:
     return respond
 
 
-def models(url: str, grpc: str = "") -> Catalog:
-    """A model of each kind in each state, named ``kind-state``."""
+def models(url: str, grpc: str = "", *, retryable: bool = False) -> Catalog:
+    """A model of each kind in each state, named ``kind-state``; ``retryable`` ones that failed are asked again."""
     rows = [
-        Model(name=f"{kind}-{phase}", kind=kind, url=url, grpc=grpc, state=State(phase=phase, reason=REASON))
+        Model(
+            name=f"{kind}-{phase}",
+            kind=kind,
+            url=url,
+            grpc=grpc,
+            state=State(phase=phase, reason=REASON, retryable=retryable),
+        )
         for kind in get_args(Kind)
         for phase in get_args(Phase)
     ]
@@ -108,8 +114,8 @@ async def test_what_fails_behind_the_gateway_is_shown_by_every_client(case: Case
         url = bench.model.url
         if case.payload is None:
             url = await stack.enter_async_context(ORIGINS[case.origin](case.error, tmp_path))
-        bench.catalog.replace(models(url))
-        for phase in ("ready", "waking"):
+        bench.catalog.replace(models(url, retryable=True))
+        for phase in ("ready", "waking", "failed"):
             assert await problems(bench, case, f"{{kind}}-{phase}") == {}
 
 
