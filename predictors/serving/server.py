@@ -30,7 +30,7 @@ from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.http.web_access import loopback_access
 from switchyard.rpc.health import Health, with_health
-from switchyard.settings import SettingsError
+from switchyard.settings import PortError
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
             False when the model was lost, True when the server was stopped.
 
         Raises:
-            SettingsError: the second port cannot be bound.
+            PortError: the second port cannot be bound.
         """
         self.register_model(model)
         service_server, target = await self._start_grpc(service)
@@ -140,14 +140,14 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         """Listen on the second port, if there is one, for clients that use one port for each protocol.
 
         Raises:
-            SettingsError: the port cannot be bound.
+            PortError: the port cannot be bound.
         """
         if not self.grpc_port:
             return
         try:
             await server.listen(self._host, self.grpc_port)
         except OSError as err:
-            raise SettingsError(f"--grpc_port {self.grpc_port} cannot be bound on {self._host}: {err}") from err
+            raise PortError(f"--grpc_port {self.grpc_port} cannot be bound on {self._host}: {err}") from err
 
     def _grpc(self, service: grpc.GenericRpcHandler | None) -> grpc.aio.Server:
         options: list[tuple[str, Any]] = [
@@ -176,7 +176,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
     except OSError as err:
-        raise SettingsError(f"--http_port {port} cannot be bound on {host}: {err.strerror}") from err
+        raise PortError(f"--http_port {port} cannot be bound on {host}: {err.strerror}") from err
     return listener
 
 

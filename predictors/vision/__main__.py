@@ -68,7 +68,8 @@ def main() -> None:
 
         code = run_to_end(serve(arguments, settings, vision, clock))
     except SettingsError as err:
-        sys.exit(f"{err}")
+        print(err, file=sys.stderr)
+        code = err.exit_code
     sys.exit(code)
 
 

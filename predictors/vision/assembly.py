@@ -63,7 +63,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     """Build all parts; nothing runs yet, but the HTTP port is bound.
 
     Raises:
-        SettingsError: a port cannot be bound.
+        PortError: a port cannot be bound.
     """
     metrics = InferenceMetrics(REGISTRY)
     tracer = tracing.configure(arguments.model_name)

@@ -12,6 +12,7 @@ from switchyard.router.graph.spec import parse
 from switchyard.router.header_propagation import compile_patterns
 from switchyard.router.server import serve
 from switchyard.router.settings import Settings
+from switchyard.settings import SettingsError
 from switchyard.telemetry import logs
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def main() -> int:
         warnings = require(graph)
     except ValueError as err:
         print(f"router: {err}", file=sys.stderr)
-        return 1
+        return SettingsError.exit_code
     propagation, problems = compile_patterns(settings.propagate_headers)
     for warning in (*warnings, *problems):
         logger.warning(str(warning))

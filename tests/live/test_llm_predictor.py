@@ -282,14 +282,22 @@ def test_a_killed_predictor_takes_its_engine_with_it(preload: Preload) -> None:
 
 def test_four_bits_on_a_cpu_are_rejected_before_anything_is_loaded(preload: Preload) -> None:
     predictor = Predictor(preload, "chat-fast", USE_4BIT="true")
-    assert predictor.exit() == 1
+    assert predictor.exit() == 2
     assert "needs an NVIDIA GPU with CUDA" in predictor.tail()
 
 
 def test_a_flag_that_vllm_does_not_know_is_named(preload: Preload) -> None:
     predictor = Predictor(preload, "chat-fast", "--max-modle-len=3")
-    assert predictor.exit() != 0
+    assert predictor.exit() == 2
     assert "--max-modle-len" in predictor.tail()
+
+
+def test_what_vllm_rejects_is_said_in_its_own_sentence_last(preload: Preload) -> None:
+    predictor = Predictor(preload, "chat-fast", "--max-model-len=9999999")
+    assert predictor.exit() == 2
+    last = predictor.tail().rstrip().splitlines()[-1]
+    assert "with these flags: User-specified max_model_len (9999999) is greater than the derived" in last
+    assert "pydantic" not in last
 
 
 def test_a_port_in_use_is_reported_at_once(preload: Preload, chat: Predictor) -> None:

@@ -16,6 +16,7 @@ from switchyard.local.plan.workloads import Address, Command
 from switchyard.local.processes import identities
 from switchyard.local.processes.launch import Launcher, LaunchError, LaunchSpec, Process
 from switchyard.local.processes.pod import Pod
+from switchyard.local.processes.reasons import is_lasting
 from switchyard.local.processes.startlog import PodLog
 from switchyard.telemetry.metrics import Phase
 
@@ -43,9 +44,11 @@ class RunningPod:
     end: "asyncio.Future[int]"
     address: Address
 
-    def exited(self, log: PodLog) -> str:
-        """Describe how it ended."""
-        return exited(self.end.result(), log.reason(self.pod.first_to_end))
+    def failure(self, log: PodLog) -> StartError:
+        """Return how it ended, and whether another start would end the same way."""
+        code, container = self.end.result(), self.pod.first_to_end
+        sentence = log.reason(container, code)
+        return StartError(exited(code, log.name(container) + sentence), final=is_lasting(code, sentence))
 
 
 def free_ports(wanted: Collection[int]) -> dict[int, int]:
@@ -194,7 +197,7 @@ class Starter:
             for phase, seconds in log.phases():
                 on_phase(phase, seconds)
             if running.end.done():
-                raise StartError(running.exited(log))
+                raise running.failure(log)
             if loop.time() > due:
                 said = f"; it last said: {log.reason()}" if log.reason() else ""
                 raise StartError(f"not ready within {due - began:.0f} s ({command.readiness}){said}", final=True)
@@ -205,6 +208,6 @@ class Starter:
 
 
 def exited(code: int, said: str) -> str:
-    """Describe how a process ended: its code or signal, and the last line of its log."""
+    """Describe how a process ended: its code or signal, and what its log says about that."""
     how = f"was ended by signal {-code}" if code < 0 else f"exited with code {code}"
     return f"{how}: {said}" if said else how

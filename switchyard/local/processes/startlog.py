@@ -1,16 +1,17 @@
 """Reads the logs of a starting pod: the phases that are done, and the reason when a start fails."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import get_args
 
+from switchyard.local.processes import reasons
 from switchyard.telemetry.metrics import Phase
 
 _KNOWN = frozenset(get_args(Phase)) - {"spawn"}
-_REASON_LENGTH = 300
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 256 * 1024  # also how much of a log's end is searched for the reason: several tracebacks
 
 
 class StartLog:
@@ -19,42 +20,35 @@ class StartLog:
     def __init__(self, path: Path) -> None:
         path.touch()
         self._file = path.open("rb")
-        self._file.seek(0, 2)
+        self._began = self._file.seek(0, os.SEEK_END)
         self._rest = b""
-        self._last = ""
 
     def phases(self) -> Iterator[tuple[Phase, float]]:
         """Yield the phases that were logged since the last call, each with its seconds."""
         while data := self._file.read(_READ_BYTES):
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
-                if (row := self._row(line)) and row.get("phase") in _KNOWN:
+                if (row := _row(line)) and row.get("phase") in _KNOWN:
                     yield row["phase"], float(row.get("seconds", 0))
 
-    def reason(self) -> str:
-        """Return the last message of the log."""
-        for _ in self.phases():
-            pass
-        if self._rest:  # a process that is killed does not end its last line
-            self._row(self._rest)
-        return self._last[:_REASON_LENGTH]
+    def reason(self, code: int | None = None) -> str:
+        """Return the sentence that says why the process ended with exit code ``code``."""
+        end = os.fstat(self._file.fileno()).st_size
+        begin = max(self._began, end - _READ_BYTES)
+        return reasons.reason(os.pread(self._file.fileno(), end - begin, begin).decode(errors="replace"), code)
 
     def close(self) -> None:
         self._file.close()
 
-    def _row(self, line: bytes) -> "dict[str, Phase] | None":
-        text = line.decode(errors="replace").strip()
-        if text:
-            self._last = text
-        if not text.startswith("{"):
-            return None
-        try:
-            row = json.loads(text)
-        except ValueError:
-            return None
-        trace = str(row.get("traceback") or "").strip().splitlines()
-        self._last = str(row.get("message") or text) + (f" ({trace[-1]})" if trace else "")
-        return row if isinstance(row, dict) else None
+
+def _row(line: bytes) -> "dict[str, Phase] | None":
+    if not line.startswith(b"{"):
+        return None
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
 
 
 class PodLog:
@@ -78,7 +72,10 @@ class PodLog:
         """Yield the phases that the public container logged since the last call."""
         return self._logs[0].phases()
 
-    def reason(self, container: int = 0) -> str:
-        """Return a container's last message, after its name unless it is the public one."""
-        said = self._logs[container].reason()
-        return said if container == 0 else f"{self._names[container]}: {said}"
+    def reason(self, container: int = 0, code: int | None = None) -> str:
+        """Return why a container ended with exit code ``code``."""
+        return self._logs[container].reason(code)
+
+    def name(self, container: int) -> str:
+        """Return a container's name as it stands before its reason: nothing for the public one."""
+        return "" if container == 0 else f"{self._names[container]}: "

@@ -142,7 +142,7 @@ class Replica:
                 return ""
             if self.queue.responses > responses or asyncio.get_running_loop().time() - began > _STABLE_SECONDS:
                 self._failures.reset()
-            return running.exited(log)
+            return str(running.failure(log))
         except BaseException:  # a cancellation, mostly: nobody else would stop the process
             await stop(running.pod, running.end, self._grace)
             raise

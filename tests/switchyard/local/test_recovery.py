@@ -45,11 +45,36 @@ class Cause:
             folder.mkdir()
 
 
+def raised(exception: str) -> dict[str, Any]:
+    trace = f'Traceback (most recent call last):\n  File "engine.py", line 1, in start\n    load()\n{exception}'
+    return {"say": f"{trace}\n/lib/python/resource_tracker.py:9: UserWarning: leaked", "exit": 1}
+
+
 CRASH: dict[str, Any] = {"say": "no engine: out of memory", "exit": 3}
 
 CAUSES = {
     "its folder is missing": Cause(reason="does not exist; put the model there", starts=1),
     "it crashes": Cause(fault=CRASH, reason="exited with code 3: no engine: out of memory, 3 times in a row", starts=3),
+    "its flags are wrong": Cause(
+        fault={"say": "argument --dtype: invalid choice: 'foo'", "exit": 2},
+        reason="exited with code 2: argument --dtype: invalid choice: 'foo'",
+        starts=1,
+    ),
+    "its weights do not fit": Cause(
+        fault=raised("ValueError: the weights are not those of config.json"),
+        reason="exited with code 1: ValueError: the weights are not those of config.json",
+        starts=1,
+    ),
+    "memory is short": Cause(
+        fault=raised("ValueError: No available memory for the cache blocks"),
+        reason="ValueError: No available memory for the cache blocks, 3 times in a row",
+        starts=3,
+    ),
+    "a port is taken": Cause(
+        fault={"say": "--http_port 80 cannot be bound: Address already in use", "exit": 1},
+        reason="Address already in use, 3 times in a row",
+        starts=3,
+    ),
     "it is killed": Cause(fault={"signal": signal.SIGKILL}, reason="was ended by signal 9, 3 times in a row", starts=3),
     "it is never ready": Cause(fault={"hang": True}, reason="not ready within", starts=1, stub={"deadline": "500ms"}),
     "a container beside it crashes": Cause(fault=CRASH, reason="exited with code 3", starts=3, stub={"runtime": "two"}),
@@ -96,11 +121,12 @@ async def test_a_sleeping_service_works_again_once_the_cause_is_gone(
     asking = Asking(client, run.gateway)
     await asking.fails(cause.reason)
     assert (local.phase("chat"), local.row("chat")["starts"]) == ("failed", cause.starts)
+    assert cause.reason in (await client.get(f"{run.gateway}/v1/models/chat")).json()["reason"]
+    assert cause.reason in local.row("chat")["reason"]  # what `switchyard status` prints
     await asking.fails(cause.reason, stream=True)  # a response with a status, not a stream that ends in an error
     await asyncio.sleep(1)
     await asking.fails(cause.reason.partition(",")[0])
     assert local.row("chat")["starts"] > cause.starts  # it was tried once more, for that request
-    assert cause.reason.partition(",")[0] in local.row("chat")["reason"]
     cause.end(folder)
     await asking.works_again()
     assert local.phase("chat") == "ready"

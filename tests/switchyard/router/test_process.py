@@ -189,7 +189,7 @@ async def test_what_cannot_run_is_rejected_with_a_sentence(arguments: tuple[str,
 
 async def test_a_bad_setting_is_rejected_by_name() -> None:
     status, message = await refused("--graph-json", graph("http://a"), PORT="x")
-    assert (status, message) == (1, "router: PORT is 'x'; use a whole number from 0 to 65535\n")
+    assert (status, message) == (2, "router: PORT is 'x'; use a whole number from 0 to 65535\n")
 
 
 def test_no_heavy_library_is_imported() -> None:
