@@ -11,14 +11,12 @@ is not checked: no page can send it without a preflight.
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from switchyard.http.headers import Header
 from switchyard.http.request_errors import BadRequestError
 
 ALL = "*"
-_NOTED = frozenset((b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"))
 _NAME = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _LOOPBACK_NAMES = ("localhost", "*.localhost")  # RFC 6761 §6.3: they are never another's
 _READS = frozenset((b"GET", b"HEAD"))
@@ -37,22 +35,21 @@ class WebAccess:
         self._origins = frozenset(origin.encode() for origin in origins)
         self._is_named = lru_cache(256)(self._named)
 
-    def check(self, method: bytes, headers: Sequence[Header]) -> None:
+    def check(self, method: bytes, fields: Mapping[bytes, bytes]) -> None:
         """Check a request before its handler runs.
 
         Raises:
             BadRequestError: 421 for another name (RFC 9110 §15.5.20), 403 from another site's page.
         """
-        noted = {name: value for name, value in headers if name in _NOTED}
-        host = noted.get(b"host", b"")
+        host = fields.get(b"host", b"")
         if host and not self._is_named(host):
             shown = host[:100].decode("latin-1")
             raise BadRequestError(
                 421,
                 f"nothing here is called {shown}: use localhost, an address, or ALLOWED_HOSTS of a gateway",
             )
-        if len(noted) > 1 and not self._is_welcome(method, noted):
-            page = noted.get(b"origin", b"another site")[:100].decode("latin-1")
+        if (b"origin" in fields or b"sec-fetch-site" in fields) and not self._is_welcome(method, fields):
+            page = fields.get(b"origin", b"another site")[:100].decode("latin-1")
             message = f"a page of {page} sent this; CORS_ALLOW_ORIGINS of a gateway names those that may"
             raise BadRequestError(403, message)
 
@@ -64,15 +61,15 @@ class WebAccess:
             return True
         return name in self._names or any(pattern[:2] == "*." and name.endswith(pattern[1:]) for pattern in self._names)
 
-    def _is_welcome(self, method: bytes, noted: dict[bytes, bytes]) -> bool:
-        origin, site = noted.get(b"origin"), noted.get(b"sec-fetch-site")
+    def _is_welcome(self, method: bytes, fields: Mapping[bytes, bytes]) -> bool:
+        origin, site = fields.get(b"origin"), fields.get(b"sec-fetch-site")
         if method == b"OPTIONS" or self._origins & {origin, ALL.encode()}:
             return True
         if site is None:  # no browser, an old one, or one that does not trust the network between
-            return method in _READS or origin is None or origin.partition(b"://")[2] == noted.get(b"host")
+            return method in _READS or origin is None or origin.partition(b"://")[2] == fields.get(b"host")
         if site in (b"same-origin", b"none"):
             return True
-        opened = noted.get(b"sec-fetch-mode") == b"navigate" and noted.get(b"sec-fetch-dest") == b"document"
+        opened = fields.get(b"sec-fetch-mode") == b"navigate" and fields.get(b"sec-fetch-dest") == b"document"
         return opened and method in _READS  # somebody follows a link
 
 

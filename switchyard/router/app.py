@@ -64,7 +64,7 @@ class App:
             exchange.respond(200, [])
 
     async def _traced(self, exchange: Exchange) -> int:
-        given = exchange.header(b"traceparent")
+        given = exchange.fields.get(b"traceparent")
         span = self._tracer.start("graph", given.decode("latin-1") if given is not None else None)
         error: str | None = "cancelled"
         try:

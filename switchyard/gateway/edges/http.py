@@ -81,7 +81,7 @@ class HttpEdge:
 def http_call(exchange: Exchange, found: Match, cors: Cors, started: float) -> Call:
     """Create the call that ``exchange`` makes to the route ``found``; ``started`` is the loop's time at its arrival."""
     # For look-ups, where the last of two headers of one name counts; both are forwarded.
-    fields = dict(exchange.headers)
+    fields = exchange.fields
     identifier = request_id(fields.get(b"x-request-id"))
     own = [(b"server", b"switchyard"), (b"x-request-id", identifier), *cors.headers(fields.get(b"origin"))]
     client = exchange.client

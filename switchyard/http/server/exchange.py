@@ -1,7 +1,7 @@
 """One request and its response, as a handler sees them, whatever the protocol."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from switchyard.http.api_errors import ApiError, Shape, render, shape_of
 from switchyard.http.headers import Header
@@ -21,7 +21,8 @@ ErrorResponse = Callable[[int, str, bytes], tuple[list[Header], bytes]]
 class Exchange:
     """A request with the means to respond to it; its handler's task is cancelled when the client disconnects.
 
-    Respond once with ``respond``, or with ``start``, ``write`` and ``end``. Names of ``headers`` are in lower case.
+    Respond once with ``respond``, or with ``start``, ``write`` and ``end``. Names of ``headers`` are in lower case;
+    ``fields`` are the same for look-ups, the last of each name.
     Each protocol has its own subclass for the response; receiving the body is the same for all.
     """
 
@@ -38,6 +39,7 @@ class Exchange:
         "_waiter",
         "complete",
         "expects",
+        "fields",
         "finished",
         "gone",
         "headers",
@@ -53,6 +55,7 @@ class Exchange:
         self.target = b""
         self.version = "1.1"
         self.headers: list[Header] = []
+        self.fields: Mapping[bytes, bytes] = {}
         self.started = False
         self.finished = False
         self.gone = False
@@ -92,13 +95,6 @@ class Exchange:
         """``https`` where the connection is encrypted, else ``http``."""
         raise NotImplementedError
 
-    def header(self, name: bytes) -> bytes | None:
-        """Return the first header called ``name`` (lower case)."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
-
     async def body(self, limit: int) -> bytes:
         """Return the request's whole body, at most ``limit`` bytes.
 
@@ -118,7 +114,7 @@ class Exchange:
         return self._chunks[0] if self._chunks else b""
 
     async def _gather(self, limit: int) -> None:
-        declared = self.header(b"content-length")
+        declared = self.fields.get(b"content-length")
         if declared is not None and int(declared) > limit:
             raise BodyTooLargeError(limit)
         self._pause_at = limit

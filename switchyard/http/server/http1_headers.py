@@ -25,15 +25,20 @@ def check_headers(exchange: Http1Exchange, version: Callable[[], str]) -> BadReq
     """
     if exchange.method not in METHODS:
         return BadRequestError(501, f"the method {exchange.method.decode('latin-1')} is not served")
-    noted: list[Header] = []
-    for header in exchange.headers:  # a comprehension is a call
-        if header[0] in _NOTED:
-            noted.append(header)  # noqa: PERF401
-    # Nearly all requests have a host and none of the others. Such a connection is kept only in HTTP/1.1.
-    if len(noted) != 1 or noted[0][0] != b"host" or not exchange.persistent:
+    fields = exchange.fields = dict(exchange.headers)
+    # Most requests have a host, none of the others and no name twice. Such a connection is kept only in HTTP/1.1.
+    if (
+        b"host" not in fields
+        or b"transfer-encoding" in fields
+        or b"expect" in fields
+        or b"connection" in fields
+        or len(fields) != len(exchange.headers)
+        or not exchange.persistent
+    ):
+        noted = [header for header in exchange.headers if header[0] in _NOTED]
         error = _check_version(exchange, version()) or _check_noted(exchange, noted)
         return error or _check_target(exchange)
-    if not _is_host(noted[0][1]):
+    if not _is_host(fields[b"host"]):
         return BadRequestError(400, _NO_HOST)
     if exchange.target[:1] != b"/" or b"#" in exchange.target:
         return _check_target(exchange)
@@ -91,5 +96,6 @@ def _check_target(exchange: Http1Exchange) -> BadRequestError | None:
         return BadRequestError(400, "the target of a request is a path, or a URL of http or https")
     # RFC 9112 §3.2.2: the host in the target counts, and not the header.
     exchange.headers = [(b"host", absolute[1]), *(header for header in exchange.headers if header[0] != b"host")]
+    exchange.fields = dict(exchange.headers)
     exchange.target = absolute[2] if absolute[2].startswith(b"/") else b"/" + absolute[2]
     return None

@@ -76,6 +76,7 @@ class Http2Exchange(Exchange):
         self.target = headers.target
         self.version = "2"
         self.headers = list(headers.fields)
+        self.fields = dict(self.headers)
         self.expects = headers.expects
         self.since = self._loop.time()
         self._connection = connection

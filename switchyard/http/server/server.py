@@ -196,7 +196,7 @@ class Server:
         self._tasks.add(task)  # here and not by a callback of the task, which costs a turn of the loop
         try:
             if self._access is not None:
-                self._access.check(exchange.method, exchange.headers)
+                self._access.check(exchange.method, exchange.fields)
             await self._handler(exchange)
             if exchange.finished:
                 return

@@ -73,7 +73,7 @@ class Activator:
         deadline = asyncio.get_running_loop().time() + endpoint.timeout
         # A full queue rejects before it has taken memory for a body. ``acquire`` checks again: several requests may get
         # past here while their bodies arrive.
-        endpoint.queue.check_capacity(int(exchange.header(b"content-length") or 0))
+        endpoint.queue.check_capacity(int(exchange.fields.get(b"content-length") or 0))
         await self._deliver(endpoint, exchange, await exchange.body(BODY_BYTES), deadline)
 
     async def _deliver(self, endpoint: Endpoint, exchange: Exchange, body: bytes, deadline: float) -> None:

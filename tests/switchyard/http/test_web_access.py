@@ -13,7 +13,7 @@ def status(access: WebAccess, method: bytes = b"POST", **headers: bytes) -> int:
     """200, or the status of a rejection."""
     named = {"host": b"localhost", **headers}
     try:
-        access.check(method, [(name.replace("_", "-").encode(), value) for name, value in named.items()])
+        access.check(method, {name.replace("_", "-").encode(): value for name, value in named.items()})
     except BadRequestError as err:
         return err.status
     return 200
