@@ -7,7 +7,10 @@ from switchyard.catalog.models import Catalog
 
 
 class CatalogFile:
-    """A catalog in a file that local mode replaces as a whole at every change; it is read again when it changed."""
+    """A catalog in a file that local mode replaces as a whole at every change; it is read again when it changed.
+
+    ``current`` raises OSError for a file that is not there; one that was there stands for itself until the next.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -18,6 +21,8 @@ class CatalogFile:
         try:
             stat = os.stat(self._path)
         except FileNotFoundError:
+            if self._stamp is None:
+                raise
             return self._catalog
         stamp = (stat.st_mtime_ns, stat.st_ino)  # the inode too: two replacements may share a clock tick
         if stamp != self._stamp:

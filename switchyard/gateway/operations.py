@@ -43,7 +43,8 @@ def ready(source: CatalogSource) -> Page:
     try:
         models = len(read_catalog(source).models)
     except ApiError as err:
-        return Page(orjson.dumps({"status": "not ready", "reason": err.message}), status=err.status)
+        reason = f"{err.message}: {err.__cause__}"  # the file, or the API server
+        return Page(orjson.dumps({"status": "not ready", "reason": reason}), status=err.status)
     return Page(orjson.dumps({"status": "ready", "models": str(models)}))
 
 

@@ -36,12 +36,21 @@ def test_what_is_no_catalog_is_rejected(text: str) -> None:
 
 def test_a_file_is_read_again_when_it_was_replaced(tmp_path: Path) -> None:
     writer, reader = CatalogFile(tmp_path / "c.json"), CatalogFile(tmp_path / "c.json")
-    assert reader.current() == Catalog({})
     first = Catalog({"a": Model(name="a", kind="llm", url="http://a")})
     writer.replace(first)
     assert reader.current() == first
     writer.replace(Catalog({}))
     assert reader.current() == Catalog({})
+
+
+def test_a_file_that_was_never_there_is_no_empty_catalog(tmp_path: Path) -> None:
+    file = CatalogFile(tmp_path / "catalog.json")
+    with pytest.raises(FileNotFoundError):
+        file.current()
+    file.replace(Catalog({}))
+    assert file.current() == Catalog({})
+    (tmp_path / "catalog.json").unlink()
+    assert file.current() == Catalog({})
 
 
 def test_an_inferenceservice_describes_its_model() -> None:

@@ -117,3 +117,17 @@ async def test_it_says_why_it_does_not_start() -> None:
     status, sentence = await refused(SWITCHYARD_CATALOG="/x", LOG_LEVEL="loud")
     assert status == 2
     assert "LOG_LEVEL" in sentence
+
+
+async def test_a_gateway_without_its_catalog_is_not_ready_until_it_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "catalog.json"
+    async with process(file) as (_, url), httpx.AsyncClient(base_url=url) as client:
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (503, "not ready")
+        assert str(file) in ready.json()["reason"]
+        assert (await client.get("/v1/models")).json()["error"]["code"] == "catalog_unreadable"
+        CatalogFile(file).replace(entries("http://127.0.0.1:1"))
+        async with asyncio.timeout(5):
+            while (await client.get("/readyz")).status_code != 200:
+                await asyncio.sleep(0.01)
+        assert len((await client.get("/v1/models")).json()["data"]) == len(entries("").models)
