@@ -21,6 +21,7 @@ from predictors.complexity.tiers.decider import Decider, Decision, RoutingReques
 from predictors.complexity.tiers.shadow import Shadow
 from switchyard.http.api_errors import ApiError, Shape, of_body, shape_of
 from switchyard.http.headers import Header
+from switchyard.http.json_cost import check_json
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server import Exchange
 from switchyard.telemetry.metrics import InferenceMetrics, RoutingMetrics
@@ -180,6 +181,7 @@ class Application:
             raw = await exchange.body(self._max_body_bytes)
         except (BodyTooLargeError, BodyTooSlowError) as err:
             raise of_body(err, "send less, or raise MAX_BODY_BYTES") from err
+        await check_json(raw)
         try:
             body = orjson.loads(raw)
         except orjson.JSONDecodeError as err:

@@ -27,6 +27,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     from predictors.llm import engine as engines
     from predictors.llm.devices import publish_utilization
     from predictors.llm.model import LanguageModel
+    from predictors.llm.request_check import RequestCheck
     from predictors.serving.admission import Admission
     from predictors.serving.application import Application
     from predictors.serving.server import PredictorServer
@@ -59,7 +60,8 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         clock.done("ready")
         clock.publish(metrics)
         publish_utilization(metrics)
-        stopped = await server.run(model, wrap)
+        check = RequestCheck(engines.validate_input if engine.generates else None)
+        stopped = await server.run(model, wrap, check=check)
         watcher.cancel()
         return 0 if stopped else 1
     finally:

@@ -12,7 +12,7 @@ import sys
 from argparse import Namespace
 from dataclasses import dataclass
 from importlib.metadata import distributions
-from typing import NoReturn
+from typing import Any, NoReturn
 
 # vLLM must leave logging to us and send no usage statistics. It reads these at its import and again when it starts,
 # which in a forked child is another environment.
@@ -37,6 +37,7 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
 from vllm.entrypoints.launchers.app import build_app
 from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
+from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
 from vllm.model_executor.models.registry import ModelRegistry
 from vllm.platforms import current_platform
 from vllm.usage.usage_lib import UsageContext
@@ -136,6 +137,15 @@ async def _engine_died(request: Request, err: Exception) -> JSONResponse:
     error = ApiError("model_failed", "the engine of this model has died and is being restarted; try again")
     headers = {name.decode(): value.decode() for name, value in error.headers}
     return JSONResponse(as_object(error, shape_of(request.url.path)), error.status, headers)
+
+
+def validate_input(items: list[Any]) -> None:
+    """Validate items of the Responses API as the engine does.
+
+    Raises:
+        ValidationError: one is not valid.
+    """
+    ResponsesRequest.model_validate({"input": items})
 
 
 class _Parser(FlexibleArgumentParser):  # type: ignore[misc]

@@ -24,8 +24,8 @@ from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
 from switchyard.http.asgi import App
-from switchyard.http.asgi.serving import handler_of
-from switchyard.http.h2.grpc_call import RpcHandler, forward_to
+from switchyard.http.asgi.serving import BodyCheck, handler_of
+from switchyard.http.h2.grpc_call import GrpcCall, RpcHandler
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.http.web_access import loopback_access
@@ -72,12 +72,14 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         wrap: Callable[[App], App],
         service: grpc.GenericRpcHandler | None = None,
         front: Callable[[RpcHandler], RpcHandler] | None = None,
+        check: BodyCheck | None = None,
     ) -> bool:
         """Serve until SIGTERM or SIGINT, then finish the requests in flight within the grace.
 
         ``wrap`` makes the application that is served from KServe's. gRPC calls go to ``service``, by default KServe's;
-        ``front`` makes the handler that is asked first from the one that forwards to it. The port takes HTTP and gRPC,
-        and says by gRPC's health service whether the model is ready.
+        ``front`` makes the handler that is asked first from the one that forwards to it. ``check`` looks at the bodies
+        of HTTP requests first. The port takes HTTP and gRPC, and says by gRPC's health service whether the model is
+        ready.
 
         Returns:
             False when the model was lost, True when the server was stopped.
@@ -89,9 +91,9 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         service_server, target = await self._start_grpc(service)
         # gRPC's library only ends calls here, on loopback: a port of its own would have no limits of ours, and Knative
         # opens no second one.
-        rpc: RpcHandler = with_health(Health(lambda: bool(model.ready)), forward_to(target))
+        rpc: RpcHandler = with_health(Health(lambda: bool(model.ready)), self._forward_to(target))
         rpc = rpc if front is None else front(rpc)
-        handler = handler_of(self._application(wrap), body_bytes=self._message_bytes)
+        handler = handler_of(self._application(wrap), body_bytes=self._message_bytes, check=check)
         limits = ServerLimits(body_memory=ServerLimits.memory_for(self._message_bytes))
         server = Server(handler, limits, rpc=rpc, access=loopback_access(self._host))
 
@@ -108,6 +110,15 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
             # Without a grace of its own: what it served has been forwarded by a server that is drained.
             await service_server.stop(0)
         return not self._failed
+
+    def _forward_to(self, target: str) -> RpcHandler:
+        """Return a handler that forwards calls to gRPC's library, which holds their messages in this process."""
+
+        async def forward(call: GrpcCall) -> None:
+            await call.hold_memory(self._message_bytes)
+            await call.forward(target, call.metadata)
+
+        return forward
 
     def lost(self, reason: str) -> None:
         """Stop because the model cannot respond any more; the process's supervisor starts it again."""

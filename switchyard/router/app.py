@@ -10,7 +10,6 @@ from switchyard.http.api_errors import ApiError, as_object, of_body, shape_of
 from switchyard.http.client.errors import UpstreamError
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server.exchange import Exchange
-from switchyard.router.errors import GraphRequestError
 from switchyard.router.header_propagation import Propagation
 from switchyard.router.meter import GraphMeter
 from switchyard.router.steps.request import GraphRequest
@@ -89,7 +88,7 @@ class App:
                     await response.relay(exchange)
             finally:
                 response.close()
-        except GraphRequestError as err:
+        except ApiError as err:
             return _explain(exchange, err)
         except (BodyTooLargeError, BodyTooSlowError) as err:
             return _explain(exchange, of_body(err))

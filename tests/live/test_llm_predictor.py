@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, cast
@@ -62,6 +63,16 @@ def test_the_openai_sdk_gets_a_response_with_usage(chat: Predictor) -> None:
     assert answer.choices[0].message.content
     assert answer.usage is not None
     assert answer.usage.completion_tokens > 0
+
+
+def test_items_that_are_wrong_cost_no_more_than_the_first_of_them(chat: Predictor) -> None:
+    item = {"role": "user", "content": [{"type": "input_text", "text": 5}]}
+    began = time.monotonic()
+    with openai_client(chat) as client, pytest.raises(openai.BadRequestError) as rejected:
+        client.responses.create(model="chat-fast", input=[item] * 2000)  # type: ignore[list-item]
+    assert time.monotonic() - began < 2  # 4 s and 2 GB where the engine validates all of them
+    assert rejected.value.param == "input[0]"
+    assert rejected.value.message.endswith("Input should be a valid string")
 
 
 def test_a_stream_says_the_same_as_the_plain_response(chat: Predictor) -> None:

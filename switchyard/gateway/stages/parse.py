@@ -8,11 +8,13 @@ import orjson
 from switchyard.gateway.call import Call
 from switchyard.gateway.edges.rpc import RpcEdge
 from switchyard.gateway.pipeline import Proceed, Stage
-from switchyard.gateway.routes.short_forms import parse_object
+from switchyard.gateway.routes.short_forms import Form, parse_object
 from switchyard.http.api_errors import ApiError
+from switchyard.http.json_cost import check_items, is_cheap, outline
 from switchyard.rpc import v2
 
 _JSON = b"application/json"
+FORM_BYTES = 1024 * 1024  # of a short form: more text than a model reads, and it is written anew
 # How a part of a message says that it is an image: chat, responses and Anthropic's messages
 _IMAGE_TYPES = frozenset(("image_url", "input_image", "image"))
 
@@ -21,26 +23,43 @@ def parse(*, default_model: Callable[[], str]) -> Stage:
     """Parse what the route's ``body`` says; ``default_model`` names the model of forms that name none, or is empty."""
 
     def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
-        kind = call.route.body
-        if kind == "json":
+        kind, form = call.route.body, call.route.form
+        if kind == "json" or (form is not None and not form.text):
             _require_json(call)
-            payload = parse_object(call.body)
-            call.model_name = _model_of(payload.get("model"))
-            # Where vLLM takes "true" or 1 for true, the response's own content type still makes it a stream; only the
-            # heartbeats are lost.
-            call.stream = call.route.streams and payload.get("stream") is True
-            # The bytes are searched first, so that a long chat without the word is not walked message by message. A
-            # client that writes it with JSON's escapes gets the model's own error in place of ours.
-            call.holds_image = b"image" in call.body and _holds_image(payload)
-        elif kind == "form":
-            _parse_form(call, default_model)
+            if not is_cheap(call.body):
+                return parse_large(call, proceed)
+        if kind == "json":
+            _parse_json(call, call.body)
+        elif form is not None:
+            _parse_form(call, form, default_model)
         elif kind == "message":
             call.model_name = _model_of_message(call)
         else:
             call.model_name = call.params.get("model", call.route.model)
         return proceed(call)
 
+    async def parse_large(call: Call, proceed: Proceed) -> None:
+        short = await outline(call.body)
+        if call.route.form is not None:
+            _parse_form(call, call.route.form, default_model)
+        else:
+            _parse_json(call, short)
+        await proceed(call)
+
     return stage
+
+
+def _parse_json(call: Call, body: bytes) -> None:
+    """Read what the gateway needs of ``body``, all of it or an outline: the model checks the rest."""
+    payload = parse_object(body)
+    check_items(payload)
+    call.model_name = _model_of(payload.get("model"))
+    # Where vLLM takes "true" or 1 for true, the response's own content type still makes it a stream; only the
+    # heartbeats are lost.
+    call.stream = call.route.streams and payload.get("stream") is True
+    # The bytes are searched first, so that a long chat without the word is not walked message by message. A client that
+    # writes it with JSON's escapes gets the model's own error in place of ours.
+    call.holds_image = b"image" in call.body and _holds_image(payload)
 
 
 def _require_json(call: Call) -> None:
@@ -84,11 +103,9 @@ def _model_of_message(call: Call) -> str:
     return name
 
 
-def _parse_form(call: Call, default_model: Callable[[], str]) -> None:
-    form = call.route.form
-    assert form is not None
-    if not form.text:
-        _require_json(call)
+def _parse_form(call: Call, form: Form, default_model: Callable[[], str]) -> None:
+    if len(call.body) > FORM_BYTES:
+        raise ApiError("body_too_large", f"a short form has at most {FORM_BYTES} bytes; use /v1/chat/completions")
     payload = form.request(call.body, call.params)
     # Short forms alone may leave it out. Where OpenAI's field is missing vLLM takes its one model; a gateway would
     # guess.

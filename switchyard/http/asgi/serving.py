@@ -1,13 +1,17 @@
 """ASGI applications on the one server."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import unquote
 
+from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi.types import App, Message, Scope
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 from switchyard.http.server import Exchange, Handler
+
+# Looks at a request's whole body before the application does; an ``ApiError`` that it raises is the response.
+BodyCheck = Callable[[Exchange, bytes], Awaitable[None]]
 
 BODY_BYTES = 64 * 1024 * 1024  # of one request; as much as one gRPC message may have
 
@@ -15,16 +19,27 @@ BODY_BYTES = 64 * 1024 * 1024  # of one request; as much as one gRPC message may
 _OF_THE_SERVER = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"date"))
 
 
-def handler_of(app: App, *, root_path: str = "", body_bytes: int = BODY_BYTES) -> Handler:
+def handler_of(
+    app: App, *, root_path: str = "", body_bytes: int = BODY_BYTES, check: BodyCheck | None = None
+) -> Handler:
     """Return a handler that runs each request through ``app``, an ASGI 3 application.
 
     A disconnect does not cancel the application: ``receive`` returns ``http.disconnect``, as ASGI specifies, and
     whatever is sent afterwards is dropped. HEAD is GET to the application, and the body is not sent. Bodies over
-    ``body_bytes`` get 413. Lifespan and WebSocket are not supported.
+    ``body_bytes`` get 413. With ``check``, bodies are read whole first, and count as the server's memory until the
+    response is complete. Lifespan and WebSocket are not supported.
     """
 
     async def handle(exchange: Exchange) -> None:
-        request = _Request(exchange, body_bytes)
+        body = None
+        if check is not None:
+            body = await exchange.body(body_bytes)
+            try:
+                await check(exchange, body)
+            except ApiError as err:
+                exchange.respond_error(err)
+                return
+        request = _Request(exchange, body_bytes, body)
         try:
             await app(scope_of(exchange, root_path), request.receive, request.send)
         except Exception:
@@ -74,12 +89,14 @@ class _Request:
         "_head",
         "_over",
         "_received",
+        "_whole",
         "error",
     )
 
-    def __init__(self, exchange: Exchange, body_bytes: int) -> None:
+    def __init__(self, exchange: Exchange, body_bytes: int, body: bytes | None) -> None:
         self._exchange = exchange
         self._body_bytes = body_bytes
+        self._whole = body
         self._received = 0
         self._body_received = False
         self._head: tuple[int, list[Header]] | None = None  # status and headers that have not been sent
@@ -110,6 +127,9 @@ class _Request:
         return {"type": "http.disconnect"}
 
     async def _chunk(self) -> Message:
+        if self._whole is not None:
+            self._body_received = True
+            return {"type": "http.request", "body": self._whole, "more_body": False}
         exchange = self._exchange
         chunk = await exchange.chunk()
         self._received += len(chunk)

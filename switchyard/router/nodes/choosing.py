@@ -4,10 +4,12 @@ import secrets
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
+from switchyard.http.json_cost import check_json
 from switchyard.router.errors import GraphRequestError, NoMatchError
 from switchyard.router.gjson import Body
 from switchyard.router.header_propagation import json_of
 from switchyard.router.meter import NodeMeter
+from switchyard.router.nodes.large_bodies import tested
 from switchyard.router.steps.request import GraphRequest
 from switchyard.router.steps.response import StepResponse
 from switchyard.router.steps.step import StepRunner
@@ -32,19 +34,22 @@ class Switch:
         Raises:
             NoMatchError: no step matches.
             GraphRequestError: that step has no response.
+            ApiError: the body costs too much to look into.
         """
         began = perf_counter()
-        response = await self._chosen(json_of(body, request.headers)).run(request, body)
+        text = json_of(body, request.headers)
+        await check_json(text)
+        chosen = await tested(text, self._chosen)
+        response = await chosen.run(request, body)
         self._meter.responded(perf_counter() - began)
         return response
 
-    def _chosen(self, body: bytes) -> StepRunner:
-        shared = Body(body)  # decoded once, however many conditions ask
+    def _chosen(self, body: Body) -> StepRunner:
         for holds, runner in self._cases:
-            if holds(shared):
+            if holds(body):
                 return runner
         self._meter.unmatched()
-        if shared.is_json:
+        if body.is_json:
             raise NoMatchError(f"None of the routes matched with the switch condition of node {self._name}")
         raise NoMatchError(f"node {self._name} cannot choose a step: the request's body is not JSON")
 

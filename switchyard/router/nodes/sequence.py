@@ -7,9 +7,10 @@ import orjson
 
 from switchyard.http.headers import Header
 from switchyard.router.errors import GraphRequestError, StepUnreachableError
-from switchyard.router.gjson import Body, Condition
+from switchyard.router.gjson import Condition
 from switchyard.router.header_propagation import json_of
 from switchyard.router.meter import NodeMeter
+from switchyard.router.nodes.large_bodies import tested
 from switchyard.router.steps.predictions import instances
 from switchyard.router.steps.request import GraphRequest
 from switchyard.router.steps.response import StepResponse
@@ -96,13 +97,14 @@ class Sequence:
             raise GraphRequestError(500, f"invalid response: there is none yet for the condition of {runner.label}")
         if response.succeeded and response.streams:  # reading it for the condition would end streaming
             return True
-        body = Body(json_of(await response.read(), response.headers))
-        if condition.holds(body):
+        text = json_of(await response.read(), response.headers)
+        holds, is_json = await tested(text, lambda body: (condition.holds(body), body.is_json))
+        if holds:
             return False
         # Also on a body of our own, because a proxy writes its errors in a shape that no graph can know.
         if response.status in UNAVAILABLE and condition.holds(unavailable(response.status, "")):
             return False
-        if not body.is_json:
+        if not is_json:
             raise GraphRequestError(
                 500, f"invalid response: {response.source} gave no JSON, on which {runner.label} depends"
             )

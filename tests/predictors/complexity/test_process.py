@@ -90,6 +90,7 @@ def test_the_gateways_headers_are_heard(predictor: Predictor) -> None:
     ("content", "code"),
     [
         (b"[", "invalid_json"),
+        (b'{"messages":' + b"[" * 1000 + b"]" * 1000 + b"}", "invalid_value"),
         (b"", "invalid_json"),
         (b"\xff", "invalid_json"),
         (b"[]", "invalid_value"),

@@ -87,6 +87,14 @@ class GrpcCall:
         """
         return await self._received.first_message(limit, peek, self._request.encoding, self._context.read_seconds)
 
+    async def hold_memory(self, limit: int) -> None:
+        """Count the first message as memory of the server until the call is over: whoever it is forwarded to holds it.
+
+        Raises:
+            RpcError: there is none, it is longer than ``limit`` bytes, or the server holds too many.
+        """
+        await self._received.reserve(limit, self._context.read_seconds)
+
     def guard(self, check: Callable[[bytes], None]) -> None:
         """Show ``check`` what the client sends before it is forwarded; a ``ValueError`` that it raises ends the call.
 
@@ -266,6 +274,7 @@ class GrpcCall:
         if self._timer is not None:
             self._timer.cancel()
         self._received.drop()
+        self._received.release()
 
     def _expire(self) -> None:
         self.fail(RpcStatus.DEADLINE_EXCEEDED, "the deadline has passed")

@@ -56,6 +56,7 @@ class Received:
         "_body_memory",
         "_counted",
         "_held",
+        "_reserved",
         "_retry_memory",
         "_stream",
         "_waiter",
@@ -75,6 +76,7 @@ class Received:
         self._body_memory = body_memory
         self._counted = 0  # bytes of this call in ``retry_memory``
         self._held = 0  # and in ``body_memory``
+        self._reserved = 0  # and there for others that hold the message
         self._whole = 0  # bytes of a first message that was read whole: they are kept, however many
         self._waiter: asyncio.Future[None] | None = None
 
@@ -126,7 +128,7 @@ class Received:
             async with asyncio.timeout(seconds):
                 return await self._first(limit, peek)
         except TimeoutError:
-            raise RpcError(RpcStatus.DEADLINE_EXCEEDED, f"the message did not arrive within {seconds:g} s") from None
+            raise _too_slow(seconds) from None
 
     async def _first(self, limit: int, peek: int | None) -> tuple[bytes, bool]:
         await self._until(PREFIX)
@@ -146,6 +148,27 @@ class Received:
         if self.size < end:
             raise RpcError(RpcStatus.INVALID_ARGUMENT, "the call ended before its first message was complete")
         return self.joined()[PREFIX:end], flag != 0
+
+    async def reserve(self, limit: int, seconds: float | None) -> None:
+        """Count the first message's length, before it is all here, until ``release``. Raises as ``first_message``."""
+        await self._until(1)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._until(PREFIX)
+        except TimeoutError:
+            raise _too_slow(seconds) from None
+        length = int.from_bytes(self.joined()[1:PREFIX], "big")
+        if length > limit:
+            raise _too_large(length, limit)
+        self._body_memory.used += length
+        self._reserved = length
+        if self._body_memory.used > self._body_memory.limit and length > _FAIR_BYTES:
+            raise _too_many()
+
+    def release(self) -> None:
+        """Count no longer what ``reserve`` did."""
+        self._body_memory.used -= self._reserved
+        self._reserved = 0
 
     async def _until(self, size: int) -> None:
         while self.size < size and not self.complete:
@@ -168,8 +191,7 @@ class Received:
         memory.used += self.size - self._held
         self._held = self.size
         if memory.used > memory.limit and self.size > _FAIR_BYTES:
-            text = "the server holds as many messages as it may; try again shortly"
-            raise RpcError(RpcStatus.UNAVAILABLE, text)
+            raise _too_many()
 
     def acknowledge(self) -> None:
         """Let the client send as much again as it has sent."""
@@ -217,6 +239,14 @@ def _decompressed(message: bytes, encoding: bytes, limit: int) -> bytes:
     if stream.unused_data or not stream.eof:
         raise RpcError(RpcStatus.INVALID_ARGUMENT, "the first message is truncated, or has bytes after its end")
     return content
+
+
+def _too_slow(seconds: float | None) -> RpcError:
+    return RpcError(RpcStatus.DEADLINE_EXCEEDED, f"the message did not arrive within {seconds:g} s")
+
+
+def _too_many() -> RpcError:
+    return RpcError(RpcStatus.UNAVAILABLE, "the server holds as many messages as it may; try again shortly")
 
 
 def _too_large(size: int, limit: int) -> RpcError:

@@ -51,6 +51,26 @@ async def test_a_body_that_is_no_json_matches_nothing() -> None:
         assert answer.json()["cause"] == "node root cannot choose a step: the request's body is not JSON"
 
 
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b'{"a":[' + b"[]," * 262_144 + b"0]}", 413), (b"[" * 1000 + b"]" * 1000, 400)],
+    ids=["many parts", "deep"],
+)
+async def test_a_body_that_is_costly_to_look_into_is_rejected(body: bytes, status: int) -> None:
+    async with services() as behind, router(behind, {"root": node("Switch", behind.step("a", condition="a"))}) as one:
+        answer = await one.http.post("/", content=body)
+        assert (answer.status_code, behind.names) == (status, [])
+        assert "the body" in answer.json()["cause"]
+
+
+async def test_a_large_body_is_looked_into_like_a_small_one() -> None:
+    async with services() as behind:
+        steps = [behind.step("code", condition='[@this].#(model=="code")'), behind.step("chat", condition="model")]
+        async with router(behind, {"root": node("Switch", *steps)}) as one:
+            for model in ("code", "chat"):
+                assert (await one.post({"model": model, "text": "x" * 1_000_000})).json()["from"] == model
+
+
 @pytest.mark.parametrize("kind", ["Switch", "Splitter"])
 @pytest.mark.parametrize("dependency", ["Soft", "Hard"])
 async def test_the_chosen_steps_status_headers_and_body_pass_through(kind: str, dependency: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import zlib
+from collections.abc import Awaitable, Callable
 
 import grpc
 import grpc.aio
@@ -101,12 +102,15 @@ async def test_a_message_that_comes_too_slowly_is_given_up_and_one_that_has_not_
         await talk.hangs_up()
 
 
-async def test_messages_that_are_read_whole_take_no_more_memory_together_than_the_server_allows() -> None:
+@pytest.mark.parametrize("take", [GrpcCall.first_message, GrpcCall.hold_memory], ids=["read whole", "held by others"])
+async def test_messages_take_no_more_memory_together_than_the_server_allows(
+    take: Callable[[GrpcCall, int], Awaitable[object]],
+) -> None:
     go_on = asyncio.Event()
     codes: list[str] = []
 
     async def handle(call: GrpcCall) -> None:
-        await call.first_message(LARGE)
+        await take(call, LARGE)
         await go_on.wait()
         call.respond(b"")
 

@@ -1,0 +1,149 @@
+"""The check of bodies in front of an engine, on a real server, with a validation that stands for the engine's."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from pydantic import BaseModel
+
+from predictors.llm.request_check import RequestCheck
+from switchyard.http.asgi import Receive, Scope, Send
+from switchyard.http.asgi.body import read_body
+from switchyard.http.asgi.replies import TEXT, reply
+from switchyard.http.asgi.serving import handler_of
+from switchyard.http.json_cost import ITEM_OBJECTS, JSON_DEPTH, JSON_PARTS, LIST_ITEMS
+from switchyard.http.server import Server, ServerLimits
+
+LIMIT = 4 * 1024 * 1024
+
+
+class Part(BaseModel):
+    type: str
+    text: str
+
+
+class Item(BaseModel):
+    role: str
+    content: str | list[Part]
+
+
+class Request(BaseModel):
+    """As vLLM's ``ResponsesRequest``."""
+
+    input: str | list[Item]
+
+
+async def length(scope: Scope, receive: Receive, send: Send) -> None:
+    """Stands for the engine."""
+    body = await read_body(receive, scope, LIMIT)
+    await reply(send, 200, b"%d" % len(body), TEXT)
+
+
+class Engine:
+    def __init__(self) -> None:
+        self.validated = 0
+
+    def validate(self, items: list[Any]) -> None:
+        self.validated += len(items)
+        Request.model_validate({"input": items})
+
+
+@asynccontextmanager
+async def predictor(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
+    handler = handler_of(length, body_bytes=LIMIT, check=RequestCheck(engine.validate))
+    server = Server(handler, ServerLimits(body_memory=2 * LIMIT))
+    try:
+        url = f"http://127.0.0.1:{await server.listen('127.0.0.1')}"
+        async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+            yield client
+    finally:
+        await server.aclose()
+
+
+GOOD = {"role": "user", "content": [{"type": "input_text", "text": "x"}]}
+BAD = {"role": "user", "content": [{"type": "input_text", "text": 5}]}
+OPENAI = ["/openai/v1/chat/completions", "/openai/v1/responses", "/openai/v1/messages"]
+V2 = "/v2/models/m/infer"
+
+
+@pytest.mark.parametrize("path", [*OPENAI, V2, "/v1/models/m:predict"])
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"a":[' + b",".join([b"[]"] * JSON_PARTS) + b"]}", 413),
+        (b'{"a":' + b"[" * JSON_DEPTH + b"]" * JSON_DEPTH + b"}", 400),
+    ],
+    ids=["many parts", "deep"],
+)
+async def test_json_that_is_costly_to_parse_does_not_reach_the_engine(path: str, body: bytes, status: int) -> None:
+    async with predictor(Engine()) as client:
+        response = await client.post(path, content=body)
+        assert response.status_code == status
+        error = response.json()["error"]
+        assert "the body" in (error if path in (V2, "/v1/models/m:predict") else error["message"])
+
+
+@pytest.mark.parametrize("path", OPENAI)
+@pytest.mark.parametrize(
+    "payload",
+    [{"messages": [{}] * (LIST_ITEMS + 1)}, {"input": [{"content": [{}] * ITEM_OBJECTS}]}, {"tools": [1, 2]}],
+    ids=["items", "parts", "few"],
+)
+async def test_items_are_counted(path: str, payload: dict[str, Any]) -> None:
+    async with predictor(Engine()) as client:
+        assert (await client.post(path, json=payload)).status_code == (200 if "tools" in payload else 400)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"messages": NaN}', '{"messages": []}'.encode("utf-16"), b"\xef\xbb\xbf{}"], ids=["NaN", "UTF-16", "BOM"]
+)
+async def test_what_only_the_engine_would_take_for_json_is_no_way_around(body: bytes) -> None:
+    async with predictor(Engine()) as client:
+        response = await client.post(OPENAI[0], content=body)
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_json")
+
+
+async def test_the_first_wrong_item_of_a_response_is_the_last_that_is_validated() -> None:
+    engine = Engine()
+    async with predictor(engine) as client:
+        response = await client.post("/openai/v1/responses", json={"input": [GOOD, GOOD, BAD, *[BAD] * 1000]})
+    error = response.json()["error"]
+    assert (response.status_code, error["param"], engine.validated) == (400, "input[2]", 3)
+    assert error["message"].startswith("input[2] is no item of the Responses API: ")
+    assert error["message"].endswith("content.0.text: Input should be a valid string")
+
+
+@pytest.mark.parametrize("given", [[GOOD] * 100, "text", 5, None])
+async def test_what_is_valid_or_no_list_is_for_the_engine(given: object) -> None:
+    engine = Engine()
+    async with predictor(engine) as client:
+        payload = {"input": given}
+        response = await client.post("/openai/v1/responses", json=payload)
+        assert (response.status_code, int(response.text)) == (200, len(response.request.content))
+    assert engine.validated == (len(given) if isinstance(given, list) else 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body"),
+    [
+        ("/openai/v1/audio/transcriptions", {"content-type": "multipart/form-data; boundary=a"}, b"[" * 10_000),
+        (V2, {"inference-header-content-length": "2"}, b"{}" + b"[" * 10_000),
+        ("/openai/v1/load_lora_adapter", {}, b""),
+    ],
+    ids=["a form", "binary tensors", "nothing"],
+)
+async def test_bytes_that_are_no_json_are_not_read_as_such(path: str, headers: dict[str, str], body: bytes) -> None:
+    async with predictor(Engine()) as client:
+        response = await client.post(path, content=body, headers=headers)
+        assert (response.status_code, response.text) == (200, str(len(body)))
+
+
+async def test_bodies_count_as_memory_of_the_server_until_the_response() -> None:
+    async with predictor(Engine()) as client:
+        body = orjson.dumps({"messages": [], "user": "x" * (LIMIT - 100)})
+        for _ in range(5):  # each is given back
+            assert (await client.post(OPENAI[0], content=body)).status_code == 200
+        assert (await client.post(OPENAI[0], content=body + b" " * 1000)).status_code == 413

@@ -1,0 +1,80 @@
+"""Bodies that are large, or would be costly to parse: what reaches a model, and what the caller is told."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from switchyard.gateway.stages.parse import FORM_BYTES
+from switchyard.http.json_cost import ITEM_OBJECTS, JSON_DEPTH, JSON_PARTS, LIST_ITEMS
+from tests.switchyard.gateway.conftest import Bench
+
+JSON = {"content-type": "application/json"}
+CODES: dict[str, Callable[[Any], str]] = {
+    "/v1/chat/completions": lambda error: error["error"]["code"],
+    "/v1/responses": lambda error: error["error"]["code"],
+    "/v1/completions": lambda error: error["error"]["code"],
+    "/v1/messages": lambda error: error["error"]["details"]["error_code"],
+    "/tokenize": lambda error: error["error"]["code"],
+}
+MANY = b'{"model":"chat","messages":[' + b",".join([b"[]"] * JSON_PARTS) + b"]}"
+DEEP = b'{"model":"chat","messages":' + b"[" * JSON_DEPTH + b"]" * JSON_DEPTH + b"}"
+ITEMS = orjson.dumps({"model": "chat", "messages": [{}] * (LIST_ITEMS + 1)})
+PARTS = orjson.dumps({"model": "chat", "input": [{"content": [{}] * ITEM_OBJECTS}]})
+
+
+@pytest.mark.parametrize("path", CODES)
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (MANY, 413, "body_too_large"),
+        (DEEP, 400, "invalid_value"),
+        (ITEMS, 400, "invalid_value"),
+        (PARTS, 400, "invalid_value"),
+    ],
+    ids=["many parts", "deep", "many items", "many parts of an item"],
+)
+async def test_a_costly_body_is_rejected_in_the_callers_protocol(
+    bench: Bench, path: str, body: bytes, status: int, code: str
+) -> None:
+    response = await bench.http.post(path, content=body, headers=JSON)
+    assert (response.status_code, CODES[path](response.json())) == (status, code)
+    assert not bench.model.calls
+
+
+@pytest.mark.parametrize("text", ["x", "\n", '"', "\\", "é", "😀", "["])
+async def test_a_long_text_reaches_the_model_as_it_was_sent(bench: Bench, text: str) -> None:
+    messages = [{"role": "user", "content": text * 2_000_000}]
+    body = orjson.dumps({"messages": messages, "model": "chat", "stream": True})
+    response = await bench.http.post("/v1/chat/completions", content=body, headers=JSON)
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert [call.body for call in bench.model.calls] == [body]
+
+
+async def test_a_large_body_that_is_no_json_or_holds_an_image_is_seen_to_be(bench: Bench) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 1_000_000}}
+    body = orjson.dumps({"model": "chat", "messages": [{"role": "user", "content": [image]}]})
+    response = await bench.http.post("/v1/chat/completions", content=body, headers=JSON)
+    assert response.json()["error"]["code"] == "pictures_not_read"
+    response = await bench.http.post("/v1/chat/completions", content=body[:-1], headers=JSON)
+    assert response.json()["error"]["code"] == "invalid_json"
+    assert not bench.model.calls
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/v1/llm/chat", {"json": {"prompt": "x" * FORM_BYTES}}),
+        ("/generate", {"json": {"text": "x" * FORM_BYTES}}),
+        ("/v1/chat/chat", {"content": b"[" * (FORM_BYTES + 1)}),
+    ],
+)
+async def test_a_short_form_takes_a_megabyte(bench: Bench, path: str, sent: dict[str, Any]) -> None:
+    assert (await bench.http.post(path, **sent)).status_code == 413
+    assert not bench.model.calls
+
+
+async def test_brackets_in_a_plain_text_are_no_depth(bench: Bench) -> None:
+    response = await bench.http.post("/v1/chat/chat", content=b"[" * 200_000)
+    assert (response.status_code, response.text) == (200, "hello")
