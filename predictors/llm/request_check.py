@@ -35,10 +35,10 @@ class RequestCheck:
         Raises:
             ApiError: it costs too much, or is not JSON where the engine takes JSON.
         """
-        if not body or (exchange.header(b"content-type") or b"").lower().startswith(_FORMS):
+        if not body or (exchange.fields.get(b"content-type") or b"").lower().startswith(_FORMS):
             return
         if not exchange.path.startswith(_OPENAI):
-            length = exchange.header(BINARY_HEADER) or b""
+            length = exchange.fields.get(BINARY_HEADER) or b""
             await check_json(body[: int(length)] if length.isdigit() else body)
             return
         try:
