@@ -2,7 +2,8 @@
 
 ``python -m predictors.serving.preload --socket PATH --import MODULE …`` listens on a unix socket once the imports are
 done. Each connection carries one JSON line ``{"module", "argv", "env", "log", "cwd"}``; the reply is ``{"pid": N}`` at
-once and ``{"exit": code}`` when that child has ended (negative: the signal). Children share the parent's memory pages.
+once and ``{"exit": code}`` when that child has ended (negative: the signal), or ``{"error": why}``. A child whose
+connection is closed is killed: nobody owns it. Children share the parent's memory pages.
 """
 
 import argparse
@@ -58,23 +59,25 @@ class Preload:
             for key, _ in self._selector.select():
                 if key.fileobj is self._listener:
                     self._accept()
-                else:
+                elif key.fileobj is self._woken:
                     self._reap()
+                else:
+                    self._abandon(key.data)
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
-        with connection.makefile("rb") as reader:
-            # This may block all else: the socket's mode lets in only its owner, the supervisor, which sends its line at
-            # once.
-            line = reader.readline()
         try:
-            request = json.loads(line)
+            with connection.makefile("rb") as reader:
+                # This may block all else: the socket's mode lets in only its owner, the supervisor, which sends its
+                # line at once.
+                request = json.loads(reader.readline())
             pid = self._fork(request)
-        except (ValueError, KeyError, OSError) as err:
-            connection.sendall(json.dumps({"error": str(err)}).encode() + b"\n")
+        except (ValueError, KeyError, TypeError, OSError) as err:
+            _send(connection, {"error": f"{type(err).__name__}: {err}"})
             connection.close()
             return
         self._waiting[pid] = connection
+        self._selector.register(connection, selectors.EVENT_READ, pid)  # readable: closed, as nothing more is sent
         _send(connection, {"pid": pid})
 
     def _fork(self, request: dict[str, Any]) -> int:
@@ -131,17 +134,30 @@ class Preload:
     def _reap(self) -> None:
         self._woken.recv(4096)
         # Signals of one kind coalesce: a single wake-up may stand for several ends.
-        while self._waiting:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return
-            connection = self._waiting.pop(pid, None)
-            if connection is not None:
-                _send(connection, {"exit": os.waitstatus_to_exitcode(status)})
-                connection.close()
+        with contextlib.suppress(ChildProcessError):  # there are no more children
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                if pid in self._waiting:
+                    _send(self._waiting[pid], {"exit": os.waitstatus_to_exitcode(status)})
+                    self._close(pid)
+
+    def _abandon(self, pid: int) -> None:
+        """Kill a child whose owner closed the connection; ``_reap`` sees its end."""
+        if pid in self._waiting:  # else it was reaped in this turn, and the id may be another process's
+            self._close(pid)
+            os.kill(pid, signal.SIGKILL)  # it may not lead its group yet
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+
+    def _close(self, pid: int) -> None:
+        connection = self._waiting.pop(pid)
+        self._selector.unregister(connection)
+        connection.close()
 
 
-def _send(connection: socket.socket, reply: dict[str, int]) -> None:
+def _send(connection: socket.socket, reply: dict[str, int] | dict[str, str]) -> None:
     try:
         connection.sendall(json.dumps(reply).encode() + b"\n")
     except OSError:  # the supervisor is gone; its death ends the child too

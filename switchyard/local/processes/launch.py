@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -11,8 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import psutil
+
 from switchyard.local.errors import LocalError
-from switchyard.local.processes import guard
+from switchyard.local.processes import guard, identities
+
+_POLL_SECONDS = 0.02
+_GROUP_SECONDS = 5.0  # the kernel may be busy for so long with the memory of a killed process
+
+logger = logging.getLogger(__name__)
 
 
 class LaunchError(LocalError):
@@ -75,6 +83,33 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
+async def end_group(pid: int) -> None:
+    """Kill the rest of the group that ``pid`` led, and wait until it has ended: its ports and memory are free then."""
+    deadline = asyncio.get_running_loop().time() + _GROUP_SECONDS
+    kill_group(pid)
+    while members := _members(pid):
+        if asyncio.get_running_loop().time() > deadline:
+            logger.error("processes %s were killed and do not end", members)
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _members(group: int) -> list[int]:
+    """Return the processes of a group, without zombies."""
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):  # mostly: looking at every process costs more
+        return []
+    return [pid for pid in psutil.pids() if _group_of(pid) == group and identities.identify(pid)]
+
+
+def _group_of(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
 class SpawnedProcess:
     """A child of this process."""
 
@@ -87,7 +122,7 @@ class SpawnedProcess:
 
     async def wait(self) -> int:
         code = await self._child.wait()
-        kill_group(self.pid)  # a leader that crashed leaves its workers, with their ports and memory
+        await end_group(self.pid)  # a leader that crashed leaves its workers
         return code
 
     def terminate(self) -> None:

@@ -2,7 +2,8 @@
 
 The program is ``python -m predictors.serving.preload --socket PATH --import MODULE…``; it listens once its imports are
 done. One connection is one child: the reply to a JSON line ``{"module", "argv", "env", "log", "cwd"}`` is
-``{"pid": n}`` and, when the child ends, ``{"exit": code}``. A broken connection means that the children are dead too.
+``{"pid": n}`` and, when the child ends, ``{"exit": code}``; or ``{"error": why}``. A broken connection means that the
+children are dead too, and a connection that is closed ends its child.
 """
 
 import asyncio
@@ -21,8 +22,8 @@ from switchyard.local.processes.launch import (
     LaunchError,
     LaunchSpec,
     Process,
+    end_group,
     kill_all,
-    kill_group,
     signal_process,
 )
 from switchyard.local.processes.preload_declaration import Preload
@@ -31,6 +32,9 @@ PROGRAM = "predictors.serving.preload"
 
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 5.0
+# Half of a start's default progress deadline, and ten times what the imports of torch and vLLM take on two cores: an
+# import that takes longer hangs.
+_IMPORT_SECONDS = 300.0
 _SOCKET_BYTES = 104  # 108 less the suffix that is appended while the socket is made
 # A parent that ran this long did not fail at its start, so its backoff starts anew.
 _STABLE_SECONDS = 30.0
@@ -80,7 +84,7 @@ class ForkedProcess:
         except (OSError, ValueError, KeyError) as err:
             logger.warning("lost the preloaded parent of process %d: %s", self._pid, err)
         finally:
-            kill_group(self._pid)
+            await end_group(self._pid)
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
@@ -104,6 +108,7 @@ class PreloadedLauncher:
         spec: LaunchSpec,
         failures: ConsecutiveFailures,
         on_pid: Callable[[int], None],
+        import_seconds: float = _IMPORT_SECONDS,
     ) -> None:
         self._spawn = spawn
         self._preloads = preloads
@@ -112,6 +117,7 @@ class PreloadedLauncher:
         self._spec = spec
         self._failures = failures
         self._on_pid = on_pid
+        self._import_seconds = import_seconds
         self._settled = asyncio.Event()  # set when the parent listens, or has died
         self._listening = False
         self.process: Process | None = None
@@ -139,9 +145,15 @@ class PreloadedLauncher:
             "log": str(spec.log),
             "cwd": str(spec.cwd),
         }
-        writer.write(json.dumps(request).encode() + b"\n")
-        reply = json.loads(await reader.readline())
-        return ForkedProcess(int(reply["pid"]), reader, writer)
+        try:
+            writer.write(json.dumps(request).encode() + b"\n")
+            reply = json.loads(await reader.readline())
+            if "error" in reply:
+                raise ValueError(reply["error"])
+            return ForkedProcess(int(reply["pid"]), reader, writer)
+        except BaseException:  # a cancellation too: a child that is not returned has no other owner, and this ends it
+            writer.close()
+            raise
 
     async def run(self) -> None:
         """Keep the parent running until cancelled, then stop it."""
@@ -172,8 +184,12 @@ class PreloadedLauncher:
         self._on_pid(self.process.pid)
         end = asyncio.ensure_future(self.process.wait())
         try:
+            loop = asyncio.get_running_loop()
+            deadline = loop.time() + self._import_seconds
             # The parent renames its socket into place once it listens, so the path's existence means readiness.
             while not end.done() and not self._socket.exists():
+                if loop.time() > deadline:
+                    return f"imports that took over {self._import_seconds:.0f} s"
                 await asyncio.wait({end}, timeout=_POLL_SECONDS)
             self._listening = not end.done()
             self._settled.set()

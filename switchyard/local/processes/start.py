@@ -147,9 +147,13 @@ class Starter:
         # Opened before the launch, at the logs' ends: nothing of this start is missed, nothing of an earlier one read.
         with PodLog([self._logs(one.name) for one in (command, *sidecars)]) as log:
             try:
-                pod = await self._launch(command, sidecars, ports)
+                async with asyncio.timeout(deadline):
+                    pod = await self._launch(command, sidecars, ports)
             except LaunchError as err:
                 raise StartError(str(err)) from err
+            except TimeoutError as err:
+                message = f"not launched within {deadline:.0f} s; see `switchyard logs preload`"
+                raise StartError(message, final=True) from err
             on_pid(pod.pid)
             on_phase("spawn", loop.time() - began)
             running = RunningPod(pod, asyncio.ensure_future(pod.wait()), address)

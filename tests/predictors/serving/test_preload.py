@@ -121,11 +121,20 @@ def test_children_die_with_a_parent_that_is_killed(parent: Parent) -> None:
     child.close()
 
 
-def test_an_order_that_makes_no_sense_gets_an_error_and_harms_nobody(parent: Parent) -> None:
-    connection = socket.socket(socket.AF_UNIX)
-    connection.connect(str(parent.path))
-    connection.sendall(b'{"argv": []}\n')
-    with connection.makefile() as lines:
-        assert "error" in json.loads(lines.readline())
-    connection.close()
+@pytest.mark.parametrize("line", [b'{"argv": []}', b"[]", b"7", b'{"log": 1.5}', b"no JSON", b""])
+@pytest.mark.parametrize("reads", [True, False], ids=["reads", "closes at once"])
+def test_a_request_that_makes_no_sense_gets_an_error_and_harms_nobody(parent: Parent, line: bytes, reads: bool) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(parent.path))
+        connection.sendall(line + b"\n")
+        if reads:
+            with connection.makefile() as lines:
+                assert "error" in json.loads(lines.readline())
+    assert parent.fork("pass").exit() == 0
+
+
+def test_a_child_whose_connection_is_closed_is_killed_and_reaped(parent: Parent) -> None:
+    child = parent.fork("import time; time.sleep(600)")
+    child.close()
+    eventually(lambda: not psutil.pid_exists(child.pid), "the end of the child")
     assert parent.fork("pass").exit() == 0

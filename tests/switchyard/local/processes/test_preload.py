@@ -11,10 +11,13 @@ import psutil
 import pytest
 
 from switchyard.backoff import Backoff, ConsecutiveFailures
+from switchyard.http.client import Client
+from switchyard.local.plan.workloads import Command
 from switchyard.local.processes import identities, preload
-from switchyard.local.processes.launch import LaunchSpec, Process, SpawnLauncher
+from switchyard.local.processes.launch import LaunchError, LaunchSpec, Process, SpawnLauncher
 from switchyard.local.processes.preload import PreloadedLauncher
 from switchyard.local.processes.preload_declaration import Preload
+from switchyard.local.processes.start import Starter, StartError
 from tests.switchyard.local.conftest import until
 
 CHILD = """
@@ -27,7 +30,7 @@ time.sleep(60)
 
 
 class Parent:
-    def __init__(self, folder: Path, module: str = "json", *, wait: bool = True) -> None:
+    def __init__(self, folder: Path, module: str = "json", *, wait: bool = True, import_seconds: float = 60) -> None:
         (folder / "child.py").write_text(CHILD)
         self.folder = folder
         self.log = folder / "log"
@@ -50,6 +53,7 @@ class Parent:
             ),
             failures=ConsecutiveFailures(backoff=Backoff(0.05, 0.05)),
             on_pid=self.pids.append,
+            import_seconds=import_seconds,
         )
 
     async def launch(self, *argv: str) -> Process:
@@ -133,6 +137,71 @@ async def test_without_a_working_parent_children_are_spawned(tmp_path: Path) -> 
     finally:
         running.cancel()
         await asyncio.wait([running])
+
+
+async def test_the_wait_for_the_imports_counts_for_the_starts_deadline(tmp_path: Path) -> None:
+    launcher = Parent(tmp_path).launcher  # its parent is not run and never settles
+    client = Client()
+    starter = Starter(launcher=launcher, client=client, logs=lambda _: tmp_path / "log", run_id="x", base={}, hosts={})
+    (tmp_path / "log").touch()
+    command = Command(
+        name="child",
+        argv=(sys.executable, "-m", "child"),
+        env={},
+        cwd=tmp_path,
+        readiness="/ready",
+        http_port=80,
+        grpc=False,
+        ports=frozenset({80}),
+        grace=1,
+    )
+    with pytest.raises(StartError, match="not launched within") as caught:
+        await starter.start(
+            command, (), {80: 1}, deadline=0.05, on_phase=lambda *_: None, on_pid=lambda _: pytest.fail("launched")
+        )
+    assert caught.value.final
+    await client.aclose()
+
+
+async def test_a_parent_whose_imports_hang_is_killed_and_its_children_are_spawned(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(60)\n")
+    made = Parent(tmp_path, "slow", import_seconds=0.2)
+    running = asyncio.ensure_future(made.launcher.run())
+    process = await asyncio.wait_for(made.launch("exit"), 10)
+    assert psutil.Process(process.pid).ppid() == os.getpid()
+    assert await process.wait() == 5
+    await until(lambda: len(made.pids) == 2, "the parent is started again")
+    assert identities.identify(made.pids[0]) is None
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_a_fork_that_fails_is_spawned_in_its_place_and_leaves_no_connection(
+    parent: Parent, caplog: pytest.LogCaptureFixture
+) -> None:
+    await (await parent.launch("exit")).wait()
+    parent.log = parent.folder / "child.py" / "log"  # no parent can open it, and no spawn
+    before = psutil.Process().num_fds()
+    with pytest.raises(LaunchError):
+        await parent.launch()
+    assert "fork failed, starting a separate process: NotADirectoryError" in caplog.text
+    await until(lambda: psutil.Process().num_fds() <= before, "the connection is closed")
+
+
+async def test_a_start_that_is_cancelled_during_its_fork_leaves_no_child(parent: Parent) -> None:
+    await (await parent.launch("exit")).wait()
+    forker = psutil.Process(parent.pids[0])
+    forker.suspend()
+    before = psutil.Process().num_fds()
+    starting = asyncio.ensure_future(parent.launch())
+    await until(lambda: psutil.Process().num_fds() > before, "it is connected")
+    starting.cancel()
+    await asyncio.wait([starting])
+    forker.resume()
+    again = await parent.launch()  # served after the request that was given up
+    await until(lambda: [child.pid for child in forker.children()] == [again.pid], "the other child is gone")
+    again.kill()
+    await again.wait()
 
 
 async def test_a_start_that_is_declared_not_to_wait_does_not_wait_for_the_parent(tmp_path: Path) -> None:
