@@ -5,9 +5,9 @@ Both protocols thus share one set of rules: validation, chat template, sampling 
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -33,6 +33,8 @@ PARAMETERS = frozenset(
     }
 )
 CHAT_SWITCH = "chat"
+
+T = TypeVar("T")
 
 
 class InvalidRequestError(ValueError):
@@ -83,7 +85,7 @@ class TextModel:
         options = dict(parameters)
         chat = bool(options.pop(CHAT_SWITCH, self._chat))
         _check(options)
-        return list(await asyncio.gather(*(self._complete_one(prompt, chat, options, headers) for prompt in prompts)))
+        return await _all(self._complete_one(prompt, chat, options, headers) for prompt in prompts)
 
     async def embed(self, texts: Sequence[str], headers: Mapping[str, str]) -> list[Embedding]:
         """Embed the texts: one vector per text, in order.
@@ -92,7 +94,7 @@ class TextModel:
             InvalidRequestError: a text does not fit the context.
             GenerationError: the model failed.
         """
-        return list(await asyncio.gather(*(self._embed_one(text, headers) for text in texts)))
+        return await _all(self._embed_one(text, headers) for text in texts)
 
     async def _complete_one(
         self, prompt: str, chat: bool, options: Mapping[str, Any], headers: Mapping[str, str]
@@ -130,6 +132,16 @@ class TextModel:
         if response.status < 500:
             raise InvalidRequestError(message)
         raise GenerationError(message)
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do all at once; when one fails, cancel the others, which nobody would get, and raise its error."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except ExceptionGroup as err:
+        raise err.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 def _check(options: Mapping[str, Any]) -> None:

@@ -54,13 +54,23 @@ class Application:
     async def _run(self, app: App, protocol: str, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.monotonic()
         status = 0
+        whole = disconnected = False
+
+        async def note_disconnect() -> Message:
+            nonlocal disconnected
+            message = await receive()
+            if message["type"] == "http.disconnect" and not whole:
+                disconnected = True
+            return message
 
         async def note_status(message: Message) -> None:
-            nonlocal status
+            nonlocal status, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if status == 503:
                     _add_retry_after(message)
+            else:
+                whole = not message.get("more_body", False)
             await send(message)
 
         span = self._tracer.start("predictor", header(scope, b"traceparent"), {"http.route": scope["path"]})
@@ -68,19 +78,19 @@ class Application:
             scope = _with_header(scope, b"traceparent", span.traceparent.encode())
         finished = False
         try:
-            if protocol == "openai":  # vLLM watches for a disconnect itself
-                await app(scope, receive, note_status)
-                finished = True
+            if protocol == "openai":  # vLLM watches for a disconnect itself, and responds to it with 200
+                await app(scope, note_disconnect, note_status)
             else:
-                finished = await _run_until_disconnect(app, scope, receive, note_status)
+                await _run_until_disconnect(app, scope, note_disconnect, note_status)
+            finished = not disconnected
         finally:
             outcome = _outcome(status, finished)
             self._admission.count(protocol, outcome, time.monotonic() - began)
             span.end(None if outcome in ("ok", "rejected") else outcome)
 
 
-async def _run_until_disconnect(app: App, scope: Scope, receive: Receive, send: Send) -> bool:
-    """Run ``app``, but cancel it when the client disconnects; return whether it ran to its end.
+async def _run_until_disconnect(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Run ``app``, but cancel it when the client disconnects.
 
     KServe's handlers never check the connection, so without this a request that nobody waits for would keep its slot.
     """
@@ -111,14 +121,12 @@ async def _run_until_disconnect(app: App, scope: Scope, receive: Receive, send: 
     except asyncio.CancelledError:
         if not disconnected:
             raise  # the server is stopping: the await above has cancelled the work as well
-        return False
     finally:
         watcher.cancel()
-    return True
 
 
 def _outcome(status: int, finished: bool) -> Outcome:
-    if not finished or status == 0 or status == 499:
+    if not finished or status == 0:
         return "cancelled"
     if status < 400:
         return "ok"

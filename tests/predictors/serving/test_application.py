@@ -163,6 +163,35 @@ async def test_a_v2_client_that_disconnects_ends_the_work_at_once() -> None:
     assert setup.in_flight() == 0
 
 
+@pytest.mark.parametrize("begins", [False, True], ids=["before the response", "in its middle"])
+async def test_an_openai_client_that_disconnects_is_counted_as_cancelled(begins: bool) -> None:
+    async def as_vllm(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        if begins:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"data", "more_body": True})
+        assert (await receive())["type"] == "http.disconnect"
+        if not begins:  # FastAPI responds ``null`` when vLLM's handler gives up
+            await answering(200)(scope, receive, send)
+
+    setup, client = Setup(openai=as_vllm), Client("/openai/v1/completions")
+    for _ in range(3):
+        client.disconnect()
+    await asyncio.wait_for(client.ask(setup.application), 5)
+    assert (setup.counted("openai", "cancelled"), setup.counted("openai", "ok")) == (1, 0)
+
+
+async def test_a_client_that_disconnects_after_the_whole_response_is_not_cancelled() -> None:
+    async def listening(scope: Scope, receive: Receive, send: Send) -> None:
+        await answering(200)(scope, receive, send)
+        assert (await receive())["type"] == "http.disconnect"
+
+    setup, client = Setup(openai=listening), Client("/openai/v1/completions")
+    client.disconnect()
+    await asyncio.wait_for(client.ask(setup.application), 5)
+    assert setup.counted("openai", "ok") == 1
+
+
 async def test_a_server_that_is_stopped_ends_the_work_it_runs() -> None:
     setup = Setup()
     asking = asyncio.ensure_future(Client("/v2/models/m/infer").ask(setup.application))
