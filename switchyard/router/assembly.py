@@ -38,7 +38,7 @@ class _Builder:
         self._parts = parts
         self._built: dict[str, Target] = {}
 
-    # Recursion ends, because `check` has rejected graphs with cycles.
+    # Recursion ends, because `check` has rejected graphs with cycles or more than MAX_DEPTH nodes below each other.
     def node(self, name: str) -> Target:
         """Build a node once, even when several steps lead to it."""
         if name not in self._built:

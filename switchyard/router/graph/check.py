@@ -12,6 +12,10 @@ from urllib.parse import urlsplit
 from switchyard.router.graph.conditions import always_holds, is_default, mistake_in
 from switchyard.router.graph.spec import ROOT, Graph, GraphError, Node, Problem, Severity, Step, step_label
 
+# Nodes below each other. Each takes four calls of Python's 1000 to build, and as many of every request that runs it; a
+# graph that people can follow has fewer than ten.
+MAX_DEPTH = 64
+
 _DATA = ("", "$request", "$response")
 
 
@@ -47,7 +51,18 @@ def _problems(graph: Graph, rendered: bool) -> Iterator[Problem]:
             if rendered:
                 found = (replace(problem, severity="warning") for problem in found)
         yield from found
-    yield from _cycles(graph, reached)
+    cycles = tuple(_cycles(graph, reached))
+    yield from cycles or _too_deep(graph)
+
+
+def _too_deep(graph: Graph) -> Iterator[Problem]:
+    """Yield a problem if a graph without cycles has a way through more than ``MAX_DEPTH`` nodes."""
+    level = {ROOT} & graph.nodes.keys()
+    for _ in range(MAX_DEPTH):
+        level = {name for above in level for name in _successors(graph.nodes[above]) if name in graph.nodes}
+    if level:
+        text = f'the way from {ROOT} to node "{min(level)}" leads through more than {MAX_DEPTH} nodes'
+        yield Problem("error", "graph", f"{text}; put steps of several nodes into one")
 
 
 def _reached(graph: Graph) -> frozenset[str]:

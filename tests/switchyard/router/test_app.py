@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
+from itertools import pairwise
 from time import perf_counter
 from typing import Any
 
 import pytest
 
+from switchyard.router.graph.check import MAX_DEPTH
 from switchyard.telemetry.tracing import Span
 from tests.switchyard.http.serving import Wire
 from tests.switchyard.router.running import (
@@ -282,6 +284,17 @@ async def test_an_error_has_the_shape_of_its_paths_protocol(path: str, expected:
         assert explained == "Failed to process request"
     else:
         assert (explained["message"] if isinstance(explained, dict) else explained) == answer["cause"]
+
+
+@pytest.mark.parametrize("kind", ["Sequence", "Ensemble", "Switch"])
+async def test_the_deepest_graph_that_is_allowed_runs(kind: str) -> None:
+    async with services() as behind:
+        fields = {"condition": "model"} if kind == "Switch" else {}
+        names = ["root", *map(str, range(1, MAX_DEPTH))]
+        graph = {name: node(kind, {"nodeName": below, **fields}) for name, below in pairwise(names)}
+        async with router(behind, {**graph, names[-1]: node(kind, behind.step("a", **fields))}) as one:
+            assert (await one.post({"model": "m"})).status_code == 200
+            assert behind.names == ["a"]
 
 
 LENGTH = "inference-header-content-length"

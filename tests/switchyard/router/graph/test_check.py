@@ -1,10 +1,11 @@
 """What is found wrong with graphs, and where it is said to be."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from switchyard.router.graph.check import examine, require
+from switchyard.router.graph.check import MAX_DEPTH, examine, require
 from switchyard.router.graph.spec import GraphError, read
 from switchyard.router.header_propagation import examine_headers
 
@@ -68,9 +69,25 @@ def test_two_ways_to_one_node_are_no_cycle() -> None:
     assert told(root=node("Ensemble", {"nodeName": "a"}, way), a=node("Sequence", way), end=node("Sequence", TO)) == []
 
 
-def test_a_long_chain_is_no_trouble() -> None:
-    nodes = {f"n{i}": node("Sequence", {"nodeName": f"n{i + 1}"}) for i in range(3000)}
-    assert told_of({"root": node("Sequence", {"nodeName": "n0"}), **nodes, "n3000": node("Sequence", TO)}) == []
+def chain(length: int) -> dict[str, dict[str, Any]]:
+    """A graph whose root leads through ``length`` nodes, itself included."""
+    names = ["root", *(f"n{index}" for index in range(1, length))]
+    nodes = {name: node("Sequence", {"nodeName": below}) for name, below in pairwise(names)}
+    return {**nodes, names[-1]: node("Sequence", TO)}
+
+
+def test_a_chain_of_as_many_nodes_as_can_be_built_is_fine_and_a_longer_one_is_not() -> None:
+    assert told_of(chain(MAX_DEPTH)) == []
+    for length in (MAX_DEPTH + 1, 3000):
+        (problem,) = told_of(chain(length))
+        assert problem.startswith(f'error: graph: the way from root to node "n{MAX_DEPTH}" leads through more than')
+
+
+def test_many_nodes_beside_each_other_are_no_chain() -> None:
+    names = [f"n{index}" for index in range(500)]
+    nodes = {name: node("Sequence", TO, {"nodeName": "end"}) for name in names}
+    root = node("Ensemble", *({"nodeName": name} for name in names))
+    assert told_of({"root": root, **nodes, "end": node("Sequence", TO)}) == []
 
 
 @pytest.mark.parametrize(
