@@ -2,9 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from switchyard.local.plan.references import Dangling
 
 app = typer.Typer(help="InferenceGraphs.", no_args_is_help=True)
 
@@ -26,14 +29,28 @@ def check(
         failed = True
     for file in files:
         try:
-            for report in reports(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")):
+            text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+            for report in reports(text):
                 for problem in report.problems:
                     typer.echo(f'{file}: graph "{report.name}": {problem}')
                 if not report.problems:
                     typer.echo(f'{file}: graph "{report.name}": fine ({report.nodes} node{"s" * (report.nodes != 1)})')
                 failed = failed or report.failed
+            for wrong in _wrong_urls(text, file):
+                typer.echo(f"{file}: error: {wrong.text}. {wrong.advice}".rstrip(". "))
+                failed = True
         except (OSError, UnicodeDecodeError, ManifestError) as err:
             typer.echo(f"{file}: error: {err}")
             failed = True
     if failed:
         raise typer.Exit(1)
+
+
+def _wrong_urls(text: str, file: str) -> "list[Dangling]":
+    """Return what the graphs of a whole overlay name and the overlay does not have; alone, they may name anything."""
+    from switchyard.local.plan.references import dangling_urls
+    from switchyard.local.plan.render import documents
+
+    found = documents(text, Path(file))
+    whole = any(document["kind"] == "InferenceService" for document in found)
+    return [one for one in dangling_urls(found) if one.text.startswith("InferenceGraph ")] if whole else []

@@ -94,9 +94,13 @@ def logs(
 
 
 def render(overlay: Overlay = None) -> None:
-    """Print the documents of an overlay, as a cluster would get them."""
-    from switchyard.local.plan.render import render_text
+    """Print the documents of an overlay, as a cluster would get them, if every name in them leads to an object."""
+    from switchyard.local.plan import references
+    from switchyard.local.plan.render import documents, render_text
     from switchyard.local.supervisor import project
 
     with _errors_as_messages():
-        typer.echo(render_text(project.overlay_of(overlay, Path.cwd())), nl=False)
+        folder = project.overlay_of(overlay, Path.cwd())
+        text = render_text(folder)
+        references.require_none(references.dangling(documents(text, folder)))
+        typer.echo(text, nl=False)

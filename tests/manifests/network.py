@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from switchyard.local.plan.references.selectors import selects
 from tests.manifests.documents import Document
 
 
@@ -64,21 +65,3 @@ def _peer(one: Mapping[str, Any], subject: Peer, other: Peer) -> bool:
     else:
         near = other.namespace == subject.namespace
     return near and selects(one.get("podSelector", {}), other.labels)
-
-
-def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a label selector matches."""
-    return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()) and all(
-        _expression(one, labels) for one in selector.get("matchExpressions", ())
-    )
-
-
-def _expression(one: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = one["key"], one.get("values", ())
-    found = {
-        "In": labels.get(key) in values,
-        "NotIn": labels.get(key) not in values,
-        "Exists": key in labels,
-        "DoesNotExist": key not in labels,
-    }
-    return found[one["operator"]]

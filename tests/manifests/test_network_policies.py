@@ -2,8 +2,9 @@
 
 import pytest
 
+from switchyard.local.plan.references.selectors import selects
 from tests.manifests.documents import CLUSTERS, Rendered, of_kind
-from tests.manifests.network import Peer, connects, selects
+from tests.manifests.network import Peer, connects
 from tests.manifests.pods import pods
 
 ELSEWHERE = {

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -71,17 +70,10 @@ def _resolved(document: Document, index: Index) -> dict[str, Any]:
     """Return the spec that the router gets: a ``serviceUrl`` in each step that names a service."""
     spec, metadata = document["spec"], document["metadata"]
     namespace = metadata.get("namespace", "")
-    known = {
-        host
-        for kind in ("InferenceService", "InferenceGraph")
-        for other in index.of_kind(kind)
-        for host in cluster_hosts(other["metadata"]["name"], other["metadata"].get("namespace", ""))
-    }
     nodes = {}
     for node, value in (spec.get("nodes") or {}).items():
         where = f"InferenceGraph {metadata['name']}, node {node}"
         steps = [_step(step, where, namespace, index) for step in value.get("steps") or ()]
-        _require_known([step.get("serviceUrl", "") for step in steps], known, namespace, where)
         nodes[node] = {**value, "steps": steps}
     return {**spec, "nodes": nodes}
 
@@ -113,12 +105,3 @@ def _path(target: Document, index: Index) -> str:
     else:
         protocol = model.get("protocolVersion") or "v1"
     return f"/v2/models/{name}/infer" if protocol == "v2" else f"/v1/models/{name}:predict"
-
-
-def _require_known(urls: list[str], known: set[str], namespace: str, where: str) -> None:
-    # A misspelled service of the namespace would only show at the first request, as an unknown host. Other hosts are
-    # not this overlay's to know.
-    for url in urls:
-        host = urlsplit(url).hostname or ""
-        if host not in known and f".{namespace}" in host and host.endswith((f".{namespace}", ".svc", f".{DOMAIN}")):
-            raise LocalError(f"{where}: its step calls {host}, and the overlay has no such service")

@@ -5,7 +5,7 @@ from typing import Any
 
 from switchyard import catalog
 from switchyard.local.errors import LocalError
-from switchyard.local.plan import arguments, containers, fields, graphs, scale, volumes
+from switchyard.local.plan import arguments, containers, fields, graphs, references, scale, volumes
 from switchyard.local.plan.render import Document
 from switchyard.local.plan.workloads import STOP, Command, Deployment, Options, Plan, Service
 
@@ -22,6 +22,7 @@ def plan(documents: Sequence[Document], options: Options) -> Plan:
         LocalError: local mode does not know a field, or a document does not say what to run.
     """
     fields.require_known(documents)
+    references.require_none(references.dangling_urls(documents))
     index = containers.Index(documents)
     services = (
         *(_service(document, index, options) for document in index.of_kind("InferenceService")),

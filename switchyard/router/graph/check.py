@@ -4,6 +4,7 @@ Errors are what cannot work. When a router starts, the errors of a node that no 
 no request reaches them. Every problem names node and step, and says what to do.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from switchyard.router.graph.spec import ROOT, Graph, GraphError, Node, Problem,
 # graph that people can follow has fewer than ten.
 MAX_DEPTH = 64
 
+_CLUSTER_HOST = re.compile(r"\.svc(\.cluster\.local)?(:\d+)?$")
 _DATA = ("", "$request", "$response")
 
 
@@ -155,6 +157,9 @@ def _url_fault(url: str) -> str:
         return "does not begin with http:// or https://"
     if not parts.hostname or port == 0:
         return "names no host" if port != 0 else "has port 0"
+    if _CLUSTER_HOST.search(parts.netloc) and parts.netloc != parts.netloc.lower():
+        # No name in Kubernetes has capitals: this is NAMESPACE, for which kustomize/namespaced-urls had no line.
+        return "has capitals in a name of Kubernetes, as where an overlay's namespace did not take its place"
     return ""
 
 

@@ -64,16 +64,35 @@ def test_a_step_that_names_a_service_gets_its_url_as_the_controller_makes_it(mod
 
 
 @pytest.mark.parametrize(
-    "step",
+    ("step", "fault"),
     [
-        {"serviceName": "chatt"},
-        {"serviceUrl": "http://chatt-predictor.lab.svc.cluster.local/v1"},
-        {"serviceUrl": "http://chatt-predictor.lab"},
+        ({"serviceName": "chatt"}, "chatt"),
+        ({"serviceUrl": "http://chatt-predictor.lab.svc.cluster.local/v1"}, "chatt-predictor"),
+        ({"serviceUrl": "http://chatt-predictor.lab"}, "chatt-predictor"),
+        ({"serviceUrl": "http://chat-predictor.NAMESPACE.svc.cluster.local"}, "no namespace is called NAMESPACE"),
+        ({"serviceUrl": "http://chat-predictor.dev.svc.cluster.local"}, "not in namespace dev here"),
+        ({"serviceUrl": "http://chat-predictor.lab.svc.cluster.local:8080"}, "ports are 80"),
+        ({"serviceUrl": "http://chat-predictor.lab.svc.cluster.local/v2/models/chatt/infer"}, "serves chat"),
+        ({"serviceUrl": "http://chat-predictor.lab.svc.cluster.local/read?model=chatt"}, "no model chatt"),
     ],
 )
-def test_a_step_that_calls_a_service_that_is_not_there_is_named(step: dict[str, Any]) -> None:
-    with pytest.raises(LocalError, match=r"InferenceGraph auto, node root.*chatt"):
+def test_a_step_that_calls_what_is_not_there_is_named(step: dict[str, Any], fault: str) -> None:
+    with pytest.raises(LocalError, match=rf"InferenceGraph auto.*root.*{fault}"):
         planned(graph([step]))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://guard-predictor.other-team.svc.cluster.local/v1/models/guard:predict",
+        "https://api.example.com/v1/models/x",
+        "http://[::1]:9000/x",
+        "http://127.0.0.1:9000",
+        "http://localhost:1",
+    ],
+)
+def test_a_step_may_call_what_is_not_of_this_overlay(url: str) -> None:
+    assert steps_of(planned(graph([{"serviceUrl": url}]))) == [{"serviceUrl": url}]
 
 
 @pytest.mark.parametrize("host", list(cluster_hosts("chat", "lab")))

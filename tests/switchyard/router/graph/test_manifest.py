@@ -71,3 +71,22 @@ def test_header_patterns_are_checked_on_demand() -> None:
     done = CliRunner().invoke(app, ["graph", "check", "-", "--propagate-headers", "a,*b"], input=GOOD)
     assert done.exit_code == 1
     assert done.output.startswith("error: PROPAGATE_HEADERS: ")
+
+
+def test_the_graphs_of_a_whole_overlay_name_what_is_in_it(tmp_path: Path) -> None:
+    step = "{serviceUrl: 'http://chat-fast-predictor.lab.svc.cluster.local'}"
+    graph = GOOD.replace("name: chat}", "name: chat, namespace: lab}").replace("{serviceName: chat-fast}", step)
+    model = "{modelFormat: {name: vllm}}"
+    service = "kind: InferenceService\napiVersion: serving.kserve.io/v1beta1\nmetadata: {name: %s, namespace: lab}\n"
+    for name, code in (("chat-fast", 0), ("chat-slow", 1)):
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(f"{graph}\n---\n{service % name}spec: {{predictor: {{model: {model}}}}}\n")
+        done = CliRunner().invoke(app, ["graph", "check", str(file)])
+        assert done.exit_code == code
+        assert ("and the overlay has no service chat-fast-predictor" in done.output) == bool(code)
+
+
+def test_a_namespace_that_was_left_out_of_a_url_is_an_error() -> None:
+    url = "{serviceUrl: 'http://chat-predictor.NAMESPACE.svc.cluster.local/v2/models/chat/infer'}"
+    (verdict,) = reports(GOOD.replace("{serviceName: chat-fast}", url))
+    assert "has capitals in a name of Kubernetes" in str(verdict.problems[0])
