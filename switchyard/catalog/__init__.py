@@ -1,5 +1,6 @@
 """The catalog: what is served, derived from InferenceServices and never written by hand."""
 
+from switchyard.catalog.claims import Claim, settle
 from switchyard.catalog.documents import (
     CONTEXT_LENGTH_ANNOTATION,
     INPUTS_ANNOTATION,
@@ -19,6 +20,7 @@ __all__ = [
     "CatalogError",
     "CatalogFile",
     "CatalogSource",
+    "Claim",
     "Kind",
     "Model",
     "Phase",
@@ -26,4 +28,5 @@ __all__ = [
     "describe",
     "hosted",
     "hosts_repository",
+    "settle",
 ]

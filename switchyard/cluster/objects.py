@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from switchyard.catalog import Catalog, CatalogError, Model, describe, hosts_repository
+from switchyard.catalog import Catalog, CatalogError, Claim, Model, describe, hosts_repository, settle
 from switchyard.cluster.states import revisions_of, state_of
 
 MODELS_ANNOTATION = "switchyard.dev/models"  # the models of a service that hosts a repository: "ocr,ocr-direction"
@@ -25,19 +25,22 @@ def catalog_of(
 
     ``hosted`` maps services that host a repository to their models, as far as these are known; for the other services
     the annotation ``switchyard.dev/models`` names them. An object that describes no model is left out and reported to
-    ``on_error``, because in a shared namespace one bad object must not hide the others.
+    ``on_error``, because in a shared namespace one bad object must not hide the others; so is a name of two owners.
     """
     known = list(revisions)
-    models: dict[str, Model] = {}
+    claims: list[Claim] = []
     for document in (*services, *graphs):
-        if document["metadata"].get("deletionTimestamp"):  # still listed while its finalizers run
+        metadata = document["metadata"]
+        if metadata.get("deletionTimestamp"):  # still listed while its finalizers run
             continue
+        kind = "InferenceGraph" if "nodes" in (document.get("spec") or {}) else "InferenceService"
+        owner, since = f"{kind} {metadata['name']}", metadata.get("creationTimestamp") or ""
         try:
-            for model in _models(document, known, hosted):
-                models.setdefault(model.name, model)
+            models = _models(document, known, hosted)
+            claims += [Claim(owner, model, model.name == metadata["name"], since) for model in models]
         except CatalogError as err:
             on_error(str(err))
-    return Catalog(models)
+    return settle(claims, on_error)
 
 
 def address(document: Document) -> str:

@@ -1,13 +1,16 @@
 """The state of every process, for the catalog file, the terminal, ``/status`` and the metrics."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
-from switchyard.catalog import Catalog, CatalogFile, Model, State
+from switchyard.catalog import CatalogFile, Claim, Model, State, settle
 from switchyard.catalog import Phase as CatalogPhase
 from switchyard.telemetry.metrics import LocalMetrics, Phase
+
+logger = logging.getLogger(__name__)
 
 ProcessState = Literal["asleep", "waking", "ready", "draining", "failed"]
 
@@ -44,7 +47,7 @@ class Listener(Protocol):
 class StatusBoard:
     """Keeps one ``ProcessStatus`` per process and rewrites the catalog whenever a model's state changes.
 
-    ``served`` maps a service to the models that its process serves; when several serve one name, the first one counts.
+    ``served`` maps a service to the models that its process serves; ``settle`` decides when several serve one name.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class StatusBoard:
         self._file = file
         self._metrics = metrics
         self._listeners: list[Listener] = []
+        self._clashes: list[str] = []
         self.entries: dict[str, ProcessStatus] = {name: ProcessStatus(since=self._now()) for name in names}
         self._publish()
 
@@ -125,11 +129,17 @@ class StatusBoard:
             listener.changed(name, self.entries[name])
 
     def _publish(self) -> None:
-        models: dict[str, Model] = {}
-        for served in self._served.values():
-            for model in served:
-                models.setdefault(model.name, model)
-        self._file.replace(Catalog(models))
+        claims = (
+            Claim(f"service {name}", model, own=model.name == name)
+            for name, served in self._served.items()
+            for model in served
+        )
+        clashes: list[str] = []
+        self._file.replace(settle(claims, clashes.append))
+        for reason in dict.fromkeys(clashes):
+            if reason not in self._clashes:
+                logger.warning("a model is not served by its name", extra={"reason": reason})
+        self._clashes = clashes
 
     @staticmethod
     def _now() -> float:

@@ -1,7 +1,10 @@
 """The catalog that documents describe."""
 
+from itertools import permutations
+
+from switchyard.catalog import State
 from switchyard.cluster.objects import catalog_of
-from tests.switchyard.cluster.documents import READY, graph, revision, service
+from tests.switchyard.cluster.documents import READY, Document, graph, revision, service
 
 
 def test_services_and_graphs_are_listed_under_their_cluster_addresses() -> None:
@@ -65,6 +68,44 @@ def test_what_a_repository_said_counts_more_than_its_annotation() -> None:
     assert list(catalog_of([vision], [], [], {"vision": ["b", "a"]}).models) == ["a", "b"]
 
 
-def test_one_name_is_served_by_the_first_that_has_it() -> None:
-    found = catalog_of([service("chat"), service("vision", "vision", models="chat")], [], [], {}).models
-    assert found["chat"].kind == "llm"
+def made(document: Document, year: int) -> Document:
+    document["metadata"]["creationTimestamp"] = f"{year}-01-01T00:00:00Z"
+    return document
+
+
+def test_a_repository_takes_no_name_that_an_object_has() -> None:
+    vision = made(service("a-vision", "vision", models="auto,chat,ocr"), 2024)
+    for services in permutations([made(service("chat"), 2025), vision]):
+        told: list[str] = []
+        found = catalog_of(services, [graph()], [], {}, told.append).models
+        assert {name: model.kind for name, model in found.items()} == {
+            "chat": "llm",
+            "auto": "graph",
+            "ocr": "vision",
+            "a-vision/auto": "vision",
+            "a-vision/chat": "vision",
+        }
+        assert found["chat"].url == "http://chat-predictor.lab.svc.cluster.local"
+        lost = found["a-vision/chat"].state
+        assert lost == State(
+            phase="failed",
+            reason="the name chat belongs to InferenceService chat; rename the one of InferenceService a-vision",
+        )
+        assert lost.reason in told
+        assert len(told) == 2
+
+
+def test_of_two_repositories_the_older_one_keeps_a_name_and_names_given_twice_are_one() -> None:
+    young = made(service("a-vision", "vision", models="ocr,ocr"), 2025)
+    old = made(service("vision", "vision", models="ocr,ocr"), 2024)
+    found = catalog_of([young, old], [], [], {}).models
+    assert {name: model.url.partition(".")[0] for name, model in found.items()} == {
+        "ocr": "http://vision-predictor",
+        "a-vision/ocr": "http://a-vision-predictor",
+    }
+    assert found["ocr"].state.phase != "failed"
+
+
+def test_of_a_service_and_a_graph_of_one_name_the_older_one_keeps_it() -> None:
+    found = catalog_of([made(service("chat"), 2025)], [made(graph("chat"), 2024)], [], {}).models
+    assert {name: model.kind for name, model in found.items()} == {"chat": "graph", "chat/chat": "llm"}

@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from switchyard.catalog import CatalogFile, Model
+from switchyard.local.status.board import StatusBoard
+from switchyard.telemetry.metrics import LocalMetrics
+
+
+async def test_a_repository_takes_no_services_name_and_the_clash_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chat = Model(name="chat", kind="llm", url="http://127.0.0.1:1")
+    hosted = [Model(name=name, kind="vision", url="http://127.0.0.1:2") for name in ("chat", "ocr")]
+    file = CatalogFile(tmp_path / "catalog.json")
+    metrics = LocalMetrics(CollectorRegistry())
+    board = StatusBoard(served={"a": hosted, "chat": [chat]}, names=("a", "chat"), file=file, metrics=metrics)
+    board.set("a", "ready")
+    board.set("chat", "waking")
+
+    found = file.current().models
+    assert {name: (model.kind, model.state.phase) for name, model in found.items()} == {
+        "a/chat": ("vision", "failed"),
+        "ocr": ("vision", "ready"),
+        "chat": ("llm", "waking"),
+    }
+    assert found["a/chat"].state.reason == "the name chat belongs to service chat; rename the one of service a"
+    assert not found["a/chat"].state.retryable
+    assert [record.message for record in caplog.records] == ["a model is not served by its name"]
