@@ -25,6 +25,10 @@ class Edge(Protocol):
     """
 
     @property
+    def caller(self) -> str:
+        """The caller's address; empty when it has disconnected already."""
+
+    @property
     def started(self) -> bool:
         """Whether the response has started."""
 
@@ -83,7 +87,6 @@ class Call:
 
     __slots__ = (
         "body",
-        "caller",
         "deadline",
         "edge",
         "fields",
@@ -115,7 +118,6 @@ class Call:
         headers: list[Header],
         fields: Mapping[bytes, bytes],
         request_id: bytes,
-        caller: str,
         started: float,
         deadline: float | None = None,
     ) -> None:
@@ -128,7 +130,6 @@ class Call:
         self.headers = headers
         self.fields = fields
         self.request_id = request_id
-        self.caller = caller
         self.started = started
         self.deadline = deadline
         self.body = b""

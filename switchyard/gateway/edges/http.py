@@ -25,6 +25,11 @@ class HttpEdge:
         self.cancelled: int | str = CLIENT_CLOSED
 
     @property
+    def caller(self) -> str:
+        client = self._exchange.client
+        return client[0] if client is not None else ""
+
+    @property
     def started(self) -> bool:
         return self._exchange.started
 
@@ -84,7 +89,6 @@ def http_call(exchange: Exchange, found: Match, cors: Cors, started: float) -> C
     fields = exchange.fields
     identifier = request_id(fields.get(b"x-request-id"))
     own = [(b"server", b"switchyard"), (b"x-request-id", identifier), *cors.headers(fields.get(b"origin"))]
-    client = exchange.client
     path, _, query = exchange.target.partition(b"?")
     return Call(
         HttpEdge(exchange, found.route.shape, own),
@@ -97,7 +101,6 @@ def http_call(exchange: Exchange, found: Match, cors: Cors, started: float) -> C
         headers=exchange.headers,
         fields=fields,
         request_id=identifier,
-        caller=client[0] if client is not None else "",
         started=started,
     )
 

@@ -25,6 +25,10 @@ class RpcEdge:
         self._whole = False  # the message is no longer than what was read of it
 
     @property
+    def caller(self) -> str:
+        return self._call.client[0] if self._call.client is not None else ""
+
+    @property
     def started(self) -> bool:
         return self._call.status is not None
 
@@ -111,7 +115,6 @@ def rpc_call(call: GrpcCall, route: Route, started: float) -> Call:
         headers=list(call.metadata),
         fields=fields,
         request_id=identifier,
-        caller=call.client[0] if call.client is not None else "",
         started=started,
         deadline=call.deadline,
     )
