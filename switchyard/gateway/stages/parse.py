@@ -10,7 +10,7 @@ from switchyard.gateway.edges.rpc import RpcEdge
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.short_forms import Form, parse_object
 from switchyard.http.api_errors import ApiError
-from switchyard.http.json_cost import check_items, is_cheap, outline
+from switchyard.http.json_cost import check_items, check_lists, is_cheap, outline
 from switchyard.rpc import v2
 
 _JSON = b"application/json"
@@ -29,7 +29,9 @@ def parse(*, default_model: Callable[[], str]) -> Stage:
             if not is_cheap(call.body):
                 return parse_large(call, proceed)
         if kind == "json":
-            _parse_json(call, call.body)
+            payload = parse_object(call.body)
+            check_lists(payload)
+            _read(call, payload)
         elif form is not None:
             _parse_form(call, form, default_model)
         elif kind == "message":
@@ -43,16 +45,16 @@ def parse(*, default_model: Callable[[], str]) -> Stage:
         if call.route.form is not None:
             _parse_form(call, call.route.form, default_model)
         else:
-            _parse_json(call, short)
+            payload = parse_object(short)
+            check_items(payload)
+            _read(call, payload)
         await proceed(call)
 
     return stage
 
 
-def _parse_json(call: Call, body: bytes) -> None:
-    """Read what the gateway needs of ``body``, all of it or an outline: the model checks the rest."""
-    payload = parse_object(body)
-    check_items(payload)
+def _read(call: Call, payload: Mapping[str, Any]) -> None:
+    """Read what the gateway needs of a request, or of its outline: the model checks the rest."""
     call.model_name = _model_of(payload.get("model"))
     # Where vLLM takes "true" or 1 for true, the response's own content type still makes it a stream; only the
     # heartbeats are lost.

@@ -21,6 +21,7 @@ CODES: dict[str, Callable[[Any], str]] = {
 MANY = b'{"model":"chat","messages":[' + b",".join([b"[]"] * JSON_PARTS) + b"]}"
 DEEP = b'{"model":"chat","messages":' + b"[" * JSON_DEPTH + b"]" * JSON_DEPTH + b"}"
 ITEMS = orjson.dumps({"model": "chat", "messages": [{}] * (LIST_ITEMS + 1)})
+STRINGS = orjson.dumps({"model": "chat", "prompt": ["x"] * (LIST_ITEMS + 1)})
 PARTS = orjson.dumps({"model": "chat", "input": [{"content": [{}] * ITEM_OBJECTS}]})
 
 
@@ -31,9 +32,10 @@ PARTS = orjson.dumps({"model": "chat", "input": [{"content": [{}] * ITEM_OBJECTS
         (MANY, 413, "body_too_large"),
         (DEEP, 400, "invalid_value"),
         (ITEMS, 400, "invalid_value"),
+        (STRINGS, 400, "invalid_value"),
         (PARTS, 400, "invalid_value"),
     ],
-    ids=["many parts", "deep", "many items", "many parts of an item"],
+    ids=["many parts", "deep", "many items", "many items of a cheap body", "many parts of an item"],
 )
 async def test_a_costly_body_is_rejected_in_the_callers_protocol(
     bench: Bench, path: str, body: bytes, status: int, code: str

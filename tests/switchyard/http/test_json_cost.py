@@ -20,6 +20,8 @@ from switchyard.http.json_cost import (
     MESSAGE_OBJECTS,
     check_items,
     check_json,
+    check_lists,
+    is_cheap,
     outline,
 )
 
@@ -167,10 +169,12 @@ def with_parts(parts: int) -> dict[str, Any]:
     ],
 )
 def test_a_request_has_so_many_items_and_no_more(payload: dict[str, Any], param: str | None) -> None:
+    check = check_lists if is_cheap(orjson.dumps(payload)) else check_items
     if param is None:
+        check(payload)
         check_items(payload)
         return
     with pytest.raises(ApiError) as rejected:
-        check_items(payload)
+        check(payload)
     assert (rejected.value.status, rejected.value.param) == (400, param)
     assert param in rejected.value.message
