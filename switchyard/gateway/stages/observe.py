@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from traceback import clear_frames
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.errors import from_upstream, internal
@@ -43,6 +44,9 @@ def observe(*, meter: Meter, tracer: Tracer) -> Stage:
             error = failure.code
             call.edge.fail(failure)
             code = call.edge.code
+            # A frame that keeps its error keeps itself, and with it the body until a garbage collection.
+            clear_frames(err.__traceback__)
+            del failure  # which has this frame in its traceback
         finally:
             # Reached during a cancellation too, so nothing may be awaited from here on.
             seconds = time() - call.started

@@ -128,8 +128,8 @@ class _Request:
 
     async def _chunk(self) -> Message:
         if self._whole is not None:
-            self._body_received = True
-            return {"type": "http.request", "body": self._whole, "more_body": False}
+            whole, self._whole, self._body_received = self._whole, None, True
+            return {"type": "http.request", "body": whole, "more_body": False}
         exchange = self._exchange
         chunk = await exchange.chunk()
         self._received += len(chunk)

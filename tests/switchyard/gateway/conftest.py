@@ -177,12 +177,15 @@ def entries(url: str, grpc: str = "") -> Catalog:
 
 
 @asynccontextmanager
-async def gateway(tmp_path: Path, script: Script = completion, **settings: Any) -> AsyncIterator[Bench]:
+async def gateway(
+    tmp_path: Path, script: Script = completion, *, stall_seconds: float = 60.0, **settings: Any
+) -> AsyncIterator[Bench]:
     """A bench with ``settings`` that differ from the defaults."""
     model, catalog, client = ModelServer(script), CatalogFile(tmp_path / "catalog.json"), Client()
     chosen = Settings(**{"grace_seconds": 2, **settings})
     served = Gateway(parts(chosen, catalog, client, DisabledTracer()))
-    limits, access = server_limits(chosen), web_access(chosen, "127.0.0.1")
+    limits = replace(server_limits(chosen), stall_seconds=stall_seconds)
+    access = web_access(chosen, "127.0.0.1")
     server = Server(served.handle, limits, rpc=served.handle_rpc, error_response=server_error, access=access)
     url = f"http://127.0.0.1:{await server.listen('127.0.0.1')}"
     async with running(model) as model.url:

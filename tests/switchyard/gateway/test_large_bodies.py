@@ -1,14 +1,16 @@
 """Bodies that are large, or would be costly to parse: what reaches a model, and what the caller is told."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 
+from switchyard.gateway.call import Call
 from switchyard.gateway.stages.parse import FORM_BYTES
 from switchyard.http.json_cost import ITEM_OBJECTS, JSON_DEPTH, JSON_PARTS, LIST_ITEMS
-from tests.switchyard.gateway.conftest import Bench
+from tests.switchyard.gateway.conftest import Bench, until
 
 JSON = {"content-type": "application/json"}
 CODES: dict[str, Callable[[Any], str]] = {
@@ -80,3 +82,26 @@ async def test_a_short_form_takes_a_megabyte(bench: Bench, path: str, sent: dict
 async def test_brackets_in_a_plain_text_are_no_depth(bench: Bench) -> None:
     response = await bench.http.post("/v1/chat/chat", content=b"[" * 200_000)
     assert (response.status_code, response.text) == (200, "hello")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (MANY, 413),
+        (orjson.dumps({"model": "unknown", "messages": []}), 404),
+        (orjson.dumps({"model": "nobody", "messages": []}), 503),
+        (orjson.dumps({"model": "chat", "messages": []}), 200),
+    ],
+    ids=["rejected", "unknown", "unreachable", "served"],
+)
+async def test_a_call_is_freed_with_its_body_when_it_is_over(
+    bench: Bench, caplog: pytest.LogCaptureFixture, body: bytes, status: int
+) -> None:
+    caplog.set_level("ERROR")  # pytest keeps what is logged, and the errors in it
+    gc.collect()
+    gc.disable()  # which would find what only keeps itself, some megabytes later
+    try:
+        assert (await bench.http.post("/v1/chat/completions", content=body, headers=JSON)).status_code == status
+        await until(lambda: not any(isinstance(one, Call) for one in gc.get_objects()))
+    finally:
+        gc.enable()

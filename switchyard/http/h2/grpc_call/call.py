@@ -240,6 +240,7 @@ class GrpcCall:
         except (RpcError, ApiError) as err:
             failure = err if isinstance(err, RpcError) else statuses.rpc_error(err)
             self.fail(failure.status, failure.message, failure.metadata)
+            del failure  # it has this frame in its traceback
         except UpstreamUnavailableError as err:
             self._unavailable(err)
         except asyncio.CancelledError:
