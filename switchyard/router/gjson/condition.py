@@ -24,6 +24,9 @@ _PLAIN_KEYS = re.compile(_KEYS)
 # A character of such keys that is written as an escape, as it may be in a key.
 _ESCAPED = re.compile(rb"\\u00(?:2[dD]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 _ABSENT = object()
+# Bytes of a body that orjson rejects and Go would take, for half a surrogate pair or a number beyond 64-bit floats: to
+# find that out takes seconds for 16 MB, in calls that nothing else of the process may interrupt.
+_LENIENT_BYTES = 1024 * 1024
 
 
 class Body:
@@ -47,7 +50,7 @@ class Body:
                 self._valid = True
             except orjson.JSONDecodeError:
                 self._tree = _ABSENT
-                self._valid = is_valid_text(self.text)
+                self._valid = len(self.data) <= _LENIENT_BYTES and is_valid_text(self.text)
         return self._valid
 
     @property

@@ -86,3 +86,11 @@ def test_looking_keys_up_gives_what_the_text_gives(path: str, body: bytes) -> No
 def test_no_bytes_break_a_condition(body: bytes) -> None:
     for path in ("model", "#.a", '[@this].#(a%"*b*")', "@pretty|@tostr", "..#"):
         compile(path).holds(body)
+
+
+@pytest.mark.parametrize("odd", [b'"\\ud800"', b"1e999", b"1" * 400], ids=["half a pair", "exponent", "digits"])
+def test_what_only_go_takes_for_json_is_none_in_a_body_of_megabytes(odd: bytes) -> None:
+    condition = compile("a")
+    assert condition.holds(b'{"a":1,"b":' + odd + b"}")
+    assert not condition.holds(b'{"a":1,"b":' + odd + b',"c":"' + b"x" * 2_000_000 + b'"}')
+    assert condition.holds(b'{"a":1,"c":"' + b"x" * 2_000_000 + b'"}')

@@ -96,3 +96,8 @@ def test_a_quoted_string_says_what_was_quoted(text: str) -> None:
         else text.encode(errors="replace").decode("latin-1")
     )
     assert strings.unescape(strings.quote(held)[1:-1]) == held
+
+
+@given(raw=st.text(alphabet='ab"\\/u0d8DEfnr\x01\x7f\xc3\xa9\xed\xa0\x80'))
+def test_both_ways_to_read_escapes_agree(raw: str) -> None:
+    assert strings.unescape(raw) == strings._unescape_invalid(raw)
