@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from switchyard.catalog import Model
 from switchyard.gateway.routes.table import Route
 from switchyard.http.api_errors import ApiError
+from switchyard.http.client.response import Sink
 from switchyard.http.headers import Header
 from switchyard.telemetry.tracing import Span
 
@@ -51,12 +52,12 @@ class Edge(Protocol):
     def start(self, status: int, headers: list[Header]) -> None: ...
     def write(self, data: bytes) -> None: ...
 
-    @property
-    def congested(self) -> bool:
-        """Whether what was written waits for the caller, so that the writer should wait for ``drain``."""
-
     async def drain(self) -> None: ...
     def end(self) -> None: ...
+
+    @property
+    def sink(self) -> Sink:
+        """Where a body that is only forwarded is piped to, so that nothing stands between for each token."""
 
     def fail(self, error: ApiError) -> None:
         """Send an error: as a response, as the last event of a stream, or by aborting the response."""

@@ -4,6 +4,7 @@ from switchyard.gateway.call import Call, request_id
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.routes.match import Match
 from switchyard.http.api_errors import ApiError, Shape, error_response, event, render
+from switchyard.http.client.response import Sink
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server.exchange import Exchange
@@ -53,10 +54,6 @@ class HttpEdge:
         self._is_events = content_type.startswith(b"text/event-stream")
         self._exchange.start(status, headers + self._own)
 
-    @property
-    def congested(self) -> bool:
-        return self._exchange.congested
-
     def write(self, data: bytes) -> None:
         self._exchange.write(data)
 
@@ -65,6 +62,10 @@ class HttpEdge:
 
     def end(self) -> None:
         self._exchange.end()
+
+    @property
+    def sink(self) -> Sink:
+        return self._exchange
 
     def fail(self, error: ApiError) -> None:
         """Send an error response; after the headers, an error event, or abort the response."""

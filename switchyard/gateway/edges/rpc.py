@@ -6,6 +6,7 @@ from switchyard.gateway.call import Call, request_id
 from switchyard.gateway.routes.table import Route
 from switchyard.http.api_errors import ApiError
 from switchyard.http.client.errors import ConnectError, ConnectionClosedError
+from switchyard.http.client.response import Sink
 from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailableError
 from switchyard.http.headers import Header
 from switchyard.rpc import status as statuses
@@ -85,8 +86,6 @@ class RpcEdge:
 
     # For HTTP responses only: a gRPC call is forwarded, or gets a whole response.
 
-    congested = False
-
     def start(self, status: int, headers: list[Header]) -> None:
         raise NotImplementedError
 
@@ -97,6 +96,10 @@ class RpcEdge:
         raise NotImplementedError
 
     def end(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def sink(self) -> Sink:
         raise NotImplementedError
 
 

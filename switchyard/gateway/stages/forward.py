@@ -97,7 +97,7 @@ async def _respond(call: Call, response: Response) -> None:
             if not response.is_events:
                 await response.begun()
             edge.start(response.status, (MODEL_TO_STREAM if call.stream else MODEL_TO_CLIENT).passed(response.headers))
-        await response.pipe(edge)
+        await response.pipe(edge.sink)
         edge.end()
 
 

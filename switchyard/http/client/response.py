@@ -101,8 +101,8 @@ class Response:
             return b""
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
-        self._size = 0
-        if not self.ended:
+        size, self._size = self._size, 0
+        if size > self._pause_at and not self.ended:
             self._resume()
         return data
 
