@@ -8,6 +8,7 @@ import sys
 from kserve import Model
 from prometheus_client import CollectorRegistry
 
+from predictors.llm.request_check import RequestCheck
 from predictors.serving.admission import Admission
 from predictors.serving.application import Application
 from predictors.serving.server import PredictorServer, run_to_end
@@ -35,7 +36,7 @@ async def main(http_port: int, grpc_port: int) -> int:
     def application(kserve: App) -> App:
         return Application(openai=length, kserve=kserve, admission=admission, tracer=DisabledTracer())
 
-    return 0 if await server.run(model, application) else 1
+    return 0 if await server.run(model, application, check=RequestCheck(None)) else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,61 @@
+"""Bodies that are costly to parse, against every process that listens: it stays small, and others are served."""
+
+import http.client
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from tests.one_server.conftest import Started
+from tests.one_server.processes import STARTED_BY, Process
+
+LARGE = 16 * 1024 * 1024  # bytes; the least of all limits of a body
+START = b'{"model":"nobody","messages":['
+BODIES = {
+    "lists": START + b",".join([b"[]"] * (LARGE // 3 - 100)) + b"]}",
+    "members": START + b",".join([b'{"":0}'] * (LARGE // 7 - 100)) + b"]}",
+    "depth": START + b"[" * 100_000 + b"]" * 100_000 + b"]}",
+    "one text": START + b'{"role":"user","content":"' + b"x" * (LARGE - 100) + b'"}]}',
+    "escapes": START + b'{"role":"user","content":"' + b"\\u0061" * (LARGE // 6 - 100) + b'"}]}',
+}
+# The body, a copy of it on its way, and what it was parsed to; 450 MB where the lists are parsed.
+MOST_BYTES = 128 * 1024 * 1024
+MOST_SECONDS = 1.0  # some 50 ms on a machine that does nothing else; 2 to 8 s where they are parsed
+
+
+def process_at(port: int) -> psutil.Process:
+    listening = psutil.net_connections("tcp")
+    (pid,) = {one.pid for one in listening if one.status == psutil.CONN_LISTEN and one.laddr.port == port}
+    return psutil.Process(pid)
+
+
+def ask(process: Process, method: str, path: bytes, body: bytes = b"") -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=60)
+    try:
+        connection.request(method, path.decode(), body, {"content-type": "application/json"})
+        return connection.getresponse().status
+    except ConnectionError:  # a response that was sent while the body was still on its way may be lost
+        return 413
+    finally:
+        connection.close()
+
+
+# The activator parses nothing, and asks a replica whatever it is asked.
+@pytest.mark.parametrize("name", [name for name in STARTED_BY if name != "activator"])
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_a_costly_body_takes_little_memory_and_no_other_clients_turn(started: Started, name: str, body: bytes) -> None:
+    process = started.get(name)
+    asked = process_at(process.port)
+    before = most = asked.memory_full_info().pss
+    longest = 0.0
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(ask, process, "POST", process.path, body)
+        while not running.done():
+            began = time.monotonic()
+            assert ask(process, "GET", process.page) == 200
+            longest = max(longest, time.monotonic() - began)
+            most = max(most, asked.memory_full_info().pss)
+    assert running.result() in (400, 404, 413, process.status)
+    assert most - before < MOST_BYTES
+    assert longest < MOST_SECONDS
