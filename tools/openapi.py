@@ -35,6 +35,8 @@ SOURCES = {
         "AnthropicMessagesRequest",
         "AnthropicMessagesResponse",
         "AnthropicStreamEvent",
+        "AnthropicCountTokensRequest",
+        "AnthropicCountTokensResponse",
     ),
     "vllm.entrypoints.pooling.embed.protocol": ("EmbeddingCompletionRequest", "EmbeddingResponse"),
     "vllm.entrypoints.pooling.pooling.protocol": ("PoolingCompletionRequest", "PoolingResponse"),

@@ -26,8 +26,10 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
 
     from predictors.llm import engine as engines
     from predictors.llm.devices import publish_utilization
+    from predictors.llm.generate import GenerateExtension
     from predictors.llm.model import LanguageModel
     from predictors.llm.request_check import RequestCheck
+    from predictors.llm.rpc import RpcExtension
     from predictors.serving.admission import Admission
     from predictors.serving.application import Application
     from predictors.serving.server import PredictorServer
@@ -54,14 +56,15 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         tracer = tracing.configure(arguments.model_name)
 
         def wrap(kserve: App) -> App:
-            return Application(openai=engine.app, kserve=kserve, admission=admission, tracer=tracer)
+            v2 = GenerateExtension(kserve, model.name, model.texts, generates=engine.generates)
+            return Application(openai=engine.app, kserve=v2, admission=admission, tracer=tracer)
 
         watcher = asyncio.ensure_future(_report_loss(engine, server))
         clock.done("ready")
         clock.publish(metrics)
         publish_utilization(metrics)
         check = RequestCheck(engines.validate_input if engine.generates else None)
-        stopped = await server.run(model, wrap, check=check)
+        stopped = await server.run(model, wrap, check=check, extension=RpcExtension(model))
         watcher.cancel()
         return 0 if stopped else 1
     finally:

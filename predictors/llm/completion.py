@@ -5,14 +5,16 @@ Both protocols thus share one set of rules: validation, chat template, sampling 
 
 import asyncio
 import math
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
 
-from predictors.llm.in_process import InProcessResponse, post
+from predictors.llm.in_process import InProcessResponse, messages, post
 from switchyard.http.asgi import App
+from switchyard.http.sse import Events
 
 # The parameters of a V2 request, by OpenAI's names (with vLLM's sampling extensions).
 PARAMETERS = frozenset(
@@ -33,6 +35,7 @@ PARAMETERS = frozenset(
     }
 )
 CHAT_SWITCH = "chat"
+_WITH_COUNTS = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 
 T = TypeVar("T")
 
@@ -47,7 +50,7 @@ class GenerationError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """One completion; counts are in tokens."""
+    """One completion, or a chunk of one with the counts so far; ``finish_reason`` is empty but in the last."""
 
     text: str
     finish_reason: str
@@ -82,10 +85,32 @@ class TextModel:
             InvalidRequestError: a parameter is unknown or out of range, or a prompt does not fit the context.
             GenerationError: the model failed.
         """
-        options = dict(parameters)
-        chat = bool(options.pop(CHAT_SWITCH, self._chat))
-        _check(options)
-        return await _all(self._complete_one(prompt, chat, options, headers) for prompt in prompts)
+        options = _options(parameters)
+        return await _all(self._complete_one(prompt, options, headers) for prompt in prompts)
+
+    async def stream(
+        self, prompt: str, parameters: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> AsyncIterator[Completion]:
+        """Complete a prompt as ``complete`` does, and yield each chunk of its text as it is generated.
+
+        Raises:
+            InvalidRequestError: as ``complete``, before the first chunk.
+            GenerationError: the model failed.
+        """
+        path, body = self._request(prompt, {**_options(parameters), **_WITH_COUNTS})
+        status, failed, events = 0, b"", Events()
+        async with aclosing(messages(self._app, path, body, _passed(headers))) as sent:
+            async for message in sent:
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                elif status != 200:
+                    failed += message.get("body", b"")
+                else:
+                    for data in events.feed(message.get("body", b"")):
+                        if (chunk := _chunk(data)) is not None:
+                            yield chunk
+        if status != 200:
+            raise _error(InProcessResponse(status=status, body=failed))
 
     async def embed(self, texts: Sequence[str], headers: Mapping[str, str]) -> list[Embedding]:
         """Embed the texts: one vector per text, in order.
@@ -96,42 +121,35 @@ class TextModel:
         """
         return await _all(self._embed_one(text, headers) for text in texts)
 
-    async def _complete_one(
-        self, prompt: str, chat: bool, options: Mapping[str, Any], headers: Mapping[str, str]
-    ) -> Completion:
-        if chat:
-            messages = [{"role": "user", "content": prompt}]
-            response = await self._call("/v1/chat/completions", {"messages": messages, **options}, headers)
-            choice = response["choices"][0]
-            text = choice["message"]["content"] or ""
-        else:
-            response = await self._call("/v1/completions", {"prompt": prompt, **options}, headers)
-            choice = response["choices"][0]
-            text = choice["text"]
-        usage = response["usage"]
+    async def _complete_one(self, prompt: str, options: Mapping[str, Any], headers: Mapping[str, str]) -> Completion:
+        response = await self._call(*self._request(prompt, options), headers)
+        choice, usage = response["choices"][0], response["usage"]
         return Completion(
-            text=text,
+            text=(choice["message"]["content"] if "message" in choice else choice["text"]) or "",
             finish_reason=choice["finish_reason"] or "",
             prompt_tokens=usage["prompt_tokens"],
             completion_tokens=usage["completion_tokens"],
         )
 
+    def _request(self, prompt: str, options: Mapping[str, Any]) -> tuple[str, bytes]:
+        """Return the path and the body of the OpenAI request."""
+        rest = {"model": self._name, **options}
+        if rest.pop(CHAT_SWITCH, self._chat):
+            return "/v1/chat/completions", orjson.dumps({**rest, "messages": [{"role": "user", "content": prompt}]})
+        return "/v1/completions", orjson.dumps({**rest, "prompt": prompt})
+
     async def _embed_one(self, text: str, headers: Mapping[str, str]) -> Embedding:
-        response = await self._call("/v1/embeddings", {"input": text}, headers)
+        body = orjson.dumps({"model": self._name, "input": text})
+        response = await self._call("/v1/embeddings", body, headers)
         return Embedding(
             values=tuple(response["data"][0]["embedding"]), prompt_tokens=response["usage"]["prompt_tokens"]
         )
 
-    async def _call(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
-        passed = {name: headers[name] for name in ("traceparent", "x-request-id") if name in headers}
-        content = orjson.dumps({"model": self._name, **body})
-        response = await post(self._app, path, content, passed)
+    async def _call(self, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
+        response = await post(self._app, path, body, _passed(headers))
         if response.status == 200:
             return orjson.loads(response.body)
-        message = _error_message(response)
-        if response.status < 500:
-            raise InvalidRequestError(message)
-        raise GenerationError(message)
+        raise _error(response)
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -144,15 +162,45 @@ async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-def _check(options: Mapping[str, Any]) -> None:
-    for name, value in options.items():
+def _passed(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: headers[name] for name in ("traceparent", "x-request-id") if name in headers}
+
+
+def _options(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in parameters.items():
         # vLLM ignores what it does not know. A misspelled ``max_tokens`` would then only show in the bill.
-        if name not in PARAMETERS:
+        if name not in PARAMETERS and name != CHAT_SWITCH:
             raise InvalidRequestError(
                 f"parameter {name!r} is unknown; use {', '.join(sorted(PARAMETERS | {CHAT_SWITCH}))}"
             )
         if isinstance(value, float) and not math.isfinite(value):
             raise InvalidRequestError(f"parameter {name!r} is {value}; use a finite number")
+    return dict(parameters)
+
+
+def _chunk(data: bytes) -> Completion | None:
+    """Return the completion's chunk in an event of an OpenAI stream, None for one without text or end."""
+    if data == b"[DONE]":
+        return None
+    event = orjson.loads(data)
+    if "error" in event:
+        raise GenerationError(str(event["error"].get("message")))
+    if not event["choices"]:
+        return None
+    choice, usage = event["choices"][0], event.get("usage") or {}
+    text = (choice["delta"].get("content") if "delta" in choice else choice["text"]) or ""
+    if not text and not choice["finish_reason"]:
+        return None
+    return Completion(
+        text=text,
+        finish_reason=choice["finish_reason"] or "",
+        prompt_tokens=usage.get("prompt_tokens", 0),
+        completion_tokens=usage.get("completion_tokens", 0),
+    )
+
+
+def _error(response: InProcessResponse) -> Exception:
+    return (InvalidRequestError if response.status < 500 else GenerationError)(_error_message(response))
 
 
 def _error_message(response: InProcessResponse) -> str:

@@ -1,7 +1,8 @@
 """Calls an ASGI application in this process, without a socket."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,45 +18,54 @@ class InProcessResponse:
 
 
 async def post(app: App, path: str, body: bytes, headers: Mapping[str, str]) -> InProcessResponse:
-    """Post a JSON body and return the whole response.
-
-    When the caller is cancelled, the application sees a disconnect, as with a client on a socket: vLLM ends a
-    generation on ``http.disconnect``, not when the task of its handler is cancelled.
-    """
-    disconnected = asyncio.Event()
+    """Post a JSON body and return the whole response."""
     parts: list[bytes] = []
     status = 500
-    sent = False
+    async with aclosing(messages(app, path, body, headers)) as sent:
+        async for message in sent:
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            else:
+                parts.append(message.get("body", b""))
+    return InProcessResponse(status=status, body=b"".join(parts))
+
+
+async def messages(app: App, path: str, body: bytes, headers: Mapping[str, str]) -> AsyncGenerator[Message]:
+    """Post a JSON body and yield the messages of the response as they are sent.
+
+    When the generator is closed or its caller cancelled, the application sees a disconnect, as with a client on a
+    socket: vLLM ends a generation on ``http.disconnect``, not when the task of its handler is cancelled.
+    """
+    disconnected = asyncio.Event()
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()  # the model's context bounds what a generation sends
+    requested = False
 
     async def receive() -> Message:
-        nonlocal sent
-        if not sent:
-            sent = True
+        nonlocal requested
+        if not requested:
+            requested = True
             return {"type": "http.request", "body": body, "more_body": False}
         await disconnected.wait()
         return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
-        nonlocal status
-        if message["type"] == "http.response.start":
-            status = message["status"]
-        else:
-            parts.append(message.get("body", b""))
+        queue.put_nowait(message)
 
     work = asyncio.ensure_future(app(_scope(path, body, headers), receive, send))
+    work.add_done_callback(lambda _: queue.put_nowait(None))
     try:
-        # Shielded, so that the cancellation stops here; ``finally`` then tells the application as a socket would.
-        await asyncio.shield(work)
+        while (message := await queue.get()) is not None:
+            yield message
+        work.result()
     finally:
         disconnected.set()
-    return InProcessResponse(status=status, body=b"".join(parts))
 
 
 def _scope(path: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
     own = {"host": "model", "content-type": "application/json", "content-length": str(len(body))}
     return {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "asgi": {"version": "3.0", "spec_version": "2.3"},  # from 2.4 on, Starlette would not wait for a disconnect
         "http_version": "1.1",
         "method": "POST",
         "scheme": "http",

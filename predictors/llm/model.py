@@ -3,7 +3,8 @@
 import asyncio
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class LanguageModel(Model):  # type: ignore[misc]
         super().__init__(name)
         self._engine = engine
         # Without its template a chat model continues a text in place of answering it, and V2 has no messages.
-        self._texts = TextModel(engine.app, name, chat=engine.generates and engine.has_chat_template)
+        self.texts = TextModel(engine.app, name, chat=engine.generates and engine.has_chat_template)
         self._admission = admission
 
     async def healthy(self) -> bool:
@@ -46,9 +47,9 @@ class LanguageModel(Model):  # type: ignore[misc]
             GenerationError: the model failed.
         """
         if self._engine.generates:
-            await self._texts.complete(["Hello"], {"max_tokens": 2}, {})
+            await self.texts.complete(["Hello"], {"max_tokens": 2}, {})
         else:
-            await self._texts.embed(["Hello"], {})
+            await self.texts.embed(["Hello"], {})
         self.ready = True
 
     def get_input_types(self) -> list[dict[str, Any]]:
@@ -77,11 +78,40 @@ class LanguageModel(Model):  # type: ignore[misc]
         # REST requests have passed `serving.application`, which admits and counts them before KServe reads them.
         if not payload.from_grpc:
             return await self._infer(payload, headers or {})
+        with self._admitted():
+            return await self._infer(payload, headers or {})
+
+    async def stream(
+        self, request: InferRequest, options: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> AsyncIterator[InferResponse]:
+        """Yield a response for each chunk of text, or one for all if ``options["stream"]`` is false; gRPC only.
+
+        ``options`` are parameters beside those of the request.
+
+        Raises:
+            InvalidInput: the request is not valid.
+            InferenceError: the model failed.
+            ServerNotReady: it takes no request now.
+        """
+        parameters = {**_parameters(request), **options}
+        streams = parameters.pop("stream", True)
+        with self._admitted():
+            if not streams or not self._engine.generates:
+                yield await self._infer(request, headers, parameters)
+                return
+            (prompt,) = _texts(request, most=1)
+            with self._errors():
+                async for chunk in self.texts.stream(prompt, parameters, _lowered(headers)):
+                    yield _response(request, self.name, _completion_outputs([chunk]))
+
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        """Admit a gRPC request, and count it."""
         began = time.monotonic()
         outcome: Outcome = "failed"
         try:
             with self._admission.enter():
-                response = await self._infer(payload, headers or {})
+                yield
             outcome = "ok"
         except ApiError as err:
             outcome = "rejected"
@@ -89,30 +119,40 @@ class LanguageModel(Model):  # type: ignore[misc]
         except InvalidInput:
             outcome = "rejected"
             raise
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             outcome = "cancelled"
             raise
         finally:
             self._admission.count("grpc-v2", outcome, time.monotonic() - began)
-        return response
 
-    async def _infer(self, request: InferRequest, headers: Mapping[str, str]) -> InferResponse:
-        texts = _texts(request)
-        lowered = {name.lower(): value for name, value in headers.items()}
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Raise KServe's errors in place of the completion's."""
         try:
-            if self._engine.generates:
-                completions = await self._texts.complete(texts, _parameters(request), lowered)
-                return _response(request, self.name, _completion_outputs(completions))
-            return _response(request, self.name, _embedding_outputs(await self._texts.embed(texts, lowered)))
+            yield
         except InvalidRequestError as err:
             raise InvalidInput(str(err)) from err
         except GenerationError as err:
-            # KServe responds 503 to the first and 500 to the second: a new engine is worth another try, the same one is
-            # not.
             raise (ServerNotReady if self._engine.lost else InferenceError)(str(err)) from err
 
+    async def _infer(
+        self, request: InferRequest, headers: Mapping[str, str], parameters: Mapping[str, Any] | None = None
+    ) -> InferResponse:
+        texts, lowered = _texts(request), _lowered(headers)
+        with self._errors():
+            if self._engine.generates:
+                given = _parameters(request) if parameters is None else parameters
+                return _response(
+                    request, self.name, _completion_outputs(await self.texts.complete(texts, given, lowered))
+                )
+            return _response(request, self.name, _embedding_outputs(await self.texts.embed(texts, lowered)))
 
-def _texts(request: InferRequest) -> list[str]:
+
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _texts(request: InferRequest, most: int = MAX_TEXTS) -> list[str]:
     named = {tensor.name: tensor for tensor in request.inputs}
     tensor = named.pop(TEXT, None)
     if tensor is None or named:
@@ -125,8 +165,8 @@ def _texts(request: InferRequest) -> list[str]:
         texts = [value if isinstance(value, str) else value.decode("utf-8") for value in values]
     except (ValueError, AttributeError, TypeError) as err:  # a shape that does not fit, or bytes that are not UTF-8
         raise InvalidInput(f"input {TEXT!r} cannot be read as {tensor.shape} UTF-8 texts: {err}") from err
-    if not 1 <= len(texts) <= MAX_TEXTS:
-        raise InvalidInput(f"input {TEXT!r} holds {len(texts)} texts; send 1 to {MAX_TEXTS}")
+    if not 1 <= len(texts) <= most:
+        raise InvalidInput(f"input {TEXT!r} holds {len(texts)} texts; send {f'1 to {most}' if most > 1 else 'one'}")
     return texts
 
 

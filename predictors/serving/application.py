@@ -1,6 +1,7 @@
 """The outermost ASGI application of a predictor."""
 
 import asyncio
+import re
 import time
 
 from predictors.serving.admission import Admission
@@ -11,6 +12,7 @@ from switchyard.telemetry.metrics import Outcome
 from switchyard.telemetry.tracing import Tracer
 
 OPENAI = "/openai"
+_CONTROL = re.compile(r"/v2/repository/models/[^/]+/(?:load|unload)")
 
 RETRY_AFTER = (b"retry-after", b"1")
 
@@ -46,6 +48,8 @@ class Application:
             await app(scope, receive, send)
             return
         try:
+            if _CONTROL.fullmatch(path):
+                raise not_controlled()
             with self._admission.enter():
                 await self._run(app, protocol, scope, receive, send)
         except ApiError as err:
@@ -87,6 +91,12 @@ class Application:
             outcome = _outcome(status, finished)
             self._admission.count(protocol, outcome, time.monotonic() - began)
             span.end(None if outcome in ("ok", "rejected") else outcome)
+
+
+def not_controlled() -> ApiError:
+    """Return the error for who would load or unload a predictor's one model: KServe would unload it for good."""
+    message = "this process serves one model, which is loaded and unloaded by starting and stopping the process"
+    return ApiError("not_implemented", message)
 
 
 async def _run_until_disconnect(app: App, scope: Scope, receive: Receive, send: Send) -> None:

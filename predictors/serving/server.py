@@ -15,6 +15,7 @@ import grpc
 import grpc.aio
 import uvloop
 from kserve import Model, ModelRepository, ModelServer
+from kserve.errors import InferenceError
 from kserve.model_server import app as kserve_app
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
@@ -23,12 +24,15 @@ from kserve.protocol.rest.server import RESTServer, metrics_handler
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
+from predictors.serving.application import not_controlled
+from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App
 from switchyard.http.asgi.serving import BodyCheck, handler_of
 from switchyard.http.h2.grpc_call import GrpcCall, RpcHandler
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.http.web_access import loopback_access
+from switchyard.rpc import status as statuses
 from switchyard.rpc.health import Health, with_health
 from switchyard.settings import PortError
 
@@ -73,13 +77,14 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         service: grpc.GenericRpcHandler | None = None,
         front: Callable[[RpcHandler], RpcHandler] | None = None,
         check: BodyCheck | None = None,
+        extension: grpc.GenericRpcHandler | None = None,
     ) -> bool:
         """Serve until SIGTERM or SIGINT, then finish the requests in flight within the grace.
 
-        ``wrap`` makes the application that is served from KServe's. gRPC calls go to ``service``, by default KServe's;
-        ``front`` makes the handler that is asked first from the one that forwards to it. ``check`` looks at the bodies
-        of HTTP requests first. The port takes HTTP and gRPC, and says by gRPC's health service whether the model is
-        ready.
+        ``wrap`` makes the application that is served from KServe's. gRPC calls go to ``service``, by default to
+        ``extension`` and then to KServe's; ``front`` makes the handler that is asked first from the one that forwards
+        to it. ``check`` looks at the bodies of HTTP requests first. The port takes HTTP and gRPC, and says by gRPC's
+        health service whether the model is ready.
 
         Returns:
             False when the model was lost, True when the server was stopped.
@@ -88,7 +93,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
             PortError: the second port cannot be bound.
         """
         self.register_model(model)
-        service_server, target = await self._start_grpc(service)
+        service_server, target = await self._start_grpc(service, extension)
         # gRPC's library only ends calls here, on loopback: a port of its own would have no limits of ours, and Knative
         # opens no second one.
         rpc: RpcHandler = with_health(Health(lambda: bool(model.ready)), self._forward_to(target))
@@ -140,9 +145,11 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         register_v1_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
         register_v2_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
 
-    async def _start_grpc(self, service: grpc.GenericRpcHandler | None) -> tuple[grpc.aio.Server, str]:
+    async def _start_grpc(
+        self, service: grpc.GenericRpcHandler | None, extension: grpc.GenericRpcHandler | None
+    ) -> tuple[grpc.aio.Server, str]:
         """Start the gRPC service behind the ports, on loopback; return it and its address."""
-        server = self._grpc(service)
+        server = self._grpc(service, extension)
         port = server.add_insecure_port(f"{_LOOPBACK}:0")
         await server.start()
         return server, f"{_LOOPBACK}:{port}"
@@ -160,7 +167,9 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         except OSError as err:
             raise PortError(f"--grpc_port {self.grpc_port} cannot be bound on {self._host}: {err}") from err
 
-    def _grpc(self, service: grpc.GenericRpcHandler | None) -> grpc.aio.Server:
+    def _grpc(
+        self, service: grpc.GenericRpcHandler | None, extension: grpc.GenericRpcHandler | None
+    ) -> grpc.aio.Server:
         options: list[tuple[str, Any]] = [
             ("grpc.max_send_message_length", self._message_bytes),
             ("grpc.max_receive_message_length", self._message_bytes),
@@ -171,13 +180,34 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
             server = grpc.aio.server(options=options)
             server.add_generic_rpc_handlers((service,))
         else:
-            server = grpc.aio.server(
-                ThreadPoolExecutor(1), interceptors=(ExceptionToStatusInterceptor(),), options=options
-            )
+            server = grpc.aio.server(ThreadPoolExecutor(1), interceptors=(_ErrorStatuses(),), options=options)
+            if extension is not None:
+                server.add_generic_rpc_handlers((extension,))
             add_GRPCInferenceServiceServicer_to_server(
-                InferenceServicer(self.dataplane, self.model_repository_extension), server
+                _Servicer(self.dataplane, self.model_repository_extension), server
             )
         return server
+
+
+class _Servicer(InferenceServicer):  # type: ignore[misc]
+    """KServe's service without the control of a repository: it would unload the one model of this process for good."""
+
+    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:
+        raise not_controlled()
+
+    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:
+        raise not_controlled()
+
+
+class _ErrorStatuses(ExceptionToStatusInterceptor):  # type: ignore[misc]
+    """KServe's statuses of exceptions, and those of ours; a model's failure is not its client's fault."""
+
+    async def handle_exception(self, ex: Exception, request_or_iterator: Any, context: Any, method_name: str) -> None:
+        if isinstance(ex, ApiError):
+            await context.abort(grpc.StatusCode[statuses.of_http(ex.status).name], ex.message)
+        if isinstance(ex, InferenceError):
+            await context.abort(grpc.StatusCode.INTERNAL, ex.reason)
+        await super().handle_exception(ex, request_or_iterator, context, method_name)
 
 
 def _bind(host: str, port: int) -> socket.socket:

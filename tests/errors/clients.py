@@ -1,6 +1,7 @@
 """Official clients, each as one call that fails: what they raise is what a person sees."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,10 @@ _OPENAI = {status: kind for status, (kind, _) in OPENAI.items()} | {
     502: openai.InternalServerError,
 }
 _ANTHROPIC = {status: kind for status, (kind, _) in ANTHROPIC.items()} | {422: anthropic.UnprocessableEntityError}
+
+
+class EventError(Exception):
+    """An error in a stream of Triton's generate extension, for which no official client has a class."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Client:
             return Seen(type(err), err.status_code, str(err))
         except InferenceServerException as err:
             return Seen(type(err), err.status() or 0, str(err.message()))
+        except EventError as err:
+            return Seen(type(err), 0, str(err))
         except httpx.HTTPStatusError as err:
             return Seen(type(err), err.response.status_code, err.response.text)
         return None
@@ -59,7 +66,11 @@ class Client:
     def expects(self, status: int, *, in_stream: bool) -> tuple[type[Exception], int | str]:
         """The class and status that an error has, as a response or as an event of a stream that had begun."""
         if in_stream:
-            kinds: dict[Shape, type[Exception]] = {"openai": openai.APIError, "anthropic": anthropic.APIStatusError}
+            kinds: dict[Shape, type[Exception]] = {
+                "openai": openai.APIError,
+                "anthropic": anthropic.APIStatusError,
+                "v2": EventError,
+            }
             return kinds[self.shape], 200 if self.shape == "anthropic" else 0
         if self.shape == "openai" and self.kind != "vision":
             return _OPENAI[status], status
@@ -128,6 +139,20 @@ async def _triton(url: str, model: str) -> None:
         await client.close()
 
 
+async def _generate_stream(url: str, model: str) -> None:
+    path = f"{url}/v2/models/{model}/generate_stream"
+    async with (
+        httpx.AsyncClient(verify=False, timeout=10) as client,
+        client.stream("POST", path, json={"text_input": "x"}) as response,
+    ):
+        if response.is_error:
+            await response.aread()
+            response.raise_for_status()
+        async for line in response.aiter_lines():
+            if line.startswith('data: {"error"'):
+                raise EventError(json.loads(line.removeprefix("data: "))["error"])
+
+
 def _posted(path: str, **how: Any) -> Callable[[str, str], Awaitable[object]]:
     async def ask(url: str, model: str) -> None:
         async with httpx.AsyncClient(verify=False, timeout=10) as client:
@@ -144,6 +169,7 @@ CLIENTS = (
     Client("messages", "anthropic", _messages),
     Client("messages stream", "anthropic", _messages_stream, streams=True),
     Client("v2", "v2", _triton),
+    Client("generate_stream", "v2", _generate_stream, streams=True),
     Client("text", "text", _posted("/v1/chat/{model}", content="x")),
     Client("v1", "v2", _posted("/v1/models/{model}:predict", json={"instances": [{}]}), kind="vision"),
     Client("image", "openai", _posted("/v1/vision/{model}", json={"image": "aGVsbG8="}), kind="vision"),

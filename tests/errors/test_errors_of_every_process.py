@@ -53,7 +53,7 @@ def gateway() -> Iterator[Case]:
     yield Case("gateway", "unknown", "text", text + "nope", b"hi", "model_not_found")
     yield Case("gateway", "wrong kind", "text", text + "embed", b"hi", "wrong_model_kind")
     yield Case("gateway", "unknown", "v2", "/v2/models/nope/infer", TENSORS, "model_not_found")
-    yield Case("gateway", "wrong kind", "v2", "/v2/models/chat/generate", TENSORS, "wrong_model_kind")
+    yield Case("gateway", "wrong kind", "v2", "/v2/models/embed/generate", TENSORS, "wrong_model_kind")
     yield Case("gateway", "unknown", "v2", "/v1/models/nope:predict", IMAGE, "model_not_found")
     for path, shape in (
         (chat, "openai"),

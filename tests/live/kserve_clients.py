@@ -23,15 +23,17 @@ def text_of(answer: InferResponse) -> str:
 
 
 async def by_rest(url: str, model: str) -> dict[str, object]:
+    first = InferenceRESTClient(RESTConfig(protocol="v1", retries=0))
     client = InferenceRESTClient(RESTConfig(protocol="v2", retries=0))
     try:
         return {
             "live": await client.is_server_live(url),
             "ready": await client.is_server_ready(url),
-            "model ready": await client.is_model_ready(url, model),
+            "model ready": await client.is_model_ready(url, model) and await first.is_model_ready(url, model),
             "text": text_of(await client.infer(url, request(model), model_name=model)),
         }
     finally:
+        await first.close()
         await client.close()
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import queue
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+import anthropic
 import httpx
 import numpy as np
 import openai
@@ -187,6 +189,29 @@ def test_tritonclient_over_grpc(platform: Platform) -> None:
             client.infer("nobody", [asked])
     assert answer.as_numpy("completion_tokens")[0] > 0
     assert unknown.value.status() == "StatusCode.NOT_FOUND"
+
+
+def test_tritonclient_streams_a_models_tokens(platform: Platform) -> None:
+    asked = tritonclient.grpc.InferInput("text_input", [1], "BYTES")
+    asked.set_data_from_numpy(TEXTS)
+    seen: queue.Queue[Any] = queue.Queue()
+    with closing(tritonclient.grpc.InferenceServerClient(platform.grpc_target)) as client:
+        whole = client.infer(MODEL, [asked], parameters={"temperature": 0.0}).as_numpy("text_output")[0]
+        client.start_stream(lambda result, error: seen.put(error or result))
+        client.async_stream_infer(MODEL, [asked], parameters={"temperature": 0.0})
+        client.stop_stream()  # after the last response
+    chunks = [result.as_numpy("text_output")[0] for result in seen.queue]
+    assert len(chunks) > 3
+    assert b"".join(chunks) == whole
+
+
+def test_anthropics_client_counts_tokens(platform: Platform) -> None:
+    with anthropic.Anthropic(base_url=platform.url, api_key="any", max_retries=0) as client:
+        counted = client.messages.count_tokens(model=MODEL, messages=[{"role": "user", "content": QUESTION}])
+        made = client.messages.create(model=MODEL, max_tokens=1, messages=[{"role": "user", "content": QUESTION}])
+        with pytest.raises(anthropic.NotFoundError, match="does not exist"):
+            client.messages.count_tokens(model="nobody", messages=[{"role": "user", "content": QUESTION}])
+    assert counted.input_tokens == made.usage.input_tokens > 0
 
 
 def test_kserves_rest_and_grpc_clients(platform: Platform) -> None:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import queue
 import signal
 import threading
 import time
@@ -143,6 +144,87 @@ def test_tritonclient_speaks_http_and_grpc_with_it(chat: Predictor) -> None:
         assert answer.as_numpy("completion_tokens")[0] > 0
 
 
+def text_input(text: str = QUESTION) -> tritonclient.grpc.InferInput:
+    tensor = tritonclient.grpc.InferInput("text_input", [1], "BYTES")
+    tensor.set_data_from_numpy(np.array([text.encode()], dtype=np.object_))
+    return tensor
+
+
+def option(name: str, datatype: str, value: object) -> tritonclient.grpc.InferInput:
+    """An input of Triton's vLLM backend beside the text."""
+    tensor = tritonclient.grpc.InferInput(name, [1], datatype)
+    tensor.set_data_from_numpy(np.array([value], dtype=np.object_ if datatype == "BYTES" else None))
+    return tensor
+
+
+def streamed(predictor: Predictor, *requests: dict[str, Any]) -> list[Any]:
+    """The responses to requests on one stream, and the sentences of those that failed."""
+    seen: queue.Queue[Any] = queue.Queue()
+    with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{predictor.http}")) as client:
+        client.start_stream(lambda result, error: seen.put(error or result))
+        for request in requests:
+            client.async_stream_infer(**{"model_name": predictor.name, "inputs": [text_input()], **request})
+        client.stop_stream()  # after the last response
+    return [one.message() if isinstance(one, tritonclient.grpc.InferenceServerException) else one for one in seen.queue]
+
+
+def test_generate_says_what_infer_says_whole_and_in_events(chat: Predictor) -> None:
+    whole = json.loads(fetch(f"{chat.url}/v2/models/chat-fast/infer", v2(temperature=0))[1])["outputs"][0]["data"][0]
+    body = {"text_input": QUESTION, "parameters": {"temperature": 0}}
+    status, answer = fetch(f"{chat.url}/v2/models/chat-fast/generate", {**body, "id": "7"})
+    assert status == 200, answer
+    row = json.loads(answer)
+    assert (row["id"], row["model_name"], row["text_output"], row["finish_reason"]) == ("7", "chat-fast", whole, "stop")
+    for path, options in (("generate_stream", {}), ("versions/1/generate_stream", {"stream": True})):
+        events = httpx.post(f"{chat.url}/v2/models/chat-fast/{path}", json={**body, **options}, timeout=60)
+        assert events.headers["content-type"] == "text/event-stream; charset=utf-8"
+        rows = [json.loads(event.removeprefix("data: ")) for event in events.text.strip().split("\n\n")]
+        assert len(rows) > 3
+        assert "".join(row["text_output"] for row in rows) == whole
+        assert [row["finish_reason"] for row in rows] == [""] * (len(rows) - 1) + ["stop"]
+        assert rows[-1]["completion_tokens"] == row["completion_tokens"]
+
+
+def test_tritonclient_streams_tokens_and_an_error_ends_its_own_request_only(chat: Predictor) -> None:
+    whole = json.loads(fetch(f"{chat.url}/v2/models/chat-fast/infer", v2(temperature=0))[1])["outputs"][0]["data"][0]
+    sampling = option("sampling_parameters", "BYTES", b'{"temperature": "0"}')  # as in the backend's own example
+    rows = streamed(
+        chat,
+        {"request_id": "a", "inputs": [text_input(), sampling, option("stream", "BOOL", True)]},
+        {"request_id": "b", "parameters": {"max_tokns": 3}},
+        {"request_id": "c", "inputs": [text_input(), sampling, option("stream", "BOOL", False)]},
+        {"request_id": "d", "model_name": "nobody"},
+    )
+    first = [row for row in rows if not isinstance(row, str) and row.get_response().id == "a"]
+    assert len(first) > 3
+    assert "".join(row.as_numpy("text_output")[0].decode() for row in first) == whole
+    final = [row.get_response().parameters["triton_final_response"].bool_param for row in first]
+    assert final == [False] * (len(first) - 1) + [True]
+    wrong, one, unknown = rows[len(first) :]
+    assert "parameter 'max_tokns' is unknown" in wrong
+    assert one.as_numpy("text_output")[0].decode() == whole
+    assert "nobody" in unknown
+
+
+def test_what_a_language_model_cannot_do_is_unimplemented_with_a_sentence(chat: Predictor, embed: Predictor) -> None:
+    sentences = {
+        "get_model_config": "no configuration, statistics or shared memory",
+        "get_inference_statistics": "no configuration, statistics or shared memory",
+        "get_log_settings": "no configuration, statistics or shared memory",
+        "load_model": "loaded and unloaded by starting",
+        "unload_model": "loaded and unloaded by starting",
+    }
+    with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{chat.http}")) as client:
+        for name, sentence in sentences.items():
+            with pytest.raises(tritonclient.grpc.InferenceServerException, match=sentence) as refused:
+                getattr(client, name)(*([] if name == "get_log_settings" else ["chat-fast"]))
+            assert refused.value.status() == "StatusCode.UNIMPLEMENTED"
+    assert fetch(f"{chat.url}/v2/repository/models/chat-fast/unload", {})[0] == 501
+    assert fetch(f"{embed.url}/v2/models/embed/generate", {"text_input": "x"})[0] == 501
+    (embedding,) = streamed(embed, {})
+    assert embedding.as_numpy("embedding").shape[0] == 1
+
+
 def test_the_openai_sdk_streams_by_http_2_from_the_same_port(chat: Predictor) -> None:
     asked: Any = {"model": "chat-fast", "messages": [{"role": "user", "content": QUESTION}], "temperature": 0}
     with openai_client(chat) as client:
@@ -223,15 +305,42 @@ def test_a_bad_grpc_request_is_an_invalid_argument(chat: Predictor) -> None:
     assert unknown.value.status() == "StatusCode.NOT_FOUND"
 
 
-@pytest.mark.parametrize("protocol", ["openai stream", "openai plain", "v2"])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "text_input must be one text"),
+        ({"text_input": "x", "max_tokns": 3}, "parameter 'max_tokns' is unknown"),
+        ({"text_input": "x", "parameters": {"temperature": -1}}, "temperature"),
+        ({"text_input": "x", "parameters": []}, 'send {"text_input"'),
+        ({"text_input": "apples " * 3000}, "context length"),
+    ],
+)
+@pytest.mark.parametrize("path", ["generate", "generate_stream"])
+def test_a_bad_request_to_generate_gets_an_error_before_any_event(
+    chat: Predictor, path: str, body: object, words: str
+) -> None:
+    status, answer = fetch(f"{chat.url}/v2/models/chat-fast/{path}", body)
+    assert status == 400, answer
+    assert words in json.loads(answer)["error"]
+
+
+@pytest.mark.parametrize("protocol", ["openai stream", "openai plain", "v2", "generate_stream", "gRPC stream"])
 def test_a_client_that_disconnects_frees_its_engine_slot(chat: Predictor, protocol: str) -> None:
     before = chat.metric("vllm:generation_tokens_total")
     if protocol == "openai stream":
         with open_stream(chat, **LONG):
             pass
+    elif protocol == "gRPC stream":
+        with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{chat.http}")) as client:
+            client.start_stream(lambda result, error: None)
+            client.async_stream_infer("chat-fast", [text_input()], parameters=LONG)
+            eventually(lambda: chat.metric("vllm:num_requests_running") == 1, "the request in the engine")
+            client.stop_stream(cancel_requests=True)
     else:
         body: object = v2(**LONG)
         path = "/v2/models/chat-fast/infer"
+        if protocol == "generate_stream":
+            path, body = f"/v2/models/chat-fast/{protocol}", {"text_input": QUESTION, "parameters": LONG}
         if protocol == "openai plain":
             body = {"model": "chat-fast", "messages": [{"role": "user", "content": QUESTION}], **LONG}
             path = "/openai/v1/chat/completions"

@@ -67,6 +67,12 @@ DESCRIPTIONS: Mapping[str, Description] = {
         responses=("AnthropicMessagesResponse",),
         event="AnthropicStreamEvent",
     ),
+    "/v1/messages/count_tokens": Description(
+        group="Chat",
+        text="What such messages would cost, with the model's chat template applied.",
+        requests=("AnthropicCountTokensRequest",),
+        responses=("AnthropicCountTokensResponse",),
+    ),
     "/tokenize": Description(
         group="Chat",
         text="Of a bare prompt, or of messages with the model's chat template applied.",
@@ -119,7 +125,9 @@ DESCRIPTIONS: Mapping[str, Description] = {
         responses=("PredictResponse",),
     ),
     "/v1/models": Description(group="Models", text="By OpenAI's protocol.", responses=("ModelList",)),
-    "/v1/models/{model}": Description(group="Models", responses=("Model",)),
+    "/v1/models/{model}": Description(
+        group="Models", text="By OpenAI's protocol, and `ready` by KServe's V1.", responses=("Model",)
+    ),
     "/v2": Description(group="V2", responses=("ServerMetadata",)),
     "/v2/health/live": Description(group="V2", responses=("Live",)),
     "/v2/health/ready": Description(group="V2", responses=("Ready",)),
@@ -137,7 +145,10 @@ DESCRIPTIONS: Mapping[str, Description] = {
         responses=("InferenceResponse",),
     ),
     "/v2/models/{model}/generate": Description(
-        group="Triton", requests=("GenerateRequest",), responses=("GenerateResponse",)
+        group="Triton",
+        text="A language model takes `text_input`, and as parameters those of its inference.",
+        requests=("GenerateRequest",),
+        responses=("GenerateResponse",),
     ),
     "/v2/models/{model}/generate_stream": Description(
         group="Triton", requests=("GenerateRequest",), event="GenerateResponse"

@@ -46,7 +46,7 @@ _BASE64 = _said(TEXT, "The encoded image file as base64 or as a `data:` URI.")
 
 OWN: dict[str, Schema] = {
     "Model": _object(
-        ("id", "object", "created", "owned_by", "kind", "state"),
+        ("id", "object", "created", "owned_by", "kind", "state", "ready"),
         id=TEXT,
         object={"const": "model"},
         created=_said(COUNT, "Always 0; OpenAI's clients want the field."),
@@ -56,6 +56,7 @@ OWN: dict[str, Schema] = {
             "enum": ["ready", "asleep", "waking", "failed"],
             "description": "A sleeping model wakes when it is asked.",
         },
+        ready=_said(FLAG, "False when the model has failed; for clients of KServe's V1 protocol."),
         max_model_len=_said(COUNT, "Tokens of prompt and response together, where known."),
         reason=_said(TEXT, "Why a failed model failed."),
     ),

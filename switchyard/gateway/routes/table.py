@@ -17,6 +17,7 @@ EMBEDDING: frozenset[Kind] = frozenset(("embedding", "graph"))
 OCR = "ocr"
 TOKENS: frozenset[Kind] = CHATTING | EMBEDDING
 VISION: frozenset[Kind] = frozenset(("vision",))
+GENERATING: frozenset[Kind] = frozenset(("llm", "adapter", "vision"))  # whatever speaks Triton's V2 beyond infer
 PREDICTING: frozenset[Kind] = frozenset(("vision", "graph"))
 ANY: frozenset[Kind] = TOKENS | VISION
 
@@ -105,6 +106,8 @@ def _v2(
     kinds: frozenset[Kind] = ANY,
     model: str = "",
     hint: str = "",
+    *,
+    streams: bool = False,
 ) -> Route:
     body: Body = "any" if by == "model" and method == "POST" else "none"
     return Route(
@@ -118,6 +121,7 @@ def _v2(
         body=body,
         model=model,
         hint=hint,
+        streams=streams,
     )
 
 
@@ -141,6 +145,7 @@ ROUTES: tuple[Route, ...] = (
     _openai("/v1/completions", "Text completion.", CHATTING, streams=True),
     _openai("/v1/responses", "OpenAI responses.", CHATTING, streams=True),
     _openai("/v1/messages", "Anthropic messages.", CHATTING, streams=True),
+    _openai("/v1/messages/count_tokens", "Tokens of Anthropic messages.", CHATTING),
     _openai("/v1/embeddings", "Embeddings.", EMBEDDING),
     _openai("/v1/score", "Similarity of pairs of texts.", EMBEDDING),
     _openai("/v1/rerank", "Order of documents for a query.", EMBEDDING),
@@ -167,10 +172,17 @@ ROUTES: tuple[Route, ...] = (
     _v2("GET", "/v2/models/{model}/versions/{version}/ready", "The same of one version."),
     _v2("POST", "/v2/models/{model}/infer", "Inference.", "model"),
     _v2("POST", "/v2/models/{model}/versions/{version}/infer", "Inference on one version.", "model"),
-    _v2("POST", "/v2/models/{model}/generate", "Triton's generate extension.", "model", VISION),
-    _v2("POST", "/v2/models/{model}/versions/{version}/generate", "The same on one version.", "model", VISION),
-    _v2("POST", "/v2/models/{model}/generate_stream", "The same, streamed.", "model", VISION),
-    _v2("POST", "/v2/models/{model}/versions/{version}/generate_stream", "The same on one version.", "model", VISION),
+    _v2("POST", "/v2/models/{model}/generate", "Triton's generate extension.", "model", GENERATING),
+    _v2("POST", "/v2/models/{model}/versions/{version}/generate", "The same on one version.", "model", GENERATING),
+    _v2("POST", "/v2/models/{model}/generate_stream", "The same, streamed.", "model", GENERATING, streams=True),
+    _v2(
+        "POST",
+        "/v2/models/{model}/versions/{version}/generate_stream",
+        "The same on one version.",
+        "model",
+        GENERATING,
+        streams=True,
+    ),
     _v2("GET", "/v2/models/{model}/config", "Triton's configuration of the model.", "model", VISION),
     _v2("GET", "/v2/models/{model}/versions/{version}/config", "The same of one version.", "model", VISION),
     _v2("GET", "/v2/models/{model}/stats", "Triton's statistics of the model.", "model", VISION),
@@ -196,7 +208,7 @@ RPC_ROUTES: tuple[Route, ...] = (
     _rpc("ModelMetadata", "Inputs and outputs; wakes the model.", "model", "message"),
     _rpc("ModelConfig", "Triton's configuration of the model.", "model", "message", VISION),
     _rpc("ModelStatistics", "Triton's statistics of the model.", "model", "message", VISION),
-    _rpc("ModelStreamInfer", "Inference in both directions, by the first message's model.", "model", "message", VISION),
+    _rpc("ModelStreamInfer", "Inference in both directions, by the first message's model.", "model", "message"),
     _rpc("RepositoryModelLoad", "Loads a model of a repository.", "model", "message", VISION, _HINT),
     _rpc("RepositoryModelUnload", "Unloads it.", "model", "message", VISION, _HINT),
 )

@@ -14,11 +14,11 @@ from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.short_forms import Form
 from switchyard.gateway.upstream.heartbeats import open_with_heartbeats
 from switchyard.gateway.upstream.retries import UpstreamRetries
-from switchyard.gateway.upstream.sse import Events, EventTooLongError
 from switchyard.http.api_errors import CODES, ApiError, error_event, event
 from switchyard.http.client import Response
 from switchyard.http.client.errors import ConnectError, ConnectionClosedError, UpstreamError, UpstreamTimeoutError
 from switchyard.http.headers import MODEL_TO_CLIENT, MODEL_TO_FORM, MODEL_TO_STREAM, Header
+from switchyard.http.sse import Events, EventTooLongError
 
 _DONE = b"data: [DONE]\n\n"
 _METADATA = frozenset(("/v2/models/{model}", "/v2/models/{model}/versions/{version}"))

@@ -25,7 +25,7 @@ def server_version() -> str:
 
 
 def openai_model(model: Model) -> dict[str, Any]:
-    """Return a model in OpenAI's form; ``kind``, ``state`` and ``max_model_len`` are additions."""
+    """Return a model in OpenAI's form, with additions; ``ready`` is what KServe's V1 protocol has on this path."""
     entry: dict[str, Any] = {
         "id": model.name,
         "object": "model",
@@ -33,6 +33,7 @@ def openai_model(model: Model) -> dict[str, Any]:
         "owned_by": SERVER,
         "kind": model.kind,
         "state": model.state.phase,
+        "ready": model.state.phase != "failed",  # one that sleeps wakes when it is asked
     }
     if model.context_length is not None:
         entry["max_model_len"] = model.context_length

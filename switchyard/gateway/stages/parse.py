@@ -38,6 +38,7 @@ def parse(*, default_model: Callable[[], str]) -> Stage:
             call.model_name = _model_of_message(call)
         else:
             call.model_name = call.params.get("model", call.route.model)
+            call.stream = call.route.streams
         return proceed(call)
 
     async def parse_large(call: Call, proceed: Proceed) -> None:

@@ -1,1 +1,1 @@
-"""Requests to models: retries, heartbeats while a model wakes, server-sent events."""
+"""Requests to models: retries, and heartbeats while a model wakes."""

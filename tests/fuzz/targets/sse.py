@@ -1,6 +1,6 @@
-"""Server-sent events from an upstream: ``switchyard.gateway.upstream.sse``."""
+"""Server-sent events from an upstream: ``switchyard.http.sse``."""
 
-from switchyard.gateway.upstream.sse import Events
+from switchyard.http.sse import Events
 from tests.fuzz.inputs import cut
 
 TOKENS = (b"data:", b"data: ", b"\n\n", b"\r\n\r\n", b"\r", b"\n", b": comment\n", b"event: x\n", b"id:1\n", b"[DONE]")

@@ -75,6 +75,16 @@ async def test_openai_paths_go_to_vllm_with_their_mount_point() -> None:
     assert seen[0]["path"] == "/openai/v1/models"
 
 
+@pytest.mark.parametrize("action", ["load", "unload"])
+async def test_nobody_unloads_the_one_model_of_a_process(action: str) -> None:
+    seen: list[Scope] = []
+    client = Client(f"/v2/repository/models/m/{action}")
+    await client.ask(Setup(kserve=answering(200, seen)).application)
+    assert client.status == 501
+    assert b"starting and stopping the process" in client.sent[1]["body"]
+    assert not seen
+
+
 @pytest.mark.parametrize("path", ["/v2/models/m/infer", "/metrics", "/"])
 async def test_all_other_paths_go_to_kserve_untouched(path: str) -> None:
     seen: list[Scope] = []

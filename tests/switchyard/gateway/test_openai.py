@@ -51,6 +51,7 @@ async def test_the_model_list_shows_state_and_length_of_all(bench: Bench) -> Non
     assert listed["chat"]["max_model_len"] == 4096
     assert "max_model_len" not in listed["sleepy"]
     assert [listed[name]["state"] for name in ("chat", "sleepy", "broken")] == ["ready", "asleep", "failed"]
+    assert [listed[name]["ready"] for name in ("chat", "sleepy", "broken")] == [True, True, False]
     assert (await bench.http.get("/v1/models/broken")).json() == listed["broken"]
     assert (await bench.http.get("/v1/models/nope")).json()["error"]["code"] == "model_not_found"
 

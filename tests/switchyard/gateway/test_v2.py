@@ -61,6 +61,7 @@ async def test_tritons_http_client_infers_and_asks_for_state(tmp_path: Path) -> 
         ("GET", "/v2/models/ocr/versions/2/stats", "/v2/models/ocr/versions/2/stats"),
         ("POST", "/v2/models/ocr/versions/2/generate", "/v2/models/ocr/versions/2/generate"),
         ("POST", "/v2/models/ocr/generate_stream", "/v2/models/ocr/generate_stream"),
+        ("POST", "/v2/models/chat/generate_stream", "/v2/models/chat/generate_stream"),
         ("POST", "/v2/repository/models/ocr/load", "/v2/repository/models/ocr/load"),
         ("POST", "/v2/repository/models/ocr/unload", "/v2/repository/models/ocr/unload"),
     ],

@@ -2,8 +2,8 @@
 
 import pytest
 
-from switchyard.gateway.upstream import sse
-from switchyard.gateway.upstream.sse import Events, EventTooLongError
+from switchyard.http import sse
+from switchyard.http.sse import Events, EventTooLongError
 
 
 def test_events_are_told_by_blank_lines_whatever_the_lines_end_with() -> None:

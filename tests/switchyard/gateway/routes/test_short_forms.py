@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.gateway.upstream.sse import Events
+from switchyard.http.sse import Events
 from tests.switchyard.gateway.conftest import Bench, Call, gateway
 
 
@@ -88,7 +88,7 @@ def test_events_are_found_however_the_bytes_are_split(data: st.DataObject) -> No
 
 
 async def test_an_event_that_never_ends_is_the_models_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("switchyard.gateway.upstream.sse.EVENT_BYTES", 1000)
+    monkeypatch.setattr("switchyard.http.sse.EVENT_BYTES", 1000)
 
     async def endless(call: Call) -> None:
         await call.start(content_type=b"text/event-stream")
