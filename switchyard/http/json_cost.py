@@ -158,7 +158,8 @@ class _Reader:
         if end < 0 or body.find(b"\\", quote + 1, end) >= 0:
             end = yield from self._end_of_string(quote + 1)
         whole = body[quote : end + 1] if end - quote < 5120 else b""
-        self.kept.append(whole if _SHORT_STRINGS.fullmatch(whole) else b'""')
+        ended = body[end : end + 1] == b'"'
+        self.kept.append(whole if _SHORT_STRINGS.fullmatch(whole) else b'""' if ended else b'"')
         return end + 1
 
     def _end_of_string(self, at: int) -> Generator[None, None, int]:
