@@ -7,7 +7,7 @@ from typing import Any
 from switchyard.gateway.call import Call
 from switchyard.http.client import Response
 
-_HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+_HEADERS = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
 
 async def open_with_heartbeats(
