@@ -56,7 +56,9 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         tracer = tracing.configure(arguments.model_name)
 
         def wrap(kserve: App) -> App:
-            v2 = GenerateExtension(kserve, model.name, model.texts, generates=engine.generates)
+            v2 = GenerateExtension(
+                kserve, model.name, model.texts, generates=engine.generates, lost=lambda: engine.lost
+            )
             return Application(openai=engine.app, kserve=v2, admission=admission, tracer=tracer)
 
         watcher = asyncio.ensure_future(_report_loss(engine, server))

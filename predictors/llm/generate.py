@@ -4,7 +4,7 @@ https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/pro
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import orjson
@@ -14,23 +14,24 @@ from switchyard.http.api_errors import ApiError, event
 from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.http.asgi.body import read_body
 from switchyard.http.asgi.replies import JSON, reply, respond_error
+from switchyard.http.asgi.serving import BODY_BYTES
 
 TEXT_INPUT = "text_input"
-BODY_BYTES = 4 * 1024 * 1024  # a prompt of the longest context there is, as JSON
 _GENERATE = re.compile(r"/v2/models/(?P<model>[^/]+)(?:/versions/[^/]+)?/(?P<verb>generate|generate_stream)")
 
 
 class GenerateExtension:
     """``{"text_input": …, "parameters": {…}}`` to ``{"text_output": …}`` and counts; ``generate_stream`` as events.
 
-    It stands before KServe's application, and passes everything else on.
+    It stands before KServe's application, and passes everything else on. ``lost`` says whether the engine has died.
     """
 
-    def __init__(self, kserve: App, name: str, texts: TextModel, *, generates: bool) -> None:
+    def __init__(self, kserve: App, name: str, texts: TextModel, *, generates: bool, lost: Callable[[], bool]) -> None:
         self._kserve = kserve
         self._name = name
         self._texts = texts
         self._generates = generates
+        self._lost = lost
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = _GENERATE.fullmatch(scope["path"]) if scope["type"] == "http" else None
@@ -61,7 +62,7 @@ class GenerateExtension:
         except InvalidRequestError as err:
             raise ApiError("invalid_value", str(err)) from err
         except GenerationError as err:
-            raise ApiError("model_error", str(err)) from err
+            raise ApiError("model_failed" if self._lost() else "model_error", str(err)) from err
         if streams:
             await _send_events(send, common, completion, None)
         else:

@@ -71,8 +71,9 @@ async def kserve(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def serving(engine: Engine, *, generates: bool = True) -> AsyncIterator[httpx.AsyncClient]:
-    application = GenerateExtension(kserve, "m", TextModel(engine, "m", chat=True), generates=generates)
+async def serving(engine: Engine, *, generates: bool = True, lost: bool = False) -> AsyncIterator[httpx.AsyncClient]:
+    texts = TextModel(engine, "m", chat=True)
+    application = GenerateExtension(kserve, "m", texts, generates=generates, lost=lambda: lost)
     server = Server(handler_of(application))
     url = f"http://127.0.0.1:{await server.listen('127.0.0.1', 0)}"
     try:
@@ -134,6 +135,16 @@ async def test_what_the_engine_rejects_is_an_error_of_v2(path: str, engine: Engi
     assert (response.status_code, response.json()) == (
         status,
         {"error": engine.fault["error"]["message"], "code": code},
+    )
+
+
+async def test_an_engine_that_has_died_is_worth_another_try() -> None:
+    async with serving(Engine(503, LOST), lost=True) as client:
+        response = await client.post(GENERATE, json={"text_input": "hi"})
+    assert (response.status_code, response.json()["code"], response.headers["retry-after"]) == (
+        503,
+        "model_failed",
+        "1",
     )
 
 
