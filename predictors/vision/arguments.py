@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """``model_name`` is the service's; clients use the names of Triton's models. Addresses are ``host:port``."""
+    """``model_name`` is the service's; clients use the names of Triton's models. Addresses are ``host:port``.
+
+    ``model_repository`` and ``triton_log`` are Triton's own, where this container has them too, else empty.
+    """
 
     model_name: str
     http_port: int
@@ -15,6 +18,8 @@ class Arguments:
     triton_http: str
     triton_grpc: str
     triton_metrics: str
+    model_repository: str
+    triton_log: str
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -30,6 +35,8 @@ def parse(argv: Sequence[str]) -> Arguments:
     parser.add_argument("--triton_http", type=_address, default="127.0.0.1:9000", help="Triton's --http-port")
     parser.add_argument("--triton_grpc", type=_address, default="127.0.0.1:9001", help="Triton's --grpc-port")
     parser.add_argument("--triton_metrics", type=_address, default="127.0.0.1:9002", help="Triton's --metrics-port")
+    parser.add_argument("--model_repository", default="", help="Triton's --model-repository, if it can be read here")
+    parser.add_argument("--triton_log", default="", help="Triton's --log-file, if it can be read here")
     return Arguments(**vars(parser.parse_args(list(argv))))
 
 

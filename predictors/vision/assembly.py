@@ -31,6 +31,8 @@ from predictors.vision.settings import VisionSettings
 from predictors.vision.triton.client import TritonClient
 from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.metrics import metrics_page
+from predictors.vision.triton.model_folders import ModelFolders
+from predictors.vision.triton.triton_log import TritonLog
 from predictors.vision.triton.watch import TritonWatch
 from switchyard.http.api_errors import ApiError, as_object, shape_of
 from switchyard.http.asgi import App
@@ -50,6 +52,7 @@ class Parts:
     grpc: grpc.GenericRpcHandler
     front: Callable[[RpcHandler], RpcHandler]
     watch: TritonWatch
+    log: TritonLog
     loaded_models: LoadedModels
     client: Client
     channel: Any
@@ -69,7 +72,9 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     tracer = tracing.configure(arguments.model_name)
     client = Client(Limits(response_bytes=vision.max_body_bytes))
     channel = grpc.aio.insecure_channel(arguments.triton_grpc, options=_channel_options(vision.max_body_bytes))
-    triton = TritonClient(client, arguments.triton_http, channel, answer_seconds=vision.answer_seconds)
+    folders = ModelFolders(arguments.model_repository)
+    log = TritonLog(arguments.triton_log)
+    triton = TritonClient(client, arguments.triton_http, channel, folders, log, answer_seconds=vision.answer_seconds)
     loaded_models = _loaded_models(triton, vision)
     admission = Admission(loaded_models, limit=settings.max_concurrent_requests, metrics=metrics, tracer=tracer)
     images = ImageInference(triton, loaded_models, admission, tensor_bytes=vision.max_body_bytes)
@@ -117,6 +122,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
             service=service,
         ),
         watch=watch,
+        log=log,
         loaded_models=loaded_models,
         client=client,
         channel=channel,

@@ -6,7 +6,7 @@ Loads use gRPC, everything else HTTP: while Triton's HTTP server loads a model, 
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import quote
 
 import grpc
@@ -15,22 +15,33 @@ import numpy as np
 import orjson
 
 from predictors.vision.errors import http_status, of_triton, triton_is_away
+from predictors.vision.triton.model_folders import ModelFolders
 from predictors.vision.triton.tensors import HEADER_LENGTH, RequestedOutput, Tensor, decode, encode
+from predictors.vision.triton.triton_log import NOT_POLLED, TritonLog
 from switchyard.backoff import Backoff
 from switchyard.http.api_errors import ApiError
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import ResponseTooLargeError, UpstreamError, UpstreamTimeoutError
-from switchyard.rpc.protobuf import write
+from switchyard.rpc.protobuf import read_text, write
 from switchyard.rpc.v2 import SERVICE
 
 logger = logging.getLogger(__name__)
 
 Control = Literal["RepositoryModelLoad", "RepositoryModelUnload"]
 
+_CONTROLLED_NAME = 2  # the field of the model's name in requests to load and unload
 _ATTEMPTS = 3
 _BACKOFF = Backoff(first=0.05, most=0.1)
 _LIVE_SECONDS = 2.0
 _QUICK = Timeouts(connect=1.0, first_byte=10.0, total=10.0)
+
+
+class ModelControl(Protocol):
+    """The calls to Triton that ``LoadedModels`` makes; each raises ``ApiError``."""
+
+    async def index(self) -> dict[str, bool]: ...
+    async def config(self, model: str) -> Mapping[str, Any]: ...
+    async def control(self, method: Control, request: bytes) -> None: ...
 
 
 class TritonClient:
@@ -40,8 +51,12 @@ class TritonClient:
     504 when it takes too long.
     """
 
-    def __init__(self, client: Client, http: str, channel: Any, *, answer_seconds: float) -> None:
+    def __init__(
+        self, client: Client, http: str, channel: Any, folders: ModelFolders, log: TritonLog, *, answer_seconds: float
+    ) -> None:
         self._client = client
+        self._folders = folders
+        self._log = log
         self._http = f"http://{http}"
         self._calls = {
             name: channel.unary_unary(f"/{SERVICE}/{name}")
@@ -73,14 +88,23 @@ class TritonClient:
         return config
 
     async def control(self, method: Control, request: bytes) -> None:
-        """Load or unload as the encoded ``request`` says; return when a load is done or an unload has begun."""
+        """Load or unload as the encoded ``request`` says; return when a load is done or an unload has begun.
+
+        A folder that lacks a file is not loaded.
+        """
+        model, logged = read_text(request, _CONTROLLED_NAME), self._log.size()
+        if method == "RepositoryModelLoad" and (fault := self._folders.fault(model)):
+            raise ApiError("invalid_value", fault)
         try:
             # Without a timeout: a load takes its time, and goes on when all who wait for it have given up.
             await self._calls[method](request)
         except grpc.aio.AioRpcError as err:
             if err.code() == grpc.StatusCode.UNAVAILABLE:
                 raise triton_is_away() from err
-            raise of_triton(http_status(err.code()), (err.details() or "").strip(" \n;")) from err
+            reason = (err.details() or "").strip(" \n;")
+            if reason.endswith(NOT_POLLED):
+                reason = self._log.reason(model, logged) or reason
+            raise of_triton(http_status(err.code()), reason) from err
 
     async def infer(
         self, model: str, inputs: Sequence[Tensor], outputs: Sequence[RequestedOutput], traceparent: str | None
@@ -139,7 +163,7 @@ def control_request(model: str, parameters: Mapping[str, str | bool]) -> bytes:
     ``model_name`` is field 2, ``parameters`` a map in field 3; its values have booleans in field 1 and strings in 3.
     """
     rows = [write(1, name) + write(2, _parameter(value)) for name, value in parameters.items()]
-    return write(2, model) + b"".join(write(3, row) for row in rows)
+    return write(_CONTROLLED_NAME, model) + b"".join(write(3, row) for row in rows)
 
 
 def _parameter(value: str | bool) -> bytes:

@@ -2,24 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Protocol
+from typing import Any
 
-from predictors.vision.triton.client import Control, control_request
+from predictors.vision.triton.client import ModelControl, control_request
 from predictors.vision.triton.model_config import ModelConfig, parse_config
-from predictors.vision.triton.model_state import RETRY_SECONDS, ModelState
+from predictors.vision.triton.model_state import RETRY_SECONDS, ModelState, unknown
+from predictors.vision.triton.triton_log import NOT_POLLED
 from switchyard.http.api_errors import ApiError
 
 logger = logging.getLogger(__name__)
-
-
-class ModelControl(Protocol):
-    """The calls to Triton that ``LoadedModels`` makes; each raises ``ApiError``."""
-
-    async def index(self) -> dict[str, bool]: ...
-    async def config(self, model: str) -> Mapping[str, Any]: ...
-    async def control(self, method: Control, request: bytes) -> None: ...
 
 
 class LoadedModels:
@@ -115,10 +108,10 @@ class LoadedModels:
         """
         model = await self._find(name)
         if model is None:
-            raise _unknown(name)
+            raise unknown(name)
         if model.unloaded_by_client:
             return False
-        if not model.loaded_before:
+        if model.failure or not (model.loaded_before and model.listed):
             await self._wait_for(name)
         return True
 
@@ -200,7 +193,7 @@ class LoadedModels:
             async with asyncio.timeout(self._wait):
                 model = await self._find(name)
                 if model is None:
-                    raise _unknown(name)
+                    raise unknown(name)
                 with self._held(model):  # or a sweep would unload it while its dependencies load
                     # In a loop: the dependencies are known only once the model is loaded, and a restarted Triton
                     # loses everything in between.
@@ -214,13 +207,19 @@ class LoadedModels:
             self._waiting -= 1
 
     async def _find(self, name: str) -> ModelState | None:
-        """Look into the repository when the model is not loaded, because folders come and go."""
+        """Look into the repository when the model is not loaded, because folders come and go.
+
+        Triton leaves out a folder that it once found without a version, until it loads it: known names stay known.
+        """
         model = self._models.get(name)
         if model is not None and (model.config is not None or model.work is not None):
             return model
-        if name not in await self._triton.index():
-            return None
-        return self._models.setdefault(name, ModelState(name=name))
+        listed = name in await self._triton.index()
+        if listed:
+            model = self._models.setdefault(name, ModelState(name=name))
+        if model is not None:
+            model.listed = listed
+        return model
 
     async def _ensure_loaded(self, model: ModelState) -> None:
         """Wait until the model is loaded; starts one load for all waiting requests, which goes on when they give up."""
@@ -268,6 +267,8 @@ class LoadedModels:
         try:
             await self._triton.control("RepositoryModelLoad", request)
         except ApiError as err:
+            if err.message.endswith(NOT_POLLED) and model.name not in await self._triton.index():
+                raise unknown(model.name) from err  # its folder was removed
             # 503 is Triton's absence, not the model's fault; a failed reload leaves the loaded model in service.
             if err.status != 503 and model.config is None:
                 model.failure = err.message
@@ -291,8 +292,3 @@ class LoadedModels:
         model.used = self._now()
         model.unloaded_by_client = False
         model.loaded_before = True
-
-
-def _unknown(name: str) -> ApiError:
-    message = f"the repository has no model {name!r}; POST /v2/repository/index lists what it has"
-    return ApiError("model_not_found", message, param="model")

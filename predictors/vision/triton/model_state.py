@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from predictors.vision.triton.model_config import ModelConfig
 from switchyard.http.api_errors import ApiError
 
-RETRY_SECONDS = 5  # how long a failed load is not retried
+RETRY_SECONDS = 1  # how long a failed load is not retried
 
 
 @dataclass(kw_only=True)
@@ -17,6 +17,7 @@ class ModelState:
     """
 
     name: str
+    listed: bool = True
     config: ModelConfig | None = None
     dependencies: tuple[str, ...] = ()
     users: int = 0
@@ -40,3 +41,9 @@ class ModelState:
         """Return the error for requests while the last load has failed."""
         message = f"model {self.name!r} cannot be loaded: {self.failure}"
         return ApiError("model_failed", message, retry_after=RETRY_SECONDS)
+
+
+def unknown(name: str) -> ApiError:
+    """Return the error for a name that the repository does not have."""
+    message = f"the repository has no model {name!r}; POST /v2/repository/index lists what it has"
+    return ApiError("model_not_found", message, param="model")

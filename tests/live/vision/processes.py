@@ -120,6 +120,7 @@ class Triton:
         self._without = without
         self.http, self.grpc, self.metrics = free_port(), free_port(), free_port()
         self.log = folder / f"triton-{self.http}.log"
+        self.own_log = folder / f"tritonserver-{self.http}.log"
         self._env = env
         self.process = self._start()
 
@@ -146,7 +147,8 @@ class Triton:
         env = {**{row["name"]: row["value"] for row in container["env"]}, **self._env}
         given = [argument for argument in container["args"] if argument not in self._without]
         bound = bind([expand_references(argument, env) for argument in given], self._ports())
-        arguments = [replace_paths(argument, {"/mnt/models": str(self.repository)}) for argument in bound]
+        mounts = {"/mnt/models": str(self.repository), "/tmp/tritonserver.log": str(self.own_log)}
+        arguments = [replace_paths(argument, mounts) for argument in bound]
         with self.log.open("ab") as log:
             return subprocess.Popen([str(TRITON), *arguments], stdout=log, stderr=log, env={**os.environ, **env})
 
@@ -164,6 +166,7 @@ class Vision:
         command = [sys.executable, "-m", "predictors.vision", "--model_name=vision", f"--http_port={self.http}"]
         command += [f"--grpc_port={self.grpc}", f"--triton_http=127.0.0.1:{triton.http}"]
         command += [f"--triton_grpc=127.0.0.1:{triton.grpc}", f"--triton_metrics=127.0.0.1:{triton.metrics}"]
+        command += [f"--model_repository={triton.repository}", f"--triton_log={triton.own_log}"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=ROOT, env=dict(os.environ, HOST="127.0.0.1", **env)

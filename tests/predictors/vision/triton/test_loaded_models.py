@@ -21,6 +21,7 @@ class Server:
         self.loaded: set[str] = set()
         self.orders: list[str] = []
         self.broken: dict[str, str] = {}
+        self.removed: set[str] = set()
         self.away = False
         self.gate = asyncio.Event()
         self.gate.set()
@@ -42,6 +43,8 @@ class Server:
             raise ApiError("upstream_unreachable", "away")
         if model in self.broken:
             raise ApiError("invalid_value", self.broken[model])
+        if model in self.removed:
+            raise ApiError("model_error", f"failed to load '{model}', failed to poll from model repository", status=500)
         (self.loaded.add if loads else self.loaded.discard)(model)
 
 
@@ -126,10 +129,44 @@ async def test_a_failed_load_says_why_and_rests_before_it_is_tried_again(monkeyp
     for _ in range(3):
         with pytest.raises(ApiError, match="'a' cannot be loaded: no weights") as raised:
             await use(account, "a")
-        assert (raised.value.status, raised.value.retry_after) == (503, 5)
+        assert (raised.value.status, raised.value.retry_after) == (503, 1)
     assert server.orders == ["+a"]
     del server.broken["a"]
-    monkeypatch.setattr(account, "_now", lambda: asyncio.get_running_loop().time() + 6)
+    monkeypatch.setattr(account, "_now", lambda: asyncio.get_running_loop().time() + 1.5)
+    assert await use(account, "a") == "a"
+
+
+async def test_a_known_model_that_triton_does_not_list_any_more_is_loaded_once_its_folder_is_complete(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Server("a")
+    server.broken["a"] = "at least one version must be available"
+    account = loaded_models(server)
+    with pytest.raises(ApiError, match="at least one version"):
+        await use(account, "a")
+    server.names.remove("a")  # as Triton does, until it loads the model
+    later = asyncio.get_running_loop().time() + 2
+    monkeypatch.setattr(account, "_now", lambda: later)
+    with pytest.raises(ApiError, match="at least one version"):
+        await account.ready("a")
+    del server.broken["a"]
+    later += 2
+    assert await account.ready("a")
+    assert await use(account, "a") == "a"
+
+
+async def test_a_model_whose_folder_was_removed_is_unknown_until_it_is_back() -> None:
+    server = Server("a")
+    account = loaded_models(server)
+    await use(account, "a")
+    await account.unload("a", control_request("a", {}))
+    server.names.remove("a")
+    server.removed.add("a")
+    with pytest.raises(ApiError, match="no model 'a'") as raised:
+        await use(account, "a")
+    assert raised.value.status == 404
+    server.names.append("a")
+    server.removed.clear()
     assert await use(account, "a") == "a"
 
 

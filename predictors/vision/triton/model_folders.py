@@ -1,0 +1,50 @@
+"""The folders of the repository, as far as this container can read them."""
+
+import re
+from pathlib import Path
+
+_BACKEND = re.compile(r'^\s*backend\s*:\s*"python"', re.MULTILINE)
+_OWN_FILES = re.compile(r"^\s*(?:version_policy|default_model_filename)\b", re.MULTILINE)
+_CONFIG = "config.pbtxt"
+
+
+class ModelFolders:
+    """The models below ``root``; an empty ``root``, or one that is not mounted here, has none."""
+
+    def __init__(self, root: str) -> None:
+        self._root = Path(root) if root else None
+
+    def versions(self, name: str) -> list[str]:
+        """Return the versions of a model, the oldest first."""
+        folder = self._folder(name)
+        if folder is None:
+            return []
+        found = [path.name for path in folder.iterdir() if path.name.isdecimal() and path.is_dir()]
+        return sorted(found, key=int)
+
+    def fault(self, name: str) -> str:
+        """Return why a model's folder cannot be loaded yet, empty if nothing is known to be missing.
+
+        Triton says of these folders, which may still be being copied, no more than that it failed to poll them; and a
+        model in Python without its file is being loaded for ever (Triton 2.51: its process ends before it answers).
+        """
+        folder = self._folder(name)
+        if folder is None:
+            return ""
+        try:
+            config = (folder / _CONFIG).read_text(errors="replace")
+        except OSError:
+            return f"its folder has no readable {_CONFIG}"
+        versions = self.versions(name)
+        if not versions:
+            return "its folder has no version; put the model's file into a folder called 1"
+        python = _BACKEND.search(config) and not _OWN_FILES.search(config)
+        if python and not (folder / versions[-1] / "model.py").is_file():
+            return f"its folder has no {versions[-1]}/model.py"
+        return ""
+
+    def _folder(self, name: str) -> Path | None:
+        if self._root is None or "/" in name or name in ("", ".", ".."):
+            return None
+        folder = self._root / name
+        return folder if folder.is_dir() else None
