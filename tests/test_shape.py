@@ -20,7 +20,7 @@ LONGER_FILES = {
 }
 LONGER_FUNCTIONS = {
     "switchyard/local/supervisor/assembly.py assemble": (70, "wiring: a line for each argument of each part"),
-    "predictors/vision/assembly.py assemble": (65, "wiring: a line for each argument of each part"),
+    "predictors/vision/assembly.py assemble": (70, "wiring: a line for each argument of each part"),
 }
 LARGER_FOLDERS: dict[str, tuple[int, str]] = {}
 

@@ -13,6 +13,8 @@ from switchyard.telemetry.tracing import Tracer
 
 OPENAI = "/openai"
 _CONTROL = re.compile(r"/v2/repository/models/[^/]+/(?:load|unload)")
+ONLY_VERSION = "1"  # of a model that is no repository of them; KServe's handlers know none
+_VERSION = re.compile(r"(/v2/models/[^/]+)/versions/([^/]+)")
 
 RETRY_AFTER = (b"retry-after", b"1")
 
@@ -34,6 +36,12 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
+        if version := _VERSION.match(path):
+            if version[2] != ONLY_VERSION:
+                await respond_error(scope, send, no_version(version[2]))
+                return
+            path = version[1] + path[version.end() :]
+            scope = dict(scope, path=path)
         if path.startswith(OPENAI):
             # As a mount of Starlette does it: the path stays whole, and ``root_path`` says how much of it the routes do
             # not see.
@@ -97,6 +105,11 @@ def not_controlled() -> ApiError:
     """Return the error for who would load or unload a predictor's one model: KServe would unload it for good."""
     message = "this process serves one model, which is loaded and unloaded by starting and stopping the process"
     return ApiError("not_implemented", message)
+
+
+def no_version(version: str) -> ApiError:
+    """Return the error for a version that the model does not have."""
+    return ApiError("model_not_found", f"there is no version {version[:80]!r} of this model; it has {ONLY_VERSION}")
 
 
 async def _run_until_disconnect(app: App, scope: Scope, receive: Receive, send: Send) -> None:

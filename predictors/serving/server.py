@@ -19,12 +19,11 @@ from kserve.errors import InferenceError
 from kserve.model_server import app as kserve_app
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
-from kserve.protocol.grpc.servicer import InferenceServicer
 from kserve.protocol.rest.server import RESTServer, metrics_handler
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
-from predictors.serving.application import not_controlled
+from predictors.serving.servicer import OneModelServicer
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App
 from switchyard.http.asgi.serving import BodyCheck, handler_of
@@ -184,19 +183,9 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
             if extension is not None:
                 server.add_generic_rpc_handlers((extension,))
             add_GRPCInferenceServiceServicer_to_server(
-                _Servicer(self.dataplane, self.model_repository_extension), server
+                OneModelServicer(self.dataplane, self.model_repository_extension), server
             )
         return server
-
-
-class _Servicer(InferenceServicer):  # type: ignore[misc]
-    """KServe's service without the control of a repository: it would unload the one model of this process for good."""
-
-    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:
-        raise not_controlled()
-
-    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:
-        raise not_controlled()
 
 
 class _ErrorStatuses(ExceptionToStatusInterceptor):  # type: ignore[misc]

@@ -32,6 +32,7 @@ from predictors.vision.triton.client import TritonClient
 from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.metrics import metrics_page
 from predictors.vision.triton.model_folders import ModelFolders
+from predictors.vision.triton.repository_index import RepositoryIndex
 from predictors.vision.triton.triton_log import TritonLog
 from predictors.vision.triton.watch import TritonWatch
 from switchyard.http.api_errors import ApiError, as_object, shape_of
@@ -76,6 +77,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     log = TritonLog(arguments.triton_log)
     triton = TritonClient(client, arguments.triton_http, channel, folders, log, answer_seconds=vision.answer_seconds)
     loaded_models = _loaded_models(triton, vision)
+    index = RepositoryIndex(triton, loaded_models, folders)
     admission = Admission(loaded_models, limit=settings.max_concurrent_requests, metrics=metrics, tracer=tracer)
     images = ImageInference(triton, loaded_models, admission, tensor_bytes=vision.max_body_bytes)
     service = VisionModel(arguments.model_name, images, loaded_models)
@@ -95,7 +97,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
             images=images,
             loaded_models=loaded_models,
             admission=admission,
-            triton=triton,
+            index=index,
             metrics=lambda: metrics_page(REGISTRY, client, arguments.triton_metrics),
             live=lambda: watch.live,
             is_open=lambda: bool(service.ready),
@@ -108,6 +110,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
         grpc=Service(
             channel=channel,
             loaded_models=loaded_models,
+            index=index,
             admission=admission,
             live=lambda: watch.live,
             infer_image=_ImageOverGrpc(images, loaded_models).ask,

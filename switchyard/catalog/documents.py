@@ -58,7 +58,8 @@ def hosted(service: Model, folder: Path) -> list[Model]:
     Triton takes any folder with a numbered version in it for a model. Hidden folders are skipped, and so are those that
     vanish meanwhile or cannot be read.
     """
-    return [replace(service, name=path.name) for path in sorted(_within(folder)) if _is_triton_model(path)]
+    found = [path for path in sorted(_within(folder)) if _is_triton_model(path)]
+    return [replace(service, name=path.name, versions=_versions(path)) for path in found]
 
 
 def _is_triton_model(folder: Path) -> bool:
@@ -66,6 +67,10 @@ def _is_triton_model(folder: Path) -> bool:
         return False
     inside = _within(folder)
     return any(path.name == "config.pbtxt" or path.name.isdecimal() for path in inside)
+
+
+def _versions(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted((path.name for path in _within(folder) if path.name.isdecimal()), key=int))
 
 
 def _within(folder: Path) -> list[Path]:

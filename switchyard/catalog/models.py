@@ -33,7 +33,7 @@ class Model:
 
     ``url`` is the HTTP base of the predictor (``/openai/v1/…`` and ``/v2/…`` are below it), ``grpc`` the ``host:port``
     of its V2 gRPC service or empty, ``context_length`` a number of tokens; ``accepts_images`` says that a chat may hold
-    images.
+    images. ``versions`` are those of V2, empty where only the model's server knows them.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Model:
     grpc: str = ""
     context_length: int | None = None
     accepts_images: bool = False
+    versions: tuple[str, ...] = ("1",)
     state: State = field(default_factory=lambda: State(phase="asleep"))
 
 
@@ -73,8 +74,9 @@ class Catalog:
 
 
 def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with today's names: files written before 0.2 say ``sees`` for ``accepts_images``."""
-    return {"accepts_images" if name == "sees" else name: value for name, value in row.items()}
+    """Return a row with today's names and types: files written before 0.2 say ``sees`` for ``accepts_images``."""
+    fields = {"accepts_images" if name == "sees" else name: value for name, value in row.items()}
+    return fields | {"versions": tuple(fields.get("versions", ("1",)))}
 
 
 class CatalogSource(Protocol):

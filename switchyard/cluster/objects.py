@@ -87,7 +87,7 @@ def _models(document: Document, revisions: list[Document], hosted: Mapping[str, 
         return
     fetched = hosted.get(model.name)
     names = annotated(document) if fetched is None else fetched
-    yield from (replace(model, name=name) for name in sorted(names))
+    yield from (replace(model, name=name, versions=()) for name in sorted(names))
 
 
 def annotated(document: Document) -> list[str]:

@@ -26,6 +26,7 @@ from switchyard.gateway.stages.parse import parse
 from switchyard.gateway.stages.resolve import resolve
 from switchyard.gateway.stages.rpc_forward import rpc_forward
 from switchyard.gateway.stages.rpc_listing import rpc_listing
+from switchyard.gateway.upstream.repositories import Repositories
 from switchyard.gateway.upstream.retries import Retry, UpstreamRetries
 from switchyard.http.client import Client, Timeouts
 from switchyard.http.h2.grpc_call import GrpcCall
@@ -91,6 +92,7 @@ def _pipelines(given: Parts) -> Mapping[str, Proceed]:
         Retry(attempts=settings.retry_attempts, seconds=settings.retry_seconds),
         meter.retried,
     )
+    repositories = Repositories(given.client)
     forwarded = forward(upstream=upstream, meter=meter, heartbeat_seconds=settings.heartbeat_seconds)
     # The order matters. ``observe`` is outermost, so that a rejection by any other stage is counted and shaped too.
     # ``limits`` precedes ``parse``: a full gateway rejects a call before it reads the body, and a slow body holds one
@@ -107,8 +109,10 @@ def _pipelines(given: Parts) -> Mapping[str, Proceed]:
         "grpc model": pipeline((*common, resolve(locate=locate), rpc_forward(upstream=upstream))),
         # No other stage: probes and scrapes count as no call in metrics and hold none of the places in flight.
         "pages": pipeline((pages(given.source, given.registry),)),
-        "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listing(source=source))),
-        "grpc gateway": pipeline((*common, rpc_listing(source=source, locate=locate))),
+        "gateway": pipeline(
+            (*common, readiness(locate=locate, upstream=upstream), listing(source=source, repositories=repositories))
+        ),
+        "grpc gateway": pipeline((*common, rpc_listing(source=source, repositories=repositories, locate=locate))),
         # No ``limits``: the body of a request to a path that nothing serves is not waited for.
         "nobody": pipeline((common[0], unserved)),
         "grpc nobody": pipeline((common[0], unserved)),

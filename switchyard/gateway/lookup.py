@@ -36,6 +36,22 @@ def locator(source: CatalogSource) -> Locate:
     return locate
 
 
+def require_version(model: Model, version: str) -> None:
+    """Check the version that a V2 request names, empty for none.
+
+    Raises:
+        ApiError: the model does not have it.
+    """
+    if not has_version(model, version):
+        versions = ", ".join(model.versions)
+        raise ApiError("model_not_found", f"model {model.name} has no version {version}; it has {versions}")
+
+
+def has_version(model: Model, version: str) -> bool:
+    """Whether a model has a version, as far as the catalog knows; an empty one is any."""
+    return not version or not model.versions or version in model.versions
+
+
 def failure(model: Model) -> ApiError:
     """Return the error for a model that failed."""
     reason = model.state.reason or "no reason was recorded"

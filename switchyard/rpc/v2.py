@@ -12,6 +12,7 @@ STREAMS = ("ModelStreamInfer",)
 REPOSITORY = ("RepositoryModelLoad", "RepositoryModelUnload")
 
 MODEL_NAME = 1  # the field that holds it in all of them but those of the repository
+MODEL_VERSION = 2  # in ModelReady, ModelMetadata and ModelInfer
 _NAME_FIELDS = dict.fromkeys(REPOSITORY, 2)
 
 

@@ -135,7 +135,7 @@ async def of_vision(error: str, folder: Path) -> AsyncIterator[str]:
         images=cast(Any, None),  # an image that gets as far is the internal error
         loaded_models=models,
         admission=VisionAdmission(models, limit=limit, metrics=metrics, tracer=DisabledTracer()),
-        triton=cast(Any, triton),
+        index=cast(Any, None),
         metrics=cast(Any, None),
         live=lambda: error != "unreachable",
         is_open=lambda: True,

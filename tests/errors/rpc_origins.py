@@ -93,6 +93,7 @@ async def of_vision(error: str) -> AsyncIterator[str]:
         service = Service(
             channel=channel,
             loaded_models=models,
+            index=cast(Any, None),
             admission=Admission(models, limit=limit, metrics=metrics, tracer=DisabledTracer()),
             live=lambda: error != "unreachable",
             infer_image=cast(Any, None),

@@ -15,8 +15,9 @@ from predictors.vision.images.request_bodies import json_object, read_image
 from predictors.vision.images.v2 import read_v2, write_v2
 from predictors.vision.rest.forwarding import STREAMED_BYTES, Forwarding, declared_length
 from predictors.vision.rest.routes import Route, route
-from predictors.vision.triton.client import TritonClient, control_request
+from predictors.vision.triton.client import control_request
 from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.repository_index import RepositoryIndex
 from predictors.vision.triton.tensors import HEADER_LENGTH
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
@@ -46,7 +47,7 @@ class Application:
         images: ImageInference,
         loaded_models: LoadedModels,
         admission: Admission,
-        triton: TritonClient,
+        index: RepositoryIndex,
         metrics: Callable[[], Awaitable[bytes]],
         live: Callable[[], bool],
         is_open: Callable[[], bool],
@@ -56,7 +57,7 @@ class Application:
         self._images = images
         self._loaded_models = loaded_models
         self._admission = admission
-        self._triton = triton
+        self._index = index
         self._metrics = metrics
         self._live = live
         self._open = is_open
@@ -65,6 +66,7 @@ class Application:
             "ready": self._ready_page,
             "server": self._server,
             "models": self._models,
+            "index": self._index_page,
             "model": self._model,
             "model-ready": self._model_ready,
             "infer": self._infer,
@@ -118,13 +120,19 @@ class Application:
 
     async def _models(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
         self._require_triton()
-        await reply(send, 200, orjson.dumps({"models": sorted(await self._triton.index())}), JSON)
+        names = dict.fromkeys(row["name"] for row in await self._index.rows())
+        await reply(send, 200, orjson.dumps({"models": list(names)}), JSON)
+
+    async def _index_page(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        self._require_triton()
+        await reply(send, 200, await self._index.page(await self._forwarding.body(scope, receive)), JSON)
 
     async def _model_ready(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
         self._require_triton()
         if not await self._loaded_models.ready(where.model):
             message = f"model {where.model!r} was unloaded; load it, or send it a request"
             raise ApiError("model_not_ready", message, status=400)  # as Triton has it
+        await self._index.require_version(where.model, where.version)
         await reply(send, 200, b"", TEXT)
 
     async def _control(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:

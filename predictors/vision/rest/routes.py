@@ -14,6 +14,7 @@ Kind = Literal[
     "ready",
     "server",
     "models",
+    "index",
     "model",
     "model-ready",
     "infer",
@@ -28,7 +29,7 @@ Kind = Literal[
 ]
 
 _MODEL = re.compile(
-    r"/v2/models/(?P<model>[^/]+)(?P<version>/versions/[^/]+)?(?:/(?P<verb>infer|generate|generate_stream|ready|config|stats))?"
+    r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<verb>infer|generate|generate_stream|ready|config|stats))?"
 )
 _CONTROL = re.compile(r"/v2/repository/models/(?P<model>[^/]+)/(?P<verb>load|unload)")
 _PREDICT = re.compile(r"/v1/models/(?P<model>[^/]+):predict")
@@ -41,7 +42,7 @@ _FIXED: dict[str, Kind] = {
     "/v2/models": "models",
     "/v1/models": "models",
     "/v2/models/stats": "server",
-    "/v2/repository/index": "server",
+    "/v2/repository/index": "index",
     "/metrics": "metrics",
 }
 
@@ -54,6 +55,7 @@ class Route:
 
     kind: Kind
     model: str = ""
+    version: str = ""
     verb: str = ""
     target: str = ""
 
@@ -70,8 +72,9 @@ def _route(path: str) -> Route:
     if match := _MODEL.fullmatch(path):
         model, version, verb = match["model"], match["version"] or "", match["verb"] or ""
         # Quoted anew, because the path has been decoded: no name can lead to another of Triton's paths.
-        target = f"/v2/models/{quote(model, safe='')}{quote(version)}" + (f"/{verb}" if verb else "")
-        return Route(kind=_kind(verb), model=model, verb=verb, target=target)
+        target = f"/v2/models/{quote(model, safe='')}"
+        target += (f"/versions/{quote(version)}" if version else "") + (f"/{verb}" if verb else "")
+        return Route(kind=_kind(verb), model=model, version=version, verb=verb, target=target)
     if match := _CONTROL.fullmatch(path):
         return Route(kind="load" if match["verb"] == "load" else "unload", model=match["model"])
     if match := _PREDICT.fullmatch(path):

@@ -13,16 +13,17 @@ from predictors.vision.errors import grpc_code, http_status, model_in_request, t
 from predictors.vision.images.inference import takes_images
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
 from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.repository_index import FIELDS, RepositoryIndex
 from switchyard.http.api_errors import ApiError
 from switchyard.http.headers import CLIENT_TO_TRITON
 from switchyard.rpc.protobuf import read_text, write
-from switchyard.rpc.v2 import MODEL_NAME, SERVICE
+from switchyard.rpc.v2 import MODEL_NAME, MODEL_VERSION, SERVICE
 
 logger = logging.getLogger(__name__)
 
 Unary = Callable[[bytes, Any], Awaitable[bytes]]
 
-_OF_SERVER = ("ServerLive", "ServerMetadata", "RepositoryIndex")
+_OF_SERVER = ("ServerLive", "ServerMetadata")
 _OF_MODEL = ("ModelMetadata", "ModelConfig", "ModelStatistics")
 _CONTROLLED_NAME = 2  # the field of the model's name in requests to load and unload
 _SEARCHED = 4096  # how far into a message it is looked for: tensors' values lie behind it
@@ -39,11 +40,13 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
         *,
         channel: Any,
         loaded_models: LoadedModels,
+        index: RepositoryIndex,
         admission: Admission,
         live: Callable[[], bool],
         infer_image: Callable[[bytes, str | None], Awaitable[bytes]],
     ) -> None:
         self._loaded_models = loaded_models
+        self._index = index
         self._admission = admission
         self._live = live
         self._infer_image = infer_image
@@ -53,6 +56,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
             **{name: self._server(name) for name in _OF_SERVER},
             **{name: self._model(name) for name in _OF_MODEL},
             "ServerReady": self._server_ready,
+            "RepositoryIndex": self._repository_index,
             "ModelReady": self._model_ready,
             "ModelInfer": self._infer,
             "RepositoryModelLoad": self._load,
@@ -92,7 +96,15 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def _model_ready(self, request: bytes, context: Any) -> bytes:
         self._need_triton()
-        return write(1, await self._loaded_models.ready(_named(request, MODEL_NAME)))
+        model, version = _named(request, MODEL_NAME), _named(request, MODEL_VERSION)
+        ready = await self._loaded_models.ready(model)
+        return write(1, ready and (not version or await self._index.has_version(model, version)))
+
+    async def _repository_index(self, request: bytes, context: Any) -> bytes:
+        self._need_triton()
+        rows = await self._index.rows(ready=b"\x10\x01" in request)
+        fields = [[write(number, row.get(name, "")) for number, name in enumerate(FIELDS, 1)] for row in rows]
+        return b"".join(write(1, b"".join(written)) for written in fields)
 
     async def _load(self, request: bytes, context: Any) -> bytes:
         self._need_triton()

@@ -75,12 +75,26 @@ class TritonClient:
 
     async def index(self) -> dict[str, bool]:
         """Return the names in the repository, and whether each is loaded."""
-        rows = orjson.loads(await self._call(b"POST", "/v2/repository/index", _QUICK))
         loaded: dict[str, bool] = {}
-        for row in rows:
+        for row in await self.index_rows():
             # A row for each version: one that is ready makes the model loaded.
             loaded[row["name"]] = loaded.get(row["name"], False) or row.get("state") == "READY"
         return loaded
+
+    async def index_rows(self) -> list[dict[str, Any]]:
+        """Return the index as Triton has it: rows of loaded versions, and of names."""
+        rows: list[dict[str, Any]] = orjson.loads(await self._call(b"POST", "/v2/repository/index", _QUICK))
+        return rows
+
+    async def version_ready(self, model: str, version: str) -> bool:
+        """Whether a loaded model has a version."""
+        try:
+            await self._call(b"GET", f"{_path(model)}/versions/{quote(version, safe='')}/ready", _QUICK)
+        except ApiError as err:
+            if err.status >= 500:
+                raise
+            return False
+        return True
 
     async def config(self, model: str) -> Mapping[str, Any]:
         """Return the configuration of a loaded model, completed by Triton."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -35,6 +35,10 @@ class LoadedModels:
     def knows(self, name: str) -> bool:
         """Whether the repository has, or has had, this model."""
         return name in self._models
+
+    def states(self) -> Mapping[str, ModelState]:
+        """Return what is known of each model."""
+        return self._models
 
     @asynccontextmanager
     async def use(self, name: str) -> AsyncIterator[ModelConfig]:
@@ -263,7 +267,7 @@ class LoadedModels:
 
     async def _load(self, model: ModelState, request: bytes) -> None:
         began = self._now()
-        model.failure = ""
+        model.failure, model.unloaded_by_client = "", False
         try:
             await self._triton.control("RepositoryModelLoad", request)
         except ApiError as err:
@@ -290,5 +294,4 @@ class LoadedModels:
         # Counts as a use: a model that a client loaded, or that nobody waits for any more, stays for its idle time as
         # well.
         model.used = self._now()
-        model.unloaded_by_client = False
         model.loaded_before = True

@@ -1,6 +1,6 @@
 """Stage of the routes that the catalog can answer; none of them wakes a model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any
 
@@ -8,8 +8,9 @@ import orjson
 
 from switchyard.catalog import Catalog, CatalogSource, Model
 from switchyard.gateway.call import Call
-from switchyard.gateway.lookup import Locate, failure, locator, read_catalog
+from switchyard.gateway.lookup import Locate, failure, locator, read_catalog, require_version
 from switchyard.gateway.pipeline import Proceed, Stage
+from switchyard.gateway.upstream.repositories import Repositories, knows_itself
 from switchyard.gateway.upstream.retries import UpstreamRetries
 
 SERVER = "switchyard"
@@ -42,11 +43,16 @@ def openai_model(model: Model) -> dict[str, Any]:
     return entry
 
 
-def index_entry(model: Model) -> dict[str, str]:
-    """Return a model as an entry of Triton's repository index: one that sleeps is READY, because a request wakes it."""
-    failed = model.state.phase == "failed"
-    state = "UNAVAILABLE" if failed else "READY"
-    return {"name": model.name, "version": "1", "state": state, "reason": model.state.reason}
+def index_entries(catalog: Catalog) -> Iterator[dict[str, str]]:
+    """Yield each version of each model as an entry of Triton's repository index.
+
+    A model that sleeps is READY, because a request wakes it; one that a client unloaded has a reason and is not.
+    """
+    for model in catalog.models.values():
+        state, reason = model.state, model.state.reason
+        shown = "UNAVAILABLE" if state.phase == "failed" or reason else "READY"
+        for number in model.versions or ("",):
+            yield {"name": model.name, "version": number, "state": shown, "reason": reason}
 
 
 def _one(catalog: Catalog, model: Model | None) -> Any:
@@ -67,7 +73,7 @@ def _ready(catalog: Catalog, model: Model | None) -> Any:
 
 
 def _index(catalog: Catalog, model: Model | None) -> Any:
-    return [index_entry(one) for one in catalog.models.values()]
+    return list(index_entries(catalog))
 
 
 _RESPONSES: dict[str, Entry] = {
@@ -83,11 +89,7 @@ _RESPONSES: dict[str, Entry] = {
 }
 _READINESS = frozenset(path for path in _RESPONSES if path.endswith("}/ready"))
 _LISTED_WHEN_FAILED = frozenset(("/v1/models/{model}",))
-
-
-def knows_itself(model: Model) -> bool:
-    """Return whether only the model's own server knows if it is loaded: clients may unload it while the server runs."""
-    return model.kind == "vision" and model.state.phase == "ready"
+_WITH_STATES = frozenset(("/v1/models", "/v1/models/{model}", "/v2/repository/index"))
 
 
 def readiness(*, locate: Locate, upstream: UpstreamRetries) -> Stage:
@@ -110,7 +112,7 @@ def readiness(*, locate: Locate, upstream: UpstreamRetries) -> Stage:
     return stage
 
 
-def listing(*, source: CatalogSource) -> Stage:
+def listing(*, source: CatalogSource, repositories: Repositories) -> Stage:
     """Respond from the catalog; ``/v1/models`` shows failed models, all other routes reject them."""
     locate = locator(source)
 
@@ -118,10 +120,14 @@ def listing(*, source: CatalogSource) -> Stage:
         path = call.route.path
         # /v2/health/live says that the process runs, which an unreadable catalog does not change
         catalog = Catalog({}) if path == "/v2/health/live" else read_catalog(source)
+        if path in _WITH_STATES:
+            catalog = await repositories.current(catalog)
         name = call.params.get("model")
         if name is not None:
             call.model = catalog.get(name) if path in _LISTED_WHEN_FAILED else None
             call.model = call.model or locate(name)
+            if not knows_itself(call.model):
+                require_version(call.model, call.params.get("version", ""))
         call.edge.respond(200, [_JSON], orjson.dumps(_RESPONSES[path](catalog, call.model)))
 
     return stage

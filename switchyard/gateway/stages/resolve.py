@@ -3,8 +3,9 @@
 from collections.abc import Awaitable
 
 from switchyard.gateway.call import Call
-from switchyard.gateway.lookup import Locate
+from switchyard.gateway.lookup import Locate, require_version
 from switchyard.gateway.pipeline import Proceed, Stage
+from switchyard.gateway.upstream.repositories import knows_itself
 from switchyard.http.api_errors import ApiError
 
 
@@ -22,6 +23,8 @@ def resolve(*, locate: Locate) -> Stage:
         if call.holds_image and not model.accepts_images:
             message = f"model {model.name} reads text only; POST an image to /v1/ocr and send the text that it finds"
             raise ApiError("pictures_not_read", message, param="messages")
+        if call.params and not knows_itself(model):
+            require_version(model, call.params.get("version", ""))
         return proceed(call)
 
     return stage

@@ -5,36 +5,38 @@ Messages and field numbers: KServe's and Triton's ``grpc_predict_v2.proto``.
 
 from collections.abc import Callable
 
-from switchyard.catalog import CatalogSource
+from switchyard.catalog import Catalog, CatalogSource
 from switchyard.gateway.call import Call
 from switchyard.gateway.edges.rpc import RpcEdge
-from switchyard.gateway.lookup import Locate, read_catalog
+from switchyard.gateway.lookup import Locate, has_version, read_catalog
 from switchyard.gateway.pipeline import Proceed, Stage
-from switchyard.gateway.stages.listing import EXTENSIONS, SERVER, index_entry, knows_itself, server_version
+from switchyard.gateway.stages.listing import EXTENSIONS, SERVER, index_entries, server_version
+from switchyard.gateway.upstream.repositories import Repositories, knows_itself
 from switchyard.http.api_errors import ApiError
 from switchyard.http.headers import CLIENT_TO_MODEL
-from switchyard.rpc.protobuf import write
+from switchyard.rpc.protobuf import read_text, write
+from switchyard.rpc.v2 import MODEL_VERSION
 
 _READY = write(1, True)
 _NOT_READY = write(1, False)
 
 
-def rpc_listing(*, source: CatalogSource, locate: Locate) -> Stage:
+def rpc_listing(*, source: CatalogSource, repositories: Repositories, locate: Locate) -> Stage:
     """Respond to health, metadata and the index from the catalog, to readiness from the model's server if it knows."""
     messages: dict[str, Callable[[], bytes]] = {
         "ServerLive": lambda: _READY,
         "ServerReady": lambda: _READY if read_catalog(source) else _NOT_READY,
         "ServerMetadata": _server_metadata,
-        "RepositoryIndex": lambda: _index(source),
     }
 
     async def stage(call: Call, proceed: Proceed) -> None:
         message = messages.get(call.route.rpc)
         if message is not None:
             call.edge.respond(200, [], message())
+        elif call.route.rpc == "RepositoryIndex":
+            call.edge.respond(200, [], _index(await repositories.current(read_catalog(source))))
         elif (target := _server_to_ask(call, locate)) is None:
-            failed = call.model is None or call.model.state.phase == "failed"
-            call.edge.respond(200, [], _NOT_READY if failed else _READY)
+            call.edge.respond(200, [], _READY if _is_ready(call) else _NOT_READY)
         else:
             assert isinstance(call.edge, RpcEdge)
             await call.edge.forward(target, CLIENT_TO_MODEL.passed(call.headers))
@@ -54,13 +56,23 @@ def _server_to_ask(call: Call, locate: Locate) -> str | None:
     return model.grpc if knows_itself(model) and model.grpc else None
 
 
+def _is_ready(call: Call) -> bool:
+    model = call.model
+    if model is None or model.state.phase == "failed":
+        return False
+    try:
+        return has_version(model, read_text(call.body, MODEL_VERSION))
+    except ValueError as err:
+        raise ApiError("invalid_value", f"the request is not a V2 message: {err}") from err
+
+
 def _server_metadata() -> bytes:
     extensions = b"".join(write(3, extension) for extension in EXTENSIONS)
     return write(1, SERVER) + write(2, server_version()) + extensions
 
 
-def _index(source: CatalogSource) -> bytes:
-    entries = map(index_entry, read_catalog(source).models.values())
+def _index(catalog: Catalog) -> bytes:
+    entries = index_entries(catalog)
     fields = ("name", "version", "state", "reason")  # in the order of their numbers
     return b"".join(
         write(1, b"".join(write(number, entry[name]) for number, name in enumerate(fields, 1))) for entry in entries

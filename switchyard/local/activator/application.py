@@ -30,7 +30,7 @@ ATTEMPTS = 3
 
 # Knative's queue-proxy knows probes by the kubelet's user agent and lets them past its breaker and its statistics. Here
 # the path tells, because clients of V2 ask whether a model is ready too.
-_PROBES = re.compile(rb"/v2/health/.*|/metrics|/v2/models/[^/]+(?:/versions/[^/]+)?/ready")
+_PROBES = re.compile(rb"/v2/health/.*|/v2/repository/index|/metrics|/v2/models/[^/]+(?:/versions/[^/]+)?/ready")
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,9 @@
 """A model that cannot be loaded works again once the cause is gone, while Triton and the predictor go on running."""
 
+import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from tests.live.vision.processes import Triton, Vision, write_echo
 
 pytestmark = pytest.mark.live
 
-NAME = "copied"
 AGAIN_SECONDS = 2.0
 
 
@@ -53,33 +53,38 @@ CAUSES = {
 
 
 @pytest.fixture
-def whole(tmp_path: Path, triton: Triton) -> Iterator[Path]:
-    """A whole folder; the test puts damaged copies of it into the repository."""
-    write_echo(tmp_path / NAME)
-    yield tmp_path / NAME
-    shutil.rmtree(triton.repository / NAME, ignore_errors=True)
+def whole(tmp_path: Path) -> Path:
+    """A whole folder; the test puts copies of it into the repository."""
+    write_echo(tmp_path / "whole")
+    return tmp_path / "whole"
 
 
-def put(folder: Path, triton: Triton) -> None:
-    target = triton.repository / NAME
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(folder, target)
+def put(whole: Path, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(whole, folder)
 
 
 @pytest.mark.parametrize("name", CAUSES)
 def test_a_model_works_again_once_its_folder_is_right(vision: Vision, triton: Triton, whole: Path, name: str) -> None:
-    cause = CAUSES[name]
-    put(whole, triton)
-    cause.damage(triton.repository / NAME)
+    cause, model = CAUSES[name], name.replace(" ", "-")
+    folder = triton.repository / model
+    put(whole, folder)
+    cause.damage(folder)
     for _ in range(2):  # it fails, and it still fails
-        status, body = echo(vision, 1, model=NAME)
+        status, body = echo(vision, 1, model=model)
         assert (status, cause.sentence in body["error"]) == (cause.status, True), body
-        assert fetch(f"{vision.url}/v2/models/{NAME}/ready")[0] == cause.status
-    put(whole, triton)
+        assert fetch(f"{vision.url}/v2/models/{model}/ready")[0] == cause.status
+    index = json.loads(fetch(f"{vision.url}/v2/repository/index", {})[1])
+    rows = [(row.get("state"), cause.sentence in row.get("reason", "")) for row in index if row["name"] == model]
+    assert rows == ([] if cause.status == 404 else [("UNAVAILABLE", True)])
+    put(whole, folder)
     began = sent = time.monotonic()
-    while (answer := echo(vision, 1, model=NAME))[0] != 200:
+    while (answer := echo(vision, 1, model=model))[0] != 200:
         time.sleep(0.1)
         sent = time.monotonic()
         assert sent - began < AGAIN_SECONDS, answer
-    assert fetch(f"{vision.url}/v2/models/{NAME}/ready")[0] == 200
-    assert fetch(f"{vision.url}/v2/repository/models/{NAME}/unload", {})[0] == 200
+    assert fetch(f"{vision.url}/v2/models/{model}/ready")[0] == 200
+    assert fetch(f"{vision.url}/v2/models/{model}/versions/1/ready")[0] == 200
+    assert fetch(f"{vision.url}/v2/models/{model}/versions/9/ready")[0] == 404
+    assert fetch(f"{vision.url}/v2/repository/models/{model}/unload", {})[0] == 200
+    shutil.rmtree(folder)

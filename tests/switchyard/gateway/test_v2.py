@@ -43,8 +43,9 @@ async def test_tritons_http_client_infers_and_asks_for_state(tmp_path: Path) -> 
         with pytest.raises(InferenceServerException, match="does not exist"):
             await client.infer("nope", [tensor])
         await client.close()
-        asked, call = bench.model.calls
-        assert asked.scope["path"] == "/v2/models/ocr/ready"  # it is awake, and only its server knows what is loaded
+        asked, listed, call = bench.model.calls
+        # It is awake, and only its server knows what is loaded.
+        assert (asked.scope["path"], listed.scope["path"]) == ("/v2/models/ocr/ready", "/v2/repository/index")
         assert call.scope["path"] == "/v2/models/ocr/infer"
         assert b"inference-header-content-length" in call.headers  # the binary form passes as it is
 
@@ -108,7 +109,8 @@ async def test_asking_whether_a_sleeping_model_is_ready_does_not_wake_it(bench: 
     ).json()
     assert (await bench.http.get("/v2")).json()["name"] == "switchyard"
     assert (await bench.http.get("/v2/models")).json()["models"][0] == "chat"
-    assert not bench.model.calls
+    # Of the server that is awake only.
+    assert {call.scope["path"] for call in bench.model.calls} == {"/v2/repository/index"}
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -7,7 +7,7 @@ from predictors.vision.rest.routes import route
     ("path", "kind", "model", "target"),
     [
         ("/v2", "server", "", "/v2"),
-        ("/v2/repository/index", "server", "", "/v2/repository/index"),
+        ("/v2/repository/index", "index", "", "/v2/repository/index"),
         ("/v2/models/stats", "server", "", "/v2/models/stats"),
         ("/v2/models/ocr", "model", "ocr", "/v2/models/ocr"),
         ("/v2/models/ocr/versions/2/config", "model", "ocr", "/v2/models/ocr/versions/2/config"),

@@ -1,0 +1,39 @@
+"""KServe's V2 gRPC servicer for a process of one model, in one version, that nobody loads or unloads."""
+
+from typing import Any
+
+from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelReadyResponse
+from kserve.protocol.grpc.servicer import InferenceServicer
+
+from predictors.serving.application import ONLY_VERSION, no_version, not_controlled
+
+
+class OneModelServicer(InferenceServicer):  # type: ignore[misc]
+    """Rejects what KServe's own takes: any version for the only one, and control of a repository.
+
+    That would unload the one model of this process for good.
+    """
+
+    async def ModelReady(self, request: Any, context: Any) -> Any:
+        if request.version not in ("", ONLY_VERSION):
+            return ModelReadyResponse(ready=False)
+        return await super().ModelReady(request, context)
+
+    async def ModelMetadata(self, request: Any, context: Any) -> Any:
+        _require(request.version)
+        return await super().ModelMetadata(request, context)
+
+    async def ModelInfer(self, request: Any, context: Any) -> Any:
+        _require(request.model_version)
+        return await super().ModelInfer(request, context)
+
+    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:
+        raise not_controlled()
+
+    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:
+        raise not_controlled()
+
+
+def _require(version: str) -> None:
+    if version not in ("", ONLY_VERSION):
+        raise no_version(version)
