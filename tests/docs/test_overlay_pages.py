@@ -1,12 +1,14 @@
 """The pages about overlays say what the overlays are, and their examples render."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from switchyard.local.plan.render import render
-from tests.manifests.documents import COMPONENTS, ENVIRONMENTS, OVERLAYS, ROOT, Document, of_kind
+from tests.manifests.documents import COMPONENTS, ENVIRONMENTS, OVERLAYS, PLATFORM, ROOT, Document, of_kind
 from tests.manifests.test_overlays_build import components
 
 REFERENCE = ROOT / "docs/reference/overlays.md"
@@ -86,3 +88,16 @@ def test_a_canary_is_one_patch(tmp_path: Path) -> None:
     documents = with_example(tmp_path, f"resources: [../switchyard/kustomize/overlays/prod]\n{patch}")
 
     assert of_kind(documents, "InferenceService")["chat-fast"]["spec"]["predictor"]["canaryTrafficPercent"] == 10
+
+
+def test_the_hubs_token_lies_where_kserves_download_jobs_look_for_it() -> None:
+    """KServe 0.20 downloads a cached model with the ClusterStorageContainer's variables, in the jobs' namespace."""
+    settings = yaml.safe_load((PLATFORM / "local-models/local-models-on.yaml").read_text())["data"]
+    container = yaml.safe_load((PLATFORM / "kserve/storage-initializer.yaml").read_text())["spec"]["container"]
+    jobs = json.loads(settings["localModel"])["jobNamespace"]
+    (token,) = [one["valueFrom"]["secretKeyRef"] for one in container["env"] if one["name"] == "HF_TOKEN"]
+    page = (ROOT / "docs/how-to/deploy-prod.md").read_text()
+
+    assert f"kubectl -n {jobs} create secret generic {token['name']} --from-file={token['key']}=" in page
+    made = yaml.safe_load((PLATFORM / "local-models/jobs-namespace.yaml").read_text())
+    assert (made["kind"], made["metadata"]["name"]) == ("Namespace", jobs)

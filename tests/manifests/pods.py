@@ -4,7 +4,7 @@ Only what the rules of this folder look at: labels, containers and the fields of
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -30,12 +30,13 @@ _NOT_OF_A_POD = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pod:
-    """A pod's name for messages, its labels and its spec; ``knative`` says who makes it."""
+    """A pod's name for messages, its labels, annotations and spec; ``knative`` says who makes it."""
 
     name: str
     labels: Mapping[str, str]
     spec: Mapping[str, Any]
     knative: bool
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 def pods(documents: list[Document]) -> Iterator[Pod]:
@@ -43,17 +44,24 @@ def pods(documents: list[Document]) -> Iterator[Pod]:
     for kind in ("Deployment", "StatefulSet"):
         for name, document in of_kind(documents, kind).items():
             template = document["spec"]["template"]
-            yield Pod(name=name, labels=template["metadata"]["labels"], spec=template["spec"], knative=False)
+            metadata = template["metadata"]
+            notes = metadata.get("annotations", {})
+            yield Pod(name=name, labels=metadata["labels"], spec=template["spec"], knative=False, annotations=notes)
     runtimes = of_kind(documents, "ClusterServingRuntime")
     for name, service in of_kind(documents, "InferenceService").items():
         runtime = runtimes[service["spec"]["predictor"]["model"]["runtime"]]
         own = {"serving.kserve.io/inferenceservice": name, "serving.knative.dev/revision": f"{name}-predictor-00001"}
         labels = {**service["metadata"]["labels"], **own}
-        yield Pod(name=name, labels=labels, spec=_of_service(service, runtime["spec"]), knative=True)
+        # KServe's buildObjectMeta (predictor.go): the runtime's, the service's, the predictor's.
+        notes = {**runtime["spec"].get("annotations", {}), **service["metadata"]["annotations"]}
+        notes |= service["spec"]["predictor"].get("annotations", {})
+        spec = _of_service(service, runtime["spec"])
+        yield Pod(name=name, labels=labels, spec=spec, knative=True, annotations=notes)
     for name, graph in of_kind(documents, "InferenceGraph").items():
         own = {"serving.kserve.io/inferencegraph": name, "serving.knative.dev/revision": f"{name}-00001"}
         labels = {**graph["metadata"]["labels"], **own}
-        yield Pod(name=name, labels=labels, spec=_of_graph(graph), knative=True)
+        notes = graph["metadata"]["annotations"]
+        yield Pod(name=name, labels=labels, spec=_of_graph(graph), knative=True, annotations=notes)
 
 
 def _of_service(service: Document, runtime: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from switchyard.local.plan.graphs import METRICS_PORT
 from switchyard.local.plan.references.selectors import selects
 from tests.manifests.documents import CLUSTERS, Rendered, of_kind
 from tests.manifests.network import Peer, connects
@@ -13,6 +14,7 @@ ELSEWHERE = {
     "kourier": Peer(namespace="kourier-system", labels={"app": "3scale-kourier-gateway"}),
     "dns": Peer(namespace="kube-system", labels={"k8s-app": "kube-dns"}),
     "prometheus": Peer(namespace="monitoring"),
+    "collector": Peer(namespace="monitoring", labels={"app": "collector"}),
     "front door": Peer(namespace="ingress", namespace_labels={"switchyard.dev/front-door": "true"}),
     "stranger": Peer(namespace="default"),
     "API server": Peer(address="10.200.0.1"),
@@ -43,6 +45,10 @@ OPEN = [
     ("prometheus", "gateway", 8000),
     ("prometheus", "chat-fast", 8080),
     ("prometheus", "auto", 9091),
+    ("gateway", "collector", 4318),
+    ("auto", "collector", 4318),
+    ("chat-fast", "collector", 4318),
+    ("vision", "collector", 4317),
 ]
 
 CLOSED = [
@@ -53,6 +59,8 @@ CLOSED = [
     ("client", "chat-fast", 8080),
     ("client", "hub", 443),
     ("prometheus", "gateway", 8001),
+    ("stranger", "auto", 9464),
+    ("chat-fast", "collector", 9090),
     ("prometheus", "chat-fast", 8012),
     ("gateway", "chat-fast", 8080),
     ("gateway", "metadata service", 443),
@@ -115,6 +123,23 @@ def test_every_pod_finds_names_and_is_denied_by_default(rendered: Rendered, envi
         assert [name for name in everyone if not connected(rendered, environment, (name, server, 53), "UDP")] == []
     assert [name for name in everyone if connected(rendered, environment, (name, "stranger", 80))] == []
     assert [name for name in everyone if connected(rendered, environment, ("stranger", name, 80))] == []
+
+
+@pytest.mark.parametrize("environment", CLUSTERS)
+def test_every_pod_of_ours_says_where_its_metrics_are_and_prometheus_may_read_them(
+    rendered: Rendered, environment: str
+) -> None:
+    for pod in pods(rendered[environment]):
+        if pod.name == "redis":  # it has no exporter
+            continue
+        listening = {port["containerPort"] for one in pod.spec["containers"] for port in one.get("ports", ())}
+        if pod.labels.get("switchyard.dev/kind") == "graph":
+            listening.add(METRICS_PORT)
+        port = int(pod.annotations["prometheus.io/port"])
+        assert port in listening, pod.name
+        assert pod.annotations["prometheus.io/scrape"] == "true", pod.name
+        assert pod.annotations.get("prometheus.io/path", "/metrics") == "/metrics", pod.name
+        assert connected(rendered, environment, ("prometheus", pod.name, port)), pod.name
 
 
 def test_an_open_gateway_is_closed_to_whom_no_label_lets_in(rendered: Rendered) -> None:

@@ -83,6 +83,19 @@ def test_a_container_that_serves_requests_is_asked_whether_it_is_ready(documents
             assert probe["exec"]["command"] if "exec" in probe else probe["httpGet"]["path"].startswith("/"), name
 
 
+def test_a_container_that_serves_requests_is_restarted_when_it_hangs_and_not_when_it_is_busy(
+    documents: list[Document],
+) -> None:
+    for name, container in workloads(documents):
+        assert ("ports" in container) == ("livenessProbe" in container), name
+        if "ports" in container:
+            live, ready = container["livenessProbe"], container["readinessProbe"]
+            assert live != ready, f"{name}: a model that unloads, or waits for another, is alive"
+            assert live["periodSeconds"] * live["failureThreshold"] >= 60, name
+            if "startupProbe" not in container:  # until then, Kubernetes asks for nothing else
+                assert name in ("gateway/gateway", "redis/redis")
+
+
 def test_no_document_sets_what_kserve_rejects(documents: list[Document]) -> None:
     assert "PYTHONPATH" not in [value for document in documents for _, value in leaves(document)]
 
@@ -233,15 +246,3 @@ def test_models_are_kept_on_nodes_by_the_name_that_services_ask_for(rendered: Re
         }
         assert cached in (set(), {uri for uri in asked if uri.startswith("hf://")}), name
         assert all({*item["spec"]["nodeGroups"]} <= groups for item in of_kind(documents, "LocalModelCache").values())
-
-
-def test_a_quota_holds_every_service_at_its_size_in_production(rendered: Rendered) -> None:
-    hard = of_kind(rendered["prod"], "ResourceQuota")["namespace"]["spec"]["hard"]
-    services = [service["spec"]["predictor"] for service in of_kind(rendered["prod"], "InferenceService").values()]
-    gpus = [
-        predictor["maxReplicas"]
-        * int(predictor["model"].get("resources", {}).get("limits", {}).get("nvidia.com/gpu", 0))
-        for predictor in services
-    ]
-    assert int(hard["requests.nvidia.com/gpu"]) >= sum(gpus) > 0
-    assert int(hard["pods"]) >= 2 * sum(predictor["maxReplicas"] for predictor in services)

@@ -118,7 +118,7 @@ def runtime_of(service: Document, index: Index) -> Document:
     priority wins (reference: KServe, ``pkg/controller/v1beta1/inferenceservice/components/predictor.go``).
 
     Raises:
-        LocalError: no runtime fits, or the named one is disabled or not rendered.
+        LocalError: no runtime fits, or the named one is disabled, not rendered or not for this model.
     """
     metadata, model = service["metadata"], service["spec"]["predictor"]["model"]
     namespace = metadata.get("namespace", "")
@@ -128,6 +128,8 @@ def runtime_of(service: Document, index: Index) -> Document:
         if found is None or found["spec"].get("disabled"):
             state = "is disabled" if found else "is not in the overlay; add it to its resources"
             raise LocalError(f"InferenceService {metadata['name']}: runtime {wanted} {state}")
+        if fault := _mismatch(model, found["spec"]):
+            raise LocalError(f"InferenceService {metadata['name']}: runtime {wanted} {fault}")
         return found
     for kind in ("ServingRuntime", "ClusterServingRuntime"):
         candidates = [
@@ -144,6 +146,24 @@ def runtime_of(service: Document, index: Index) -> Document:
         f"InferenceService {metadata['name']}: no runtime in the overlay selects itself for modelFormat {form}; "
         "name one in spec.predictor.model.runtime"
     )
+
+
+def _mismatch(model: Mapping[str, Any], runtime: Mapping[str, Any]) -> str:
+    """Return why KServe would reject the model for this runtime, in the words that end a sentence about the runtime.
+
+    Source: KServe, ``reconcileModel`` of the same file, with ``RuntimeSupportsModel`` (``predictor_model.go``).
+    """
+    form, spoken = model.get("modelFormat") or {}, runtime.get("protocolVersions") or ()
+    known = [(entry.get("name"), entry.get("version")) for entry in runtime.get("supportedModelFormats") or ()]
+    name, version = form.get("name"), form.get("version")
+    protocol = model.get("protocolVersion")
+    if protocol and spoken and protocol not in spoken:
+        return f"speaks {', '.join(spoken)}, not protocolVersion {protocol}; KServe would reject it"
+    if not any(name == one and version in (None, other) for one, other in known):
+        formats = ", ".join(" ".join(filter(None, pair)) for pair in known) or "none"
+        asked = " ".join(filter(None, (name, version)))
+        return f"takes the formats {formats}, not modelFormat {asked}; KServe would reject it, so name one of them"
+    return ""
 
 
 def merge(template: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

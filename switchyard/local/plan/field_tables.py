@@ -191,10 +191,10 @@ _SERVICE = (
     _honored("spec.predictor.containerConcurrency", "hard limit of concurrent requests; more wait in order of arrival"),
     _honored("spec.predictor.timeout", "seconds until the first byte of a response, and the grace after SIGTERM"),
     _honored("spec.predictor.model.modelFormat.name", "selects a runtime; triton: the folder holds several models"),
-    _ignored("spec.predictor.model.modelFormat.version", "runtimes are selected by name"),
+    _honored("spec.predictor.model.modelFormat.version", "one that the named runtime must list, as in KServe"),
     _honored("spec.predictor.model.runtime", "the ServingRuntime or ClusterServingRuntime"),
     _ignored("spec.predictor.model.runtimeVersion", "there is no image"),
-    _ignored("spec.predictor.model.protocolVersion", "the process speaks the protocols that it speaks"),
+    _honored("spec.predictor.model.protocolVersion", "one that the named runtime must list, as in KServe"),
     _honored(
         "spec.predictor.model.storageUri", "pvc://model-repository/<path> is model-repository/<path>, at /mnt/models"
     ),
@@ -225,12 +225,12 @@ _GRAPH = (
 _RUNTIME = (
     *_METADATA,
     _ignored('metadata.annotations["serving.kserve.io/server-type"]', "there is no image to choose"),
-    _honored("spec.supportedModelFormats[].name", "what modelFormat names"),
+    _honored("spec.supportedModelFormats[].name", "what modelFormat must name"),
     _honored("spec.supportedModelFormats[].autoSelect", "may be selected without being named"),
     _honored("spec.supportedModelFormats[].priority", "the highest wins"),
-    _ignored("spec.supportedModelFormats[].version", "runtimes are selected by name"),
+    _honored("spec.supportedModelFormats[].version", "what modelFormat.version must be, if it is given"),
     _honored("spec.disabled", "true: not used"),
-    _ignored("spec.protocolVersions[]", "the process speaks the protocols that it speaks"),
+    _honored("spec.protocolVersions[]", "what protocolVersion must be one of, if it is given"),
     _ignored("spec.multiModel", "one process serves one service"),
     _ignored("spec.annotations.*", "there is no pod to annotate"),
     _ignored('spec.annotations["prometheus.kserve.io/port"]', "scrape the process itself"),

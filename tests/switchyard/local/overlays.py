@@ -93,6 +93,7 @@ def runtime_of_two() -> dict[str, Any]:
     public["args"] = [*public["args"], "--peer=127.0.0.1:9000"]
     public["env"] = [*public["env"], {"name": "STUB_LOAD_SECONDS", "value": "0.3"}]  # ready after the other
     document["metadata"]["name"] = "two"
+    document["spec"]["supportedModelFormats"] = [{"name": "stub"}, {"name": "triton"}]
     document["spec"]["containers"] = [other, public]
     return document
 

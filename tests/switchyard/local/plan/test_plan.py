@@ -190,6 +190,31 @@ def test_a_runtime_that_is_not_rendered_is_named() -> None:
         planned(document)
 
 
+@pytest.mark.parametrize(
+    ("model", "fault"),
+    [
+        ({"modelFormat": {"name": "gguf"}}, "takes the formats stub 1, onnx, not modelFormat gguf; KServe would"),
+        ({"modelFormat": {"name": "stub", "version": "2"}}, "not modelFormat stub 2"),
+        ({"modelFormat": {"name": "onnx", "version": "1"}}, "not modelFormat onnx 1"),
+        ({"protocolVersion": "v1"}, "speaks v2, grpc-v2, not protocolVersion v1"),
+        ({"modelFormat": {"name": "stub", "version": "1"}, "protocolVersion": "grpc-v2"}, None),
+        ({"modelFormat": {"name": "onnx"}}, None),
+    ],
+)
+def test_a_model_that_kserve_would_reject_for_its_runtime_is_rejected(model: dict[str, Any], fault: str | None) -> None:
+    document, found = Stub(name="chat").document(), runtime()
+    document["spec"]["predictor"]["model"] |= model
+    found["spec"] |= {
+        "supportedModelFormats": [{"name": "stub", "version": "1"}, {"name": "onnx"}],
+        "protocolVersions": ["v2", "grpc-v2"],
+    }
+    if fault is None:
+        assert plan([found, SETTINGS, document], OPTIONS).services
+    else:
+        with pytest.raises(LocalError, match=f"InferenceService chat: runtime stub .*{fault}"):
+            plan([found, SETTINGS, document], OPTIONS)
+
+
 def test_a_config_map_reference_without_its_hash_is_explained() -> None:
     settings = {**SETTINGS, "metadata": {"name": "stub-settings-h4sh"}}
     with pytest.raises(LocalError, match="the overlay has stub-settings-h4sh, so kustomize's name reference"):
