@@ -16,12 +16,12 @@ from benchmarks.processes import ROOT
 from benchmarks.report import Figure, publish
 from benchmarks.routing import labels as label_sets
 from benchmarks.routing.cost import predictor_cost, score_cost
-from benchmarks.routing.curve import Curve, Values, bootstrap
 from benchmarks.routing.demo import Outcome, outcomes, traffic
 from benchmarks.routing.picture import draw
 from predictors.complexity.classifier.scorers import ScorerName, make_scorer
 from predictors.complexity.classifier.tokens import Text
 from predictors.complexity.tiers.share import ShareController
+from predictors.complexity.training.curve import Curve, Values, bootstrap
 
 FOLDER = ROOT / "model-repository" / "complexity"
 PICTURE = ROOT / "docs" / "concepts" / "routing-curve.svg"

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
-from benchmarks.routing.curve import Curve, Values, bootstrap
 from predictors.complexity.classifier.model import Model
 from predictors.complexity.classifier.scorers import make_scorer
-from predictors.complexity.training.fitting import Rows, fit_domain, fit_prior
+from predictors.complexity.training.curve import Curve, Values, bootstrap
+from predictors.complexity.training.fitting import Rows, fit_domain
 from predictors.complexity.training.labels import published
+from predictors.complexity.training.overlap import distinct
+from predictors.complexity.training.safeguard import fit_prior
 
 FOLDS = 5
 LABELS = (100, 300)  # and all of the other four folds
@@ -38,12 +40,11 @@ class Row:
 
 def table(folder: Path) -> Iterator[Row]:
     """Baselines, a prior that knows nothing of the set, and the set's own model, for each set with outcomes."""
-    sets = {one.name: Rows.of(one) for one in published(folder)}
-    for name, rows in sets.items():
-        if name == "gsm8k":  # has steps, but no outcomes
-            continue
-        prior = fit_prior([other for known, other in sets.items() if known != name], SEED)
-        yield from _of_set(rows, prior)
+    sets = [Rows.of(one) for one in distinct(published(folder))]
+    for rows in sets:
+        if not rows.labels.word_problems:  # which have no outcomes
+            prior, _ = fit_prior([other for other in sets if other is not rows], SEED)
+            yield from _of_set(rows, prior)
 
 
 def _of_set(rows: Rows, prior: Model) -> Iterator[Row]:

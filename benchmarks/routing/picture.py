@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 
-from benchmarks.routing.curve import Curve
+from predictors.complexity.training.curve import Curve
 
 WIDTH, HEIGHT = 720, 440
 LEFT, RIGHT, TOP, BOTTOM = 64, 190, 24, 56

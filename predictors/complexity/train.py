@@ -8,10 +8,14 @@ import argparse
 import sys
 from pathlib import Path
 
+import orjson
+
 from predictors.complexity.classifier import files
 from predictors.complexity.classifier.scorers import PRIOR
 from predictors.complexity.training import labels
-from predictors.complexity.training.fitting import Rows, fit_domain, fit_prior
+from predictors.complexity.training.fitting import Rows, fit_domain
+from predictors.complexity.training.overlap import distinct
+from predictors.complexity.training.safeguard import fit_prior
 
 FOLDER = Path("model-repository/complexity")
 SEED = 7
@@ -19,15 +23,16 @@ LEAST = 100
 
 
 def train_prior(folder: Path, out: Path, seed: int) -> str:
-    """Fit the prior on the sets in ``folder``; return a note on its labels.
+    """Fit the prior on the sets in ``folder``; return a note on its labels and its figures.
 
     Raises:
         LabelError: there is no set.
     """
-    sets = [Rows.of(one) for one in labels.published(folder)]
+    sets = [Rows.of(one) for one in distinct(labels.published(folder))]
     note = ", ".join(f"{rows.labels.name} {len(rows)}" for rows in sets) + f"; seed {seed}"
-    files.save(fit_prior(sets, seed), out, note)
-    return note
+    prior, held_out = fit_prior(sets, seed)
+    files.save(prior, out, note, held_out)
+    return f"{note}\n" + orjson.dumps(held_out, option=orjson.OPT_INDENT_2).decode()
 
 
 def train_domain(file: Path, prior: Path, out: Path, seed: int) -> str:

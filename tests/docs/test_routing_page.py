@@ -5,14 +5,19 @@ from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
+import orjson
+from safetensors import safe_open
+
 from predictors.complexity.classifier.features import NAMES
 from predictors.complexity.classifier.tokens import MAX_CHARACTERS
 from predictors.complexity.settings import ComplexitySettings
 from predictors.complexity.tiers import affinity, share
 from predictors.complexity.tiers.rules import Reason
 from predictors.complexity.training.fitting import TREES
+from predictors.complexity.training.overlap import MOST_SHARED
 
-PAGE = (Path(__file__).parents[2] / "docs" / "concepts" / "routing.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "concepts" / "routing.md").read_text()
 
 
 def test_every_reason_is_explained() -> None:
@@ -42,3 +47,11 @@ def test_figures_on_the_page_are_those_of_the_code() -> None:
     assert f"up to {share.FORGET:g} of them" in words
     assert f"{len(NAMES)} features" in words
     assert f"{TREES} small trees" in words
+    assert f"more than {MOST_SHARED:.0%}".replace("%", " %") in words
+
+
+def test_what_the_page_says_of_the_prior_is_what_its_file_measured() -> None:
+    with safe_open(ROOT / "model-repository" / "complexity" / "prior.safetensors", "numpy") as file:
+        problems = orjson.loads(file.metadata()["switchyard"])["held_out"]["gsm8k"]
+
+    assert f"APGR {problems['length']:.3f} against {problems['learned alone']:.3f}" in " ".join(PAGE.split())

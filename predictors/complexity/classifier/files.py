@@ -14,11 +14,12 @@ from safetensors.numpy import save_file
 
 from predictors.complexity.classifier import features
 from predictors.complexity.classifier.forest import Forest
-from predictors.complexity.classifier.model import QUESTIONS, Heads, Model, QuestionModel
+from predictors.complexity.classifier.model import QUESTIONS, Heads, Line, Model, QuestionModel, Safeguard
 from predictors.complexity.classifier.vocabulary import Vocabulary
 
-_KEY, _FORM = "switchyard", "complexity-1"
+_KEY, _FORM = "switchyard", "complexity-2"
 _NUMBERS = ("constant", "mean", "deviation")
+_LINES = ("heuristic", "word_problem", "length")
 
 Tensors = Mapping[str, NDArray[np.generic]]
 
@@ -27,22 +28,31 @@ class ModelFileError(Exception):
     """A model file cannot be used; the message names it and says why."""
 
 
-def save(model: Model, path: Path, note: str) -> None:
-    """Write a model without its prior; ``note`` says on which labels it was trained."""
+def save(model: Model, path: Path, note: str, held_out: Mapping[str, Mapping[str, float]] | None = None) -> None:
+    """Write a model without its prior.
+
+    ``note`` says on which labels it was trained; ``held_out`` keeps what each way to rank reached on sets not seen.
+    """
     heads = model.heads
     tensors: dict[str, NDArray[np.generic]] = {
         "terms": _text(heads.vocabulary.terms),
         "idf": heads.vocabulary.idf,
-        "heads": heads.weights,
+        "heads": heads.weights.astype(np.float16),  # most of the file; its three digits are more than the labels give
         "constants": heads.constants,
         "quantiles": model.quantiles,
-        "scale": np.array([model.scale, model.trust], np.float64),
+        "weights": np.array([*model.weights, model.trust], np.float64),
     }
+    if model.safeguard is not None:
+        tensors["longest"] = np.array([model.safeguard.longest], np.float64)
+        for name in _LINES:
+            line: Line = getattr(model.safeguard, name)
+            tensors[name] = np.append(line.weights, line.constant).astype(np.float32)
     for question, question_model in zip(QUESTIONS, model.question_models, strict=True):
         tensors |= {f"{question}.{name}": part for name, part in _parts(question_model).items()}
     described = {
         "form": _FORM,
         "note": note,
+        "held_out": held_out or {},
         "features": features.NAMES,
         "heads": heads.names,
         "stands_on_prior": model.prior is not None,
@@ -80,18 +90,27 @@ def load(path: Path, prior: Model | None = None) -> Model:
 
 def _model(names: tuple[str, ...], tensors: Mapping[str, NDArray[np.float32]], prior: Model | None) -> Model:
     vocabulary = Vocabulary(list(filter(None, tensors["terms"].tobytes().decode().split("\n"))), tensors["idf"])
-    heads = Heads(names, vocabulary, tensors["heads"], tensors["constants"])
+    heads = Heads(names, vocabulary, tensors["heads"].astype(np.float32), tensors["constants"])
     if heads.weights.shape != (len(vocabulary), len(names)) or vocabulary.idf.shape != (len(vocabulary),):
         raise ValueError(f"weights of shape {heads.weights.shape} for {len(vocabulary)} terms and {len(names)} heads")
     wrong, gain = (_question_model(tensors, question) for question in QUESTIONS)
-    scale, trust = (float(number) for number in tensors["scale"])
-    model = Model(heads, (wrong, gain), scale, tensors["quantiles"], trust, prior)
+    *weights, trust = (float(number) for number in tensors["weights"])
+    safeguard = _safeguard(tensors) if prior is None else None
+    model = Model(heads, (wrong, gain), (weights[0], weights[1]), tensors["quantiles"], trust, prior, safeguard)
     for question_model in model.question_models:
         if question_model.line.shape != (len(model.column_names),) or question_model.forest.feature.max() >= len(
             question_model.line
         ):
             raise ValueError(f"{len(question_model.line)} weights for {len(model.column_names)} columns")
     return model
+
+
+def _safeguard(tensors: Mapping[str, NDArray[np.float32]]) -> Safeguard:
+    heuristic, word_problem, length = (Line(tensors[name][:-1], float(tensors[name][-1])) for name in _LINES)
+    for line in (heuristic, word_problem, length):
+        if line.weights.shape != (len(features.NAMES),):
+            raise ValueError(f"{len(line.weights)} weights for {len(features.NAMES)} surface features")
+    return Safeguard(heuristic, word_problem, length, float(tensors["longest"][0]))
 
 
 def _parts(question_model: QuestionModel) -> dict[str, NDArray[np.generic]]:

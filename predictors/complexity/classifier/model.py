@@ -14,8 +14,7 @@ Vector = NDArray[np.float32]
 
 # A score combines two questions: is the fast tier wrong here, and how much more often is the reasoning tier right?
 QUESTIONS = ("wrong", "gain")
-# Gain is the purpose of routing, but its labels are noisy; wrong is easier to learn. Cross-validated on the label sets.
-WEIGHTS = (1.0, 2.0)
+CHARACTERS = features.NAMES.index("characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Heads:
 
 @dataclass(frozen=True, slots=True)
 class QuestionModel:
-    """Predicts one question: the mean of a linear model and a forest, as a z-score over the training rows.
+    """Predicts one question: the sum of a linear model and a forest, as a z-score over the training rows.
 
     The linear model weighs the columns' differences from ``center``, their means in training.
     """
@@ -49,8 +48,41 @@ class QuestionModel:
     deviation: float
 
     def __call__(self, columns: Vector) -> float:
-        value = (self.constant + float(self.line @ (columns - self.center)) + self.forest(columns)) / 2
+        value = self.constant + float(self.line @ (columns - self.center)) + self.forest(columns)
         return (value - self.mean) / self.deviation
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A linear model of the surface features alone."""
+
+    weights: Vector
+    constant: float
+
+    def __call__(self, surface: Vector) -> float:
+        return float(self.weights @ surface) + self.constant
+
+
+@dataclass(frozen=True, slots=True)
+class Safeguard:
+    """Corrects scores by the surface alone, as far as held-out label sets showed that this ranks better.
+
+    ``heuristic`` is added to each score. A text for which ``word_problem`` is positive, and that is not longer than
+    ``longest``, the longest word problem in training, is rated by ``length`` instead.
+    """
+
+    heuristic: Line
+    word_problem: Line
+    length: Line
+    longest: float
+
+    def __call__(self, score: float, surface: Vector) -> float:
+        """Return the corrected score."""
+        return self.length(surface) if self.by_length(surface) else score + self.heuristic(surface)
+
+    def by_length(self, surface: Vector) -> bool:
+        """Tell whether a text is rated by its length."""
+        return bool(surface[CHARACTERS] <= self.longest) and self.word_problem(surface) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +99,18 @@ class Judgment:
 class Model:
     """Scores a text: 0 is the mean of the training rows, 1 their standard deviation; higher is harder.
 
-    ``quantiles`` are those of the training rows' scores, evenly spaced from the minimum to the maximum. A domain's
-    model is combined with a ``prior``: ``trust`` (0 to 1) is the weight of its own score.
+    ``weights`` are those of the two questions' z-scores. ``quantiles`` are those of the training rows' scores, evenly
+    spaced from the minimum to the maximum. A prior has a ``safeguard``. A domain's model is combined with a ``prior``:
+    ``trust`` (0 to 1) is the weight of its own score.
     """
 
     heads: Heads
     question_models: tuple[QuestionModel, QuestionModel]
-    scale: float
+    weights: tuple[float, float]
     quantiles: Vector
     trust: float = 1.0
     prior: "Model | None" = None
+    safeguard: Safeguard | None = None
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -91,21 +125,27 @@ class Model:
         """Do the same for a text whose surface and terms are already computed."""
         columns = np.concatenate((surface, self.heads(self.heads.vocabulary.row(found))))
         wrong, gain = (predict(columns) for predict in self.question_models)
-        score = (WEIGHTS[0] * wrong + WEIGHTS[1] * gain) / self.scale
+        score = self.weights[0] * wrong + self.weights[1] * gain
+        if self.safeguard is not None:
+            score = self.safeguard(score, surface)
         if self.prior is not None and self.trust < 1:
             score = self.trust * score + (1 - self.trust) * self.prior.judge_read(surface, found).score
         return Judgment(score, wrong, gain, columns)
 
     def reasons(self, judgment: Judgment, most: int) -> list[tuple[str, float]]:
         """Return the columns that moved the linear part of the score most, and by how much (in the score's unit)."""
-        moved = np.zeros_like(judgment.columns)
-        for question_model, weight in zip(self.question_models, WEIGHTS, strict=True):
+        moved, count = np.zeros_like(judgment.columns), len(features.NAMES)
+        for question_model, weight in zip(self.question_models, self.weights, strict=True):
             moved += (
-                weight
-                * question_model.line
-                * (judgment.columns - question_model.center)
-                / (2 * question_model.deviation)
+                weight / question_model.deviation * question_model.line * (judgment.columns - question_model.center)
             )
-        moved *= self.trust / self.scale
+        if self.safeguard is not None:
+            away = judgment.columns[:count] - self.question_models[0].center[:count]
+            if self.safeguard.by_length(judgment.columns[:count]):
+                moved[:] = 0
+                moved[:count] = self.safeguard.length.weights * away
+            else:
+                moved[:count] += self.safeguard.heuristic.weights * away
+        moved *= self.trust
         order = np.argsort(-np.abs(moved))[:most]
-        return [(self.column_names[place], float(moved[place])) for place in order]
+        return [(self.column_names[place], float(moved[place])) for place in order if moved[place]]

@@ -58,6 +58,13 @@ class WeightedScorer:
         self._weights, self._means, self._deviations = np.array(list(weights.values())).T
         self.quantiles = _NORMAL
 
+    @property
+    def slopes(self) -> NDArray[np.float32]:
+        """By how much the score rises with each feature of the surface."""
+        slopes = np.zeros(len(features.NAMES), np.float32)
+        slopes[self._places] = self._weights / self._deviations
+        return slopes
+
     def score(self, text: Text) -> float:
         return float(self._parts(text).sum())
 
@@ -89,10 +96,13 @@ _HEURISTIC = {
     "asks for a fact": (-0.2, 0.4, 0.5),
 }
 
-_BASELINES: Mapping[str, Callable[[], Scorer]] = {
-    "length": lambda: WeightedScorer(_LENGTH),
-    "heuristic": lambda: WeightedScorer(_HEURISTIC),
-}
+
+def heuristic() -> WeightedScorer:
+    """Create the baseline that was weighted by hand."""
+    return WeightedScorer(_HEURISTIC)
+
+
+_BASELINES: Mapping[str, Callable[[], Scorer]] = {"length": lambda: WeightedScorer(_LENGTH), "heuristic": heuristic}
 
 
 def make_scorer(name: ScorerName, folder: Path, domain: str = "") -> Scorer:

@@ -26,7 +26,8 @@ class LabelError(ValueError):
 class Labels:
     """``wrong``: how wrong the fast tier is on each text (0..1); ``gain``: how much more often the other tier is right.
 
-    ``reliable`` marks the rows whose ``gain`` can be learned from.
+    ``reliable`` marks the rows whose ``gain`` can be learned from. ``word_problems`` marks a set of these without
+    outcomes, whose ``wrong`` and ``gain`` only order the texts.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Labels:
     wrong: Values
     gain: Values
     reliable: Mask
+    word_problems: bool = False
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -41,7 +43,7 @@ class Labels:
     def take(self, rows: NDArray[np.intp]) -> "Labels":
         """Return some of the rows."""
         texts = tuple(self.texts[row] for row in rows)
-        return Labels(self.name, texts, self.wrong[rows], self.gain[rows], self.reliable[rows])
+        return Labels(self.name, texts, self.wrong[rows], self.gain[rows], self.reliable[rows], self.word_problems)
 
 
 def local(path: Path) -> Labels:
@@ -69,7 +71,7 @@ def published(folder: Path) -> list[Labels]:
     """Read the known label sets in ``folder``, each a parquet file.
 
     Raises:
-        LabelError: there is none.
+        LabelError: there is none, or one lacks the outcomes of a model.
     """
     found = [
         read(folder / f"{name}.parquet") for name, read in _READERS.items() if (folder / f"{name}.parquet").exists()
@@ -92,31 +94,69 @@ def _mmlu(path: Path) -> Labels:
     return Labels("mmlu", tuple(map(Text.of, rows["prompt"])), 1 - weak, strong - weak, ~calculated)
 
 
-def _by_rank(name: str, prefix: str) -> Callable[[Path], Labels]:
-    """Build a reader of outcomes of many models: the weaker third is the fast tier, the stronger third the other."""
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """The models that stand for the two tiers: ``fast`` is right as often as the mean of its models.
 
-    def read(path: Path) -> Labels:
-        rows = _columns(path)
-        outcomes = np.array([values for column, values in rows.items() if column.startswith(prefix)], float)
-        ranked = outcomes[np.argsort(np.nanmean(outcomes, axis=1), kind="stable")]
-        third = len(ranked) // 3
-        weak, strong = np.nanmean(ranked[:third], axis=0), np.nanmean(ranked[-third:], axis=0)
-        return Labels(name, tuple(map(Text.of, rows["prompt"])), 1 - weak, strong - weak, np.ones(len(weak), bool))
+    ``reasoning`` is right where the best of its models is, or, unless ``best``, as often as their mean. They are named,
+    not ranked: a set's weakest models often fail by the form of their answers, not by difficulty.
+    """
 
-    return read
+    fast: tuple[str, ...]
+    reasoning: tuple[str, ...]
+    best: bool = False
+
+    def reader(self, name: str, prefix: str) -> Callable[[Path], Labels]:
+        """Build a reader of a file with one column of outcomes per model, named by ``prefix`` and the model."""
+
+        def read(path: Path) -> Labels:
+            rows = _columns(path)
+            if missing := [prefix + model for model in (*self.fast, *self.reasoning) if prefix + model not in rows]:
+                raise LabelError(f"{path} has no column {', '.join(missing)}")
+            weak, strong = (
+                np.array([rows[prefix + model] for model in models], float) for models in (self.fast, self.reasoning)
+            )
+            fast = np.nanmean(weak, axis=0)
+            reasoning = np.nanmax(strong, axis=0) if self.best else np.nanmean(strong, axis=0)
+            texts = tuple(map(Text.of, rows["prompt"]))
+            return Labels(name, texts, 1 - fast, reasoning - fast, np.ones(len(texts), bool))
+
+        return read
+
+
+MMLU_PRO = _Pair(
+    (
+        "Mixtral-8x7B-Instruct-v0.1",
+        "Meta-Llama-3_1-8B-Instruct",
+        "Phi-3-mini-4k-instruct",
+        "gemma-7b",
+        "c4ai-command-r-v01",
+    ),
+    ("Meta-Llama-3_1-70B-Instruct", "gemini-1.5-pro-002", "gemini-1.5-flash-002"),
+)
+ULAB = _Pair(
+    ("mistral-7b-instruct-v0.3", "llama-3.1-8b-instruct", "gemma-2-9b-it"),
+    ("llama-3.1-nemotron-51b-instruct", "llama-3.3-nemotron-super-49b-v1"),
+    best=True,  # each of the two fails the form of some tasks
+)
+CRUX = _Pair(
+    ("Meta-Llama-3.1-8B-Instruct", "Qwen2-7B-Instruct", "gpt-4o-mini-2024-07-18"),
+    ("o1-mini-2024-09-12",),
+)
 
 
 def _steps(path: Path) -> Labels:
     """No outcomes, but an order: each step of a solution makes a weak model a tenth more likely to be wrong."""
     rows = _columns(path)
     wrong = np.clip(np.array(rows["steps"], float) / 10, 0, 1)
-    return Labels("gsm8k", tuple(map(Text.of, rows["prompt"])), wrong, 0.9 * wrong, np.ones(len(wrong), bool))
+    everywhere = np.ones(len(wrong), bool)
+    return Labels("gsm8k", tuple(map(Text.of, rows["prompt"])), wrong, 0.9 * wrong, everywhere, word_problems=True)
 
 
 _READERS: Mapping[str, Callable[[Path], Labels]] = {
     "routellm_mmlu_train": _mmlu,
-    "mmlupro_train": _by_rank("mmlu-pro", "ok|"),
-    "llmrouter_ulab_train": _by_rank("ulab", "s|"),
-    "zeroeval_crux_train": _by_rank("crux", "ok|"),
+    "mmlupro_train": MMLU_PRO.reader("mmlu-pro", "ok|"),
+    "llmrouter_ulab_train": ULAB.reader("ulab", "s|"),
+    "zeroeval_crux_train": CRUX.reader("crux", "ok|"),
     "gsm8k_train_steps": _steps,
 }

@@ -40,7 +40,7 @@ def test_a_model_comes_back_as_it_was_saved(tmp_path: Path) -> None:
 
 
 def test_a_shipped_file_says_from_what_it_was_trained() -> None:
-    assert str(described(PRIOR)["note"]).startswith("mmlu 1543, ")
+    assert str(described(PRIOR)["note"]).startswith("mmlu 1477, ")
     assert str(described(DEMO)["note"]).startswith("demo ")
 
 
@@ -65,7 +65,8 @@ def test_a_missing_file_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["terms", "heads", "wrong.line", "gain.feature", "scale", "idf", "wrong.leaf", "gain.numbers"]
+    "name",
+    ["terms", "heads", "wrong.line", "gain.feature", "weights", "idf", "wrong.leaf", "gain.numbers", "heuristic"],
 )
 def test_a_file_whose_parts_do_not_fit_is_reported(tmp_path: Path, name: str) -> None:
     tensors = load_file(PRIOR)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.routing.curve import Curve, Values, bootstrap
+from predictors.complexity.training.curve import Curve, Values, bootstrap
 
 FAST = np.array([1.0, 0.0, 0.0, 1.0])
 REASONING = np.array([1.0, 1.0, 0.0, 1.0])

@@ -5,7 +5,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from predictors.complexity.training.labels import LabelError, local, published
+from predictors.complexity.training.labels import ULAB, LabelError, local, published
 
 
 def write(folder: Path, name: str, **columns: list[object]) -> None:
@@ -74,17 +74,34 @@ def test_outcomes_that_one_token_decided_are_not_learned_from(tmp_path: Path) ->
     assert found.reliable.tolist() == [True, False, False]
 
 
-def test_of_many_models_the_weaker_and_the_stronger_third_stand_for_the_tiers(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        "mmlupro_train",
-        prompt=["a", "b"],
-        **{"ok|strong": [1, 1], "ok|middle": [1, 0], "ok|weak": [0, 0]},  # type: ignore[arg-type]
-    )
+def test_the_models_that_stand_for_the_tiers_are_named_and_a_broken_one_counts_for_nothing(tmp_path: Path) -> None:
+    """The broken model is the weakest: by rank it would be the fast tier, and nothing easy."""
+    fast: dict[str, list[object]] = {f"s|{model}": [1, 0] for model in ULAB.fast}
+    reasoning: dict[str, list[object]] = {f"s|{model}": [1, 1] for model in ULAB.reasoning}
+    broken: dict[str, list[object]] = {"s|broken": [0, 0]}
+    write(tmp_path, "llmrouter_ulab_train", prompt=["easy", "hard"], **fast, **reasoning, **broken)
     (found,) = published(tmp_path)
 
-    assert found.wrong[0] == 1
-    assert found.gain[0] == 1
+    assert found.wrong.tolist() == [0, 1]
+    assert found.gain.tolist() == [0, 1]
+
+
+def test_a_tier_is_the_mean_of_its_models_or_the_best_of_them(tmp_path: Path) -> None:
+    outcomes: dict[str, list[object]] = {f"s|{model}": [0] for model in (*ULAB.fast, *ULAB.reasoning)}
+    outcomes |= {f"s|{ULAB.fast[0]}": [1], f"s|{ULAB.reasoning[1]}": [1]}
+    write(tmp_path, "llmrouter_ulab_train", prompt=["a"], **outcomes)
+    (found,) = published(tmp_path)
+
+    assert found.wrong.tolist() == pytest.approx([2 / 3])
+    assert found.gain.tolist() == pytest.approx([1 - 1 / 3])
+
+
+def test_a_set_without_a_named_model_says_which_is_missing(tmp_path: Path) -> None:
+    outcomes: dict[str, list[object]] = {"ok|o1-mini-2024-09-12": [1]}
+    write(tmp_path, "zeroeval_crux_train", prompt=["a"], **outcomes)
+
+    with pytest.raises(LabelError, match=r"zeroeval_crux_train\.parquet has no column ok\|Meta-Llama-3\.1-8B-Instruct"):
+        published(tmp_path)
 
 
 def test_steps_make_a_prompt_harder(tmp_path: Path) -> None:
@@ -92,3 +109,4 @@ def test_steps_make_a_prompt_harder(tmp_path: Path) -> None:
     (found,) = published(tmp_path)
 
     assert np.allclose(found.wrong, [0.2, 1.0])
+    assert found.word_problems
