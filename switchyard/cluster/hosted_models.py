@@ -38,6 +38,7 @@ class HostedModels:
         self._fetch_index = fetch_index or model_index
         self._pauses = pauses
         self._awake: set[str] = set()
+        self._lock = threading.Lock()  # of changes to ``models``, which each come from the one before
         self.models: dict[str, list[str]] = {}
 
     def follow(self, services: Iterable[Document], revisions: Iterable[Document]) -> None:
@@ -50,7 +51,8 @@ class HostedModels:
             arguments = (name, address(hosts[name]))
             # A thread each, because this runs in an informer's, which must not wait for a model server.
             threading.Thread(target=self._fetch, args=arguments, name="repository-index", daemon=True).start()
-        self.models = {name: models for name, models in self.models.items() if name in hosts}
+        with self._lock:
+            self.models = {name: models for name, models in self.models.items() if name in hosts}
 
     def _fetch(self, name: str, url: str) -> None:
         for pause in (*self._pauses, None):
@@ -67,9 +69,11 @@ class HostedModels:
                 )
                 return
         logger.info("read the repository index of a service", extra={"model": name, "models": models})
-        if models != self.models.get(name):
+        with self._lock:
+            if models == self.models.get(name):
+                return
             self.models = {**self.models, name: models}
-            self._changed()
+        self._changed()
 
 
 def model_index(url: str) -> list[str]:

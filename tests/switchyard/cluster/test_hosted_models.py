@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,26 @@ def test_a_service_whose_address_is_not_there_yet_is_asked_again() -> None:
     assert repositories.models == {"vision": ["ocr"]}
     repositories.follow([], [])
     assert not repositories.models
+
+
+def test_an_index_that_arrives_while_services_change_is_not_lost() -> None:
+    change, learned = threading.Event(), threading.Event()
+
+    class Slow(dict[str, list[str]]):
+        def items(self) -> Any:
+            change.set()
+            learned.wait(0.2)  # in vain where a change waits for the one before it
+            return super().items()
+
+    def ask(url: str) -> list[str]:
+        assert change.wait(20)
+        return ["ocr"]
+
+    repositories = HostedModels(learned.set, ask)
+    repositories.models = Slow()
+    repositories.follow([VISION], [AWAKE])
+    assert learned.wait(20)
+    assert repositories.models == {"vision": ["ocr"]}
 
 
 def test_a_service_that_went_to_sleep_is_not_asked_again(caplog: pytest.LogCaptureFixture) -> None:
