@@ -112,7 +112,9 @@ def _pipelines(given: Parts) -> Mapping[str, Proceed]:
         "gateway": pipeline(
             (*common, readiness(locate=locate, upstream=upstream), listing(source=source, repositories=repositories))
         ),
-        "grpc gateway": pipeline((*common, rpc_listing(source=source, repositories=repositories, locate=locate))),
+        "grpc gateway": pipeline(
+            (*common, rpc_listing(source=source, repositories=repositories, locate=locate, upstream=upstream))
+        ),
         # No ``limits``: the body of a request to a path that nothing serves is not waited for.
         "nobody": pipeline((common[0], unserved)),
         "grpc nobody": pipeline((common[0], unserved)),

@@ -34,6 +34,9 @@ _OF_THE_RESPONSE = HOP_BY_HOP | {b"server", b"date"}
 CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"cookie"))
 # Headers between the platform's own parts, such as a tenant's: from a client they would be forged.
 INTERNAL = b"x-switchyard-"
+# The one of them that is a client's to say: its requests with the same value stay on one tier, as with a body's
+# ``prompt_cache_key``.
+_OF_THE_CLIENT = frozenset((b"x-switchyard-conversation",))
 # V2's binary tensor extension: the number of bytes of JSON at a body's beginning, before the tensors.
 JSON_LENGTH = b"inference-header-content-length"
 # They describe the body that was received, not the one that replaces it.
@@ -44,14 +47,15 @@ _PLAIN_CONNECTION = frozenset((b"keep-alive", b"close", b"Keep-Alive", b"Close")
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """The headers that an edge drops, by name and by prefix."""
+    """The headers that an edge drops, by name and by prefix; ``passing`` are those that pass despite their prefix."""
 
     dropped: frozenset[bytes]
     prefixes: tuple[bytes, ...] = ()
+    passing: frozenset[bytes] = frozenset()
 
     def drops(self, name: bytes) -> bool:
         """Return whether a header of this name is dropped."""
-        return name in self.dropped or name.startswith(self.prefixes)
+        return name in self.dropped or (name.startswith(self.prefixes) and name not in self.passing)
 
     def passed(self, headers: Iterable[Header], added: Sequence[Header] = ()) -> list[Header]:
         """Return the ``headers`` that pass, less those that ``connection`` names, with ``added`` in place of others."""
@@ -62,7 +66,7 @@ class Edge:
             if name in dropped:
                 if name == b"connection" and header[1] not in _PLAIN_CONNECTION:
                     connection += b"," + header[1]
-            elif name not in replaced and not name.startswith(prefixes):
+            elif name not in replaced and (not name.startswith(prefixes) or name in self.passing):
                 kept.append(header)
         if connection:
             named = {token.strip().lower() for token in connection.split(b",")}
@@ -72,14 +76,16 @@ class Edge:
 
 
 # The gateway. It adds x-request-id to both directions, and traceparent where a span continues the client's.
-CLIENT_TO_MODEL = Edge(_OF_THE_REQUEST | CREDENTIALS, (INTERNAL,))
+CLIENT_TO_MODEL = Edge(_OF_THE_REQUEST | CREDENTIALS, (INTERNAL,), _OF_THE_CLIENT)
 # The gateway says which web pages may read a response (CORS).
 _OF_THE_GATEWAY = (b"x-request-id", b"access-control-")
 MODEL_TO_CLIENT = Edge(_OF_THE_RESPONSE, _OF_THE_GATEWAY)
 # The length of a whole response is set when it is sent, and an error event may follow what the model streamed.
 MODEL_TO_STREAM = Edge(_OF_THE_RESPONSE | {b"content-length"}, _OF_THE_GATEWAY)
 # A short form is translated for the model, and the response for the client: what the client accepts is not the model's.
-FORM_TO_MODEL = Edge(CLIENT_TO_MODEL.dropped | _OF_THE_BODY | {b"accept", b"accept-encoding"}, (INTERNAL,))
+FORM_TO_MODEL = Edge(
+    CLIENT_TO_MODEL.dropped | _OF_THE_BODY | {b"accept", b"accept-encoding"}, (INTERNAL,), _OF_THE_CLIENT
+)
 MODEL_TO_FORM = Edge(_OF_THE_RESPONSE | _OF_THE_BODY, _OF_THE_GATEWAY)
 
 # A graph. What its steps get beyond this is chosen by PROPAGATE_HEADERS, as KServe's router does; a client may reach a

@@ -105,7 +105,7 @@ class RpcEdge:
 
 def rpc_call(call: GrpcCall, route: Route, started: float) -> Call:
     """Create the call that a gRPC call makes to ``route``; ``started`` is the loop's time at its arrival."""
-    fields = dict(call.metadata)
+    fields = call.fields
     identifier = request_id(fields.get(b"x-request-id"))
     call.response_metadata = ((b"x-request-id", identifier),)
     return Call(

@@ -76,7 +76,8 @@ def _fields(body: bytes, text_field: str, *extra: str) -> Payload:
         if name not in known:
             raise ApiError("invalid_value", f"unknown field {name}; known: {', '.join(known)}", param=name)
         # To Python a bool is an int, and ``"max_tokens": true`` would be 1 for vLLM.
-        if value is not None and (not isinstance(value, known[name]) or (value is True and known[name] is int)):
+        is_flag = isinstance(value, bool)
+        if value is not None and (not isinstance(value, known[name]) or is_flag is not (known[name] is bool)):
             raise ApiError("invalid_value", f"field {name} has a value of the wrong type", param=name)
     if not payload.get(text_field):
         raise ApiError("invalid_value", f"field {text_field} is missing or empty", param=text_field)

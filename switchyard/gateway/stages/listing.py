@@ -15,7 +15,8 @@ from switchyard.gateway.upstream.retries import UpstreamRetries
 
 SERVER = "switchyard"
 _JSON = (b"content-type", b"application/json")
-EXTENSIONS = ("model_repository", "classification", "binary_tensor_data")
+# By Triton's names; models of kind vision have them all.
+EXTENSIONS = ("model_repository", "model_configuration", "statistics", "classification", "binary_tensor_data")
 
 Entry = Callable[[Catalog, Model | None], Any]
 

@@ -12,8 +12,8 @@ from switchyard.gateway.lookup import Locate, has_version, read_catalog
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.stages.listing import EXTENSIONS, SERVER, index_entries, server_version
 from switchyard.gateway.upstream.repositories import Repositories, knows_itself
+from switchyard.gateway.upstream.retries import UpstreamRetries
 from switchyard.http.api_errors import ApiError
-from switchyard.http.headers import CLIENT_TO_MODEL
 from switchyard.rpc.protobuf import read_text, write
 from switchyard.rpc.v2 import MODEL_VERSION
 
@@ -21,11 +21,13 @@ _READY = write(1, True)
 _NOT_READY = write(1, False)
 
 
-def rpc_listing(*, source: CatalogSource, repositories: Repositories, locate: Locate) -> Stage:
+def rpc_listing(
+    *, source: CatalogSource, repositories: Repositories, locate: Locate, upstream: UpstreamRetries
+) -> Stage:
     """Respond to health, metadata and the index from the catalog, to readiness from the model's server if it knows."""
     messages: dict[str, Callable[[], bytes]] = {
         "ServerLive": lambda: _READY,
-        "ServerReady": lambda: _READY if read_catalog(source) else _NOT_READY,
+        "ServerReady": lambda: _server_ready(source),
         "ServerMetadata": _server_metadata,
     }
 
@@ -35,25 +37,30 @@ def rpc_listing(*, source: CatalogSource, repositories: Repositories, locate: Lo
             call.edge.respond(200, [], message())
         elif call.route.rpc == "RepositoryIndex":
             call.edge.respond(200, [], _index(await repositories.current(read_catalog(source))))
-        elif (target := _server_to_ask(call, locate)) is None:
-            call.edge.respond(200, [], _READY if _is_ready(call) else _NOT_READY)
-        else:
+        elif _server_must_say(call, locate):
             assert isinstance(call.edge, RpcEdge)
-            await call.edge.forward(target, CLIENT_TO_MODEL.passed(call.headers))
+            await upstream.forward(call, call.edge.forward)
+        else:
+            call.edge.respond(200, [], _READY if _is_ready(call) else _NOT_READY)
 
     return stage
 
 
-def _server_to_ask(call: Call, locate: Locate) -> str | None:
-    """Return the server that knows whether the model is ready, or None if the catalog does; set ``call.model``."""
+def _server_must_say(call: Call, locate: Locate) -> bool:
+    """Return whether the model's server knows if it is ready, and not the catalog; set ``call.model``."""
     try:
         model = call.model = locate(call.model_name)
     except ApiError as err:
         # A failed model is known and not ready, which a boolean can say; over HTTP it is a 503 with the reason.
         if err.code != "model_failed":
             raise
-        return None
-    return model.grpc if knows_itself(model) and model.grpc else None
+        return False
+    return knows_itself(model) and bool(model.grpc)
+
+
+def _server_ready(source: CatalogSource) -> bytes:
+    read_catalog(source)  # one that cannot be read is an error with its reason, as over HTTP
+    return _READY
 
 
 def _is_ready(call: Call) -> bool:

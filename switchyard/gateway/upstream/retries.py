@@ -76,6 +76,7 @@ class UpstreamRetries:
             ApiError: the model was removed or failed meanwhile.
         """
         headers = _headers(call)
+        began = asyncio.get_running_loop().time()  # not the call's arrival: a body may take longer than all attempts
         attempts: _Attempts | None = None
         while True:
             error: UpstreamError | None = None
@@ -92,7 +93,7 @@ class UpstreamRetries:
                 # costs an accelerator. With retry-after the model itself says when, and the client is the one to wait.
                 if not (response.status in _UNAVAILABLE and call.method == b"GET") or _has_retry_after(response):
                     return response
-            attempts = attempts or _Attempts(self._retry, call.started)
+            attempts = attempts or _Attempts(self._retry, began)
             pause = attempts.pause(error)
             if pause is None:
                 if error is not None:
@@ -110,6 +111,7 @@ class UpstreamRetries:
             ApiError: the model was removed or failed meanwhile.
         """
         metadata = _metadata(call)
+        began = asyncio.get_running_loop().time()
         attempts: _Attempts | None = None
         while True:
             assert call.model is not None
@@ -117,7 +119,7 @@ class UpstreamRetries:
                 await forward(call.model.grpc, metadata)
                 return
             except UpstreamError as err:
-                attempts = attempts or _Attempts(self._retry, call.started)
+                attempts = attempts or _Attempts(self._retry, began)
                 pause = attempts.pause(err) if err.retryable else None
                 if pause is None:
                     raise

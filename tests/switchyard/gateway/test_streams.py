@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -216,6 +217,22 @@ async def test_a_model_that_moves_while_it_cannot_be_reached_is_found(bench: Ben
         await asyncio.sleep(0.001)
     bench.put("nobody", url=bench.model.url)
     assert (await task).status_code == 200
+
+
+async def test_a_body_that_takes_longer_than_all_attempts_is_retried_too(tmp_path: Path) -> None:
+    async with gateway(tmp_path, retry_seconds=0.2) as bench:
+        time = asyncio.get_running_loop().time
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b'{"model": "nobody", '
+            began = time()
+            await until(lambda: time() > began + 0.25)
+            yield b'"messages": []}'
+
+        headers = {"content-type": "application/json"}
+        response = await bench.http.post("/v1/chat/completions", content=body(), headers=headers)
+        assert response.status_code == 503
+        assert 'gateway_upstream_retries_total{model="nobody"}' in (await bench.http.get("/metrics")).text
 
 
 async def test_a_model_that_stays_unreachable_is_a_503(bench: Bench) -> None:

@@ -176,6 +176,29 @@ async def test_a_model_that_moves_while_it_cannot_be_reached_is_found_on_both(tm
 
 
 @pytest.mark.parametrize("transport", ASK)
+async def test_readiness_is_asked_of_a_server_that_moves_with_the_callers_id_on_both(
+    tmp_path: Path, transport: str
+) -> None:
+    async def ready(rpc: GrpcBench) -> bool:
+        if transport == "grpc":
+            request = service_pb2.ModelReadyRequest(name="ocr")
+            return bool((await rpc.stub.ModelReady(request, metadata=(("x-request-id", "mine"),))).ready)
+        return (await rpc.bench.http.get("/v2/models/ocr/ready", headers={"x-request-id": "mine"})).status_code == 200
+
+    async with rpc_gateway(tmp_path, infer_tensor, retry_seconds=3.0) as rpc:
+        served = rpc.bench.catalog.current().models["ocr"]
+        rpc.bench.put("ocr", url="http://127.0.0.1:1", grpc="127.0.0.1:1")
+        asked = asyncio.ensure_future(ready(rpc))
+        await counted(rpc, 'gateway_upstream_retries_total{model="ocr"} 1.0')
+        rpc.bench.put("ocr", url=served.url, grpc=served.grpc)
+        assert await asked
+        if transport == "grpc":
+            assert rpc.model.metadata[-1]["x-request-id"] == "mine"
+        else:
+            assert rpc.bench.model.calls[-1].headers[b"x-request-id"] == b"mine"
+
+
+@pytest.mark.parametrize("transport", ASK)
 async def test_a_request_that_ends_its_model_is_repeated_once_on_both(tmp_path: Path, transport: str) -> None:
     tries = 0
 

@@ -107,7 +107,8 @@ async def test_asking_whether_a_sleeping_model_is_ready_does_not_wake_it(bench: 
     assert (await bench.http.post("/v2/repository/index")).json() == (
         await bench.http.get("/v2/repository/index")
     ).json()
-    assert (await bench.http.get("/v2")).json()["name"] == "switchyard"
+    server = (await bench.http.get("/v2")).json()
+    assert (server["name"], {"model_configuration", "statistics"} <= set(server["extensions"])) == ("switchyard", True)
     assert (await bench.http.get("/v2/models")).json()["models"][0] == "chat"
     # Of the server that is awake only.
     assert {call.scope["path"] for call in bench.model.calls} == {"/v2/repository/index"}
@@ -177,6 +178,10 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
         context.set_trailing_metadata((("x-trailing", "1"),))
         return service_pb2.ModelInferResponse(model_name=request.model_name, id=request.id)
 
+    async def ModelReady(self, request: Any, context: Any) -> Any:
+        self.metadata.append(dict(context.invocation_metadata()))
+        return service_pb2.ModelReadyResponse(ready=request.name == "ocr")
+
     async def ModelMetadata(self, request: Any, context: Any) -> Any:
         return service_pb2.ModelMetadataResponse(name=request.name, platform="test")
 
@@ -219,7 +224,8 @@ async def test_tritons_grpc_client_infers_and_asks_for_state(rpc: GrpcBench) -> 
     async with triton_grpc.InferenceServerClient(rpc.target) as client:
         assert await client.is_server_live()
         assert await client.is_server_ready()
-        assert (await client.get_server_metadata()).name == "switchyard"
+        server = await client.get_server_metadata()
+        assert (server.name, {"model_configuration", "statistics"} <= set(server.extensions)) == ("switchyard", True)
         assert await client.is_model_ready("sleepy")
         assert not await client.is_model_ready("broken")
         rpc.bench.put("broken", state=replace(rpc.bench.catalog.current().models["broken"].state, retryable=True))
@@ -233,13 +239,16 @@ async def test_tritons_grpc_client_infers_and_asks_for_state(rpc: GrpcBench) -> 
 
 
 async def test_metadata_deadline_and_request_id_travel_and_internal_metadata_does_not(rpc: GrpcBench) -> None:
-    metadata = (("x-kept", "1"), ("x-switchyard-tenant", "forged"), ("authorization", "secret"), ("x-request-id", "me"))
+    metadata = (
+        *(("x-kept", "1"), ("x-switchyard-tenant", "forged"), ("authorization", "secret")),
+        *(("x-request-id", "not me"), ("x-request-id", "me"), ("x-switchyard-conversation", "c")),
+    )
     call = rpc.stub.ModelInfer(service_pb2.ModelInferRequest(model_name="ocr"), timeout=5, metadata=metadata)
     assert dict(await call.initial_metadata())["x-request-id"] == "me"
     await call
     assert dict(await call.trailing_metadata())["x-trailing"] == "1"
     (seen,) = rpc.model.metadata
-    assert (seen["x-kept"], seen["x-request-id"]) == ("1", "me")
+    assert (seen["x-kept"], seen["x-request-id"], seen["x-switchyard-conversation"]) == ("1", "me", "c")
     assert not {"x-switchyard-tenant", "authorization"} & set(seen)
     assert rpc.model.remaining[0] is not None
     assert rpc.model.remaining[0] < 6

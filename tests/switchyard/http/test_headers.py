@@ -18,7 +18,8 @@ OTHERS = (
     *(b"traceparent", b"tracestate", b"x-request-id", b"accept", b"accept-encoding", b"user-agent", b"server", b"date"),
     *(b"set-cookie", b"retry-after", b"x-switchyard", b"via", b"inference-header-content-length"),
 )
-HEADERS = sorted({*HOP, *REQUEST, *SECRETS, *BODY, *INTERNAL, *CORS, *OTHERS})
+CONVERSATION = b"x-switchyard-conversation"  # a client's to say, for the steps of graphs
+HEADERS = sorted({CONVERSATION, *HOP, *REQUEST, *SECRETS, *BODY, *INTERNAL, *CORS, *OTHERS})
 
 STAYS_BEHIND: dict[str, tuple[bytes, ...]] = {
     "CLIENT_TO_MODEL": (*HOP, *REQUEST, *SECRETS, *INTERNAL),
@@ -31,7 +32,7 @@ STAYS_BEHIND: dict[str, tuple[bytes, ...]] = {
     "WHOLE_STEP_TO_CLIENT": (*HOP, b"server", b"date", b"content-length"),
     "CLIENT_TO_REPLICA": (*HOP, *REQUEST),
     "REPLICA_TO_CLIENT": (*HOP, b"server", b"date"),
-    "CLIENT_TO_TRITON": (*HOP, *REQUEST, *SECRETS, *INTERNAL, b"traceparent"),
+    "CLIENT_TO_TRITON": (*HOP, *REQUEST, *SECRETS, *INTERNAL, CONVERSATION, b"traceparent"),
     "TRITON_TO_CLIENT": (*HOP, b"server", b"date"),
 }
 

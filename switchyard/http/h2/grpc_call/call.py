@@ -73,7 +73,7 @@ class GrpcCall:
 
     @property
     def fields(self) -> Mapping[bytes, bytes]:
-        """The metadata for look-ups: the first value of each name."""
+        """The metadata for look-ups: the last value of each name, as the gateway reads HTTP's headers."""
         return self._request.fields
 
     async def first_message(self, limit: int, peek: int | None = None) -> bytes:

@@ -89,7 +89,7 @@ def read_request(headers: RequestHeaders) -> RpcRequest:
     return RpcRequest(
         path=headers.target.decode("latin-1"),
         metadata=metadata,
-        fields=dict(reversed(metadata)),  # of several with one name the first
+        fields=dict(metadata),
         timeout=timeout,
         malformed=malformed,
         encoding=found.get(b"grpc-encoding", b"identity"),

@@ -1,13 +1,17 @@
 """Short forms: small requests in, small answers out, OpenAI in between."""
 
 import json
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switchyard.gateway.routes.short_forms import CHAT_FORM
+from switchyard.http.api_errors import ApiError
 from switchyard.http.sse import Events
 from tests.switchyard.gateway.conftest import Bench, Call, gateway
 
@@ -60,12 +64,26 @@ async def test_errors_of_text_routes_are_sentences(
     assert answer.headers["x-request-id"]
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"prompt": ""}, {"prompt": 1}, {"prompt": "x", "typo": 1}, {"prompt": "x", "max_tokens": "9"}]
-)
+@pytest.mark.parametrize("body", [{}, {"prompt": ""}, {"prompt": 1}, {"prompt": "x", "typo": 1}])
 async def test_a_form_with_wrong_fields_is_rejected(bench: Bench, body: dict[str, object]) -> None:
     answer = await bench.http.post("/v1/llm/chat", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_value")
+
+
+VALUES: list[object] = ["", "9", 0, 1, 0.5, True, False, [], {}]
+TYPES = {"system": (str,), "model": (str,), "max_tokens": (int,), "temperature": (int, float), "stream": (bool,)}
+
+
+@pytest.mark.parametrize("field", TYPES)
+def test_a_forms_option_takes_values_of_its_type_alone_and_a_boolean_is_no_number(field: str) -> None:
+    for value in VALUES:
+        body = orjson.dumps({"prompt": "x", field: value})
+        with (
+            nullcontext()
+            if type(value) in TYPES[field]
+            else pytest.raises(ApiError, match=f"field {field} has a value of the wrong type")
+        ):
+            CHAT_FORM.request(body, {})
 
 
 async def test_the_models_error_becomes_the_forms(tmp_path: Path) -> None:
