@@ -11,6 +11,7 @@ from types import TracebackType
 from switchyard.local.errors import LocalError
 from switchyard.local.processes import identities
 from switchyard.local.processes.identities import Identity
+from switchyard.local.program import program
 
 DIRECTORY = ".switchyard"
 VARIABLE = "SWITCHYARD_STATE_DIR"
@@ -119,8 +120,8 @@ class StateDirectory:
             run = self.read()
             what = f" with {run.overlay} (process {run.supervisor.pid}, {run.gateway or 'no gateway'})" if run else ""
             raise LocalError(
-                f"switchyard is already running{what}; stop it with `switchyard down`, or look at it with "
-                f"`switchyard status` (run directory: {self.path})"
+                f"switchyard is already running{what}; stop it with `{program()} down`, or look at it with "
+                f"`{program()} status` (run directory: {self.path})"
             ) from None
         return RunLock(descriptor)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from switchyard.catalog import Model
+from switchyard.local.program import program
 from switchyard.local.status.board import ProcessState, ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run
 from switchyard.telemetry.metrics import Phase
@@ -72,7 +73,8 @@ def next_steps(run: Run, models: Iterable[Model]) -> str:
         lines.append(f"  curl -N {base}/v1/chat/completions {json} -d '{body}'")
     if name := by_kind.get("embedding"):
         lines.append(f'  curl {base}/v1/embeddings {json} -d \'{{"model": "{name}", "input": "Hello"}}\'')
-    return "\n".join([*lines, "  switchyard status | switchyard logs -f NAME | switchyard down"])
+    own = program()
+    return "\n".join([*lines, f"  {own} status | {own} logs -f NAME | {own} down"])
 
 
 class PlainView:

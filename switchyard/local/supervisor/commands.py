@@ -13,6 +13,7 @@ from typing import Any
 from switchyard.catalog import CatalogFile
 from switchyard.local.errors import LocalError
 from switchyard.local.processes import identities
+from switchyard.local.program import program
 from switchyard.local.status import run_directory, terminal
 from switchyard.local.status.run_directory import StateDirectory
 from switchyard.local.supervisor import project
@@ -64,7 +65,7 @@ def up_detached(overlay: Path, *, preloading: bool) -> str:
         problem = report.read()  # ends when the supervisor has reported the outcome, or has died
     run = directory.running()
     if problem:
-        hint = "; it will be started again, unless you run `switchyard down`" if run else ""
+        hint = f"; it will be started again, unless you run `{program()} down`" if run else ""
         raise LocalError(problem + hint)
     if run is None:
         raise LocalError(f"the supervisor ended during its start; see {directory.log('supervisor')}")
@@ -99,7 +100,7 @@ def status(directory: StateDirectory) -> tuple[run_directory.Run, dict[str, dict
     """
     run = directory.running()
     if run is None:
-        raise LocalError(f"nothing runs here; start it with `switchyard up` (run directory: {directory.path})")
+        raise LocalError(f"nothing runs here; start it with `{program()} up` (run directory: {directory.path})")
     try:
         with urllib.request.urlopen(f"{run.control}/status", timeout=_STATUS_TIMEOUT) as response:  # noqa: S310  (loopback)
             return run, json.load(response)
