@@ -8,14 +8,13 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 import grpc.aio
 import uvloop
 from kserve import Model, ModelRepository, ModelServer
-from kserve.errors import InferenceError
+from kserve.errors import InferenceError, ModelNotReady, ServerNotLive, ServerNotReady
 from kserve.model_server import app as kserve_app
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
@@ -179,7 +178,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
             server = grpc.aio.server(options=options)
             server.add_generic_rpc_handlers((service,))
         else:
-            server = grpc.aio.server(ThreadPoolExecutor(1), interceptors=(_ErrorStatuses(),), options=options)
+            server = grpc.aio.server(interceptors=(ErrorStatuses(),), options=options)
             if extension is not None:
                 server.add_generic_rpc_handlers((extension,))
             add_GRPCInferenceServiceServicer_to_server(
@@ -188,14 +187,28 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         return server
 
 
-class _ErrorStatuses(ExceptionToStatusInterceptor):  # type: ignore[misc]
+# KServe's interceptor takes the first for its client's fault, and for the others looks for a ``reason`` that they lack,
+# so that their clients would get UNKNOWN.
+_STATUSES = {
+    InferenceError: grpc.StatusCode.INTERNAL,
+    ServerNotReady: grpc.StatusCode.UNAVAILABLE,
+    ServerNotLive: grpc.StatusCode.UNAVAILABLE,
+    ModelNotReady: grpc.StatusCode.UNAVAILABLE,
+    NotImplementedError: grpc.StatusCode.UNIMPLEMENTED,
+}
+
+
+class ErrorStatuses(ExceptionToStatusInterceptor):  # type: ignore[misc]
     """KServe's statuses of exceptions, and those of ours; a model's failure is not its client's fault."""
 
     async def handle_exception(self, ex: Exception, request_or_iterator: Any, context: Any, method_name: str) -> None:
         if isinstance(ex, ApiError):
             await context.abort(grpc.StatusCode[statuses.of_http(ex.status).name], ex.message)
-        if isinstance(ex, InferenceError):
-            await context.abort(grpc.StatusCode.INTERNAL, ex.reason)
+        for kind, status in _STATUSES.items():
+            if isinstance(ex, kind):
+                if status is grpc.StatusCode.INTERNAL:
+                    logger.error("the model failed on a valid request", exc_info=ex)
+                await context.abort(status, str(ex))
         await super().handle_exception(ex, request_or_iterator, context, method_name)
 
 

@@ -1,0 +1,28 @@
+"""The gRPC statuses of a predictor's exceptions, with a real server and client."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+STATUSES = {
+    "InferenceError": ("INTERNAL", "out of memory", ["ERROR"]),  # not its client's fault
+    "InvalidInput": ("INVALID_ARGUMENT", "no such input", []),
+    "UnsupportedProtocol": ("INVALID_ARGUMENT", "Unsupported protocol v9.", []),
+    "ServerNotReady": ("UNAVAILABLE", "Server is not ready. overloaded", []),
+    "ServerNotLive": ("UNAVAILABLE", "Server is not live. overloaded", []),
+    "ModelNotReady": ("UNAVAILABLE", "Model with name m is not ready. overloaded", []),
+    "ModelNotFound": ("NOT_FOUND", "Model with name m does not exist.", []),
+    "NotImplementedError": ("UNIMPLEMENTED", "not here", []),
+    "ApiError": ("UNIMPLEMENTED", "one model", []),
+    "KeyError": ("INTERNAL", "Internal server error", []),  # opaque; KServe logs it
+}
+
+
+def test_each_error_has_its_status_and_sentence() -> None:
+    argv = [sys.executable, "-m", "tests.testdata.grpc_errors"]
+    lines = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    seen = {name: (status, details, logged) for name, status, details, logged in map(json.loads, lines)}
+    assert seen == STATUSES
