@@ -102,6 +102,6 @@ async def test_a_call_is_freed_with_its_body_when_it_is_over(
     gc.disable()  # which would find what only keeps itself, some megabytes later
     try:
         assert (await bench.http.post("/v1/chat/completions", content=body, headers=JSON)).status_code == status
-        await until(lambda: not any(isinstance(one, Call) for one in gc.get_objects()))
+        await until(lambda: not any(type(one) is Call for one in gc.get_objects()))
     finally:
         gc.enable()
