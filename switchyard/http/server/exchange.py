@@ -280,7 +280,9 @@ class Exchange:
     def release(self) -> None:
         """Free what is buffered of the body: nobody will read it."""
         if self._size:
-            self._memory.used -= self._size
+            memory = self._memory
+            memory.most = max(memory.most, memory.used)
+            memory.used -= self._size
             self._size = 0
             self._chunks.clear()
 

@@ -148,8 +148,7 @@ class Http1Exchange(Exchange):
 
     def _finish(self, *, whole: bool) -> None:
         self.finished = True
-        self._memory.used -= self._size
-        self._size = 0
+        self.release()
         self._connection.ended(whole=whole)
 
     def _lines(self, status: int, headers: Sequence[Header], framing: bytes) -> bytes:

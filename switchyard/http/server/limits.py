@@ -41,13 +41,13 @@ class ServerLimits:
 
 
 class BodyMemory:
-    """Counts the bytes of all request bodies of a server against ``limit``."""
+    """Counts the bytes of all request bodies of a server against ``limit``; ``most`` were used at a time of late."""
 
-    __slots__ = ("limit", "used")
+    __slots__ = ("limit", "most", "used")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.used = 0
+        self.used = self.most = 0
 
     def spares(self, size: int) -> bool:
         """Return whether a body of ``size`` bytes is accepted over the limit: small ones are, to half as much again."""

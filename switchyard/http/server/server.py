@@ -26,6 +26,7 @@ from switchyard.http.server.exchange import ErrorResponse, Exchange
 from switchyard.http.server.limits import BodyMemory, ServerLimits
 from switchyard.http.server.opening import ProtocolDetection
 from switchyard.http.web_access import WebAccess
+from switchyard.memory import give_back
 
 __all__ = ["Exchange", "Handler", "Server", "ServerLimits"]
 
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[Exchange], Awaitable[None]]
 
 _BACKLOG = 2048
+_WORTH_BYTES = 64 * 1024 * 1024  # of bodies that have gone, to give their memory back at once
 _SWEEP_SECONDS = 2.5  # between checks for what takes too long, or a quarter of the shortest limit
 _OLDEST = 64  # connections that are checked for an idle one, when there are too many
 
@@ -236,8 +238,16 @@ class Server:
         now = self.loop.time()
         for connection in tuple(self._connections):
             connection.check(now)
+        self._give_back_memory()
         if self._connections:
             self._sweep_later()
+
+    def _give_back_memory(self) -> None:
+        """Give memory back after bodies that were many or large: the next ones may never come."""
+        memory = self.memory
+        if memory.most - memory.used > _WORTH_BYTES:
+            memory.most = memory.used
+            self.loop.run_in_executor(None, give_back)
 
 
 def _status(err: BadRequestError | BodyTooLargeError | BodyTooSlowError) -> int:

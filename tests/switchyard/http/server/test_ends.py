@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from switchyard.http.server import Exchange, Server, ServerLimits
+from switchyard.http.server import Exchange, Server, ServerLimits, server
 from tests.switchyard.http.serving import GET, echo, post, serving, until
 
 
@@ -146,6 +146,19 @@ async def test_many_unfinished_bodies_do_not_fill_the_memory() -> None:
         await wires[0].close()
         await wires[1].close()
         await until(lambda: running.server.memory.used == 0)
+
+
+async def test_the_memory_of_large_bodies_is_given_back_once_they_have_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[int] = []
+    monkeypatch.setattr(server, "_WORTH_BYTES", 300_000)
+    monkeypatch.setattr(server, "give_back", lambda: given_back.append(1))
+    async with serving(echo, ServerLimits(read_seconds=0.2)) as running:
+        wire = await running.wire()
+        wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n" + bytes(400_000))
+        assert (await wire.answer())[0] == 408  # several sweeps later
+        await until(lambda: given_back)
+        assert (await running.ask(post(b"small")))[0] == 200
+    assert given_back == [1]
 
 
 async def test_a_body_that_was_given_up_is_freed_at_once_and_never_taken_for_an_empty_one() -> None:
