@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 import tritonclient.grpc
+import yaml
 from tritonclient.utils import InferenceServerException
 
 from tests.switchyard.local.overlays import free_port
@@ -47,6 +48,13 @@ def test_over_rest(address: str, version: str, status: int) -> None:
         assert f"no version '{version}'" in ready.json()["error"]
         assert httpx.get(base).status_code == 404
         assert httpx.post(f"{base}/infer", json={"inputs": []}).status_code == 404
+
+
+@pytest.mark.parametrize("runtime", ["python", "vllm"])
+def test_a_running_predictor_is_alive_where_its_pods_probe_asks(address: str, runtime: str) -> None:
+    path = PREDICTOR.parents[2] / f"manifests/runtimes/{runtime}.yaml"
+    (container,) = yaml.safe_load(path.read_text())["spec"]["containers"]
+    assert httpx.get(f"http://{address}{container['livenessProbe']['httpGet']['path']}").status_code == 200
 
 
 def test_over_grpc(address: str) -> None:
