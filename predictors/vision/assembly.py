@@ -73,19 +73,20 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     tracer = tracing.configure(arguments.model_name)
     client = Client(Limits(response_bytes=vision.max_body_bytes))
     channel = grpc.aio.insecure_channel(arguments.triton_grpc, options=_channel_options(vision.max_body_bytes))
-    folders = ModelFolders(arguments.model_repository)
-    log = TritonLog(arguments.triton_log)
-    triton = TritonClient(client, arguments.triton_http, channel, folders, log, answer_seconds=vision.answer_seconds)
-    loaded_models = _loaded_models(triton, vision)
+    folders, log = ModelFolders(arguments.model_repository), TritonLog(arguments.triton_log)
+    triton, loaded_models = _models(client, channel, folders, log, arguments, vision)
     index = RepositoryIndex(triton, loaded_models, folders)
     admission = Admission(loaded_models, limit=settings.max_concurrent_requests, metrics=metrics, tracer=tracer)
-    images = ImageInference(triton, loaded_models, admission, tensor_bytes=vision.max_body_bytes)
+    limit, failed = vision.max_body_bytes, loaded_models.model_failed
+    forwarding = Forwarding(client, arguments.triton_http, max_body_bytes=limit, on_failure=failed)
+    images = ImageInference(triton, loaded_models, admission, tensor_bytes=limit)
     service = VisionModel(arguments.model_name, images, loaded_models)
+    triton_events = _OnTriton(loaded_models, client, clock, metrics)
     watch = TritonWatch(
         triton,
         arguments.triton_http,
-        on_live=_OnTritonLive(loaded_models, clock, metrics).synchronize,
-        on_lost=loaded_models.forget,
+        on_live=triton_events.live,
+        on_lost=triton_events.lost,
     )
     # KServe's application calls ``VisionModel``, and would make a 500 of any error but its own.
     kserve_app.add_exception_handler(ApiError, _respond_error)
@@ -93,7 +94,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     def wrap(kserve: App) -> App:
         return Application(
             kserve=kserve,
-            forwarding=Forwarding(client, arguments.triton_http, max_body_bytes=vision.max_body_bytes),
+            forwarding=forwarding,
             images=images,
             loaded_models=loaded_models,
             admission=admission,
@@ -132,13 +133,32 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     )
 
 
-def _loaded_models(triton: TritonClient, vision: VisionSettings) -> LoadedModels:
-    return LoadedModels(
+def _models(
+    client: Client,
+    channel: Any,
+    folders: ModelFolders,
+    log: TritonLog,
+    arguments: Arguments,
+    vision: VisionSettings,
+) -> tuple[TritonClient, LoadedModels]:
+    """Build Triton's client, which tells of failed models, and what replaces them."""
+    triton = TritonClient(
+        client,
+        arguments.triton_http,
+        channel,
+        folders,
+        log,
+        answer_seconds=vision.answer_seconds,
+        control_seconds=vision.model_load_seconds,
+        on_failure=lambda reason: loaded_models.model_failed(reason),
+    )
+    loaded_models = LoadedModels(
         triton,
         idle_seconds=vision.model_idle_seconds,
         wait_seconds=vision.model_load_seconds,
         max_waiting=vision.max_waiting_requests,
     )
+    return triton, loaded_models
 
 
 def _server(arguments: Arguments, settings: Settings, vision: VisionSettings, models: Repository) -> PredictorServer:
@@ -152,22 +172,30 @@ def _server(arguments: Arguments, settings: Settings, vision: VisionSettings, mo
     )
 
 
-class _OnTritonLive:
-    """Runs each time Triton becomes live; the first time ends this predictor's start."""
+class _OnTriton:
+    """What happens each time Triton becomes live, the first of which ends this predictor's start, and when it ends."""
 
-    def __init__(self, loaded_models: LoadedModels, clock: StartClock, metrics: InferenceMetrics) -> None:
+    def __init__(
+        self, loaded_models: LoadedModels, client: Client, clock: StartClock, metrics: InferenceMetrics
+    ) -> None:
         self._loaded_models = loaded_models
+        self._client = client
         self._clock = clock
         self._metrics = metrics
         self._started = False
 
-    async def synchronize(self) -> None:
+    async def live(self) -> None:
         await self._loaded_models.synchronize()
         if not self._started:
             self._started = True
             self._clock.done("load")
             self._clock.done("ready")
             self._clock.publish(self._metrics)
+
+    def lost(self) -> None:
+        self._loaded_models.forget()
+        # A process of a model may hold them open, and nothing would come of them any more.
+        self._client.close_connections()
 
 
 class _ImageOverGrpc:

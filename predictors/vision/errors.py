@@ -16,12 +16,6 @@ def triton_is_away() -> ApiError:
     return ApiError("upstream_unreachable", message)
 
 
-def model_in_request() -> ApiError:
-    """Return the error of a request to load a model that brings its files: they would run as code."""
-    message = "models are not loaded from a request: put the folder into the repository and load it"
-    return ApiError("invalid_value", message)
-
-
 def of_triton(status: int, reason: str) -> ApiError:
     """Return Triton's own error with its HTTP status."""
     code = _OF_TRITON.get(status, "invalid_value" if status < 500 else "model_error")

@@ -99,6 +99,9 @@ WHOLE_STEP_TO_CLIENT = Edge(_OF_THE_RESPONSE | {b"content-length"})
 CLIENT_TO_REPLICA = Edge(_OF_THE_REQUEST)
 REPLICA_TO_CLIENT = Edge(_OF_THE_RESPONSE)
 
-# The vision predictor. It adds its own span's traceparent; Triton passes headers to models that others wrote.
-CLIENT_TO_TRITON = Edge(_OF_THE_REQUEST | CREDENTIALS | {b"traceparent"}, (INTERNAL,))
+# The vision predictor. It adds its own span's traceparent; Triton passes headers to models that others wrote. Its HTTP
+# server parses a form of any path, which ends it when the form is large, and unpacks an encoded body without a limit.
+CLIENT_TO_TRITON = Edge(
+    _OF_THE_REQUEST | CREDENTIALS | {b"traceparent", b"content-type", b"content-encoding"}, (INTERNAL,)
+)
 TRITON_TO_CLIENT = Edge(_OF_THE_RESPONSE)

@@ -1,14 +1,23 @@
-"""Just enough of the protobuf wire format to read a name from a message and to write small messages.
+"""Just enough of the protobuf wire format to read some fields of a message and to write small messages.
 
 https://protobuf.dev/programming-guides/encoding/
 """
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+from collections.abc import Iterator
+
+VARINT, BYTES = 0, 2
+_FIXED64, _FIXED32 = 1, 5
 _TWICE = "a field that may occur once occurs twice, with different values"
 _MOST_FIELDS = 10_000  # a V2 request has three for each tensor; as many are read in some milliseconds
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return the number at ``at``, and where it ends.
+
+    Raises:
+        ValueError: it is longer than ten bytes.
+        IndexError: ``data`` ends within it.
+    """
     value = shift = 0
     while True:
         byte = data[at]
@@ -19,6 +28,42 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
         if shift > 63:
             raise ValueError("a varint of more than ten bytes")
+
+
+def fields(
+    data: bytes, at: int = 0, size: int | None = None, *, cut_off: bool = False
+) -> Iterator[tuple[int, int, int, int]]:
+    """Yield number, wire type, start and end of each field of the encoded message from ``at`` to ``size``.
+
+    With ``cut_off``, ``data`` is only the beginning of a message: the last field may end behind it.
+
+    Raises:
+        ValueError: the message is malformed, or has more fields than any V2 message.
+    """
+    size = len(data) if size is None else size
+    count = 0
+    try:
+        while at < size:
+            count += 1
+            if count > _MOST_FIELDS:
+                raise ValueError(f"more than {_MOST_FIELDS} fields in a message")
+            tag, start = data[at], at + 1
+            if tag > 0x7F:  # most have one byte, and each call pays for this
+                tag, start = _tag(data, at)
+            kind = tag & 7
+            if kind == BYTES:
+                length, start = data[start], start + 1
+                if length > 0x7F:
+                    length, start = varint(data, start - 1)
+                at = start + length
+            else:
+                at = _end(data, start, kind)
+            if at > size and not cut_off:
+                raise IndexError
+            yield tag >> 3, kind, start, at
+    except IndexError:
+        if not cut_off:
+            raise ValueError("the message ends within a field") from None
 
 
 def read_text(data: bytes, field: int, *, cut_off: bool = False) -> str:
@@ -32,29 +77,29 @@ def read_text(data: bytes, field: int, *, cut_off: bool = False) -> str:
         ValueError: the message is malformed, has more fields than any V2 message, or holds two such strings.
     """
     found: bytes | None = None
-    at = count = 0
-    try:
-        while at < len(data):
-            count += 1
-            if count > _MOST_FIELDS:
-                raise ValueError(f"more than {_MOST_FIELDS} fields in a message")
-            tag, at = _varint(data, at)
-            kind = tag & 7
-            if kind == _BYTES:
-                size, at = _varint(data, at)
-                if tag >> 3 == field:
-                    found = _once(found, data, at, at + size)
-                at += size
-            else:
-                at = _end(data, at, kind)
-    except IndexError:
-        at = len(data) + 1
-    if at > len(data) and not cut_off:
-        raise ValueError("the message ends within a field")
+    for number, kind, start, end in fields(data, cut_off=cut_off):
+        if number == field and kind == BYTES:
+            found = once(found, data, start, end)
     return (found or b"").decode()
 
 
-def _once(before: bytes | None, data: bytes, start: int, end: int) -> bytes:
+def _tag(data: bytes, at: int) -> tuple[int, int]:
+    """Return a field's number and wire type as one, and where they end.
+
+    Parsers in C++ keep 32 bits of it: a longer one would be another field to them.
+    """
+    tag, at = varint(data, at)
+    if tag >> 32:
+        raise ValueError("a field's number has more than 29 bits")
+    return tag, at
+
+
+def once(before: bytes | None, data: bytes, start: int, end: int) -> bytes:
+    """Return the content of a field that may occur ``before`` with the same content only.
+
+    Raises:
+        ValueError: it differs, or is incomplete.
+    """
     if end > len(data):
         raise ValueError("a field runs past the end of its message")
     value = data[start:end]
@@ -67,13 +112,15 @@ class TextGuard:
     """Follows a gRPC message, from its prefix on, as its bytes pass by, and holds one field to the value that was read.
 
     Whoever reads a name from a message's beginning and hands the message on would otherwise let its end name another:
-    protobuf takes the last.
+    protobuf takes the last. Once the field ``last`` has passed, no field of a lower number may follow.
     """
 
     _FIELD_BYTES = 2 * 10  # a tag and a length
 
-    def __init__(self, field: int, value: str) -> None:
+    def __init__(self, field: int, value: str, last: int | None = None) -> None:
         self._field = field
+        self._last = last
+        self._lowest = 0
         self._value = value.encode()
         self._rest = b""  # of a field that is looked at and has not come whole
         self._skip = 5  # bytes that are not looked at
@@ -97,14 +144,21 @@ class TextGuard:
     def _next(self, data: bytes, at: int) -> int | None:
         """Return where the field that begins at ``at`` ends, None when more of it must come first."""
         try:
-            tag, start = _varint(data, at)
+            tag, start = _tag(data, at)
             end = _end(data, start, tag & 7)
         except IndexError:
             if len(data) - at > self._FIELD_BYTES:
                 raise ValueError("a varint of more than ten bytes") from None
             return None
-        if tag >> 3 == self._field and tag & 7 == _BYTES:
-            size, start = _varint(data, start)
+        number = tag >> 3
+        if number < self._lowest:
+            raise ValueError(
+                f"field {number} comes after field {self._last}; fields come in the order of their numbers"
+            )
+        if number == self._last:
+            self._lowest = number
+        if number == self._field and tag & 7 == BYTES:
+            size, start = varint(data, start)
             if size != len(self._value):
                 raise ValueError(_TWICE)
             if end > len(data):
@@ -119,11 +173,11 @@ class TextGuard:
 
 def _end(data: bytes, at: int, kind: int) -> int:
     """Return where the content of a field of this wire type ends, if it begins at ``at``."""
-    if kind == _BYTES:
-        size, at = _varint(data, at)
+    if kind == BYTES:
+        size, at = varint(data, at)
         return at + size
-    if kind == _VARINT:
-        return _varint(data, at)[1]
+    if kind == VARINT:
+        return varint(data, at)[1]
     if kind in (_FIXED64, _FIXED32):
         return at + (8 if kind == _FIXED64 else 4)
     raise ValueError(f"unknown wire type {kind}")
@@ -143,6 +197,6 @@ def write(field: int, value: str | bytes | bool | int) -> bytes:
     if not value and not isinstance(value, bytes):
         return b""
     if isinstance(value, int):  # bool is one
-        return _encode_varint(field << 3 | _VARINT) + _encode_varint(value)
+        return _encode_varint(field << 3 | VARINT) + _encode_varint(value)
     data = value.encode() if isinstance(value, str) else value
-    return _encode_varint(field << 3 | _BYTES) + _encode_varint(len(data)) + data
+    return _encode_varint(field << 3 | BYTES) + _encode_varint(len(data)) + data

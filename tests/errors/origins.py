@@ -131,7 +131,7 @@ async def of_vision(error: str, folder: Path) -> AsyncIterator[str]:
     metrics = InferenceMetrics(CollectorRegistry())
     application = Vision(
         kserve=cast(Any, None),
-        forwarding=Forwarding(client, "127.0.0.1:1", max_body_bytes=LIMIT),
+        forwarding=Forwarding(client, "127.0.0.1:1", max_body_bytes=LIMIT, on_failure=models.model_failed),
         images=cast(Any, None),  # an image that gets as far is the internal error
         loaded_models=models,
         admission=VisionAdmission(models, limit=limit, metrics=metrics, tracer=DisabledTracer()),

@@ -60,11 +60,32 @@ def write_models(repository: Path) -> None:
     onnx_model(repository / "pick", [table, gather], [indices], [picked], row + waiting)
     words = [value(name, text, ["n"]) for name in ("a", "b")]
     onnx_model(repository / "words", [helper.make_node("Identity", ["a"], ["b"])], words[:1], words[1:])
+    texts = [value(name, text, ["n", 1]) for name in ("a", "b")]
+    texts_io = 'max_batch_size: 8\ninput { name: "a" data_type: TYPE_STRING dims: [1] }\n'
+    texts_io += 'output { name: "b" data_type: TYPE_STRING dims: [1] }\n'
+    onnx_model(
+        *(repository / "texts", [helper.make_node("Identity", ["a"], ["b"])], texts[:1], texts[1:]), texts_io + waiting
+    )
+    write_odd_shapes(repository)
     onnx_model(repository / "misnamed", sums[:1], [x], [y], both.replace('"x"', '"pixels"'))
     onnx_model(repository / "corrupt", sums[:1], [x], [y])
     (repository / "corrupt" / "1" / "model.onnx").write_bytes(b"no graph at all")
     onnx_model(repository / "absent", sums[:1], [x], [y])
     (repository / "absent" / "1" / "model.onnx").unlink()
+
+
+def write_odd_shapes(repository: Path) -> None:
+    """``sequence`` (1 more at its start) and ``scalars`` (twice as much, a number for each of a batch)."""
+    value, number = helper.make_tensor_value_info, TensorProto.FLOAT
+    x, start, y = (value(name, number, ["n", 1]) for name in ("x", "start", "y"))
+    config = 'max_batch_size: 8\ninput { name: "x" data_type: TYPE_FP32 dims: [1] }\n'
+    config += 'output { name: "y" data_type: TYPE_FP32 dims: [1] }\nsequence_batching { control_input { name: "start"\n'
+    config += "control { kind: CONTROL_SEQUENCE_START fp32_false_true: [0, 1] } } }\n"
+    onnx_model(repository / "sequence", [helper.make_node("Add", ["x", "start"], ["y"])], [x, start], [y], config)
+    scalars, config = [value(side, number, ["n"]) for side in ("x", "y")], "max_batch_size: 8\n"
+    for side, tensor in (("input", "x"), ("output", "y")):
+        config += f'{side} {{ name: "{tensor}" data_type: TYPE_FP32 dims: [1] reshape {{ shape: [] }} }}\n'
+    onnx_model(repository / "scalars", [helper.make_node("Add", ["x", "x"], ["y"])], scalars[:1], scalars[1:], config)
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +269,48 @@ def test_text_passes_through_an_onnx_model(client: Any) -> None:
     client.load_model("words")
     words = np.array(["größer".encode(), b"b"], dtype=np.object_)
     assert ask(client, "words", words, "a", "BYTES").as_numpy("b").tolist() == words.tolist()
+
+
+def test_outputs_come_in_the_order_in_which_they_are_declared(client: Any) -> None:
+    for _ in range(4):  # a set of names has another order in each process, one time in two
+        client.load_model("sums")
+        result = ask(client, "sums", np.ones((1, 2), np.float32), "x", "FP32")
+        assert [output.name for output in result.get_response().outputs] == ["y", "z"]
+        client.unload_model("sums")
+
+
+def test_text_that_is_not_utf8_is_the_mistake_of_its_sender_alone(client: Any) -> None:
+    client.load_model("texts")
+
+    def say(word: bytes) -> Any:
+        try:
+            return ask(client, "texts", np.array([[word]], dtype=np.object_), "a", "BYTES").as_numpy("b").item()
+        except InferenceServerException as err:
+            return err
+
+    with ThreadPoolExecutor(4) as pool:
+        first, bad, second, third = pool.map(say, [b"a", b"\xff\xfe", b"b", b"c"])
+    assert (first, second, third) == (b"a", b"b", b"c")
+    assert "input 'a' is not UTF-8" in str(bad)
+    assert bad.status() == "StatusCode.INVALID_ARGUMENT"
+
+
+def test_a_model_of_sequences_sees_where_one_starts(client: Any) -> None:
+    client.load_model("sequence")
+
+    def step(number: float, **of_sequence: Any) -> float:
+        tensor = InferInput("x", [1, 1], "FP32")
+        tensor.set_data_from_numpy(np.array([[number]], np.float32))
+        result: np.ndarray = client.infer("sequence", [tensor], sequence_id=7, **of_sequence).as_numpy("y")
+        return float(result.item())
+
+    assert [step(1, sequence_start=True), step(2), step(3, sequence_end=True)] == [2, 2, 3]
+
+
+def test_scalars_come_and_go_as_tensors_of_one_element(client: Any) -> None:
+    client.load_model("scalars")
+    values = np.array([[1], [2], [3]], np.float32)
+    assert np.array_equal(ask(client, "scalars", values, "x", "FP32").as_numpy("y"), 2 * values)
 
 
 @pytest.mark.parametrize(

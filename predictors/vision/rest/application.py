@@ -8,17 +8,17 @@ import orjson
 
 from predictors.serving.application import as_json
 from predictors.vision.admission import Admission, AdmittedRequest
-from predictors.vision.errors import model_in_request, triton_is_away
+from predictors.vision.errors import triton_is_away
 from predictors.vision.images.chat import images_in, with_text
 from predictors.vision.images.inference import ImageInference, ImageResult, takes_images
 from predictors.vision.images.request_bodies import json_object, read_image
 from predictors.vision.images.v2 import read_v2, write_v2
 from predictors.vision.rest.forwarding import STREAMED_BYTES, Forwarding, declared_length
+from predictors.vision.rest.request_checks import check_depth, check_headers, check_json, json_length
 from predictors.vision.rest.routes import Route, route
-from predictors.vision.triton.client import control_request
+from predictors.vision.triton.control import of_json
 from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.repository_index import RepositoryIndex
-from predictors.vision.triton.tensors import HEADER_LENGTH
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.asgi.disconnect import cancel_on_disconnect
@@ -96,6 +96,7 @@ class Application:
             await send(message)
 
         try:
+            check_headers(where.kind, scope)
             await handler(where, scope, receive, note)
         except Exception as err:
             if begun:  # the headers are sent: closing the connection is the only signal left
@@ -130,7 +131,7 @@ class Application:
     async def _model_ready(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
         self._require_triton()
         if not await self._loaded_models.ready(where.model):
-            message = f"model {where.model!r} was unloaded; load it, or send it a request"
+            message = f"model {where.model!r} was unloaded, or its process has ended; load it, or send it a request"
             raise ApiError("model_not_ready", message, status=400)  # as Triton has it
         await self._index.require_version(where.model, where.version)
         await reply(send, 200, b"", TEXT)
@@ -139,11 +140,10 @@ class Application:
         _require_method(scope, "POST")
         self._require_triton()
         body = await self._forwarding.body(scope, receive)
-        request = control_request(where.model, _parameters(body))
         if where.kind == "load":
-            await self._loaded_models.load(where.model, request)
+            await self._loaded_models.load(where.model, of_json("RepositoryModelLoad", where.model, body))
         else:
-            await self._loaded_models.unload(where.model, request)
+            await self._loaded_models.unload(where.model, of_json("RepositoryModelUnload", where.model, body))
         await reply(send, 200, b"", JSON)
 
     async def _closed(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,12 +156,14 @@ class Application:
 
     async def _server(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
         self._require_triton()
-        await self._forwarding.forward(where.target, scope, receive, send, None)
+        await self._forwarding.body(scope, receive)  # as below
+        await self._forwarding.send(where.target, scope, b"", receive, send, None)
 
     async def _model(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
         self._require_triton()
         async with self._loaded_models.use(where.model):
-            await self._forwarding.forward(where.target, scope, receive, send, None)
+            await self._forwarding.body(scope, receive)  # of no use to Triton
+            await self._forwarding.send(where.target, scope, b"", receive, send, None)
 
     async def _infer(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
         _require_method(scope, "POST")
@@ -177,15 +179,17 @@ class Application:
             # An image can come in place of tensors as long as the model itself takes no bytes; then the datatype in the
             # JSON is what tells them apart. It comes first, so a large body can go on after a look at its beginning.
             may_be_image = where.verb == "infer" and takes_images(request.config)
-            head = _header_length(scope, declared_length(scope)) if may_be_image else 0
-            if declared_length(scope) >= STREAMED_BYTES and head <= _PEEK_BYTES:
+            size = declared_length(scope)
+            if size >= STREAMED_BYTES and (head := json_length(scope, size)) <= _PEEK_BYTES:
                 beginning, receive = await self._forwarding.beginning(scope, receive, head)
-                if beginning.find(_BYTES, 0, head) < 0:
+                _check(where, beginning[:head], size)
+                if not may_be_image or beginning.find(_BYTES, 0, head) < 0:
                     with self._admission.to_triton(request.traceparent) as context:
                         await self._forwarding.stream(where.target, scope, receive, recording, context)
                     return
             body = await self._forwarding.body(scope, receive)
-            head = _header_length(scope, len(body))
+            head = json_length(scope, len(body))
+            _check(where, body[:head], len(body))
             if may_be_image and body.find(_BYTES, 0, head) >= 0:
                 identifier, image = read_v2(where.model, body, head)
                 with cancel_on_disconnect(receive):
@@ -265,29 +269,12 @@ def _recording(request: AdmittedRequest, send: Send) -> Send:
     return note
 
 
-def _header_length(scope: Scope, whole: int) -> int:
-    """Return the length of the JSON in a body of ``whole`` bytes; binary tensors may follow it."""
-    length = header(scope, HEADER_LENGTH) or ""
-    return int(length) if length.isdecimal() and len(length) < 20 else whole
-
-
-def _parameters(body: bytes) -> dict[str, str | bool]:
-    """Return the parameters of a load or unload request.
-
-    Raises:
-        ApiError: 400 it is not such a request, or it has files, which would run as code.
-    """
-    try:
-        given = (orjson.loads(body) if body.strip() else {}).get("parameters") or {}
-        parameters = {str(name): value for name, value in given.items()}
-    except (orjson.JSONDecodeError, AttributeError) as err:
-        raise ApiError("invalid_value", f"the body is not a V2 repository request: {err}") from err
-    for name, value in parameters.items():
-        if name.startswith("file:"):
-            raise model_in_request()
-        if not isinstance(value, str | bool):
-            raise ApiError("invalid_value", f"parameter {name[:80]!r} is neither text nor a boolean")
-    return parameters
+def _check(where: Route, data: bytes, size: int) -> None:
+    """Check the JSON of a request for Triton; only an inference has tensors with shapes."""
+    if where.verb == "infer":
+        check_json(data, size)
+    else:
+        check_depth(data)
 
 
 def _error_of(err: Exception) -> ApiError | None:

@@ -1,22 +1,23 @@
 """Forwards requests to Triton, and its responses back, unchanged."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from predictors.vision.errors import triton_is_away
+from predictors.vision.triton.client import error_message
 from switchyard.http.api_errors import ApiError, of_body
 from switchyard.http.asgi import Message, Receive, Scope, Send
 from switchyard.http.asgi.body import body_chunks, peek, read_body
 from switchyard.http.asgi.disconnect import cancel_on_disconnect
 from switchyard.http.asgi.relay import relay
-from switchyard.http.client import Client, Timeouts, Upload
+from switchyard.http.client import Client, Response, Timeouts, Upload
 from switchyard.http.client.errors import UpstreamError, UpstreamTimeoutError
-from switchyard.http.headers import CLIENT_TO_TRITON, TRITON_TO_CLIENT
+from switchyard.http.headers import CLIENT_TO_TRITON, TRITON_TO_CLIENT, Header
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 
 STREAMED_BYTES = 1024 * 1024  # larger bodies are forwarded while they arrive
 _HINT = "send less, or ask the operator to raise MAX_BODY_BYTES"
-# Of one header or of the query: beyond it Triton's HTTP server closes the connection or never responds.
+# Of one header: beyond it Triton's HTTP server closes the connection or never responds.
 _MAX_HEADER_BYTES = 8000
 
 
@@ -26,10 +27,14 @@ def declared_length(scope: Scope) -> int:
 
 
 class Forwarding:
-    """Forwards to the Triton at ``http`` (``host:port``); bodies have at most ``max_body_bytes``."""
+    """Forwards to the Triton at ``http`` (``host:port``); bodies have at most ``max_body_bytes``.
 
-    def __init__(self, client: Client, http: str, *, max_body_bytes: int) -> None:
+    ``on_failure`` is called with the reason of each request that a model failed at.
+    """
+
+    def __init__(self, client: Client, http: str, *, max_body_bytes: int, on_failure: Callable[[str], None]) -> None:
         self._client = client
+        self._on_failure = on_failure
         self._origin = f"http://{http}"
         self._limit = max_body_bytes
         self._timeouts = Timeouts(connect=1.0)
@@ -58,14 +63,6 @@ class Forwarding:
             return await peek(receive, length)
         except BodyTooSlowError as err:
             raise of_body(err) from err
-
-    async def forward(self, target: str, scope: Scope, receive: Receive, send: Send, traceparent: str | None) -> None:
-        """Read the body and forward the request.
-
-        Raises:
-            ApiError: Triton is unavailable.
-        """
-        await self.send(target, scope, await self.body(scope, receive), receive, send, traceparent)
 
     async def stream(self, target: str, scope: Scope, receive: Receive, send: Send, traceparent: str | None) -> None:
         """Forward the request while its body arrives; the body's length must be declared.
@@ -104,17 +101,15 @@ class Forwarding:
             UpstreamError: the response ended early.
         """
         headers = CLIENT_TO_TRITON.passed(scope["headers"])
-        if any(len(name) + len(value) > _MAX_HEADER_BYTES for name, value in (*headers, (b"", scope["query_string"]))):
-            message = f"a header or the query is longer than {_MAX_HEADER_BYTES} bytes, which Triton does not take"
+        if any(len(name) + len(value) > _MAX_HEADER_BYTES for name, value in headers):
+            message = f"a header is longer than {_MAX_HEADER_BYTES} bytes, which Triton does not take"
             raise ApiError("invalid_http", message, status=431)
         if traceparent:
             headers.append((b"traceparent", traceparent.encode()))
-        query = scope["query_string"].decode("latin-1")
-        url = f"{self._origin}{target}?{query}" if query else self._origin + target
         with cancel_on_disconnect(receive):
             try:
                 response = await self._client.request(
-                    scope["method"].encode(), url, headers, body, timeouts=self._timeouts
+                    scope["method"].encode(), self._origin + target, headers, body, timeouts=self._timeouts
                 )
                 # A Triton that ends before the first byte of a body is an error with a sentence, not a cut connection.
                 await response.begun()
@@ -123,6 +118,20 @@ class Forwarding:
             except UpstreamError as err:
                 raise triton_is_away() from err
             try:
-                await relay(response, send, TRITON_TO_CLIENT.passed(response.headers))
+                passed = TRITON_TO_CLIENT.passed(response.headers)
+                if response.status == 500:
+                    await self._report(response, send, passed)
+                else:
+                    await relay(response, send, passed)
             finally:
                 response.close()
+
+    async def _report(self, response: Response, send: Send, headers: list[Header]) -> None:
+        """Forward the error that a model failed with, and report its reason."""
+        try:
+            body = await response.read()
+        except UpstreamError as err:
+            raise triton_is_away() from err
+        self._on_failure(error_message(body))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

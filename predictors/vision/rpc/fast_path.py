@@ -5,12 +5,13 @@ from functools import lru_cache
 
 from predictors.vision.admission import Admission, Slot
 from predictors.vision.images.inference import takes_images
+from predictors.vision.rpc.inference_request import RAW_CONTENTS, read_request
 from predictors.vision.triton.loaded_models import LoadedModels
 from switchyard.http.h2.fields import Field, literal, literals
 from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall, RpcHandler, RpcRequest
 from switchyard.http.headers import CLIENT_TO_TRITON
 from switchyard.rpc import status
-from switchyard.rpc.protobuf import TextGuard, read_text
+from switchyard.rpc.protobuf import TextGuard
 from switchyard.rpc.status import RpcStatus
 from switchyard.rpc.v2 import MODEL_NAME, SERVICE
 
@@ -28,17 +29,27 @@ def _encoded(fields: tuple[Field, ...]) -> bytes:
 class Inference:
     """A call that Triton handles, until its end."""
 
-    __slots__ = ("_slot", "guard", "metadata", "target")
+    __slots__ = ("_on_failure", "_slot", "guard", "metadata", "target")
 
-    def __init__(self, slot: Slot, target: str, fields: bytes, guard: Callable[[bytes], None] | None) -> None:
+    def __init__(
+        self,
+        slot: Slot,
+        target: str,
+        fields: bytes,
+        guard: Callable[[bytes], None] | None,
+        on_failure: Callable[[str], None],
+    ) -> None:
         self._slot = slot
+        self._on_failure = on_failure
         self.target = target
         self.metadata = fields
         self.guard = guard
         if slot.traceparent:
             self.metadata += literal(b"traceparent", slot.traceparent.encode())
 
-    def ended(self, outcome: RpcStatus) -> None:
+    def ended(self, outcome: RpcStatus, message: str) -> None:
+        if outcome is RpcStatus.INTERNAL:
+            self._on_failure(message)
         self._slot.end(0 if outcome is RpcStatus.CANCELLED else status.to_http(outcome))
 
 
@@ -73,19 +84,19 @@ class FastPath(FastHandler):
             return None
         message = beginning[PREFIX:]
         try:
-            model = read_text(message, MODEL_NAME, cut_off=True)
+            model, described = read_request(message, length, cut_off=len(message) < length)
         except ValueError:
             return None
         config = self._loaded_models.loaded(model)
-        if config is None or (takes_images(config) and BYTES_TENSOR in message):
+        if config is None or not described or (takes_images(config) and BYTES_TENSOR in message):
             return None
         trace = request.fields.get(b"traceparent")
         slot = self._admission.try_acquire(model, PROTOCOL, None if trace is None else trace.decode("latin-1"))
         if slot is None:
             return None
-        # The end of a longer message must not name another model: Triton takes the last name.
-        guard = TextGuard(MODEL_NAME, model).feed if len(message) < length else None
-        return Inference(slot, self._triton, _encoded(request.metadata), guard)
+        # The end of a longer message must not name another model, as Triton takes the last name, nor announce inputs.
+        guard = TextGuard(MODEL_NAME, model, last=RAW_CONTENTS).feed if len(message) < length else None
+        return Inference(slot, self._triton, _encoded(request.metadata), guard, self._loaded_models.model_failed)
 
     async def __call__(self, call: GrpcCall) -> None:
         await self._service(call)

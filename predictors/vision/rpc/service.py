@@ -9,9 +9,11 @@ import grpc
 import grpc.aio
 
 from predictors.vision.admission import Admission, AdmittedRequest
-from predictors.vision.errors import grpc_code, http_status, model_in_request, triton_is_away
+from predictors.vision.errors import grpc_code, http_status, triton_is_away
 from predictors.vision.images.inference import takes_images
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
+from predictors.vision.rpc.inference_request import read_request
+from predictors.vision.triton.control import of_message
 from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.repository_index import FIELDS, RepositoryIndex
 from switchyard.http.api_errors import ApiError
@@ -25,7 +27,7 @@ Unary = Callable[[bytes, Any], Awaitable[bytes]]
 
 _OF_SERVER = ("ServerLive", "ServerMetadata")
 _OF_MODEL = ("ModelMetadata", "ModelConfig", "ModelStatistics")
-_CONTROLLED_NAME = 2  # the field of the model's name in requests to load and unload
+_ERROR = b"\n"  # the tag of field 1 of a ModelStreamInferResponse, its error; else it begins with field 2
 _SEARCHED = 4096  # how far into a message it is looked for: tensors' values lie behind it
 
 
@@ -109,19 +111,17 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
     async def _load(self, request: bytes, context: Any) -> bytes:
         self._need_triton()
         # Looked for in the bytes: a false alarm costs an odd request to load, a miss would run a stranger's code.
-        if b"file:" in request:
-            raise model_in_request()
-        await self._loaded_models.load(_named(request, _CONTROLLED_NAME), request)
+        await self._loaded_models.load(*of_message("RepositoryModelLoad", request))
         return b""
 
     async def _unload(self, request: bytes, context: Any) -> bytes:
         self._need_triton()
-        await self._loaded_models.unload(_named(request, _CONTROLLED_NAME), request)
+        await self._loaded_models.unload(*of_message("RepositoryModelUnload", request))
         return b""
 
     async def _infer(self, request: bytes, context: Any) -> bytes:
         self._need_triton()
-        async with self._admission.admit(_named(request, MODEL_NAME), PROTOCOL, _traceparent(context)) as call:
+        async with self._admission.admit(_model_of(request), PROTOCOL, _traceparent(context)) as call:
             if request.find(BYTES_TENSOR, 0, _SEARCHED) >= 0 and takes_images(call.config):
                 response = await self._infer_image(request, call.traceparent)
                 call.status = 200
@@ -139,6 +139,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
         except grpc.aio.AioRpcError as err:
             if call is not None:
                 call.status = http_status(err.code())
+                self._loaded_models.model_failed(err.details() or "")
             if err.code() == grpc.StatusCode.UNAVAILABLE and not self._live():
                 raise triton_is_away() from err
             raise
@@ -157,7 +158,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
                 return
             async with (
                 AsyncExitStack() as held,
-                self._admission.admit(_named(first, MODEL_NAME), PROTOCOL, _traceparent(context)) as call,
+                self._admission.admit(_model_of(first), PROTOCOL, _traceparent(context)) as call,
             ):
                 failures: list[ApiError] = []
                 messages = _with_first(first, self._holding(held, requests, call.config.name, failures))
@@ -166,6 +167,8 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
                 )
                 try:
                     async for response in upstream:
+                        if response.startswith(_ERROR):
+                            self._loaded_models.model_failed(response[:_SEARCHED].decode("latin-1"))
                         yield response
                     for failure in failures:
                         raise failure
@@ -188,7 +191,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
         names = {first}
         try:
             async for request in requests:
-                name = _named(request, MODEL_NAME)
+                name = _model_of(request)
                 if name not in names:
                     await held.enter_async_context(self._loaded_models.use(name))
                     names.add(name)
@@ -233,6 +236,14 @@ def _named(request: bytes, field: int) -> str:
         return read_text(request, field)
     except ValueError as err:
         raise ApiError("invalid_value", f"the request is not a V2 message: {err}") from err
+
+
+def _model_of(request: bytes) -> str:
+    """Return the model of an inference that Triton may be given."""
+    try:
+        return read_request(request, len(request))[0]
+    except ValueError as err:
+        raise ApiError("invalid_value", f"the request is not one for Triton: {err}") from err
 
 
 def _traceparent(context: Any) -> str | None:

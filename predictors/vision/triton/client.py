@@ -5,8 +5,8 @@ Loads use gRPC, everything else HTTP: while Triton's HTTP server loads a model, 
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
 import grpc
@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 
 from predictors.vision.errors import http_status, of_triton, triton_is_away
+from predictors.vision.triton.control import MODEL, Control
 from predictors.vision.triton.model_folders import ModelFolders
 from predictors.vision.triton.tensors import HEADER_LENGTH, RequestedOutput, Tensor, decode, encode
 from predictors.vision.triton.triton_log import NOT_POLLED, TritonLog
@@ -22,41 +23,43 @@ from switchyard.backoff import Backoff
 from switchyard.http.api_errors import ApiError
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import ResponseTooLargeError, UpstreamError, UpstreamTimeoutError
-from switchyard.rpc.protobuf import read_text, write
+from switchyard.rpc.protobuf import read_text
 from switchyard.rpc.v2 import SERVICE
 
 logger = logging.getLogger(__name__)
 
-Control = Literal["RepositoryModelLoad", "RepositoryModelUnload"]
-
-_CONTROLLED_NAME = 2  # the field of the model's name in requests to load and unload
 _ATTEMPTS = 3
 _BACKOFF = Backoff(first=0.05, most=0.1)
 _LIVE_SECONDS = 2.0
 _QUICK = Timeouts(connect=1.0, first_byte=10.0, total=10.0)
 
 
-class ModelControl(Protocol):
-    """The calls to Triton that ``LoadedModels`` makes; each raises ``ApiError``."""
-
-    async def index(self) -> dict[str, bool]: ...
-    async def config(self, model: str) -> Mapping[str, Any]: ...
-    async def control(self, method: Control, request: bytes) -> None: ...
-
-
 class TritonClient:
     """One Triton server; ``http`` is its ``host:port``, ``channel`` connects to its gRPC port.
+
+    ``on_failure`` is called with the reason of each inference that a model failed at.
 
     Every method raises ``ApiError``: with Triton's own status and message, with 503 when it is unavailable, and with
     504 when it takes too long.
     """
 
     def __init__(
-        self, client: Client, http: str, channel: Any, folders: ModelFolders, log: TritonLog, *, answer_seconds: float
+        self,
+        client: Client,
+        http: str,
+        channel: Any,
+        folders: ModelFolders,
+        log: TritonLog,
+        *,
+        answer_seconds: float,
+        control_seconds: float,
+        on_failure: Callable[[str], None],
     ) -> None:
         self._client = client
         self._folders = folders
         self._log = log
+        self._control_seconds = control_seconds
+        self._on_failure = on_failure
         self._http = f"http://{http}"
         self._calls = {
             name: channel.unary_unary(f"/{SERVICE}/{name}")
@@ -106,13 +109,16 @@ class TritonClient:
 
         A folder that lacks a file is not loaded.
         """
-        model, logged = read_text(request, _CONTROLLED_NAME), self._log.size()
+        model, logged = read_text(request, MODEL), self._log.size()
         if method == "RepositoryModelLoad" and (fault := self._folders.fault(model)):
             raise ApiError("invalid_value", fault)
         try:
-            # Without a timeout: a load takes its time, and goes on when all who wait for it have given up.
-            await self._calls[method](request)
+            await self._calls[method](request, timeout=self._control_seconds)
         except grpc.aio.AioRpcError as err:
+            if err.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+                # Triton goes on with it, and begins no other meanwhile: the next load waits for this one's end.
+                message = f"Triton did not finish within {self._control_seconds:g} s (MODEL_LOAD_SECONDS)"
+                raise ApiError("upstream_timeout", message) from err
             if err.code() == grpc.StatusCode.UNAVAILABLE:
                 raise triton_is_away() from err
             reason = (err.details() or "").strip(" \n;")
@@ -131,6 +137,8 @@ class TritonClient:
         response = await self._request_with_retries("POST", f"{_path(model)}/infer", headers, body)
         data = await _read(response)
         if response.status != 200:
+            if response.status == 500:
+                self._on_failure(error_message(data))
             raise _rejection(model, response.status, data)
         return decode(data, int(response.header(HEADER_LENGTH) or len(data)))
 
@@ -169,20 +177,6 @@ class TritonClient:
         if response.status != 200:
             raise of_triton(response.status, error_message(data))
         return data
-
-
-def control_request(model: str, parameters: Mapping[str, str | bool]) -> bytes:
-    """Encode a RepositoryModelLoadRequest or RepositoryModelUnloadRequest of Triton's ``grpc_service.proto``.
-
-    ``model_name`` is field 2, ``parameters`` a map in field 3; its values have booleans in field 1 and strings in 3.
-    """
-    rows = [write(1, name) + write(2, _parameter(value)) for name, value in parameters.items()]
-    return write(_CONTROLLED_NAME, model) + b"".join(write(3, row) for row in rows)
-
-
-def _parameter(value: str | bool) -> bytes:
-    """Encode a member of a oneof: unlike other fields it is written even when it is false."""
-    return bytes((1 << 3, value)) if isinstance(value, bool) else write(3, value.encode())
 
 
 def error_message(body: bytes) -> str:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from predictors.vision.triton.client import ModelControl, control_request
+from predictors.vision.triton.control import ModelControl, control_request
 from predictors.vision.triton.model_config import ModelConfig, parse_config
-from predictors.vision.triton.model_state import RETRY_SECONDS, ModelState, unknown
+from predictors.vision.triton.model_state import RETRY_SECONDS, ModelState, ended_models, unknown
 from predictors.vision.triton.triton_log import NOT_POLLED
 from switchyard.http.api_errors import ApiError
 
@@ -113,7 +113,7 @@ class LoadedModels:
         model = await self._find(name)
         if model is None:
             raise unknown(name)
-        if model.unloaded_by_client:
+        if model.unloaded_by_client or model.process_ended:
             return False
         if model.failure or not (model.loaded_before and model.listed):
             await self._wait_for(name)
@@ -136,6 +136,14 @@ class LoadedModels:
         # A folder that was removed: the name stays known, so that metrics keep its label.
         for name in self._models.keys() - index.keys():
             self._models[name].config = None
+
+    def model_failed(self, reason: str) -> None:
+        """Replace the model whose process has ended, if that is the reason that Triton gave for a request."""
+        for model in map(self._models.get, ended_models(reason)):
+            if model is not None and model.config is not None and model.work is None:
+                logger.error("the process of model %s has ended", model.name, extra={"reason": reason})
+                model.config, model.process_ended = None, True
+                self._start(model, self._replace(model))
 
     def forget(self) -> None:
         """Mark every model as not loaded, after Triton has ended."""
@@ -164,7 +172,7 @@ class LoadedModels:
             for model in idle:
                 if self._is_idle(model):  # a request may have arrived while the previous model was unloaded
                     logger.info("unloading %s", model.name, extra={"model": model.name, "idle_seconds": self._idle})
-                    await asyncio.shield(self._unload(model, control_request(model.name, {})))
+                    await asyncio.shield(self._unload(model, control_request(model.name)))
 
     @contextmanager
     def _held(self, model: ModelState) -> Iterator[None]:
@@ -232,7 +240,7 @@ class LoadedModels:
             if model.work is None:
                 if model.failure and self._now() < model.retry_at:
                     raise model.unloadable()
-                self._start(model, self._load(model, control_request(model.name, {})))
+                self._start(model, self._load(model, control_request(model.name)))
             assert model.work is not None
             try:
                 await asyncio.shield(model.work)
@@ -283,6 +291,12 @@ class LoadedModels:
         seconds = round(self._now() - began, 3)
         logger.info("loaded %s", model.name, extra={"model": model.name, "seconds": seconds})
 
+    async def _replace(self, model: ModelState) -> None:
+        """Unload and load: to load what is loaded and has not changed does nothing. Triton never ends that unload."""
+        request = control_request(model.name)
+        await self._triton.control("RepositoryModelUnload", request)
+        await self._load(model, request)
+
     def _unload(self, model: ModelState, request: bytes) -> "asyncio.Task[None]":
         """Mark the model as not loaded before the unload is sent: a request from now on loads it again."""
         model.config = None
@@ -294,4 +308,5 @@ class LoadedModels:
         # Counts as a use: a model that a client loaded, or that nobody waits for any more, stays for its idle time as
         # well.
         model.used = self._now()
+        model.process_ended = False
         model.loaded_before = True

@@ -28,22 +28,22 @@ class Port:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """``inputs`` are the required ones; ``dependencies`` are models that must be loaded with this one."""
+    """``inputs`` are the required ones; ``dependencies`` are models that must be loaded with this one.
+
+    ``takes_bytes`` says whether any input is of datatype BYTES, an optional one included.
+    """
 
     name: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     parameters: Mapping[str, str]
     dependencies: tuple[str, ...]
-
-    @property
-    def takes_bytes(self) -> bool:
-        return any(port.datatype == "BYTES" for port in self.inputs)
+    takes_bytes: bool
 
     @property
     def reads_text(self) -> bool:
         """Whether it converts the bytes of an image to lines of text."""
-        return self.takes_bytes and len(self.inputs) == 1 and {port.name for port in self.outputs} >= _READING
+        return [port.datatype for port in self.inputs] == ["BYTES"] and {port.name for port in self.outputs} >= _READING
 
     @property
     def scores(self) -> Port | None:
@@ -65,6 +65,7 @@ def parse_config(config: Mapping[str, Any]) -> ModelConfig:
         outputs=_ports(config.get("output", []), batched),
         parameters=parameters,
         dependencies=tuple(dependencies),
+        takes_bytes=any(port["data_type"] == "TYPE_STRING" for port in config.get("input", [])),
     )
 
 

@@ -1,11 +1,16 @@
 """The state of one model of the repository."""
 
 import asyncio
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from predictors.vision.triton.model_config import ModelConfig
 from switchyard.http.api_errors import ApiError
 
+# What the Python backend of 2.51 says of each request for an instance whose process is gone, until it is unloaded.
+_ENDED = re.compile(r"Stub process '([^']+)' is not healthy")
+_INSTANCE = re.compile(r"_\d+$")
 RETRY_SECONDS = 1  # how long a failed load is not retried
 
 
@@ -26,6 +31,7 @@ class ModelState:
     failure: str = ""
     retry_at: float = 0.0
     unloaded_by_client: bool = False
+    process_ended: bool = False
     loaded_before: bool = False
 
     def needs(self, step: str) -> bool:
@@ -47,3 +53,14 @@ def unknown(name: str) -> ApiError:
     """Return the error for a name that the repository does not have."""
     message = f"the repository has no model {name!r}; POST /v2/repository/index lists what it has"
     return ApiError("model_not_found", message, param="model")
+
+
+def ended_models(reason: str) -> Iterator[str]:
+    """Yield the names that a model may have of which a process has ended, by Triton's reason for a failed request.
+
+    An instance is named after its model, with one or two numbers.
+    """
+    for name in _ENDED.findall(reason):
+        while (shorter := _INSTANCE.sub("", name)) != name:
+            name = shorter
+            yield name

@@ -10,6 +10,9 @@ from switchyard.http.api_errors import ApiError
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.1
+_ASK_SECONDS = 1.0  # between questions on the idle connection
+_SILENT_SECONDS = 3.0  # without an answer to one: a busy Triton takes less, and together both are less than 5
+_QUESTION = b"GET /v2/health/live HTTP/1.1\r\nhost: triton\r\n\r\n"
 
 
 class TritonWatch:
@@ -37,7 +40,7 @@ class TritonWatch:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             try:
-                await self._follow(reader)
+                await self._follow(reader, writer)
             except OSError:  # a reset means the same as an end
                 logger.debug("Triton's connection was reset")
             finally:
@@ -45,7 +48,7 @@ class TritonWatch:
             self._lose()
             await asyncio.sleep(RETRY_SECONDS)  # a terminating Triton may still accept connections
 
-    async def _follow(self, reader: asyncio.StreamReader) -> None:
+    async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while not (await self._triton.live() and await self._welcome()):
             if reader.at_eof():
                 return
@@ -54,7 +57,7 @@ class TritonWatch:
         self.live = True
         logger.info("Triton is live")
         # Triton sends nothing unasked, so this returns when the connection ends, and no sooner.
-        await reader.read(1)
+        await _until_lost(reader, writer)
 
     async def _welcome(self) -> bool:
         try:
@@ -70,3 +73,24 @@ class TritonWatch:
             logger.error("Triton is gone")
         # Also when it never was live: ``_welcome`` may have adopted a part of its models before the end.
         self._on_lost()
+
+
+async def _until_lost(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Return when Triton has ended or says nothing any more.
+
+    The process of a model inherits Triton's connections, so one that outlives it holds this one open: hence questions.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                await reader.read(1)
+            return  # its end: nothing was asked
+        except TimeoutError:
+            writer.write(_QUESTION)
+        try:
+            async with asyncio.timeout(_SILENT_SECONDS):
+                answer = await reader.readuntil(b"\r\n\r\n")
+        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            return
+        if not answer.startswith(b"HTTP/1.1 200 "):
+            return

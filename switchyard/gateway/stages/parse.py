@@ -15,6 +15,7 @@ from switchyard.rpc import v2
 
 _JSON = b"application/json"
 FORM_BYTES = 1024 * 1024  # of a short form: more text than a model reads, and it is written anew
+_PASSED = frozenset((_JSON, b"application/octet-stream", b"multipart/form-data"))
 # How a part of a message says that it is an image: chat, responses and Anthropic's messages
 _IMAGE_TYPES = frozenset(("image_url", "input_image", "image"))
 
@@ -37,6 +38,8 @@ def parse(*, default_model: Callable[[], str]) -> Stage:
         elif kind == "message":
             call.model_name = _model_of_message(call)
         else:
+            if kind == "any":
+                _require_known(call)
             call.model_name = call.params.get("model", call.route.model)
             call.stream = call.route.streams
         return proceed(call)
@@ -70,8 +73,22 @@ def _require_json(call: Call) -> None:
     if given != _JSON and given.partition(b";")[0].strip().lower() != _JSON:
         shown = given.decode("latin-1") or "missing"
         raise ApiError("unsupported_media_type", f"content-type is {shown}; send content-type: application/json")
-    # vLLM decompresses nothing either, and here a few bytes could unpack to more than ``max_body_bytes``.
-    if call.fields.get(b"content-encoding", b"identity") != b"identity":
+    _require_plain(call)
+
+
+def _require_known(call: Call) -> None:
+    """Check a body that is passed on unread: Triton's own parser ends on large forms, which are curl's default."""
+    given = call.fields.get(b"content-type", b"")
+    media_type = given.partition(b";")[0].strip().lower()
+    if media_type and media_type not in _PASSED and not media_type.startswith(b"image/"):
+        message = f"content-type is {given[:80].decode('latin-1')}; send application/json, binary tensors or an image"
+        raise ApiError("unsupported_media_type", message)
+    _require_plain(call)
+
+
+def _require_plain(call: Call) -> None:
+    # vLLM decompresses nothing either, and a few bytes could unpack to more than ``max_body_bytes`` behind here.
+    if call.fields.get(b"content-encoding", b"identity").lower() != b"identity":
         raise ApiError("unsupported_media_type", "the body is compressed; send it as it is")
 
 

@@ -72,12 +72,16 @@ class Client:
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        self._idle.clear()
-        for connection in tuple(self._open):
-            connection.close()
+        self.close_connections()
         if self._open:
             self._all_closed = asyncio.get_running_loop().create_future()
             await self._all_closed
+
+    def close_connections(self) -> None:
+        """Close every connection, including those in use, whose requests fail: their server is known to be gone."""
+        self._idle.clear()
+        for connection in tuple(self._open):
+            connection.close()
 
     def _reuse(self, origin: Origin) -> ClientConnection | None:
         idle = self._idle.get(origin)

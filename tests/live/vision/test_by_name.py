@@ -45,10 +45,11 @@ def test_tritons_clients_load_and_unload(client: Any) -> None:
         made.load_model("broken")
 
 
-def test_a_request_may_not_bring_a_models_files(client: Any) -> None:
+@pytest.mark.parametrize("given", [{"config": "{}"}, {"config": "{}", "files": {"file:1/model.py": b"import os"}}])
+def test_a_request_may_not_bring_a_models_configuration_or_files(client: Any, given: dict[str, Any]) -> None:
     made, _ = client
-    with pytest.raises(InferenceServerException, match="put the folder into the repository"):
-        made.load_model("echo", config="{}", files={"file:1/model.py": b"import os"})
+    with pytest.raises(InferenceServerException, match="as their folders in the repository say"):
+        made.load_model("echo", **given)
 
 
 def test_ten_megabytes_come_back_unchanged(client: Any) -> None:
@@ -76,7 +77,7 @@ def test_shared_memory_is_not_passed_on(client: Any) -> None:
     ("header", "status", "words"),
     [
         ({"x-long": "y" * 9000}, 431, "longer than 8000 bytes"),
-        ({"inference-header-content-length": "9" * 5000}, 400, "header size"),
+        ({"inference-header-content-length": "9" * 5000}, 400, "length of the JSON"),
     ],
     ids=["long", "no length"],
 )

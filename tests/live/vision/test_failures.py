@@ -3,23 +3,29 @@
 import http.client
 import json
 import os
+import queue
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
+import psutil
 import pytest
 import tritonclient.grpc
+from tritonclient.utils import InferenceServerException
 
-from tests.live.processes import eventually, fetch
-from tests.live.vision.asking import echo
+from tests.live.processes import ROOT, alive, descendants, eventually, fetch
+from tests.live.vision.asking import echo, picture, send
 from tests.live.vision.processes import Triton, Vision
 
 pytestmark = pytest.mark.live
+
+CAR = ROOT / "tests" / "testdata" / "pictures" / "car.jpg"
 
 
 @pytest.fixture
@@ -36,6 +42,16 @@ def mine(own: Triton, folder: Path) -> Iterator[Vision]:
     started = Vision(own, folder)
     yield started.wait_ready()
     started.stop()
+
+
+@pytest.fixture(scope="module")
+def damaged(triton: Triton, folder: Path) -> Iterator[tuple[Triton, Vision]]:
+    """A Triton whose processes are killed: to stop it would take all of its exit timeout."""
+    started = Triton(triton.repository, folder)
+    vision = Vision(started, folder)
+    yield started, vision.wait_ready()
+    vision.stop()
+    started.kill()
 
 
 def in_flight(vision: Vision) -> float:
@@ -90,6 +106,85 @@ def test_while_triton_is_gone_requests_are_told_and_afterwards_answered(own: Tri
     assert echo(mine, 2)[1]["outputs"][0]["data"] == [2]
     with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{mine.grpc}")) as client:
         eventually(lambda: client.is_model_ready("echo"), "gRPC has found Triton again", 10)
+
+
+def workers(triton: Triton, model: str) -> set[int]:
+    """The processes of a model, one for each of its instances."""
+    found = {pid for pid in descendants(triton.process.pid) if f"/{model}/" in " ".join(psutil.Process(pid).cmdline())}
+    assert found
+    return found
+
+
+def by_call(vision: Vision) -> bool:
+    with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{vision.grpc}")) as client:
+        return worked(lambda: client.infer("echo", [one()]))
+
+
+def by_stream(vision: Vision) -> bool:
+    answers: queue.Queue[Any] = queue.Queue()
+    with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{vision.grpc}")) as client:
+        client.start_stream(lambda result, error: answers.put(error))
+        client.async_stream_infer("echo", [one()])
+        return answers.get(timeout=20) is None
+
+
+def one() -> tritonclient.grpc.InferInput:
+    tensor = tritonclient.grpc.InferInput("x", [1], "FP32")
+    tensor.set_data_from_numpy(np.ones(1, np.float32))
+    return tensor
+
+
+def worked(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except InferenceServerException:
+        return False
+    return True
+
+
+def sent(vision: Vision, model: str, data: bytes, kind: str) -> bool:
+    return send(vision, f"/v1/vision/{model}", data, kind)[0] == 200
+
+
+ASKING: dict[str, tuple[str, Callable[[Vision], bool]]] = {
+    "http": ("echo", lambda vision: echo(vision, 1)[0] == 200),
+    "grpc": ("echo", by_call),
+    "grpc stream": ("echo", by_stream),
+    "an image's decoder": ("image-decode", lambda at: sent(at, "colors", picture("red"), "image/png")),
+    "a step": ("ocr-direction", lambda at: sent(at, "ocr", CAR.read_bytes(), "image/jpeg")),
+}
+
+
+@pytest.mark.parametrize("how", ASKING)
+def test_a_model_whose_process_is_killed_is_replaced_within_five_seconds(
+    damaged: tuple[Triton, Vision], how: str
+) -> None:
+    triton, vision = damaged
+    model, ask = ASKING[how]
+    assert ask(vision)
+    killed, seen = workers(triton, model), vision.logged(f"process of model {model} has ended")
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    assert not ask(vision)
+    began = time.monotonic()
+    eventually(lambda: ask(vision), "works again", 5)
+    assert time.monotonic() - began < 5
+    assert vision.status(f"/v2/models/{model}/ready") == 200
+    assert not workers(triton, model) & killed
+    assert vision.logged(f"process of model {model} has ended") == seen + 1
+
+
+def test_a_triton_that_a_process_of_a_model_outlives_is_seen_within_five_seconds(own: Triton, mine: Vision) -> None:
+    assert fetch(f"{mine.url}/v2/models/stream/generate", {"text_input": "a"})[0] == 200
+    (orphan,) = workers(own, "stream")
+    own.process.kill()
+    own.process.wait()
+    eventually(lambda: not mine.ready(), "not ready", 5)
+    assert alive(orphan)  # it holds the connections of Triton that it inherited
+    own.start_again()
+    eventually(mine.ready, "ready again", 8)
+    assert echo(mine, 2)[0] == 200
+    os.kill(orphan, signal.SIGKILL)
 
 
 def test_a_restart_that_nobody_saw_is_noticed(own: Triton, mine: Vision) -> None:

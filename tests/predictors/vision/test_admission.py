@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from predictors.vision.admission import Admission
-from predictors.vision.triton.client import Control
+from predictors.vision.triton.control import Control
 from predictors.vision.triton.loaded_models import LoadedModels
 from switchyard.http.api_errors import ApiError
 from switchyard.http.request_errors import ClientDisconnectedError

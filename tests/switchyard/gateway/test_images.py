@@ -66,3 +66,33 @@ async def test_an_image_in_a_chat_is_rejected_by_a_model_that_reads_text_only(
 async def test_words_about_images_are_only_words(bench: Bench, content: object) -> None:
     body = {"model": "chat", "messages": [{"role": "user", "content": content}, "image"]}
     assert (await bench.http.post("/v1/chat/completions", json=body)).status_code == 200
+
+
+UNREAD = ["/v1/ocr", "/v1/vision/ocr", "/v1/models/ocr:predict", "/v2/models/ocr/infer", "/v2/models/ocr/generate"]
+UNREAD += ["/v2/models/ocr/versions/1/generate_stream", "/v2/repository/models/ocr/load"]
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize("path", UNREAD)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        *({"content-type": kind} for kind in (FORM, "text/plain", "application/jsonx", "image")),
+        *({"content-encoding": encoding} for encoding in ("gzip", "deflate", "gzip, gzip", "br")),
+    ],
+    ids=str,
+)
+async def test_a_body_that_goes_on_unread_is_of_a_known_type_and_not_encoded(
+    bench: Bench, path: str, headers: dict[str, str]
+) -> None:
+    answer = await bench.http.post(path, content=PICTURE, headers=headers)
+    assert answer.status_code == 415
+    assert "send" in str(answer.json()["error"])
+    assert not bench.model.calls
+
+
+@pytest.mark.parametrize("kind", ["Application/JSON ; charset=utf-8", "application/octet-stream", "image/svg+xml", ""])
+async def test_known_types_and_none_go_on(bench: Bench, kind: str) -> None:
+    bench.model.script = text_of
+    headers = {"content-encoding": "Identity", **({"content-type": kind} if kind else {})}
+    assert (await bench.http.post("/v1/ocr", content=PICTURE, headers=headers)).status_code == 200

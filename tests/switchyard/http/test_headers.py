@@ -32,7 +32,10 @@ STAYS_BEHIND: dict[str, tuple[bytes, ...]] = {
     "WHOLE_STEP_TO_CLIENT": (*HOP, b"server", b"date", b"content-length"),
     "CLIENT_TO_REPLICA": (*HOP, *REQUEST),
     "REPLICA_TO_CLIENT": (*HOP, b"server", b"date"),
-    "CLIENT_TO_TRITON": (*HOP, *REQUEST, *SECRETS, *INTERNAL, CONVERSATION, b"traceparent"),
+    "CLIENT_TO_TRITON": (
+        *(*HOP, *REQUEST, *SECRETS, *INTERNAL, CONVERSATION),
+        *(b"traceparent", b"content-type", b"content-encoding"),
+    ),
     "TRITON_TO_CLIENT": (*HOP, b"server", b"date"),
 }
 

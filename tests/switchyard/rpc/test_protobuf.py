@@ -101,3 +101,18 @@ def test_a_guard_keeps_nothing_of_what_passes() -> None:
 
 def test_a_guard_of_fields_without_end_gives_up() -> None:
     assert guarded(write(1, "ocr") + b"\x10\x01" * 10_001, []) == "more than 10000 fields in a message"
+
+
+def test_a_number_that_a_parser_of_32_bits_takes_for_another_is_rejected() -> None:
+    longer = b"\x8a\x80\x80\x80\x10"  # 2**32 + the tag of field 1; Triton's parser reads the last 32 bits
+    message = write(1, "ocr") + longer + b"\x05other"
+    with pytest.raises(ValueError, match="29 bits"):
+        read_text(message, 1)
+    assert "29 bits" in guarded(message, [])
+
+
+def test_a_field_that_comes_after_the_last_one_is_rejected() -> None:
+    guard = TextGuard(1, "ocr", last=7)
+    guard.feed(framed(write(1, "ocr") + write(5, b"x") + write(7, b"y") * 2 + write(9, b"z")))
+    with pytest.raises(ValueError, match="order"):
+        guard.feed(write(5, b"x"))

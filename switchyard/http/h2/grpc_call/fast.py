@@ -73,7 +73,7 @@ class FastForwarding:
         client.connection.send(client, frames.HEADERS, response.block, end)
         if end:
             assert response.status is not None
-            self._end(response.status, frames.NO_ERROR)
+            self._end(response.status, frames.NO_ERROR, response.message)
 
     def reset(self, stream: Stream, code: int) -> None:
         if stream is self._client:
@@ -168,11 +168,11 @@ class FastForwarding:
     def _fail(self, status: RpcStatus, message: str) -> None:
         """End the call with an error, also in the middle of its response."""
         client = self._client
-        self._end(status)
+        self._end(status, message=message)
         fields = end_fields(status, message, started=self._responding)
         client.connection.send(client, frames.HEADERS, literals(fields), True)
 
-    def _end(self, status: RpcStatus, code: int = frames.CANCEL) -> None:
+    def _end(self, status: RpcStatus, code: int = frames.CANCEL, message: str = "") -> None:
         if self._over:
             return
         self._over = True
@@ -185,4 +185,4 @@ class FastForwarding:
             upstream.connection.reset_stream(upstream, code)
         call, self._call = self._call, None
         if call is not None:
-            call.ended(status)
+            call.ended(status, message)

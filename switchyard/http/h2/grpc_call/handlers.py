@@ -19,7 +19,7 @@ Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
 class FastCall(Protocol):
-    """A call that a ``FastHandler`` admitted: its target and metadata; ``ended`` is called with its status.
+    """A call that a ``FastHandler`` admitted: its target and metadata; ``ended`` is called with its status and message.
 
     ``metadata`` is encoded by ``fields.literals``. ``guard``, if there is one, sees what the client sends before it is
     forwarded; a ``ValueError`` that it raises ends the call.
@@ -29,7 +29,7 @@ class FastCall(Protocol):
     metadata: bytes
     guard: Callable[[bytes], None] | None
 
-    def ended(self, status: RpcStatus) -> None: ...
+    def ended(self, status: RpcStatus, message: str) -> None: ...
 
 
 class FastHandler:

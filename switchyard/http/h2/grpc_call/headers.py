@@ -49,13 +49,14 @@ class RpcRequest:
 class RpcResponse:
     """The headers of a response, or its trailers.
 
-    ``status`` is gRPC's, where they have it. ``faults`` says why they are not what stands in their place, by whether
-    the response has started and whether they end it.
+    ``status`` and ``message`` are gRPC's, where they have them. ``faults`` says why they are not what stands in their
+    place, by whether the response has started and whether they end it.
     """
 
     fields: tuple[Field, ...]
     block: bytes
     status: RpcStatus | None
+    message: str
     faults: Mapping[tuple[bool, bool], Fault | None]
 
     def with_metadata(self, metadata: Sequence[Field]) -> bytes:
@@ -109,6 +110,7 @@ def read_response(fields: list[Field]) -> RpcResponse:
         fields=tuple(fields),
         block=literals(fields),
         status=None if grpc_status is None else status.of_number(grpc_status),
+        message=found.get(b"grpc-message", b"").decode("latin-1"),
         faults={
             (started, end): _fault(fields, found, started=started, end=end)
             for started in (False, True)

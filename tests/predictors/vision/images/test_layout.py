@@ -9,7 +9,10 @@ from predictors.vision.triton.model_config import ModelConfig, Port
 
 def plan(shape: tuple[int, ...], datatype: str = "FP32", form: str = "NONE", **parameters: str) -> ImageLayout:
     port = Port(name="x", datatype=datatype, shape=shape, format=form)
-    return image_layout(ModelConfig(name="m", inputs=(port,), outputs=(), parameters=parameters, dependencies=()))
+    config = ModelConfig(
+        name="m", inputs=(port,), outputs=(), parameters=parameters, dependencies=(), takes_bytes=False
+    )
+    return image_layout(config)
 
 
 def pixels(height: int = 4, width: int = 6) -> np.ndarray:

@@ -8,12 +8,16 @@ from predictors.vision.rest.forwarding import Forwarding
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import Message, Scope
 from switchyard.http.client import Client
-from tests.switchyard.http.conftest import Peer, upstream
+from tests.switchyard.http.conftest import Peer, Upstream, upstream
 
 
 async def answer_once(peer: Peer) -> None:
     await peer.request()
     await peer.answer()
+
+
+def forwarding_to(triton: Upstream, client: Client, failures: list[str]) -> Forwarding:
+    return Forwarding(client, triton.url.removeprefix("http://"), max_body_bytes=100, on_failure=failures.append)
 
 
 async def test_a_response_that_ends_before_its_body_begins_is_tritons_absence() -> None:
@@ -23,50 +27,75 @@ async def test_a_response_that_ends_before_its_body_begins_is_tritons_absence() 
         peer.writer.close()
 
     scope: Scope = {"type": "http", "method": "POST", "headers": [], "query_string": b""}
-    arriving: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive() -> Message:
-        if not arriving:
-            await asyncio.Event().wait()
-        return arriving.pop()
+        await asyncio.Event().wait()
+        raise AssertionError
 
     async def send(message: Message) -> None:
         raise AssertionError(message)
 
     async with upstream(break_off) as triton:
         client = Client()
-        forwarding = Forwarding(client, triton.url.removeprefix("http://"), max_body_bytes=100)
+        forwarding = forwarding_to(triton, client, [])
         with pytest.raises(ApiError, match="Triton"):
-            await forwarding.forward("/v2/models/m/infer", scope, receive, send, "")
+            await forwarding.send("/v2/models/m/infer", scope, b"", receive, send, "")
         await client.aclose()
 
 
-async def test_triton_learns_neither_credentials_nor_what_the_platform_tells_itself() -> None:
+async def test_triton_gets_no_credentials_no_query_and_nothing_that_makes_it_parse_or_unpack_a_body() -> None:
     headers = [
         *((b"host", b"ours"), (b"authorization", b"Bearer secret"), (b"x-api-key", b"secret"), (b"cookie", b"secret")),
         *((b"x-switchyard-tenant", b"secret"), (b"traceparent", b"theirs"), (b"x-own", b"kept")),
+        *((b"content-type", b"application/x-www-form-urlencoded"), (b"content-encoding", b"gzip")),
     ]
-    scope: Scope = {"type": "http", "method": "POST", "headers": headers, "query_string": b""}
+    scope: Scope = {"type": "http", "method": "POST", "headers": headers, "query_string": b"a=%zz"}
     answered: list[Message] = []
-    arriving: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive() -> Message:
-        if not arriving:
-            await asyncio.Event().wait()
-        return arriving.pop()
+        await asyncio.Event().wait()
+        raise AssertionError
 
     async def send(message: Message) -> None:
         answered.append(message)
 
     async with upstream(answer_once) as triton:
         client = Client()
-        forwarding = Forwarding(client, triton.url.removeprefix("http://"), max_body_bytes=100)
-        await forwarding.forward("/v2/models/m/infer", scope, receive, send, "ours")
+        forwarding = forwarding_to(triton, client, [])
+        await forwarding.send("/v2/models/m/infer", scope, b"x", receive, send, "ours")
         await client.aclose()
 
     (request,) = triton.peers[0].requests
     assert b"secret" not in request
     assert request.count(b"traceparent: ours") == 1
     assert b"theirs" not in request
+    assert request.startswith(b"POST /v2/models/m/infer HTTP/1.1\r\n")
     assert b"x-own: kept" in request
+    assert b"content-type" not in request
+    assert b"content-encoding" not in request
     assert answered[0]["status"] == 200
+
+
+async def test_the_reason_of_a_failed_request_is_reported_and_forwarded() -> None:
+    body = b'{"error":"Stub process \'m_0\' is not healthy."}'
+
+    async def fail(peer: Peer) -> None:
+        await peer.request()
+        peer.writer.write(b"HTTP/1.1 500 no\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+
+    scope: Scope = {"type": "http", "method": "POST", "headers": [], "query_string": b""}
+    answered: list[Message] = []
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        answered.append(message)
+
+    async with upstream(fail) as triton:
+        client, failures = Client(), list[str]()
+        await forwarding_to(triton, client, failures).send("/v2/models/m/infer", scope, b"x", receive, send, "")
+        await client.aclose()
+    assert failures == ["Stub process 'm_0' is not healthy."]
+    assert (answered[0]["status"], b"".join(message["body"] for message in answered[1:])) == (500, body)

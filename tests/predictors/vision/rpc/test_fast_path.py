@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from predictors.vision.admission import Admission
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, INFER, FastPath
-from predictors.vision.triton.client import Control
+from predictors.vision.triton.control import Control
 from predictors.vision.triton.loaded_models import LoadedModels
 from switchyard.http.h2 import frames
 from switchyard.http.h2.grpc_call import forward_to
@@ -103,8 +103,9 @@ async def test_a_message_that_names_two_models_is_left_to_the_service_which_read
         assert await at.ask(request("tensors", write(1, "asleep"))) == b"service"
 
 
-async def test_a_message_whose_end_names_another_model_is_rejected_before_triton_has_all_of_it() -> None:
-    message = framed(request("tensors", write(7, bytes(50_000)), write(1, "asleep")))
+@pytest.mark.parametrize("tail", [write(1, "asleep"), write(5, write(3, b"\x01"))], ids=["model", "input"])
+async def test_a_message_whose_end_names_a_model_or_input_is_rejected_before_triton_has_all_of_it(tail: bytes) -> None:
+    message = framed(request("tensors", write(7, bytes(50_000)), tail))
     fields = [*(field for field in CALL if field[0] != b":path"), (b"x-fast", b"1")]
     async with setup() as at:
         talk = await Talk.to(at.world.port, fields, path=INFER.encode(), ends=False)
@@ -114,6 +115,13 @@ async def test_a_message_whose_end_names_another_model_is_rejected_before_triton
         assert b"\x013" in await talk.hears(frames.HEADERS)  # grpc-status: INVALID_ARGUMENT
         assert (at.in_flight(), at.counted("rejected")) == (0, 1)
         await talk.hangs_up()
+
+
+async def test_inputs_that_follow_the_values_or_announce_too_much_are_left_to_the_service() -> None:
+    huge = write(5, write(3, b"\xff" * 8 + b"\x7f"))
+    async with setup() as at:
+        assert await at.ask(request("tensors", huge)) == b"service"
+        assert await at.ask(request("tensors", write(5, write(5, bytes(5000))), huge)) == b"service"
 
 
 async def test_a_compressed_message_goes_to_the_service() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from predictors.vision.triton.client import Control, control_request
+from predictors.vision.triton.control import Control, control_request
 from predictors.vision.triton.loaded_models import LoadedModels
 from switchyard.http.api_errors import ApiError
 from switchyard.rpc.protobuf import read_text
@@ -159,7 +159,7 @@ async def test_a_model_whose_folder_was_removed_is_unknown_until_it_is_back() ->
     server = Server("a")
     account = loaded_models(server)
     await use(account, "a")
-    await account.unload("a", control_request("a", {}))
+    await account.unload("a", control_request("a"))
     server.names.remove("a")
     server.removed.add("a")
     with pytest.raises(ApiError, match="no model 'a'") as raised:
@@ -217,7 +217,7 @@ async def test_a_request_that_meets_an_unload_waits_and_has_it_loaded_again() ->
     account = loaded_models(server)
     await use(account, "a")
     server.gate.clear()
-    unloading = asyncio.ensure_future(account.unload("a", control_request("a", {})))
+    unloading = asyncio.ensure_future(account.unload("a", control_request("a")))
     await ordered(server, "-a")
     asking = asyncio.ensure_future(use(account, "a"))
     await asyncio.sleep(0)
@@ -230,17 +230,17 @@ async def test_a_request_that_meets_an_unload_waits_and_has_it_loaded_again() ->
 async def test_clients_load_and_unload_through_the_same_account() -> None:
     server = Server("a", "step", whole="step")
     account = loaded_models(server)
-    await account.load("whole", control_request("whole", {}))
+    await account.load("whole", control_request("whole"))
     assert server.loaded == {"whole", "step"}
     with pytest.raises(ApiError, match="'step' is a step of whole") as raised:
-        await account.unload("step", control_request("step", {}))
+        await account.unload("step", control_request("step"))
     assert raised.value.status == 409
-    await account.unload("whole", control_request("whole", {}))
+    await account.unload("whole", control_request("whole"))
     assert not await account.ready("whole")
     assert await use(account, "whole") == "whole"
     assert await account.ready("whole")
     with pytest.raises(ApiError, match="failed to load 'nobody'"):
-        await account.load("nobody", control_request("nobody", {}))
+        await account.load("nobody", control_request("nobody"))
 
 
 async def test_a_model_that_was_never_loaded_is_loaded_to_say_whether_it_is_ready() -> None:
@@ -304,12 +304,44 @@ async def test_the_steps_of_a_request_stay_though_its_model_was_unloaded_meanwhi
     server = Server("step", whole="step")
     account = loaded_models(server, idle=0.01)
     async with account.use("whole"):
-        await account.unload("whole", control_request("whole", {}))
+        await account.unload("whole", control_request("whole"))
         await asyncio.sleep(0.02)
         await account.sweep()
         with pytest.raises(ApiError, match="'step' is a step of whole, which is loaded or in use"):
-            await account.unload("step", control_request("step", {}))
+            await account.unload("step", control_request("step"))
         assert server.loaded == {"step"}
     await asyncio.sleep(0.02)
     await account.sweep()
     assert server.loaded == set()
+
+
+@pytest.mark.parametrize("instance", ["a_0", "a_0_0", "a_12_3"])
+async def test_a_model_whose_process_has_ended_is_not_ready_until_it_is_replaced(instance: str) -> None:
+    server = Server("a", "b")
+    account = loaded_models(server)
+    await use(account, "a")
+    await use(account, "b")
+    server.gate.clear()
+    account.model_failed(f"in step: Stub process '{instance}' is not healthy.")
+    account.model_failed(f"Stub process '{instance}' is not healthy.")  # once for all requests that it failed
+    assert (await account.ready("a"), await account.ready("b")) == (False, True)
+    asking = asyncio.ensure_future(use(account, "a"))
+    await ordered(server, "-a")
+    server.gate.set()
+    assert await asking == "a"
+    assert await account.ready("a")
+    assert server.orders == ["+a", "+b", "-a", "+a"]
+
+
+async def test_a_model_that_cannot_be_replaced_is_tried_again_and_no_other_error_replaces_one() -> None:
+    server = Server("a")
+    account = loaded_models(server)
+    await use(account, "a")
+    for reason in ("no such input", "Stub process 'b_0' is not healthy.", "Stub process 'a' is not healthy.", ""):
+        account.model_failed(reason)
+    assert server.orders == ["+a"]
+    server.broken["a"] = "no memory"
+    account.model_failed("Stub process 'a_0' is not healthy.")
+    with pytest.raises(ApiError, match="no memory"):
+        await use(account, "a")
+    assert not await account.ready("a")

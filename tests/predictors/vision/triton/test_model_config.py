@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from predictors.vision.images.inference import takes_images
 from predictors.vision.triton.model_config import parse_config
 
 
@@ -32,6 +33,13 @@ def test_dimensions_may_be_texts_as_in_protobufs_json() -> None:
 def test_optional_inputs_need_not_be_sent() -> None:
     size = {"name": "size", "data_type": "TYPE_INT32", "dims": [2], "optional": True}
     assert [port.name for port in parse_config(config(input=[*config()["input"], size])).inputs] == ["image"]
+
+
+def test_bytes_for_an_optional_input_are_no_image_in_place_of_tensors() -> None:
+    numbers = {"name": "x", "data_type": "TYPE_FP32", "dims": [3]}
+    text = {"name": "hint", "data_type": "TYPE_STRING", "dims": [1], "optional": True}
+    assert not takes_images(parse_config(config(input=[numbers, text])))
+    assert takes_images(parse_config(config(input=[numbers])))
 
 
 def test_steps_are_those_of_the_parameter_and_of_an_ensemble_each_once() -> None:

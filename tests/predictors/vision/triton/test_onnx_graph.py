@@ -32,6 +32,21 @@ def test_a_reshape_is_what_the_graph_sees() -> None:
     check(config(described(dims=(9,), reshape={"shape": ["3", "3"]})), GRAPH)
 
 
+@pytest.mark.parametrize("reshape", [{"shape": []}, {}], ids=["empty", "left out"])
+def test_scalars_of_a_batch_are_described_as_one_element_that_is_reshaped(reshape: dict[str, Any]) -> None:
+    graph = Graph(inputs=(tensor("x", -1),), outputs=(tensor("y", -1),))
+    x, y = (described(name, dims=(1,), reshape=reshape) for name in "xy")
+    check(config(x, outputs=(y,)), graph)
+
+
+def test_what_triton_adds_to_a_sequence_is_no_input_of_the_config() -> None:
+    graph = Graph(inputs=(tensor("x", -1, 1), tensor("start", -1, 1)), outputs=(tensor("y", -1, 1),))
+    given = config(described(dims=(1,)), outputs=(described("y", dims=(1,)),))
+    with pytest.raises(MismatchError, match="does not have the graph's input 'start'"):
+        check(given, graph)
+    check({**given, "sequence_batching": {"control_input": [{"name": "start"}]}}, graph)
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from predictors.vision.triton.client import control_request
+from predictors.vision.triton.control import control_request
 from predictors.vision.triton.model_folders import ModelFolders
 from predictors.vision.triton.repository_index import RepositoryIndex, Row
 from switchyard.http.api_errors import ApiError
@@ -33,7 +33,7 @@ async def state_of_all(repository: str) -> tuple[RepositoryIndex, Indexed]:
         await use(models, name)
     server.loaded.discard("idle")
     await models.synchronize()
-    await models.unload("unloaded", control_request("unloaded", {}))
+    await models.unload("unloaded", control_request("unloaded"))
     for name in ("broken", "hidden"):
         with pytest.raises(ApiError):
             await use(models, name)

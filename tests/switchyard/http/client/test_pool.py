@@ -84,6 +84,23 @@ async def test_a_reused_connection_that_closes_on_the_request_is_retried_once_on
         assert [len(peer.requests) for peer in server.peers] == [2, 1]
 
 
+async def test_when_connections_are_closed_requests_in_flight_fail_and_later_ones_open_others(client: Client) -> None:
+    arrived = asyncio.Event()
+
+    async def respond_to_the_second(peer: Peer) -> None:
+        await peer.request()
+        arrived.set()
+        await (peer.closed() if len(server.peers) == 1 else peer.answer())
+
+    async with upstream(respond_to_the_second) as server:
+        waiting = asyncio.ensure_future(get(client, server.url + "/"))
+        await asyncio.wait_for(arrived.wait(), 5)
+        client.close_connections()
+        with pytest.raises(ConnectionClosedError):
+            await waiting
+        assert await get(client, server.url + "/") == b"ok"
+
+
 async def test_a_fresh_connection_that_closes_at_once_is_a_retryable_error(client: Client) -> None:
     async def mute(peer: Peer) -> None:
         await peer.request()

@@ -86,7 +86,7 @@ class Entered:
     guard: Callable[[bytes], None] | None = None
     statuses: list[RpcStatus | None] = field(default_factory=list)
 
-    def ended(self, status: RpcStatus) -> None:
+    def ended(self, status: RpcStatus, message: str = "") -> None:
         self.statuses.append(status)
 
 

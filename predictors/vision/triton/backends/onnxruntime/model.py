@@ -53,37 +53,51 @@ class TritonPythonModel:
             path = onnx_session.model_file(folder, config)
             options, providers = onnx_session.session_options(config), onnx_session.providers(config, kind, device)
             self._session = onnx_session.open_session(path, options, providers)
-            onnx_graph.check(config, onnx_graph.graph_of(self._session))
+            graph = onnx_graph.graph_of(self._session)
+            onnx_graph.check(config, graph)
         except (onnx_session.ModelFileError, onnx_graph.MismatchError) as err:
             raise pb_utils.TritonModelException(str(err)) from err
         if kind == "GPU" and "CUDAExecutionProvider" not in self._session.get_providers():
             pb_utils.Logger.log_warn(f"{args['model_name']} runs on the CPU: this ONNX Runtime has no CUDA provider")
         self._run_options = onnx_session.run_options(config)
         self._batched = config["max_batch_size"] > 0
-        self._inputs = [tensor["name"] for tensor in config["input"]]
+        self._inputs = [tensor.name for tensor in graph.inputs]
+        self._outputs = [tensor["name"] for tensor in config["output"]]
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Run every request; compatible ones run as one batch."""
-        inputs = [self._read(request) for request in requests]
-        wanted = [request.requested_output_names() for request in requests]
-        if len(requests) > 1 and self._batched and _fit_together(inputs):
+        read = [self._read(request) for request in requests]
+        # In the order of the config; what a request wants is a set.
+        wanted = [[name for name in self._outputs if name in request.requested_output_names()] for request in requests]
+        inputs = [each for each in read if isinstance(each, dict)]
+        if len(inputs) == len(requests) > 1 and self._batched and _fit_together(inputs):
             try:
                 return self._run_batch(inputs, wanted)
             except Exception as err:  # as in _run_one
                 pb_utils.Logger.log_verbose(f"a batch of {len(requests)} failed and is run one by one: {err}")
-        return [self._run_one(each, names) for each, names in zip(inputs, wanted, strict=True)]
+        return [
+            self._run_one(each, names) if isinstance(each, dict) else _rejected(each)
+            for each, names in zip(read, wanted, strict=True)
+        ]
 
-    def _read(self, request: Any) -> Inputs:
+    def _read(self, request: Any) -> Inputs | str:
+        """Return the inputs of a request, or why it has none: then the others of its batch run without it."""
         tensors = {name: pb_utils.get_input_tensor_by_name(request, name) for name in self._inputs}
-        return {name: _to_onnx(tensor.as_numpy()) for name, tensor in tensors.items() if tensor is not None}
+        inputs: Inputs = {}
+        for name, tensor in tensors.items():
+            try:
+                if tensor is not None:
+                    inputs[name] = _to_onnx(tensor.as_numpy())
+            except UnicodeDecodeError as err:
+                return f"input '{name}' is not UTF-8: {err}"
+        return inputs
 
     def _run_one(self, inputs: Inputs, names: Sequence[str]) -> Any:
         try:
             outputs = self._run(inputs, names)
         except Exception as err:  # ONNX Runtime's exceptions have no common base class; a bad shape is the usual reason
             shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
-            message = f"ONNX Runtime rejected inputs of the shapes {shapes}: {str(err).splitlines()[0]}"
-            return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
+            return _rejected(f"ONNX Runtime rejected inputs of the shapes {shapes}: {str(err).splitlines()[0]}")
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, outputs[name]) for name in names])
 
     def _run_batch(self, inputs: Sequence[Inputs], wanted: Sequence[Sequence[str]]) -> list[Any]:
@@ -126,6 +140,10 @@ def _complete(config: Any, graph: onnx_graph.Graph) -> None:
             for tensor in tensors:
                 dims = tensor.dims[1:] if batch else tensor.dims
                 add({"name": tensor.name, "data_type": tensor.data_type, "dims": list(dims)})
+
+
+def _rejected(message: str) -> Any:
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
 
 
 def _fit_together(inputs: Sequence[Inputs]) -> bool:

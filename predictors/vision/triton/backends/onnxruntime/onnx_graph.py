@@ -90,10 +90,18 @@ def check(config: Mapping[str, Any], graph: Graph) -> None:
     batched = config["max_batch_size"] > 0
     _check_side("input", config["input"], graph.inputs, batched)
     _check_side("output", config["output"], graph.outputs, batched)
-    described = {tensor["name"] for tensor in config["input"]}
+    described = {tensor["name"] for tensor in config["input"]} | _controls(config)
     missing = [tensor.name for tensor in graph.inputs if tensor.name not in described]
     if missing:
         raise MismatchError(f"config.pbtxt does not have the graph's {_names('input', missing)}: add it")
+
+
+def _controls(config: Mapping[str, Any]) -> set[str]:
+    """Return the inputs that Triton itself adds to the requests of a sequence.
+
+    https://github.com/triton-inference-server/server/blob/main/docs/user_guide/architecture.md#stateful-models
+    """
+    return {row["name"] for row in config.get("sequence_batching", {}).get("control_input", [])}
 
 
 def _check_side(side: str, described: Sequence[Mapping[str, Any]], tensors: Sequence[Tensor], batched: bool) -> None:
@@ -113,7 +121,9 @@ def _check_tensor(side: str, wanted: Mapping[str, Any], tensor: Tensor, batched:
             f"config.pbtxt gives {side} '{tensor.name}' the type {wanted['data_type']}, "
             f"but the graph has {tensor.data_type}"
         )
-    dims = [int(size) for size in wanted.get("reshape", {}).get("shape", wanted["dims"])]
+    # Triton leaves an empty shape out, which is that of a scalar: its config has dims of 1 in place of none.
+    shape = wanted["reshape"].get("shape", []) if "reshape" in wanted else wanted["dims"]
+    dims = [int(size) for size in shape]
     if batched and tensor.dims[:1] != (-1,):
         raise MismatchError(
             f"config.pbtxt sets a max_batch_size, but the graph's {side} '{tensor.name}' has the fixed shape "

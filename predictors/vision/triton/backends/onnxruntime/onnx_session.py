@@ -27,9 +27,12 @@ def model_file(version_folder: Path, config: Mapping[str, Any]) -> Path:
     """Return the file of a model's version.
 
     Raises:
-        ModelFileError: it does not exist.
+        ModelFileError: it does not exist, or is not in the folder.
     """
-    path = version_folder / (config.get("default_model_filename") or DEFAULT_FILE)
+    name = config.get("default_model_filename") or DEFAULT_FILE
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ModelFileError(f"default_model_filename is '{name}', which leaves the folder of its version")
+    path = version_folder / name
     if path.exists():
         return path
     found = ", ".join(sorted(entry.name for entry in version_folder.glob("*.onnx"))) or "no *.onnx file"

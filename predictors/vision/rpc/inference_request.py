@@ -1,0 +1,63 @@
+"""What a ModelInferRequest of Triton's ``grpc_service.proto`` names and announces, read without its values."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+
+from predictors.vision.triton.shapes import MAX_DIMENSIONS, check_elements, elements
+from switchyard.rpc.protobuf import BYTES, VARINT, fields, once, varint
+from switchyard.rpc.v2 import MODEL_NAME
+
+RAW_CONTENTS = 7  # the values of all inputs, the last field of the message as every encoder writes it
+_INPUT = 5
+_SHAPE = 3  # of an input
+_SHORT = 256  # bytes of an input without values: a client's next one is likely to be the same
+
+
+def read_request(message: bytes, size: int, *, cut_off: bool = False) -> tuple[str, bool]:
+    """Return the model's name, and whether ``message``, the beginning of one of ``size`` bytes, describes all inputs.
+
+    Raises:
+        ValueError: it is no such message, or announces a tensor that it cannot contain.
+    """
+    model: bytes | None = None
+    described = not cut_off
+    for number, kind, start, end in fields(message, cut_off=cut_off):
+        if kind != BYTES:
+            continue
+        if number == MODEL_NAME:
+            model = once(model, message, start, end)
+        elif number == RAW_CONTENTS:
+            described = True  # a guard sees to it that no input follows
+        elif number == _INPUT and end <= len(message):
+            short = end - start <= _SHORT
+            count = _known(message[start:end]) if short else _announced(message, start, end)
+            check_elements(count, size)
+    return (model or b"").decode(), described
+
+
+@lru_cache(maxsize=512)
+def _known(tensor: bytes) -> int:
+    return _announced(tensor, 0, len(tensor))
+
+
+def _announced(message: bytes, at: int, end: int) -> int:
+    dimensions = list(islice(_dimensions(message, at, end), MAX_DIMENSIONS + 1))
+    if len(dimensions) > MAX_DIMENSIONS:
+        raise ValueError(f"a shape has more than {MAX_DIMENSIONS} dimensions")
+    return elements(dimensions)
+
+
+def _dimensions(message: bytes, at: int, end: int) -> Iterator[int]:
+    """Yield the shape of the input from ``at`` to ``end``: protobuf joins all of its fields, packed or single."""
+    for number, kind, start, stop in fields(message, at, end):
+        if number != _SHAPE or kind not in (BYTES, VARINT):
+            continue
+        numbers, start = message[start:stop], 0
+        while start < len(numbers):
+            try:
+                value, start = varint(numbers, start)
+            except IndexError:
+                raise ValueError("a shape ends within a number") from None
+            value &= (1 << 64) - 1
+            yield value - (1 << 64) if value >> 63 else value

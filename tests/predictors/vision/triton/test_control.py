@@ -1,0 +1,93 @@
+"""Requests to load and unload that clients make, and what is left of them."""
+
+import json
+from typing import Any
+
+import pytest
+from tritonclient.grpc import service_pb2
+
+from predictors.vision.triton.control import Control, control_request, of_json, of_message
+from switchyard.http.api_errors import ApiError
+from switchyard.rpc.protobuf import write
+
+LOAD: Control = "RepositoryModelLoad"
+UNLOAD: Control = "RepositoryModelUnload"
+
+# What a client may not say of a model: it would be code, a path of Triton's machine, or any number of processes.
+PARAMETERS: list[dict[str, Any]] = [
+    {"config": "{}"},
+    {"config": json.dumps({"backend": "python", "default_model_filename": "../../x"})},
+    {"file:1/model.py": "aW1wb3J0IG9z"},
+    {"file:1/model.py": ""},
+    {"FILE:1/model.py": True},
+    {"unload_dependents": "true"},
+    {"unload_dependents": 1},
+    {"": True},
+    {"unload_dependents": True, "x": False},
+]
+
+
+def message(request: Any, parameters: dict[str, Any]) -> bytes:
+    for name, value in parameters.items():
+        kind = {bool: "bool_param", int: "int64_param", str: "string_param"}[type(value)]
+        setattr(request.parameters[name], kind, value)
+    encoded: bytes = request.SerializeToString()
+    return encoded
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS, ids=str)
+@pytest.mark.parametrize("method", [LOAD, UNLOAD])
+def test_no_parameter_reaches_triton(method: Control, parameters: dict[str, Any]) -> None:
+    with pytest.raises(ApiError, match="is not taken") as raised:
+        of_json(method, "ocr", json.dumps({"parameters": parameters}).encode())
+    assert raised.value.status == 400
+    kind = service_pb2.RepositoryModelLoadRequest if method == LOAD else service_pb2.RepositoryModelUnloadRequest
+    with pytest.raises(ApiError, match="is not taken"):
+        of_message(method, message(kind(model_name="ocr"), parameters))
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_what_tritons_clients_always_say_of_an_unload_is_understood(flag: bool) -> None:
+    expected = control_request("ocr", unload_dependents=flag)
+    sent = message(service_pb2.RepositoryModelUnloadRequest(model_name="ocr"), {"unload_dependents": flag})
+    assert of_message(UNLOAD, sent) == ("ocr", expected)
+    assert of_json(UNLOAD, "ocr", json.dumps({"parameters": {"unload_dependents": flag}}).encode()) == expected
+    read = service_pb2.RepositoryModelUnloadRequest.FromString(expected)
+    assert (read.model_name, read.parameters["unload_dependents"].bool_param) == ("ocr", flag)
+    for method, given in ((LOAD, {"unload_dependents": flag}),):
+        with pytest.raises(ApiError):
+            of_json(method, "ocr", json.dumps({"parameters": given}).encode())
+
+
+def test_a_message_is_written_anew_from_its_name() -> None:
+    sent = service_pb2.RepositoryModelLoadRequest(model_name="ocr", repository_name="/etc").SerializeToString()
+    assert of_message(LOAD, sent + write(9, "more")) == ("ocr", control_request("ocr"))
+    assert service_pb2.RepositoryModelLoadRequest.FromString(control_request("ocr")).model_name == "ocr"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\xff",
+        write(2, "ocr") + write(2, "other"),
+        write(2, "ocr") + write(3, b"\xff"),
+        write(2, "ocr") + write(3, write(1, "unload_dependents")),
+        write(2, "ocr") + write(3, write(1, "unload_dependents") + write(2, b"\x08\x01\x1a\x01x")),
+        write(2, "ocr") + write(3, write(1, "unload_dependents") + write(1, "file:x") + write(2, b"\x08\x01")),
+        write(2, "ocr") + b"\x9a\x80\x80\x80\x10" + write(1, "config")[1:],
+    ],
+)
+def test_a_message_that_two_parsers_could_read_in_two_ways_is_rejected(sent: bytes) -> None:
+    with pytest.raises(ApiError):
+        of_message(UNLOAD, sent)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b'{"parameters": 5}', b'"x"', b"[" * 5000])
+def test_a_body_that_is_no_request_is_rejected(body: bytes) -> None:
+    with pytest.raises(ApiError, match="not a V2 repository request"):
+        of_json(LOAD, "ocr", body)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"parameters": null}', b'{"parameters": {}, "x": 1}'])
+def test_a_body_without_parameters_asks_for_the_model_alone(body: bytes) -> None:
+    assert of_json(LOAD, "ocr", body) == control_request("ocr")
