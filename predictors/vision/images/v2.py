@@ -4,6 +4,7 @@ REST only; KServe reads those over gRPC. KServe's reader of binary tensors takes
 them.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,14 @@ from predictors.vision.triton.tensors import as_json_tensors, texts
 from switchyard.http.api_errors import ApiError
 
 IMAGE = "image"
+
+# As a tensor has it, and never a text: within one, its quotes would be escaped.
+_BYTES = re.compile(rb'"datatype"\s*:\s*"BYTES"')
+
+
+def has_bytes(body: bytes, header_length: int) -> bool:
+    """Whether a V2 request has a tensor of datatype BYTES, by a look at its JSON, which may not be whole."""
+    return _BYTES.search(body, 0, header_length) is not None
 
 
 def read_v2(model: str, body: bytes, header_length: int) -> tuple[str, Image]:

@@ -12,7 +12,7 @@ from predictors.vision.errors import triton_is_away
 from predictors.vision.images.chat import images_in, with_text
 from predictors.vision.images.inference import ImageInference, ImageResult, takes_images
 from predictors.vision.images.request_bodies import json_object, read_image
-from predictors.vision.images.v2 import read_v2, write_v2
+from predictors.vision.images.v2 import has_bytes, read_v2, write_v2
 from predictors.vision.rest.forwarding import STREAMED_BYTES, Forwarding, declared_length
 from predictors.vision.rest.request_checks import check_depth, check_headers, check_json, json_length
 from predictors.vision.rest.routes import Route, route
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 Handler = Callable[[Route, Scope, Receive, Send], Awaitable[None]]
 
-_BYTES = b'"BYTES"'  # no model of numbers has this datatype: the request has an image instead of tensors
 _PEEK_BYTES = 64 * 1024  # a V2 header up to this size is read before the tensors after it have arrived
 
 
@@ -183,14 +182,14 @@ class Application:
             if size >= STREAMED_BYTES and (head := json_length(scope, size)) <= _PEEK_BYTES:
                 beginning, receive = await self._forwarding.beginning(scope, receive, head)
                 _check(where, beginning[:head], size)
-                if not may_be_image or beginning.find(_BYTES, 0, head) < 0:
+                if not may_be_image or not has_bytes(beginning, head):
                     with self._admission.to_triton(request.traceparent) as context:
                         await self._forwarding.stream(where.target, scope, receive, recording, context)
                     return
             body = await self._forwarding.body(scope, receive)
             head = json_length(scope, len(body))
             _check(where, body[:head], len(body))
-            if may_be_image and body.find(_BYTES, 0, head) >= 0:
+            if may_be_image and has_bytes(body, head):
                 identifier, image = read_v2(where.model, body, head)
                 with cancel_on_disconnect(receive):
                     result = await self._images.infer(request.config, image, request.traceparent)

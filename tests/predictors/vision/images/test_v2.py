@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from predictors.vision.images.inference import Classification, Label
-from predictors.vision.images.v2 import read_v2, write_v2
+from predictors.vision.images.v2 import has_bytes, read_v2, write_v2
 from predictors.vision.triton.tensors import Tensor, encode
 from switchyard.http.api_errors import ApiError
 
@@ -14,6 +14,27 @@ from switchyard.http.api_errors import ApiError
 def body(data: object = None, **changes: object) -> bytes:
     tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "data": data, **changes}
     return json.dumps({"id": "7", "inputs": [tensor], "parameters": {"top_k": 2}}).encode()
+
+
+FLOATS = {"name": "pixels", "datatype": "FP32", "shape": [1], "data": [1.0]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, False),
+        ({"id": "BYTES"}, False),
+        ({"id": '"datatype":"BYTES"'}, False),
+        ({"inputs": [{**FLOATS, "name": "BYTES"}]}, False),
+        ({"outputs": [{"name": "BYTES"}]}, False),
+        ({"parameters": {"as": "BYTES"}}, False),
+        ({"inputs": [FLOATS, {**FLOATS, "datatype": "BYTES"}]}, True),
+    ],
+)
+def test_bytes_are_a_tensors_datatype_and_no_other_text(changes: dict[str, object], expected: bool) -> None:
+    request = {"inputs": [FLOATS], **changes}
+    for given in (json.dumps(request).encode(), orjson.dumps(request)):
+        assert has_bytes(given + b'"datatype":"BYTES"', len(given)) is expected
 
 
 def test_base64_in_json_is_the_image() -> None:
