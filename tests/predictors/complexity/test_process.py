@@ -171,12 +171,15 @@ def test_without_its_file_length_decides_and_the_log_says_so(tmp_path: Path) -> 
 def test_a_conversation_survives_a_kill(tmp_path: Path) -> None:
     first = Predictor(tmp_path).wait_ready()
     first.ask(chat(HARD))
-    first.ask(chat(EASY))  # answered after the state of the one before was written
+    turn = chat(HARD, "She has 28.", "Thanks!")
+    # A response does not wait until its conversation is in the store.
+    _until(lambda: first.ask(turn).headers["x-switchyard-reason"] == "affinity")
     first.process.send_signal(signal.SIGKILL)
     first.process.wait()
     second = Predictor(tmp_path).wait_ready()
     try:
-        answer = second.ask(chat(HARD, "She has 28.", "Thanks!"))
+        second.ask(chat(EASY))  # opens the store, for which a request waits a quarter of a second at most
+        answer = second.ask(turn)
     finally:
         second.stop()
 
