@@ -27,7 +27,7 @@ from switchyard.local.replicas.repository import RepositoryHost, RepositoryModel
 from switchyard.local.status.board import StatusBoard
 from switchyard.local.status.run_directory import StateDirectory
 from switchyard.local.supervisor.control import Control
-from switchyard.local.supervisor.decisions import Decisions
+from switchyard.local.supervisor.graph_decisions import Decisions
 from switchyard.telemetry.metrics import LocalMetrics
 
 

@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from switchyard.http.server import Exchange
 from switchyard.local.activator.request_queue import RequestQueue
 from switchyard.local.status.board import StatusBoard
-from switchyard.local.supervisor.decisions import Decisions
+from switchyard.local.supervisor.graph_decisions import Decisions
 
 
 class Control:

@@ -1,6 +1,6 @@
 from prometheus_client import CollectorRegistry, generate_latest
 
-from switchyard.local.supervisor.decisions import sentence, summary
+from switchyard.local.supervisor.graph_decisions import sentence, summary
 from switchyard.telemetry.metrics import RoutingMetrics
 
 
