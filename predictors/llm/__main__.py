@@ -27,7 +27,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     from predictors.llm import engine as engines
     from predictors.llm.devices import publish_utilization
     from predictors.llm.generate import GenerateExtension
-    from predictors.llm.model import LanguageModel
+    from predictors.llm.model import LanguageModel, check_tensors
     from predictors.llm.request_check import RequestCheck
     from predictors.llm.rpc import RpcExtension
     from predictors.serving.admission import Admission
@@ -63,7 +63,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         clock.done("ready")
         clock.publish(metrics)
         publish_utilization(metrics)
-        check = RequestCheck(engines.validate_input if engine.generates else None)
+        check = RequestCheck(engines.validate_input if engine.generates else None, check_tensors)
         stopped = await server.run(model, wrap, check=check, extension=RpcExtension(model))
         watcher.cancel()
         return 0 if stopped else 1

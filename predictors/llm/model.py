@@ -152,6 +152,18 @@ def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
+def check_tensors(body: bytes, json_length: int) -> None:
+    """Read binary tensors as KServe will once more, where whatever goes wrong is a 500 though the client is wrong.
+
+    Raises:
+        ValueError: they cannot be read.
+    """
+    try:
+        InferRequest.from_bytes(body, json_length, "")
+    except (InferenceError, InvalidInput, LookupError, TypeError, AttributeError, struct.error) as err:
+        raise ValueError(str(err)) from err
+
+
 def _texts(request: InferRequest, most: int = MAX_TEXTS) -> list[str]:
     named = {tensor.name: tensor for tensor in request.inputs}
     tensor = named.pop(TEXT, None)
@@ -163,7 +175,8 @@ def _texts(request: InferRequest, most: int = MAX_TEXTS) -> list[str]:
     try:
         values = tensor.as_numpy().reshape(-1).tolist()
         texts = [value if isinstance(value, str) else value.decode("utf-8") for value in values]
-    except (ValueError, AttributeError, TypeError) as err:  # a shape that does not fit, or bytes that are not UTF-8
+    # A shape that does not fit, lengths that are not those of the texts, or bytes that are not UTF-8.
+    except (ValueError, AttributeError, TypeError, struct.error) as err:
         raise InvalidInput(f"input {TEXT!r} cannot be read as {tensor.shape} UTF-8 texts: {err}") from err
     if not 1 <= len(texts) <= most:
         raise InvalidInput(f"input {TEXT!r} holds {len(texts)} texts; send {f'1 to {most}' if most > 1 else 'one'}")

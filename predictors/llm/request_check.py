@@ -22,12 +22,17 @@ _ITEMS_AT_ONCE = 8  # a millisecond or two of valid ones
 class RequestCheck:
     """Checks the bodies of POST requests; ``validate`` is the engine's validation of a Responses API's ``input``.
 
+    ``check_tensors`` gets V2 requests with binary tensors, and how much of them is JSON; it raises a ValueError.
+
     The engine would try each item as each kind of item and keep all errors: 165 KB take it seconds and gigabytes. Here
     the first item that is wrong is the last that is looked at.
     """
 
-    def __init__(self, validate: Callable[[list[Any]], None] | None) -> None:
+    def __init__(
+        self, validate: Callable[[list[Any]], None] | None, check_tensors: Callable[[bytes, int], None]
+    ) -> None:
         self._validate = validate
+        self._tensors = check_tensors
 
     async def __call__(self, exchange: Exchange, body: bytes) -> None:
         """Check a body.
@@ -38,8 +43,10 @@ class RequestCheck:
         if not body or (exchange.fields.get(b"content-type") or b"").lower().startswith(_FORMS):
             return
         if not exchange.path.startswith(_OPENAI):
-            length = exchange.fields.get(BINARY_HEADER) or b""
-            await check_json(body[: int(length)] if length.isdigit() else body)
+            length = exchange.fields.get(BINARY_HEADER)
+            await check_json(body if length is None else body[: _json_length(length, body)])
+            if length is not None:
+                self._check_tensors(body, _json_length(length, body))
             return
         try:
             payload = orjson.loads(await outline(body))
@@ -50,6 +57,12 @@ class RequestCheck:
             if self._validate is not None and exchange.path == _RESPONSES and isinstance(payload.get("input"), list):
                 await self._check_input(payload["input"], self._validate)
 
+    def _check_tensors(self, body: bytes, json_length: int) -> None:
+        try:
+            self._tensors(body, json_length)
+        except ValueError as err:
+            raise ApiError("invalid_value", f"the binary tensors cannot be read: {err}") from err
+
     async def _check_input(self, items: list[Any], validate: Callable[[list[Any]], None]) -> None:
         for index, item in enumerate(items):
             try:
@@ -59,6 +72,14 @@ class RequestCheck:
                 raise ApiError("invalid_value", message, param=f"input[{index}]") from err
             if index % _ITEMS_AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+
+def _json_length(length: bytes, body: bytes) -> int:
+    """Return the length of the JSON before binary tensors."""
+    if not re.fullmatch(rb"[0-9]{1,12}", length) or int(length) > len(body):
+        name, given = BINARY_HEADER.decode(), length[:20].decode("latin-1")
+        raise ApiError("invalid_value", f"{name} is {given}, and the body has {len(body)} bytes")
+    return int(length)
 
 
 def _closest(err: ValidationError) -> str:

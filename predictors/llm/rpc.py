@@ -1,5 +1,6 @@
 """What Triton has beyond KServe's V2 over gRPC: a stream of inferences."""
 
+import struct
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -81,7 +82,7 @@ def _options(request: InferRequest) -> dict[str, Any]:
     for name, tensor in tensors.items():
         try:
             (values[name],) = tensor.as_numpy().reshape(-1).tolist()
-        except (ValueError, TypeError) as err:
+        except (ValueError, TypeError, struct.error) as err:
             raise InvalidInput(f"input {name!r} must hold one value") from err
     sampling = values.pop("sampling_parameters", "{}")
     try:

@@ -293,6 +293,24 @@ def test_a_bad_v2_request_gets_a_v2_error_that_says_what_to_do(chat: Predictor, 
     assert words in json.loads(answer)["error"]
 
 
+@pytest.mark.parametrize(
+    "tensor", [b"\2\0\0\0\xff\xfe", b"\xff\xff\0\0Hello!", b"\1\0"], ids=["no UTF-8", "too long a text", "cut off"]
+)
+def test_binary_tensors_that_cannot_be_read_are_the_clients_fault(chat: Predictor, tensor: bytes) -> None:
+    asked = {"name": "text_input", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(tensor)}}
+    text = json.dumps({"inputs": [asked]}).encode()
+    headers = {"inference-header-content-length": str(len(text)), "content-type": "application/octet-stream"}
+    response = httpx.post(f"{chat.url}/v2/models/chat-fast/infer", content=text + tensor, headers=headers, timeout=60)
+    assert response.status_code == 400, response.text
+    assert "cannot be read" in response.json()["error"]
+    with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{chat.grpc}")) as client:
+        over_grpc = tritonclient.grpc.InferInput("text_input", [1], "BYTES")
+        over_grpc._raw_content = tensor
+        with pytest.raises(tritonclient.grpc.InferenceServerException) as refused:
+            client.infer("chat-fast", [over_grpc])
+    assert refused.value.status() == "StatusCode.INVALID_ARGUMENT"
+
+
 def test_a_bad_grpc_request_is_an_invalid_argument(chat: Predictor) -> None:
     with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{chat.grpc}")) as client:
         asked = tritonclient.grpc.InferInput("text_input", [1], "BYTES")

@@ -51,9 +51,15 @@ class Engine:
         Request.model_validate({"input": items})
 
 
+def unreadable(body: bytes, json_length: int) -> None:
+    """Stands for KServe's decoder, which gets a text that is longer than what is left."""
+    if body[json_length:] in (b"bad", b""):
+        raise ValueError(f"{body[json_length:]!r} ends early")
+
+
 @asynccontextmanager
 async def predictor(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
-    handler = handler_of(length, body_bytes=LIMIT, check=RequestCheck(engine.validate))
+    handler = handler_of(length, body_bytes=LIMIT, check=RequestCheck(engine.validate, unreadable))
     server = Server(handler, ServerLimits(body_memory=2 * LIMIT))
     try:
         url = f"http://127.0.0.1:{await server.listen('127.0.0.1')}"
@@ -147,3 +153,24 @@ async def test_bodies_count_as_memory_of_the_server_until_the_response() -> None
         for _ in range(5):  # each is given back
             assert (await client.post(OPENAI[0], content=body)).status_code == 200
         assert (await client.post(OPENAI[0], content=body + b" " * 1000)).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("header", "tensors", "status", "sentence"),
+    [
+        ("2", b"good", 200, "6"),
+        ("2", b"bad", 400, "the binary tensors cannot be read: b'bad' ends early"),
+        ("6", b"good", 400, "b'' ends early"),
+        ("7", b"good", 400, "inference-header-content-length is 7, and the body has 6 bytes"),
+        ("-1", b"good", 400, "inference-header-content-length is -1, and the body has 6 bytes"),
+        ("9" * 5000, b"good", 400, "inference-header-content-length is 99999999999999999999, and the body has 6 bytes"),
+    ],
+)
+async def test_binary_tensors_that_cannot_be_read_are_the_clients_fault(
+    header: str, tensors: bytes, status: int, sentence: str
+) -> None:
+    async with predictor(Engine()) as client:
+        headers = {"inference-header-content-length": header}
+        response = await client.post("/v2/models/m/infer", content=b"{}" + tensors, headers=headers)
+    assert response.status_code == status
+    assert sentence in response.text
