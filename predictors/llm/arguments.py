@@ -32,7 +32,9 @@ def parse(argv: Sequence[str], model_repository: str) -> Arguments:
     known, rest = parser.parse_known_args(list(argv))
     model_dir = Path(known.model_dir or Path(model_repository) / known.model_name)
     if not (model_dir / "config.json").is_file():
-        parser.error(f"{model_dir} holds no config.json: it is not a model in Hugging Face layout")
+        locked = (model_dir / "weights.lock").is_file()
+        remedy = "`make setup` fetches what its weights.lock names" if locked else "it is not in Hugging Face layout"
+        parser.error(f"{model_dir} holds no config.json: {remedy}")
     return Arguments(
         model_name=known.model_name,
         model_dir=model_dir,

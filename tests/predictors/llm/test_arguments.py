@@ -21,4 +21,11 @@ def test_without_a_folder_the_repository_is_searched_by_name(tmp_path: Path) -> 
 def test_a_folder_that_is_no_model_is_rejected_by_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--model_name=m", f"--model_dir={tmp_path}"], "/none")
-    assert f"{tmp_path} holds no config.json" in capsys.readouterr().err
+    assert f"{tmp_path} holds no config.json: it is not in Hugging Face layout" in capsys.readouterr().err
+
+
+def test_a_folder_whose_weights_were_not_fetched_says_how(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "weights.lock").touch()
+    with pytest.raises(SystemExit):
+        parse(["--model_name=m", f"--model_dir={tmp_path}"], "/none")
+    assert "`make setup` fetches what its weights.lock names" in capsys.readouterr().err

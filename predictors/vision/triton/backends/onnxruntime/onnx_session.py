@@ -38,7 +38,7 @@ def model_file(version_folder: Path, config: Mapping[str, Any]) -> Path:
     found = ", ".join(sorted(entry.name for entry in version_folder.glob("*.onnx"))) or "no *.onnx file"
     raise ModelFileError(
         f"{path} is missing (the folder has {found}): put the model there, name it by default_model_filename, "
-        "or fetch it if weights.lock names it"
+        "or run `make setup`, which fetches what weights.lock names"
     )
 
 
