@@ -53,7 +53,7 @@ def status() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from switchyard.local.supervisor import commands, decisions, project
+    from switchyard.local.supervisor import commands, graph_decisions, project
 
     with _errors_as_messages():
         run, rows = commands.status(project.directory_of(project.root_of(Path.cwd())))
@@ -77,7 +77,7 @@ def status() -> None:
     console.print(table)
     for name, row in rows.items():
         if "decisions" in row:
-            console.print(f"{name}: {decisions.sentence(row['decisions'])}", soft_wrap=True, highlight=False)
+            console.print(f"{name}: {graph_decisions.sentence(row['decisions'])}", soft_wrap=True, highlight=False)
 
 
 def logs(

@@ -36,7 +36,7 @@ async def main(http_port: int, grpc_port: int) -> int:
     def application(kserve: App) -> App:
         return Application(openai=length, kserve=kserve, admission=admission, tracer=DisabledTracer())
 
-    return 0 if await server.run(model, application, check=RequestCheck(None)) else 1
+    return 0 if await server.run(model, application, check=RequestCheck(None, lambda *_: None)) else 1
 
 
 if __name__ == "__main__":
