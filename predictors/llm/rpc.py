@@ -38,7 +38,7 @@ class RpcExtension(grpc.GenericRpcHandler):  # type: ignore[misc]
         method: str = handler_call_details.method
         if method == v2.path("ModelStreamInfer"):
             return grpc.stream_stream_rpc_method_handler(self._stream, ModelInferRequest.FromString)
-        return grpc.unary_unary_rpc_method_handler(_refuse) if method.startswith(v2.path("")) else None
+        return grpc.unary_unary_rpc_method_handler(_unimplemented) if method.startswith(v2.path("")) else None
 
     async def _stream(self, requests: AsyncIterator[ModelInferRequest], context: Any) -> AsyncIterator[bytes]:
         headers = to_headers(context)
@@ -69,7 +69,7 @@ class RpcExtension(grpc.GenericRpcHandler):  # type: ignore[misc]
             yield previous
 
 
-async def _refuse(request: bytes, context: Any) -> bytes:
+async def _unimplemented(request: bytes, context: Any) -> bytes:
     message = "a language model has no configuration, statistics or shared memory of Triton's; GET /docs lists what is"
     raise ApiError("not_implemented", message)
 

@@ -139,7 +139,7 @@ def test_a_reference_that_leads_nowhere_is_found(
     assert (found == []) if problem is None else any(problem in text for text in found)
 
 
-def test_a_setting_that_names_a_service_is_followed_with_its_port(rendered: Rendered) -> None:
+def test_the_port_of_a_service_url_in_settings_is_checked(rendered: Rendered) -> None:
     for url, problem in (("redis://redis:6380", "ports are 6379"), ("redis://rediss:6379", "no service rediss")):
         setting = {
             "kind": "ConfigMap",

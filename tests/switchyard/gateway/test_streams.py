@@ -108,24 +108,20 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_and_without_done(tmp_
         assert "[DONE]" not in answer.text
 
 
-async def test_a_plain_response_that_breaks_off_is_seen_as_broken(tmp_path: Path) -> None:
-    async def break_off(call: Call) -> None:
-        await call.start(content_length="1000")
-        await call.piece(b"{")
-        raise ConnectionError
+async def break_off_json(call: Call) -> None:
+    await call.start(content_length="1000")
+    await call.piece(b"{")
+    raise ConnectionError
 
-    async with gateway(tmp_path, break_off) as bench:
+
+async def test_a_plain_response_that_breaks_off_is_seen_as_broken(tmp_path: Path) -> None:
+    async with gateway(tmp_path, break_off_json) as bench:
         with pytest.raises(httpx.RemoteProtocolError):
             await bench.chat()
 
 
 async def test_json_that_breaks_off_is_seen_as_broken_though_a_stream_was_asked_for(tmp_path: Path) -> None:
-    async def break_off(call: Call) -> None:
-        await call.start(content_length="1000")
-        await call.piece(b"{")
-        raise ConnectionError
-
-    async with gateway(tmp_path, break_off) as bench:
+    async with gateway(tmp_path, break_off_json) as bench:
         (response,) = await asyncio.gather(bench.chat(stream=True), return_exceptions=True)
     assert isinstance(response, httpx.RemoteProtocolError)
 

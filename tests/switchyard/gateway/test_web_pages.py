@@ -101,7 +101,7 @@ async def test_text_of_a_page_gets_its_error_as_text(bench: Bench) -> None:
     assert not bench.model.calls
 
 
-async def test_what_a_browser_says_of_an_allowed_page_stays_at_the_gateway(tmp_path: Path) -> None:
+async def test_origin_and_fetch_metadata_headers_are_not_forwarded(tmp_path: Path) -> None:
     async with gateway(tmp_path, cors_allow_origins=(PAGE,), allowed_hosts=("models.example",)) as bench:
         headers = {"host": "models.example", "origin": PAGE, "sec-fetch-site": "cross-site"}
         payload = {"model": "chat", "messages": []}

@@ -97,7 +97,9 @@ def test_following_a_link_is_no_request_of_the_page(method: bytes, mode: bytes, 
 @pytest.mark.parametrize(
     ("allowed", "expected"), [((PAGE.decode(),), 200), (("*",), 200), (("https://other.example",), 403)]
 )
-def test_pages_that_may_read_responses_may_ask(allowed: tuple[str, ...], expected: int, site: bytes | None) -> None:
+def test_an_origin_that_cors_allows_may_send_requests(
+    allowed: tuple[str, ...], expected: int, site: bytes | None
+) -> None:
     headers = {"origin": PAGE} | ({"sec_fetch_site": site} if site else {})
     assert status(WebAccess(LOOPBACK, origins=allowed), **headers) == expected
     assert status(WebAccess(LOOPBACK, origins=allowed), host=b"a.example", **headers) == 421

@@ -287,7 +287,7 @@ async def test_an_error_has_the_shape_of_its_paths_protocol(path: str, expected:
 
 
 @pytest.mark.parametrize("kind", ["Sequence", "Ensemble", "Switch"])
-async def test_the_deepest_graph_that_is_allowed_runs(kind: str) -> None:
+async def test_a_graph_of_the_maximum_depth_runs(kind: str) -> None:
     async with services() as behind:
         fields = {"condition": "model"} if kind == "Switch" else {}
         names = ["root", *map(str, range(1, MAX_DEPTH))]

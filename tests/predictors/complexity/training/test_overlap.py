@@ -19,7 +19,7 @@ def kept(*sets: Labels) -> list[list[str]]:
     return [[text.whole for text in found.texts] for found in distinct(sets)]
 
 
-def test_rows_of_one_passage_are_dropped_in_every_set_and_others_kept_with_their_labels() -> None:
+def test_rows_that_share_text_are_dropped_from_every_set_and_the_rest_keep_their_labels() -> None:
     one = labels("one", f"{PASSAGE}. Who met?", OWN)
     (first, second) = distinct([one, labels("other", f"{PASSAGE}. Where?")])
 

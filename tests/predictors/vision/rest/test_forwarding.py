@@ -20,6 +20,12 @@ def forwarding_to(triton: Upstream, client: Client, failures: list[str]) -> Forw
     return Forwarding(client, triton.url.removeprefix("http://"), max_body_bytes=100, on_failure=failures.append)
 
 
+async def receive() -> Message:
+    """Wait for a client that neither sends more nor disconnects."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
 async def test_a_response_that_ends_before_its_body_begins_is_tritons_absence() -> None:
     async def break_off(peer: Peer) -> None:
         await peer.request()
@@ -27,10 +33,6 @@ async def test_a_response_that_ends_before_its_body_begins_is_tritons_absence() 
         peer.writer.close()
 
     scope: Scope = {"type": "http", "method": "POST", "headers": [], "query_string": b""}
-
-    async def receive() -> Message:
-        await asyncio.Event().wait()
-        raise AssertionError
 
     async def send(message: Message) -> None:
         raise AssertionError(message)
@@ -51,10 +53,6 @@ async def test_triton_gets_no_credentials_no_query_and_nothing_that_makes_it_par
     ]
     scope: Scope = {"type": "http", "method": "POST", "headers": headers, "query_string": b"a=%zz"}
     answered: list[Message] = []
-
-    async def receive() -> Message:
-        await asyncio.Event().wait()
-        raise AssertionError
 
     async def send(message: Message) -> None:
         answered.append(message)
@@ -85,10 +83,6 @@ async def test_the_reason_of_a_failed_request_is_reported_and_forwarded() -> Non
 
     scope: Scope = {"type": "http", "method": "POST", "headers": [], "query_string": b""}
     answered: list[Message] = []
-
-    async def receive() -> Message:
-        await asyncio.Event().wait()
-        raise AssertionError
 
     async def send(message: Message) -> None:
         answered.append(message)
