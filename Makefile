@@ -1,6 +1,6 @@
 # What people do here, in a line or two each; longer commands live in .ci/.
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test fuzz check bench cluster test-cluster cluster-down render images install-platform lock
+.PHONY: help setup up down check test test-all fuzz bench cluster test-cluster cluster-down render images install-platform lock
 SHELL := /bin/bash
 ENV ?= local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -24,6 +24,10 @@ check: setup ## static checks: style, types, who imports whom
 test: check ## everything: static checks, then tests, then tests that start real models
 	pytest -m "not live and not cluster"
 	pytest -m live
+
+test-all: test fuzz ## all that and what takes long: `make fuzz`, ten times the generated examples, all floods on all processes
+	pytest -m "hypothesis and not live and not cluster" --hypothesis-profile=all
+	python -m benchmarks.floods --check
 
 MINUTES ?= 10
 fuzz: setup ## fuzz every parser for MINUTES=10 in all, then 2 000 odd requests beside nginx, HAProxy and Envoy

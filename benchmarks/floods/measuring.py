@@ -52,6 +52,10 @@ class Waits:
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
 
+    @property
+    def share_failed(self) -> float:
+        return self.failed / max(1, self.failed + len(self.taken))
+
     def percentile(self, percent: int) -> float:
         return statistics.quantiles(self.taken, n=100)[percent - 1] if len(self.taken) > 1 else float("inf")
 

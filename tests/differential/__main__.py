@@ -30,8 +30,8 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         verdict = asyncio.run(compare(given.seed, given.cases, Path(folder)))
-    argued = verdict.argued.total()
-    print(f"{verdict.cases} requests: {argued} differ with an argument, {len(verdict.unargued)} without one")
+    argued, unargued = verdict.argued.total(), len(verdict.unargued)
+    print(f"seed {given.seed}: {verdict.cases} requests, {argued} differ with an argument, {unargued} without one")
     for row, count in verdict.argued.most_common():
         print(f"{count:>6}  {row}: {ARGUMENTS[row]}")
     for case in verdict.unargued:
