@@ -35,6 +35,8 @@ def unfound(text: str) -> list[str]:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 def test_every_command_of_a_page_is_found_by_a_fresh_shell(page: Page) -> None:
     assert unfound(page.text) == []
+    named = [code for code in page.code if re.match(r"[\w.-]+ ", code) and code.split()[0] in OF_THE_ENVIRONMENT]
+    assert "how-to" not in page.name or not named or ".venv/bin/activate`" in page.text, named
 
 
 def test_a_command_that_is_not_found_is_seen_wherever_it_stands() -> None:
