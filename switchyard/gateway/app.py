@@ -1,7 +1,7 @@
 """The gateway's handlers: each call finds its route and runs that route's stages."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -59,7 +59,8 @@ class Gateway:
 
     def __init__(self, given: Parts) -> None:
         settings = given.settings
-        self._pipelines = _pipelines(given)
+        self.draining = False
+        self._pipelines = _pipelines(given, lambda: self.draining)
         self._cors = Cors(settings.cors_allow_origins)
         self._router = Router()
         self._rpc_routes = {route.path: route for route in RPC_ROUTES}
@@ -79,7 +80,7 @@ class Gateway:
         return self._pipelines["grpc " + route.by](rpc_call(rpc, route, self._time()))
 
 
-def _pipelines(given: Parts) -> Mapping[str, Proceed]:
+def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Proceed]:
     """Build the stages of each kind of route; calls of both transports share them."""
     settings, source, meter = given.settings, given.source, given.meter
     locate = locator(source)
@@ -108,7 +109,7 @@ def _pipelines(given: Parts) -> Mapping[str, Proceed]:
         "model": pipeline((*common, resolve(locate=locate), forwarded)),
         "grpc model": pipeline((*common, resolve(locate=locate), rpc_forward(upstream=upstream))),
         # No other stage: probes and scrapes count as no call in metrics and hold none of the places in flight.
-        "pages": pipeline((pages(given.source, given.registry),)),
+        "pages": pipeline((pages(given.source, given.registry, is_draining),)),
         "gateway": pipeline(
             (*common, readiness(locate=locate, upstream=upstream), listing(source=source, repositories=repositories))
         ),

@@ -38,8 +38,10 @@ def health() -> Page:
     return Page(b'{"status":"ok"}')
 
 
-def ready(source: CatalogSource) -> Page:
-    """Say whether requests can be routed: the catalog is readable."""
+def ready(source: CatalogSource, *, draining: bool) -> Page:
+    """Say whether new requests should come here: the catalog is readable, and the gateway does not drain."""
+    if draining:
+        return Page(orjson.dumps({"status": "not ready", "reason": "the gateway is shutting down"}), status=503)
     try:
         models = len(read_catalog(source).models)
     except ApiError as err:
@@ -66,12 +68,12 @@ def docs() -> Page:
     return Page(page(document(server_version())).encode(), b"text/html; charset=utf-8", headers=(policy,))
 
 
-def pages(source: CatalogSource, registry: CollectorRegistry) -> Stage:
+def pages(source: CatalogSource, registry: CollectorRegistry, is_draining: Callable[[], bool]) -> Stage:
     """Return the stage that responds with these pages; operators need them whatever becomes of other calls."""
     makers: dict[str, Callable[[], Page]] = {
         "/health": health,
         "/healthz": health,
-        "/readyz": lambda: ready(source),
+        "/readyz": lambda: ready(source, draining=is_draining()),
         "/metrics": lambda: metrics(registry),
         "/docs": docs,
         "/openapi.json": openapi,

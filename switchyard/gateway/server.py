@@ -31,7 +31,11 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
 
     # False from the first moment of a drain, so that gRPC clients which balance by the health service leave in time.
     def serving() -> bool:
-        return not server.retiring and ready(source).status == 200
+        return ready(source, draining=gateway.draining).status == 200
+
+    def on_drain() -> None:
+        gateway.draining = True
+        logger.info("draining", extra={"in_flight": server.in_flight})
 
     rpc = with_health(Health(serving), gateway.handle_rpc)
     access = web_access(settings, host)
@@ -46,7 +50,7 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
             server,
             drain_seconds=settings.drain_seconds,
             grace_seconds=settings.grace_seconds,
-            on_drain=lambda: logger.info("draining", extra={"in_flight": server.in_flight}),
+            on_drain=on_drain,
         )
     finally:
         # After the drain alone: responses in flight still come by these connections.

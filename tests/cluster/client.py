@@ -70,10 +70,15 @@ class Cluster:
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def wait_asleep(self, *services: str) -> None:
-        """Wait until none of ``services`` has a pod."""
+        """Wait until none of ``services`` has a pod and the gateway knows that they sleep."""
         names = ",".join(services)
         selector = f"serving.kserve.io/inferenceservice in ({names})"
         eventually(f"{names} at zero", lambda: not self.pods(selector), ASLEEP_SECONDS, every=0.5)
+        eventually("the gateway sees it", lambda: self._seen_asleep(services), 15, every=0.5)
+
+    def _seen_asleep(self, services: tuple[str, ...]) -> bool:
+        rows = self.models()  # without the graph's step and the vision service, which are no models
+        return all(rows[name]["state"] == "asleep" for name in services if name in rows)
 
     def chat(self, model: str, question: str = "What is 2 + 3?", tokens: int = 16) -> Answer:
         """Ask for a stream and read it to its end."""

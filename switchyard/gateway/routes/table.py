@@ -191,7 +191,11 @@ ROUTES: tuple[Route, ...] = (
     _v2("POST", "/v2/repository/models/{model}/unload", "Unloads it.", "model", VISION, hint=_HINT),
     _get("/health", "Whether the gateway runs.", "pages"),
     _get("/healthz", "The same, under Kubernetes' usual name.", "pages"),
-    _get("/readyz", "Whether the gateway can answer: its catalog is readable.", "pages"),
+    _get(
+        "/readyz",
+        "Whether new requests should come here: the catalog is readable, and the gateway does not drain.",
+        "pages",
+    ),
     _get("/metrics", "Prometheus metrics.", "pages"),
     _get("/docs", "This interface, for browsers.", "pages"),
     _get("/openapi.json", "This interface as OpenAPI.", "pages"),

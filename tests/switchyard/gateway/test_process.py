@@ -83,12 +83,14 @@ async def test_a_gateway_that_leaves_tells_each_client_so_before_it_takes_no_mor
         httpx.AsyncClient(timeout=30) as late,
     ):
         assert "connection" not in (await kept.get(url + "/v1/models")).headers
+        assert (await kept.get(url + "/readyz")).status_code == 200
         child.send_signal(signal.SIGTERM)
         async with asyncio.timeout(10):
             while "connection" not in (answer := await kept.get(url + "/v1/models")).headers:
                 pass
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")
-        assert (await late.get(url + "/v1/models")).headers["connection"] == "close"
+        readiness = await late.get(url + "/readyz")
+        assert (readiness.status_code, readiness.headers["connection"]) == (503, "close")
         assert await asyncio.wait_for(child.wait(), 15) == 0
 
 
