@@ -1,10 +1,10 @@
 # syntax=docker/dockerfile:1
 # The images of docs/how-to/build-images.md for docker, podman and buildah; `make images` makes the same ones without them.
-# Pin what they begin with: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:…
 # Debian's fixes are wanted, and what pip keeps is not in the layer:
 # hadolint global ignore=DL3008,DL3042
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
-ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:24.10-py3
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84
+# Triton 2.71 for amd64
+ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:26.07-py3@sha256:551599c0812bb706121410a71abda07f9920d25e6c66edf1ec07a375e49f5f90
 ARG VERSION=0.1.0
 
 # Our code, compiled, with the version that programs say they are. Bytecode is trusted whatever the time of its source.
@@ -75,9 +75,9 @@ EXPOSE 8080
 USER 1000:1000
 
 # NVIDIA's server with the one package that models of model-repository/vision import and it lacks. Runs onnxruntime models
-# with NVIDIA's own backend.
+# with NVIDIA's own backend. Ubuntu wants to be told that its Python may have packages of pip.
 FROM ${TRITON_IMAGE} AS triton
 LABEL org.opencontainers.image.title="Triton with Pillow, for Switchyard's vision models"
-ARG PILLOW_VERSION=12.3.0
-RUN pip install --no-cache-dir --no-deps "pillow==${PILLOW_VERSION}"
+ARG PILLOW_VERSION=13.0.0
+RUN pip install --no-cache-dir --no-deps --break-system-packages "pillow==${PILLOW_VERSION}"
 USER 1000:1000
