@@ -1,6 +1,6 @@
 # What people do here, in a line or two each; longer commands live in .ci/.
 .DEFAULT_GOAL := help
-.PHONY: help setup up down check test test-all fuzz bench cluster test-cluster cluster-down render images install-platform lock
+.PHONY: help setup up down check test test-all fuzz bench cluster test-cluster cluster-down render images install-platform lock audit
 SHELL := /bin/bash
 ENV ?= local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -45,6 +45,9 @@ cluster-down: ## end that cluster; what was built for it is kept
 
 bench: setup ## measure the gateway and the models
 	python -m benchmarks
+
+audit: setup ## look every locked package up in the OSV database of vulnerabilities, where the network reaches it
+	@.ci/audit
 
 render: ## print what `kubectl apply -k` would send; ENV=dev chooses the overlay
 	@kubectl kustomize kustomize/overlays/$(ENV)
