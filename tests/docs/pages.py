@@ -64,5 +64,7 @@ class Page:
 
 def pages() -> list[Page]:
     """Every page of the project, those beside the code too."""
-    tracked = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "model-repository/README.md")]
+    tracked = [
+        ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "model-repository/README.md")
+    ]
     return [Page(path) for path in [*tracked, *sorted(DOCS.rglob("*.md"))]]

@@ -41,6 +41,16 @@ def test_every_decision_is_in_the_index_in_order() -> None:
     assert linked == sorted(path.name for path in (DOCS / "decisions").glob("*.md"))
 
 
+def test_what_is_told_in_private_goes_where_every_repository_has_a_form_and_to_no_invented_address() -> None:
+    conduct, contributing = (Page(ROOT / name) for name in ("CODE_OF_CONDUCT.md", "CONTRIBUTING.md"))
+
+    assert (contributing.path, "telling-us-in-private") in list(conduct.links)
+    assert "*Report a vulnerability*" in " ".join(contributing.text.split("## Telling us in private")[1].split())
+    assert [
+        page.name for page in pages() if re.search(r"mailto:|\b[\w.]+@(?!example\.)[\w-]+\.\w+\b", page.prose)
+    ] == []
+
+
 @ALL
 def test_every_link_leads_to_a_file_and_every_anchor_to_a_heading(page: Page) -> None:
     broken = [f"{target}#{anchor}" for target, anchor in page.links if not target.exists()]
