@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from switchyard.local.plan.render import render
-from tests.manifests.documents import COMPONENTS, ENVIRONMENTS, OVERLAYS, PLATFORM, ROOT, Document, of_kind
+from tests.manifests.documents import CLUSTERS, COMPONENTS, ENVIRONMENTS, OVERLAYS, PLATFORM, ROOT, Document, of_kind
+from tests.manifests.test_network_policies import ELSEWHERE, connected
 from tests.manifests.test_overlays_build import components
 
 REFERENCE = ROOT / "docs/reference/overlays.md"
@@ -88,6 +89,30 @@ def test_a_canary_is_one_patch(tmp_path: Path) -> None:
     documents = with_example(tmp_path, f"resources: [../switchyard/kustomize/overlays/prod]\n{patch}")
 
     assert of_kind(documents, "InferenceService")["chat-fast"]["spec"]["predictor"]["canaryTrafficPercent"] == 10
+
+
+def test_the_pages_address_for_spans_is_one_that_every_cluster_overlay_lets_through() -> None:
+    page = (ROOT / "docs/concepts/vision.md").read_text()
+    ((name, namespace, port),) = re.findall(r'OTEL_EXPORTER_OTLP_ENDPOINT, value: "http://(\w+)\.(\w+):(\d+)"', page)
+
+    assert ELSEWHERE[name].namespace == namespace
+    for environment in CLUSTERS:
+        documents = {environment: render(OVERLAYS / environment)}
+        assert connected(documents, environment, ("vision", name, int(port))), environment
+
+
+def test_the_storage_that_the_page_names_is_that_of_prod() -> None:
+    words = " ".join((ROOT / "docs/how-to/deploy-prod.md").read_text().split())
+    documents = render(OVERLAYS / "prod")
+    quota = of_kind(documents, "ResourceQuota")["namespace"]["spec"]["hard"]["requests.storage"]
+    (group,) = of_kind(documents, "LocalModelNodeGroup").values()
+    claim = group["spec"]["persistentVolumeClaimSpec"]["resources"]["requests"]["storage"]
+
+    assert f"Its storage ({spaced(quota)}) holds the model repository and a claim of {spaced(claim)} for" in words
+
+
+def spaced(quantity: str) -> str:
+    return re.sub(r"(?<=\d)(?=[A-Z])", " ", quantity)
 
 
 def test_the_hubs_token_lies_where_kserves_download_jobs_look_for_it() -> None:

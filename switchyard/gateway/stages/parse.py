@@ -124,6 +124,7 @@ def _model_of_message(call: Call) -> str:
 
 
 def _parse_form(call: Call, form: Form, default_model: Callable[[], str]) -> None:
+    _require_plain(call)
     if len(call.body) > FORM_BYTES:
         raise ApiError("body_too_large", f"a short form has at most {FORM_BYTES} bytes; use /v1/chat/completions")
     payload = form.request(call.body, call.params)
