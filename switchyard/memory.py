@@ -15,13 +15,21 @@ _MADV_PAGEOUT = 21  # madvise(2), Linux 5.4
 def settle_for_serving() -> None:
     """Prepare for requests; call it once everything that lives as long as the process exists.
 
-    Garbage collections during requests then skip these objects. And up to 16 MiB of freed memory stay at the heap's end
-    for the next request, which grows in steps of 1 MiB: by default glibc returns 128 KiB at once, so that each body of
-    about that size would fault every page in anew, 40 % of what a 256 KB chat costs the gateway. Allocations of 4 MiB
-    and more are still mapped one by one, so that a large body leaves nothing behind.
+    Garbage collections during requests then skip these objects.
     """
     gc.collect()
     gc.freeze()
+    settle_heap()
+
+
+def settle_heap() -> None:
+    """Let the heap keep what requests use, and large bodies leave nothing behind.
+
+    Up to 16 MiB of freed memory stay at the heap's end for the next request, which grows in steps of 1 MiB: by default
+    glibc returns 128 KiB at once, so that each body of about that size would fault every page in anew, 40 % of what a
+    256 KB chat costs the gateway. Allocations of 4 MiB and more are still mapped one by one, also after such have been
+    freed, which by default changes that: then a body that grows is not copied.
+    """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # only glibc has it
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

@@ -22,7 +22,7 @@ class ComplexitySettings:
     shadow_reasoning_url: str = ""
     shadow_file: str = "/tmp/labels.jsonl"  # noqa: S108 - likewise
     shadow_bytes: int = 64 * 1024 * 1024
-    max_body_bytes: int = 32 * 1024 * 1024
+    max_body_bytes: int = 16 * 1024 * 1024
 
     @staticmethod
     def from_env(env: Mapping[str, str]) -> "ComplexitySettings":

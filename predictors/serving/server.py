@@ -30,6 +30,7 @@ from switchyard.http.h2.grpc_call import GrpcCall, RpcHandler
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.http.web_access import loopback_access
+from switchyard.memory import settle_heap
 from switchyard.rpc import status as statuses
 from switchyard.rpc.health import Health, with_health
 from switchyard.settings import PortError
@@ -37,7 +38,7 @@ from switchyard.settings import PortError
 logger = logging.getLogger(__name__)
 
 # gRPC's own limit, 4 MiB, is less than a photo as a tensor of floats.
-MESSAGE_LIMIT = 64 * 1024 * 1024  # bytes of one gRPC message
+MESSAGE_LIMIT = 32 * 1024 * 1024  # bytes of one gRPC message or HTTP body; the gateway's own
 _LOOPBACK = "127.0.0.1"
 
 
@@ -90,6 +91,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         Raises:
             PortError: the second port cannot be bound.
         """
+        settle_heap()
         self.register_model(model)
         service_server, target = await self._start_grpc(service, extension)
         # gRPC's library only ends calls here, on loopback: a port of its own would have no limits of ours, and Knative

@@ -55,6 +55,9 @@ class Edge(Protocol):
     async def drain(self) -> None: ...
     def end(self) -> None: ...
 
+    def release(self) -> None:
+        """Free the request's body: nobody will read it again."""
+
     @property
     def sink(self) -> Sink:
         """Where a body that is only forwarded is piped to, so that nothing stands between for each token."""

@@ -14,6 +14,7 @@ from switchyard.http.api_errors import ApiError
 
 # Strings, brackets, commas and colons in a body: a prompt of 128 Ki token ids twice over; some 25 ms to parse at worst.
 JSON_PARTS = 256 * 1024
+OUTLINE_BYTES = 4 * 1024 * 1024  # beside long strings: all those parts with 16 bytes each; copied twice, and parsed
 JSON_DEPTH = 128  # as serde_json and protobuf's JSON have it; a JSON schema of ten levels has thirty
 # Of a request to a language model. A server's validation tries an item as each kind that there is, and keeps every
 # error: up to 2 ms and 1 MB for one that is no kind.
@@ -48,13 +49,14 @@ async def check_json(body: bytes) -> None:
 async def outline(body: bytes) -> bytes:
     """Return a body with its long strings emptied, as far as it is JSON: cheap to parse, however large it is.
 
-    What is left out may be invalid, so who gets the body itself checks it once more. Raises as ``check_json``.
+    What is left out may be invalid, so who gets the body itself checks it once more. Raises as ``check_json``, and 413
+    where more than ``OUTLINE_BYTES`` are left.
     """
     if is_cheap(body):
         return body
-    reader = _Reader(body)
-    await _in_turns(reader)
-    return b"".join(reader.kept)
+    kept: list[bytes] = []
+    await _in_turns(_Reader(body, kept))
+    return b"".join(kept)
 
 
 def check_items(payload: dict[str, Any]) -> None:
@@ -112,10 +114,11 @@ async def _in_turns(reader: "_Reader") -> None:
 
 
 class _Reader:
-    """Counts the parts of a body; ``kept`` is all of it but long strings."""
+    """Counts the parts of a body, and puts all of it but long strings into ``outline``, if there is one."""
 
-    def __init__(self, body: bytes) -> None:
-        self.kept: list[bytes] = []
+    def __init__(self, body: bytes, outline: list[bytes] | None = None) -> None:
+        self._outline = outline
+        self._outline_bytes = 0
         self._body = body
         self._parts = 0
         self._depth = 0
@@ -127,11 +130,20 @@ class _Reader:
             found = _PLAIN.match(body, at, at + _STEP_BYTES)
             assert found is not None
             plain, at = found.group(), found.end()
-            self.kept.append(plain)
+            self._keep(plain)
             self._count(_SHORT_STRINGS.sub(b'"', plain).translate(None, _NO_STRUCTURE))
             yield
             if body[at : at + 1] == b'"':
                 at = yield from self._string(at)
+
+    def _keep(self, text: bytes) -> None:
+        if self._outline is None:
+            return
+        self._outline.append(text)
+        self._outline_bytes += len(text)
+        if self._outline_bytes > OUTLINE_BYTES:
+            message = f"the body has more than {OUTLINE_BYTES} bytes beside its long texts; send less"
+            raise ApiError("body_too_large", message)
 
     def _count(self, structure: bytes) -> None:
         self._add(len(structure))
@@ -159,7 +171,7 @@ class _Reader:
             end = yield from self._end_of_string(quote + 1)
         whole = body[quote : end + 1] if end - quote < 5120 else b""
         ended = body[end : end + 1] == b'"'
-        self.kept.append(whole if _SHORT_STRINGS.fullmatch(whole) else b'""' if ended else b'"')
+        self._keep(whole if _SHORT_STRINGS.fullmatch(whole) else b'""' if ended else b'"')
         return end + 1
 
     def _end_of_string(self, at: int) -> Generator[None, None, int]:

@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "limits.md"
 
 def test_every_limit_is_documented_with_its_default_and_a_reason() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \| (.+) \|$", PAGE.read_text(), re.MULTILINE)
-    of_json = ("json_parts", "json_depth", "list_items", "item_objects", "message_objects")
+    of_json = ("json_parts", "outline_bytes", "json_depth", "list_items", "item_objects", "message_objects")
     counts = {name: getattr(json_cost, name.upper()) for name in of_json}
     assert {name: float(default) for name, default, _ in rows} == asdict(ServerLimits()) | counts
     assert all(len(reason.split()) > 5 for _, _, reason in rows)

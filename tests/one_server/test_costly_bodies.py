@@ -17,10 +17,12 @@ BODIES = {
     "members": START + b",".join([b'{"":0}'] * (LARGE // 7 - 100)) + b"]}",
     "depth": START + b"[" * 100_000 + b"]" * 100_000 + b"]}",
     "one text": START + b'{"role":"user","content":"' + b"x" * (LARGE - 100) + b'"}]}',
+    "short texts": START + b",".join([b'"%b"' % (b"y" * 200)] * (LARGE // 204)) + b"]}",
     "escapes": START + b'{"role":"user","content":"' + b"\\u0061" * (LARGE // 6 - 100) + b'"}]}',
 }
-# The body, a copy of it on its way, and what it was parsed to; 450 MB where the lists are parsed.
-MOST_BYTES = 128 * 1024 * 1024
+# What all bodies together may take, an outline, and the heap's gaps; 450 MB where the lists are parsed.
+MOST_BYTES = 64 * 1024 * 1024
+AT_ONCE = 4
 MOST_SECONDS = 1.0  # some 50 ms on a machine that does nothing else; 2 to 8 s where they are parsed
 
 
@@ -44,18 +46,20 @@ def ask(process: Process, method: str, path: bytes, body: bytes = b"") -> int:
 # The activator parses nothing, and asks a replica whatever it is asked.
 @pytest.mark.parametrize("name", [name for name in STARTED_BY if name != "activator"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_a_costly_body_takes_little_memory_and_no_other_clients_turn(started: Started, name: str, body: bytes) -> None:
+def test_costly_bodies_take_little_memory_and_no_other_clients_turn(started: Started, name: str, body: bytes) -> None:
     process = started.get(name)
     asked = process_at(process.port)
     before = most = asked.memory_full_info().pss
     longest = 0.0
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(ask, process, "POST", process.path, body)
-        while not running.done():
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        running = [pool.submit(ask, process, "POST", process.path, body) for _ in range(AT_ONCE)]
+        while not all(one.done() for one in running):
             began = time.monotonic()
             assert ask(process, "GET", process.page) == 200
             longest = max(longest, time.monotonic() - began)
             most = max(most, asked.memory_full_info().pss)
-    assert running.result() in (400, 404, 413, process.status)
+    statuses = {one.result() for one in running}
+    assert statuses <= {400, 404, 413, 503, process.status}  # 503 where there is no memory for all of them
+    assert statuses != {503}
     assert most - before < MOST_BYTES
     assert longest < MOST_SECONDS

@@ -44,6 +44,9 @@ class HttpEdge:
         except BadRequestError as err:
             raise ApiError("invalid_value", str(err), status=err.status) from err
 
+    def release(self) -> None:
+        self._exchange.release()
+
     def respond(self, status: int, headers: list[Header], body: bytes) -> None:
         self.code = status
         self._exchange.respond(status, headers + self._own, body)

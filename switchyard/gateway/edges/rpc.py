@@ -86,6 +86,9 @@ class RpcEdge:
 
     # For HTTP responses only: a gRPC call is forwarded, or gets a whole response.
 
+    def release(self) -> None:
+        raise NotImplementedError
+
     def start(self, status: int, headers: list[Header]) -> None:
         raise NotImplementedError
 

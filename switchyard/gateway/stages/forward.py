@@ -63,6 +63,8 @@ def forward(*, upstream: UpstreamRetries, meter: Meter, heartbeat_seconds: float
         else:
             response = await upstream.open(call)
         meter.first_byte(model.name, route.path, time() - call.started)
+        call.body = b""  # it is not sent again, and a stream may go on for long
+        call.edge.release()
         # However this ends, an unfinished response closes its connection: that is how the model, and so its engine,
         # learns of a client that disconnected.
         try:

@@ -32,7 +32,7 @@ def parse(*, default_model: Callable[[], str]) -> Stage:
         if kind == "json":
             payload = parse_object(call.body)
             check_lists(payload)
-            _read(call, payload)
+            _read(call, payload, call.body)
         elif form is not None:
             _parse_form(call, form, default_model)
         elif kind == "message":
@@ -51,21 +51,21 @@ def parse(*, default_model: Callable[[], str]) -> Stage:
         else:
             payload = parse_object(short)
             check_items(payload)
-            _read(call, payload)
+            _read(call, payload, short)
         await proceed(call)
 
     return stage
 
 
-def _read(call: Call, payload: Mapping[str, Any]) -> None:
-    """Read what the gateway needs of a request, or of its outline: the model checks the rest."""
+def _read(call: Call, payload: Mapping[str, Any], text: bytes) -> None:
+    """Read what the gateway needs of a request, or of its outline, whose ``text`` it is: the model checks the rest."""
     call.model_name = _model_of(payload.get("model"))
     # Where vLLM takes "true" or 1 for true, the response's own content type still makes it a stream; only the
     # heartbeats are lost.
     call.stream = call.route.streams and payload.get("stream") is True
-    # The bytes are searched first, so that a long chat without the word is not walked message by message. A client that
+    # The text is searched first, so that a long chat without the word is not walked message by message. A client that
     # writes it with JSON's escapes gets the model's own error in place of ours.
-    call.holds_image = b"image" in call.body and _holds_image(payload)
+    call.holds_image = b"image" in text and _holds_image(payload)
 
 
 def _require_json(call: Call) -> None:

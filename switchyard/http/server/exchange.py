@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import cast
 
 from switchyard.http.api_errors import ApiError, Shape, render, shape_of
 from switchyard.http.headers import Header
@@ -12,6 +13,7 @@ Address = tuple[str, int]
 
 BODILESS = frozenset((204, 304))  # RFC 9110 §6.4.1: never followed by content
 _SMALL = 1024  # bytes; shorter chunks are joined up to it, as every object costs some 40 bytes of its own
+_LARGE = 1024 * 1024  # of a body, which from here on grows in place: to join its chunks would take its size once more
 
 
 # Makes the headers and the body of the server's own responses, from the status, a message and the path.
@@ -63,7 +65,7 @@ class Exchange:
         self.task: asyncio.Task[None] | None = None  # the handler's
         self._loop = loop
         self._memory = memory
-        self._chunks: list[bytes] = []
+        self._chunks: list[bytes] = []  # the first is a bytearray while a large body grows
         self._size = 0
         self._pause_at = buffer_bytes
         self._gathering = False
@@ -96,7 +98,7 @@ class Exchange:
         raise NotImplementedError
 
     async def body(self, limit: int) -> bytes:
-        """Return the request's whole body, at most ``limit`` bytes.
+        """Return the request's whole body, at most ``limit`` bytes; a large one as a ``bytearray``, not to be changed.
 
         Raises:
             BadRequestError: it is malformed.
@@ -241,7 +243,11 @@ class Exchange:
         if self._error is not None:
             return
         chunks, size = self._chunks, len(data)
-        if chunks and size < _SMALL and len(chunks[-1]) < _SMALL:
+        if self._gathering and self._size > _LARGE:
+            if not isinstance(chunks[0], bytearray):
+                chunks[:] = [cast(bytes, bytearray().join(chunks))]
+            chunks[0] += data
+        elif chunks and size < _SMALL and len(chunks[-1]) < _SMALL:
             chunks[-1] += data
         else:
             chunks.append(data)

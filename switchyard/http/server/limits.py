@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 _FAIR_BYTES = 64 * 1024
+_BESIDE_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,8 +37,8 @@ class ServerLimits:
 
     @staticmethod
     def memory_for(longest: int) -> int:
-        """Return memory for at least four of the longest bodies, in bytes."""
-        return max(ServerLimits().body_memory, 4 * longest)
+        """Return memory for the longest body and shorter ones beside it, in bytes."""
+        return max(ServerLimits().body_memory, longest + _BESIDE_BYTES)
 
 
 class BodyMemory:
@@ -50,5 +51,5 @@ class BodyMemory:
         self.used = self.most = 0
 
     def spares(self, size: int) -> bool:
-        """Return whether a body of ``size`` bytes is accepted over the limit: small ones are, to half as much again."""
-        return size <= _FAIR_BYTES and self.used <= self.limit * 3 // 2
+        """Return whether a body of ``size`` bytes is accepted over the limit: small ones are, 8 MiB of them at most."""
+        return size <= _FAIR_BYTES and self.used <= self.limit + min(self.limit // 2, _BESIDE_BYTES)

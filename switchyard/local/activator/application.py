@@ -20,9 +20,9 @@ from switchyard.local.activator.request_queue import RequestQueue
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
 
-# A body is read whole, so that it can be sent again. Twice what the gateway takes by default: clients should meet its
+# A body is read whole, so that it can be sent again. More than the gateway takes by default: clients should meet its
 # limit, whose error names a setting.
-BODY_BYTES = 64 * 1024 * 1024
+BODY_BYTES = 48 * 1024 * 1024
 
 # Attempts in all, for a request whose replica died before the first byte of a response. One that kills its process each
 # time thus costs as many starts as fail the service (``replica.CRASHES``).
@@ -83,6 +83,8 @@ class Activator:
             try:
                 response = await self._request(address, exchange, body, deadline)
                 responded = True
+                body = b""  # it is not sent again, and a stream may go on for long
+                exchange.release()
                 await self._relay(endpoint, response, exchange)
                 return
             except UpstreamTimeoutError as err:

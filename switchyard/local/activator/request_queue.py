@@ -16,7 +16,7 @@ class QueueLimits:
     # Knative's activator holds 10,000 requests of a revision, its queue-proxy ten times containerConcurrency. Neither
     # counts bytes, because neither reads a body before it has somebody to send it to.
     requests: int = 1024  # a wake takes seconds to a minute: more clients than this would time out before their turn
-    body_bytes: int = 128 * 1024 * 1024  # bodies are kept in memory, and every service of a machine has a queue
+    body_bytes: int = 48 * 1024 * 1024  # bodies are kept in memory, and every service of a machine has a queue
 
 
 class _Waiter:

@@ -31,14 +31,15 @@ def target(data: bytes) -> None:
 
 def _outline(data: bytes, step: int) -> bytes | None:
     """The outline, read in steps of so many bytes; None where the body is costly."""
-    reader = json_cost._Reader(data)
+    kept: list[bytes] = []
+    reader = json_cost._Reader(data, kept)
     with patch.object(json_cost, "_STEP_BYTES", step):
         try:
             for _ in reader.read():
                 pass
         except ApiError:
             return None
-    return b"".join(reader.kept)
+    return b"".join(kept)
 
 
 def _fits(short: Any, whole: Any) -> bool:

@@ -1,5 +1,6 @@
 """Bodies that are large, or would be costly to parse: what reaches a model, and what the caller is told."""
 
+import asyncio
 import gc
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 from switchyard.gateway.call import Call
 from switchyard.gateway.stages.parse import FORM_BYTES
 from switchyard.http.json_cost import ITEM_OBJECTS, JSON_DEPTH, JSON_PARTS, LIST_ITEMS
+from switchyard.http.server import Exchange
 from tests.switchyard.gateway.conftest import Bench, until
+from tests.switchyard.gateway.conftest import Call as ModelCall
 
 JSON = {"content-type": "application/json"}
 CODES: dict[str, Callable[[Any], str]] = {
@@ -105,3 +108,24 @@ async def test_a_call_is_freed_with_its_body_when_it_is_over(
         await until(lambda: not any(type(one) is Call for one in gc.get_objects()))
     finally:
         gc.enable()
+
+
+async def test_a_body_is_freed_once_the_model_begins_to_respond(bench: Bench) -> None:
+    over = asyncio.Event()
+
+    async def stream(call: ModelCall) -> None:
+        await call.start(content_type=b"text/event-stream")
+        await call.piece(b"data: {}\n\n")
+        await over.wait()
+        await call.end()
+
+    bench.model.script = stream
+    body = orjson.dumps({"model": "chat", "stream": True, "messages": [{"role": "user", "content": "x" * 2_000_000}]})
+    async with bench.http.stream("POST", "/v1/chat/completions", content=body, headers=JSON) as response:
+        await anext(response.aiter_bytes())
+        held = [
+            one for one in gc.get_objects() if isinstance(one, Call | Exchange) and not getattr(one, "finished", False)
+        ]
+        assert {type(one).__name__ for one in held} == {"Call", "Http1Exchange"}
+        assert sum(len(one.body) if isinstance(one, Call) else one._size for one in held) == 0
+        over.set()

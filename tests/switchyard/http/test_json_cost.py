@@ -18,6 +18,7 @@ from switchyard.http.json_cost import (
     JSON_PARTS,
     LIST_ITEMS,
     MESSAGE_OBJECTS,
+    OUTLINE_BYTES,
     check_items,
     check_json,
     check_lists,
@@ -58,8 +59,15 @@ CHEAP: dict[str, bytes] = {
     "as many parts as may be": b"[" + b"," * (JSON_PARTS - 2) + b"]",
     "ids of tokens": orjson.dumps({"prompt": list(range(131_072))}),
     "a string without an end": b'{"a":"' + b"x" * LARGE,
-    "blanks": b" " * LARGE + b"{}",
+    "blanks": b" " * OUTLINE_BYTES,
     "no JSON": bytes(range(128)) * 1000,
+}
+
+
+OUTLINED: dict[str, bytes] = {
+    "more blanks": b" " * (OUTLINE_BYTES + 1),
+    "short texts": b"[" + b",".join([b'"' + b"x" * 256 + b'"'] * (OUTLINE_BYTES // 256)) + b"]",
+    "a long number": b"1" * (OUTLINE_BYTES + 1),
 }
 
 
@@ -81,6 +89,14 @@ async def test_a_body_that_would_be_costly_is_rejected_before_it_is_parsed(
 async def test_a_body_is_not_rejected_for_its_text(body: bytes) -> None:
     await check_json(body)
     assert len(await outline(body)) <= len(body)
+
+
+@pytest.mark.parametrize("body", OUTLINED.values(), ids=OUTLINED)
+async def test_an_outline_is_small_however_large_the_body_is_beside_its_long_texts(body: bytes) -> None:
+    await check_json(body)
+    with pytest.raises(ApiError) as rejected:
+        await outline(body)
+    assert failed(rejected.value) == MANY
 
 
 @pytest.mark.parametrize("body", [*(body for body, _ in COSTLY.values()), *CHEAP.values()], ids=[*COSTLY, *CHEAP])

@@ -4,10 +4,12 @@ import asyncio
 import json
 import logging
 import socket
+import tracemalloc
 
 import pytest
 
 from switchyard.http.server import Exchange, Server, ServerLimits, server
+from switchyard.http.server.limits import BodyMemory
 from tests.switchyard.http.serving import GET, echo, post, serving, until
 
 
@@ -422,3 +424,24 @@ async def test_closing_at_once_cancels_what_is_in_flight() -> None:
             await reader.readexactly(1)
     writer.close()
     assert server.in_flight == 0
+
+
+async def test_a_large_body_takes_its_size_once_while_it_is_gathered() -> None:
+    size, chunk = 16_000_000, 250_000
+
+    class Gathering(Exchange):
+        def _wanted(self) -> None: ...
+
+    exchange = Gathering(asyncio.get_running_loop(), chunk, BodyMemory(size))
+    tracemalloc.start()
+    try:
+        reading = asyncio.create_task(exchange.body(size))
+        await asyncio.sleep(0)
+        for number in range(size // chunk):
+            exchange.feed(bytes([number]) * chunk)
+        exchange.arrived()
+        body = await reading
+        assert tracemalloc.get_traced_memory()[1] < 1.3 * size
+    finally:
+        tracemalloc.stop()
+    assert body == b"".join([bytes([number]) * chunk for number in range(size // chunk)])
