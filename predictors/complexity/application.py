@@ -21,6 +21,7 @@ from predictors.complexity.tiers.decider import Decider, Decision, RoutingReques
 from predictors.complexity.tiers.shadow import Shadow
 from switchyard.http.api_errors import ApiError, Shape, of_body, shape_of
 from switchyard.http.headers import Header
+from switchyard.http.json_body import parse_object
 from switchyard.http.json_cost import check_json
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server import Exchange
@@ -182,13 +183,7 @@ class Application:
         except (BodyTooLargeError, BodyTooSlowError) as err:
             raise of_body(err, "send less, or raise MAX_BODY_BYTES") from err
         await check_json(raw)
-        try:
-            body = orjson.loads(raw)
-        except orjson.JSONDecodeError as err:
-            raise ApiError("invalid_json", f"the body is not JSON: {err}") from err
-        if not isinstance(body, dict):
-            raise ApiError("invalid_value", "the body must be a JSON object, as OpenAI's requests are")
-        return body
+        return parse_object(raw)
 
     def _page(self, exchange: Exchange) -> None:
         path = exchange.path.decode("latin-1")

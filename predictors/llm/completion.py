@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import orjson
 
 from predictors.llm.in_process import InProcessResponse, messages, post
+from predictors.serving.faults import of_engine
 from switchyard.http.asgi import App
 from switchyard.http.sse import Events
 
@@ -200,11 +201,5 @@ def _chunk(data: bytes) -> Completion | None:
 
 
 def _error(response: InProcessResponse) -> Exception:
-    return (InvalidRequestError if response.status < 500 else GenerationError)(_error_message(response))
-
-
-def _error_message(response: InProcessResponse) -> str:
-    try:
-        return str(orjson.loads(response.body)["error"]["message"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return f"the model responded {response.status}"
+    message = of_engine(response.status, response.body).message
+    return (InvalidRequestError if response.status < 500 else GenerationError)(message)

@@ -48,6 +48,7 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from predictors.llm.arguments import Arguments
 from predictors.llm.quantization import Device, four_bit_method
 from predictors.llm.settings import LLMSettings
+from predictors.serving import errors
 from switchyard.http.api_errors import ApiError, as_object, shape_of
 from switchyard.memory import return_pages
 from switchyard.settings import SettingsError
@@ -122,8 +123,9 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     tasks = await client.get_supported_tasks()
     app = build_app(options, tasks, client.model_config)
     app.router.redirect_slashes = False  # a redirect would name this pod, which the client cannot reach
+    errors.install(app)
     app.add_exception_handler(EngineDeadError, _engine_died)
-    app.middleware_stack = None  # built without that handler; the first request rebuilds it
+    app.middleware_stack = None  # built without these handlers; the first request rebuilds it
     try:
         await init_app_state(client, app.state, options, tasks)
     except (TypeError, ValueError) as err:

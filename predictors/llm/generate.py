@@ -15,6 +15,7 @@ from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.http.asgi.body import read_body
 from switchyard.http.asgi.replies import JSON, reply, respond_error
 from switchyard.http.asgi.serving import BODY_BYTES
+from switchyard.http.json_body import parse_json
 
 TEXT_INPUT = "text_input"
 _GENERATE = re.compile(r"/v2/models/(?P<model>[^/]+)(?:/versions/[^/]+)?/(?P<verb>generate|generate_stream)")
@@ -75,10 +76,7 @@ def _read(body: bytes, streams: bool) -> tuple[str, str, dict[str, Any]]:
     Raises:
         ApiError: it is no such request.
     """
-    try:
-        given = orjson.loads(body)
-    except orjson.JSONDecodeError as err:
-        raise ApiError("invalid_json", f"the body is not JSON: {err}") from err
+    given = parse_json(body)
     nested = given.pop("parameters", {}) if isinstance(given, dict) else None
     if not isinstance(nested, dict):
         raise ApiError("invalid_value", f'send {{"{TEXT_INPUT}": "…", "parameters": {{…}}}}')

@@ -175,8 +175,12 @@ def _texts(request: InferRequest, most: int = MAX_TEXTS) -> list[str]:
     try:
         values = tensor.as_numpy().reshape(-1).tolist()
         texts = [value if isinstance(value, str) else value.decode("utf-8") for value in values]
+    except (AttributeError, TypeError) as err:
+        raise InvalidInput(
+            f"the data of input {TEXT!r} must be texts, as many as its shape {tensor.shape} says"
+        ) from err
     # A shape that does not fit, lengths that are not those of the texts, or bytes that are not UTF-8.
-    except (ValueError, AttributeError, TypeError, struct.error) as err:
+    except (ValueError, struct.error) as err:
         raise InvalidInput(f"input {TEXT!r} cannot be read as {tensor.shape} UTF-8 texts: {err}") from err
     if not 1 <= len(texts) <= most:
         raise InvalidInput(f"input {TEXT!r} holds {len(texts)} texts; send {f'1 to {most}' if most > 1 else 'one'}")

@@ -5,17 +5,18 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 from pydantic import ValidationError
 
+from predictors.llm.nulls import without_nulls
 from predictors.serving.application import BINARY_HEADER, OPENAI
 from switchyard.http.api_errors import ApiError
+from switchyard.http.json_body import check_encoding, check_json_type, media_type, parse_json
 from switchyard.http.json_cost import check_items, check_json, outline
 from switchyard.http.server import Exchange
 
-_OPENAI = OPENAI.encode()
-_RESPONSES = _OPENAI + b"/v1/responses"
-_FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
+_OPENAI = OPENAI.encode() + b"/"
+_RESPONSES = _OPENAI + b"v1/responses"
+_FORMS = frozenset((b"multipart/form-data", b"application/x-www-form-urlencoded"))
 _ITEMS_AT_ONCE = 8  # a millisecond or two of valid ones
 
 
@@ -34,28 +35,33 @@ class RequestCheck:
         self._validate = validate
         self._tensors = check_tensors
 
-    async def __call__(self, exchange: Exchange, body: bytes) -> None:
-        """Check a body.
+    async def __call__(self, exchange: Exchange, body: bytes) -> bytes:
+        """Check a body; return it as the engine gets it.
 
         Raises:
             ApiError: it costs too much, or is not JSON where the engine takes JSON.
         """
-        if not body or (exchange.fields.get(b"content-type") or b"").lower().startswith(_FORMS):
-            return
-        if not exchange.path.startswith(_OPENAI):
-            length = exchange.fields.get(BINARY_HEADER)
-            await check_json(body if length is None else body[: _json_length(length, body)])
-            if length is not None:
-                self._check_tensors(body, _json_length(length, body))
-            return
-        try:
-            payload = orjson.loads(await outline(body))
-        except orjson.JSONDecodeError as err:  # which Python's parser may take all the same, with NaN or in UTF-16
-            raise ApiError("invalid_json", f"the body is not JSON: {err}") from err
-        if isinstance(payload, dict):
-            check_items(payload)
-            if self._validate is not None and exchange.path == _RESPONSES and isinstance(payload.get("input"), list):
-                await self._check_input(payload["input"], self._validate)
+        fields = exchange.fields
+        content_type = fields.get(b"content-type", b"")
+        if not body or media_type(content_type) in _FORMS:
+            return body
+        check_encoding(fields.get(b"content-encoding", b""))
+        if (length := fields.get(BINARY_HEADER)) is not None:
+            await check_json(body[: _json_length(length, body)])
+            self._check_tensors(body, _json_length(length, body))
+            return body
+        is_openai = exchange.path.startswith(_OPENAI)
+        if is_openai:
+            check_json_type(content_type)
+        # vLLM's parser would take NaN and UTF-16 all the same, KServe's answers in its own words.
+        payload = parse_json(await outline(body), body)
+        if not is_openai or not isinstance(payload, dict):
+            return body
+        check_items(payload)
+        body, payload = without_nulls(body, payload)
+        if self._validate is not None and exchange.path == _RESPONSES and isinstance(payload.get("input"), list):
+            await self._check_input(payload["input"], self._validate)
+        return body
 
     def _check_tensors(self, body: bytes, json_length: int) -> None:
         try:

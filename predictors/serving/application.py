@@ -5,9 +5,11 @@ import re
 import time
 
 from predictors.serving.admission import Admission
+from predictors.serving.faults import of_engine
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.asgi.replies import header, respond_error
+from switchyard.http.json_body import JSON, media_type
 from switchyard.telemetry.metrics import Outcome
 from switchyard.telemetry.tracing import Tracer
 
@@ -29,7 +31,7 @@ class Application:
     """
 
     def __init__(self, *, openai: App, kserve: App, admission: Admission, tracer: Tracer) -> None:
-        self._openai = openai
+        self._openai = _with_our_errors(openai)
         self._kserve = kserve
         self._admission = admission
         self._tracer = tracer
@@ -45,7 +47,7 @@ class Application:
         if path.startswith(OPENAI):
             # As a mount of Starlette does it: the path stays whole, and ``root_path`` says how much of it the routes do
             # not see.
-            scope = dict(scope, root_path=scope.get("root_path", "") + OPENAI)
+            scope = _with_plain_type(dict(scope, root_path=scope.get("root_path", "") + OPENAI))
             app, protocol = self._openai, "openai"
         else:
             app, protocol = self._kserve, "v2"
@@ -99,6 +101,28 @@ class Application:
             outcome = _outcome(status, finished)
             self._admission.count(protocol, outcome, time.monotonic() - began)
             span.end(None if outcome in ("ok", "rejected") else outcome)
+
+
+def _with_our_errors(app: App) -> App:
+    """Wrap vLLM's application: its errors get our codes and sentences, in the shape of the path's protocol."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        status, body = 0, b""
+
+        async def translate(message: Message) -> None:
+            nonlocal status, body
+            if not status and message["type"] == "http.response.start" and message["status"] >= 400:
+                status = message["status"]
+            elif not status:
+                await send(message)
+            else:
+                body += message.get("body", b"")
+                if not message.get("more_body", False):
+                    await respond_error(scope, send, of_engine(status, body))
+
+        await app(scope, receive, translate)
+
+    return run
 
 
 def not_controlled() -> ApiError:
@@ -172,7 +196,13 @@ def as_json(scope: Scope) -> Scope:
     names = {name for name, _ in scope.get("headers", ())}
     if scope["type"] != "http" or not scope["path"].endswith(("/infer", ":predict")) or BINARY_HEADER in names:
         return scope
-    return _with_header(scope, b"content-type", b"application/json")
+    return _with_header(scope, b"content-type", JSON)
+
+
+def _with_plain_type(scope: Scope) -> Scope:
+    """Return the scope with JSON's content type as vLLM knows it, which are not all the ways to write it."""
+    given = next((value for name, value in scope.get("headers", ()) if name == b"content-type"), JSON)
+    return _with_header(scope, b"content-type", JSON) if given != JSON and media_type(given) == JSON else scope
 
 
 def _with_header(scope: Scope, name: bytes, value: bytes) -> Scope:

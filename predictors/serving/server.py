@@ -14,16 +14,16 @@ import grpc
 import grpc.aio
 import uvloop
 from kserve import Model, ModelRepository, ModelServer
-from kserve.errors import InferenceError, ModelNotReady, ServerNotLive, ServerNotReady
 from kserve.model_server import app as kserve_app
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
-from kserve.protocol.rest.server import RESTServer, metrics_handler
+from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
+from predictors.serving import errors
+from predictors.serving.errors import of_exception
 from predictors.serving.servicer import OneModelServicer
-from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App
 from switchyard.http.asgi.serving import BodyCheck, handler_of
 from switchyard.http.h2.grpc_call import GrpcCall, RpcHandler
@@ -132,8 +132,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         self._ending.set()
 
     def _application(self, wrap: Callable[[App], App]) -> App:
-        rest = RESTServer("kserve.model_server:app", self.dataplane, self.model_repository_extension, self.http_port)
-        rest._add_exception_handlers(kserve_app)
+        errors.install(kserve_app)
         self._register_routes()
         kserve_app.router.redirect_slashes = False  # a redirect would name this pod, which the client cannot reach
         return wrap(kserve_app)
@@ -189,29 +188,12 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         return server
 
 
-# KServe's interceptor takes the first for its client's fault, and for the others looks for a ``reason`` that they lack,
-# so that their clients would get UNKNOWN.
-_STATUSES = {
-    InferenceError: grpc.StatusCode.INTERNAL,
-    ServerNotReady: grpc.StatusCode.UNAVAILABLE,
-    ServerNotLive: grpc.StatusCode.UNAVAILABLE,
-    ModelNotReady: grpc.StatusCode.UNAVAILABLE,
-    NotImplementedError: grpc.StatusCode.UNIMPLEMENTED,
-}
-
-
 class ErrorStatuses(ExceptionToStatusInterceptor):  # type: ignore[misc]
-    """KServe's statuses of exceptions, and those of ours; a model's failure is not its client's fault."""
+    """The statuses of ``errors.of_exception``; KServe's own take a model's failure for its client's fault."""
 
     async def handle_exception(self, ex: Exception, request_or_iterator: Any, context: Any, method_name: str) -> None:
-        if isinstance(ex, ApiError):
-            await context.abort(grpc.StatusCode[statuses.of_http(ex.status).name], ex.message)
-        for kind, status in _STATUSES.items():
-            if isinstance(ex, kind):
-                if status is grpc.StatusCode.INTERNAL:
-                    logger.error("the model failed on a valid request", exc_info=ex)
-                await context.abort(status, str(ex))
-        await super().handle_exception(ex, request_or_iterator, context, method_name)
+        error = of_exception(ex)
+        await context.abort(grpc.StatusCode[statuses.of_http(error.status).name], error.message)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -6,11 +6,13 @@ A parser builds an object of some 100 bytes for each part, in one call that noth
 
 import asyncio
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Generator, Iterator
 from time import perf_counter
 from typing import Any
 
 from switchyard.http.api_errors import ApiError
+from switchyard.http.json_body import not_json
 
 # Strings, brackets, commas and colons in a body: a prompt of 128 Ki token ids twice over; some 25 ms to parse at worst.
 JSON_PARTS = 256 * 1024
@@ -43,19 +45,20 @@ async def check_json(body: bytes) -> None:
         ApiError: 413 it has too many parts; 400 it is nested too deeply.
     """
     if not is_cheap(body):
-        await _in_turns(_Reader(body))
+        await _in_turns(_Reader(body).read())
 
 
 async def outline(body: bytes) -> bytes:
     """Return a body with its long strings emptied, as far as it is JSON: cheap to parse, however large it is.
 
-    What is left out may be invalid, so who gets the body itself checks it once more. Raises as ``check_json``, and 413
-    where more than ``OUTLINE_BYTES`` are left.
+    What is left out is UTF-8, and may still be invalid, so who gets the body itself checks it once more. Raises as
+    ``check_json``, 413 where more than ``OUTLINE_BYTES`` are left, and 400 if the body is not UTF-8.
     """
     if is_cheap(body):
         return body
     kept: list[bytes] = []
-    await _in_turns(_Reader(body, kept))
+    await _in_turns(_Reader(body, kept).read())
+    await _in_turns(_decode(body))
     return b"".join(kept)
 
 
@@ -105,9 +108,21 @@ def is_cheap(body: bytes) -> bool:
     return len(body) <= _SMALL_BYTES and body.count(b"[") + body.count(b"{") <= JSON_DEPTH
 
 
-async def _in_turns(reader: "_Reader") -> None:
+def _decode(body: bytes) -> Iterator[None]:
+    """Decode a body in steps, and keep nothing of it."""
+    decoder = getincrementaldecoder("utf-8")()
+    try:
+        for at in range(0, len(body), _STEP_BYTES):
+            decoder.decode(body[at : at + _STEP_BYTES])
+            yield
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise not_json(body, "it is not UTF-8") from None
+
+
+async def _in_turns(steps: Iterator[None]) -> None:
     end = perf_counter() + _TURN_SECONDS
-    for _ in reader.read():
+    for _ in steps:
         if perf_counter() > end:
             await asyncio.sleep(0)
             end = perf_counter() + _TURN_SECONDS

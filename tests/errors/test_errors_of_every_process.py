@@ -109,7 +109,7 @@ def predictor() -> Iterator[Case]:
 def vision() -> Iterator[Case]:
     image, infer = "/v1/vision/", "/v2/models/"
     yield Case("vision", "bad JSON", "openai", image + "ocr/chat", b"{", "invalid_json")
-    yield Case("vision", "bad JSON", "v2", "/v2/repository/models/ocr/load", b"{", "invalid_value")
+    yield Case("vision", "bad JSON", "v2", "/v2/repository/models/ocr/load", b"{", "invalid_json")
     yield Case("vision", "unknown", "openai", image + "nope", IMAGE, "model_not_found")
     yield Case("vision", "unknown", "v2", infer + "nope/infer", TENSORS, "model_not_found")
     yield Case("vision", "wrong value", "openai", image + "ocr", b"{}", "invalid_value")

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from predictors.vision.images.inference import Image
 from switchyard.http.api_errors import ApiError
+from switchyard.http.json_body import kind_of, parse_json
 
 # It logs a line for every malformed form, which would let clients fill the log.
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
@@ -65,7 +65,7 @@ def decode_base64(text: Any) -> bytes:
         ApiError: 400 it is neither.
     """
     if not isinstance(text, str):
-        raise ApiError("invalid_value", f"the image is a JSON {type(text).__name__}; use base64 text or a data: URI")
+        raise ApiError("invalid_value", f"the image is a JSON {kind_of(text)}; use base64 text or a data: URI")
     if text.startswith("data:"):
         head, comma, text = text.partition(",")
         if not comma or not head.endswith(";base64"):
@@ -78,10 +78,16 @@ def decode_base64(text: Any) -> bytes:
 
 
 def _first(fields: Mapping[str, Any]) -> Any:
-    for name in FIELDS:
-        if name in fields:
-            return fields[name]
-    raise ApiError("invalid_value", f"the body has no field {' or '.join(map(repr, FIELDS))}; send {_FORMS}")
+    found = [name for name in FIELDS if name in fields]
+    if not found:
+        raise ApiError("invalid_value", f"the body has no field {' or '.join(map(repr, FIELDS))}; send {_FORMS}")
+    if len(found) > 1:
+        raise _several(" and ".join(map(repr, found)))
+    return fields[found[0]]
+
+
+def _several(found: str) -> ApiError:
+    return ApiError("invalid_value", f"the body has more than one image, {found}; send a request for each")
 
 
 def json_object(body: bytes, instead: str) -> Mapping[str, Any]:
@@ -90,12 +96,9 @@ def json_object(body: bytes, instead: str) -> Mapping[str, Any]:
     Raises:
         ApiError: 400 it is not a JSON object.
     """
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as err:
-        raise ApiError("invalid_json", f"the body is not JSON: {err}") from err
+    value = parse_json(body)
     if not isinstance(value, dict):
-        raise ApiError("invalid_json", f"the body is a JSON {type(value).__name__}; send {instead}")
+        raise ApiError("invalid_json", f"the body is a JSON {kind_of(value)}; send {instead}")
     return value
 
 
@@ -131,7 +134,10 @@ class _Form:
 
     def on_part_end(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition"))
-        self.parts[options.get(b"name", b"").decode("utf-8", "replace")] = b"".join(self._data)
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        if name in FIELDS and name in self.parts:
+            raise _several(f"{name!r} twice")
+        self.parts[name] = b"".join(self._data)
 
     def on_end(self) -> None:
         self.ended = True

@@ -14,6 +14,7 @@ from predictors.vision.images.inference import Image, ImageResult
 from predictors.vision.images.request_bodies import decode_base64, image_of
 from predictors.vision.triton.tensors import as_json_tensors, texts
 from switchyard.http.api_errors import ApiError
+from switchyard.http.json_body import parse_object
 
 IMAGE = "image"
 
@@ -32,8 +33,8 @@ def read_v2(model: str, body: bytes, header_length: int) -> tuple[str, Image]:
     Raises:
         ApiError: 400 it has anything else.
     """
+    header = parse_object(body[:header_length])
     try:
-        header = orjson.loads(body[:header_length])
         tensors = header["inputs"]
         check_inputs(model, [(tensor["name"], tensor["datatype"]) for tensor in tensors])
         size = (tensors[0].get("parameters") or {}).get("binary_data_size")

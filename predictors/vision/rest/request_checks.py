@@ -5,6 +5,7 @@ arrays; shapes with more elements than memory. Compressed bodies would pass the 
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 
 from predictors.vision.rest.routes import Kind
@@ -13,6 +14,7 @@ from predictors.vision.triton.tensors import HEADER_LENGTH
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import Scope
 from switchyard.http.asgi.replies import header
+from switchyard.http.json_body import check_charset, check_encoding, media_type, not_json
 
 # By kind of route; images are looked at by their reader, which names what holds one.
 _JSON = ("application/json",)
@@ -48,14 +50,13 @@ def check_headers(kind: Kind, scope: Scope) -> None:
         raise ApiError(
             "invalid_value", "content-type, content-encoding or inference-header-content-length occurs twice"
         )
-    encoding = (header(scope, b"content-encoding") or "identity").strip()
-    if encoding.lower() != "identity":
-        message = f"content-encoding {encoding[:40]!r} is not taken; send the body as it is"
-        raise ApiError("unsupported_media_type", message)
+    check_encoding((header(scope, b"content-encoding") or "").encode("latin-1"))
     given = header(scope, b"content-type") or ""
-    media_type = given.partition(";")[0].strip().lower()
-    if media_type and types != ("*",) and not {media_type, media_type.partition("/")[0] + "/*"} & set(types):
+    body = media_type(given.encode("latin-1")).decode("latin-1")
+    if body and types != ("*",) and not {body, body.partition("/")[0] + "/*"} & set(types):
         raise ApiError("unsupported_media_type", f"content-type is {given[:80]!r}; use {' or '.join(types)}")
+    if body in _JSON:
+        check_charset(given.encode("latin-1"))
 
 
 def json_length(scope: Scope, body_length: int) -> int:
@@ -92,11 +93,13 @@ def check_json(data: bytes, request_bytes: int) -> None:
 
 
 def check_depth(data: bytes) -> None:
-    """Check how deeply JSON is nested.
+    """Check how deeply JSON is nested, and that it begins without a byte order mark.
 
     Raises:
         ApiError: deeper than ``MAX_DEPTH``, or its brackets do not match.
     """
+    if data.startswith(BOM_UTF8):
+        raise not_json(data, "")
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return
     if data.count(b'"') > 2 * _MAX_STRINGS:

@@ -7,9 +7,8 @@ Messages and field numbers are those of Triton's ``grpc_service.proto``.
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
-import orjson
-
 from switchyard.http.api_errors import ApiError
+from switchyard.http.json_body import parse_object
 from switchyard.rpc.protobuf import BYTES, VARINT, fields, read_text, write
 
 Control = Literal["RepositoryModelLoad", "RepositoryModelUnload"]
@@ -40,11 +39,9 @@ def of_json(method: Control, model: str, body: bytes) -> bytes:
     Raises:
         ApiError: 400 it is not such a request, or has other parameters.
     """
-    try:
-        given = (orjson.loads(body) if body.strip() else {}).get("parameters") or {}
-        parameters = dict(given.items())
-    except (orjson.JSONDecodeError, AttributeError) as err:
-        raise ApiError("invalid_value", f"the body is not a V2 repository request: {err}") from err
+    parameters = (parse_object(body) if body.strip() else {}).get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise ApiError("invalid_value", "`parameters` must be an object; a load takes none, so leave it out")
     return control_request(model, unload_dependents=_dependents(method, parameters))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from switchyard.http.api_errors import ApiError
+from switchyard.http.json_body import parse_object
 
 _CODE = "You write code. Answer with the code alone, without explanations and without Markdown fences."
 _OPTIONS: dict[str, type | tuple[type, ...]] = {
@@ -51,22 +52,6 @@ class Form:
         if self.text:
             return text.encode()
         return b"data: " + orjson.dumps({"text": text}) + b"\n\n" if text else b""
-
-
-def parse_object(body: bytes) -> Payload:
-    """Parse a request body that is a JSON object.
-
-    Raises:
-        ApiError: it is not one.
-    """
-    try:
-        payload = orjson.loads(body)
-    except orjson.JSONDecodeError as err:
-        message = f"the body is not JSON: {err} (NaN and Infinity are not JSON either)"
-        raise ApiError("invalid_json", message) from None
-    if not isinstance(payload, dict):
-        raise ApiError("invalid_json", "the body must be a JSON object")
-    return payload
 
 
 def _fields(body: bytes, text_field: str, *extra: str) -> Payload:

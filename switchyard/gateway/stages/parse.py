@@ -8,14 +8,14 @@ import orjson
 from switchyard.gateway.call import Call
 from switchyard.gateway.edges.rpc import RpcEdge
 from switchyard.gateway.pipeline import Proceed, Stage
-from switchyard.gateway.routes.short_forms import Form, parse_object
+from switchyard.gateway.routes.short_forms import Form
 from switchyard.http.api_errors import ApiError
+from switchyard.http.json_body import JSON, check_charset, check_encoding, check_json_type, media_type, parse_object
 from switchyard.http.json_cost import check_items, check_lists, is_cheap, outline
 from switchyard.rpc import v2
 
-_JSON = b"application/json"
 FORM_BYTES = 1024 * 1024  # of a short form: more text than a model reads, and it is written anew
-_PASSED = frozenset((_JSON, b"application/octet-stream", b"multipart/form-data"))
+_PASSED = frozenset((JSON, b"application/octet-stream", b"multipart/form-data"))
 # How a part of a message says that it is an image: chat, responses and Anthropic's messages
 _IMAGE_TYPES = frozenset(("image_url", "input_image", "image"))
 
@@ -49,7 +49,7 @@ def parse(*, default_model: Callable[[], str]) -> Stage:
         if call.route.form is not None:
             _parse_form(call, call.route.form, default_model)
         else:
-            payload = parse_object(short)
+            payload = parse_object(short, call.body)
             check_items(payload)
             _read(call, payload, short)
         await proceed(call)
@@ -69,27 +69,26 @@ def _read(call: Call, payload: Mapping[str, Any], text: bytes) -> None:
 
 
 def _require_json(call: Call) -> None:
-    given = call.fields.get(b"content-type", b"")
-    if given != _JSON and given.partition(b";")[0].strip().lower() != _JSON:
-        shown = given.decode("latin-1") or "missing"
-        raise ApiError("unsupported_media_type", f"content-type is {shown}; send content-type: application/json")
+    check_json_type(call.fields.get(b"content-type", b""))
     _require_plain(call)
 
 
 def _require_known(call: Call) -> None:
     """Check a body that is passed on unread: Triton's own parser ends on large forms, which are curl's default."""
     given = call.fields.get(b"content-type", b"")
-    media_type = given.partition(b";")[0].strip().lower()
-    if media_type and media_type not in _PASSED and not media_type.startswith(b"image/"):
+    kind = media_type(given)
+    if kind and kind not in _PASSED and not kind.startswith(b"image/"):
         message = f"content-type is {given[:80].decode('latin-1')}; send application/json, binary tensors or an image"
         raise ApiError("unsupported_media_type", message)
+    if kind == JSON:
+        check_charset(given)
     _require_plain(call)
 
 
 def _require_plain(call: Call) -> None:
     # vLLM decompresses nothing either, and a few bytes could unpack to more than ``max_body_bytes`` behind here.
-    if call.fields.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise ApiError("unsupported_media_type", "the body is compressed; send it as it is")
+    if (encoding := call.fields.get(b"content-encoding")) is not None:
+        check_encoding(encoding)
 
 
 def _holds_image(payload: Mapping[str, Any]) -> bool:

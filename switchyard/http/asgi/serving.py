@@ -10,8 +10,9 @@ from switchyard.http.headers import Header
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 from switchyard.http.server import Exchange, Handler
 
-# Looks at a request's whole body before the application does; an ``ApiError`` that it raises is the response.
-BodyCheck = Callable[[Exchange, bytes], Awaitable[None]]
+# Looks at a request's whole body before the application does, and returns the one that the application gets; an
+# ``ApiError`` that it raises is the response.
+BodyCheck = Callable[[Exchange, bytes], Awaitable[bytes]]
 
 BODY_BYTES = 64 * 1024 * 1024  # of one request; as much as one gRPC message may have
 
@@ -35,7 +36,7 @@ def handler_of(
         if check is not None:
             body = await exchange.body(body_bytes)
             try:
-                await check(exchange, body)
+                body = await check(exchange, body)
             except ApiError as err:
                 exchange.respond_error(err)
                 return

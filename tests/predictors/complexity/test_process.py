@@ -93,7 +93,7 @@ def test_the_gateways_headers_are_heard(predictor: Predictor) -> None:
         (b'{"messages":' + b"[" * 1000 + b"]" * 1000 + b"}", "invalid_value"),
         (b"", "invalid_json"),
         (b"\xff", "invalid_json"),
-        (b"[]", "invalid_value"),
+        (b"[]", "invalid_json"),
         (b"{}", "invalid_value"),
         (b'{"messages": []}', "invalid_value"),
         (b'{"model": "auto", "prompt": 3}', "invalid_value"),

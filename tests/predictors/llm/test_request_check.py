@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from predictors.llm.request_check import RequestCheck
-from switchyard.http.asgi import Receive, Scope, Send
+from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.http.asgi.body import read_body
 from switchyard.http.asgi.replies import TEXT, reply
 from switchyard.http.asgi.serving import handler_of
@@ -58,8 +58,8 @@ def unreadable(body: bytes, json_length: int) -> None:
 
 
 @asynccontextmanager
-async def predictor(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
-    handler = handler_of(length, body_bytes=LIMIT, check=RequestCheck(engine.validate, unreadable))
+async def predictor(engine: Engine, app: App = length) -> AsyncIterator[httpx.AsyncClient]:
+    handler = handler_of(app, body_bytes=LIMIT, check=RequestCheck(engine.validate, unreadable))
     server = Server(handler, ServerLimits(body_memory=2 * LIMIT))
     try:
         url = f"http://127.0.0.1:{await server.listen('127.0.0.1')}"
@@ -73,6 +73,7 @@ GOOD = {"role": "user", "content": [{"type": "input_text", "text": "x"}]}
 BAD = {"role": "user", "content": [{"type": "input_text", "text": 5}]}
 OPENAI = ["/openai/v1/chat/completions", "/openai/v1/responses", "/openai/v1/messages"]
 V2 = "/v2/models/m/infer"
+JSON = {"content-type": "application/json"}
 
 
 @pytest.mark.parametrize("path", [*OPENAI, V2, "/v1/models/m:predict"])
@@ -86,7 +87,7 @@ V2 = "/v2/models/m/infer"
 )
 async def test_json_that_is_costly_to_parse_does_not_reach_the_engine(path: str, body: bytes, status: int) -> None:
     async with predictor(Engine()) as client:
-        response = await client.post(path, content=body)
+        response = await client.post(path, content=body, headers=JSON)
         assert response.status_code == status
         error = response.json()["error"]
         assert "the body" in (error if path in (V2, "/v1/models/m:predict") else error["message"])
@@ -106,10 +107,53 @@ async def test_items_are_counted(path: str, payload: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "body", [b'{"messages": NaN}', '{"messages": []}'.encode("utf-16"), b"\xef\xbb\xbf{}"], ids=["NaN", "UTF-16", "BOM"]
 )
-async def test_what_only_the_engine_would_take_for_json_is_no_way_around(body: bytes) -> None:
+@pytest.mark.parametrize("path", [OPENAI[0], V2])
+async def test_what_only_the_engine_would_take_for_json_is_no_way_around(path: str, body: bytes) -> None:
     async with predictor(Engine()) as client:
-        response = await client.post(OPENAI[0], content=body)
-        assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_json")
+        response = await client.post(path, content=body, headers=JSON)
+        error = response.json() if path == V2 else response.json()["error"]
+        assert (response.status_code, error["code"]) == (400, "invalid_json")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        (OPENAI[0], {"content-type": "Application/JSON ; charset=utf-8", "content-encoding": "Identity"}, 200),
+        (OPENAI[0], {"content-type": "text/plain"}, 415),
+        (OPENAI[0], {}, 415),
+        (OPENAI[0], {"content-type": "application/json; charset=utf-16"}, 415),
+        (OPENAI[0], {**JSON, "content-encoding": "gzip"}, 415),
+        (V2, {"content-type": "text/plain"}, 200),  # as Triton's clients send it
+        (V2, {"content-encoding": "gzip"}, 415),
+    ],
+)
+async def test_a_body_that_is_not_said_to_be_plain_json_in_utf_8_is_a_415(
+    path: str, headers: dict[str, str], status: int
+) -> None:
+    async with predictor(Engine()) as client:
+        assert (await client.post(path, content=b"{}", headers=headers)).status_code == status
+
+
+NULLS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "fields": ({"model": "m", "n": None, "stop": None, "x": {"y": None}}, {"model": "m", "x": {"y": None}}),
+    "fields of messages": (
+        {"messages": [{"role": "assistant", "content": None, "tool_calls": None}, "x", None]},
+        {"messages": [{"role": "assistant", "content": None}, "x", None]},
+    ),
+    "fields of items": ({"input": [{"id": None, "content": "x"}], "tools": None}, {"input": [{"content": "x"}]}),
+    "ids of tokens": ({"input": [[1, 2], [3]], "encoding_format": None}, {"input": [[1, 2], [3]]}),
+    "a large body": ({"input": "x" * 100_000, "user": None}, {"input": "x" * 100_000}),
+    "none": ({"input": "null", "messages": [{"content": None}]}, {"input": "null", "messages": [{"content": None}]}),
+}
+
+
+@pytest.mark.parametrize(("given", "passed"), NULLS.values(), ids=NULLS)
+async def test_an_explicit_null_is_an_absent_field(given: dict[str, Any], passed: dict[str, Any]) -> None:
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        await reply(send, 200, await read_body(receive, scope, LIMIT), TEXT)
+
+    async with predictor(Engine(), echo) as client:
+        assert (await client.post("/openai/v1/embeddings", json=given)).json() == passed
 
 
 async def test_the_first_wrong_item_of_a_response_is_the_last_that_is_validated() -> None:
@@ -122,7 +166,7 @@ async def test_the_first_wrong_item_of_a_response_is_the_last_that_is_validated(
     assert error["message"].endswith("content.0.text: Input should be a valid string")
 
 
-@pytest.mark.parametrize("given", [[GOOD] * 100, "text", 5, None])
+@pytest.mark.parametrize("given", [[GOOD] * 100, "text", 5])
 async def test_what_is_valid_or_no_list_is_for_the_engine(given: object) -> None:
     engine = Engine()
     async with predictor(engine) as client:
@@ -151,8 +195,8 @@ async def test_bodies_count_as_memory_of_the_server_until_the_response() -> None
     async with predictor(Engine()) as client:
         body = orjson.dumps({"messages": [], "user": "x" * (LIMIT - 100)})
         for _ in range(5):  # each is given back
-            assert (await client.post(OPENAI[0], content=body)).status_code == 200
-        assert (await client.post(OPENAI[0], content=body + b" " * 1000)).status_code == 413
+            assert (await client.post(OPENAI[0], content=body, headers=JSON)).status_code == 200
+        assert (await client.post(OPENAI[0], content=body + b" " * 1000, headers=JSON)).status_code == 413
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ ROOT = Path(__file__).parents[3]
 STATUSES = {
     "InferenceError": ("INTERNAL", "out of memory", ["ERROR"]),  # not its client's fault
     "InvalidInput": ("INVALID_ARGUMENT", "no such input", []),
-    "UnsupportedProtocol": ("INVALID_ARGUMENT", "Unsupported protocol v9.", []),
-    "ServerNotReady": ("UNAVAILABLE", "Server is not ready. overloaded", []),
+    "UnsupportedProtocol": ("UNIMPLEMENTED", "Unsupported protocol v9.", []),
+    "ServerNotReady": ("UNAVAILABLE", "overloaded", []),
     "ServerNotLive": ("UNAVAILABLE", "Server is not live. overloaded", []),
     "ModelNotReady": ("UNAVAILABLE", "Model with name m is not ready. overloaded", []),
-    "ModelNotFound": ("NOT_FOUND", "Model with name m does not exist.", []),
+    "ModelNotFound": ("NOT_FOUND", "there is no model 'm' here", []),
     "NotImplementedError": ("UNIMPLEMENTED", "not here", []),
     "ApiError": ("UNIMPLEMENTED", "one model", []),
-    "KeyError": ("INTERNAL", "Internal server error", []),  # opaque; KServe logs it
+    "KeyError": ("INTERNAL", "this is a bug; the reason is in the service's log", ["ERROR"]),
 }
 
 

@@ -64,7 +64,8 @@ def test_bytes_behind_the_json_are_the_image() -> None:
         (b'{"inputs": []}', "inputs are none"),
         (b'{"inputs": [5]}', "not a V2 request"),
         (b"{}", "not a V2 request"),
-        (b"", "not a V2 request"),
+        (b"", "not JSON"),
+        (b"\xef\xbb\xbf{}", "byte order mark"),
     ],
 )
 def test_anything_else_is_rejected(given: bytes, words: str) -> None:

@@ -82,9 +82,17 @@ def test_a_message_that_two_parsers_could_read_in_two_ways_is_rejected(sent: byt
         of_message(UNLOAD, sent)
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{", b'{"parameters": 5}', b'"x"', b"[" * 5000])
-def test_a_body_that_is_no_request_is_rejected(body: bytes) -> None:
-    with pytest.raises(ApiError, match="not a V2 repository request"):
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        *((body, "must be a JSON object") for body in (b"[]", b"[1]", b'"x"')),
+        *((body, "the body is not JSON: ") for body in (b"{", b"[" * 5000)),
+        (b'{"parameters": 5}', "`parameters` must be an object"),
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+    ],
+)
+def test_a_body_that_is_no_request_is_rejected(body: bytes, sentence: str) -> None:
+    with pytest.raises(ApiError, match=sentence):
         of_json(LOAD, "ocr", body)
 
 
