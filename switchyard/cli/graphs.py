@@ -36,7 +36,7 @@ def check(
                 if not report.problems:
                     typer.echo(f'{file}: graph "{report.name}": fine ({report.nodes} node{"s" * (report.nodes != 1)})')
                 failed = failed or report.failed
-            for wrong in _wrong_urls(text, file):
+            for wrong in _wrong_urls(text):
                 typer.echo(f"{file}: error: {wrong.text}. {wrong.advice}".rstrip(". "))
                 failed = True
         except (OSError, UnicodeDecodeError, ManifestError) as err:
@@ -46,11 +46,11 @@ def check(
         raise typer.Exit(1)
 
 
-def _wrong_urls(text: str, file: str) -> "list[Dangling]":
+def _wrong_urls(text: str) -> "list[Dangling]":
     """Return what the graphs of a whole overlay name and the overlay does not have; alone, they may name anything."""
+    from switchyard.documents import parse_documents
     from switchyard.local.plan.references import dangling_urls
-    from switchyard.local.plan.render import documents
 
-    found = documents(text, Path(file))
-    whole = any(document["kind"] == "InferenceService" for document in found)
+    found = [one for one in parse_documents(text) if isinstance(one, dict) and isinstance(one.get("metadata"), dict)]
+    whole = any(document.get("kind") == "InferenceService" for document in found)
     return [one for one in dangling_urls(found) if one.text.startswith("InferenceGraph ")] if whole else []

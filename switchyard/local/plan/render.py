@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from switchyard.documents import parse_documents
 from switchyard.local.errors import LocalError
 
 Document = Mapping[str, Any]
@@ -55,9 +56,8 @@ def documents(text: str, overlay: Path) -> list[Document]:
     Raises:
         RenderError: the text is not YAML, or a document in it is not an object.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        found = [document for document in yaml.load_all(text, loader) if document is not None]
+        found = parse_documents(text)
     except yaml.YAMLError as err:
         raise RenderError(f"the output of `kubectl kustomize {overlay}` is not YAML: {err}") from err
     for document in found:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import orjson
 import yaml
 
+from switchyard.documents import parse_documents
 from switchyard.router.graph.check import examine
 from switchyard.router.graph.spec import GraphError, Problem, read
 
@@ -41,7 +42,7 @@ def reports(text: str) -> Iterator[GraphReport]:
         ManifestError: the text is not YAML, or holds no InferenceGraph.
     """
     try:
-        documents = list(yaml.safe_load_all(text))
+        documents = parse_documents(text)
     except yaml.YAMLError as err:
         raise ManifestError(f"it is not YAML: {' '.join(str(err).split())}") from err
     graphs = [document for document in documents if _is_graph(document)]

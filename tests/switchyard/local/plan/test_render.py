@@ -28,6 +28,12 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         render(tmp_path / "absent")
 
 
+def test_the_items_of_a_list_are_documents() -> None:
+    one = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}"
+    text = f"apiVersion: v1\nkind: List\nitems: [{one}]\n---\n{one}\n---\n"
+    assert [document["kind"] for document in documents(text, Path("overlay"))] == ["ConfigMap"] * 2
+
+
 @pytest.mark.parametrize("text", ["a: [", "- 1\n", "kind: X\n"])
 def test_what_is_no_object_is_rejected(text: str) -> None:
     with pytest.raises(RenderError):

@@ -28,6 +28,21 @@ def test_graphs_are_found_among_other_documents() -> None:
     assert [problem.where for problem in found[1].problems] == ["graph", 'node "root", step 1', 'node "root"'][:2]
 
 
+@pytest.mark.parametrize("kind", ["List", "InferenceGraphList"])
+def test_graphs_are_found_in_a_list_as_kubectl_prints_it(kind: str) -> None:
+    items = [yaml.safe_load(text) for text in (OTHER, GOOD)]
+    text = yaml.safe_dump({"apiVersion": "v1", "kind": kind, "items": [*items, {"kind": "List", "items": items[1:]}]})
+    assert [(report.name, report.failed) for report in reports(text)] == [("chat", False)] * 2
+    done = CliRunner().invoke(app, ["graph", "check", "-"], input=text)
+    assert (done.exit_code, done.output) == (0, '-: graph "chat": fine (1 node)\n' * 2)
+
+
+def test_whatever_else_is_in_the_file_is_no_matter() -> None:
+    odd = ("kind: X\n", "[1]\n", "kind: List\nitems: 5\n", "kind: InferenceService\nmetadata: 5\n", "kind: List\n")
+    done = CliRunner().invoke(app, ["graph", "check", "-"], input="\n---\n".join((*odd, GOOD)))
+    assert (done.exit_code, done.output) == (0, '-: graph "chat": fine (1 node)\n')
+
+
 @pytest.mark.parametrize(("text", "reason"), [("{", "it is not YAML"), (OTHER, "it holds no InferenceGraph")])
 def test_a_text_without_graphs_is_rejected(text: str, reason: str) -> None:
     with pytest.raises(ManifestError, match=reason):
