@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms, PngImagePlugin
 
 from tests.model_repository.beside import module
 
@@ -84,6 +84,40 @@ def test_each_format_is_turned_once(kind: str) -> None:
     exif[0x0112] = 6
     options = {"lossless": True} if kind == "WEBP" else {}
     assert decoded(Image.new("RGB", (5, 3)), kind, exif=exif, **options).shape == (5, 3, 3)
+
+
+def texts(count: int, size: int, *, zipped: bool) -> PngImagePlugin.PngInfo:
+    made = PngImagePlugin.PngInfo()
+    for number in range(count):
+        made.add_text(f"Comment {number}", "x" * size, zip=zipped)
+    return made
+
+
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() + bytes(3_000_000)
+BESIDE_PIXELS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{f"a profile in {kind}": (kind, {"icc_profile": PROFILE}) for kind in ("PNG", "JPEG", "TIFF", "WEBP")},
+    "a text": ("PNG", {"pnginfo": texts(1, 3_000_000, zipped=False)}),
+    "a compressed text": ("PNG", {"pnginfo": texts(1, 3_000_000, zipped=True)}),
+    "many compressed texts": ("PNG", {"pnginfo": texts(100, 1_000_000, zipped=True)}),
+    "a comment in JPEG": ("JPEG", {"comment": b"x" * 60_000}),
+    "a comment in GIF": ("GIF", {"comment": b"x" * 3_000_000}),
+    "a description in TIFF": ("TIFF", {"tiffinfo": {270: "x" * 3_000_000}}),
+    "metadata in WEBP": ("WEBP", {"xmp": b"x" * 3_000_000}),
+}
+
+
+@pytest.mark.parametrize(("kind", "options"), BESIDE_PIXELS.values(), ids=BESIDE_PIXELS)
+def test_what_a_file_holds_beside_its_pixels_is_no_matter_however_large(kind: str, options: dict[str, Any]) -> None:
+    pixels = decoded(Image.new("RGB", (5, 3), "red"), kind, **options)
+    assert pixels.shape == (3, 5, 3)
+    assert np.abs(pixels.astype(int) - [255, 0, 0]).max() < 4
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_text_of_a_png_may_say_which_side_is_up(large: bool) -> None:
+    made = texts(5, 1_000_000, zipped=large)
+    made.add_itxt("XML:com.adobe.xmp", '<rdf tiff:Orientation="6"/>')
+    assert decoded(Image.new("RGB", (5, 3)), "PNG", pnginfo=made).shape == (5, 3, 3)
 
 
 def test_damaged_exif_does_not_damage_the_image() -> None:

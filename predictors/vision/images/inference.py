@@ -179,8 +179,9 @@ def _class(row: bytes) -> Label:
 
     https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_classification.md
     """
-    # Split twice at most, as a label may hold colons itself.
-    score, index, *label = row.decode("utf-8", "replace").split(":", 2)
+    # Split twice at most, as a label may hold colons itself. Triton splits a file of labels at line feeds only, so what
+    # Windows writes besides is part of its labels.
+    score, index, *label = row.decode("utf-8", "replace").replace("\ufeff", "").removesuffix("\r").split(":", 2)
     return Label(label=label[0] if label else index, score=float(score), index=int(index))
 
 

@@ -31,6 +31,13 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+# Chunks of a PNG that change nothing here, and that Pillow unpacks all the same: it rejects the whole picture where one
+# becomes more than 1 MB, as profiles of printers do. Two texts may say which side is up, and are short.
+_PROFILE, _TEXTS = b"iCCP", (b"tEXt", b"zTXt", b"iTXt")
+_ORIENTING = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
+_SHORT_TEXT = 64 * 1024
+
 Image.MAX_IMAGE_PIXELS = None  # the limit is the caller's, and is checked before anything is decoded (but for GIF)
 
 
@@ -80,12 +87,30 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     # 67 bytes are enough for 4 GB. Pillow's own limit, which ends what is twice as large, is for that.
     Image.MAX_IMAGE_PIXELS = max_pixels if data.startswith(b"GIF") else None
     try:
-        return Image.open(io.BytesIO(data), formats=_FORMATS)
+        return Image.open(io.BytesIO(_needed(data)), formats=_FORMATS)
     except Image.DecompressionBombError as err:
         most = f"at most {max_pixels / 1e6:g} megapixels are accepted"
         raise InvalidImageError(f"the image is more than twice too large: {most}, send a smaller one") from err
     except _DAMAGE as err:
         raise InvalidImageError(f"{_kind(data)}: send a whole {ACCEPTED} file") from err
+
+
+def _needed(data: bytes) -> bytes:
+    """Return a PNG without its profile and texts, any other file as it is.
+
+    PNG specification, §5.3: a chunk is its length, its type, its data and a checksum.
+    """
+    if not data.startswith(_PNG):
+        return data
+    kept, at = bytearray(_PNG), len(_PNG)
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4])
+        kind, end = data[at + 4 : at + 8], at + 12 + length
+        orients = length <= _SHORT_TEXT and data.startswith(_ORIENTING, at + 8)
+        if kind != _PROFILE and (kind not in _TEXTS or orients):
+            kept += data[at:end]
+        at = end
+    return bytes(kept)
 
 
 def _kind(data: bytes) -> str:
