@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from switchyard.catalog.models import CatalogError, Kind, Model, State
+from switchyard.rpc.v2 import name_fault
 
 KIND_LABEL = "switchyard.dev/kind"
 
@@ -56,10 +57,15 @@ def hosted(service: Model, folder: Path) -> list[Model]:
     """Return the models of the Triton repository in ``folder``, all served at the address of ``service``.
 
     Triton takes any folder with a numbered version in it for a model. Hidden folders are skipped, and so are those that
-    vanish meanwhile or cannot be read.
+    vanish meanwhile or cannot be read; one whose name cannot be part of a path is listed as failed.
     """
     found = [path for path in sorted(_within(folder)) if _is_triton_model(path)]
-    return [replace(service, name=path.name, versions=_versions(path)) for path in found]
+    return [replace(service, name=path.name, versions=_versions(path), state=_state(service, path)) for path in found]
+
+
+def _state(service: Model, folder: Path) -> State:
+    fault = name_fault(folder.name)
+    return State(phase="failed", reason=fault) if fault else service.state
 
 
 def _is_triton_model(folder: Path) -> bool:

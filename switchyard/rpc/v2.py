@@ -3,6 +3,8 @@
 Names and field numbers are those of KServe's and Triton's ``grpc_predict_v2.proto``.
 """
 
+import re
+
 from switchyard.rpc.protobuf import read_text
 
 SERVICE = "inference.GRPCInferenceService"
@@ -13,7 +15,18 @@ REPOSITORY = ("RepositoryModelLoad", "RepositoryModelUnload")
 
 MODEL_NAME = 1  # the field that holds it in all of them but those of the repository
 MODEL_VERSION = 2  # in ModelReady, ModelMetadata and ModelInfer
+# RFC 3986 §2.3: what a path holds as it is. Triton's HTTP server finds no other names once they are percent-encoded, as
+# clients must send them, and never answers one with a blank or a semicolon.
+_NAME = re.compile(r"[A-Za-z0-9._~-]+")
 _NAME_FIELDS = dict.fromkeys(REPOSITORY, 2)
+
+
+def name_fault(model: str) -> str:
+    """Return why a model of this name cannot be served, empty if it can."""
+    if _NAME.fullmatch(model):
+        return ""
+    odd = next(letter for letter in model if not _NAME.fullmatch(letter))
+    return f"its name has {odd!r}; rename its folder, with letters, digits, hyphens, dots and underscores only"
 
 
 def path(method: str) -> str:

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from switchyard.rpc.v2 import name_fault
+
 _BACKEND = re.compile(r'^\s*backend\s*:\s*"python"', re.MULTILINE)
 _OWN_FILES = re.compile(r"^\s*(?:version_policy|default_model_filename)\b", re.MULTILINE)
 _CONFIG = "config.pbtxt"
@@ -29,6 +31,8 @@ class ModelFolders:
         model in Python without its file is being loaded for ever (Triton 2.51: its process ends before it answers).
         """
         folder = self._folder(name)
+        if fault := name_fault(name):
+            return fault
         if folder is None:
             return ""
         try:

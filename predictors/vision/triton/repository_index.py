@@ -8,6 +8,8 @@ import orjson
 from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.model_folders import ModelFolders
 from switchyard.http.api_errors import ApiError
+from switchyard.http.json_body import parse_object
+from switchyard.rpc.v2 import name_fault
 
 FIELDS = ("name", "version", "state", "reason")  # in the order of their numbers in ``ModelIndex``
 
@@ -52,10 +54,7 @@ class RepositoryIndex:
         Raises:
             ApiError: 400 it is not one; Triton does not respond.
         """
-        try:
-            ready = bool(request.strip()) and orjson.loads(request).get("ready") is True
-        except (orjson.JSONDecodeError, AttributeError) as err:
-            raise ApiError("invalid_value", f"the body is not a V2 index request: {err}") from err
+        ready = bool(request.strip()) and parse_object(request).get("ready") is True
         return orjson.dumps(await self.rows(ready=ready))
 
     async def require_version(self, model: str, version: str) -> None:
@@ -84,8 +83,9 @@ class RepositoryIndex:
             return
         model = self._loaded_models.states().get(name)
         state: Row = {}
-        if model is not None and model.failure:
-            state = {"state": "UNAVAILABLE", "reason": model.failure}
+        failure = name_fault(name) or (model.failure if model is not None else "")
+        if failure:
+            state = {"state": "UNAVAILABLE", "reason": failure}
         elif model is not None and model.unloaded_by_client:
             state = {"state": "UNAVAILABLE", "reason": "unloaded"}  # Triton's words
         versions = self._folders.versions(name) or [row["version"] for row in of_triton if row.get("version")]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -87,4 +88,20 @@ def test_a_model_works_again_once_its_folder_is_right(vision: Vision, triton: Tr
     assert fetch(f"{vision.url}/v2/models/{model}/versions/1/ready")[0] == 200
     assert fetch(f"{vision.url}/v2/models/{model}/versions/9/ready")[0] == 404
     assert fetch(f"{vision.url}/v2/repository/models/{model}/unload", {})[0] == 200
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("name", ["my model", "semi;colon", "a+b", "50%", "naïve"])
+def test_a_name_that_no_path_holds_is_said_to_be_one_and_harms_nobody(
+    name: str, whole: Path, triton: Triton, vision: Vision
+) -> None:
+    folder = triton.repository / name
+    shutil.copytree(whole, folder)
+    began = time.monotonic()
+    status, error = echo(vision, 1, model=quote(name))
+    assert (status, error["code"], "rename its folder" in error["error"]) == (503, "model_failed", True)
+    rows = {row["name"]: row for row in json.loads(fetch(f"{vision.url}/v2/repository/index", {})[1])}
+    assert (rows[name]["state"], "rename its folder" in rows[name]["reason"]) == ("UNAVAILABLE", True)
+    assert echo(vision, 1)[0] == 200
+    assert time.monotonic() - began < 5  # Triton 2.51 never answers a request for some of them
     shutil.rmtree(folder)

@@ -98,6 +98,16 @@ def test_a_repository_is_what_triton_would_take_for_one(tmp_path: Path) -> None:
     assert hosted(service, tmp_path / "absent") == []
 
 
+@pytest.mark.parametrize("name", ["my model", "a+b", "50%", "a%20b", "naïve", "semi;colon", "q?x", "h#x"])
+def test_a_folder_whose_name_cannot_be_part_of_a_path_is_listed_as_failed(name: str, tmp_path: Path) -> None:
+    for folder in (name, "A.b_c-d~1"):
+        (tmp_path / folder / "1").mkdir(parents=True)
+    service = Model(name="vision", kind="vision", url="http://v")
+    states = {model.name: model.state for model in hosted(service, tmp_path)}
+    assert states.pop("A.b_c-d~1") == service.state
+    assert (states[name].phase, "rename its folder" in states[name].reason) == ("failed", True)
+
+
 def test_a_folder_that_vanishes_or_may_not_be_read_hides_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

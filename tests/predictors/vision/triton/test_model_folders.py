@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from predictors.vision.triton.model_folders import ModelFolders
+from switchyard.rpc.v2 import name_fault
 
 PYTHON = 'name: "a"\nbackend: "python"\n'
 
@@ -35,6 +36,13 @@ def test_what_is_missing_is_named(tmp_path: Path, name: str) -> None:
     assert bool(said) is bool(fault)
 
 
+@pytest.mark.parametrize("root", ["", "."])
+def test_a_name_that_triton_would_not_find_or_never_answer_is_named(root: str) -> None:
+    assert ModelFolders(root).fault("my model").startswith("its name has ' '; rename its folder")
+    assert ModelFolders(root).fault("naïve").startswith("its name has 'ï'")
+    assert ModelFolders("").fault("A.b_c-d~1") == ""
+
+
 def test_versions_are_the_numbered_folders_in_their_order(tmp_path: Path) -> None:
     for folder in ("10", "2", "x", ".3"):
         (tmp_path / "a" / folder).mkdir(parents=True)
@@ -45,4 +53,4 @@ def test_versions_are_the_numbered_folders_in_their_order(tmp_path: Path) -> Non
 @pytest.mark.parametrize(("root", "name"), [("", "a"), ("/nowhere", "a"), (".", "../x"), (".", "."), (".", "..")])
 def test_of_folders_that_cannot_be_read_here_nothing_is_said(root: str, name: str) -> None:
     folders = ModelFolders(root)
-    assert (folders.fault(name), folders.versions(name)) == ("", [])
+    assert (folders.fault(name), folders.versions(name)) == (name_fault(name), [])

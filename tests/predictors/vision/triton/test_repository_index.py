@@ -59,6 +59,20 @@ async def test_the_index_tells_what_became_of_each_model() -> None:
     assert [row["name"] for row in await index.rows(ready=True)] == ["loaded"]
 
 
+async def test_a_model_whose_name_cannot_be_served_is_unavailable_before_anyone_asks_for_it() -> None:
+    server = Indexed("my model")
+    (row,) = await RepositoryIndex(server, loaded_models(server), ModelFolders("")).rows()
+    assert (row["state"], row["reason"][:15]) == ("UNAVAILABLE", "its name has ' ")
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1]", b"5", b"\xef\xbb\xbf{}"])
+async def test_a_body_that_is_no_index_request_is_rejected(body: bytes) -> None:
+    index, _ = await state_of_all("")
+    with pytest.raises(ApiError, match="the body ") as raised:
+        await index.page(body)
+    assert raised.value.code == "invalid_json"
+
+
 async def test_versions_of_models_that_are_not_loaded_are_those_of_their_folders(tmp_path: Path) -> None:
     for version in ("1", "3"):
         (tmp_path / "broken" / version).mkdir(parents=True)
