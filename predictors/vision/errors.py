@@ -1,5 +1,7 @@
 """Errors of this predictor that more than one of its protocols has, and what they are in gRPC."""
 
+import re
+
 import grpc
 
 from switchyard.http.api_errors import ApiError
@@ -8,6 +10,16 @@ from switchyard.rpc.status import RpcStatus
 
 _GRPC = {code.value[0]: code for code in grpc.StatusCode}
 _OF_TRITON = {404: "model_not_found", 503: "overloaded"}
+# What Triton 2.51 says with 500 of requests that it cannot read, and what it means; all others of its sentences stay.
+_NOT_JSON = "failed to parse the request JSON buffer: "
+_UNREADABLE = re.compile(
+    r"(?:Unable to parse '(\w+)': |failed to get request params\.: |(?=attempt to ))(.*)", re.DOTALL
+)
+_REASONS = (
+    (re.compile(r"attempt to access non-existing object member '(\w+)'"), r"'\1' is missing"),
+    (re.compile(r"attempt to access JSON non-(\w+) as \w+"), r"it must be of type \1"),
+    (re.compile(r"attempt to get members for non-object"), "it must be of type object"),
+)
 
 
 def triton_is_away() -> ApiError:
@@ -17,7 +29,14 @@ def triton_is_away() -> ApiError:
 
 
 def of_triton(status: int, reason: str) -> ApiError:
-    """Return Triton's own error with its HTTP status."""
+    """Return Triton's own error with its HTTP status; a request that it cannot read is its client's fault."""
+    if reason.startswith(_NOT_JSON):
+        return ApiError("invalid_json", f"the body is not JSON: {reason.removeprefix(_NOT_JSON)}")
+    if unreadable := _UNREADABLE.fullmatch(reason):
+        field, why = unreadable[1] or "the request", unreadable[2]
+        for theirs, ours in _REASONS:
+            why = theirs.sub(ours, why)
+        return ApiError("invalid_value", f"{field} cannot be read: {why}", param=unreadable[1])
     code = _OF_TRITON.get(status, "invalid_value" if status < 500 else "model_error")
     return ApiError(code, reason, status=status)
 

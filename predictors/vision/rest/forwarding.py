@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from predictors.vision.errors import triton_is_away
+from predictors.vision.errors import of_triton, triton_is_away
 from predictors.vision.triton.client import error_message
 from switchyard.http.api_errors import ApiError, of_body
 from switchyard.http.asgi import Message, Receive, Scope, Send
@@ -12,7 +12,7 @@ from switchyard.http.asgi.disconnect import cancel_on_disconnect
 from switchyard.http.asgi.relay import relay
 from switchyard.http.client import Client, Response, Timeouts, Upload
 from switchyard.http.client.errors import UpstreamError, UpstreamTimeoutError
-from switchyard.http.headers import CLIENT_TO_TRITON, TRITON_TO_CLIENT, Header
+from switchyard.http.headers import CLIENT_TO_TRITON, TRITON_TO_CLIENT
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 
 STREAMED_BYTES = 1024 * 1024  # larger bodies are forwarded while they arrive
@@ -97,7 +97,7 @@ class Forwarding:
         ``receive`` returns what follows the body.
 
         Raises:
-            ApiError: 431 a header is too long for Triton; Triton is unavailable; no response has begun.
+            ApiError: Triton's own; 431 a header is too long for it; it is unavailable; no response has begun.
             UpstreamError: the response ended early.
         """
         headers = CLIENT_TO_TRITON.passed(scope["headers"])
@@ -119,19 +119,18 @@ class Forwarding:
                 raise triton_is_away() from err
             try:
                 passed = TRITON_TO_CLIENT.passed(response.headers)
-                if response.status == 500:
-                    await self._report(response, send, passed)
-                else:
-                    await relay(response, send, passed)
+                if response.status >= 400:
+                    raise await self._error(response)
+                await relay(response, send, passed)
             finally:
                 response.close()
 
-    async def _report(self, response: Response, send: Send, headers: list[Header]) -> None:
-        """Forward the error that a model failed with, and report its reason."""
+    async def _error(self, response: Response) -> ApiError:
+        """Return Triton's error, and report the reason of one that a model failed with."""
         try:
-            body = await response.read()
+            reason = error_message(await response.read())
         except UpstreamError as err:
             raise triton_is_away() from err
-        self._on_failure(error_message(body))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        if response.status == 500:
+            self._on_failure(reason)
+        return of_triton(response.status, reason)

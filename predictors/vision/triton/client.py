@@ -180,12 +180,12 @@ class TritonClient:
 
 
 def error_message(body: bytes) -> str:
-    """Return the message in ``{"error": …}``, without the prefix for a request without an id."""
+    """Return the message in ``{"error": …}``, without a request's missing id and without a traceback of Python."""
     try:
         said = str(orjson.loads(body)["error"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return "Triton gave no reason"
-    return said.removeprefix("[request id: <id_unknown>] ").strip()
+    return said.removeprefix("[request id: <id_unknown>] ").partition("\n\nAt:\n")[0].strip()
 
 
 def _rejection(model: str, status: int, body: bytes) -> ApiError:

@@ -91,13 +91,13 @@ def write_models(repository: Path) -> None:
     config = config.replace("{!r}", '"text_input"', 1).replace("{!r}", '"text_output"')
     write_model(repository / "stream", config, _STREAM)
     write_colors(repository / "colors", "8, 6")
-    write_colors(repository / "any-size", "-1, -1")
+    write_colors(repository / "any-size", "-1, -1", labels="\ufeffred\r\ngreen\r\nblue\r\n")  # as Windows writes them
     for folder in (ROOT / "model-repository" / "vision").iterdir():
         if folder.is_dir():
             (repository / folder.name).symlink_to(folder)
 
 
-def write_colors(folder: Path, size: str) -> None:
+def write_colors(folder: Path, size: str, labels: str = "red\ngreen\nblue\n") -> None:
     """A classifier by the mean of each channel."""
     config = (
         'backend: "python"\nmax_batch_size: 4\n'
@@ -106,7 +106,7 @@ def write_colors(folder: Path, size: str) -> None:
     )
     answer = "values = given.mean(axis=(2, 3)).astype(np.float32)"
     code = _PYTHON.format(initialize="pass", input="pixels", answer=answer, output="shares")
-    write_model(folder, config, code, labels_txt="red\ngreen\nblue\n")
+    write_model(folder, config, code, labels_txt=labels)
 
 
 class Triton:

@@ -54,6 +54,34 @@ def damaged(triton: Triton, folder: Path) -> Iterator[tuple[Triton, Vision]]:
     started.kill()
 
 
+X = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1]}
+UNREADABLE: dict[str, tuple[bytes, str, str]] = {
+    "no JSON": (b"{", "invalid_json", "the body is not JSON"),
+    "a BOM": (b"\xef\xbb\xbf{}", "invalid_json", "byte order mark"),
+    "a list": (b"[1]", "invalid_value", "inputs cannot be read: 'inputs' is missing"),
+    "nothing in it": (b"{}", "invalid_value", "inputs cannot be read: 'inputs' is missing"),
+    "an object for a list": (b'{"inputs": {}}', "invalid_value", "inputs cannot be read: it must be of type array"),
+    "a wrong shape": (json.dumps({"inputs": [{**X, "shape": [2]}]}).encode(), "invalid_value", "data cannot be read: "),
+    "a wrong id": (json.dumps({"id": 5, "inputs": [X]}).encode(), "invalid_value", "id cannot be read: it must be of"),
+    "a wrong type": (json.dumps({"inputs": [{**X, "datatype": "X"}]}).encode(), "invalid_value", "invalid datatype"),
+}
+
+
+@pytest.mark.parametrize(("body", "code", "sentence"), UNREADABLE.values(), ids=UNREADABLE)
+def test_a_request_that_triton_cannot_read_is_its_clients_fault(
+    vision: Vision, body: bytes, code: str, sentence: str
+) -> None:
+    status, answer = fetch(f"{vision.url}/v2/models/echo/infer", raw=body)
+    error = json.loads(answer)
+    assert (status, error["code"], sentence in error["error"]) == (400, code, True), error
+
+
+def test_an_id_may_look_like_a_datatype(vision: Vision) -> None:
+    for identifier in ("BYTES", '"datatype":"BYTES"'):
+        status, answer = fetch(f"{vision.url}/v2/models/echo/infer", {"id": identifier, "inputs": [X]})
+        assert (status, json.loads(answer)["id"]) == (200, identifier)
+
+
 def in_flight(vision: Vision) -> float:
     return vision.metric("inference_requests_in_flight", 'model="slow"')
 

@@ -26,22 +26,24 @@ async def receive() -> Message:
     raise AssertionError
 
 
+async def never(message: Message) -> None:
+    raise AssertionError(message)
+
+
+SCOPE: Scope = {"type": "http", "method": "POST", "headers": [], "query_string": b""}
+
+
 async def test_a_response_that_ends_before_its_body_begins_is_tritons_absence() -> None:
     async def break_off(peer: Peer) -> None:
         await peer.request()
         peer.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
         peer.writer.close()
 
-    scope: Scope = {"type": "http", "method": "POST", "headers": [], "query_string": b""}
-
-    async def send(message: Message) -> None:
-        raise AssertionError(message)
-
     async with upstream(break_off) as triton:
         client = Client()
         forwarding = forwarding_to(triton, client, [])
         with pytest.raises(ApiError, match="Triton"):
-            await forwarding.send("/v2/models/m/infer", scope, b"", receive, send, "")
+            await forwarding.send("/v2/models/m/infer", SCOPE, b"", receive, never, "")
         await client.aclose()
 
 
@@ -81,15 +83,10 @@ async def test_the_reason_of_a_failed_request_is_reported_and_forwarded() -> Non
         await peer.request()
         peer.writer.write(b"HTTP/1.1 500 no\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
 
-    scope: Scope = {"type": "http", "method": "POST", "headers": [], "query_string": b""}
-    answered: list[Message] = []
-
-    async def send(message: Message) -> None:
-        answered.append(message)
-
+    client, failures = Client(), list[str]()
     async with upstream(fail) as triton:
-        client, failures = Client(), list[str]()
-        await forwarding_to(triton, client, failures).send("/v2/models/m/infer", scope, b"x", receive, send, "")
+        with pytest.raises(ApiError, match="Stub process 'm_0' is not healthy") as raised:
+            await forwarding_to(triton, client, failures).send("/v2/models/m/infer", SCOPE, b"x", receive, never, "")
         await client.aclose()
     assert failures == ["Stub process 'm_0' is not healthy."]
-    assert (answered[0]["status"], b"".join(message["body"] for message in answered[1:])) == (500, body)
+    assert (raised.value.status, raised.value.code) == (500, "model_error")
