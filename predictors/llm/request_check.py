@@ -43,7 +43,7 @@ class RequestCheck:
         """
         fields = exchange.fields
         content_type = fields.get(b"content-type", b"")
-        if not body or media_type(content_type) in _FORMS:
+        if not body or exchange.method != b"POST" or media_type(content_type) in _FORMS:
             return body
         check_encoding(fields.get(b"content-encoding", b""))
         if (length := fields.get(BINARY_HEADER)) is not None:

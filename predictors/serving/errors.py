@@ -35,6 +35,7 @@ _RAISED = (
     *(kind for kind, _ in _CODES),
     *(ApiError, RequestValidationError, HTTPException, ModelNotFound, InferenceError, Exception),
 )
+_NOT_JSON = "Unrecognized request format: "  # KServe's words before the parser's
 _NAME = 80  # characters of a name that a client sent, repeated to it
 
 
@@ -47,6 +48,8 @@ def of_exception(err: Exception) -> ApiError:
     if isinstance(err, ModelNotFound):  # which keeps the name in its sentence only
         name = err.reason.removeprefix("Model with name ").removesuffix(" does not exist.")
         return ApiError("model_not_found", f"there is no model {name[:_NAME]!r} here")
+    if isinstance(err, InvalidInput) and err.reason.startswith(_NOT_JSON):
+        return ApiError("invalid_json", f"the body is not JSON: {err.reason.removeprefix(_NOT_JSON)}")
     for kind, code in _CODES:
         if isinstance(err, kind):
             return ApiError(code, str(err).removeprefix("Server is not ready. ") or kind.__name__)

@@ -42,7 +42,8 @@ def of_faults(faults: Sequence[Any]) -> ApiError:
         return ApiError("invalid_value", _cut("; ".join(map(str, faults)) or "the request is not valid"))
     if unparsed := next((row for row in rows if row.get("type") == "json_invalid"), None):
         return ApiError("invalid_json", f"the body is not JSON: {(unparsed.get('ctx') or {}).get('error', 'invalid')}")
-    kinds = _meant(rows)
+    # KServe's V2 takes bytes, too, but with a content type of their own.
+    kinds = _meant([row for row in rows if row.get("type") != "bytes_type"] or rows)
     rows = [row for kind in kinds for row in kind]
     deepest = max(len(_path(row)) for row in rows)
     by_place: dict[str, list[dict[str, Any]]] = {}
@@ -109,8 +110,7 @@ def _place(path: list[str | int]) -> str:
 def _sentence(place: str, rows: list[dict[str, Any]]) -> str:
     if any(row.get("type") == "missing" for row in rows):
         return f"{place} is missing" if place else "the body is empty; send a JSON object"
-    # KServe's V2 takes a body of bytes, too, but only with another content type.
-    texts = dict.fromkeys(_text(row) for row in rows if row.get("type") != "bytes_type" or len(rows) == 1)
+    texts = dict.fromkeys(map(_text, rows))
     wanted = [text.removeprefix("must be ") for text in texts if text.startswith("must be ")]
     name = place or "the body"
     if not wanted:

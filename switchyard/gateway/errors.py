@@ -49,7 +49,7 @@ def is_in_shape(payload: dict[str, Any], shape: Shape) -> bool:
     """Return whether clients of a protocol can read a model's error as it is."""
     error = payload.get("error")
     if shape == "v2":
-        return isinstance(error, str)
+        return isinstance(error, str) and "code" in payload
     return isinstance(error, dict) and (shape != "anthropic" or payload.get("type") == "error")
 
 
@@ -59,7 +59,7 @@ def from_model(status: int, payload: dict[str, Any] | None, model: str) -> ApiEr
     A ``status`` below 400, of a response in place of a stream, becomes 502.
     """
     found = (payload or {}).get("error", payload)
-    fields = found if isinstance(found, dict) else {"message": found}
+    fields = found if isinstance(found, dict) else {**(payload or {}), "message": found}
     message = _message(fields, status, model)
     if status < 400:
         return ApiError("upstream_invalid", message)

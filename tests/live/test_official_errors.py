@@ -8,9 +8,9 @@ from tests.live.platform import Platform
 pytestmark = pytest.mark.live
 
 # By client: a model that cannot take its request, the status and the sentence of whoever says so.
-UNREADABLE = ("canary", 422, "model canary cannot read this request: ")  # KServe: its steps take V2
+UNREADABLE = ("canary", 400, "inputs is missing")  # KServe, in our words: its steps take V2
 REJECTED = {
-    "embeddings": ("auto", 404, "model auto does not serve this path"),  # vLLM, behind a graph
+    "embeddings": ("auto", 404, "is not served here"),  # vLLM's application, behind a graph
     "v2": ("auto", 400, "the body has no `messages`"),  # the complexity step
     "generate_stream": ("ocr", 400, "image"),  # Triton
     "v1": ("two-readers", 400, "instance"),  # vision, behind a graph

@@ -71,6 +71,7 @@ RAISED: dict[str, Exception] = {
     "unknown": ModelNotFound(LONG_NAME),
     "waking": ModelNotReady("m"),
     "stopping": ServerNotReady("it stops"),
+    "text": InvalidInput("Unrecognized request format: unexpected end of data: line 1 column 2 (char 1)"),
     "invalid": InvalidInput("inputs are none; send one"),
     "failed": InferenceError("out of memory"),
     "own": ApiError("overloaded", "try again shortly"),

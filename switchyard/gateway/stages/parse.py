@@ -106,6 +106,9 @@ def _model_of(name: object) -> str:
         raise ApiError("missing_model", "the body names no model; GET /v1/models lists them", param="model")
     if not isinstance(name, str):
         raise ApiError("invalid_value", "model must be a string; GET /v1/models lists them", param="model")
+    if not name:  # as is a name in a large body's outline that is longer than any
+        message = "the model's name is empty, or longer than any; GET /v1/models lists them"
+        raise ApiError("model_not_found", message, param="model")
     return name
 
 

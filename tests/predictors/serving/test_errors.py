@@ -68,6 +68,7 @@ FAULTS: list[tuple[str, object, str]] = [
     (EMBEDDINGS, {"input": "x", "encoding_format": 1}, "encoding_format must be 'float' or 'base64', not 1"),
     (V2, {}, "inputs is missing"),
     (V2, {"inputs": [{"shape": [1]}]}, "inputs[0].name is missing"),
+    (V2, {"inputs": [{}]}, "inputs[0].name is missing; inputs[0].shape is missing"),
     (V2, {"inputs": [], "id": 5}, "id must be a string, not 5"),
     (V2, [1], "the body must be a JSON object"),
 ]
@@ -102,6 +103,7 @@ def test_a_request_that_is_not_valid_is_a_400_that_says_where_and_what_to_send(
         ("unknown", 404, "model_not_found", f"there is no model '{'n' * 80}' here"),
         ("waking", 503, "model_not_ready", "Model with name m is not ready."),
         ("stopping", 503, "model_not_ready", "it stops"),
+        ("text", 400, "invalid_json", "the body is not JSON: unexpected end of data: line 1 column 2 (char 1)"),
         ("invalid", 400, "invalid_value", "inputs are none; send one"),
         ("failed", 500, "model_error", "out of memory"),
         ("own", 503, "overloaded", "try again shortly"),

@@ -50,6 +50,13 @@ async def test_a_costly_body_is_rejected_in_the_callers_protocol(
     assert not bench.model.calls
 
 
+@pytest.mark.parametrize("name", ["", "n" * 100_000])
+async def test_a_name_that_no_model_has_is_not_shown_as_an_empty_one(bench: Bench, name: str) -> None:
+    response = await bench.http.post("/v1/chat/completions", json={"model": name, "messages": ["x" * 100_000]})
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
+    assert response.json()["error"]["message"].startswith("the model's name is empty, or longer than any")
+
+
 @pytest.mark.parametrize("text", ["x", "\n", '"', "\\", "é", "😀", "["])
 async def test_a_long_text_reaches_the_model_as_it_was_sent(bench: Bench, text: str) -> None:
     messages = [{"role": "user", "content": text * 2_000_000}]

@@ -9,9 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import grpc
+import grpc.aio
 import httpx
+import pytest
 
 from switchyard.catalog import Catalog, CatalogFile
+from switchyard.rpc import health
+from switchyard.rpc.protobuf import write
 from tests.switchyard.gateway.conftest import Call, ModelServer, entries, running
 
 COMMAND = [sys.executable, "-m", "switchyard.gateway"]
@@ -133,3 +138,20 @@ async def test_a_gateway_without_its_catalog_is_not_ready_until_it_is_there(tmp_
             while (await client.get("/readyz")).status_code != 200:
                 await asyncio.sleep(0.01)
         assert len((await client.get("/v1/models")).json()["data"]) == len(entries("").models)
+
+
+async def test_its_port_says_by_grpcs_health_service_that_it_serves(tmp_path: Path) -> None:
+    CatalogFile(tmp_path / "catalog.json").replace(Catalog({}))
+    async with (
+        process(tmp_path / "catalog.json") as (_, url),
+        grpc.aio.insecure_channel(url.removeprefix("http://")) as channel,
+    ):
+        check = channel.unary_unary(health.CHECK)
+        for service in ("", "inference.GRPCInferenceService", "grpc.health.v1.Health"):
+            assert await check(write(1, service)) == b"\x08\x01"  # SERVING
+        watch = channel.unary_stream(health.WATCH)(b"")
+        assert await watch.read() == b"\x08\x01"
+        watch.cancel()
+        with pytest.raises(grpc.aio.AioRpcError) as unknown:
+            await check(write(1, "chat"))  # models are no services: ModelReady is for them
+        assert unknown.value.code() == grpc.StatusCode.NOT_FOUND
