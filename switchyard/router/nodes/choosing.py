@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
+from switchyard.http.json_body import not_json
 from switchyard.http.json_cost import check_json
 from switchyard.router.errors import GraphRequestError, NoMatchError
 from switchyard.router.gjson import Body
@@ -51,7 +52,8 @@ class Switch:
         self._meter.unmatched()
         if body.is_json:
             raise NoMatchError(f"None of the routes matched with the switch condition of node {self._name}")
-        raise NoMatchError(f"node {self._name} cannot choose a step: the request's body is not JSON")
+        why = not_json(body.data, "it cannot be parsed").message
+        raise NoMatchError(f"node {self._name} cannot choose a step: {why}")
 
 
 class Splitter:

@@ -44,11 +44,20 @@ async def test_no_match_is_a_404_that_names_the_node_however_deep_it_is() -> Non
             assert one.metric('graph_requests_total{code="404"} 1.0')
 
 
-async def test_a_body_that_is_no_json_matches_nothing() -> None:
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"not json", "the body is not JSON: it cannot be parsed"),
+        (b'\xef\xbb\xbf{"a": 1}', "the body begins with a byte order mark (BOM); send UTF-8 without one"),
+        ('{"a": 1}'.encode("utf-16"), "the body is UTF-16; send JSON in UTF-8"),
+    ],
+    ids=["a text", "a BOM", "UTF-16"],
+)
+async def test_a_body_that_is_no_json_matches_nothing(body: bytes, why: str) -> None:
     async with services() as behind, router(behind, {"root": node("Switch", behind.step("a", condition="a"))}) as one:
-        answer = await one.http.post("/", content=b"not json")
+        answer = await one.http.post("/", content=body)
         assert answer.status_code == 404
-        assert answer.json()["cause"] == "node root cannot choose a step: the request's body is not JSON"
+        assert answer.json()["cause"] == f"node root cannot choose a step: {why}"
 
 
 @pytest.mark.parametrize(
