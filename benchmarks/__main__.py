@@ -18,6 +18,7 @@ NAMES = (
     "models.tensor_memory",
     "models.ocr",
     "models.vision_start",
+    "models.replacement",
     "floods",
 )
 

@@ -4,7 +4,8 @@ import asyncio
 import base64
 import os
 import signal
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import numpy as np
@@ -144,6 +145,28 @@ async def test_triton_killed_under_load_costs_no_response(platform: Platform, cl
     assert platform.row("vision")["pid"] != before
 
 
+def test_a_killed_process_of_a_model_is_replaced_while_triton_and_its_pod_go_on(
+    platform: Platform, record_property: Callable[[str, object], None]
+) -> None:
+    with http_client(platform) as client:
+
+        def reads() -> bool:
+            answer = client.post("/v1/ocr", content=PICTURE.read_bytes(), headers={"content-type": "image/jpeg"})
+            return answer.status_code == 200 and answer.json()["text"] == TEXT
+
+        assert reads()
+        pod, triton = platform.row("vision")["pid"], next(pid for pid in platform.processes() if _is_triton(pid))
+        killed = _processes_of(triton, "ocr-detection")
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        began = time.monotonic()
+        eventually(reads, "text again")
+        record_property("seconds until it was replaced", time.monotonic() - began)  # benchmarks.models.replacement
+        assert _processes_of(triton, "ocr-detection").isdisjoint(killed)
+    assert platform.row("vision")["pid"] == pod
+    assert alive(triton)
+
+
 def test_metrics_of_predictor_and_triton_are_on_one_page(platform: Platform) -> None:
     with http_client(platform) as client:
         headers = {"content-type": "image/jpeg"}
@@ -157,6 +180,13 @@ def test_what_sleeps_has_left_no_process(platform: Platform) -> None:
     eventually(lambda: platform.model("ocr")["state"] == "asleep", "ocr sleeps")
     eventually(lambda: not [pid for pid in platform.processes() if _is_triton(pid)], "Triton is gone")
     assert [pid for pid in descendants(platform.row("gateway")["pid"]) if _is_triton(pid)] == []
+
+
+def _processes_of(triton: int, model: str) -> set[int]:
+    """The processes of a model, one for each of its instances."""
+    found = {pid for pid in descendants(triton) if f"/{model}/" in " ".join(psutil.Process(pid).cmdline())}
+    assert found
+    return found
 
 
 def _is_triton(pid: int) -> bool:
