@@ -6,7 +6,7 @@ from typing import Literal
 import orjson
 
 from switchyard.http.headers import Header
-from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
+from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
 
 Shape = Literal["openai", "anthropic", "v2", "text"]
 
@@ -50,6 +50,7 @@ _SERVER_CODES = {
     413: "body_too_large",
     421: "name_not_served",
     500: "internal_error",
+    503: "overloaded",
 }
 # Everything else is the request's fault below 500 and the server's above.
 _OPENAI_TYPES = {
@@ -113,10 +114,12 @@ class ApiError(Exception):
         return headers
 
 
-def of_body(err: BodyTooLargeError | BodyTooSlowError, hint: str = "send less") -> ApiError:
+def of_body(err: BadRequestError | BodyTooLargeError | BodyTooSlowError, hint: str = "send less") -> ApiError:
     """Return the error of a body that was not received; ``hint`` says what to do about one that is too large."""
     if isinstance(err, BodyTooLargeError):
         return ApiError("body_too_large", f"{err}; {hint}")
+    if isinstance(err, BadRequestError):
+        return ApiError(_SERVER_CODES.get(err.status, "invalid_http"), str(err), status=err.status)
     return ApiError("body_too_slow", str(err))
 
 

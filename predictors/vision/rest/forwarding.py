@@ -13,7 +13,7 @@ from switchyard.http.asgi.relay import relay
 from switchyard.http.client import Client, Response, Timeouts, Upload
 from switchyard.http.client.errors import UpstreamError, UpstreamTimeoutError
 from switchyard.http.headers import CLIENT_TO_TRITON, TRITON_TO_CLIENT
-from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
+from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
 
 STREAMED_BYTES = 1024 * 1024  # larger bodies are forwarded while they arrive
 _HINT = "send less, or ask the operator to raise MAX_BODY_BYTES"
@@ -43,12 +43,12 @@ class Forwarding:
         """Read the whole body of a request.
 
         Raises:
-            ApiError: 413 it is too large; 408 it did not arrive in time.
+            ApiError: 413 it is too large; 408 it did not arrive in time; 503 there is no memory for it.
             ClientDisconnectedError: the client disconnected before its end.
         """
         try:
             return await read_body(receive, scope, self._limit)
-        except (BodyTooLargeError, BodyTooSlowError) as err:
+        except (BadRequestError, BodyTooLargeError, BodyTooSlowError) as err:
             raise of_body(err, _HINT) from err
 
     async def beginning(self, scope: Scope, receive: Receive, length: int) -> tuple[bytes, Receive]:
@@ -61,7 +61,7 @@ class Forwarding:
             raise of_body(BodyTooLargeError(self._limit), _HINT)
         try:
             return await peek(receive, length)
-        except BodyTooSlowError as err:
+        except (BadRequestError, BodyTooSlowError) as err:
             raise of_body(err) from err
 
     async def stream(self, target: str, scope: Scope, receive: Receive, send: Send, traceparent: str | None) -> None:

@@ -3,7 +3,7 @@
 from switchyard.gateway.call import Call, request_id
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.routes.match import Match
-from switchyard.http.api_errors import ApiError, Shape, error_response, event, render
+from switchyard.http.api_errors import ApiError, Shape, error_response, event, of_body, render
 from switchyard.http.client.response import Sink
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
@@ -37,12 +37,8 @@ class HttpEdge:
     async def body(self, limit: int) -> bytes:
         try:
             return await self._exchange.body(limit)
-        except BodyTooLargeError as err:
-            raise ApiError("body_too_large", f"{err}; send less") from err
-        except BodyTooSlowError as err:
-            raise ApiError("body_too_slow", str(err)) from err
-        except BadRequestError as err:
-            raise ApiError("invalid_value", str(err), status=err.status) from err
+        except (BadRequestError, BodyTooLargeError, BodyTooSlowError) as err:
+            raise of_body(err) from err
 
     def release(self) -> None:
         self._exchange.release()

@@ -7,14 +7,38 @@ from switchyard.http.asgi import Message, Receive, Scope
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 
 
+class BodyReceive:
+    """A ``receive`` that has the body also whole, or its beginning: our own server's, which counts its bytes."""
+
+    __slots__ = ()
+
+    async def __call__(self) -> Message:
+        raise NotImplementedError
+
+    async def body(self, limit: int) -> bytes:
+        """Return the whole body. Raises as ``Exchange.body``."""
+        raise NotImplementedError
+
+    async def beginning(self, length: int) -> bytes:
+        """Return at least the first ``length`` bytes, if there are so many; they are received again."""
+        raise NotImplementedError
+
+
 async def read_body(receive: Receive, scope: Scope, limit: int, *, seconds: float = 60.0) -> bytes:
     """Return the request's body, at most ``limit`` bytes, received within ``seconds``.
 
     Raises:
+        BadRequestError: it breaks the rules, or our server holds as many bodies as it may.
         BodyTooLargeError: it is declared or turns out to be larger.
         BodyTooSlowError: it did not arrive in time.
         ClientDisconnectedError: the client disconnected before its end.
     """
+    if isinstance(receive, BodyReceive):
+        try:
+            async with asyncio.timeout(seconds):
+                return await receive.body(limit)
+        except TimeoutError as err:
+            raise _too_slow(seconds) from err
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
             raise BodyTooLargeError(limit)
@@ -55,8 +79,14 @@ async def peek(receive: Receive, length: int, *, seconds: float = 60.0) -> tuple
     """Return at least the first ``length`` bytes of a request's body, if it has them, and a ``receive`` for all of it.
 
     Raises:
-        BodyTooSlowError: they did not arrive within ``seconds``.
+        BodyTooSlowError: they did not arrive within ``seconds``; and as ``read_body``.
     """
+    if isinstance(receive, BodyReceive):
+        try:
+            async with asyncio.timeout(seconds):
+                return await receive.beginning(length), receive
+        except TimeoutError as err:
+            raise _too_slow(seconds) from err
     messages: list[Message] = []
     beginning, more = b"", True
     try:

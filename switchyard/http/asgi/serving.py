@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import unquote
 
 from switchyard.http.api_errors import ApiError
+from switchyard.http.asgi.body import BodyReceive
 from switchyard.http.asgi.types import App, Message, Scope
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
@@ -27,8 +28,8 @@ def handler_of(
 
     A disconnect does not cancel the application: ``receive`` returns ``http.disconnect``, as ASGI specifies, and
     whatever is sent afterwards is dropped. HEAD is GET to the application, and the body is not sent. Bodies over
-    ``body_bytes`` get 413. With ``check``, bodies are read whole first, and count as the server's memory until the
-    response is complete. Lifespan and WebSocket are not supported.
+    ``body_bytes`` get 413. With ``check``, bodies are read whole first; these, and those that ``read_body`` reads,
+    count as the server's memory until the response is complete. Lifespan and WebSocket are not supported.
     """
 
     async def handle(exchange: Exchange) -> None:
@@ -42,7 +43,7 @@ def handler_of(
                 return
         request = _Request(exchange, body_bytes, body)
         try:
-            await app(scope_of(exchange, root_path), request.receive, request.send)
+            await app(scope_of(exchange, root_path), request, request.send)
         except Exception:
             if request.error is None:
                 raise
@@ -79,7 +80,7 @@ def scope_of(exchange: Exchange, root_path: str = "") -> Scope:
     }
 
 
-class _Request:
+class _Request(BodyReceive):
     """Receives and sends for one request of an application; ``error`` is why it cannot be completed."""
 
     __slots__ = (
@@ -115,7 +116,18 @@ class _Request:
         if self._changed is not None:
             self._changed.set()
 
-    async def receive(self) -> Message:
+    async def body(self, limit: int) -> bytes:
+        whole, self._whole = self._whole, None
+        body = await self._exchange.body(limit) if whole is None else whole
+        if len(body) > limit:
+            raise BodyTooLargeError(limit)
+        self._body_received = True
+        return bytes(body)  # as ASGI has it: a large one is a ``bytearray`` here
+
+    async def beginning(self, length: int) -> bytes:
+        return await self._exchange.beginning(length) if self._whole is None else self._whole
+
+    async def __call__(self) -> Message:
         if not self._body_received and not self._over:
             try:
                 return await self._chunk()

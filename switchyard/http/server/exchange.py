@@ -127,6 +127,19 @@ class Exchange:
         finally:
             self._gathering = False
 
+    async def beginning(self, length: int) -> bytes:
+        """Return at least the first ``length`` bytes of the body, if it has them, and leave them to be read.
+
+        ``length`` is no more than the ``buffer_bytes`` of the limits. Raises as ``chunks``.
+        """
+        while self._size < length and not self.complete:
+            await self._more()
+        if self._error is not None:
+            raise self._error
+        if len(self._chunks) > 1:
+            self._chunks[:] = [b"".join(self._chunks)]
+        return self._chunks[0] if self._chunks else b""
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the request's body as it arrives; the client is read no faster than the handler takes chunks.
 

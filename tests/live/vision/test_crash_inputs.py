@@ -3,9 +3,11 @@
 import gzip
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 
 import grpc
 import psutil
@@ -144,3 +146,17 @@ def test_a_compressed_message_unpacks_to_no_more_than_the_limit(port: int, visio
         call(port, "compressed", message)
     assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert psutil.Process(vision.process.pid).memory_info().rss < 400 << 20
+
+
+@pytest.mark.parametrize("path", [ECHO, "/v1/vision/ocr"])
+def test_bodies_that_do_not_end_take_little_memory(vision: Vision, path: str) -> None:
+    process = psutil.Process(vision.process.pid)
+    before = process.memory_full_info().pss
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 15000000\r\n\r\n"
+    with ExitStack() as open_still:
+        for _ in range(12):
+            client = open_still.enter_context(socket.create_connection(("127.0.0.1", vision.http), timeout=5))
+            with suppress(OSError):  # it is closed once there is no memory for more
+                client.sendall(head.encode() + bytes(14_000_000))
+        assert process.memory_full_info().pss - before < 64 << 20  # 170 MB where they are not counted
+    eventually(lambda: echo(vision, 1)[0] == 200, "others are served")

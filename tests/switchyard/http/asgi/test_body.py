@@ -15,8 +15,9 @@ from switchyard.http.asgi.serving import handler_of
 from switchyard.http.client import Client, Timeouts
 from switchyard.http.headers import CLIENT_TO_REPLICA, REPLICA_TO_CLIENT
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
-from switchyard.http.server import Server
+from switchyard.http.server import Server, ServerLimits
 from tests.switchyard.http.conftest import Peer, Script, upstream
+from tests.switchyard.http.serving import Wire, until
 
 TIMEOUTS = Timeouts(first_byte=5, idle=5)
 
@@ -175,3 +176,26 @@ async def test_a_beginning_that_does_not_come_is_not_waited_for() -> None:
     _, receive = await peek(arriving(b"ab", then=gone), 3)
     with pytest.raises(ClientDisconnectedError):
         await read_body(receive, {"headers": []}, 10)
+
+
+async def test_bodies_that_an_application_reads_whole_count_as_memory_of_the_server() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        body = await read_body(receive, scope, 1_000_000)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"%d" % len(body)})
+
+    server = Server(handler_of(app), ServerLimits(body_memory=1_000_000))
+    port = await server.listen("127.0.0.1", 0)
+    try:
+        wires = [Wire(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(3)]
+        for held, wire in zip((400_000, 800_000, 800_000), wires, strict=True):
+            wire.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500000\r\n\r\n" + bytes(400_000))
+            await until(lambda expected=held: server.memory.used == expected)
+        assert (await wires[2].answer())[0] == 503
+        wires[0].send(bytes(100_000))
+        assert await wires[0].answer() == (200, b"500000")
+        assert server.memory.used == 400_000
+        for wire in wires:
+            await wire.close()
+    finally:
+        await server.aclose()
