@@ -31,6 +31,7 @@ MAY_DIFFER = {
         "spec.predictor.topologySpreadConstraints.*",
     ],
     "InferenceGraph": [
+        "metadata.annotations.features.knative.dev/http-full-duplex",
         "metadata.annotations.switchyard.dev/context-length",
         "spec.minReplicas",
         "spec.serviceAccountName",

@@ -99,6 +99,16 @@ def test_a_runtime_opens_exactly_one_port(documents: list[Document]) -> None:
         assert ports == [8080], name
 
 
+def test_no_proxy_of_knative_cuts_a_fast_response_to_http_1(rendered: Rendered) -> None:
+    for name in CLUSTERS:
+        for runtime in of_kind(rendered[name], "ClusterServingRuntime").values():
+            named = [port.get("name") for container in containers(runtime) for port in container.get("ports", ())]
+            assert named == ["h2c"], (name, runtime["metadata"]["name"])
+        for graph in of_kind(rendered[name], "InferenceGraph").values():
+            annotations = graph["metadata"]["annotations"]
+            assert annotations["features.knative.dev/http-full-duplex"] == "Enabled", (name, graph["metadata"]["name"])
+
+
 def test_a_container_without_a_port_listens_within_the_pod_only(documents: list[Document]) -> None:
     for name, container in workloads(documents):
         if "ports" not in container:

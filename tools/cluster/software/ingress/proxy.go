@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -45,6 +46,13 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// Without it the server closes the request's body when the response begins, which fails the transport's last read of it,
+	// and with that the response, if a pod is fast. HTTP/2 knows no such rule and rejects the call.
+	if r.ProtoMajor == 1 {
+		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+			log.Print(err)
+		}
+	}
 	rules := p.current.Load()
 	if rules == nil {
 		http.Error(w, "the ingress has not read its rules yet", http.StatusServiceUnavailable)
