@@ -26,10 +26,10 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
 
     from predictors.llm import engine as engines
     from predictors.llm.devices import publish_utilization
-    from predictors.llm.generate import GenerateExtension
     from predictors.llm.model import LanguageModel, check_tensors
     from predictors.llm.request_check import RequestCheck
-    from predictors.llm.rpc import RpcExtension
+    from predictors.llm.v2.generate import GenerateExtension
+    from predictors.llm.v2.rpc import RpcExtension
     from predictors.serving.admission import Admission
     from predictors.serving.application import Application
     from predictors.serving.server import PredictorServer

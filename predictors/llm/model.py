@@ -13,8 +13,8 @@ from kserve import InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InferenceError, InvalidInput, ServerNotReady
 from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferParameter
 
-from predictors.llm.completion import Completion, Embedding, GenerationError, InvalidRequestError, TextModel
 from predictors.llm.engine import Engine
+from predictors.llm.v2.completion import Completion, Embedding, GenerationError, InvalidRequestError, TextModel
 from predictors.serving.admission import Admission
 from switchyard.http.api_errors import ApiError
 from switchyard.telemetry.metrics import Outcome

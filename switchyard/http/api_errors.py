@@ -1,6 +1,7 @@
 """Errors for the person who gets them: a status, a stable code and a message that says what to do, in every shape."""
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import orjson
@@ -9,6 +10,8 @@ from switchyard.http.headers import Header
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
 
 Shape = Literal["openai", "anthropic", "v2", "text"]
+# Makes the headers and the body of a server's own responses, from the status, a message and the path.
+ErrorResponse = Callable[[int, str, bytes], tuple[list[Header], bytes]]
 
 # What a client can meet; docs/reference/http-api.md explains each.
 CODES: dict[str, int] = {

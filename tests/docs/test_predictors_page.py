@@ -4,8 +4,8 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from predictors.llm.completion import PARAMETERS
 from predictors.llm.settings import LLMSettings
+from predictors.llm.v2.completion import PARAMETERS
 from predictors.serving.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "concepts" / "predictors.md").read_text()

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from predictors.llm.completion import Completion, GenerationError, InvalidRequestError, TextModel
+from predictors.llm.v2.completion import Completion, GenerationError, InvalidRequestError, TextModel
 from switchyard.http.api_errors import ApiError, event
 from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.http.asgi.body import read_body

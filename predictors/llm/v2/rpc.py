@@ -12,8 +12,8 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelInferRequest, ModelInf
 from kserve.protocol.grpc.servicer import InferenceServicer
 from kserve.utils.utils import to_headers
 
-from predictors.llm.generate import checked
 from predictors.llm.model import LanguageModel
+from predictors.llm.v2.generate import checked
 from switchyard.http.api_errors import ApiError
 from switchyard.rpc import v2
 from switchyard.rpc.protobuf import write

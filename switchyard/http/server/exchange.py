@@ -4,20 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import cast
 
+from switchyard.http.addresses import Address
 from switchyard.http.api_errors import ApiError, Shape, render, shape_of
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, ClientDisconnectedError
 from switchyard.http.server.limits import BodyMemory
 
-Address = tuple[str, int]
-
 BODILESS = frozenset((204, 304))  # RFC 9110 §6.4.1: never followed by content
 _SMALL = 1024  # bytes; shorter chunks are joined up to it, as every object costs some 40 bytes of its own
 _LARGE = 1024 * 1024  # of a body, which from here on grows in place: to join its chunks would take its size once more
-
-
-# Makes the headers and the body of the server's own responses, from the status, a message and the path.
-ErrorResponse = Callable[[int, str, bytes], tuple[list[Header], bytes]]
 
 
 class Exchange:
@@ -53,14 +48,11 @@ class Exchange:
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, buffer_bytes: int, memory: BodyMemory) -> None:
-        self.method = b""
-        self.target = b""
+        self.method = self.target = b""
         self.version = "1.1"
         self.headers: list[Header] = []
         self.fields: Mapping[bytes, bytes] = {}
-        self.started = False
-        self.finished = False
-        self.gone = False
+        self.started = self.finished = self.gone = False
         self.expects = False  # the client waits for 100 Continue before it sends the body
         self.task: asyncio.Task[None] | None = None  # the handler's
         self._loop = loop
@@ -107,13 +99,9 @@ class Exchange:
         """
         if not self.complete:
             await self._gather(limit)
-        if self._error is not None:
-            raise self._error
         if self._size > limit:
             raise BodyTooLargeError(limit)
-        if len(self._chunks) > 1:
-            self._chunks[:] = [b"".join(self._chunks)]
-        return self._chunks[0] if self._chunks else b""
+        return self._so_far()
 
     async def _gather(self, limit: int) -> None:
         declared = self.fields.get(b"content-length")
@@ -134,6 +122,9 @@ class Exchange:
         """
         while self._size < length and not self.complete:
             await self._more()
+        return self._so_far()
+
+    def _so_far(self) -> bytes:
         if self._error is not None:
             raise self._error
         if len(self._chunks) > 1:
@@ -276,8 +267,7 @@ class Exchange:
     def arrived(self) -> None:
         """The request is complete."""
         self.complete = True
-        if self._waiter is not None:
-            self._wake()
+        self._wake()
 
     def fail(self, error: Exception) -> None:
         """The rest of the body will not arrive."""
@@ -308,9 +298,3 @@ class Exchange:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-
-def address_of(transport: asyncio.BaseTransport, name: str) -> Address | None:
-    """Return a socket's address; None when the client has disconnected, and for a socket without addresses."""
-    address = transport.get_extra_info(name)
-    return address[:2] if isinstance(address, tuple) and len(address) >= 2 else None

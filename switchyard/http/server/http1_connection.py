@@ -3,8 +3,10 @@
 import asyncio
 from typing import Any, Protocol, cast
 
+from switchyard.http.addresses import Address, address_of
+from switchyard.http.api_errors import ErrorResponse
 from switchyard.http.request_errors import BadRequestError, BodyTooSlowError
-from switchyard.http.server.exchange import Address, ErrorResponse, Exchange, address_of
+from switchyard.http.server.exchange import Exchange
 from switchyard.http.server.http1_exchange import Http1Exchange
 from switchyard.http.server.http1_reader import Http1Reader
 from switchyard.http.server.limits import BodyMemory, ServerLimits

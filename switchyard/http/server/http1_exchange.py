@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Protocol
 
+from switchyard.http.addresses import Address
 from switchyard.http.headers import Header
-from switchyard.http.server.exchange import BODILESS, Address, Exchange
+from switchyard.http.server.exchange import BODILESS, Exchange
 from switchyard.http.server.limits import BodyMemory
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+from switchyard.http.addresses import address_of
+from switchyard.http.api_errors import ErrorResponse
 from switchyard.http.h2 import frames
 from switchyard.http.h2.budget import RESET_COST, FrameBudget
 from switchyard.http.h2.fields import BlockCache
@@ -14,7 +16,7 @@ from switchyard.http.h2.request_headers import RequestHeaders
 from switchyard.http.h2.server import RequestHandler, ServerConnection
 from switchyard.http.h2.stream import Stream
 from switchyard.http.request_errors import BodyTooSlowError
-from switchyard.http.server.exchange import ErrorResponse, Exchange, address_of
+from switchyard.http.server.exchange import Exchange
 from switchyard.http.server.http2_exchange import Http2Exchange
 from switchyard.http.server.limits import BodyMemory, ServerLimits
 

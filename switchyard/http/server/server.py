@@ -17,12 +17,12 @@ from itertools import islice
 from time import time
 from typing import Any, Protocol
 
-from switchyard.http.api_errors import error_response
+from switchyard.http.api_errors import ErrorResponse, error_response
 from switchyard.http.h2.fields import BlockCache
 from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.http.h2.request_headers import parse_request_headers
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
-from switchyard.http.server.exchange import ErrorResponse, Exchange
+from switchyard.http.server.exchange import Exchange
 from switchyard.http.server.limits import BodyMemory, ServerLimits
 from switchyard.http.server.opening import ProtocolDetection
 from switchyard.http.web_access import WebAccess

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
+from switchyard.http.addresses import Address
 from switchyard.http.api_errors import ApiError
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import Field, literals
 from switchyard.http.h2.grpc_call.forwarding import Forwarding, Outcome
-from switchyard.http.h2.grpc_call.handlers import Address, CallContext
+from switchyard.http.h2.grpc_call.handlers import CallContext
 from switchyard.http.h2.grpc_call.headers import RESPONSE_HEADERS, RpcRequest, end_fields
 from switchyard.http.h2.grpc_call.messages import Received, framed
 from switchyard.http.h2.grpc_call.upstream import UpstreamConnection, UpstreamUnavailableError

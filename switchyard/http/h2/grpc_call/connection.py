@@ -1,8 +1,9 @@
 """The gRPC calls of one client's connection."""
 
+from switchyard.http.addresses import Address
 from switchyard.http.h2.grpc_call.call import GrpcCall
 from switchyard.http.h2.grpc_call.fast import FastForwarding
-from switchyard.http.h2.grpc_call.handlers import Address, CallContext, FastHandler, RpcHandler, Start
+from switchyard.http.h2.grpc_call.handlers import CallContext, FastHandler, RpcHandler, Start
 from switchyard.http.h2.grpc_call.headers import RpcRequest, read_request
 from switchyard.http.h2.grpc_call.messages import Memory
 from switchyard.http.h2.request_headers import RequestHeaders

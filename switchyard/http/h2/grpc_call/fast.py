@@ -3,10 +3,11 @@
 import asyncio
 import logging
 
+from switchyard.http.addresses import Address
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import literals
 from switchyard.http.h2.grpc_call.call import BUG, GrpcCall
-from switchyard.http.h2.grpc_call.handlers import Address, CallContext, FastCall, FastHandler
+from switchyard.http.h2.grpc_call.handlers import CallContext, FastCall, FastHandler
 from switchyard.http.h2.grpc_call.headers import NO_STATUS, RpcRequest, RpcResponse, end_fields
 from switchyard.http.h2.grpc_call.messages import PREFIX
 from switchyard.http.h2.grpc_call.upstream import UpstreamConnection

@@ -13,7 +13,6 @@ from switchyard.rpc.status import RpcStatus
 if TYPE_CHECKING:
     from switchyard.http.h2.grpc_call.call import GrpcCall
 
-Address = tuple[str, int]
 RpcHandler = Callable[["GrpcCall"], Awaitable[None]]
 Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 

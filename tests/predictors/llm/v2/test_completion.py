@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from predictors.llm.completion import GenerationError, InvalidRequestError, TextModel
+from predictors.llm.v2.completion import GenerationError, InvalidRequestError, TextModel
 from switchyard.http.asgi import Receive, Scope, Send
 
 FAILURES = {"too long": (400, InvalidRequestError), "fatal": (500, GenerationError)}

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from predictors.llm.completion import TextModel
-from predictors.llm.generate import GenerateExtension
+from predictors.llm.v2.completion import TextModel
+from predictors.llm.v2.generate import GenerateExtension
 from switchyard.http.asgi import Receive, Scope, Send
 from switchyard.http.asgi.serving import handler_of
 from switchyard.http.server import Server
