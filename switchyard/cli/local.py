@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
+from switchyard.local.program import PORT_VARIABLE
+
 Overlay = Annotated[Path | None, typer.Argument(help="Folder with a kustomization; default kustomize/overlays/local.")]
+Port = Annotated[
+    int | None,
+    typer.Option(envvar=PORT_VARIABLE, min=1, max=65535, help="Port of the gateway, in place of the overlay's."),
+]
 NoPreload = Annotated[bool, typer.Option("--no-preload", help="Start every model as a separate process.")]
 
 
@@ -27,6 +33,7 @@ def _errors_as_messages() -> Iterator[None]:
 def up(
     overlay: Overlay = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once the gateway is ready.")] = False,
+    port: Port = None,
     no_preload: NoPreload = False,
 ) -> None:
     """Run an overlay on this machine: gateway, activator and models, which sleep until a request comes."""
@@ -35,8 +42,8 @@ def up(
     with _errors_as_messages():
         chosen = project.overlay_of(overlay, Path.cwd())
         if not detach:
-            commands.up(chosen, preloading=not no_preload)
-        typer.echo(commands.up_detached(chosen, preloading=not no_preload))
+            commands.up(chosen, port=port, preloading=not no_preload)
+        typer.echo(commands.up_detached(chosen, port=port, preloading=not no_preload))
 
 
 def down() -> None:
@@ -72,7 +79,7 @@ def status() -> None:
             row["reason"] or phases,
         )
     console = Console()
-    place = f"{run.overlay}\ngateway {run.gateway or '-'}, supervisor {run.control} (process {run.supervisor.pid})"
+    place = f"{run.overlay}\ngateway {run.gateway}, supervisor {run.control} (process {run.supervisor.pid})"
     console.print(place, soft_wrap=True, highlight=False)
     console.print(table)
     for name, row in rows.items():

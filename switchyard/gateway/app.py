@@ -10,7 +10,7 @@ from switchyard.catalog import CatalogSource
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.edges.rpc import rpc_call
-from switchyard.gateway.lookup import default_model, locator
+from switchyard.gateway.lookup import default_model, locator, waits_for
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import pages
 from switchyard.gateway.pipeline import Proceed, pipeline
@@ -94,7 +94,12 @@ def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Pr
         meter.retried,
     )
     repositories = Repositories(given.client)
-    forwarded = forward(upstream=upstream, meter=meter, heartbeat_seconds=settings.heartbeat_seconds)
+    forwarded = forward(
+        upstream=upstream,
+        meter=meter,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        waits_for=waits_for(source),
+    )
     # The order matters. ``observe`` is outermost, so that a rejection by any other stage is counted and shaped too.
     # ``limits`` precedes ``parse``: a full gateway rejects a call before it reads the body, and a slow body holds one
     # of the places. ``parse`` precedes ``resolve``, as most routes name their model in the body; until the catalog has

@@ -36,6 +36,19 @@ def locator(source: CatalogSource) -> Locate:
     return locate
 
 
+def waits_for(source: CatalogSource) -> Callable[[str], str]:
+    """Return a function that says why a waking model is not ready yet; empty if nobody knows, or it is not waking."""
+
+    def reason(name: str) -> str:
+        try:
+            model = source.current().get(name)
+        except (CatalogError, OSError):
+            return ""
+        return model.state.reason if model is not None and model.state.phase == "waking" else ""
+
+    return reason
+
+
 def require_version(model: Model, version: str) -> None:
     """Check the version that a V2 request names, empty for none.
 

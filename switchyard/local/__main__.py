@@ -6,20 +6,25 @@ import os
 import sys
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from switchyard.local.errors import LocalError
 from switchyard.local.plan.plan import plan
-from switchyard.local.plan.render import render
-from switchyard.local.plan.workloads import Plan
+from switchyard.local.plan.render import documents, fingerprint, render_text
+from switchyard.local.plan.workloads import Deployment, Plan
 from switchyard.local.status import run_directory, terminal
 from switchyard.local.status.board import ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run, StateDirectory
-from switchyard.local.supervisor import project
+from switchyard.local.supervisor import preflight, project
 from switchyard.memory import settle_for_serving
 from switchyard.settings import SettingsError, log_level
 from switchyard.telemetry.logs import JsonFormatter
 from switchyard.telemetry.metrics import Phase
+
+if TYPE_CHECKING:
+    from switchyard.local.supervisor.assembly import Settings
 
 PRELOAD = "SWITCHYARD_PRELOAD"
 
@@ -40,68 +45,77 @@ class Announcer:
         return
 
 
-def supervise(overlay: Path, directory: StateDirectory, *, preloading: bool, report: int | None) -> None:
-    """Render, plan and run ``overlay`` until a signal.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UpOptions:
+    """What to run, as the command line says it.
 
     ``report`` is a file descriptor to which the outcome of the start is written: empty, or why the gateway failed.
+    """
+
+    overlay: Path
+    port: int | None
+    preloading: bool
+    report: int | None
+
+
+def supervise(asked: UpOptions, directory: StateDirectory) -> None:
+    """Render, plan and run an overlay until a signal.
 
     Raises:
         LocalError, SettingsError: the overlay cannot be run.
     """
-    root = project.root_of(Path.cwd())
+    root, overlay = project.root_of(Path.cwd()), asked.overlay
     cleaned = run_directory.clean(directory)
-    planned = plan(render(overlay), project.options_of(root, directory))
+    text = render_text(overlay)
+    options = project.options_of(root, directory, asked.port)
+    planned = plan(documents(text, overlay), options)
+    gateway = preflight.require_gateway(planned, overlay)
+    preflight.require_free_ports(planned)
     _log_to(directory.log("supervisor"))
     if cleaned:
         logging.getLogger(__name__).warning("ended %d processes left over from a killed run", cleaned)
-    shown = terminal.view() if report is None else terminal.PlainView(lambda line: None)
-    gateway = next((deployment.name for deployment in planned.deployments if deployment.gateway), "")
+    shown = terminal.view() if asked.report is None else terminal.PlainView(lambda line: None)
 
-    def up(run: Run, board: StatusBoard) -> None:
+    def on_up(run: Run, board: StatusBoard) -> None:
         shown.begin(run, board)
 
         def announce(problem: str) -> None:
             models = [service.model for service in planned.services]
-            shown.say(problem or terminal.next_steps(run, models))
-            if report is not None:
-                os.write(report, problem.encode())
-                os.close(report)
+            states = {name: entry.state for name, entry in board.entries.items()}
+            shown.say(problem or terminal.next_steps(run, models, states))
+            if asked.report is not None:
+                os.write(asked.report, problem.encode())
+                os.close(asked.report)
 
-        board.listen(Announcer(gateway, announce))
-        if not gateway:
-            announce("")
+        board.listen(Announcer(gateway.name, announce))
 
+    # Late: whatever is wrong with the overlay has been said by now, without the time that these imports take.
+    from switchyard.local.supervisor.assembly import Settings
+
+    settings = Settings(
+        options=options,
+        directory=directory,
+        environ=dict(os.environ),
+        overlay=overlay,
+        rendered=fingerprint(text),
+        run_id=uuid.uuid4().hex,
+        preloading=asked.preloading,
+    )
     try:
-        _run(planned, overlay, root, directory, preloading, up)
+        _run(planned, gateway, settings, on_up)
     finally:
         shown.end()
 
 
-def _run(
-    planned: Plan,
-    overlay: Path,
-    root: Path,
-    directory: StateDirectory,
-    preloading: bool,
-    up: Callable[[Run, StatusBoard], None],
-) -> None:
+def _run(planned: Plan, gateway: Deployment, settings: "Settings", on_up: Callable[[Run, StatusBoard], None]) -> None:
     import uvloop
 
-    from switchyard.local.supervisor.assembly import Settings
     from switchyard.local.supervisor.supervise import Supervisor
 
-    settings = Settings(
-        options=project.options_of(root, directory),
-        directory=directory,
-        environ=dict(os.environ),
-        run_id=uuid.uuid4().hex,
-        preloading=preloading,
-    )
-
     async def main() -> None:
-        supervisor = Supervisor(planned, settings, overlay)
+        supervisor = Supervisor(planned, gateway, settings)
         settle_for_serving()
-        await supervisor.run(up)
+        await supervisor.run(on_up)
 
     uvloop.run(main())
 
@@ -117,20 +131,26 @@ def _log_to(path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m switchyard.local", description=__doc__)
     parser.add_argument("overlay", type=Path)
+    parser.add_argument("--port", type=int, help="port of the gateway, in place of the overlay's")
     parser.add_argument("--no-preload", action="store_true", help=f"as {PRELOAD}=0")
     parser.add_argument("--report", type=int, help="file descriptor to which the outcome of the start is written")
     options = parser.parse_args()
     if options.report is not None:
         os.set_inheritable(options.report, False)  # the reader waits for its end, so no child may inherit it
-    overlay = options.overlay.resolve()
     directory = project.directory_of(project.root_of(Path.cwd()))
-    preloading = not options.no_preload and os.environ.get(PRELOAD, "1") != "0"
+    asked = UpOptions(
+        overlay=options.overlay.resolve(),
+        port=options.port,
+        preloading=not options.no_preload and os.environ.get(PRELOAD, "1") != "0",
+        report=options.report,
+    )
     try:
         with directory.lock():
-            supervise(overlay, directory, preloading=preloading, report=options.report)
+            supervise(asked, directory)
     except (LocalError, SettingsError) as err:
         if options.report is not None:
             os.write(options.report, str(err).encode())
+            sys.exit(1)  # what is printed would be in the log of the run that this one met
         sys.exit(f"error: {err}")
 
 

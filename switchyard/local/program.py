@@ -5,11 +5,20 @@ import shutil
 import sys
 from pathlib import Path
 
+PORT_VARIABLE = "SWITCHYARD_PORT"  # as `switchyard up --port`
 
-def program() -> str:
-    """Return the name of this program for the shell it was started from: its path, unless that shell finds it."""
+
+def program(name: str = "switchyard") -> str:
+    """Return what runs this program, or another of its environment, in the shell from which it was started.
+
+    It is the name if that shell finds it, and otherwise the path.
+    """
     # make adds to the PATH of its own commands alone: the shell in which it was typed may not find what they find.
-    if shutil.which("switchyard") and "MAKELEVEL" not in os.environ:
-        return "switchyard"
-    path = Path(sys.executable).with_name("switchyard")
+    if shutil.which(name) and "MAKELEVEL" not in os.environ:
+        return name
+    return shown(Path(sys.executable).with_name(name))
+
+
+def shown(path: Path) -> str:
+    """Return a path as people in the working directory write it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from switchyard.telemetry.histogram import OneThreadHistogram
 
 Outcome = Literal["ok", "rejected", "failed", "cancelled"]
-Phase = Literal["spawn", "import", "load", "warm-up", "ready"]
+Phase = Literal["preload", "spawn", "import", "load", "warm-up", "ready"]
 
 _BELOW_A_SECOND = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
 LATENCY_BUCKETS = (*_BELOW_A_SECOND, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)

@@ -44,14 +44,17 @@ def test_the_last_printed_line_names_commands_that_exist(platform: Platform) -> 
         assert platform.command(name, "--help").returncode == 0
 
 
-def test_a_second_up_is_rejected_and_disturbs_nothing(platform: Platform) -> None:
+def test_a_second_up_says_where_the_first_runs_and_disturbs_nothing(platform: Platform) -> None:
     before = platform.processes()
-    for flags in ([], ["--detach"]):
-        refused = platform.command("up", str(platform.overlay), *flags)
-        assert refused.returncode == 1
-        assert "switchyard is already running" in refused.stderr
-        assert "switchyard down" in refused.stderr
-        assert platform.url in refused.stderr
+    refused = platform.command("up", str(platform.overlay))
+    assert refused.returncode == 1
+    assert "switchyard is already running" in refused.stderr
+    assert "switchyard down" in refused.stderr
+    assert platform.url in refused.stderr
+    again = platform.command("up", str(platform.overlay), "--detach")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[0] == f"{platform.overlay} runs already."
+    assert curl_lines(again.stdout) == curl_lines(platform.printed)
     assert platform.processes() == before
     assert platform.model("chat-fast")
 
@@ -62,7 +65,8 @@ def test_status_shows_every_process_and_its_last_start(platform: Platform) -> No
     assert told.returncode == 0, told.stderr
     rows = {line.split()[0]: line for line in told.stdout.splitlines() if line.strip()}
     assert platform.url in told.stdout
-    assert {"chat-fast", "chat-reasoning", "embed", "gateway"} <= rows.keys()
+    assert {"chat-fast", "chat-reasoning", "embed", "gateway", "preload"} <= rows.keys()
+    assert rows["preload"].split()[1] == "ready"
     assert rows["chat-fast"].split()[1] == "ready"
     assert str(platform.row("chat-fast")["pid"]) in rows["chat-fast"]
     assert "warm-up" in rows["chat-fast"]

@@ -33,7 +33,9 @@ _PROXY_ERRORS: dict[int, type[UpstreamError]] = {
 }
 
 
-def forward(*, upstream: UpstreamRetries, meter: Meter, heartbeat_seconds: float) -> Stage:
+def forward(
+    *, upstream: UpstreamRetries, meter: Meter, heartbeat_seconds: float, waits_for: Callable[[str], str]
+) -> Stage:
     """Send the request to the model; start a stream with comments while the model is not ready.
 
     All other calls wait for the model. A graph's stream waits ``_GRAPH_SECONDS`` for the real headers first, which say
@@ -58,6 +60,7 @@ def forward(*, upstream: UpstreamRetries, meter: Meter, heartbeat_seconds: float
                 upstream.open,
                 seconds=heartbeat_seconds,
                 patience={"ready": _GRAPH_SECONDS, "failed": _FAILED_SECONDS}.get(phase, 0),
+                waits_for=waits_for,
                 on_heartbeat=meter.heartbeat,
             )
         else:

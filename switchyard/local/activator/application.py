@@ -19,6 +19,7 @@ from switchyard.http.server.relay import relay
 from switchyard.local.activator.request_queue import RequestQueue
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
+from switchyard.local.program import program
 
 # A body is read whole, so that it can be sent again. More than the gateway takes by default: clients should meet its
 # limit, whose error names a setting.
@@ -100,8 +101,8 @@ class Activator:
             finally:
                 # After the last byte, not after the headers: a stream occupies its slot and keeps its service awake.
                 endpoint.queue.release(responded=responded)
-        message = f"{endpoint.name} ended {ATTEMPTS} times while it worked on this request; see `switchyard logs`"
-        raise ApiError("upstream_closed", message)
+        told = f"{endpoint.name} ended {ATTEMPTS} times while it worked on this request"
+        raise ApiError("upstream_closed", f"{told}; see `{program()} logs {endpoint.name}`")
 
     async def _request(self, address: Address, exchange: Exchange, body: bytes, deadline: float) -> Response:
         # At least a millisecond: a slot may be granted in the turn of the event loop in which the deadline passes.

@@ -10,6 +10,7 @@ from switchyard.http.headers import CLIENT_TO_REPLICA
 from switchyard.local.activator.application import ATTEMPTS, BODY_BYTES, Endpoint
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
+from switchyard.local.program import program
 from switchyard.rpc import health, v2
 from switchyard.rpc.status import RpcError, RpcStatus
 
@@ -67,8 +68,8 @@ class RpcActivator:
                 raise ApiError("upstream_timeout", message) from err
             finally:
                 endpoint.queue.release(responded=status is not None)
-        message = f"{endpoint.name} ended {ATTEMPTS} times while it worked on this call; see `switchyard logs`"
-        raise ApiError("upstream_closed", message)
+        told = f"{endpoint.name} ended {ATTEMPTS} times while it worked on this call"
+        raise ApiError("upstream_closed", f"{told}; see `{program()} logs {endpoint.name}`")
 
     async def _probe(self, endpoint: Endpoint, call: GrpcCall) -> None:
         """Forward a probe, which must neither wake a model nor keep it awake."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from switchyard.local.errors import LocalError
 
 LOOPBACK = "127.0.0.1"
+PORTS = 65536
 
 _HTTP_FLAGS = ("--http_port", "--http-port", "--port")
 _PORT_FLAGS = (*_HTTP_FLAGS, "--grpc_port", "--grpc-port", "--metrics_port", "--metrics-port")
@@ -17,6 +18,11 @@ _URL = re.compile(r"https?://(?P<host>[a-z0-9.-]+)(?::(?:80|443))?(?![\w.:-])")
 
 _PLACEHOLDER = re.compile(r"\{\{\s*\.(?P<root>Name|Namespace|Labels|Annotations)(?:\.(?P<key>[\w./-]+))?\s*\}\}")
 _REFERENCE = re.compile(r"\$(?:\$|\((?P<name>[-._a-zA-Z][-._a-zA-Z0-9]*)\))")
+
+
+def loopback_url(port: int) -> str:
+    """Return the base URL of a server of this machine."""
+    return f"http://{LOOPBACK}:{port}"
 
 
 def fill_placeholders(text: str, metadata: Mapping[str, object]) -> str:
@@ -138,6 +144,6 @@ def _values(argv: Sequence[str], flags: Sequence[str]) -> Iterator[int]:
 
 
 def _port(flag: str, text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65536:
+    if not text.isdecimal() or not 0 < int(text) < PORTS:
         raise LocalError(f"argument {flag} is {text!r}, not a port number from 1 to 65535")
     return int(text)

@@ -1,6 +1,7 @@
 """Plans the processes of rendered documents; pure, so that a plan can be tested and printed without running it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from switchyard import catalog
@@ -53,7 +54,7 @@ def _service(document: Document, index: containers.Index, options: Options) -> S
     found = containers.predictor_containers(document, index)
     where = f"InferenceService {name}"
     public = containers.public_container(found, where)
-    storage = _storage(predictor, found, name, options)
+    storage = _storage(predictor, found, options)
     read = scale.read(metadata, predictor)
     annotations = {**(metadata.get("annotations") or {}), **(predictor.get("annotations") or {})}
     pod = predictor if "model" not in predictor else _runtime_pod(document, index, predictor)
@@ -86,12 +87,10 @@ def _service(document: Document, index: containers.Index, options: Options) -> S
     )
 
 
-def _storage(
-    predictor: Mapping[str, Any], found: Sequence[Mapping[str, Any]], name: str, options: Options
-) -> volumes.Storage:
+def _storage(predictor: Mapping[str, Any], found: Sequence[Mapping[str, Any]], options: Options) -> volumes.Storage:
     own = {item["name"]: item.get("value") for container in found for item in container.get("env") or ()}
     uri = (predictor.get("model") or {}).get("storageUri") or own.get("STORAGE_URI")
-    return volumes.model_storage(uri, name, options.claims)
+    return volumes.model_storage(uri, options.claims)
 
 
 def _runtime_pod(document: Document, index: containers.Index, predictor: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -114,8 +113,24 @@ def _deployment(document: Document, index: containers.Index, options: Options) -
         env={"SWITCHYARD_CATALOG": str(options.state / "catalog.json")},  # in place of a watch of the API server
         grace=float(pod.get("terminationGracePeriodSeconds", 30)),
     )
-    label = (metadata.get("labels") or {}).get(_NAME_LABEL, name)
-    return Deployment(name=name, command=command, gateway=GATEWAY in (label, name))
+    gateway = GATEWAY in (name, (metadata.get("labels") or {}).get(_NAME_LABEL))
+    if gateway and options.gateway_port is not None:
+        command = _moved(command, options.gateway_port)
+    return Deployment(name=name, command=command, gateway=gateway)
+
+
+def _moved(command: Command, port: int) -> Command:
+    """Return the command with ``port`` as its HTTP port; its other ports keep their distance to that one."""
+    ports = {old: old + port - command.http_port for old in command.ports}
+    if wrong := [new for new in ports.values() if not 0 < new < arguments.PORTS]:
+        raise LocalError(f"with port {port}, {command.name} would also need port {wrong[0]}, which does not exist")
+    return replace(
+        command,
+        argv=arguments.bind(command.argv, ports),
+        env={key: arguments.rebase(value, ports) for key, value in command.env.items()},
+        http_port=port,
+        ports=frozenset(ports.values()),
+    )
 
 
 def _only_container(found: Sequence[Mapping[str, Any]], where: str) -> Mapping[str, Any]:

@@ -1,7 +1,9 @@
 """Renders an overlay with ``kubectl kustomize`` to the documents that a cluster would get."""
 
+import hashlib
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,11 +35,12 @@ def render_text(overlay: Path, *, kubectl: str = "kubectl") -> str:
     """Render the YAML text of ``overlay``; raises as ``render`` does."""
     if not overlay.is_dir():
         raise RenderError(f"{overlay} is not a folder; name one that has a kustomization.yaml")
-    program = shutil.which(kubectl)
+    environment = str(Path(sys.executable).parent)  # where `make setup` puts it if the system has none
+    program = shutil.which(kubectl) or shutil.which(kubectl, path=environment)
     if program is None:
         raise RenderError(
-            f"{kubectl} is not on PATH; local mode renders with `kubectl kustomize` (no cluster is contacted), "
-            "so install the kubectl binary"
+            f"{kubectl} is neither on PATH nor in {environment}; local mode renders with `kubectl kustomize` (no "
+            "cluster is contacted): install the kubectl binary, or run `make setup`, which does"
         )
     try:
         done = subprocess.run(  # noqa: S603  (the program is kubectl, the argument a folder)
@@ -48,6 +51,11 @@ def render_text(overlay: Path, *, kubectl: str = "kubectl") -> str:
     if done.returncode != 0:
         raise RenderError(f"`kubectl kustomize {overlay}` failed: {done.stderr.strip()}")
     return done.stdout
+
+
+def fingerprint(text: str) -> str:
+    """Return what tells one rendered text from another."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def documents(text: str, overlay: Path) -> list[Document]:

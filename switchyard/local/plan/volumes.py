@@ -7,8 +7,10 @@ from typing import Any
 
 from switchyard.local.errors import LocalError
 from switchyard.local.plan.containers import Index
+from switchyard.local.program import program, shown
 
 MODEL_MOUNT = "/mnt/models"
+HUB = "hub"  # folder of a claim for models from Hugging Face; git ignores it in the model repository
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,8 +30,8 @@ class Storage:
     problem: str = ""
 
 
-def model_storage(uri: str | None, service: str, claims: Mapping[str, Path]) -> Storage:
-    """Return the folder of ``service``'s model; local mode downloads nothing."""
+def model_storage(uri: str | None, claims: Mapping[str, Path]) -> Storage:
+    """Return the folder of a service's model; local mode downloads nothing."""
     if uri is None:
         return Storage()
     scheme, _, rest = uri.partition("://")
@@ -41,13 +43,16 @@ def model_storage(uri: str | None, service: str, claims: Mapping[str, Path]) -> 
             return Storage(problem=f"storageUri {uri} points outside the claim {claim}; name a folder inside it")
         return Storage(folder=folder)
     here = ", ".join(f"pvc://{name}/<folder> for {folder}/<folder>" for name, folder in claims.items())
-    if scheme == "hf":
-        return Storage(
-            problem=f"storageUri {uri}: local mode downloads nothing; put the model in model-repository/llm/{service} "
-            f"(`hf download {rest} --local-dir model-repository/llm/{service}`) and set storageUri: "
-            f"pvc://model-repository/llm/{service} in the local overlay"
+    advice = f"put the model in a folder and use {here}"
+    if scheme == "hf" and claims:
+        # By its name at the hub: a folder of the service's name may hold the model that git brings.
+        claim, model, revision = next(iter(claims)), *rest.partition(":")[::2]
+        fetch = f"{program('hf')} download {model}{f' --revision {revision}' if revision else ''}"
+        advice = (
+            f"get the model by `{fetch} --local-dir {shown(claims[claim] / HUB / model)}`, set storageUri: "
+            f"pvc://{claim}/{HUB}/{model} in the overlay, and run `{program()} down` and `up` again"
         )
-    return Storage(problem=f"storageUri {uri}: local mode downloads nothing; put the model in a folder and use {here}")
+    return Storage(problem=f"storageUri {uri}: local mode downloads nothing; {advice}")
 
 
 def of_pod(

@@ -13,12 +13,16 @@ STOP = "serving.kserve.io/stop"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """This machine: ``claims`` maps a volume claim's name to its folder, ``state`` is the run directory."""
+    """This machine: ``claims`` maps a volume claim's name to its folder, ``state`` is the run directory.
+
+    ``gateway_port`` takes the place of the port that the overlay gives to the gateway.
+    """
 
     root: Path
     state: Path
     claims: Mapping[str, Path]
     python: str = sys.executable
+    gateway_port: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +84,10 @@ class Plan:
 
     services: tuple[Service, ...]
     deployments: tuple[Deployment, ...]
+
+    @property
+    def gateway(self) -> Deployment | None:
+        return next((deployment for deployment in self.deployments if deployment.gateway), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

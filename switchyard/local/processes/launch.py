@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -56,6 +56,9 @@ class Process(Protocol):
 
 class Launcher(Protocol):
     """Starts processes."""
+
+    async def prepare(self, argv: Sequence[str], on_wait: Callable[[str], None]) -> bool:
+        """Wait for what the start of a command needs; say for what by ``on_wait``, and return whether that was."""
 
     async def launch(self, spec: LaunchSpec) -> Process:
         """Start a process.
@@ -136,6 +139,9 @@ class SpawnedProcess:
 
 class SpawnLauncher:
     """Starts ordinary child processes; use it from the main thread, because children die with their parent thread."""
+
+    async def prepare(self, argv: Sequence[str], on_wait: Callable[[str], None]) -> bool:
+        return False
 
     async def launch(self, spec: LaunchSpec) -> Process:
         # -I -S: without site-packages and PYTHON… variables, which cost 20 ms a start and could break it.

@@ -29,6 +29,8 @@ from switchyard.local.processes.launch import (
 from switchyard.local.processes.preload_declaration import Preload
 
 PROGRAM = "predictors.serving.preload"
+NAME = "preload"  # of its log, and in the status
+WAITS = "its start waits for the imports that models share, which began with `up`"
 
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 5.0
@@ -94,8 +96,8 @@ class ForkedProcess:
 class PreloadedLauncher:
     """Forks known modules from a preloaded parent and spawns other commands; restarts the parent when it dies.
 
-    ``preloads`` maps a module to what its package declares; a start during the parent's imports waits for them where
-    that says so.
+    ``preloads`` maps a module to what its package declares. ``on_pid`` gets the process id of each parent, ``on_ready``
+    the seconds that its imports took, ``on_end`` why it ended.
     """
 
     def __init__(
@@ -108,6 +110,8 @@ class PreloadedLauncher:
         spec: LaunchSpec,
         failures: ConsecutiveFailures,
         on_pid: Callable[[int], None],
+        on_ready: Callable[[float], None],
+        on_end: Callable[[str], None],
         import_seconds: float = _IMPORT_SECONDS,
     ) -> None:
         self._spawn = spawn
@@ -117,17 +121,25 @@ class PreloadedLauncher:
         self._spec = spec
         self._failures = failures
         self._on_pid = on_pid
+        self._on_ready = on_ready
+        self._on_end = on_end
         self._import_seconds = import_seconds
         self._settled = asyncio.Event()  # set when the parent listens, or has died
         self._listening = False
         self.process: Process | None = None
 
+    async def prepare(self, argv: Sequence[str], on_wait: Callable[[str], None]) -> bool:
+        preload = self._preloads.get(module_of(argv, self._python) or "")
+        if preload is None or not preload.wait or self._settled.is_set():
+            return False
+        on_wait(WAITS)
+        await self._settled.wait()
+        return True
+
     async def launch(self, spec: LaunchSpec) -> Process:
         module = module_of(spec.argv, self._python)
         if module is None or module not in self._preloads:
             return await self._spawn.launch(spec)
-        if self._preloads[module].wait:
-            await self._settled.wait()
         # Without a parent that listens, a separate process is slower but serves.
         if self._listening:
             try:
@@ -166,6 +178,7 @@ class PreloadedLauncher:
             if loop.time() - began > _STABLE_SECONDS:
                 self._failures.reset()
             pause = self._failures.add()
+            self._on_end(f"ended with {code}; models start without it for {pause:.1f} s")
             logger.warning(
                 "the preloaded parent ended with %s; models start without it for %.1f s (see %s)",
                 code,
@@ -185,7 +198,8 @@ class PreloadedLauncher:
         end = asyncio.ensure_future(self.process.wait())
         try:
             loop = asyncio.get_running_loop()
-            deadline = loop.time() + self._import_seconds
+            began = loop.time()
+            deadline = began + self._import_seconds
             # The parent renames its socket into place once it listens, so the path's existence means readiness.
             while not end.done() and not self._socket.exists():
                 if loop.time() > deadline:
@@ -193,6 +207,8 @@ class PreloadedLauncher:
                 await asyncio.wait({end}, timeout=_POLL_SECONDS)
             self._listening = not end.done()
             self._settled.set()
+            if self._listening:
+                self._on_ready(loop.time() - began)
             return await asyncio.shield(end)
         finally:
             if not end.done():
@@ -210,7 +226,7 @@ def launch_spec(
     """Return how to start the preloaded parent."""
     modules = sorted({module for preload in preloads.values() for module in preload.modules})
     return LaunchSpec(
-        name="preload",
+        name=NAME,
         argv=(python, "-m", PROGRAM, "--socket", str(socket), "--import", *modules),
         env=env,
         cwd=root,

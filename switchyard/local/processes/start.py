@@ -18,6 +18,7 @@ from switchyard.local.processes.launch import Launcher, LaunchError, LaunchSpec,
 from switchyard.local.processes.pod import Pod
 from switchyard.local.processes.reasons import is_lasting
 from switchyard.local.processes.startlog import PodLog
+from switchyard.local.program import program
 from switchyard.telemetry.metrics import Phase
 
 PROBE_SECONDS = 0.05
@@ -133,10 +134,12 @@ class Starter:
         deadline: float,
         on_phase: OnPhase,
         on_pid: Callable[[int], None],
+        on_wait: Callable[[str], None],
     ) -> RunningPod:
         """Start ``command`` and its ``sidecars``; return when it is ready.
 
-        ``ports`` maps each port of the pod to one of this machine. ``deadline`` is in seconds from now.
+        ``ports`` maps each port of the pod to one of this machine. ``deadline`` is in seconds from now. ``on_wait`` is
+        told for what the launch has to wait.
 
         Raises:
             StartError: a process could not be started or ended, or was not ready in time.
@@ -148,14 +151,17 @@ class Starter:
         with PodLog([self._logs(one.name) for one in (command, *sidecars)]) as log:
             try:
                 async with asyncio.timeout(deadline):
+                    if any([await self._launcher.prepare(one.argv, on_wait) for one in (command, *sidecars)]):
+                        on_phase("preload", loop.time() - began)
+                    launched = loop.time()
                     pod = await self._launch(command, sidecars, ports)
             except LaunchError as err:
                 raise StartError(str(err)) from err
             except TimeoutError as err:
-                message = f"not launched within {deadline:.0f} s; see `switchyard logs preload`"
+                message = f"not launched within {deadline:.0f} s; see `{program()} logs preload`"
                 raise StartError(message, final=True) from err
             on_pid(pod.pid)
-            on_phase("spawn", loop.time() - began)
+            on_phase("spawn", loop.time() - launched)
             running = RunningPod(pod, asyncio.ensure_future(pod.wait()), address)
             try:
                 await self._await_ready(command, running, log, began + deadline, on_phase)

@@ -10,7 +10,7 @@ from typing import get_args
 from switchyard.local.processes import reasons
 from switchyard.telemetry.metrics import Phase
 
-_KNOWN = frozenset(get_args(Phase)) - {"spawn"}
+_KNOWN = frozenset(get_args(Phase)) - {"preload", "spawn"}
 _READ_BYTES = 256 * 1024  # also how much of a log's end is searched for the reason: several tracebacks
 
 

@@ -4,9 +4,10 @@ import asyncio
 import logging
 
 from switchyard.backoff import Backoff, ConsecutiveFailures
-from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Deployment
+from switchyard.local.processes import ports
 from switchyard.local.processes.start import Starter, StartError, exited, stop
+from switchyard.local.program import program
 from switchyard.local.status.board import StatusBoard
 
 START_SECONDS = 60.0
@@ -35,13 +36,16 @@ class DeploymentRunner:
             reason = await self._one_life()
             pause = self._failures.add()
             logger.warning("%s %s; next attempt in %.1f s", self._deployment.name, reason, pause)
-            self._board.set(self._deployment.name, "failed", f"{reason}; see `switchyard logs {self._deployment.name}`")
+            self._board.set(
+                self._deployment.name, "failed", f"{reason}; see `{program()} logs {self._deployment.name}`"
+            )
             await asyncio.sleep(pause)
 
     async def _one_life(self) -> str:
         name, command, loop = self._deployment.name, self._deployment.command, asyncio.get_running_loop()
         self._board.starting(name, "crash" if self._failures.count else "always-on")
         try:
+            ports.require_free(command.ports, f"Deployment {name}")  # again: another may have taken it meanwhile
             running = await self._starter.start(
                 command,
                 (),
@@ -49,8 +53,9 @@ class DeploymentRunner:
                 deadline=START_SECONDS,
                 on_phase=lambda phase, seconds: self._board.phase(name, phase, seconds),
                 on_pid=lambda pid: self._board.launched(name, pid),
+                on_wait=lambda reason: self._board.set(name, "waking", reason),
             )
-        except StartError as err:
+        except (StartError, ports.PublicPortError) as err:
             return str(err)
         began = loop.time()
         self._board.set(name, "ready")
@@ -62,8 +67,3 @@ class DeploymentRunner:
         if loop.time() - began > _STABLE_SECONDS:
             self._failures.reset()
         return exited(code, "")
-
-    @property
-    def url(self) -> str:
-        """The base URL of the process."""
-        return f"http://{arguments.LOOPBACK}:{self._deployment.command.http_port}"

@@ -14,6 +14,7 @@ from switchyard.local.activator.request_queue import QueueLimits, RequestQueue
 from switchyard.local.plan.workloads import Service
 from switchyard.local.processes.start import PROBE_SECONDS, RunningPod, Starter, StartError, free_ports, is_ready, stop
 from switchyard.local.processes.startlog import PodLog
+from switchyard.local.program import program
 from switchyard.local.status.board import StatusBoard
 from switchyard.telemetry.metrics import LocalMetrics
 
@@ -77,6 +78,8 @@ class Replica:
             self._board.set(self._service.name, "failed", reason, blocked=True)
             self.queue.reject(lambda: ApiError("model_failed", f"{self._service.name}: {reason}"))
             return  # for the rest of the run: only other documents would help, and `up` reads them once
+        if reason := self._missing_model():
+            self._board.set(self._service.name, "failed", reason)  # told before somebody asks; a request is still tried
         try:
             while True:
                 await self._demand()
@@ -97,6 +100,11 @@ class Replica:
             return "its owner stopped it by annotation serving.kserve.io/stop"
         return self._service.problem
 
+    def _missing_model(self) -> str:
+        folder = self._service.model_dir
+        missing = folder is not None and not folder.is_dir()
+        return f"its model folder {folder} does not exist; put the model there" if missing else ""
+
     async def _demand(self) -> None:
         """Wait until a process is wanted: because a request waits, or always, once a pause after a failure is over."""
         always_on = self._service.scale.minimum > 0
@@ -111,9 +119,9 @@ class Replica:
 
     async def _start(self) -> RunningPod:
         service, name = self._service, self._service.name
-        # At each start, not at `up`: a model may be put there while the run lasts.
-        if service.model_dir is not None and not service.model_dir.is_dir():
-            raise StartError(f"its model folder {service.model_dir} does not exist; put the model there", final=True)
+        # At each start, not only at `up`: a model may be put there while the run lasts.
+        if reason := self._missing_model():
+            raise StartError(reason, final=True)
         containers = (service.command, *service.sidecars)
         ports = free_ports({port for container in containers for port in container.ports})
         return await self._starter.start(
@@ -123,6 +131,7 @@ class Replica:
             deadline=service.scale.progress_deadline,
             on_phase=lambda phase, seconds: self._board.phase(name, phase, seconds),
             on_pid=lambda pid: self._board.launched(name, pid),
+            on_wait=lambda reason: self._board.set(name, "waking", reason),
         )
 
     async def _serve(self, running: RunningPod) -> str:
@@ -229,7 +238,7 @@ class Replica:
             pause = min(pause, REJECTING_SECONDS)
             again = loop.time() + pause
             times = f", {self._failures.count} times in a row" if self._failures.count > 1 else ""
-            text = f"{reason}{times}; see `switchyard logs {name}`"
+            text = f"{reason}{times}; see `{program()} logs {name}`"
             self._board.set(name, "failed", text)
             self.queue.reject(lambda: ApiError("model_failed", f"{name}: {text}", retry_after=again - loop.time()))
         else:

@@ -20,7 +20,9 @@ _IN_CATALOG: Mapping[ProcessState, CatalogPhase] = {"waking": "waking", "ready":
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProcessStatus:
-    """One process: its state and since when (loop time), the phases of its last start in seconds, and why it failed.
+    """One process: its state and since when (loop time), and the phases of its last start in seconds.
+
+    ``reason`` says why it failed, or for what it waits while it is waking.
 
     ``blocked`` says that nothing but another ``up`` can start it.
     """
@@ -71,11 +73,8 @@ class StatusBoard:
         pid = entry.pid if state in ("ready", "draining") else 0
         if (entry.state, entry.reason, entry.pid) == (state, reason, pid):
             return
-        self.entries[name] = replace(entry, state=state, since=self._now(), reason=reason, blocked=blocked, pid=pid)
-        self._metrics.replicas.labels(name).set(int(pid > 0))
-        if name in self._served:
-            self.serve(name, self._served[name])
-        self._tell(name)
+        since = entry.since if entry.state == state else self._now()
+        self._put(name, replace(entry, state=state, since=since, reason=reason, blocked=blocked, pid=pid))
 
     def serve(self, name: str, models: Sequence[Model]) -> None:
         """Set the models that process ``name`` serves; they have its state."""
@@ -90,16 +89,12 @@ class StatusBoard:
 
     def starting(self, name: str, cause: str) -> None:
         """Record that a start of ``name`` begins; ``cause`` is one of request, always-on, crash."""
-        entry = self.entries[name]
-        self.entries[name] = replace(entry, starts=entry.starts + 1, phases={}, pid=0)
         self._metrics.starts.labels(name, cause).inc()
-        self.set(name, "waking")
+        self._put(name, ProcessStatus(state="waking", since=self._now(), starts=self.entries[name].starts + 1))
 
     def launched(self, name: str, pid: int) -> None:
-        """Record that the process of ``name`` exists."""
-        self.entries[name] = replace(self.entries[name], pid=pid)
-        self._metrics.replicas.labels(name).set(1)
-        self._tell(name)
+        """Record that the process of ``name`` exists; what it waited for is there."""
+        self._put(name, replace(self.entries[name], pid=pid, reason=""))
 
     def phase(self, name: str, phase: Phase, seconds: float) -> None:
         """Record that a phase of the start in progress took ``seconds``."""
@@ -124,7 +119,11 @@ class StatusBoard:
             for name, entry in self.entries.items()
         }
 
-    def _tell(self, name: str) -> None:
+    def _put(self, name: str, entry: ProcessStatus) -> None:
+        self.entries[name] = entry
+        self._metrics.replicas.labels(name).set(int(entry.pid > 0))
+        if name in self._served:
+            self.serve(name, self._served[name])
         for listener in self._listeners:
             listener.changed(name, self.entries[name])
 

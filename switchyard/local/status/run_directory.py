@@ -24,12 +24,13 @@ _LOG_BYTES = 16 * 1024 * 1024
 class Run:
     """A supervisor that runs, or ran until it was killed.
 
-    ``gateway`` is the gateway's base URL (empty without a gateway), ``control`` the base URL of the supervisor's own
-    ``/metrics`` and ``/status``; ``run_id`` is in the environment of every process that it started.
+    ``rendered`` is the fingerprint of the overlay's documents; ``gateway`` is the gateway's base URL, ``control`` that
+    of the supervisor's own ``/metrics`` and ``/status``; ``run_id`` is in the environment of every process it started.
     """
 
     supervisor: Identity
     overlay: str
+    rendered: str
     run_id: str
     gateway: str
     gateway_readiness: str
@@ -118,10 +119,13 @@ class StateDirectory:
         except BlockingIOError:
             os.close(descriptor)
             run = self.read()
-            what = f" with {run.overlay} (process {run.supervisor.pid}, {run.gateway or 'no gateway'})" if run else ""
+            if run is None:  # it has not come to its record yet, or has just removed it
+                raise LocalError(
+                    f"a run is just starting or ending here ({self.path}); try again in a moment"
+                ) from None
             raise LocalError(
-                f"switchyard is already running{what}; stop it with `{program()} down`, or look at it with "
-                f"`{program()} status` (run directory: {self.path})"
+                f"switchyard is already running with {run.overlay} (process {run.supervisor.pid}, {run.gateway}); stop "
+                f"it with `{program()} down`, or look at it with `{program()} status` (run directory: {self.path})"
             ) from None
         return RunLock(descriptor)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from switchyard.catalog import Model
+from switchyard.local.processes.preload import NAME as PRELOAD
 from switchyard.local.program import program
 from switchyard.local.status.board import ProcessState, ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run
@@ -15,7 +16,7 @@ from switchyard.telemetry.metrics import Phase
 if TYPE_CHECKING:
     from rich.table import Table
 
-_PHASES: tuple[Phase, ...] = ("spawn", "import", "load", "warm-up", "ready")
+_PHASES: tuple[Phase, ...] = ("preload", "spawn", "import", "load", "warm-up", "ready")
 _TICK_SECONDS = 0.25
 _STYLES: Mapping[ProcessState, str] = {
     "ready": "green",
@@ -57,14 +58,16 @@ def steps(entry: ProcessStatus, now: float) -> str:
     """Describe the phases of a start; the one in progress ends in dots."""
     done = [f"{phase} {entry.phases[phase]:.1f} s" for phase in _PHASES if phase in entry.phases]
     if entry.state == "waking":
-        following = _PHASES[min(max(map(_PHASES.index, entry.phases), default=-1) + 1, len(_PHASES) - 1)]
+        following = _PHASES[min(max(map(_PHASES.index, entry.phases), default=0) + 1, len(_PHASES) - 1)]
+        if entry.reason:  # it waits
+            following = "preload"
         left = now - entry.since - sum(entry.phases.values())
         done.append(f"{following} {max(left, 0.0):.1f} s …")
     return ", ".join(done)
 
 
-def next_steps(run: Run, models: Iterable[Model]) -> str:
-    """Suggest what to try once the gateway is ready."""
+def next_steps(run: Run, models: Iterable[Model], states: Mapping[str, str]) -> str:
+    """Suggest what to try once the gateway is ready; ``states`` are those of all processes."""
     base, by_kind = run.gateway, {model.kind: model.name for model in reversed(list(models))}
     json = "-H 'content-type: application/json'"
     lines = [f"Serving at {base}. Try:", f"  curl {base}/v1/models"]
@@ -74,6 +77,11 @@ def next_steps(run: Run, models: Iterable[Model]) -> str:
     if name := by_kind.get("embedding"):
         lines.append(f'  curl {base}/v1/embeddings {json} -d \'{{"model": "{name}", "input": "Hello"}}\'')
     own = program()
+    if states.get(PRELOAD) == "waking":
+        lines += [
+            "The first request waits until imports that models share are done, for up to half a minute from now:",
+            f"  {own} status    shows them as `{PRELOAD}`",
+        ]
     return "\n".join([*lines, f"  {own} status | {own} logs -f NAME | {own} down"])
 
 
@@ -157,5 +165,6 @@ def table(board: StatusBoard, now: float) -> "Table":
     drawn = Table("service", "state", "last start", box=None, pad_edge=False)
     for name, entry in board.entries.items():
         state = Text(entry.state, style=_STYLES[entry.state])
-        drawn.add_row(name, state, Text(entry.reason or steps(entry, now)))
+        told = (steps(entry, now) if entry.state == "waking" else "", entry.reason)
+        drawn.add_row(name, state, Text(": ".join(filter(None, told)) or steps(entry, now)))
     return drawn

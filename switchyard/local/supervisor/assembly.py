@@ -1,8 +1,9 @@
 """Builds the parts of a run from its plan; ``supervise`` runs them."""
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -19,7 +20,7 @@ from switchyard.local.plan.workloads import Options, Plan, Service
 from switchyard.local.processes import preload
 from switchyard.local.processes.launch import Launcher, SpawnLauncher
 from switchyard.local.processes.preload import PreloadedLauncher
-from switchyard.local.processes.preload_declaration import declared
+from switchyard.local.processes.preload_declaration import Preload, declared
 from switchyard.local.processes.start import Starter
 from switchyard.local.replicas.deployment import DeploymentRunner
 from switchyard.local.replicas.replica import Replica
@@ -33,11 +34,16 @@ from switchyard.telemetry.metrics import LocalMetrics
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """How to run a plan; each step of a stop takes at most ``grace`` seconds."""
+    """How to run a plan; each step of a stop takes at most ``grace`` seconds.
+
+    ``rendered`` is the fingerprint of the documents of ``overlay`` that were planned.
+    """
 
     options: Options
     directory: StateDirectory
     environ: Mapping[str, str]
+    overlay: Path
+    rendered: str
     run_id: str
     preloading: bool = True
     grace: float = 30.0
@@ -58,21 +64,26 @@ class Parts:
     control_port: int
 
 
-def assemble(plan: Plan, settings: Settings, on_preload: Callable[[int], None]) -> Parts:
-    """Build the parts of ``plan`` inside the event loop; ``on_preload`` gets the id of each preloaded parent."""
+def assemble(plan: Plan, settings: Settings) -> Parts:
+    """Build the parts of ``plan`` inside the event loop."""
     registry = CollectorRegistry()
     metrics, client = LocalMetrics(registry), Client()
     # First, because catalog, environments and endpoints all name their ports.
     sockets = {service.name: loopback_socket() for service in plan.services}
     control_socket = loopback_socket()
     models = {service.name: _model(service, sockets[service.name]) for service in plan.services}
+    preloads = _preloads(plan.services, settings.options) if settings.preloading else {}
     board = StatusBoard(
         served={service.name: [models[service.name]] if _listed(service) else [] for service in plan.services},
-        names=[*(service.name for service in plan.services), *(deployment.name for deployment in plan.deployments)],
+        names=[
+            *(service.name for service in plan.services),
+            *(deployment.name for deployment in plan.deployments),
+            *([preload.NAME] if preloads else []),
+        ],
         file=CatalogFile(settings.directory.catalog),
         metrics=metrics,
     )
-    preloaded = _preload(plan.services, settings, on_preload) if settings.preloading else None
+    preloaded = _preload(plan.services, preloads, settings, board) if preloads else None
     named = {
         host: f"{arguments.LOOPBACK}:{_port(sockets[service.name])}"
         for service in plan.services
@@ -147,22 +158,34 @@ def _starter(launcher: Launcher, client: Client, settings: Settings, hosts: Mapp
     )
 
 
+def _preloads(services: Sequence[Service], options: Options) -> Mapping[str, Preload]:
+    """Return what to import once for the modules that the services run."""
+    modules = (preload.module_of(service.command.argv, options.python) for service in services if not service.problem)
+    return declared(dict.fromkeys(filter(None, modules)), options.root)
+
+
 def _preload(
-    services: Sequence[Service], settings: Settings, on_pid: Callable[[int], None]
-) -> PreloadedLauncher | None:
-    """Build the preloaded parent, if a service runs a module that gains by it."""
+    services: Sequence[Service], preloads: Mapping[str, Preload], settings: Settings, board: StatusBoard
+) -> PreloadedLauncher:
+    """Build the preloaded parent, which has a row of its own on the board."""
     options = settings.options
-    modules: dict[str, list[Service]] = {}
-    for service in services:
-        if (module := preload.module_of(service.command.argv, options.python)) and not service.problem:
-            modules.setdefault(module, []).append(service)
-    preloads = declared(modules, options.root)
-    if not preloads:
-        return None
     # Variables that all of these services share are set for the imports too: some libraries read them only then.
-    every = [set(service.command.env.items()) for module in preloads for service in modules[module]]
+    every = [
+        set(service.command.env.items())
+        for service in services
+        if preload.module_of(service.command.argv, options.python) in preloads and not service.problem
+    ]
     path = preload.socket_path(settings.directory.path, settings.run_id)
     base = Starter.environment(settings.environ, settings.run_id)
+
+    def on_pid(pid: int) -> None:
+        board.starting(preload.NAME, "crash" if board.entries[preload.NAME].starts else "always-on")
+        board.launched(preload.NAME, pid)
+
+    def on_ready(seconds: float) -> None:
+        board.phase(preload.NAME, "import", seconds)
+        board.set(preload.NAME, "ready")
+
     return PreloadedLauncher(
         spawn=SpawnLauncher(),
         preloads=preloads,
@@ -174,8 +197,10 @@ def _preload(
             preloads=preloads,
             env=base | dict(set.intersection(*every)),
             root=options.root,
-            log=settings.directory.log("preload"),
+            log=settings.directory.log(preload.NAME),
         ),
         failures=ConsecutiveFailures(),
         on_pid=on_pid,
+        on_ready=on_ready,
+        on_end=lambda reason: board.set(preload.NAME, "failed", reason),
     )

@@ -12,44 +12,54 @@ from typing import Any
 
 from switchyard.catalog import CatalogFile
 from switchyard.local.errors import LocalError
+from switchyard.local.plan.arguments import loopback_url
+from switchyard.local.plan.render import fingerprint, render_text
 from switchyard.local.processes import identities
 from switchyard.local.program import program
 from switchyard.local.status import run_directory, terminal
-from switchyard.local.status.run_directory import StateDirectory
+from switchyard.local.status.run_directory import Run, StateDirectory
 from switchyard.local.supervisor import project
 
 # Each step of a stop may take 30 s: draining the gateway, the activator and the predictors.
 STOP_SECONDS = 100.0
 
 _FOLLOW_SECONDS = 0.2
+_READY_SECONDS = 60.0  # what a start of the gateway may take (replicas/deployment.py)
 _STATUS_TIMEOUT = 5.0
 
 
-def command(overlay: Path, *, preloading: bool) -> list[str]:
+def command(overlay: Path, *, port: int | None, preloading: bool) -> list[str]:
     """Return the command line of the supervisor."""
-    return [sys.executable, "-m", "switchyard.local", str(overlay), *([] if preloading else ["--no-preload"])]
+    flags = [*([] if port is None else [f"--port={port}"]), *([] if preloading else ["--no-preload"])]
+    return [sys.executable, "-m", "switchyard.local", str(overlay), *flags]
 
 
-def up(overlay: Path, *, preloading: bool) -> None:
+def up(overlay: Path, *, port: int | None, preloading: bool) -> None:
     """Replace this process with the supervisor; never returns."""
-    argv = command(overlay, preloading=preloading)
+    argv = command(overlay, port=port, preloading=preloading)
     # By exec: the terminal's signals then reach the supervisor, and the command line's libraries leave its memory.
     os.execv(argv[0], argv)  # noqa: S606  (no shell is wanted)
 
 
-def up_detached(overlay: Path, *, preloading: bool) -> str:
+def up_detached(overlay: Path, *, port: int | None, preloading: bool) -> str:
     """Start the supervisor in a new session; return what to try once the gateway is ready.
 
+    Where this overlay runs already, nothing is started.
+
     Raises:
-        LocalError: it did not start, or the gateway failed.
+        LocalError: it did not start, the gateway failed, or something else runs here.
     """
     directory = project.directory_of(project.root_of(Path.cwd()))
+    if run := directory.running():
+        _require_same(run, overlay, port)
+        _await_gateway(run)
+        return f"{overlay} runs already.\n{_next_steps(run, directory)}"
     directory.make()
     reading, writing = os.pipe()
     with directory.log("supervisor").open("ab") as log:
-        argv = [*command(overlay, preloading=preloading), "--report", str(writing)]
+        argv = [*command(overlay, port=port, preloading=preloading), "--report", str(writing)]
         os.set_inheritable(writing, True)
-        os.posix_spawn(
+        supervisor = os.posix_spawn(
             argv[0],
             argv,
             os.environ,
@@ -64,12 +74,49 @@ def up_detached(overlay: Path, *, preloading: bool) -> str:
     with os.fdopen(reading) as report:
         problem = report.read()  # ends when the supervisor has reported the outcome, or has died
     run = directory.running()
+    ours = run is not None and run.supervisor.pid == supervisor
     if problem:
-        hint = f"; it will be started again, unless you run `{program()} down`" if run else ""
+        hint = f"; it is started again every few seconds until you run `{program()} down`" if ours else ""
         raise LocalError(problem + hint)
-    if run is None:
+    if run is None or not ours:
         raise LocalError(f"the supervisor ended during its start; see {directory.log('supervisor')}")
-    return terminal.next_steps(run, CatalogFile(directory.catalog).current().models.values())
+    return _next_steps(run, directory)
+
+
+def _require_same(run: Run, overlay: Path, port: int | None) -> None:
+    """Fail unless ``run`` is what an ``up`` of ``overlay`` would start.
+
+    Raises:
+        LocalError: it is another overlay, its documents have changed since, or the gateway has another port.
+    """
+    again = f"run `{program()} down` first"
+    if run.overlay != str(overlay):
+        raise LocalError(f"another overlay runs here, {run.overlay}, at {run.gateway}: {again}")
+    if port is not None and run.gateway != loopback_url(port):
+        raise LocalError(f"{overlay} runs already, at {run.gateway} and not on port {port}: {again}")
+    if run.rendered != fingerprint(render_text(overlay)):
+        raise LocalError(f"{overlay} runs already, at {run.gateway}, and was changed after its start: {again}")
+
+
+def _await_gateway(run: Run) -> None:
+    """Wait until the gateway of ``run`` is ready, which another ``up`` may have started a moment ago.
+
+    Raises:
+        LocalError: it is not within the time that its start may take.
+    """
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(run.gateway + run.gateway_readiness, timeout=_STATUS_TIMEOUT):  # noqa: S310  (loopback)
+                return
+        except OSError:
+            time.sleep(_FOLLOW_SECONDS)
+    raise LocalError(f"{run.overlay} runs already, but its gateway is not ready; see `{program()} status`")
+
+
+def _next_steps(run: Run, directory: StateDirectory) -> str:
+    states = {name: row["state"] for name, row in status(directory)[1].items()}
+    return terminal.next_steps(run, CatalogFile(directory.catalog).current().models.values(), states)
 
 
 def down(directory: StateDirectory) -> bool:
@@ -92,7 +139,7 @@ def down(directory: StateDirectory) -> bool:
     return True
 
 
-def status(directory: StateDirectory) -> tuple[run_directory.Run, dict[str, dict[str, Any]]]:
+def status(directory: StateDirectory) -> tuple[Run, dict[str, dict[str, Any]]]:
     """Return the run of this directory and the status of each of its processes.
 
     Raises:

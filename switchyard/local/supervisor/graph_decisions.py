@@ -28,7 +28,7 @@ class Decisions:
     async def _metrics_page(self, queue: RequestQueue) -> str:
         if queue.address is None:
             return ""
-        url = f"http://{arguments.LOOPBACK}:{queue.address.http_port}/metrics"
+        url = f"{arguments.loopback_url(queue.address.http_port)}/metrics"
         try:
             response = await self._client.request(b"GET", url, (), timeouts=_TIMEOUTS)
             return (await response.read()).decode()

@@ -34,6 +34,6 @@ def directory_of(root: Path) -> StateDirectory:
     return StateDirectory.of_project(root, os.environ)
 
 
-def options_of(root: Path, directory: StateDirectory) -> Options:
+def options_of(root: Path, directory: StateDirectory, port: int | None) -> Options:
     """Return this machine's side of a plan; the manifests' claim is the folder of the same name."""
-    return Options(root=root, state=directory.path, claims={_CLAIM: root / _CLAIM})
+    return Options(root=root, state=directory.path, claims={_CLAIM: root / _CLAIM}, gateway_port=port)

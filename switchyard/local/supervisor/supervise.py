@@ -4,14 +4,11 @@ import asyncio
 import logging
 import os
 import signal
-import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from switchyard.http.api_errors import ApiError
-from switchyard.local.errors import LocalError
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Deployment, Plan
 from switchyard.local.processes import identities
@@ -25,26 +22,6 @@ logger = logging.getLogger(__name__)
 
 # Called once every port listens, before the first process starts; may subscribe to the board.
 OnUp = Callable[[Run, StatusBoard], None]
-
-
-def require_free_ports(deployments: Iterable[Deployment]) -> None:
-    """Fail early when a public port is taken.
-
-    Raises:
-        LocalError: names the port, its Deployment, and what to do.
-    """
-    for deployment in deployments:
-        for port in sorted(deployment.command.ports):
-            with socket.socket() as probe:
-                # As servers bind: connections of the last run in TIME_WAIT do not count.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((arguments.LOOPBACK, port))
-                except OSError as err:
-                    raise LocalError(
-                        f"port {port} of Deployment {deployment.name} cannot be used: {err.strerror}; stop the "
-                        "program that listens there, or change the port in the overlay"
-                    ) from err
 
 
 class RunRecord:
@@ -73,17 +50,17 @@ class RunRecord:
 class Supervisor:
     """Runs ``plan`` in the current event loop, in the main thread: children die with the thread that started them."""
 
-    def __init__(self, plan: Plan, settings: Settings, overlay: Path) -> None:
+    def __init__(self, plan: Plan, gateway: Deployment, settings: Settings) -> None:
         self._plan = plan
         self._settings = settings
         me = identities.identify(os.getpid())
-        gateway = next((deployment.command for deployment in plan.deployments if deployment.gateway), None)
         run = Run(
             supervisor=me or Identity(os.getpid(), 0),
-            overlay=str(overlay),
+            overlay=str(settings.overlay),
+            rendered=settings.rendered,
             run_id=settings.run_id,
-            gateway=f"http://{arguments.LOOPBACK}:{gateway.http_port}" if gateway else "",
-            gateway_readiness=gateway.readiness if gateway else "",
+            gateway=arguments.loopback_url(gateway.command.http_port),
+            gateway_readiness=gateway.command.readiness,
             control="",
         )
         self._record = RunRecord(settings.directory, run)
@@ -91,18 +68,13 @@ class Supervisor:
         self._force = asyncio.Event()
 
     async def run(self, on_up: OnUp) -> None:
-        """Run until SIGTERM, SIGINT or SIGHUP; a second signal kills what is still in flight.
-
-        Raises:
-            LocalError: a public port is taken.
-        """
-        require_free_ports(self._plan.deployments)
+        """Run until SIGTERM, SIGINT or SIGHUP; a second signal kills what is still in flight."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if signal.getsignal(number) == signal.SIG_IGN:
                 continue  # nohup ignores it on purpose
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
-        parts = assemble(self._plan, self._settings, lambda pid: self._record.put("preload", pid))
-        self._record.run = replace(self._record.run, control=f"http://{arguments.LOOPBACK}:{parts.control_port}")
+        parts = assemble(self._plan, self._settings)
+        self._record.run = replace(self._record.run, control=arguments.loopback_url(parts.control_port))
         # Written before the first process starts, so that a kill at any time leaves a record to clean up by.
         self._settings.directory.write(self._record.run)
         parts.board.listen(self._record)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from switchyard.catalog import Catalog, State
 from tests.switchyard.gateway.conftest import Bench, Call, gateway, until
 
 
@@ -77,6 +79,26 @@ async def test_a_stream_to_a_sleeping_model_gets_comments_until_the_model_respon
                 awake.set()
         assert got.startswith(b": waking sleepy\n\n" * 3)
         assert got.replace(b": waking sleepy\n\n", b"") == b"data: x\n\ndata: [DONE]\n\n"
+
+
+async def test_a_comment_says_in_one_line_what_the_model_waits_for(tmp_path: Path) -> None:
+    awake = asyncio.Event()
+
+    async def wake(call: Call) -> None:
+        await awake.wait()
+        await call.start(content_type=b"text/event-stream")
+        await call.end(b"data: [DONE]\n\n")
+
+    async with gateway(tmp_path, wake, heartbeat_seconds=0.02) as bench:
+        models = bench.catalog.current().models
+        state = State(phase="waking", reason="its start waits\n\nfor imports")
+        bench.catalog.replace(Catalog({**models, "sleepy": replace(models["sleepy"], state=state)}))
+        request = bench.http.build_request("POST", "/v1/chat/completions", json={"model": "sleepy", "stream": True})
+        answer = await bench.http.send(request, stream=True)
+        chunks = answer.aiter_raw()
+        assert await anext(chunks) == b": waking sleepy: its start waits for imports\n\n"
+        awake.set()
+        assert (b"".join([chunk async for chunk in chunks])).endswith(b"data: [DONE]\n\n")
 
 
 async def test_an_error_after_the_comments_arrives_as_an_event(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """The ``switchyard`` command on real processes."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import httpx
+import pytest
 
-from tests.switchyard.local.conftest import Local
+from tests.switchyard.local.conftest import Local, eventually
 from tests.switchyard.local.overlays import Stub, free_port, write
 
 
@@ -16,12 +18,75 @@ def test_help_is_there_at_once_because_nothing_heavy_is_imported() -> None:
     assert not {"yaml", "rich", "uvicorn", "grpc", "prometheus_client", "asyncio"} & set(loaded)
 
 
-def test_a_second_up_is_rejected(local: Local) -> None:
-    local.up()
-    answer = local.command("up", "overlay")
+def test_a_second_up_says_what_runs_and_starts_nothing(local: Local) -> None:
+    run = local.up()
+    foreground = local.command("up", "overlay")
+    assert foreground.returncode == 1
+    assert "already running" in foreground.stderr
+    assert "switchyard down" in foreground.stderr
+    again = local.command("up", "overlay", "--detach")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.startswith(f"{local.root / 'overlay'} runs already.\nServing at {run.gateway}.")
+    assert local.directory.running() == local.directory.read()
+    assert local.row("gateway")["starts"] == 1
+
+
+def test_a_second_up_of_something_else_is_an_error_that_says_what_differs(local: Local) -> None:
+    run = local.up()
+    shutil.copytree(local.root / "overlay", local.root / "other")
+    write(local.root, [Stub(name="chat")], local.port)
+    for argv, words in {
+        ("up", "-d", "other"): f"another overlay runs here, {local.root / 'overlay'}, at {run.gateway}",
+        ("up", "-d", "overlay", "--port", "1"): f"at {run.gateway} and not on port 1",
+        ("up", "-d", "overlay"): "was changed after its start",
+    }.items():
+        answer = local.command(*argv)
+        assert answer.returncode == 1
+        assert words in answer.stderr
+        assert "switchyard down` first" in answer.stderr
+        assert "again every" not in answer.stderr
+    assert local.row("gateway")["starts"] == 1
+
+
+def test_an_overlay_without_a_gateway_is_an_error_at_once(local: Local) -> None:
+    overlay = write(local.root, [Stub(name="chat")], local.port)
+    documents = overlay / "documents.yaml"
+    parts = documents.read_text().split("\n---\n")
+    documents.write_text("\n---\n".join(part for part in parts if '"Deployment"' not in part))
+    for flags in ([], ["--detach"]):
+        answer = local.command("up", "overlay", *flags)
+        assert answer.returncode == 1
+        assert f"{overlay} has no gateway" in answer.stderr
+    assert local.directory.read() is None
+
+
+def test_a_gateway_that_does_not_start_is_told_and_tried_again_until_down(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(local.root, [], local.port)
+    monkeypatch.setenv("STUB_EXIT", "3")
+    answer = local.command("up", "overlay", "--detach")
     assert answer.returncode == 1
-    assert "already running" in answer.stderr
-    assert "switchyard down" in answer.stderr
+    assert "gateway exited with code 3: no engine: out of memory" in answer.stderr
+    assert "started again every few seconds until you run `switchyard down`" in answer.stderr
+    eventually(lambda: local.row("gateway")["starts"] > 1, "it is started again")
+    assert local.command("down").stdout == "stopped\n"
+
+
+@pytest.mark.parametrize("by", ["flag", "variable"])
+def test_the_gateway_takes_the_port_that_the_caller_chooses(
+    local: Local, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    write(local.root, [Stub(name="chat")], local.port)
+    chosen = free_port()
+    if by == "variable":
+        monkeypatch.setenv("SWITCHYARD_PORT", str(chosen))
+    answer = local.command("up", "overlay", "--detach", *(["--port", str(chosen)] if by == "flag" else []))
+    assert answer.returncode == 0, answer.stderr
+    url = f"http://127.0.0.1:{chosen}"
+    assert httpx.get(url + "/readyz", trust_env=False).status_code == 200
+    assert f"Serving at {url}." in answer.stdout
+    assert f"gateway {url}," in local.command("status").stdout
 
 
 def test_up_detached_returns_when_the_gateway_answers_and_down_leaves_nothing(local: Local) -> None:
@@ -73,7 +138,9 @@ def test_a_taken_port_is_named(local: Local) -> None:
             except httpx.ConnectError:
                 continue
         answer = local.command("up", str(overlay))
-        assert f"port {local.port} of Deployment gateway cannot be used" in answer.stderr
+        assert f"port {local.port}, which Deployment gateway needs, is taken by process {other.pid} (" in answer.stderr
+        assert "-m http.server" in answer.stderr
+        assert "up --port" in answer.stderr
     finally:
         other.kill()
         other.wait()

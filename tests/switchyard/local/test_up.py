@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -212,12 +213,16 @@ async def test_a_model_that_is_not_on_this_machine_is_listed_as_failed(local: Lo
     local.up(Stub(name="hub", storage="hf://org/model"), Stub(name="here"))
     answer = await client.post(local.url("hub") + "/echo", json={})
     assert answer.status_code == 503
-    assert "put the model in model-repository/llm/hub" in answer.json()["error"]["message"]
+    assert "hf download org/model --local-dir model-repository/hub/org/model`" in answer.json()["error"]["message"]
     assert (await client.post(local.url("here") + "/echo", json={})).status_code == 200
 
 
 async def test_a_service_whose_model_folder_appears_recovers(local: Local, client: httpx.AsyncClient) -> None:
     local.up(Stub(name="chat", storage="pvc://model-repository/llm/late"))
+    state = local.models()["chat"].state
+    assert (state.phase, state.retryable) == ("failed", True)
+    assert "does not exist; put the model there" in state.reason
+    assert local.row("chat")["starts"] == 0
     url = local.url("chat") + "/echo"
     answer = await client.post(url, json={})
     assert answer.status_code == 503
@@ -268,6 +273,26 @@ async def test_the_gateway_is_started_again_when_it_dies(local: Local, client: h
     await until(lambda: local.row("gateway")["starts"] == 2, "it is started again")
     await until(lambda: local.row("gateway")["state"] == "ready", "it answers")
     assert (await client.get(run.gateway + run.gateway_readiness)).status_code == 200
+
+
+async def test_a_gateway_that_finds_its_port_taken_says_by_whom_and_is_back_once_it_is_free(local: Local) -> None:
+    local.up()
+    os.kill(local.row("gateway")["pid"], signal.SIGKILL)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        await until(lambda: _binds(other, local.port), "its port is free")
+        other.listen()
+        told = f"port {local.port}, which Deployment gateway needs, is taken by process {os.getpid()} ("
+        await until(lambda: told in local.row("gateway")["reason"], "it says who listens there")
+    await until(lambda: local.row("gateway")["state"] == "ready", "it is back")
+
+
+def _binds(other: socket.socket, port: int) -> bool:
+    try:
+        other.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,9 @@ def test_a_value_that_cannot_be_used_is_named(predictor: dict[str, Any], message
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("hf://org/model", "`hf download org/model --local-dir model-repository/llm/chat`"),
+        ("hf://org/model", "hf download org/model --local-dir /project/model-repository/hub/org/model`"),
+        ("hf://org/model", "set storageUri: pvc://model-repository/hub/org/model in the overlay"),
+        ("hf://org/model:v1", "download org/model --revision v1 --local-dir /project/model-repository/hub/org/model`"),
         ("s3://bucket/model", "put the model in a folder and use pvc://model-repository/<folder>"),
         ("pvc://other/model", "pvc://model-repository/<folder>"),
         ("pvc://model-repository/../../etc", "points outside the claim"),
@@ -280,3 +283,23 @@ def test_a_service_without_a_kind_label_is_an_error() -> None:
     del document["metadata"]["labels"]
     with pytest.raises(LocalError, match=r"label switchyard\.dev/kind"):
         planned(document)
+
+
+def test_another_port_of_the_gateway_moves_all_its_ports_and_no_other_deployments() -> None:
+    of_gateway, other = gateway(8000, real=True), gateway(8100)
+    of_gateway["spec"]["template"]["spec"]["containers"][0]["args"][1] = "--grpc_port=8001"
+    other["metadata"] = {"name": "page"}
+    found = plan([of_gateway, other], replace(OPTIONS, gateway_port=9000))
+    assert found.gateway is not None
+    command = found.gateway.command
+    assert command.argv[-2:] == ("--http_port=9000", "--grpc_port=9001")
+    assert (command.http_port, command.readiness) == (9000, "/readyz")
+    assert command.ports == {9000, 9001}
+    assert found.deployments[1].command.ports == {8100}
+
+
+def test_a_port_beside_which_the_gateway_finds_no_second_one_is_rejected() -> None:
+    of_gateway = gateway(8000, real=True)
+    of_gateway["spec"]["template"]["spec"]["containers"][0]["args"][1] = "--grpc_port=8001"
+    with pytest.raises(LocalError, match="with port 65535, gateway would also need port 65536"):
+        plan([of_gateway], replace(OPTIONS, gateway_port=65535))

@@ -35,6 +35,9 @@ class Parent:
         self.folder = folder
         self.log = folder / "log"
         self.pids: list[int] = []
+        self.ready: list[float] = []
+        self.ends: list[str] = []
+        self.waits: list[str] = []
         env = {**os.environ, "PYTHONPATH": f"{folder}:{Path(__file__).parents[4]}"}
         socket = preload.socket_path(folder, "test")
         preloads = {"child": Preload((module,), wait)}
@@ -53,6 +56,8 @@ class Parent:
             ),
             failures=ConsecutiveFailures(backoff=Backoff(0.05, 0.05)),
             on_pid=self.pids.append,
+            on_ready=self.ready.append,
+            on_end=self.ends.append,
             import_seconds=import_seconds,
         )
 
@@ -61,6 +66,7 @@ class Parent:
         spec = LaunchSpec(
             name="child", argv=(sys.executable, "-m", "child", *argv), env=env, cwd=self.folder, log=self.log
         )
+        await self.launcher.prepare(spec.argv, self.waits.append)
         return await self.launcher.launch(spec)
 
 
@@ -77,6 +83,8 @@ async def parent(tmp_path: Path) -> AsyncIterator[Parent]:
 async def test_a_start_waits_for_the_imports_and_is_then_forked(parent: Parent) -> None:
     process = await parent.launch("a", "b")
     assert psutil.Process(process.pid).ppid() == parent.pids[0]
+    assert parent.waits == ["its start waits for the imports that models share, which began with `up`"]
+    assert len(parent.ready) == 1
     await until(lambda: "argv ['a', 'b'] hello" in parent.log.read_text(), "it got its arguments and environment")
     process.terminate()
     assert await process.wait() == -signal.SIGTERM
@@ -128,38 +136,77 @@ async def test_without_a_working_parent_children_are_spawned(tmp_path: Path) -> 
         spec=broken,
         failures=ConsecutiveFailures(backoff=Backoff(60, 60)),
         on_pid=made.pids.append,
+        on_ready=made.ready.append,
+        on_end=made.ends.append,
     )
     running = asyncio.ensure_future(made.launcher.run())
     try:
         process = await made.launch("exit")
         assert psutil.Process(process.pid).ppid() == os.getpid()
         assert await process.wait() == 5
+        assert (made.ready, made.ends) == ([], ["ended with 1; models start without it for 60.0 s"])
     finally:
         running.cancel()
         await asyncio.wait([running])
 
 
-async def test_the_wait_for_the_imports_counts_for_the_starts_deadline(tmp_path: Path) -> None:
-    launcher = Parent(tmp_path).launcher  # its parent is not run and never settles
-    client = Client()
-    starter = Starter(launcher=launcher, client=client, logs=lambda _: tmp_path / "log", run_id="x", base={}, hosts={})
-    (tmp_path / "log").touch()
-    command = Command(
-        name="child",
-        argv=(sys.executable, "-m", "child"),
-        env={},
-        cwd=tmp_path,
-        readiness="/ready",
-        http_port=80,
-        grpc=False,
-        ports=frozenset({80}),
-        grace=1,
-    )
-    with pytest.raises(StartError, match="not launched within") as caught:
-        await starter.start(
-            command, (), {80: 1}, deadline=0.05, on_phase=lambda *_: None, on_pid=lambda _: pytest.fail("launched")
+class Start:
+    """A start of the child by a parent's launcher; ``told`` is what it said, in order."""
+
+    def __init__(self, parent: Parent, client: Client) -> None:
+        self.told: list[str] = []
+        self._starter = Starter(
+            launcher=parent.launcher,
+            client=client,
+            logs=lambda _: parent.log,
+            run_id="x",
+            base={"WORD": "hello", "PYTHONPATH": str(parent.folder)},
+            hosts={},
         )
+        self._command = Command(
+            name="child",
+            argv=(sys.executable, "-m", "child"),
+            env={},
+            cwd=parent.folder,
+            readiness="/ready",
+            http_port=80,
+            grpc=False,
+            ports=frozenset({80}),
+            grace=1,
+        )
+
+    async def run(self, deadline: float) -> None:
+        await self._starter.start(
+            self._command,
+            (),
+            {80: 1},
+            deadline=deadline,
+            on_phase=lambda phase, _: self.told.append(phase),
+            on_pid=lambda _: self.told.append("launched"),
+            on_wait=self.told.append,
+        )
+
+
+async def test_the_wait_for_the_imports_counts_for_the_starts_deadline(tmp_path: Path) -> None:
+    client = Client()
+    start = Start(Parent(tmp_path), client)  # the parent is not run and never settles
+    with pytest.raises(StartError, match="not launched within") as caught:
+        await start.run(deadline=0.05)
     assert caught.value.final
+    assert start.told == [preload.WAITS]
+    await client.aclose()
+
+
+async def test_the_wait_for_the_imports_is_told_and_is_a_phase_of_its_own(parent: Parent) -> None:
+    client = Client()
+    first, second = Start(parent, client), Start(parent, client)
+    for start in (first, second):
+        running = asyncio.ensure_future(start.run(deadline=60))
+        await until(lambda start=start: "spawn" in start.told, "the process exists")  # type: ignore[misc]
+        running.cancel()
+        await asyncio.wait([running])
+    assert first.told == [preload.WAITS, "preload", "launched", "spawn"]
+    assert second.told == ["launched", "spawn"]
     await client.aclose()
 
 

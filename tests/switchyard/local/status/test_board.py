@@ -28,3 +28,20 @@ async def test_a_repository_takes_no_services_name_and_the_clash_is_logged_once(
     assert found["a/chat"].state.reason == "the name chat belongs to service chat; rename the one of service a"
     assert not found["a/chat"].state.retryable
     assert [record.message for record in caplog.records] == ["a model is not served by its name"]
+
+
+async def test_what_a_waking_model_waits_for_is_in_the_catalog_until_it_is_launched(tmp_path: Path) -> None:
+    chat = Model(name="chat", kind="llm", url="http://127.0.0.1:1")
+    file = CatalogFile(tmp_path / "catalog.json")
+    metrics = LocalMetrics(CollectorRegistry())
+    board = StatusBoard(served={"chat": [chat]}, names=("chat",), file=file, metrics=metrics)
+    board.starting("chat", "request")
+    since = board.entries["chat"].since
+    board.set("chat", "waking", "its start waits")
+    told = file.current().models["chat"].state
+    assert (told.phase, told.reason) == ("waking", "its start waits")
+    board.launched("chat", 7)
+    told = file.current().models["chat"].state
+    assert (told.phase, told.reason) == ("waking", "")
+    entry = board.entries["chat"]
+    assert (entry.state, entry.since, entry.pid, entry.starts) == ("waking", since, 7, 1)

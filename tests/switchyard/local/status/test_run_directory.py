@@ -13,6 +13,7 @@ def run_of(supervisor: Identity, **processes: Identity) -> Run:
     return Run(
         supervisor=supervisor,
         overlay="overlay",
+        rendered="",
         run_id="no-process-has-this-mark",
         gateway="http://127.0.0.1:1",
         gateway_readiness="/readyz",
@@ -36,7 +37,10 @@ def test_a_record_that_is_broken_is_no_run(tmp_path: Path) -> None:
 
 def test_a_lock_is_held_once(tmp_path: Path) -> None:
     directory = StateDirectory(tmp_path)
-    with directory.lock(), pytest.raises(LocalError, match="already running"):
+    with directory.lock(), pytest.raises(LocalError, match="a run is just starting or ending here"):
+        directory.lock()
+    directory.write(run_of(Identity(1, 2)))
+    with directory.lock(), pytest.raises(LocalError, match="already running with overlay"):
         directory.lock()
     with directory.lock():
         pass

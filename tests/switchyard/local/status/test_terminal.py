@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from switchyard.catalog import Model
 from switchyard.local.processes.identities import Identity
 from switchyard.local.status.board import ProcessStatus
@@ -8,6 +10,13 @@ from switchyard.local.status.terminal import PlainView, next_steps, steps
 def test_a_start_in_progress_shows_the_phase_that_runs_with_its_seconds() -> None:
     entry = ProcessStatus(state="waking", since=100.0, phases={"spawn": 0.5, "import": 2.0})
     assert steps(entry, 104.0) == "spawn 0.5 s, import 2.0 s, load 1.5 s …"
+
+
+def test_a_start_that_waits_for_the_preloaded_parent_says_so() -> None:
+    assert steps(ProcessStatus(state="waking", since=100.0), 101.0) == "spawn 1.0 s …"
+    waits = ProcessStatus(state="waking", since=100.0, reason="its start waits")
+    assert steps(waits, 103.0) == "preload 3.0 s …"
+    assert steps(replace(waits, reason="", phases={"preload": 4.0}), 104.5) == "preload 4.0 s, spawn 0.5 s …"
 
 
 def test_a_start_whose_phases_are_done_waits_for_readiness() -> None:
@@ -32,13 +41,16 @@ def test_what_to_try_next_names_the_first_model_of_each_kind() -> None:
     run = Run(
         supervisor=Identity(1, 1),
         overlay="o",
+        rendered="",
         run_id="m",
         gateway="http://127.0.0.1:8000",
         gateway_readiness="/readyz",
         control="",
     )
     models = [Model(name=name, kind=kind, url="") for name, kind in (("a", "llm"), ("b", "llm"), ("e", "embedding"))]  # type: ignore[arg-type]
-    text = next_steps(run, models)
+    text = next_steps(run, models, {"preload": "ready"})
     assert '"model": "a"' in text
     assert '"model": "e"' in text
     assert "switchyard down" in text
+    assert "waits until imports" not in text
+    assert "The first request waits until imports" in next_steps(run, models, {"preload": "waking"})

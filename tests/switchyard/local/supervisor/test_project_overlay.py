@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[4]
 def test_it_plans_without_an_unknown_field() -> None:
     overlay = project.overlay_of(None, ROOT / "tests")
     assert overlay == ROOT / "kustomize" / "overlays" / "local"
-    found = plan(render(overlay), project.options_of(ROOT, project.directory_of(ROOT)))
+    found = plan(render(overlay), project.options_of(ROOT, project.directory_of(ROOT), port=None))
     assert [app.name for app in found.deployments if app.gateway] == ["gateway"]
     assert {"chat-fast", "chat-reasoning", "embed", "vision"} <= {service.name for service in found.services}
     assert {service.name for service in found.services if service.model.kind == "graph"} >= {"auto"}
