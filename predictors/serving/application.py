@@ -10,6 +10,7 @@ from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.asgi.replies import header, respond_error
 from switchyard.http.json_body import JSON, media_type
+from switchyard.telemetry import logs
 from switchyard.telemetry.metrics import Outcome
 from switchyard.telemetry.tracing import Tracer
 
@@ -57,6 +58,7 @@ class Application:
         if scope["type"] != "http" or scope["method"] != "POST":
             await app(scope, receive, send)
             return
+        logs.request_id.set(header(scope, b"x-request-id") or "")
         try:
             if _CONTROL.fullmatch(path):
                 raise not_controlled()

@@ -57,47 +57,43 @@ def down() -> None:
 
 def status() -> None:
     """Show the state of each process."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from switchyard.local.status import report
     from switchyard.local.supervisor import commands, graph_decisions, project
 
     with _errors_as_messages():
         run, rows = commands.status(project.directory_of(project.root_of(Path.cwd())))
-    table = Table("service", "state", "for", "process", "starts", "held", "in flight", box=None, pad_edge=False)
-    table.add_column("last start", overflow="fold", ratio=1)
-    for name, row in rows.items():
-        phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in row["phases"].items())
-        table.add_row(
-            name,
-            row["state"],
-            f"{row['seconds']:.0f} s",
-            str(row["pid"] or ""),
-            str(row["starts"]),
-            str(row.get("held", "")),
-            str(row.get("in_flight", "")),
-            row["reason"] or phases,
-        )
-    console = Console()
-    place = f"{run.overlay}\ngateway {run.gateway}, supervisor {run.control} (process {run.supervisor.pid})"
-    console.print(place, soft_wrap=True, highlight=False)
-    console.print(table)
+    typer.echo(f"{run.overlay}\ngateway {run.gateway}, supervisor {run.control} (process {run.supervisor.pid})")
+    typer.echo("\n".join(report.lines(rows, report.width())))
     for name, row in rows.items():
         if "decisions" in row:
-            console.print(f"{name}: {graph_decisions.sentence(row['decisions'])}", soft_wrap=True, highlight=False)
+            typer.echo(f"{name}: {graph_decisions.sentence(row['decisions'])}")
 
 
 def logs(
-    name: Annotated[str, typer.Argument(help="A service, `gateway`, `preload` or `supervisor`.")],
+    name: Annotated[
+        str | None, typer.Argument(help="A service, gateway, preload or supervisor; without it, all by time.")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing as the log grows.")] = False,
+    request: Annotated[str | None, typer.Option(help="Only lines with this x-request-id.")] = None,
+    earlier: Annotated[
+        bool, typer.Option("--all", help="Logs of earlier runs of `up` too, the earliest first.")
+    ] = False,
 ) -> None:
-    """Print the log of a process."""
-    from switchyard.local.supervisor import commands, project
+    """Print what the processes of the last run said, or one of them."""
+    from switchyard.local.status import logs
+    from switchyard.local.supervisor import project
 
+    directory, printed = project.directory_of(project.root_of(Path.cwd())), False
     with _errors_as_messages():
-        for data in commands.log_lines(project.directory_of(project.root_of(Path.cwd())), name, follow=follow):
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+        for line in logs.lines(directory, name, earlier=earlier, follow=follow, request=request):
+            sys.stdout.buffer.write(line)
+            printed = True
+            if follow:
+                sys.stdout.buffer.flush()
+        if request and not printed:
+            raise logs.no_request(request, earlier=earlier)
+    if not printed:
+        typer.echo("nothing was written yet", err=True)
 
 
 def render(overlay: Overlay = None) -> None:

@@ -105,7 +105,7 @@ def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Pr
     # of the places. ``parse`` precedes ``resolve``, as most routes name their model in the body; until the catalog has
     # the name, metrics say ``unknown``.
     common = (
-        observe(meter=meter, tracer=given.tracer),
+        observe(meter=meter, tracer=given.tracer, log_requests=given.settings.log_requests),
         limits(in_flight, max_in_flight=settings.max_in_flight, max_body_bytes=settings.max_body_bytes),
         parse(default_model=lambda: default_model(source, settings.default_model)),
     )

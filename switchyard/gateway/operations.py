@@ -1,8 +1,9 @@
 """Endpoints for operators and readers: health, metrics and the description of the interface; no model is involved."""
 
 import asyncio
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import orjson
@@ -12,7 +13,7 @@ from switchyard.catalog import CatalogSource
 from switchyard.gateway.call import Call
 from switchyard.gateway.lookup import read_catalog
 from switchyard.gateway.openapi.document import document
-from switchyard.gateway.openapi.page import CONTENT_SECURITY_POLICY, page
+from switchyard.gateway.openapi.page import CONTENT_SECURITY_POLICY, DEFAULT_URL, page
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.stages.listing import server_version
 from switchyard.http.api_errors import ApiError
@@ -20,6 +21,7 @@ from switchyard.http.headers import Header
 
 JSON = b"application/json"
 # Pages of hundreds of kilobytes, which take tens of milliseconds to write: other calls go on meanwhile.
+_HOST = re.compile(rb"[A-Za-z0-9.:\[\]-]{1,255}")  # nothing that means something in HTML or to a shell
 _SLOW = frozenset(("/metrics", "/docs", "/openapi.json"))
 
 
@@ -68,6 +70,13 @@ def docs() -> Page:
     return Page(page(document(server_version())).encode(), b"text/html; charset=utf-8", headers=(policy,))
 
 
+def with_host(made: Page, host: bytes) -> Page:
+    """Return the page for readers with ``host`` in its commands: where they opened it, they can paste them."""
+    if not _HOST.fullmatch(host):
+        return made
+    return replace(made, body=made.body.replace(DEFAULT_URL.encode(), b"http://" + host))
+
+
 def pages(source: CatalogSource, registry: CollectorRegistry, is_draining: Callable[[], bool]) -> Stage:
     """Return the stage that responds with these pages; operators need them whatever becomes of other calls."""
     makers: dict[str, Callable[[], Page]] = {
@@ -82,6 +91,8 @@ def pages(source: CatalogSource, registry: CollectorRegistry, is_draining: Calla
     async def stage(call: Call, proceed: Proceed) -> None:
         make = makers[call.route.path]
         made = await asyncio.to_thread(make) if call.route.path in _SLOW else make()
+        if call.route.path == "/docs":
+            made = with_host(made, call.fields.get(b"host", b""))
         call.edge.respond(made.status, [(b"content-type", made.content_type), *made.headers], made.body)
 
     return stage

@@ -71,7 +71,8 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
     planned = plan(documents(text, overlay), options)
     gateway = preflight.require_gateway(planned, overlay)
     preflight.require_free_ports(planned)
-    _log_to(directory.log("supervisor"))
+    directory.begin_logs()
+    _log_to(directory.log("supervisor"), outputs=asked.report is not None)
     if cleaned:
         logging.getLogger(__name__).warning("ended %d processes left over from a killed run", cleaned)
     shown = terminal.view() if asked.report is None else terminal.PlainView(lambda line: None)
@@ -120,8 +121,13 @@ def _run(planned: Plan, gateway: Deployment, settings: "Settings", on_up: Callab
     uvloop.run(main())
 
 
-def _log_to(path: Path) -> None:
+def _log_to(path: Path, *, outputs: bool) -> None:
+    """Send logs to ``path``, and with ``outputs`` whatever else this process prints, which went to the last run's."""
     handler = logging.FileHandler(path)
+    if outputs:
+        with path.open("ab") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
     handler.setFormatter(JsonFormatter("local"))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -17,7 +17,7 @@ from switchyard.local.plan.scale import _DEFAULT_WINDOW
 from switchyard.local.processes.start import PROBE_SECONDS
 from switchyard.local.replicas.deployment import _BACKOFF
 from switchyard.local.replicas.replica import CRASHES
-from switchyard.local.status.run_directory import _LOG_BYTES
+from switchyard.local.status.run_directory import _EARLIER_RUNS
 from tests.docs.pages import DOCS, ROOT
 from tests.test_shape import FILE_LINES, FUNCTION_LINES, MODULES, TEST_FILE_LINES
 from tests.testdata.schemas.make import GATEWAY_API, KSERVE, KUBERNETES
@@ -40,7 +40,7 @@ def test_of_local_mode() -> None:
     assert f"after {IN_WORDS[CRASHES]} in a row" in page
     assert f"{IN_WORDS[ATTEMPTS]} attempts, then 502" in page
     assert f"pauses of at most {_BACKOFF.most:g} s" in page
-    assert f"once it exceeds {_LOG_BYTES >> 20} MiB" in page
+    assert f"the {IN_WORDS[_EARLIER_RUNS]} runs before it are in `logs.1` to `logs.{_EARLIER_RUNS}`" in page
 
 
 def test_of_vision() -> None:

@@ -69,7 +69,7 @@ class Platform:
         )
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, STATE_VARIABLE: str(self.state), "COLUMNS": "160"}
+        return {**os.environ, STATE_VARIABLE: str(self.state), "COLUMNS": "200"}
 
     def processes(self) -> list[int]:
         """Everything alive that was started for this platform, whoever its parent is: children inherit the marker."""

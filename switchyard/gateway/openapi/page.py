@@ -12,10 +12,11 @@ Node = dict[str, Any]
 
 # The page holds its own style and nothing else: no script runs in it, whatever a schema's text may say.
 CONTENT_SECURITY_POLICY = b"default-src 'none'; style-src 'unsafe-inline'"
+DEFAULT_URL = "http://localhost:8000"
 _CODE = re.compile(r"`([^`]+)`")
 
 
-def page(document: Node, base_url: str = "http://localhost:8000") -> str:
+def page(document: Node, base_url: str = DEFAULT_URL) -> str:
     """Return the page; its curl commands use ``base_url``."""
     info, schemas = document["info"], document["components"]["schemas"]
     style = files(__package__).joinpath("page.css").read_text()

@@ -16,8 +16,9 @@ from switchyard.telemetry.tracing import Tracer
 logger = logging.getLogger(__name__)
 
 
-def observe(*, meter: Meter, tracer: Tracer) -> Stage:
+def observe(*, meter: Meter, tracer: Tracer, log_requests: bool) -> Stage:
     """Return the outermost stage: whatever the others do, the call gets one response and is counted once."""
+    level = logging.INFO if log_requests else logging.DEBUG
     time = asyncio.get_running_loop().time
 
     async def stage(call: Call, proceed: Proceed) -> None:
@@ -53,8 +54,8 @@ def observe(*, meter: Meter, tracer: Tracer) -> Stage:
             meter.done(_model(call), call.route.label, code, seconds)
             if call.span is not None:
                 _end_span(call, code, error)
-            if logger.isEnabledFor(logging.DEBUG):
-                _log(call, code, error, seconds)
+            if logger.isEnabledFor(level):
+                _log(level, call, code, error, seconds)
 
     return stage
 
@@ -81,6 +82,6 @@ def _end_span(call: Call, code: int | str, error: str | None) -> None:
     call.span.end(error)
 
 
-def _log(call: Call, code: int | str, error: str | None, seconds: float) -> None:
+def _log(level: int, call: Call, code: int | str, error: str | None, seconds: float) -> None:
     fields = {"method": call.method.decode(), "route": call.route.path, "model": _model(call)}
-    logger.debug("responded", extra={**fields, "status": code, "seconds": round(seconds, 4), "error": error})
+    logger.log(level, "responded", extra={**fields, "status": code, "seconds": round(seconds, 4), "error": error})

@@ -20,6 +20,7 @@ from switchyard.local.activator.request_queue import RequestQueue
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
 from switchyard.local.program import program
+from switchyard.telemetry import logs
 
 # A body is read whole, so that it can be sent again. More than the gateway takes by default: clients should meet its
 # limit, whose error names a setting.
@@ -33,6 +34,8 @@ ATTEMPTS = 3
 # the path tells, because clients of V2 ask whether a model is ready too.
 _PROBES = re.compile(rb"/v2/health/.*|/v2/repository/index|/metrics|/v2/models/[^/]+(?:/versions/[^/]+)?/ready")
 
+_NOTICED_SECONDS = 0.1
+
 logger = logging.getLogger(__name__)
 
 
@@ -43,6 +46,15 @@ class Endpoint:
         self.name = name
         self.queue = queue
         self.timeout = timeout
+
+    async def admitted(self, size: int, deadline: float, *, retry: bool) -> Address:
+        """Wait for a place as ``RequestQueue.acquire`` does, and log a wait that a client notices."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        address = await self.queue.acquire(size, deadline, retry=retry)
+        if (seconds := loop.time() - began) > _NOTICED_SECONDS:
+            logger.info("a request waited", extra={"model": self.name, "seconds": round(seconds, 3)})
+        return address
 
 
 class Activator:
@@ -59,6 +71,7 @@ class Activator:
             exchange.abort()
             return
         endpoint = self._endpoints[address[1]]
+        logs.request_id.set(exchange.fields.get(b"x-request-id", b"").decode("latin-1"))
         try:
             await self._respond(endpoint, exchange)
         except ApiError as err:
@@ -79,7 +92,7 @@ class Activator:
 
     async def _deliver(self, endpoint: Endpoint, exchange: Exchange, body: bytes, deadline: float) -> None:
         for attempt in range(ATTEMPTS):
-            address = await endpoint.queue.acquire(len(body), deadline, retry=attempt > 0)
+            address = await endpoint.admitted(len(body), deadline, retry=attempt > 0)
             responded = False
             try:
                 response = await self._request(address, exchange, body, deadline)

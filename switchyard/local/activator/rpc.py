@@ -13,6 +13,7 @@ from switchyard.local.plan.workloads import Address
 from switchyard.local.program import program
 from switchyard.rpc import health, v2
 from switchyard.rpc.status import RpcError, RpcStatus
+from switchyard.telemetry import logs
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class RpcActivator:
         endpoint = self._endpoints.get(call.server[1]) if call.server else None
         if endpoint is None:
             raise RpcError(RpcStatus.UNIMPLEMENTED, "this service takes no gRPC; use HTTP")
+        logs.request_id.set(call.fields.get(b"x-request-id", b"").decode("latin-1"))
         if call.path in _PROBES:
             await self._probe(endpoint, call)
             return
@@ -54,7 +56,7 @@ class RpcActivator:
         self, endpoint: Endpoint, call: GrpcCall, size: int, deadline: float, *, response_by: float | None
     ) -> None:
         for attempt in range(ATTEMPTS):
-            address = await endpoint.queue.acquire(size, deadline, retry=attempt > 0)
+            address = await endpoint.admitted(size, deadline, retry=attempt > 0)
             status = None
             try:
                 async with asyncio.timeout_at(response_by):

@@ -3,8 +3,10 @@
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 
@@ -17,7 +19,7 @@ DIRECTORY = ".switchyard"
 VARIABLE = "SWITCHYARD_STATE_DIR"
 
 _GONE_SECONDS = 10.0
-_LOG_BYTES = 16 * 1024 * 1024
+_EARLIER_RUNS = 4  # whose logs are kept: enough to compare with, and old ones go by themselves
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +64,7 @@ class StateDirectory:
         self.path = path
         self.logs = path / "logs"
         self.catalog = path / "catalog.json"
+        self._earlier = [path / f"logs.{age}" for age in range(1, _EARLIER_RUNS + 1)]
         self._run = path / "run.json"
         self._lock = path / "lock"
 
@@ -74,12 +77,21 @@ class StateDirectory:
         return self.logs / f"{name}.log"
 
     def make(self) -> None:
-        """Make the directory, and rotate logs that have grown large."""
+        """Make the directory."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        # Only between runs: a process that runs would go on writing to the file of the new name.
-        for log in self.logs.glob("*.log"):
-            if log.stat().st_size > _LOG_BYTES:
-                log.replace(log.with_suffix(".log.1"))
+
+    def begin_logs(self) -> None:
+        """Put the logs of the last run aside; call it with the lock held: a process keeps the file that it opened."""
+        folders = [self.logs, *self._earlier]
+        shutil.rmtree(folders[-1], ignore_errors=True)
+        for newer, older in reversed([*pairwise(folders)]):
+            if newer.is_dir():
+                newer.rename(older)
+        self.make()
+
+    def runs(self) -> list[Path]:
+        """Return the folders of the logs of runs, those of the last run at the end."""
+        return [folder for folder in (*reversed(self._earlier), self.logs) if folder.is_dir()]
 
     def read(self) -> Run | None:
         """Return the recorded run, None if there is none or its record cannot be read."""

@@ -162,7 +162,10 @@ def table(board: StatusBoard, now: float) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table("service", "state", "last start", box=None, pad_edge=False)
+    drawn = Table(box=None, pad_edge=False)
+    drawn.add_column("service", no_wrap=True, min_width=max(map(len, ("service", *board.entries))))
+    drawn.add_column("state", no_wrap=True, min_width=max(map(len, _STYLES)))
+    drawn.add_column("last start", overflow="fold")
     for name, entry in board.entries.items():
         state = Text(entry.state, style=_STYLES[entry.state])
         told = (steps(entry, now) if entry.state == "waking" else "", entry.reason)

@@ -103,6 +103,9 @@ def assemble(plan: Plan, settings: Settings) -> Parts:
         )
         for service in plan.services
     }
+    commands = [command for service in plan.services for command in (service.command, *service.sidecars)]
+    for name in (*board.entries, *(command.name for command in commands)):
+        settings.directory.log(name).touch()  # so that it can be followed before the first start
     queues = {name: replica.queue for name, replica in replicas.items()}
     behind = {s.name: Endpoint(s.name, queues[s.name], timeout=s.scale.timeout) for s in plan.services}
     hosts = [

@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from switchyard.local.supervisor import project
 # Each step of a stop may take 30 s: draining the gateway, the activator and the predictors.
 STOP_SECONDS = 100.0
 
-_FOLLOW_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 _READY_SECONDS = 60.0  # what a start of the gateway may take (replicas/deployment.py)
 _STATUS_TIMEOUT = 5.0
 
@@ -110,7 +109,7 @@ def _await_gateway(run: Run) -> None:
             with urllib.request.urlopen(run.gateway + run.gateway_readiness, timeout=_STATUS_TIMEOUT):  # noqa: S310  (loopback)
                 return
         except OSError:
-            time.sleep(_FOLLOW_SECONDS)
+            time.sleep(_POLL_SECONDS)
     raise LocalError(f"{run.overlay} runs already, but its gateway is not ready; see `{program()} status`")
 
 
@@ -153,23 +152,3 @@ def status(directory: StateDirectory) -> tuple[Run, dict[str, dict[str, Any]]]:
             return run, json.load(response)
     except OSError as err:
         raise LocalError(f"the supervisor (process {run.supervisor.pid}) does not respond: {err}") from err
-
-
-def log_lines(directory: StateDirectory, name: str, *, follow: bool) -> Iterator[bytes]:
-    """Yield the log of a process, and what is appended to it when ``follow`` is set.
-
-    Raises:
-        LocalError: there is no such log; the message lists the existing ones.
-    """
-    path = directory.log(name)
-    if Path(name).name != name or not path.is_file():
-        known = ", ".join(sorted(log.stem for log in directory.logs.glob("*.log"))) or "none"
-        raise LocalError(f"there is no log of {name!r}; there are: {known}")
-    with path.open("rb") as log:
-        while True:
-            if data := log.read(64 * 1024):
-                yield data
-            elif follow:
-                time.sleep(_FOLLOW_SECONDS)
-            else:
-                return

@@ -1,7 +1,9 @@
 """The ``switchyard`` command on real processes."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -121,6 +123,51 @@ def test_logs_prints_what_a_service_said(local: Local) -> None:
     lines = local.command("logs", "chat").stdout.splitlines()
     assert "load" in [json.loads(line).get("phase") for line in lines if line.startswith("{")]
     assert "there are: " in local.command("logs", "nobody").stderr
+
+
+def test_logs_are_those_of_the_last_run_and_all_has_the_others(local: Local) -> None:
+    local.up(Stub(name="chat"))
+    httpx.post(local.url("chat") + "/echo", json={}, trust_env=False)
+    local.stop(signal.SIGTERM)
+    local.up(Stub(name="chat"), Stub(name="other"))
+    for name in ("chat", "other"):  # nobody has asked it in this run
+        silent = local.command("logs", name)
+        assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "nothing was written yet\n")
+    assert '"phase": "load"' in local.command("logs", "chat", "--all").stdout
+    assert local.command("logs").stdout == local.command("logs", "gateway").stdout
+
+
+def test_a_request_is_found_in_the_logs_by_the_id_of_its_response(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOG_REQUESTS", "true")
+    run = local.up(Stub(name="chat", env={"STUB_LOAD_SECONDS": "0.3"}), real_gateway=True)
+    body = {"model": "chat", "messages": [{"role": "user", "content": "a secret"}]}
+    response = httpx.post(f"{run.gateway}/v1/chat/completions", json=body, trust_env=False, timeout=30)
+    assert response.status_code == 200
+    identifier = response.headers["x-request-id"]
+    told = local.command("logs", "--request", identifier)
+    waited, responded = map(json.loads, told.stdout.splitlines())
+    assert (waited["service"], waited["message"], waited["model"]) == ("local", "a request waited", "chat")
+    assert 0.3 < waited["seconds"] < responded["seconds"]
+    assert (responded["service"], responded["message"], responded["status"]) == ("gateway", "responded", 200)
+    assert (responded["model"], responded["route"]) == ("chat", "/v1/chat/completions")
+    assert "secret" not in told.stdout
+    nothing = local.command("logs", "--request", "no-such-id")
+    assert nothing.returncode == 1
+    assert "no line of the logs has the request id no-such-id" in nothing.stderr
+    assert "logs --all --request no-such-id`" in nothing.stderr
+
+
+def test_what_a_detached_supervisor_prints_is_in_the_log_of_its_own_run(local: Local) -> None:
+    write(local.root, [], local.port)
+    for _ in range(2):
+        assert local.command("up", "overlay", "-d").returncode == 0
+        run = local.directory.running()
+        assert run is not None
+        outputs = [os.readlink(f"/proc/{run.supervisor.pid}/fd/{number}") for number in (1, 2)]
+        assert outputs == [str(local.directory.log("supervisor"))] * 2
+        assert local.command("down").returncode == 0
 
 
 def test_a_taken_port_is_named(local: Local) -> None:

@@ -1,6 +1,9 @@
 """The router as its clients see it: readiness, streaming, hang-ups, headers, spans."""
 
 import asyncio
+import io
+import json
+import logging
 from collections.abc import Mapping
 from itertools import pairwise
 from time import perf_counter
@@ -9,6 +12,7 @@ from typing import Any
 import pytest
 
 from switchyard.router.graph.check import MAX_DEPTH
+from switchyard.telemetry.logs import JsonFormatter
 from switchyard.telemetry.tracing import Span
 from tests.switchyard.http.serving import Wire
 from tests.switchyard.router.running import (
@@ -341,3 +345,20 @@ async def test_json_that_a_step_answers_to_tensors_is_json_for_the_next() -> Non
             assert mapped.headers[b"content-type"] == b"application/json"
             assert (mapped.body, LENGTH.encode() in mapped.headers) == (b'{"instances":[1]}', False)
             assert (again.body, again.headers[LENGTH.encode()]) == (TENSORS, b"13")
+
+
+async def test_what_a_router_logs_about_a_request_carries_its_id(caplog: pytest.LogCaptureFixture) -> None:
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(JsonFormatter("router"))
+    caplog.set_level(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    nodes = {"root": node("Sequence", {"name": "nobody", "serviceUrl": "http://127.0.0.1:1"})}
+    try:
+        async with services() as behind, router(behind, nodes) as one:
+            for identifier in ("first", "second"):
+                assert (await one.http.post("/", content=BODY, headers={"x-request-id": identifier})).status_code >= 500
+    finally:
+        logging.getLogger().removeHandler(handler)
+    failed = [row for row in map(json.loads, text.getvalue().splitlines()) if row["message"] == "a request failed"]
+    assert [row["request_id"] for row in failed] == ["first", "second"]

@@ -144,7 +144,8 @@ async def test_without_a_working_parent_children_are_spawned(tmp_path: Path) -> 
         process = await made.launch("exit")
         assert psutil.Process(process.pid).ppid() == os.getpid()
         assert await process.wait() == 5
-        assert (made.ready, made.ends) == ([], ["ended with 1; models start without it for 60.0 s"])
+        assert made.ready == []
+        assert [end.partition(" for ")[0] for end in made.ends] == ["ended with 1; models start without it"]
     finally:
         running.cancel()
         await asyncio.wait([running])

@@ -62,11 +62,20 @@ def test_cleaning_leaves_processes_alone_that_only_have_a_recorded_number(tmp_pa
     assert identities.identify(os.getppid()) is not None
 
 
-def test_a_large_log_is_put_aside(tmp_path: Path) -> None:
+def test_the_logs_of_four_earlier_runs_are_kept_apart(tmp_path: Path) -> None:
     directory = StateDirectory(tmp_path)
-    directory.make()
-    with directory.log("chat").open("wb") as log:
-        log.truncate(17 * 1024 * 1024)
-    directory.make()
-    assert not directory.log("chat").exists()
-    assert (directory.logs / "chat.log.1").exists()
+    for number in range(7):
+        directory.begin_logs()
+        assert not any(directory.logs.iterdir())
+        directory.log("chat").write_text(str(number))
+    assert [(folder / "chat.log").read_text() for folder in directory.runs()] == ["2", "3", "4", "5", "6"]
+    assert directory.runs()[-1] == directory.logs
+
+
+def test_a_second_supervisor_leaves_the_logs_of_the_first_alone(tmp_path: Path) -> None:
+    directory = StateDirectory(tmp_path)
+    with directory.lock():
+        directory.log("chat").write_text("said")
+        with pytest.raises(LocalError):
+            directory.lock()
+    assert directory.log("chat").read_text() == "said"

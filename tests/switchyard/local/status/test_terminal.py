@@ -1,10 +1,17 @@
+import io
 from dataclasses import replace
+from pathlib import Path
 
-from switchyard.catalog import Model
+import pytest
+from prometheus_client import CollectorRegistry
+from rich.console import Console
+
+from switchyard.catalog import CatalogFile, Model
 from switchyard.local.processes.identities import Identity
-from switchyard.local.status.board import ProcessStatus
+from switchyard.local.status.board import ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run
-from switchyard.local.status.terminal import PlainView, next_steps, steps
+from switchyard.local.status.terminal import PlainView, next_steps, steps, table
+from switchyard.telemetry.metrics import LocalMetrics
 
 
 def test_a_start_in_progress_shows_the_phase_that_runs_with_its_seconds() -> None:
@@ -54,3 +61,21 @@ def test_what_to_try_next_names_the_first_model_of_each_kind() -> None:
     assert "switchyard down" in text
     assert "waits until imports" not in text
     assert "The first request waits until imports" in next_steps(run, models, {"preload": "waking"})
+
+
+@pytest.mark.parametrize("width", [30, 40, 80])
+async def test_the_live_table_cuts_no_name_on_a_narrow_terminal(tmp_path: Path, width: int) -> None:
+    names = ["chat-fast", "chat-fast-canary"]
+    file, metrics = CatalogFile(tmp_path / "catalog.json"), LocalMetrics(CollectorRegistry())
+    board = StatusBoard(served={}, names=names, file=file, metrics=metrics)
+    reason = "the weights in /srv/model-repository/llm/chat-fast-canary are not those of config.json"
+    board.set("chat-fast-canary", "failed", reason)
+    console = Console(width=width, file=io.StringIO())
+    console.print(table(board, 0.0))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert [line.split()[:2] for line in lines if not line.startswith(" ")][1:] == [
+        ["chat-fast", "asleep"],
+        ["chat-fast-canary", "failed"],
+    ]
+    assert "".join("".join(line[27:].split()) for line in lines).endswith(reason.replace(" ", ""))

@@ -1,0 +1,111 @@
+"""What ``switchyard logs`` prints, from files."""
+
+import json
+import threading
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from switchyard.local.errors import LocalError
+from switchyard.local.status import logs
+from switchyard.local.status.run_directory import StateDirectory
+from tests.switchyard.local.conftest import eventually
+
+
+def record(second: int, message: str, **fields: str) -> str:
+    return json.dumps({"time": f"2026-01-01T00:00:{second:02}.000+00:00", "message": message, **fields}) + "\n"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> StateDirectory:
+    made = StateDirectory(tmp_path)
+    made.begin_logs()
+    made.log("chat").write_text(record(9, "of the run before", request_id="abc"))
+    made.begin_logs()
+    made.log("gateway").write_text(record(1, "responded", request_id="abc") + record(4, "late", request_id="abcd"))
+    made.log("chat").write_text(record(2, "loaded") + "Traceback\n  of chatcmpl-abc\n" + record(3, "done"))
+    return made
+
+
+def told(
+    directory: StateDirectory, name: str | None = None, *, earlier: bool = False, request: str | None = None
+) -> str:
+    return b"".join(logs.lines(directory, name, earlier=earlier, follow=False, request=request)).decode()
+
+
+def test_one_log_is_the_last_runs(directory: StateDirectory) -> None:
+    assert told(directory, "chat") == directory.log("chat").read_text()
+
+
+def test_a_line_that_is_still_being_written_is_printed_as_far_as_it_is_there(directory: StateDirectory) -> None:
+    with directory.log("chat").open("a") as log:
+        log.write("half")
+    assert told(directory, "chat").endswith("\nhalf")
+
+
+def test_earlier_runs_come_first_and_are_told_apart(directory: StateDirectory) -> None:
+    text = told(directory, "chat", earlier=True)
+    assert text.startswith("--- run 1 of 2\n" + record(9, "of the run before", request_id="abc") + "--- run 2 of 2\n")
+    assert text.endswith(directory.log("chat").read_text())
+
+
+def test_all_logs_are_merged_by_time_and_other_lines_follow_their_record(directory: StateDirectory) -> None:
+    assert told(directory).splitlines() == [
+        record(1, "responded", request_id="abc").strip(),
+        record(2, "loaded").strip(),
+        "Traceback",
+        "  of chatcmpl-abc",
+        record(3, "done").strip(),
+        record(4, "late", request_id="abcd").strip(),
+    ]
+
+
+def test_a_request_is_followed_through_all_logs_by_its_whole_id(directory: StateDirectory) -> None:
+    assert told(directory, request="abc").splitlines() == [
+        record(1, "responded", request_id="abc").strip(),
+        "  of chatcmpl-abc",
+    ]
+    assert told(directory, request="abc", earlier=True).startswith(record(9, "of the run before", request_id="abc"))
+    assert told(directory, request="ab") == ""
+
+
+def test_a_log_that_only_an_earlier_run_has_is_found_by_all(directory: StateDirectory) -> None:
+    directory.begin_logs()
+    with pytest.raises(LocalError, match=r"chat has no log of the last run; .*logs --all chat`"):
+        told(directory, "chat")
+    assert "done" in told(directory, "chat", earlier=True)
+
+
+@pytest.mark.parametrize("name", ["nobody", "../run", ""])
+def test_a_name_without_a_log_is_an_error_that_lists_those_that_there_are(directory: StateDirectory, name: str) -> None:
+    with pytest.raises(LocalError, match="there are: chat, gateway"):
+        told(directory, name)
+
+
+def test_no_logs_at_all_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match="there are no logs yet"):
+        told(StateDirectory(tmp_path))
+
+
+def test_a_followed_log_is_followed_into_the_next_run(directory: StateDirectory) -> None:
+    seen: list[bytes] = []
+    following = logs.lines(directory, "chat", earlier=False, follow=True, request=None)
+    threading.Thread(target=_collect, args=(following, seen), daemon=True).start()
+    eventually(lambda: len(seen) == 4, "what is there is printed")
+    with directory.log("chat").open("a") as log:
+        log.write("ha")
+        log.flush()
+        log.write("lf\n")
+    eventually(lambda: seen[4:] == [b"half\n"], "lines are printed whole")
+    directory.begin_logs()
+    directory.log("chat").write_text("next run\nend\n")
+    eventually(lambda: seen[5:] == [b"next run\n", b"end\n"], "the next run is followed")
+
+
+def _collect(following: Generator[bytes], seen: list[bytes]) -> None:
+    for line in following:
+        seen.append(line)
+        if line == b"end\n":
+            break
+    following.close()
