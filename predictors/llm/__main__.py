@@ -55,15 +55,15 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         clock.done("warm-up")
 
         def wrap(kserve: App) -> App:
-            generates, tracer = engine.generates, tracing.configure(arguments.model_name)
-            v2 = GenerateExtension(kserve, model.name, model.texts, generates=generates, lost=lambda: engine.lost)
+            lost, tracer = lambda: engine.lost, tracing.configure(model.name)
+            v2 = GenerateExtension(kserve, model.name, model.texts, generates=engine.generates, lost=lost)
             return Application(openai=engine.app, kserve=v2, admission=admission, tracer=tracer)
 
         watcher = asyncio.ensure_future(_report_loss(engine, server))
         clock.done("ready")
         clock.publish(metrics)
         publish_utilization(metrics)
-        check = RequestCheck(engines.validate_input if engine.generates else None, check_tensors)
+        check = RequestCheck(engine.validate_input, check_tensors, engine.check_constraints)
         stopped = await server.run(model, wrap, check=check, extension=RpcExtension(model))
         watcher.cancel()
         return 0 if stopped else 1

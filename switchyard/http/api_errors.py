@@ -17,6 +17,7 @@ ErrorResponse = Callable[[int, str, bytes], tuple[list[Header], bytes]]
 CODES: dict[str, int] = {
     "invalid_http": 400,
     "invalid_json": 400,
+    "invalid_schema": 400,
     "invalid_value": 400,
     "missing_model": 400,
     "pictures_not_read": 400,

@@ -7,9 +7,6 @@ import pytest
 from tests.live.platform import Platform
 from tests.live.processes import Predictor, Preload
 
-# Small models that may put white space anywhere between JSON's tokens put nothing else there.
-NO_WHITESPACE = '--structured-outputs-config={"backend": "xgrammar", "disable_any_whitespace": true}'
-
 
 @pytest.fixture(scope="session")
 def preload(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preload]:
@@ -20,8 +17,7 @@ def preload(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preload]:
 
 @pytest.fixture(scope="module")
 def chat(preload: Preload) -> Iterator[Predictor]:
-    flags = ("--enable-auto-tool-choice", "--tool-call-parser=hermes", NO_WHITESPACE)
-    started = Predictor(preload, "chat-fast", *flags)
+    started = Predictor(preload, "chat-fast", "--enable-auto-tool-choice", "--tool-call-parser=hermes")
     yield started.wait_ready()
     started.stop()
 

@@ -15,6 +15,8 @@ _PARAMS = {"invalid_value": "temperature", **dict.fromkeys(("missing_model", "mo
 # As clients may read them, one for each code; tests compare the codes.
 SENTENCES: Mapping[str, str] = {
     "invalid_json": "the body is not JSON: unexpected end of data: line 1 column 17 (char 16)",
+    "invalid_schema": "the output cannot follow response_format.json_schema.schema: $ref: it leads to itself without "
+    "anything between",
     "invalid_value": "field temperature has a value of the wrong type",
     "missing_model": "the body names no model; GET /v1/models lists them",
     "pictures_not_read": "model chat-fast reads text only; send the image to /v1/ocr, and its text to the model",
