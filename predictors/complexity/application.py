@@ -20,7 +20,7 @@ from predictors.complexity.tiers.conversation import MalformedBodyError
 from predictors.complexity.tiers.decider import Decider, Decision, RoutingRequest
 from predictors.complexity.tiers.shadow import Shadow
 from switchyard.http.api_errors import ApiError, Shape, of_body, shape_of
-from switchyard.http.headers import Header
+from switchyard.http.headers import TENANT, Header
 from switchyard.http.json_body import parse_object
 from switchyard.http.json_cost import check_json
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
@@ -34,7 +34,6 @@ JSON = b"application/json"
 # Believed as they are: a client's own headers of this prefix end at the gateway.
 POLICY_HEADER = b"x-switchyard-policy"
 OTHER_TIER = b"/other-tier"
-TENANT_HEADER = b"x-switchyard-tenant"
 PROTOCOL = "openai"
 
 
@@ -139,7 +138,7 @@ class Application:
             body=body,
             conversation=read,
             policy=_text(headers, POLICY_HEADER),
-            tenant=_text(headers, TENANT_HEADER),
+            tenant=_text(headers, TENANT),
             named=_text(headers, CONVERSATION_HEADER),
         )
         decision = await self._decide(request, failed, _text(headers, b"traceparent"), began)

@@ -56,6 +56,7 @@ from predictors.llm.constraints.tool_calls import constrain_tool_calls
 from predictors.llm.quantization import Device, four_bit_method
 from predictors.llm.settings import LLMSettings
 from predictors.serving import errors
+from predictors.serving.cache_isolation import TenantOfRequest, isolate
 from switchyard.http.api_errors import ApiError, as_object, shape_of
 from switchyard.memory import return_pages
 from switchyard.settings import SettingsError
@@ -144,12 +145,14 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     client = AsyncLLM.from_vllm_config(
         config, usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=options.disable_log_stats
     )
+    isolate(client.engine_core)
     tasks = await client.get_supported_tasks()
     app = build_app(options, tasks, client.model_config)
     app.router.redirect_slashes = False  # a redirect would name this pod, which the client cannot reach
     errors.install(app)
     app.add_exception_handler(EngineDeadError, _engine_died)
     app.middleware_stack = None  # built without these handlers; the first request rebuilds it
+    app.add_middleware(TenantOfRequest)
     try:
         await init_app_state(client, app.state, options, tasks)
     except (TypeError, ValueError) as err:

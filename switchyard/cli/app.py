@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from switchyard.cli import graphs, local, tiers
+from switchyard.cli import graphs, keys, local, tiers
 
 app = typer.Typer(
     help="Serve language and vision models: on this machine with `up`, in a cluster with kustomize overlays.",
@@ -18,6 +18,7 @@ for command in (local.up, local.down, local.status, local.logs, local.render):
     app.command()(command)
 app.add_typer(graphs.app, name="graph")
 app.add_typer(tiers.app, name="route")
+app.add_typer(keys.app, name="key")
 
 
 def main() -> None:

@@ -56,6 +56,9 @@ def main() -> int:
         return 2
     try:
         uvloop.run(serve(settings, source, arguments.host, arguments.http_port, arguments.grpc_port))
+    except SettingsError as err:
+        print(f"gateway: {err}", file=sys.stderr)
+        return err.exit_code
     except OSError as err:
         print(f"gateway: {err}", file=sys.stderr)
         return 1

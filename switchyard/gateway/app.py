@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -10,13 +11,14 @@ from switchyard.catalog import CatalogSource
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.edges.rpc import rpc_call
-from switchyard.gateway.lookup import default_model, locator, waits_for
+from switchyard.gateway.lookup import Visible, default_model, locator, waits_for
 from switchyard.gateway.meter import Meter
-from switchyard.gateway.operations import pages
-from switchyard.gateway.pipeline import Proceed, pipeline
+from switchyard.gateway.operations import pages, with_errors
+from switchyard.gateway.pipeline import Proceed, Stage, pipeline
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import RPC_ROUTES, Route
 from switchyard.gateway.settings import Settings
+from switchyard.gateway.stages.authenticate import authenticate, authorize
 from switchyard.gateway.stages.forward import forward
 from switchyard.gateway.stages.limits import InFlight, limits
 from switchyard.gateway.stages.listing import listing, readiness
@@ -26,6 +28,8 @@ from switchyard.gateway.stages.parse import parse
 from switchyard.gateway.stages.resolve import resolve
 from switchyard.gateway.stages.rpc_forward import rpc_forward
 from switchyard.gateway.stages.rpc_listing import rpc_listing
+from switchyard.gateway.tenants.directory import Directory
+from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.gateway.upstream.repositories import Repositories
 from switchyard.gateway.upstream.retries import Retry, UpstreamRetries
 from switchyard.http.client import Client, Timeouts
@@ -37,7 +41,7 @@ from switchyard.telemetry.tracing import Tracer
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """What a gateway is built from."""
+    """What a gateway is built from; without ``tenants`` it asks for no keys."""
 
     settings: Settings
     source: CatalogSource
@@ -45,13 +49,24 @@ class Parts:
     tracer: Tracer
     registry: CollectorRegistry
     meter: Meter
+    tenants: TenantsFile | None
 
 
-def parts(settings: Settings, source: CatalogSource, client: Client, tracer: Tracer) -> Parts:
+def parts(
+    settings: Settings, source: CatalogSource, client: Client, tracer: Tracer, tenants: TenantsFile | None = None
+) -> Parts:
     """Build the parts of a gateway, with its own metrics registry."""
     registry = CollectorRegistry()
     meter = Meter(GatewayMetrics(registry))
-    return Parts(settings=settings, source=source, client=client, tracer=tracer, registry=registry, meter=meter)
+    return Parts(
+        settings=settings,
+        source=source,
+        client=client,
+        tracer=tracer,
+        registry=registry,
+        meter=meter,
+        tenants=tenants,
+    )
 
 
 class Gateway:
@@ -82,8 +97,8 @@ class Gateway:
 
 def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Proceed]:
     """Build the stages of each kind of route; calls of both transports share them."""
-    settings, source, meter = given.settings, given.source, given.meter
-    locate = locator(source)
+    settings, meter, visible = given.settings, given.meter, Visible(given.source)
+    locate = locator(visible)
     in_flight = InFlight()
     meter.metrics.in_flight.set_function(lambda: in_flight.now)
     upstream = UpstreamRetries(
@@ -98,33 +113,52 @@ def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Pr
         upstream=upstream,
         meter=meter,
         heartbeat_seconds=settings.heartbeat_seconds,
-        waits_for=waits_for(source),
+        waits_for=waits_for(given.source),
     )
+    access = _access(given)
     # The order matters. ``observe`` is outermost, so that a rejection by any other stage is counted and shaped too.
-    # ``limits`` precedes ``parse``: a full gateway rejects a call before it reads the body, and a slow body holds one
-    # of the places. ``parse`` precedes ``resolve``, as most routes name their model in the body; until the catalog has
-    # the name, metrics say ``unknown``.
+    # ``access`` comes next: who has no key holds no place and sends no body. ``limits`` precedes ``parse``: a full
+    # gateway rejects a call before it reads the body, and a slow body holds one of the places. ``parse`` precedes
+    # ``resolve``, as most routes name their model in the body; until the catalog has the name, metrics say ``unknown``.
     common = (
         observe(meter=meter, tracer=given.tracer, log_requests=given.settings.log_requests),
+        *access,
         limits(in_flight, max_in_flight=settings.max_in_flight, max_body_bytes=settings.max_body_bytes),
-        parse(default_model=lambda: default_model(source, settings.default_model)),
+        parse(default_model=partial(default_model, visible, settings.default_model)),
     )
+    operations = pages(given.source, given.registry, is_draining)
+    listed = listing(visible=visible, locate=locate, repositories=repositories)
     unserved = not_served(Cors(settings.cors_allow_origins))
     return {
         "model": pipeline((*common, resolve(locate=locate), forwarded)),
         "grpc model": pipeline((*common, resolve(locate=locate), rpc_forward(upstream=upstream))),
         # No other stage: probes and scrapes count as no call in metrics and hold none of the places in flight.
-        "pages": pipeline((pages(given.source, given.registry, is_draining),)),
-        "gateway": pipeline(
-            (*common, readiness(locate=locate, upstream=upstream), listing(source=source, repositories=repositories))
-        ),
+        "pages": pipeline((with_errors, *access, operations) if access else (operations,)),
+        "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listed)),
         "grpc gateway": pipeline(
-            (*common, rpc_listing(source=source, repositories=repositories, locate=locate, upstream=upstream))
+            (*common, rpc_listing(visible=visible, repositories=repositories, locate=locate, upstream=upstream))
         ),
         # No ``limits``: the body of a request to a path that nothing serves is not waited for.
         "nobody": pipeline((common[0], unserved)),
         "grpc nobody": pipeline((common[0], unserved)),
     }
+
+
+def _access(given: Parts) -> tuple[Stage, ...]:
+    """Return the stages that ask for keys, and keep count of them; none where no file names any."""
+    tenants, metrics = given.tenants, given.meter.metrics
+    if tenants is None:
+        return ()
+
+    def show(directory: Directory, *, valid: bool) -> None:
+        metrics.tenants.set(len(directory.tenants))
+        metrics.keys.set(len(directory))
+        metrics.tenants_outdated.set(not valid)
+
+    tenants.on_read = show
+    show(tenants.current, valid=True)
+    reject = metrics.keys_rejected.labels
+    return authenticate(directory=lambda: tenants.current, on_rejected=lambda why: reject(why).inc()), authorize
 
 
 def _missed(missed: Missed) -> Route:

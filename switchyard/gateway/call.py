@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from switchyard.catalog import Model
 from switchyard.gateway.routes.table import Route
+from switchyard.gateway.tenants.directory import Identity
 from switchyard.http.api_errors import ApiError
 from switchyard.http.client.response import Sink
 from switchyard.http.headers import Header
@@ -86,7 +87,8 @@ class Call:
 
     ``headers`` are the request's (names in lower case, metadata in gRPC), ``fields`` the same for look-ups;
     ``http.headers`` decides which of them are forwarded. ``started`` and ``deadline`` are in the event loop's time.
-    ``stream`` says that the caller wants events, ``holds_image`` that its messages hold an image.
+    ``identity`` is None in a gateway without keys. ``stream`` says that the caller wants events, ``holds_image`` that
+    its messages hold an image.
     """
 
     __slots__ = (
@@ -96,6 +98,7 @@ class Call:
         "fields",
         "headers",
         "holds_image",
+        "identity",
         "method",
         "model",
         "model_name",
@@ -138,6 +141,7 @@ class Call:
         self.deadline = deadline
         self.body = b""
         self.model_name = ""
+        self.identity: Identity | None = None
         self.stream = False
         self.holds_image = False
         self.model: Model | None = None

@@ -1,11 +1,15 @@
-"""Finds models by name in the catalog."""
+"""Finds models by name in the catalog, of which each tenant sees what it may use."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
+from fnmatch import translate
 
 from switchyard.catalog import Catalog, CatalogError, CatalogSource, Model
+from switchyard.gateway.tenants.directory import Identity
 from switchyard.http.api_errors import ApiError
 
-Locate = Callable[[str], Model]
+Locate = Callable[[str, Identity | None], Model]
+_VIEWS = 256  # kept, one for each set of patterns; most tenants share few
 
 
 def read_catalog(source: CatalogSource) -> Catalog:
@@ -21,11 +25,43 @@ def read_catalog(source: CatalogSource) -> Catalog:
         raise ApiError("catalog_unreadable", message, retry_after=5) from err
 
 
-def locator(source: CatalogSource) -> Locate:
+class Visible:
+    """The catalog as each tenant sees it; a view is kept until the catalog changes."""
+
+    def __init__(self, source: CatalogSource) -> None:
+        self._source = source
+        self._whole = Catalog({})
+        self._views: dict[tuple[tuple[str, ...], ...], Catalog] = {}
+
+    def to(self, identity: Identity | None) -> Catalog:
+        """Return what ``identity`` may use: everything in a gateway without keys.
+
+        Raises:
+            ApiError: the catalog cannot be read.
+        """
+        whole = read_catalog(self._source)
+        if identity is None or not identity.models:
+            return whole
+        if whole is not self._whole or len(self._views) >= _VIEWS:
+            self._whole, self._views = whole, {}
+        view = self._views.get(identity.models)
+        if view is None:
+            matches = [_any_of(patterns) for patterns in identity.models]
+            models = {name: model for name, model in whole.models.items() if all(match(name) for match in matches)}
+            view = self._views[identity.models] = Catalog(models)
+        return view
+
+
+def _any_of(patterns: Iterable[str]) -> Callable[[str], object]:
+    return re.compile("|".join(map(translate, patterns))).match
+
+
+def locator(visible: Visible) -> Locate:
     """Return a function that finds a model by name, unless it failed and no request would start it again."""
 
-    def locate(name: str) -> Model:
-        model = read_catalog(source).get(name)
+    def locate(name: str, identity: Identity | None) -> Model:
+        # What a tenant may not use is not in its catalog: no sentence and no time tells it from what does not exist.
+        model = visible.to(identity).get(name)
         if model is None:
             message = f"The model `{name[:200]}` does not exist; GET /v1/models lists those that do."
             raise ApiError("model_not_found", message, param="model")
@@ -72,8 +108,8 @@ def failure(model: Model) -> ApiError:
     return ApiError("model_failed", f"model {model.name} failed: {reason}", retry_after=after)
 
 
-def default_model(source: CatalogSource, configured: str) -> str:
+def default_model(visible: Visible, configured: str, identity: Identity | None) -> str:
     """Return the model of forms that name none: the configured one, else the first language model, else empty."""
-    if configured:
+    if configured and (identity is None or configured in visible.to(identity).models):
         return configured
-    return next((model.name for model in read_catalog(source).models.values() if model.kind == "llm"), "")
+    return next((model.name for model in visible.to(identity).models.values() if model.kind == "llm"), "")

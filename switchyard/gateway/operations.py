@@ -35,6 +35,14 @@ class Page:
     headers: tuple[Header, ...] = ()
 
 
+async def with_errors(call: Call, proceed: Proceed) -> None:
+    """Stage: sends the errors of the stages inside it, and counts nothing."""
+    try:
+        await proceed(call)
+    except ApiError as err:
+        call.edge.fail(err)
+
+
 def health() -> Page:
     """Say that the process responds."""
     return Page(b'{"status":"ok"}')

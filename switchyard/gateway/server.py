@@ -1,5 +1,6 @@
 """Runs the gateway until a signal, then lets requests finish."""
 
+import asyncio
 import logging
 
 from switchyard.catalog import CatalogSource
@@ -7,6 +8,7 @@ from switchyard.gateway.app import Gateway, parts
 from switchyard.gateway.edges.http import server_error
 from switchyard.gateway.operations import ready
 from switchyard.gateway.settings import Settings
+from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.http.client import Client, Limits
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
@@ -25,9 +27,13 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
 
     Raises:
         OSError: a port cannot be bound.
+        TenantsError: the file of tenants cannot be used.
     """
+    tenants = None if settings.switchyard_tenants is None else TenantsFile(settings.switchyard_tenants)
+    if tenants is not None:
+        await tenants.load()
     client = Client(Limits())
-    gateway = Gateway(parts(settings, source, client, tracing.configure("gateway")))
+    gateway = Gateway(parts(settings, source, client, tracing.configure("gateway"), tenants))
 
     # False from the first moment of a drain, so that gRPC clients which balance by the health service leave in time.
     def serving() -> bool:
@@ -44,6 +50,7 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
     if grpc_port:
         ports.append(await server.listen(host, grpc_port))
     settle_for_serving()
+    following = None if tenants is None else asyncio.create_task(tenants.follow())
     logger.info("serving", extra={"host": host, "ports": ports})
     try:
         await serve_until_signal(
@@ -53,6 +60,8 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
             on_drain=on_drain,
         )
     finally:
+        if following is not None:
+            following.cancel()
         # After the drain alone: responses in flight still come by these connections.
         await client.aclose()
     logger.info("stopped")

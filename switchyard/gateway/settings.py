@@ -26,6 +26,7 @@ class Settings:
     log_level: str = "info"
     log_requests: bool = False  # a line costs 13 µs; the overlay of local mode sets it
     switchyard_catalog: Path | None = None
+    switchyard_tenants: Path | None = None
     switchyard_allow_open: bool = False
     default_model: str = ""
     max_body_bytes: int = 32 * 1024 * 1024
@@ -52,11 +53,12 @@ class Settings:
         Raises:
             SettingsError: a value is not valid.
         """
-        unset, catalog = Settings(), env.get("SWITCHYARD_CATALOG")
+        unset, catalog, tenants = Settings(), env.get("SWITCHYARD_CATALOG"), env.get("SWITCHYARD_TENANTS")
         return Settings(
             log_level=log_level(env, unset.log_level),
             log_requests=switch(env, "LOG_REQUESTS", unset.log_requests),
             switchyard_catalog=Path(catalog) if catalog else None,
+            switchyard_tenants=Path(tenants) if tenants else None,
             switchyard_allow_open=switch(env, "SWITCHYARD_ALLOW_OPEN"),
             default_model=env.get("DEFAULT_MODEL", ""),
             max_body_bytes=whole_number(env, "MAX_BODY_BYTES", unset.max_body_bytes, least=1),
@@ -110,8 +112,9 @@ def require_loopback(host: str, settings: Settings) -> None:
     Raises:
         SettingsError: ``host`` is no loopback address and the operator has not allowed that.
     """
-    if not is_loopback(host) and not settings.switchyard_allow_open:
+    if not (is_loopback(host) or settings.switchyard_tenants or settings.switchyard_allow_open):
         raise SettingsError(
-            f"this gateway checks no keys, so it does not listen on {host}: use --host 127.0.0.1, or set "
-            "SWITCHYARD_ALLOW_OPEN=true where a network policy decides who can reach it"
+            f"this gateway checks no keys, so it does not listen on {host}: use --host 127.0.0.1, name a file "
+            "of keys by SWITCHYARD_TENANTS, or set SWITCHYARD_ALLOW_OPEN=true where a network policy decides who can "
+            "reach it"
         )

@@ -22,7 +22,9 @@ CODES: dict[str, int] = {
     "missing_model": 400,
     "pictures_not_read": 400,
     "wrong_model_kind": 400,
+    "invalid_api_key": 401,
     "page_not_allowed": 403,
+    "permission_denied": 403,
     "model_not_found": 404,
     "no_step_matches": 404,
     "not_found": 404,
@@ -109,10 +111,12 @@ class ApiError(Exception):
 
     @property
     def headers(self) -> list[Header]:
-        """The headers of the response: when to retry, and which methods are allowed."""
+        """The headers of the response: when to retry, which methods are allowed, and that a key is asked for."""
         headers: list[Header] = []
         if self.retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(self.retry_after))))
+        if self.code == "invalid_api_key":  # RFC 9110 §11.6.1; a model's own 401 is about another key
+            headers.append((b"www-authenticate", b'Bearer realm="switchyard"'))
         if self.allow:
             headers.append((b"allow", self.allow.encode()))
         return headers

@@ -31,9 +31,11 @@ _OF_THE_REQUEST = HOP_BY_HOP | _OF_THE_PAGE | {b"host", b"content-length", b"exp
 # Our HTTP server writes these itself.
 _OF_THE_RESPONSE = HOP_BY_HOP | {b"server", b"date"}
 # They give access to the gateway, and nothing behind it checks them: models and steps elsewhere must not see them.
-CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"cookie"))
+CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"cookie"))
 # Headers between the platform's own parts, such as a tenant's: from a client they would be forged.
 INTERNAL = b"x-switchyard-"
+# Who sent a request, said by the gateway: a graph's steps and models keep apart what belongs to different tenants.
+TENANT = b"x-switchyard-tenant"
 # The one of them that is a client's to say: its requests with the same value stay on one tier, as with a body's
 # ``prompt_cache_key``.
 _OF_THE_CLIENT = frozenset((b"x-switchyard-conversation",))

@@ -4,6 +4,7 @@ https://protobuf.dev/programming-guides/encoding/
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 VARINT, BYTES = 0, 2
 _FIXED64, _FIXED32 = 1, 5
@@ -117,8 +118,9 @@ class TextGuard:
 
     _FIELD_BYTES = 2 * 10  # a tag and a length
 
-    def __init__(self, field: int, value: str, last: int | None = None) -> None:
+    def __init__(self, field: int, value: str, last: int | None = None, message: str = _TWICE) -> None:
         self._field = field
+        self._message = message
         self._last = last
         self._lowest = 0
         self._value = value.encode()
@@ -160,15 +162,50 @@ class TextGuard:
         if number == self._field and tag & 7 == BYTES:
             size, start = varint(data, start)
             if size != len(self._value):
-                raise ValueError(_TWICE)
+                raise ValueError(self._message)
             if end > len(data):
                 return None
             if data[start:end] != self._value:
-                raise ValueError(_TWICE)
+                raise ValueError(self._message)
         self._fields += 1
         if self._fields > _MOST_FIELDS:
             raise ValueError(f"more than {_MOST_FIELDS} fields in a message")
         return end
+
+
+class MessagesGuard:
+    """Follows all messages of a gRPC stream in the same way, from the first prefix on."""
+
+    _PREFIX_BYTES = 5  # whether it is compressed, and its length
+
+    def __init__(self, field: int, value: str) -> None:
+        message = f"this stream was opened for {value}: each of its messages names that, uncompressed"
+        self._message = message
+        self._next_guard = partial(TextGuard, field, value, message=message)
+        self._guard = self._next_guard()
+        self._prefix = b""
+        self._left = 0  # bytes of the current message
+
+    def feed(self, chunk: bytes) -> None:
+        """Look at the next bytes of the stream.
+
+        Raises:
+            ValueError: a message has the field with another value, is not well-formed or is compressed.
+        """
+        while chunk:
+            if not self._left:
+                missing = self._PREFIX_BYTES - len(self._prefix)
+                self._prefix, chunk = self._prefix + chunk[:missing], chunk[missing:]
+                if len(self._prefix) < self._PREFIX_BYTES:
+                    return
+                if self._prefix[0]:
+                    raise ValueError(self._message)
+                self._guard, self._left = self._next_guard(), int.from_bytes(self._prefix[1:], "big")
+                self._guard.feed(self._prefix)
+                self._prefix = b""
+            part, chunk = chunk[: self._left], chunk[self._left :]
+            self._guard.feed(part)
+            self._left -= len(part)
 
 
 def _end(data: bytes, at: int, kind: int) -> int:

@@ -1,4 +1,4 @@
-"""JSON logs on stderr, one object per line, with the request and trace ids of the task; never prompts or payloads."""
+"""JSON logs on stderr, one object per line, with the ids of the request and its key; never prompts, payloads, keys."""
 
 import json
 import logging
@@ -8,6 +8,10 @@ from datetime import UTC, datetime
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+tenant: ContextVar[str] = ContextVar("tenant", default="")
+key_id: ContextVar[str] = ContextVar("key_id", default="")
+
+_OF_THE_TASK = (request_id, trace_id, tenant, key_id)
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -27,10 +31,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if identifier := request_id.get():
-            line["request_id"] = identifier
-        if identifier := trace_id.get():
-            line["trace_id"] = identifier
+        line.update((variable.name, value) for variable in _OF_THE_TASK if (value := variable.get()))
         line.update((key, value) for key, value in vars(record).items() if key not in _STANDARD)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)

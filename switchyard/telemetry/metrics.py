@@ -77,6 +77,12 @@ class GatewayMetrics:
         self.heartbeats = make.counter(
             "gateway_heartbeats", "Comments sent to streams that wait for a model to wake.", "model"
         )
+        self.keys_rejected = make.counter("gateway_keys_rejected", "Requests without a valid API key.", "reason")
+        self.tenants = make.gauge("gateway_tenants", "Tenants of the file that is in force.")
+        self.keys = make.gauge("gateway_keys", "API keys of the file that is in force.")
+        self.tenants_outdated = make.gauge(
+            "gateway_tenants_outdated", "1 while the tenants in force are not those of the file, as that is not valid."
+        )
 
 
 class LocalMetrics:

@@ -49,7 +49,7 @@ async def of_gateway(error: str, folder: Path) -> AsyncIterator[str]:
         call.scope["server"] = None
         raise AssertionError("no request gets as far as a model")
 
-    settings = {"max_body_bytes": LIMIT, "max_in_flight": 0 if error == "overloaded" else 10}
+    settings: dict[str, Any] = {"max_body_bytes": LIMIT, "max_in_flight": 0 if error == "overloaded" else 10}
     with pytest.MonkeyPatch.context() as patch:
         async with gateway(folder, broken, **settings) as bench:
             if error == "internal":

@@ -15,6 +15,7 @@ import orjson
 from predictors.llm.in_process import InProcessResponse, messages, post
 from predictors.serving.faults import of_engine
 from switchyard.http.asgi import App
+from switchyard.http.headers import TENANT
 from switchyard.http.sse import Events
 
 # The parameters of a V2 request, by OpenAI's names (with vLLM's sampling extensions).
@@ -164,7 +165,7 @@ async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def _passed(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: headers[name] for name in ("traceparent", "x-request-id") if name in headers}
+    return {name: headers[name] for name in ("traceparent", "x-request-id", TENANT.decode()) if name in headers}
 
 
 def _options(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from switchyard.http.client.response import Sink
 from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailableError
 from switchyard.http.headers import Header
 from switchyard.rpc import status as statuses
-from switchyard.rpc.protobuf import TextGuard
+from switchyard.rpc.protobuf import MessagesGuard, TextGuard
 from switchyard.rpc.status import RpcError
 
 _PEEKED = 4096  # bytes of a first message; the model's name is in them, as every client writes it first
@@ -60,6 +60,17 @@ class RpcEdge:
             return
         try:
             self._call.guard(TextGuard(field, value).feed)
+        except RpcError as err:
+            raise ApiError(*statuses.api_code(err)) from err
+
+    def hold_messages_to(self, field: int, value: str) -> None:
+        """Let every message of a stream have this value in a field of text, as the first has it.
+
+        Raises:
+            ApiError: what has come so far has another, or is compressed and so cannot be looked into.
+        """
+        try:
+            self._call.guard(MessagesGuard(field, value).feed, compressed=False)
         except RpcError as err:
             raise ApiError(*statuses.api_code(err)) from err
 

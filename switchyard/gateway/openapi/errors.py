@@ -21,6 +21,8 @@ SENTENCES: Mapping[str, str] = {
     "missing_model": "the body names no model; GET /v1/models lists them",
     "pictures_not_read": "model chat-fast reads text only; send the image to /v1/ocr, and its text to the model",
     "wrong_model_kind": "model embed is an embedding model; this route takes adapter, graph, llm",
+    "invalid_api_key": "the API key is not known here; ask whoever gave it to you",
+    "permission_denied": "the API key acme-ci has no role admin, which /v2/models/stats needs; ask for one that has",
     "page_not_allowed": "a page of https://a.example sent this; CORS_ALLOW_ORIGINS of a gateway names those that may",
     "model_not_found": "there is no model chat-fats; GET /v1/models lists them",
     "no_step_matches": "None of the routes matched with the switch condition of node root",

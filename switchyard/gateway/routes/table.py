@@ -11,6 +11,7 @@ from switchyard.rpc import v2
 
 By = Literal["model", "gateway", "pages", "nobody"]
 Body = Literal["none", "json", "any", "form", "message"]
+Access = Literal["open", "key", "use", "admin"]
 
 CHATTING: frozenset[Kind] = frozenset(("llm", "graph", "adapter"))
 EMBEDDING: frozenset[Kind] = frozenset(("embedding", "graph"))
@@ -60,6 +61,28 @@ class Route:
         """The route's value in metrics."""
         return f"grpc {self.rpc}" if self.rpc else self.path
 
+    @property
+    def access(self) -> Access:
+        """What a gateway with keys asks for: a key with this role, any key, or none."""
+        name = self.rpc or self.path
+        if self.by in ("pages", "nobody") or name in _OPEN:
+            return "admin" if name in _ADMIN else "open"
+        return "admin" if name in _ADMIN else "use" if self.by == "model" else "key"
+
+
+# Probes have no keys, and what they learn names no model.
+_OPEN = frozenset(("/v2/health/live", "/v2/health/ready", "ServerLive", "ServerReady"))
+# What is every tenant's: which models are loaded, and how much each was used.
+_ADMIN = frozenset(
+    (
+        "/metrics",
+        "/v2/models/stats",
+        "/v2/repository/models/{model}/load",
+        "/v2/repository/models/{model}/unload",
+        "RepositoryModelLoad",
+        "RepositoryModelUnload",
+    )
+)
 
 _ask = partial(Route, method="POST", by="model")
 

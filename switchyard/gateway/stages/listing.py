@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from switchyard.catalog import Catalog, CatalogSource, Model
+from switchyard.catalog import Catalog, Model
 from switchyard.gateway.call import Call
-from switchyard.gateway.lookup import Locate, failure, locator, read_catalog, require_version
+from switchyard.gateway.lookup import Locate, Visible, failure, require_version
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.upstream.repositories import Repositories, knows_itself
 from switchyard.gateway.upstream.retries import UpstreamRetries
@@ -98,7 +98,7 @@ def readiness(*, locate: Locate, upstream: UpstreamRetries) -> Stage:
 
     async def stage(call: Call, proceed: Proceed) -> None:
         if call.route.path in _READINESS:
-            model = locate(call.params["model"])
+            model = locate(call.params["model"], call.identity)
             if knows_itself(model):
                 call.model = model
                 response = await upstream.open(call)
@@ -113,20 +113,19 @@ def readiness(*, locate: Locate, upstream: UpstreamRetries) -> Stage:
     return stage
 
 
-def listing(*, source: CatalogSource, repositories: Repositories) -> Stage:
+def listing(*, visible: Visible, locate: Locate, repositories: Repositories) -> Stage:
     """Respond from the catalog; ``/v1/models`` shows failed models, all other routes reject them."""
-    locate = locator(source)
 
     async def stage(call: Call, proceed: Proceed) -> None:
         path = call.route.path
         # /v2/health/live says that the process runs, which an unreadable catalog does not change
-        catalog = Catalog({}) if path == "/v2/health/live" else read_catalog(source)
+        catalog = Catalog({}) if path == "/v2/health/live" else visible.to(call.identity)
         if path in _WITH_STATES:
             catalog = await repositories.current(catalog)
         name = call.params.get("model")
         if name is not None:
             call.model = catalog.get(name) if path in _LISTED_WHEN_FAILED else None
-            call.model = call.model or locate(name)
+            call.model = call.model or locate(name, call.identity)
             if not knows_itself(call.model):
                 require_version(call.model, call.params.get("version", ""))
         call.edge.respond(200, [_JSON], orjson.dumps(_RESPONSES[path](catalog, call.model)))

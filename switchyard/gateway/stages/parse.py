@@ -9,6 +9,7 @@ from switchyard.gateway.call import Call
 from switchyard.gateway.edges.rpc import RpcEdge
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.short_forms import Form
+from switchyard.gateway.tenants.directory import Identity
 from switchyard.http.api_errors import ApiError
 from switchyard.http.json_body import JSON, check_charset, check_encoding, check_json_type, media_type, parse_object
 from switchyard.http.json_cost import check_items, check_lists, is_cheap, outline
@@ -20,7 +21,7 @@ _PASSED = frozenset((JSON, b"application/octet-stream", b"multipart/form-data"))
 _IMAGE_TYPES = frozenset(("image_url", "input_image", "image"))
 
 
-def parse(*, default_model: Callable[[], str]) -> Stage:
+def parse(*, default_model: Callable[[Identity | None], str]) -> Stage:
     """Parse what the route's ``body`` says; ``default_model`` names the model of forms that name none, or is empty."""
 
     def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
@@ -119,19 +120,22 @@ def _model_of_message(call: Call) -> str:
         raise ApiError("invalid_value", f"the request is not a V2 message: {err}") from err
     if not name:
         raise ApiError("missing_model", "the request names no model; RepositoryIndex lists them", param="model")
-    if call.route.rpc not in v2.STREAMS:  # each message of a stream names its own
-        assert isinstance(call.edge, RpcEdge)
+    assert isinstance(call.edge, RpcEdge)
+    if call.route.rpc not in v2.STREAMS:
         call.edge.hold_to(v2.name_field(call.route.rpc), name)
+    elif call.identity is not None and call.identity.models:
+        # Each message of a stream names its own model, and a server may have others that this tenant may not use.
+        call.edge.hold_messages_to(v2.name_field(call.route.rpc), name)
     return name
 
 
-def _parse_form(call: Call, form: Form, default_model: Callable[[], str]) -> None:
+def _parse_form(call: Call, form: Form, default_model: Callable[[Identity | None], str]) -> None:
     _require_plain(call)
     if len(call.body) > FORM_BYTES:
         raise ApiError("body_too_large", f"a short form has at most {FORM_BYTES} bytes; use /v1/chat/completions")
     payload = form.request(call.body, call.params)
     # Short forms alone may leave it out. Where OpenAI's field is missing vLLM takes its one model; a gateway would
     # guess.
-    payload["model"] = call.model_name = payload.get("model") or default_model() or _model_of(None)
+    payload["model"] = call.model_name = payload.get("model") or default_model(call.identity) or _model_of(None)
     call.stream = payload.get("stream") is True
     call.body = orjson.dumps(payload)

@@ -13,7 +13,7 @@ def resolve(*, locate: Locate) -> Stage:
     """Reject models that do not exist, have failed or cannot do what the route asks."""
 
     def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
-        model = call.model = locate(call.model_name)
+        model = call.model = locate(call.model_name, call.identity)
         route = call.route
         if model.kind not in route.kinds:
             kinds = " or ".join(sorted(route.kinds))

@@ -5,10 +5,10 @@ Messages and field numbers: KServe's and Triton's ``grpc_predict_v2.proto``.
 
 from collections.abc import Callable
 
-from switchyard.catalog import Catalog, CatalogSource
+from switchyard.catalog import Catalog
 from switchyard.gateway.call import Call
 from switchyard.gateway.edges.rpc import RpcEdge
-from switchyard.gateway.lookup import Locate, has_version, read_catalog
+from switchyard.gateway.lookup import Locate, Visible, has_version
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.stages.listing import EXTENSIONS, SERVER, index_entries, server_version
 from switchyard.gateway.upstream.repositories import Repositories, knows_itself
@@ -21,13 +21,11 @@ _READY = write(1, True)
 _NOT_READY = write(1, False)
 
 
-def rpc_listing(
-    *, source: CatalogSource, repositories: Repositories, locate: Locate, upstream: UpstreamRetries
-) -> Stage:
+def rpc_listing(*, visible: Visible, repositories: Repositories, locate: Locate, upstream: UpstreamRetries) -> Stage:
     """Respond to health, metadata and the index from the catalog, to readiness from the model's server if it knows."""
     messages: dict[str, Callable[[], bytes]] = {
         "ServerLive": lambda: _READY,
-        "ServerReady": lambda: _server_ready(source),
+        "ServerReady": lambda: _server_ready(visible),
         "ServerMetadata": _server_metadata,
     }
 
@@ -36,7 +34,7 @@ def rpc_listing(
         if message is not None:
             call.edge.respond(200, [], message())
         elif call.route.rpc == "RepositoryIndex":
-            call.edge.respond(200, [], _index(await repositories.current(read_catalog(source))))
+            call.edge.respond(200, [], _index(await repositories.current(visible.to(call.identity))))
         elif _server_must_say(call, locate):
             assert isinstance(call.edge, RpcEdge)
             await upstream.forward(call, call.edge.forward)
@@ -49,7 +47,7 @@ def rpc_listing(
 def _server_must_say(call: Call, locate: Locate) -> bool:
     """Return whether the model's server knows if it is ready, and not the catalog; set ``call.model``."""
     try:
-        model = call.model = locate(call.model_name)
+        model = call.model = locate(call.model_name, call.identity)
     except ApiError as err:
         # A failed model is known and not ready, which a boolean can say; over HTTP it is a 503 with the reason.
         if err.code != "model_failed":
@@ -58,8 +56,8 @@ def _server_must_say(call: Call, locate: Locate) -> bool:
     return knows_itself(model) and bool(model.grpc)
 
 
-def _server_ready(source: CatalogSource) -> bytes:
-    read_catalog(source)  # one that cannot be read is an error with its reason, as over HTTP
+def _server_ready(visible: Visible) -> bytes:
+    visible.to(None)  # one that cannot be read is an error with its reason, as over HTTP
     return _READY
 
 

@@ -11,7 +11,7 @@ from switchyard.gateway.call import Call
 from switchyard.gateway.lookup import Locate
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import ConnectionClosedError, UpstreamError
-from switchyard.http.headers import CLIENT_TO_MODEL, FORM_TO_MODEL, Header
+from switchyard.http.headers import CLIENT_TO_MODEL, FORM_TO_MODEL, TENANT, Header
 
 _UNAVAILABLE = frozenset((502, 503, 504))
 # Three pauses of it are 0.35 s at most: four attempts end long before ``Retry.seconds``, unless connecting takes long.
@@ -128,7 +128,7 @@ class UpstreamRetries:
     async def _wait(self, call: Call, seconds: float) -> None:
         self._on_retry(call.model_name)
         await asyncio.sleep(seconds)
-        call.model = self._locate(call.model_name)
+        call.model = self._locate(call.model_name, call.identity)
 
 
 def _has_retry_after(response: Response) -> bool:
@@ -136,18 +136,21 @@ def _has_retry_after(response: Response) -> bool:
 
 
 def _metadata(call: Call) -> list[Header]:
-    return CLIENT_TO_MODEL.passed(call.headers, [(b"x-request-id", call.request_id), *_trace_context(call)])
+    return CLIENT_TO_MODEL.passed(call.headers, _added(call))
 
 
-def _trace_context(call: Call) -> list[Header]:
-    """Return the trace context of this call's span."""
-    if call.span is None or call.span.traceparent is None:
-        return []
-    return [(b"traceparent", call.span.traceparent.encode())]
+def _added(call: Call) -> list[Header]:
+    """Return what a model gets beside the client's headers: the call's id, its tenant and its span's trace context."""
+    added = [(b"x-request-id", call.request_id)]
+    if call.identity is not None:
+        added.append((TENANT, call.identity.tenant.encode()))
+    if call.span is not None and call.span.traceparent is not None:
+        added.append((b"traceparent", call.span.traceparent.encode()))
+    return added
 
 
 def _headers(call: Call) -> list[Header]:
-    added = [(b"x-request-id", call.request_id), *_trace_context(call)]
+    added = _added(call)
     if call.route.form is None:
         return CLIENT_TO_MODEL.passed(call.headers, added)
     return FORM_TO_MODEL.passed(call.headers, [*added, (b"content-type", b"application/json")])

@@ -19,6 +19,7 @@ from switchyard.gateway.app import Gateway, parts
 from switchyard.gateway.edges.http import server_error
 from switchyard.gateway.server import server_limits, web_access
 from switchyard.gateway.settings import Settings
+from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.http.client import Client
 from switchyard.http.server import Server
@@ -178,12 +179,17 @@ def entries(url: str, grpc: str = "") -> Catalog:
 
 @asynccontextmanager
 async def gateway(
-    tmp_path: Path, script: Script = completion, *, stall_seconds: float = 60.0, **settings: Any
+    tmp_path: Path,
+    script: Script = completion,
+    *,
+    stall_seconds: float = 60.0,
+    tenants: TenantsFile | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Bench]:
     """A bench with ``settings`` that differ from the defaults."""
     model, catalog, client = ModelServer(script), CatalogFile(tmp_path / "catalog.json"), Client()
     chosen = Settings(**{"grace_seconds": 2, **settings})
-    served = Gateway(parts(chosen, catalog, client, DisabledTracer()))
+    served = Gateway(parts(chosen, catalog, client, DisabledTracer(), tenants))
     limits = replace(server_limits(chosen), stall_seconds=stall_seconds)
     access = web_access(chosen, "127.0.0.1")
     server = Server(served.handle, limits, rpc=served.handle_rpc, error_response=server_error, access=access)

@@ -1,6 +1,7 @@
 """The gateway as a process: how it starts, refuses to start and stops."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from switchyard.catalog import Catalog, CatalogFile
+from switchyard.gateway.tenants.keys import create_key, digest
 from switchyard.rpc import health
 from switchyard.rpc.protobuf import write
 from tests.switchyard.gateway.conftest import Call, ModelServer, entries, running
@@ -155,3 +157,32 @@ async def test_its_port_says_by_grpcs_health_service_that_it_serves(tmp_path: Pa
         with pytest.raises(grpc.aio.AioRpcError) as unknown:
             await check(write(1, "chat"))  # models are no services: ModelReady is for them
         assert unknown.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_with_tenants_it_listens_anywhere_and_says_what_is_wrong_with_them(tmp_path: Path) -> None:
+    catalog, tenants = tmp_path / "catalog.json", tmp_path / "tenants.yaml"
+    CatalogFile(catalog).replace(Catalog({}))
+    tenants.write_text("tenants: [{name: acme, limits: {}}]")
+    found = {"SWITCHYARD_CATALOG": str(catalog), "SWITCHYARD_TENANTS": str(tenants)}
+    status, sentence = await refused("--host", "0.0.0.0", **found)
+    assert (status, sentence.splitlines()[-1]) == (
+        2,
+        "tenants[0].limits: no such field; docs/reference/tenants.md lists them",
+    )
+    assert f"gateway: {tenants} cannot be used:" in sentence
+
+    key = create_key()
+    entry = {"id": "ci", "sha256": digest(key.encode()).hex()}
+    tenants.write_text(json.dumps({"tenants": [{"name": "acme", "keys": [entry]}]}))
+    async with process(catalog, SWITCHYARD_TENANTS=str(tenants), LOG_LEVEL="debug") as (child, url):
+        async with httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {key}"}) as client:
+            assert (await client.get("/v1/models")).status_code == 200
+            tenants.write_text(json.dumps({"tenants": [{"name": "acme", "keys": [{**entry, "revoked": True}]}]}))
+            async with asyncio.timeout(20):
+                while (await client.get("/v1/models")).status_code == 200:
+                    await asyncio.sleep(0.05)
+            child.send_signal(signal.SIGTERM)
+        _, stderr = await asyncio.wait_for(child.communicate(), 10)
+    assert child.returncode == 0
+    assert b'"tenant": "acme", "key_id": "ci"' in stderr
+    assert key.encode() not in stderr

@@ -10,7 +10,7 @@ HOP = (
     *(b"proxy-authenticate", b"proxy-authorization", b"proxy-connection"),
 )
 REQUEST = (b"host", b"content-length", b"expect", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest")
-SECRETS = (b"authorization", b"x-api-key", b"cookie")
+SECRETS = (b"authorization", b"x-api-key", b"api-key", b"cookie")
 BODY = (b"content-type", b"content-length", b"content-encoding")
 INTERNAL = (b"x-switchyard-tenant", b"x-switchyard-policy", b"x-switchyard-")
 CORS = (b"access-control-allow-origin", b"access-control-allow-credentials")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.rpc.protobuf import TextGuard, read_text, write
+from switchyard.rpc.protobuf import MessagesGuard, TextGuard, read_text, write
 
 
 @given(st.text(), st.text(), st.integers(1, 2000))
@@ -116,3 +116,27 @@ def test_a_field_that_comes_after_the_last_one_is_rejected() -> None:
     guard.feed(framed(write(1, "ocr") + write(5, b"x") + write(7, b"y") * 2 + write(9, b"z")))
     with pytest.raises(ValueError, match="order"):
         guard.feed(write(5, b"x"))
+
+
+@given(
+    st.lists(st.sampled_from(["ocr", "other", ""]), min_size=1, max_size=6), st.lists(st.integers(0, 120), max_size=9)
+)
+def test_a_guard_of_a_stream_objects_to_a_message_that_names_another_wherever_it_is_cut(
+    names: list[str], cuts: list[int]
+) -> None:
+    sent = b"".join(framed(write(1, name) + write(7, b"\x0a\x05other")) for name in names)
+    guard, at, objection = MessagesGuard(1, "ocr"), 0, ""
+    try:
+        for cut in sorted({min(cut, len(sent)) for cut in cuts} | {len(sent)}):
+            guard.feed(sent[at:cut])
+            at = cut
+    except ValueError as err:
+        objection = str(err)
+    assert ("opened for ocr" in objection) is ("other" in names)  # one without a name is the server's to reject
+
+
+def test_a_guard_of_a_stream_lets_no_compressed_message_pass() -> None:
+    guard = MessagesGuard(1, "ocr")
+    guard.feed(framed(write(1, "ocr")) + framed(b""))
+    with pytest.raises(ValueError, match="uncompressed"):
+        guard.feed(b"\x01" + bytes(4))

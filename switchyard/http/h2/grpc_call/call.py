@@ -96,16 +96,16 @@ class GrpcCall:
         """
         await self._received.reserve(limit, self._context.read_seconds)
 
-    def guard(self, check: Callable[[bytes], None]) -> None:
+    def guard(self, check: Callable[[bytes], None], *, compressed: bool = True) -> None:
         """Show ``check`` what the client sends before it is forwarded; a ``ValueError`` that it raises ends the call.
 
-        A compressed first message is not shown: it was read whole.
+        A compressed first message is not shown, as it was read whole, and if ``compressed`` what follows it neither.
 
         Raises:
             RpcError: ``check`` objects to what has been received so far.
         """
         received = self._received.joined()
-        if received[:1] == b"\1":
+        if compressed and received[:1] == b"\1":
             return
         try:
             check(received)

@@ -1,0 +1,122 @@
+"""``python -m switchyard.gateway.tenants.reader FILE``: checks ``tenants.yaml`` and writes it as rows for the gateway.
+
+A process of its own, because both steps hold the interpreter's lock: a file of 100,000 keys would stall every request
+for a second as JSON, for ten as YAML. The gateway takes the rows, each a line of JSON, a few at a time.
+"""
+
+import gc
+import itertools
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+from pydantic import ValidationError
+
+from switchyard.gateway.tenants.document import Key, Tenant, TenantsFile
+
+FILE_BYTES = 64 * 1024 * 1024  # 300,000 keys; a Secret has at most 1 MiB
+KEYS_PER_ROW = 64
+_PROBLEMS = 10  # told at a time
+
+
+class InvalidTenantsError(ValueError):
+    """``tenants.yaml`` is not valid; each line of the message has a place in it and a sentence."""
+
+
+class _Loader(yaml.CSafeLoader):
+    """Rejects fields that are there twice, of which YAML's parser takes the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        if len(mapping) != len(node.value):
+            place = node.start_mark
+            raise InvalidTenantsError(f"line {place.line + 1}: a field is there twice in one mapping; keep one")
+        return mapping
+
+
+def read(path: Path) -> TenantsFile:
+    """Read and check the file.
+
+    Raises:
+        InvalidTenantsError: it is not valid.
+        OSError: it cannot be read.
+    """
+    data = path.read_bytes()
+    if len(data) > FILE_BYTES:
+        raise InvalidTenantsError(f"the file has {len(data)} bytes; at most {FILE_BYTES} are read")
+    try:
+        return TenantsFile.model_validate(_parsed(data))
+    except ValidationError as err:
+        problems = [_sentence(fault) for fault in itertools.islice(err.errors(include_input=False), _PROBLEMS)]
+        more = err.error_count() - len(problems)
+        raise InvalidTenantsError("\n".join([*problems, *([f"and {more} more"] if more else [])])) from err
+
+
+def _parsed(data: bytes) -> Any:
+    # JSON is YAML, and programs that write large files write it: it is read 100 times faster.
+    if data.lstrip()[:1] == b"{":
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:
+            pass
+    try:
+        return yaml.load(data, Loader=_Loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError as err:
+        mark = getattr(err, "problem_mark", None)
+        # Without the excerpt of the file that the error's own text has.
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
+        raise InvalidTenantsError(f"{place}{getattr(err, 'problem', None) or 'this is not YAML'}") from err
+
+
+def _sentence(fault: Mapping[str, Any]) -> str:
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).removeprefix(".")
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        message = "no such field; docs/reference/tenants.md lists them"
+    return f"{place}: {message}" if place else message
+
+
+def rows(file: TenantsFile) -> Iterator[Mapping[str, Any]]:
+    """Yield the tenants and teams with their keys, as ``Directory.add`` takes them."""
+    for tenant in file.tenants:
+        yield from _rows(tenant, "", [tenant.models], tenant.keys)
+        for team in tenant.teams:
+            yield from _rows(tenant, team.name, [tenant.models, team.models], team.keys)
+
+
+def _rows(
+    tenant: Tenant, team: str, models: Sequence[Sequence[str]], keys: Sequence[Key]
+) -> Iterator[Mapping[str, Any]]:
+    row = {"tenant": tenant.name, "team": team, "models": [list(some) for some in models if "*" not in some]}
+    for first in range(0, max(len(keys), 1), KEYS_PER_ROW):
+        some = keys[first : first + KEYS_PER_ROW]
+        yield {**row, "keys": [(key.sha256, key.id, key.roles, _end(key)) for key in some]}
+
+
+def _end(key: Key) -> float | None:
+    """Return the end of a key's validity in seconds since 1970: 0 for one that was revoked, None for never."""
+    if key.revoked:
+        return 0.0
+    return None if key.expires is None else key.expires.timestamp()
+
+
+def main() -> int:
+    """Write the rows of the file that is named, or what is wrong with it; return the exit status."""
+    gc.disable()  # all that is read is kept: collections would find nothing, in three quarters of the time
+    try:
+        for row in rows(read(Path(sys.argv[1]))):
+            sys.stdout.buffer.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+    except InvalidTenantsError as err:
+        print(err, file=sys.stderr)
+        return 1
+    except OSError as err:
+        print(err.strerror, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Who follows docs/how-to/add-a-tenant.md gets a local gateway that asks for the key of the page."""
+
+import asyncio
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import httpx
+
+from switchyard.catalog import Catalog, CatalogFile, Model, State
+from switchyard.gateway.tenants.keys import is_key
+from switchyard.local.plan.plan import plan
+from switchyard.local.plan.render import documents, render_text
+from switchyard.local.plan.workloads import Options
+from tests.docs.following import blocks, copy_of_the_tree, follow
+from tests.docs.test_how_to import HOW_TO, run
+from tests.switchyard.gateway.test_process import process
+
+PAGE = HOW_TO / "add-a-tenant.md"
+OVERLAY = "kustomize/overlays/local"
+NAMES = {"chat-fast", "chat-reasoning", "auto", "ocr", "embed"}
+
+
+def catalog(path: Path) -> Path:
+    models = [Model(name=name, kind="llm", url="http://127.0.0.1:1", state=State(phase="asleep")) for name in NAMES]
+    CatalogFile(path).replace(Catalog({model.name: model for model in models}))
+    return path
+
+
+def written(tree: Path, state: Path) -> Path:
+    """The file of tenants that local mode gives the gateway of the overlay, written as it would write it."""
+    options = Options(root=tree, state=state, claims={"model-repository": tree / "model-repository"})
+    folder = tree / OVERLAY
+    (gateway,) = plan(documents(render_text(folder), folder), options).deployments
+    for path, text in gateway.command.files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Path(gateway.command.env["SWITCHYARD_TENANTS"])
+
+
+async def python(code: str, **env: str) -> str:
+    """What a program prints."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, env={**os.environ, **env}, stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(60):
+        stdout, _ = await child.communicate()
+    assert child.returncode == 0
+    return stdout.decode()
+
+
+async def test_the_tenant_of_the_page_sees_its_models_and_nobody_without_its_key_sees_any(tmp_path: Path) -> None:
+    tree = copy_of_the_tree(tmp_path)
+    follow(PAGE, tree)
+    create, check, _ = [block.text.strip() for block in blocks(PAGE) if block.language == "sh"]
+    key, *entry = run(tree, "python", "-m", "switchyard.cli", *create.split()[1:]).splitlines()
+    assert is_key(key.encode())
+    file = tree / OVERLAY / "tenants.yaml"
+    file.write_text(re.sub(r"sha256: 0{64}", entry[1].strip(), file.read_text()))
+    assert "fine, 1 tenants with 1 keys" in run(tree, "python", "-m", "switchyard.cli", *check.split()[1:])
+
+    tenants = written(tree, tmp_path / "state")
+    async with process(catalog(tmp_path / "catalog.json"), SWITCHYARD_TENANTS=str(tenants)) as (_, url):
+        (example,) = [block.text for block in blocks(PAGE) if block.language == "python"]
+        said = await python(example.replace("http://localhost:8000", url), SWITCHYARD_KEY=key)
+        assert set(json.loads(said.replace("'", '"'))) == {"chat-fast", "chat-reasoning", "auto"}
+        async with httpx.AsyncClient(base_url=url) as client:
+            assert (await client.get("/v1/models")).status_code == 401

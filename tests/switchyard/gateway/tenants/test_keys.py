@@ -1,0 +1,73 @@
+"""The form of keys, and how one is found."""
+
+import hashlib
+import re
+from collections.abc import Callable
+
+import pytest
+from typer.testing import CliRunner
+
+from switchyard.cli.app import app
+from switchyard.gateway.tenants.directory import Directory, RejectedKeyError
+from switchyard.gateway.tenants.keys import FORM, create_key, digest, is_key
+
+
+def test_a_key_is_known_by_its_form_and_no_two_are_the_same() -> None:
+    keys = {create_key() for _ in range(100)}
+    assert len(keys) == 100
+    assert all(is_key(key.encode()) and re.search(FORM, f'key="{key}"') for key in keys)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda key: key[:10] + ("a" if key[10] != "a" else "b") + key[11:],
+        lambda key: key[:-1],
+        lambda key: key + "a",
+        lambda key: "sk-" + key[3:],
+        lambda key: key[:-1] + "-",
+        lambda key: "",
+    ],
+    ids=["a wrong letter", "too short", "too long", "another prefix", "no letter", "empty"],
+)
+def test_what_is_mistyped_is_no_key(change: Callable[[str], str]) -> None:
+    assert not is_key(change(create_key()).encode())
+
+
+def directory(key: str, end: float | None) -> Directory:
+    made = Directory()
+    entry = (digest(key.encode()).hex(), "ci", ("use",), end)
+    made.add({"tenant": "acme", "team": "web", "models": [["chat-*"]], "keys": [entry]})
+    return made
+
+
+def test_a_key_is_found_by_its_hash() -> None:
+    key = create_key()
+    found = directory(key, None).find(key.encode(), lambda: 0.0)
+    assert (found.tenant, found.team, found.key_id) == ("acme", "web", "ci")
+    assert found.roles == {"use"}
+    assert found.models == (("chat-*",),)
+    assert hashlib.sha256(key.encode()).digest() == digest(key.encode())
+
+
+@pytest.mark.parametrize(("end", "now"), [(10.0, 9.9), (None, 1e12)])
+def test_a_key_is_valid_until_its_end(end: float | None, now: float) -> None:
+    key = create_key()
+    assert directory(key, end).find(key.encode(), lambda: now).key_id == "ci"
+
+
+@pytest.mark.parametrize(("end", "now", "why"), [(10.0, 10.0, "expired"), (0.0, 5.0, "revoked")])
+def test_a_key_that_has_ended_is_rejected_with_its_id(end: float, now: float, why: str) -> None:
+    key = create_key()
+    with pytest.raises(RejectedKeyError) as raised:
+        directory(key, end).find(key.encode(), lambda: now)
+    assert (raised.value.why, raised.value.key_id) == (why, "ci")
+
+
+def test_the_command_prints_a_key_once_and_what_the_file_says_of_it() -> None:
+    done = CliRunner().invoke(app, ["key", "create", "acme-ci", "--role", "use", "--role", "admin", "--days", "0"])
+    key, *entry = done.stdout.splitlines()
+    assert done.exit_code == 0
+    assert is_key(key.encode())
+    assert entry == ["- id: acme-ci", f"  sha256: {digest(key.encode()).hex()}", "  roles: [use, admin]"]
+    assert key not in done.stderr

@@ -1,0 +1,96 @@
+"""What ``tenants.yaml`` may say, and the sentence for what it may not."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from switchyard.cli.app import app
+from switchyard.gateway.tenants.reader import KEYS_PER_ROW, InvalidTenantsError, read, rows
+from tests.switchyard.gateway.tenants.access import KEYS, document
+
+HASH = "a" * 64
+
+
+def test_yaml_and_json_say_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "tenants.yaml"
+    path.write_text(yaml.safe_dump(document()))
+    of_yaml = list(rows(read(path)))
+    path.write_text(json.dumps(document()))
+    assert list(rows(read(path))) == of_yaml
+    assert [(row["tenant"], row["team"], row["models"]) for row in of_yaml] == [
+        ("acme", "", [["chat", "oc?", "sleepy"]]),
+        ("acme", "readers", [["chat", "oc?", "sleepy"], ["o*"]]),
+        ("globex", "", []),
+    ]
+
+
+def test_many_keys_come_in_rows_of_a_bounded_size(tmp_path: Path) -> None:
+    keys = [{"id": f"key-{number}", "sha256": f"{number:064x}"} for number in range(KEYS_PER_ROW + 1)]
+    path = tmp_path / "tenants.yaml"
+    path.write_text(json.dumps({"tenants": [{"name": "acme", "keys": keys}]}))
+    assert [len(row["keys"]) for row in rows(read(path))] == [KEYS_PER_ROW, 1]
+
+
+KEY = f"{{id: a, sha256: {HASH}}}"
+
+
+def with_key(fields: str) -> str:
+    return f"tenants: [{{name: a, keys: [{{id: a, {fields}}}]}}]"
+
+
+WRONG = {
+    "an unknown field": ("tenants: [{name: a, budget: 5}]", "tenants[0].budget: no such field"),
+    "a field of a key": (with_key(f"sha256: {HASH}, role: x"), "tenants[0].keys[0].role: no such field"),
+    "no list": ("tenants: {a: {}}", "tenants: "),
+    "nothing": ("", "valid dictionary"),
+    "a name": ("tenants: [{name: Acme Inc}]", "tenants[0].name: "),
+    "a plain key": (with_key(f"sha256: {KEYS['acme']}"), "keys[0].sha256: "),
+    "a role": (with_key(f"sha256: {HASH}, roles: [root]"), "'use', 'adapters' or 'admin'"),
+    "no role": (with_key(f"sha256: {HASH}, roles: []"), "roles: "),
+    "a local time": (with_key(f"sha256: {HASH}, expires: 2030-01-01T00:00:00"), "should have timezone info"),
+    "a pattern": ("tenants: [{name: a, models: ['chat (all)']}]", "is no pattern of names"),
+    "a tenant twice": ("tenants: [{name: a}, {name: a}]", "tenant a is there 2 times"),
+    "a team twice": ("tenants: [{name: a, teams: [{name: t}, {name: t}]}]", "team a/t is there 2 times"),
+    "a key id twice": (
+        f"tenants: [{{name: a, keys: [{KEY}]}}, {{name: b, teams: [{{name: t, keys: [{KEY}]}}]}}]",
+        "key id a is there 2 times",
+    ),
+    "a hash twice": (f"tenants: [{{name: a, keys: [{KEY}, {{id: b, sha256: {HASH}}}]}}]", "sha256 aaaa"),
+    "a field twice": ("tenants:\n- name: a\n  name: b\n", "line 2: a field is there twice"),
+    "no YAML": ("tenants: [\n", "line 2, column 1: "),
+    "code": ("tenants: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
+}
+
+
+@pytest.mark.parametrize(("text", "sentence"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_said_with_its_place_and_without_what_may_be_a_secret(
+    text: str, sentence: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "tenants.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidTenantsError) as raised:
+        read(path)
+    assert sentence in str(raised.value)
+    assert KEYS["acme"] not in str(raised.value)
+    checked = CliRunner().invoke(app, ["key", "check", str(path)])
+    assert checked.exit_code == 2
+    assert sentence in checked.stderr
+
+
+def test_only_the_first_of_many_faults_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "tenants.yaml"
+    path.write_text(json.dumps({"tenants": [{"name": "A"}] * 100}))
+    with pytest.raises(InvalidTenantsError) as raised:
+        read(path)
+    lines = str(raised.value).splitlines()
+    assert (len(lines), lines[-1]) == (11, "and 90 more")
+
+
+def test_a_valid_file_is_said_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "tenants.yaml"
+    path.write_text(yaml.safe_dump(document()))
+    checked = CliRunner().invoke(app, ["key", "check", str(path)])
+    assert (checked.exit_code, checked.stdout) == (0, f"{path}: fine, 2 tenants with 7 keys\n")
