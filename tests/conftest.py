@@ -1,6 +1,13 @@
 """What all tests share."""
 
+import os
+
 from hypothesis import settings
+
+# `make test` and `pytest` are to see the same: what make tells its commands would reach the makes and programs that
+# tests start (a nested make says where it enters; the program names itself by its path).
+for variable in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES"):
+    os.environ.pop(variable, None)
 
 # Machines that run tests are busy: how long an example takes says nothing about the code.
 settings.register_profile("switchyard", deadline=None)
