@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from switchyard.catalog import Model
 from switchyard.gateway.routes.table import Route
@@ -69,17 +69,18 @@ class Edge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The tokens that an engine counted for one call."""
+    """What an engine counted for one call; ``usage.reading`` makes it from what the engine says.
 
-    prompt_tokens: int
-    completion_tokens: int
+    Cached tokens are part of the prompt's, reasoning tokens part of the completion's. Pixels are those of the images
+    that a vision model was given, before it scaled them.
+    """
 
-    @classmethod
-    def of(cls, counted: Any) -> "Usage | None":
-        """Read OpenAI's ``usage`` object; None if there is none."""
-        if not isinstance(counted, dict):
-            return None
-        return cls(counted.get("prompt_tokens") or 0, counted.get("completion_tokens") or 0)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    inferences: int = 0
+    pixels: int = 0
 
 
 class Call:
@@ -88,7 +89,8 @@ class Call:
     ``headers`` are the request's (names in lower case, metadata in gRPC), ``fields`` the same for look-ups;
     ``http.headers`` decides which of them are forwarded. ``started`` and ``deadline`` are in the event loop's time.
     ``identity`` is None in a gateway without keys. ``stream`` says that the caller wants events, ``holds_image`` that
-    its messages hold an image.
+    its messages hold an image. ``usage`` is what the engine counted, None while nobody knows, and ``wants_usage`` says
+    that a stage needs it: without that stage no response is looked into.
     """
 
     __slots__ = (
@@ -111,6 +113,7 @@ class Call:
         "started",
         "stream",
         "usage",
+        "wants_usage",
     )
 
     def __init__(
@@ -147,6 +150,7 @@ class Call:
         self.model: Model | None = None
         self.span: Span | None = None
         self.usage: Usage | None = None
+        self.wants_usage = False
 
 
 def request_id(given: bytes | None) -> bytes:

@@ -7,13 +7,14 @@ from typing import Any
 
 import orjson
 
-from switchyard.gateway.call import Call, Usage
+from switchyard.gateway.call import Call
 from switchyard.gateway.errors import from_model, is_in_shape, json_object
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.short_forms import Form
 from switchyard.gateway.upstream.heartbeats import open_with_heartbeats
 from switchyard.gateway.upstream.retries import UpstreamRetries
+from switchyard.gateway.usage.reading import usage_of
 from switchyard.http.api_errors import CODES, ApiError, error_event, event
 from switchyard.http.client import Response
 from switchyard.http.client.errors import ConnectError, ConnectionClosedError, UpstreamError, UpstreamTimeoutError
@@ -163,7 +164,7 @@ async def _translate(call: Call, response: Response, form: Form) -> None:
 
 def _short(call: Call, form: Form, data: bytes) -> bytes:
     whole = orjson.loads(data)
-    call.usage = Usage.of(whole.get("usage"))
+    call.usage = usage_of(whole.get("usage"))
     return form.response(whole)
 
 

@@ -1,0 +1,74 @@
+"""Reads what an engine counted from its response, of which at most the last ``TAIL_BYTES`` are looked at."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from switchyard.gateway.call import Usage
+
+TAIL_BYTES = 4096  # an object of counts has some 300 bytes, and what vLLM writes after it has less than the rest
+COMMENT = b": usage "  # how our predictors begin the SSE comment that says what a stream used
+_FIELD = b'"usage":'
+_MOST = 2**53 - 1  # the ledger counts in doubles where it is Redis
+_decoder = json.JSONDecoder()  # orjson has no way to read a value that something follows
+
+
+def usage_of(counted: object) -> Usage | None:
+    """Read OpenAI's ``usage`` object, of chats or responses, or our predictors' own; None for anything else."""
+    if not isinstance(counted, Mapping):
+        return None
+    prompt = _count(counted, "prompt_tokens", "input_tokens")
+    completion = _count(counted, "completion_tokens", "output_tokens")
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        # No more than the whole that they are part of, whatever a model says: the rest is what is charged in full.
+        cached_tokens=min(prompt, _detail(counted, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")),
+        reasoning_tokens=min(
+            completion, _detail(counted, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
+        ),
+        inferences=_count(counted, "inferences"),
+        pixels=_count(counted, "pixels"),
+    )
+
+
+def usage_of_text(text: bytes) -> Usage | None:
+    """Read a usage object at the beginning of ``text``; None where there is none."""
+    try:
+        counted, _ = _decoder.raw_decode(text.decode(errors="replace").lstrip())
+    except (ValueError, RecursionError):
+        return None
+    return usage_of(counted)
+
+
+def usage_of_tail(tail: bytes) -> Usage | None:
+    """Find usage in the end of a JSON body or an event stream.
+
+    A comment of our predictors counts before a field ``usage``. Text that a model wrote cannot look like the field: in
+    JSON's strings quotes are escaped.
+    """
+    start = (b"\n" + tail).rfind(b"\n" + COMMENT)
+    if start >= 0:
+        return usage_of_text(tail[start + len(COMMENT) :])
+    start = tail.rfind(_FIELD)
+    while start >= 0:
+        if (usage := usage_of_text(tail[start + len(_FIELD) :])) is not None:
+            return usage
+        start = tail.rfind(_FIELD, 0, start)  # ``null`` in the event after the one with the counts
+    return None
+
+
+def _count(counted: Mapping[str, Any], *names: str) -> int:
+    for name in names:
+        value = counted.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST:
+            return value
+    return 0
+
+
+def _detail(counted: Mapping[str, Any], groups: tuple[str, ...], name: str) -> int:
+    for group in groups:
+        details = counted.get(group)
+        if isinstance(details, Mapping):
+            return _count(details, name)
+    return _count(counted, name)
