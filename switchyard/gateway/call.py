@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -91,6 +91,10 @@ class Call:
     ``identity`` is None in a gateway without keys. ``stream`` says that the caller wants events, ``holds_image`` that
     its messages hold an image. ``usage`` is what the engine counted, None while nobody knows, and ``wants_usage`` says
     that a stage needs it: without that stage no response is looked into.
+
+    ``settle``, None in a call that nobody counts, writes what the call used to the ledger. Whoever responds awaits it
+    immediately before the last bytes, so that a call whose caller saw the end is counted even if the gateway is killed
+    then. It never raises, and does nothing the second time.
     """
 
     __slots__ = (
@@ -109,6 +113,7 @@ class Call:
         "query",
         "request_id",
         "route",
+        "settle",
         "span",
         "started",
         "stream",
@@ -151,6 +156,7 @@ class Call:
         self.span: Span | None = None
         self.usage: Usage | None = None
         self.wants_usage = False
+        self.settle: Callable[[], Awaitable[None]] | None = None
 
 
 def request_id(given: bytes | None) -> bytes:

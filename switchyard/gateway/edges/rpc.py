@@ -1,6 +1,6 @@
 """V2 gRPC: creates a ``Call`` from a gRPC call, and responds on it; frames are forwarded without decoding messages."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from switchyard.gateway.call import Call, request_id
 from switchyard.gateway.routes.table import Route
@@ -73,6 +73,10 @@ class RpcEdge:
             self._call.guard(MessagesGuard(field, value).feed, compressed=False)
         except RpcError as err:
             raise ApiError(*statuses.api_code(err)) from err
+
+    def before_end(self, settle: Callable[[], Awaitable[None]] | None) -> None:
+        """Let ``forward`` await ``settle`` before it sends the target's trailers."""
+        self._call.before_end = settle
 
     async def forward(self, target: str, metadata: Sequence[Header]) -> None:
         """Forward the call to ``target`` (host:port) until it is over.

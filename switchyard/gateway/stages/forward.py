@@ -95,6 +95,8 @@ async def _respond(call: Call, response: Response) -> None:
         await _respond_error(call, response)
     elif response.complete and not edge.started:
         # Headers and body came in one read: they leave in one write, with the length that the body has.
+        if call.settle is not None:
+            await call.settle()
         edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), response.read_nowait())
     else:
         if not edge.started:
@@ -104,6 +106,8 @@ async def _respond(call: Call, response: Response) -> None:
                 await response.begun()
             edge.start(response.status, (MODEL_TO_STREAM if call.stream else MODEL_TO_CLIENT).passed(response.headers))
         await response.pipe(edge.sink)
+        if call.settle is not None:
+            await call.settle()
         edge.end()
 
 
@@ -120,6 +124,8 @@ async def _explain_in_stream(call: Call, response: Response) -> None:
         explanation = error_event(payload, shape)
     else:
         explanation = event(from_model(response.status, payload, call.model_name), shape)
+    if call.settle is not None:
+        await call.settle()
     # OpenAI clients get ``[DONE]`` after an error too, as vLLM ends a stream that failed.
     call.edge.write(explanation + (_DONE if shape == "openai" else b""))
     call.edge.end()
@@ -131,6 +137,8 @@ async def _respond_error(call: Call, response: Response) -> None:
     payload = _payload(response, body)
     if payload is None or not is_in_shape(payload, call.route.shape):
         raise _error_of(call, response, payload)
+    if call.settle is not None:
+        await call.settle()
     call.edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), body)
 
 
@@ -154,6 +162,8 @@ async def _translate(call: Call, response: Response, form: Form) -> None:
     headers = MODEL_TO_FORM.passed(response.headers)
     if not call.stream:
         short = _converted(call, await response.read(), partial(_short, call, form))
+        if call.settle is not None:
+            await call.settle()
         call.edge.respond(200, [*headers, (b"content-type", b"application/json")], short)
         return
     if not response.is_events:
@@ -194,6 +204,8 @@ async def _translate_stream(
             await edge.drain()
     if not edge.started:
         edge.start(200, headers)
+    if call.settle is not None:
+        await call.settle()
     edge.end()
 
 

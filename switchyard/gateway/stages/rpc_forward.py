@@ -17,6 +17,7 @@ def rpc_forward(*, upstream: UpstreamRetries) -> Stage:
         if not model.grpc:
             instead = "HTTP" if model.kind == "graph" else "V2 over HTTP"
             raise ApiError("not_implemented", f"model {model.name} serves no gRPC; use {instead}")
+        edge.before_end(call.settle)
         await upstream.forward(call, edge.forward)
 
     return stage

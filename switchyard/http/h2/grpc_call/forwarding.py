@@ -1,6 +1,6 @@
 """One attempt to forward a gRPC call to another server."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from switchyard.http.h2 import frames
@@ -18,6 +18,7 @@ class Caller(Protocol):
     """The call that is being forwarded; it is told how the attempt goes."""
 
     response_metadata: Sequence[Field]
+    before_end: Callable[[], Awaitable[None]] | None
 
     def response_started(self) -> None: ...
     def response_forwarded(self, status: RpcStatus) -> None: ...
@@ -26,15 +27,19 @@ class Caller(Protocol):
 
 
 class Forwarding:
-    """The stream to the target: its frames are forwarded to the ``client``, and ``end`` is called with the outcome."""
+    """The stream to the target: its frames are forwarded to the ``client``, and ``end`` is called with the outcome.
 
-    __slots__ = ("_call", "_client", "_end", "_responding", "stream")
+    The trailers of a call with ``before_end`` are kept until ``finish``.
+    """
+
+    __slots__ = ("_call", "_client", "_end", "_responding", "_trailers", "stream")
 
     def __init__(self, call: Caller, client: Stream, end: Callable[[Outcome], None]) -> None:
         self._call = call
         self._client = client
         self._end = end
         self._responding = False
+        self._trailers: tuple[bytes, RpcStatus] | None = None
 
     def begin(self, upstream: UpstreamConnection, block: bytes, received: Received) -> None:
         """Open the stream and send what the client has sent so far."""
@@ -52,6 +57,14 @@ class Forwarding:
         self.stream.connection.reset_stream(self.stream, frames.CANCEL)
         self._end(status)
 
+    def finish(self) -> None:
+        """Send the trailers that were kept."""
+        assert self._trailers is not None
+        block, status = self._trailers
+        self._client.connection.send(self._client, frames.HEADERS, block, True)
+        self._call.response_forwarded(status)
+        self._close(status)
+
     # -- StreamHandler
 
     def headers(self, response: RpcResponse, end: bool) -> None:
@@ -68,11 +81,15 @@ class Forwarding:
                 block = response.trailers()
             elif call.response_metadata:
                 block = response.with_metadata(call.response_metadata)
-        client.connection.send(client, frames.HEADERS, block, end)
-        if end:
-            assert response.status is not None
-            call.response_forwarded(response.status)
-            self._close(response.status)
+        if not end:
+            client.connection.send(client, frames.HEADERS, block, False)
+            return
+        assert response.status is not None
+        self._trailers = block, response.status
+        if call.before_end is None:
+            self.finish()
+        else:
+            self._end(response.status)
 
     def data(self, stream: Stream, chunk: bytes, end: bool) -> None:
         client = self._client
@@ -82,7 +99,9 @@ class Forwarding:
             self._fail(RpcStatus.INTERNAL, NO_STATUS)
 
     def reset(self, stream: Stream, code: int) -> None:
-        """The stream ended without trailers."""
+        """The stream ended without trailers, or after those that are kept."""
+        if self._trailers is not None:
+            return
         if self._responding:
             self._fail(RpcStatus.UNAVAILABLE, "the connection to the server was lost during its response; try again")
             return
