@@ -1,9 +1,10 @@
-"""Opens the store that a URL names."""
+"""Opens the store or ledger that a URL names; both may be in the same file or Redis."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from switchyard.store.contract import Store
+from switchyard.store.ledger import Ledger
 
 
 def open_store(url: str) -> Store:
@@ -14,13 +15,39 @@ def open_store(url: str) -> Store:
     Raises:
         ValueError: the URL names no store.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "sqlite" and parts.path and not parts.netloc:
+    path = _sqlite_path(url)
+    if path is not None:
         from switchyard.store.sqlite import SqliteStore
 
-        return SqliteStore(Path(unquote(parts.path)))
-    if parts.scheme in ("redis", "rediss", "unix"):
-        from switchyard.store.redis import RedisStore  # not at the top: one machine needs no Redis client
+        return SqliteStore(path)
+    from switchyard.store.redis import RedisStore  # not at the top: one machine needs no Redis client
 
-        return RedisStore(url)
+    return RedisStore(url)
+
+
+def open_ledger(url: str) -> Ledger:
+    """Return the ledger of a URL, not opened yet; the URL is one that ``open_store`` takes.
+
+    Raises:
+        ValueError: the URL names no store.
+    """
+    path = _sqlite_path(url)
+    if path is not None:
+        from switchyard.store.sqlite_ledger import SqliteLedger
+
+        return SqliteLedger(path)
+    raise ValueError(f"{url!r} is no ledger: use sqlite:///path/to/file")
+
+
+def _sqlite_path(url: str) -> Path | None:
+    """Return the file of a URL, or None if it names a Redis.
+
+    Raises:
+        ValueError: it names neither.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite" and parts.path and not parts.netloc:
+        return Path(unquote(parts.path))
+    if parts.scheme in ("redis", "rediss", "unix"):
+        return None
     raise ValueError(f"{url!r} is not a store: use sqlite:///path/to/file or redis://host:port")

@@ -14,7 +14,8 @@ class Claim:
 
     ``kind`` says what is counted: what is ``held`` at once; what was taken in any ``seconds`` (``rolling``); what is
     taken until ``ends``, in seconds since 1970 (``period``: its counter has a name of its own for each day or month).
-    Without ``enforced`` the claim is counted and never denied. Amounts stay below 2**53: Redis counts in doubles.
+    Without ``enforced`` the claim is counted and never denied. Amounts stay below 2**53: Redis counts in doubles. The
+    claims of one call name different counters; the same name with another kind or window is another counter.
     """
 
     counter: str
@@ -30,7 +31,8 @@ class Claim:
 class Level:
     """A counter after an operation; ``free_in`` is in how many seconds the claim would fit, 0 where it does now.
 
-    For ``held`` it is 0 too: nobody knows when another call ends.
+    For ``held`` it is 0 too: nobody knows when another call ends. A claim above its limit never fits; for it,
+    ``free_in`` is when the counter will be empty at the latest.
     """
 
     used: int
@@ -74,6 +76,37 @@ class Total:
 
 
 Width = Literal[60, 3600, 86400]
+
+_MAX_AMOUNT = 2**53
+_MAX_CLAIMS = 32  # of one call: each is looked up and written
+_MAX_LEASE = 86400.0  # Redis keeps what is held for a day longer than its last lease
+
+
+def check_claims(claims: Sequence[Claim]) -> None:
+    """Check what a caller promises of its claims.
+
+    Raises:
+        ValueError: an amount or a window is out of range, a counter is named twice, or there are too many claims.
+    """
+    if len(claims) > _MAX_CLAIMS:
+        raise ValueError(f"{len(claims)} claims are too many for one call: at most {_MAX_CLAIMS}")
+    for claim in claims:
+        if not 0 <= claim.amount < _MAX_AMOUNT:
+            raise ValueError(f"the amount {claim.amount} of {claim.counter!r} is not from 0 to 2**53 - 1")
+        if claim.kind == "rolling" and claim.seconds <= 0:
+            raise ValueError(f"the window of {claim.counter!r} is {claim.seconds} s: it has at least 1 s")
+    if len({(claim.counter, claim.kind, claim.seconds) for claim in claims}) < len(claims):
+        raise ValueError("two claims of one call name the same counter")
+
+
+def check_lease(lease: float) -> None:
+    """Check how long a reservation is to last.
+
+    Raises:
+        ValueError: it is not from 0 to 86400 s.
+    """
+    if not 0 < lease <= _MAX_LEASE:
+        raise ValueError(f"a lease of {lease:g} s is not possible: more than 0 and at most {_MAX_LEASE:g} s")
 
 
 class Ledger(Protocol):

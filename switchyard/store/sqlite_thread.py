@@ -1,4 +1,4 @@
-"""A store in one SQLite file, for one machine and any number of processes.
+"""One thread for one SQLite file, for one machine and any number of processes.
 
 Write-ahead logging with ``synchronous=NORMAL`` loses nothing when a process is killed; a power cut may lose the last
 moments but never damages the file (https://www.sqlite.org/wal.html, "Performance Considerations").
@@ -11,60 +11,76 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from switchyard.store.contract import StoreError
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, ends REAL NOT NULL) WITHOUT ROWID
-"""
 _BUSY_SECONDS = 2.0  # how long one process waits for another one's write
-_SWEEP_SECONDS = 60.0
 _BATCH = 256
 
-Statement = tuple[str, tuple[Any, ...]]
+T = TypeVar("T")
 
 
-class SqliteStore:
+class _Operation(NamedTuple):
+    run: Callable[[sqlite3.Connection], Any]
+    writes: bool
+    done: asyncio.Future[Any]
+
+
+class SqliteThread:
     """Runs all operations in one thread, and all that are waiting in one transaction.
 
-    A hundred concurrent writes thus cost one commit, and the event loop never waits for the disk. ``clock`` returns
-    seconds since the epoch.
+    A hundred concurrent writes thus cost one commit, and the event loop never waits for the disk. ``sweep`` removes
+    what is over: it runs with the first operation after ``sweep_seconds``, outside their transaction.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, schema: str, sweep: Callable[[sqlite3.Connection], None], *, sweep_seconds: float
+    ) -> None:
         self._path = path
-        self._clock = clock
-        self._operations: queue.SimpleQueue[tuple[Statement, asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._schema = schema
+        self._sweep = sweep
+        self._sweep_seconds = sweep_seconds
+        self._operations: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
-    async def get(self, key: str) -> bytes | None:
-        rows = await self._execute("SELECT value FROM entries WHERE key = ? AND ends > ?", key, self._clock())
-        return rows[0][0] if rows else None
+    async def read(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what ``run`` reads; it must not write.
 
-    async def put(self, key: str, value: bytes, *, ttl: float) -> None:
-        if ttl <= 0:
-            raise ValueError(f"a time to live of {ttl:g} s is none; give a positive number of seconds")
-        await self._execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", key, value, self._clock() + ttl)
+        Raises:
+            StoreError: the file cannot be read, or the thread is closed.
+        """
+        result: T = await self._submit(run, writes=False)
+        return result
+
+    async def write(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what ``run`` returns, after what it wrote is safe from a crash of this process.
+
+        Raises:
+            StoreError: the file cannot be written, or the thread is closed; nothing of ``run`` is written.
+        """
+        result: T = await self._submit(run, writes=True)
+        return result
 
     async def aclose(self) -> None:
+        """Wait for the operations in progress and close the file; may be called again."""
         if self._thread is not None and not self._closed:
             self._operations.put(None)
             await asyncio.to_thread(self._thread.join)
         self._closed = True
 
-    async def _execute(self, sql: str, *values: Any) -> Any:
+    def _submit(self, run: Callable[[sqlite3.Connection], Any], *, writes: bool) -> asyncio.Future[Any]:
         if self._closed:
             raise StoreError(f"the store {self._path} is closed")
-        if self._thread is None:
+        if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._thread = threading.Thread(target=self._run, name="sqlite-store", daemon=True)
             self._thread.start()
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._operations.put(((sql, values), done))
-        return await done
+        done: asyncio.Future[Any] = self._loop.create_future()
+        self._operations.put(_Operation(run, writes, done))
+        return done
 
     # The methods below run in the thread.
 
@@ -76,21 +92,21 @@ class SqliteStore:
             batch, last = self._batch()
             try:
                 connection = connection or self._open()
-                if time.monotonic() - swept > _SWEEP_SECONDS:
+                if time.monotonic() - swept > self._sweep_seconds:
                     swept = time.monotonic()
-                    connection.execute("DELETE FROM entries WHERE ends <= ?", (self._clock(),))
-                results = self._transaction(connection, [statement for statement, _ in batch])
-            except (sqlite3.Error, OSError) as err:
+                    self._sweep(connection)
+                results = self._execute(connection, batch)
+            except Exception as err:  # whatever it is: the thread must live, and nobody may wait forever
                 failure = StoreError(f"the store {self._path} does not respond: {err}")
-                self._deliver([(done, failure) for _, done in batch])
+                self._deliver([(operation.done, failure) for operation in batch])
             else:
-                self._deliver([(done, result) for (_, done), result in zip(batch, results, strict=True)])
+                self._deliver([(operation.done, result) for operation, result in zip(batch, results, strict=True)])
         if connection is not None:
             connection.close()
 
-    def _batch(self) -> tuple[list[tuple[Statement, asyncio.Future[Any]]], bool]:
+    def _batch(self) -> tuple[list[_Operation], bool]:
         """Wait for at least one operation; return all that are waiting, and whether to close after them."""
-        batch: list[tuple[Statement, asyncio.Future[Any]]] = []
+        batch: list[_Operation] = []
         while len(batch) < _BATCH:
             if batch and self._operations.empty():
                 break
@@ -105,32 +121,36 @@ class SqliteStore:
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(_SCHEMA)
+        connection.executescript(self._schema)
         return connection
 
-    def _transaction(self, connection: sqlite3.Connection, statements: list[Statement]) -> list[Any]:
-        writes = any(not sql.startswith("SELECT") for sql, _ in statements)
-        if not writes:
-            return [connection.execute(*statement).fetchall() for statement in statements]
-        # The write lock at once: SQLite fails a transaction that began by reading and then meets another writer,
-        # without waiting for `_BUSY_SECONDS`.
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            results = [connection.execute(*statement).fetchall() for statement in statements]
-            connection.execute("COMMIT")
-        except sqlite3.Error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return results
+    def _execute(self, connection: sqlite3.Connection, batch: list[_Operation]) -> list[Any]:
+        if any(operation.writes for operation in batch):
+            return transaction(connection, lambda _: [operation.run(connection) for operation in batch])
+        return [operation.run(connection) for operation in batch]
 
     def _deliver(self, outcomes: list[tuple[asyncio.Future[Any], Any]]) -> None:
         assert self._loop is not None
         if not self._loop.is_closed():  # a closed loop has no waiters
-            self._loop.call_soon_threadsafe(_settle, outcomes)
+            self._loop.call_soon_threadsafe(_resolve, outcomes)
 
 
-def _settle(outcomes: list[tuple[asyncio.Future[Any], Any]]) -> None:
+def transaction(connection: sqlite3.Connection, run: Callable[[sqlite3.Connection], T]) -> T:
+    """Return what ``run`` returns, with all that it wrote committed; nothing is written if it raises."""
+    # The write lock at once: SQLite fails a transaction that began by reading and then meets another writer,
+    # without waiting for `_BUSY_SECONDS`.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = run(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _resolve(outcomes: list[tuple[asyncio.Future[Any], Any]]) -> None:
     for done, outcome in outcomes:
         if done.done():  # the waiter was cancelled
             continue

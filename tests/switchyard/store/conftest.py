@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from switchyard.store.contract import Store
-from switchyard.store.factory import open_store
+from switchyard.store.factory import open_ledger, open_store
+from switchyard.store.ledger import Ledger
 
 DEADLINE = 20.0
 
@@ -64,5 +65,12 @@ def url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[Store]:
     opened = open_store(url)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def ledger(sqlite_url: str) -> AsyncIterator[Ledger]:
+    opened = open_ledger(sqlite_url)
     yield opened
     await opened.aclose()

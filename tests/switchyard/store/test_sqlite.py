@@ -1,7 +1,9 @@
 import asyncio
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,10 +58,10 @@ async def test_what_is_over_is_removed_from_the_file(tmp_path: Path, monkeypatch
     await store.put("conversation:old", b"value", ttl=10)
     now = 1020.0
     await store.put("conversation:new", b"value", ttl=10)
-    rows = await store._execute("SELECT key FROM entries")
     await store.aclose()
 
-    assert rows == [("conversation:new",)]
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        assert connection.execute("SELECT key FROM entries").fetchall() == [("conversation:new",)]
 
 
 async def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
