@@ -30,17 +30,15 @@ def _say(row: Row) -> None:
 
 
 def _figures(measured: list[Row]) -> Iterator[Figure]:
-    """Of each flood over all processes, and of each process over all floods."""
-    for flood in dict.fromkeys(row.flood for row in measured):
-        rows = [row for row in measured if row.flood == flood]
-        memory, p99 = tuple(row.over_idle for row in rows), tuple(row.waits.percentile(99) for row in rows)
-        yield Figure(name=f"{flood}: memory over idle", unit="MB PSS", values=memory, target="<= 64")
-        yield Figure(name=f"{flood}: others wait, p99", unit="ms", values=p99, target="<= 50")
+    """Of each process over all floods: a value for each flood, in their order."""
     for target in dict.fromkeys(row.target for row in measured):
         rows = [row for row in measured if row.target == target]
+        memory, p99 = tuple(row.over_idle for row in rows), tuple(row.waits.percentile(99) for row in rows)
         p50, processor = tuple(row.waits.percentile(50) for row in rows), tuple(row.processor for row in rows)
-        yield Figure(name=f"{target}, all floods: others wait, p50", unit="ms", values=p50)
-        yield Figure(name=f"{target}, all floods: processor time", unit="s/s", values=processor)
+        yield Figure(name=f"{target}: memory over idle", unit="MB PSS", values=memory, target="<= 64")
+        yield Figure(name=f"{target}: others wait, p99", unit="ms", values=p99, target="<= 50")
+        yield Figure(name=f"{target}: others wait, p50", unit="ms", values=p50)
+        yield Figure(name=f"{target}: processor time", unit="s/s", values=processor)
 
 
 def main() -> int:
