@@ -34,6 +34,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     from predictors.serving.application import Application
     from predictors.serving.server import PredictorServer
     from switchyard.http.asgi import App
+    from switchyard.http.asgi.usage import UsageReport
     from switchyard.telemetry.metrics import InferenceMetrics
 
     logs.configure(arguments.model_name, settings.log_level)  # again, because some of these imports reset logging
@@ -57,7 +58,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         def wrap(kserve: App) -> App:
             lost, tracer = lambda: engine.lost, tracing.configure(model.name)
             v2 = GenerateExtension(kserve, model.name, model.texts, generates=engine.generates, lost=lost)
-            return Application(openai=engine.app, kserve=v2, admission=admission, tracer=tracer)
+            return UsageReport(Application(openai=engine.app, kserve=v2, admission=admission, tracer=tracer))
 
         watcher = asyncio.ensure_future(_report_loss(engine, server))
         clock.done("ready")

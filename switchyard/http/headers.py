@@ -36,6 +36,8 @@ CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"cookie"))
 INTERNAL = b"x-switchyard-"
 # Who sent a request, said by the gateway: a graph's steps and models keep apart what belongs to different tenants.
 TENANT = b"x-switchyard-tenant"
+# Asks a predictor, through graphs too, for what a request used; in a response, what it used as a JSON object.
+USAGE = b"x-switchyard-usage"
 # The one of them that is a client's to say: its requests with the same value stay on one tier, as with a body's
 # ``prompt_cache_key``.
 _OF_THE_CLIENT = frozenset((b"x-switchyard-conversation",))
@@ -81,14 +83,14 @@ class Edge:
 CLIENT_TO_MODEL = Edge(_OF_THE_REQUEST | CREDENTIALS, (INTERNAL,), _OF_THE_CLIENT)
 # The gateway says which web pages may read a response (CORS).
 _OF_THE_GATEWAY = (b"x-request-id", b"access-control-")
-MODEL_TO_CLIENT = Edge(_OF_THE_RESPONSE, _OF_THE_GATEWAY)
+MODEL_TO_CLIENT = Edge(_OF_THE_RESPONSE | {USAGE}, _OF_THE_GATEWAY)
 # The length of a whole response is set when it is sent, and an error event may follow what the model streamed.
-MODEL_TO_STREAM = Edge(_OF_THE_RESPONSE | {b"content-length"}, _OF_THE_GATEWAY)
+MODEL_TO_STREAM = Edge(_OF_THE_RESPONSE | {USAGE, b"content-length"}, _OF_THE_GATEWAY)
 # A short form is translated for the model, and the response for the client: what the client accepts is not the model's.
 FORM_TO_MODEL = Edge(
     CLIENT_TO_MODEL.dropped | _OF_THE_BODY | {b"accept", b"accept-encoding"}, (INTERNAL,), _OF_THE_CLIENT
 )
-MODEL_TO_FORM = Edge(_OF_THE_RESPONSE | _OF_THE_BODY, _OF_THE_GATEWAY)
+MODEL_TO_FORM = Edge(_OF_THE_RESPONSE | _OF_THE_BODY | {USAGE}, _OF_THE_GATEWAY)
 
 # A graph. What its steps get beyond this is chosen by PROPAGATE_HEADERS, as KServe's router does; a client may reach a
 # graph only through the gateway, so what is internal comes from there and passes.

@@ -2,6 +2,9 @@
 
 EVENT_BYTES = 16 * 1024 * 1024  # an image as base64 fits, and an event without end does not fill the memory
 
+# Begins the comment by which a predictor says what a stream used, when the gateway asks: clients skip comments.
+USAGE_COMMENT = b": usage "
+
 
 class EventTooLongError(ValueError):
     """An event exceeds ``EVENT_BYTES``."""

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from switchyard.gateway.call import Usage
+from switchyard.http.sse import USAGE_COMMENT
 
 TAIL_BYTES = 4096  # an object of counts has some 300 bytes, and what vLLM writes after it has less than the rest
-COMMENT = b": usage "  # how our predictors begin the SSE comment that says what a stream used
 _FIELD = b'"usage":'
 _MOST = 2**53 - 1  # the ledger counts in doubles where it is Redis
 _decoder = json.JSONDecoder()  # orjson has no way to read a value that something follows
@@ -47,9 +47,9 @@ def usage_of_tail(tail: bytes) -> Usage | None:
     A comment of our predictors counts before a field ``usage``. Text that a model wrote cannot look like the field: in
     JSON's strings quotes are escaped.
     """
-    start = (b"\n" + tail).rfind(b"\n" + COMMENT)
+    start = (b"\n" + tail).rfind(b"\n" + USAGE_COMMENT)
     if start >= 0:
-        return usage_of_text(tail[start + len(COMMENT) :])
+        return usage_of_text(tail[start + len(USAGE_COMMENT) :])
     start = tail.rfind(_FIELD)
     while start >= 0:
         if (usage := usage_of_text(tail[start + len(_FIELD) :])) is not None:

@@ -1,0 +1,81 @@
+"""Says what a request used, when the gateway asks for it: in a response header, or in a comment at a stream's end."""
+
+from contextvars import ContextVar
+from typing import Any
+
+import orjson
+
+from switchyard.http.asgi.replies import header
+from switchyard.http.asgi.types import App, Message, Receive, Scope, Send
+from switchyard.http.headers import USAGE
+from switchyard.http.sse import USAGE_COMMENT
+
+# The events after which clients read no further: OpenAI's of chats and completions, Anthropic's, OpenAI's of responses.
+_LAST_EVENTS = (b"data: [DONE]", b"event: message_stop", b"event: response.completed")
+
+
+class Counted:
+    """What the engine has counted for one request so far; its names are those of OpenAI's ``usage``, and ours."""
+
+    __slots__ = ("cached_tokens", "completion_tokens", "inferences", "pixels", "prompt_tokens", "reasoning_tokens")
+
+    def __init__(self) -> None:
+        self.prompt_tokens = self.completion_tokens = self.cached_tokens = self.reasoning_tokens = 0
+        self.inferences = self.pixels = 0
+
+    def as_json(self) -> bytes:
+        """Return the counts that are not zero as a JSON object."""
+        return orjson.dumps({name: count for name in self.__slots__ if (count := getattr(self, name))})
+
+
+counted: ContextVar[Counted | None] = ContextVar("counted", default=None)
+
+
+class UsageReport:
+    """ASGI middleware: a request that asks has a ``Counted`` in ``counted``, and the response says what is in it.
+
+    The application fills it before it sends a whole response, or during a stream. Other requests pass untouched.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and header(scope, USAGE) is not None:
+            counts = Counted()
+            counted.set(counts)
+            send = _Reporting(counts, send)
+        await self._app(scope, receive, send)
+
+
+class _Reporting:
+    """Sends a response with its usage."""
+
+    def __init__(self, counts: Counted, send: Send) -> None:
+        self._counts = counts
+        self._send = send
+        self._pending = False  # a stream has not said it yet
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start(message)
+        elif self._pending:
+            self._add_comment(message)
+        await self._send(message)
+
+    def _start(self, message: Message) -> None:
+        headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+        kind = next((value for name, value in headers if name.lower() == b"content-type"), b"")
+        if kind.startswith(b"text/event-stream"):
+            self._pending = True
+        else:
+            message["headers"] = [*headers, (USAGE, self._counts.as_json())]
+
+    def _add_comment(self, message: Message) -> None:
+        body: Any = message.get("body", b"")
+        last = bytes(body[:32]).startswith(_LAST_EVENTS)
+        if last or not message.get("more_body", False):
+            comment = USAGE_COMMENT + self._counts.as_json() + b"\n\n"
+            # An event ends with an empty line: the comment stands before the last one, else behind all.
+            message["body"] = comment + body if last else body + comment
+            self._pending = False
