@@ -10,6 +10,7 @@ from predictors.llm.settings import LLMSettings
 from predictors.serving.parent_death import children_die_with_me
 from predictors.serving.settings import Settings
 from predictors.serving.start_clock import StartClock, process_start
+from switchyard.http.asgi.usage import UsageReport
 from switchyard.settings import SettingsError
 from switchyard.telemetry import logs, tracing
 
@@ -34,7 +35,6 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     from predictors.serving.application import Application
     from predictors.serving.server import PredictorServer
     from switchyard.http.asgi import App
-    from switchyard.http.asgi.usage import UsageReport
     from switchyard.telemetry.metrics import InferenceMetrics
 
     logs.configure(arguments.model_name, settings.log_level)  # again, because some of these imports reset logging

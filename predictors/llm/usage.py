@@ -1,4 +1,4 @@
-"""Counts the tokens of a request where the engine gives them out, whichever route asked, and streams that are cut too."""
+"""Counts the tokens of a request where the engine gives them out, whichever route asked."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

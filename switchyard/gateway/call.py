@@ -72,7 +72,7 @@ class Usage:
     """What an engine counted for one call; ``usage.reading`` makes it from what the engine says.
 
     Cached tokens are part of the prompt's, reasoning tokens part of the completion's. Pixels are those of the images
-    that a vision model was given, before it scaled them.
+    that a vision model was given, before it scaled them. ``estimated`` says that the engine did not get to say it.
     """
 
     prompt_tokens: int = 0
@@ -81,6 +81,7 @@ class Usage:
     reasoning_tokens: int = 0
     inferences: int = 0
     pixels: int = 0
+    estimated: bool = False
 
 
 class Call:
@@ -89,8 +90,7 @@ class Call:
     ``headers`` are the request's (names in lower case, metadata in gRPC), ``fields`` the same for look-ups;
     ``http.headers`` decides which of them are forwarded. ``started`` and ``deadline`` are in the event loop's time.
     ``identity`` is None in a gateway without keys. ``stream`` says that the caller wants events, ``holds_image`` that
-    its messages hold an image. ``usage`` is what the engine counted, None while nobody knows, and ``wants_usage`` says
-    that a stage needs it: without that stage no response is looked into.
+    its messages hold an image. ``usage`` is what the engine counted, None while nobody knows.
 
     ``settle``, None in a call that nobody counts, writes what the call used to the ledger. Whoever responds awaits it
     immediately before the last bytes, so that a call whose caller saw the end is counted even if the gateway is killed
@@ -118,7 +118,6 @@ class Call:
         "started",
         "stream",
         "usage",
-        "wants_usage",
     )
 
     def __init__(
@@ -155,7 +154,6 @@ class Call:
         self.model: Model | None = None
         self.span: Span | None = None
         self.usage: Usage | None = None
-        self.wants_usage = False
         self.settle: Callable[[], Awaitable[None]] | None = None
 
 

@@ -14,7 +14,7 @@ from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.short_forms import Form
 from switchyard.gateway.upstream.heartbeats import open_with_heartbeats
 from switchyard.gateway.upstream.retries import UpstreamRetries
-from switchyard.gateway.usage.reading import usage_of
+from switchyard.gateway.usage.counting import ResponseUsage
 from switchyard.http.api_errors import CODES, ApiError, error_event, event
 from switchyard.http.client import Response
 from switchyard.http.client.errors import ConnectError, ConnectionClosedError, UpstreamError, UpstreamTimeoutError
@@ -67,19 +67,22 @@ def forward(
         else:
             response = await upstream.open(call)
         meter.first_byte(model.name, route.path, time() - call.started)
+        usage = None if call.settle is None else ResponseUsage(call)
         call.body = b""  # it is not sent again, and a stream may go on for long
         call.edge.release()
         # However this ends, an unfinished response closes its connection: that is how the model, and so its engine,
         # learns of a client that disconnected.
         try:
-            await _respond(call, response)
+            await _respond(call, response, usage)
         finally:
+            if usage is not None:
+                usage.finish(response)  # of one that was cut
             response.close()
 
     return stage
 
 
-async def _respond(call: Call, response: Response) -> None:
+async def _respond(call: Call, response: Response, usage: ResponseUsage | None) -> None:
     form, edge = call.route.form, call.edge
     proxy_error = _PROXY_ERRORS.get(response.status)
     if proxy_error is not None and (response.header(b"content-type") or b"text/plain").startswith(b"text/plain"):
@@ -90,14 +93,14 @@ async def _respond(call: Call, response: Response) -> None:
     if edge.started and not _is_stream(response):
         await _explain_in_stream(call, response)
     elif form is not None:
-        await _translate(call, response, form)
+        await _translate(call, response, form, usage)
     elif response.status >= 400:
         await _respond_error(call, response)
     elif response.complete and not edge.started:
         # Headers and body came in one read: they leave in one write, with the length that the body has.
-        if call.settle is not None:
-            await call.settle()
-        edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), response.read_nowait())
+        body = response.read_nowait()
+        await _settle(call, response, usage, body)
+        edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), body)
     else:
         if not edge.started:
             # Until a byte of the body is there, a model that fails can still become a 502 with a sentence. Events do
@@ -105,10 +108,18 @@ async def _respond(call: Call, response: Response) -> None:
             if not response.is_events:
                 await response.begun()
             edge.start(response.status, (MODEL_TO_STREAM if call.stream else MODEL_TO_CLIENT).passed(response.headers))
-        await response.pipe(edge.sink)
-        if call.settle is not None:
-            await call.settle()
+        await response.pipe(edge.sink if usage is None else usage.sink(edge.sink))
+        await _settle(call, response, usage)
         edge.end()
+
+
+async def _settle(call: Call, response: Response, usage: ResponseUsage | None, body: bytes = b"") -> None:
+    """Let the call be counted before its last bytes go out; ``body`` is what ``usage`` has not seen."""
+    if call.settle is not None:
+        if usage is not None:
+            usage.add(body)
+            usage.finish(response)
+        await call.settle()
 
 
 def _is_stream(response: Response) -> bool:
@@ -124,8 +135,7 @@ async def _explain_in_stream(call: Call, response: Response) -> None:
         explanation = error_event(payload, shape)
     else:
         explanation = event(from_model(response.status, payload, call.model_name), shape)
-    if call.settle is not None:
-        await call.settle()
+    await _settle(call, response, None)
     # OpenAI clients get ``[DONE]`` after an error too, as vLLM ends a stream that failed.
     call.edge.write(explanation + (_DONE if shape == "openai" else b""))
     call.edge.end()
@@ -137,8 +147,7 @@ async def _respond_error(call: Call, response: Response) -> None:
     payload = _payload(response, body)
     if payload is None or not is_in_shape(payload, call.route.shape):
         raise _error_of(call, response, payload)
-    if call.settle is not None:
-        await call.settle()
+    await _settle(call, response, None)
     call.edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), body)
 
 
@@ -156,26 +165,24 @@ def _error_of(call: Call, response: Response, payload: dict[str, Any] | None) ->
     return error
 
 
-async def _translate(call: Call, response: Response, form: Form) -> None:
+async def _translate(call: Call, response: Response, form: Form, usage: ResponseUsage | None) -> None:
     if response.status != 200:
         raise _error_of(call, response, _payload(response, await response.read()))
     headers = MODEL_TO_FORM.passed(response.headers)
     if not call.stream:
-        short = _converted(call, await response.read(), partial(_short, call, form))
-        if call.settle is not None:
-            await call.settle()
+        body = await response.read()
+        short = _converted(call, body, partial(_short, form))
+        await _settle(call, response, usage, body)
         call.edge.respond(200, [*headers, (b"content-type", b"application/json")], short)
         return
     if not response.is_events:
         raise ApiError("upstream_invalid", f"model {call.model_name} did not stream its response")
     content_type = b"text/plain; charset=utf-8" if form.text else b"text/event-stream; charset=utf-8"
-    await _translate_stream(call, response, form.frame, [*headers, (b"content-type", content_type)])
+    await _translate_stream(call, response, form.frame, [*headers, (b"content-type", content_type)], usage)
 
 
-def _short(call: Call, form: Form, data: bytes) -> bytes:
-    whole = orjson.loads(data)
-    call.usage = usage_of(whole.get("usage"))
-    return form.response(whole)
+def _short(form: Form, data: bytes) -> bytes:
+    return form.response(orjson.loads(data))
 
 
 def _converted(call: Call, data: bytes, convert: Callable[[bytes], bytes]) -> bytes:
@@ -186,11 +193,17 @@ def _converted(call: Call, data: bytes, convert: Callable[[bytes], bytes]) -> by
 
 
 async def _translate_stream(
-    call: Call, response: Response, frame: Callable[[bytes], bytes], headers: list[Header]
+    call: Call,
+    response: Response,
+    frame: Callable[[bytes], bytes],
+    headers: list[Header],
+    usage: ResponseUsage | None,
 ) -> None:
     """The response starts with its first frame: until then an error has a response of its own."""
     edge, events = call.edge, Events()
     async for data in response:
+        if usage is not None:
+            usage.add(data)
         try:
             found = events.feed(data)
         except EventTooLongError as err:
@@ -204,8 +217,7 @@ async def _translate_stream(
             await edge.drain()
     if not edge.started:
         edge.start(200, headers)
-    if call.settle is not None:
-        await call.settle()
+    await _settle(call, response, usage)
     edge.end()
 
 

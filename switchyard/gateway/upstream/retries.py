@@ -11,7 +11,7 @@ from switchyard.gateway.call import Call
 from switchyard.gateway.lookup import Locate
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import ConnectionClosedError, UpstreamError
-from switchyard.http.headers import CLIENT_TO_MODEL, FORM_TO_MODEL, TENANT, Header
+from switchyard.http.headers import CLIENT_TO_MODEL, FORM_TO_MODEL, TENANT, USAGE, Header
 
 _UNAVAILABLE = frozenset((502, 503, 504))
 # Three pauses of it are 0.35 s at most: four attempts end long before ``Retry.seconds``, unless connecting takes long.
@@ -140,10 +140,15 @@ def _metadata(call: Call) -> list[Header]:
 
 
 def _added(call: Call) -> list[Header]:
-    """Return what a model gets beside the client's headers: the call's id, its tenant and its span's trace context."""
+    """Return what a model gets beside the client's headers: the call's id, its tenant, its span's trace context.
+
+    Of a call that is counted it is asked what that used.
+    """
     added = [(b"x-request-id", call.request_id)]
     if call.identity is not None:
         added.append((TENANT, call.identity.tenant.encode()))
+    if call.settle is not None:
+        added.append((USAGE, b"1"))
     if call.span is not None and call.span.traceparent is not None:
         added.append((b"traceparent", call.span.traceparent.encode()))
     return added

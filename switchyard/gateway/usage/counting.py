@@ -1,0 +1,73 @@
+"""Finds out what a call used while its response is forwarded, without holding the response."""
+
+from switchyard.gateway.call import Call, Usage
+from switchyard.gateway.usage.reading import TAIL_BYTES, usage_of_tail, usage_of_text
+from switchyard.http.client import Response
+from switchyard.http.client.response import Sink
+from switchyard.http.headers import USAGE
+
+_TOKEN_BYTES = 4  # of JSON with English text; only for streams of which nobody said what they used
+_EVENT = b"data: {"
+
+
+class ResponseUsage:
+    """Sets ``call.usage`` from the response's header, or from the end of its body.
+
+    Create it while the call has its body. Where nobody says what a stream used, as it was cut or comes from a server
+    that does not count, usage is an estimate: the prompt by its bytes, a token for each event.
+    """
+
+    __slots__ = ("_call", "_events", "_request_bytes", "_tail")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._request_bytes = len(call.body)
+        self._events = 0
+        self._tail = b""
+
+    def add(self, data: bytes) -> None:
+        """Look at a chunk of the body."""
+        self._events += data.count(_EVENT)
+        self._tail = data[-TAIL_BYTES:] if len(data) >= TAIL_BYTES else (self._tail + data)[-TAIL_BYTES:]
+
+    def sink(self, sink: Sink) -> Sink:
+        """Return a sink that looks at what goes on to ``sink``."""
+        return _Watched(sink, self)
+
+    def finish(self, response: Response) -> None:
+        """Set what the call used: all that will come has come."""
+        if response.status != 200 or self._call.usage is not None:
+            return
+        said = response.header(USAGE)
+        usage = usage_of_text(said) if said is not None else usage_of_tail(self._tail)
+        self._call.usage = usage or self._estimate()
+
+    def _estimate(self) -> Usage | None:
+        model = self._call.model
+        if model is not None and model.kind == "vision":
+            return Usage(inferences=1)
+        if not self._events:
+            return None
+        prompt = self._request_bytes // _TOKEN_BYTES
+        return Usage(prompt_tokens=prompt, completion_tokens=self._events, estimated=True)
+
+
+class _Watched:
+    """A sink whose data is looked at."""
+
+    __slots__ = ("_sink", "_usage")
+
+    def __init__(self, sink: Sink, usage: ResponseUsage) -> None:
+        self._sink = sink
+        self._usage = usage
+
+    @property
+    def congested(self) -> bool:
+        return self._sink.congested
+
+    def write(self, data: bytes) -> None:
+        self._usage.add(data)
+        self._sink.write(data)
+
+    async def drain(self) -> None:
+        await self._sink.drain()

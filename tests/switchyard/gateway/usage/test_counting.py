@@ -1,0 +1,166 @@
+"""What the gateway knows of a call's usage when the call is settled, however the response comes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from switchyard.gateway import app
+from switchyard.gateway.call import Call as GatewayCall
+from switchyard.gateway.call import Usage
+from switchyard.gateway.pipeline import Proceed, Stage
+from tests.switchyard.gateway.conftest import Bench, Call, gateway, until
+
+COUNTED = {"prompt_tokens": 3, "completion_tokens": 2}
+SAID = json.dumps(COUNTED).encode()
+EVENT = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[Usage | None]:
+    """What each call had used when it was settled, or ended without that; every call to a model is counted."""
+    found: list[Usage | None] = []
+    original = app.resolve
+
+    def resolve(**parts: Any) -> Stage:
+        inner = original(**parts)
+
+        async def counting(call: GatewayCall, proceed: Proceed) -> None:
+            settled = False
+
+            async def settle() -> None:
+                nonlocal settled
+                if not settled:
+                    found.append(call.usage)
+                settled = True
+
+            call.settle = settle
+            try:
+                await inner(call, proceed)
+            finally:
+                await settle()
+
+        def stage(call: GatewayCall, proceed: Proceed) -> Awaitable[None]:
+            return counting(call, proceed)
+
+        return stage
+
+    monkeypatch.setattr(app, "resolve", resolve)
+    return found
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, counted: list[Usage | None]) -> AsyncIterator[Bench]:
+    async with gateway(tmp_path) as bench:
+        yield bench
+
+
+async def test_a_models_own_usage_is_read(bench: Bench, counted: list[Usage | None]) -> None:
+    assert (await bench.chat()).status_code == 200
+    assert counted == [Usage(prompt_tokens=1, completion_tokens=1)]
+
+
+async def test_a_header_counts_before_the_body_and_stays_behind_the_gateway(
+    bench: Bench, counted: list[Usage | None]
+) -> None:
+    async def script(call: Call) -> None:
+        assert call.headers[b"x-switchyard-usage"] == b"1"
+        await call.answer({"usage": {"prompt_tokens": 99}}, x_switchyard_usage=SAID.decode())
+
+    bench.model.script = script
+    response = await bench.chat()
+    assert "x-switchyard-usage" not in response.headers
+    assert counted == [Usage(prompt_tokens=3, completion_tokens=2)]
+
+
+async def test_a_body_that_comes_in_parts_is_read_at_its_end(bench: Bench, counted: list[Usage | None]) -> None:
+    async def script(call: Call) -> None:
+        await call.start()
+        await call.piece(b'{"data":["' + b"x" * 100_000)
+        await call.piece(b'"],"usage":{"prompt_tok')
+        await asyncio.sleep(0.01)
+        await call.end(b'ens":3,"completion_tokens":2}}')
+
+    bench.model.script = script
+    assert len((await bench.chat()).json()["data"][0]) == 100_000
+    assert counted == [Usage(prompt_tokens=3, completion_tokens=2)]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/llm/chat"])
+async def test_a_stream_is_read_in_its_comment(bench: Bench, counted: list[Usage | None], path: str) -> None:
+    async def script(call: Call) -> None:
+        await call.start(content_type=b"text/event-stream")
+        await call.piece(EVENT)
+        await call.piece(b": usage " + SAID[:9])
+        await call.piece(SAID[9:] + b"\n\n")
+        await call.end(b"data: [DONE]\n\n")
+
+    bench.model.script = script
+    asked = {"model": "chat", "stream": True} | ({"prompt": "hi"} if "llm" in path else {"messages": []})
+    assert "[DONE]" in (await bench.http.post(path, json=asked)).text
+    assert counted == [Usage(prompt_tokens=3, completion_tokens=2)]
+
+
+async def test_a_stream_that_nobody_counts_is_estimated(bench: Bench, counted: list[Usage | None]) -> None:
+    async def script(call: Call) -> None:
+        await call.start(content_type=b"text/event-stream")
+        await call.piece(EVENT * 3)
+        await call.end(b"data: [DONE]\n\n")
+
+    bench.model.script = script
+    await bench.chat(stream=True, user="u" * 400)
+    (usage,) = counted
+    assert usage is not None
+    assert usage.completion_tokens == 3
+    assert 100 < usage.prompt_tokens < 150
+    assert usage.estimated
+
+
+async def test_a_stream_that_its_client_cuts_is_estimated(bench: Bench, counted: list[Usage | None]) -> None:
+    async def script(call: Call) -> None:
+        await call.start(content_type=b"text/event-stream")
+        await call.piece(EVENT * 2)
+        await call.hung_up()
+
+    bench.model.script = script
+    body = {"model": "chat", "messages": [], "stream": True}
+    async with (
+        httpx.AsyncClient(base_url=bench.url) as client,
+        client.stream("POST", "/v1/chat/completions", json=body) as response,
+    ):
+        await anext(response.aiter_bytes())
+    await until(lambda: bool(counted))
+    (usage,) = counted
+    assert usage is not None
+    assert usage.completion_tokens == 2
+    assert usage.estimated
+
+
+async def test_an_error_has_no_usage(bench: Bench, counted: list[Usage | None]) -> None:
+    async def script(call: Call) -> None:
+        await call.answer({"error": {"message": "no"}, "usage": COUNTED}, 400)
+
+    bench.model.script = script
+    assert (await bench.chat()).status_code == 400
+    assert counted == [None]
+
+
+async def test_an_image_without_a_count_is_one_inference(bench: Bench, counted: list[Usage | None]) -> None:
+    async def script(call: Call) -> None:
+        await call.answer({"text": "LIDL"})
+
+    bench.model.script = script
+    await bench.http.post("/v1/ocr", content=b"png", headers={"content-type": "image/png"})
+    assert counted == [Usage(inferences=1)]
+
+
+async def test_a_client_cannot_ask_for_it(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as bench:
+        await bench.http.post(
+            "/v1/chat/completions", json={"model": "chat", "messages": []}, headers={"x-switchyard-usage": "1"}
+        )
+        assert b"x-switchyard-usage" not in bench.model.calls[0].headers
