@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from switchyard.gateway.tenants.document import Key, Team, Tenant, TenantsFile
+from switchyard.gateway.tenants.document import Key, ModelPrice, Team, Tenant, TenantsFile
 from switchyard.gateway.tenants.reader import InvalidTenantsError, read
 from tests.docs.pages import DOCS, Page
 from tests.switchyard.gateway.tenants.access import document
@@ -19,7 +19,13 @@ from tests.switchyard.gateway.tenants.test_reader import WRONG
 
 PAGE = Page(DOCS / "reference/tenants.md")
 SCHEMA = DOCS / "reference/tenants.schema.json"
-SECTIONS: Mapping[str, type[BaseModel]] = {"The file": TenantsFile, "A tenant": Tenant, "A team": Team, "A key": Key}
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    "The file": TenantsFile,
+    "A tenant": Tenant,
+    "A team": Team,
+    "A key": Key,
+    "A price": ModelPrice,
+}
 EXAMPLE = PAGE.blocks[0]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from switchyard.gateway.tenants.keys import digest, is_key
+from switchyard.gateway.tenants.prices import Price
 
 Rejection = Literal["malformed", "unknown", "expired", "revoked"]
 _NEVER = float("inf")
@@ -53,12 +54,16 @@ class Directory:
         self._roles: list[frozenset[str]] = []
         self._same_roles: dict[tuple[str, ...], frozenset[str]] = {}
         self.tenants: set[str] = set()
+        self.prices: tuple[Price, ...] = ()
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Add a tenant or team with some of its keys, as ``reader.rows`` makes them."""
+        """Add the price list, or a tenant or team with some of its keys, as ``reader.rows`` makes them."""
+        if "prices" in row:
+            self.prices = tuple(Price(**{**price, "models": tuple(price["models"])}) for price in row["prices"])
+            return
         group = _Group(row["tenant"], row["team"], tuple(tuple(some) for some in row["models"]))
         self.tenants.add(group.tenant)
         for sha256, key_id, roles, end in row["keys"]:

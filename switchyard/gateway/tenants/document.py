@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -80,10 +81,31 @@ class Tenant(_Strict):
             yield from team.keys
 
 
+Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=9)]
+
+
+class ModelPrice(_Strict):
+    """What calls of some models cost, in US dollars, to the nano-dollar; what has no price here is free."""
+
+    models: tuple[Pattern, ...] = Field(
+        min_length=1, description="For which models and graphs; of several prices of a model the first counts."
+    )
+    input: Dollars = Field(Decimal(0), description="A million tokens of input that are in no cache.")
+    cached_input: Dollars | None = Field(
+        None, description="A million tokens of input that the engine had in its KV cache; as `input`, if absent."
+    )
+    output: Dollars = Field(Decimal(0), description="A million tokens of output, of reasoning too.")
+    inference: Dollars = Field(Decimal(0), description="An inference of a vision model: one of a batch, or one image.")
+    megapixel: Dollars = Field(Decimal(0), description="A million pixels of the images that were sent.")
+
+
 class TenantsFile(_Strict):
     """The whole of `tenants.yaml`."""
 
     tenants: tuple[Tenant, ...] = Field(description="Every tenant.")
+    prices: tuple[ModelPrice, ...] = Field(
+        (), max_length=1000, description="What calls cost. A model without a price costs nothing and is counted."
+    )
 
     @model_validator(mode="after")
     def _without_clashes(self) -> "TenantsFile":

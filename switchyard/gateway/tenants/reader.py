@@ -15,11 +15,12 @@ import orjson
 import yaml
 from pydantic import ValidationError
 
-from switchyard.gateway.tenants.document import Key, Tenant, TenantsFile
+from switchyard.gateway.tenants.document import Key, ModelPrice, Tenant, TenantsFile
 
 FILE_BYTES = 64 * 1024 * 1024  # 300,000 keys; a Secret has at most 1 MiB
 KEYS_PER_ROW = 64
 _PROBLEMS = 10  # told at a time
+_NANO = 1_000_000_000
 
 
 class InvalidTenantsError(ValueError):
@@ -80,11 +81,19 @@ def _sentence(fault: Mapping[str, Any]) -> str:
 
 
 def rows(file: TenantsFile) -> Iterator[Mapping[str, Any]]:
-    """Yield the tenants and teams with their keys, as ``Directory.add`` takes them."""
+    """Yield the price list, and the tenants and teams with their keys, as ``Directory.add`` takes them."""
+    if file.prices:
+        yield {"prices": [_nano_dollars(price) for price in file.prices]}
     for tenant in file.tenants:
         yield from _rows(tenant, "", [tenant.models], tenant.keys)
         for team in tenant.teams:
             yield from _rows(tenant, team.name, [tenant.models, team.models], team.keys)
+
+
+def _nano_dollars(price: ModelPrice) -> Mapping[str, Any]:
+    cached = price.input if price.cached_input is None else price.cached_input
+    dollars = {**price.model_dump(exclude={"models"}), "cached_input": cached}
+    return {"models": price.models, **{name: int(amount * _NANO) for name, amount in dollars.items()}}
 
 
 def _rows(

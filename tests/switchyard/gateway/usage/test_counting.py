@@ -13,6 +13,7 @@ from switchyard.gateway import app
 from switchyard.gateway.call import Call as GatewayCall
 from switchyard.gateway.call import Usage
 from switchyard.gateway.pipeline import Proceed, Stage
+from switchyard.gateway.stages import resolve as stages
 from tests.switchyard.gateway.conftest import Bench, Call, gateway, until
 
 COUNTED = {"prompt_tokens": 3, "completion_tokens": 2}
@@ -24,7 +25,7 @@ EVENT = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[Usage | None]:
     """What each call had used when it was settled, or ended without that; every call to a model is counted."""
     found: list[Usage | None] = []
-    original = app.resolve
+    original = stages.resolve
 
     def resolve(**parts: Any) -> Stage:
         inner = original(**parts)
@@ -100,7 +101,8 @@ async def test_a_stream_is_read_in_its_comment(bench: Bench, counted: list[Usage
         await call.end(b"data: [DONE]\n\n")
 
     bench.model.script = script
-    asked = {"model": "chat", "stream": True} | ({"prompt": "hi"} if "llm" in path else {"messages": []})
+    asked: dict[str, Any] = {"model": "chat", "stream": True}
+    asked["prompt" if "llm" in path else "messages"] = "hi" if "llm" in path else []
     assert "[DONE]" in (await bench.http.post(path, json=asked)).text
     assert counted == [Usage(prompt_tokens=3, completion_tokens=2)]
 
