@@ -18,7 +18,7 @@ from switchyard.gateway.pipeline import Proceed, Stage, pipeline
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import RPC_ROUTES, Route
 from switchyard.gateway.settings import Settings
-from switchyard.gateway.stages.authenticate import authenticate, authorize
+from switchyard.gateway.stages.authenticate import Authenticate, authorize
 from switchyard.gateway.stages.forward import forward
 from switchyard.gateway.stages.limits import InFlight, limits
 from switchyard.gateway.stages.listing import listing, readiness
@@ -30,6 +30,7 @@ from switchyard.gateway.stages.rpc_forward import rpc_forward
 from switchyard.gateway.stages.rpc_listing import rpc_listing
 from switchyard.gateway.tenants.directory import Directory
 from switchyard.gateway.tenants.file import TenantsFile
+from switchyard.gateway.tokens.verifier import Tokens
 from switchyard.gateway.upstream.repositories import Repositories
 from switchyard.gateway.upstream.retries import Retry, UpstreamRetries
 from switchyard.http.client import Client, Timeouts
@@ -145,20 +146,23 @@ def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Pr
 
 
 def _access(given: Parts) -> tuple[Stage, ...]:
-    """Return the stages that ask for keys, and keep count of them; none where no file names any."""
+    """Return the stages that ask for keys or tokens, and keep count of them; none where no file names any."""
     tenants, metrics = given.tenants, given.meter.metrics
     if tenants is None:
         return ()
+
+    tokens = Tokens(lambda issuer, valid: metrics.issuers_outdated.labels(issuer).set(not valid))
 
     def show(directory: Directory, *, valid: bool) -> None:
         metrics.tenants.set(len(directory.tenants))
         metrics.keys.set(len(directory))
         metrics.tenants_outdated.set(not valid)
+        tokens.use(directory.issuers)
 
     tenants.on_read = show
     show(tenants.current, valid=True)
     reject = metrics.keys_rejected.labels
-    return authenticate(directory=lambda: tenants.current, on_rejected=lambda why: reject(why).inc()), authorize
+    return Authenticate(lambda: tenants.current, tokens, lambda why: reject(why).inc()), authorize
 
 
 def _missed(missed: Missed) -> Route:

@@ -41,6 +41,7 @@ CODES: dict[str, int] = {
     "upstream_closed": 502,
     "upstream_invalid": 502,
     "catalog_unreadable": 503,
+    "issuer_unavailable": 503,
     "model_failed": 503,
     "model_not_ready": 503,
     "overloaded": 503,

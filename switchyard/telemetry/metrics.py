@@ -1,7 +1,8 @@
 """Every metric name and label of the platform.
 
 Label values are bounded by construction: ``model`` and ``adapter`` are catalog names (any other is counted as
-``unknown``), ``tenant`` comes from configuration, ``code`` and ``outcome`` from enumerations. Never free text.
+``unknown``), ``tenant`` and ``issuer`` come from configuration, ``code`` and ``outcome`` from enumerations. Never free
+text.
 """
 
 from collections.abc import Sequence
@@ -77,11 +78,16 @@ class GatewayMetrics:
         self.heartbeats = make.counter(
             "gateway_heartbeats", "Comments sent to streams that wait for a model to wake.", "model"
         )
-        self.keys_rejected = make.counter("gateway_keys_rejected", "Requests without a valid API key.", "reason")
+        self.keys_rejected = make.counter(
+            "gateway_keys_rejected", "Requests without a valid API key or token.", "reason"
+        )
         self.tenants = make.gauge("gateway_tenants", "Tenants of the file that is in force.")
         self.keys = make.gauge("gateway_keys", "API keys of the file that is in force.")
         self.tenants_outdated = make.gauge(
             "gateway_tenants_outdated", "1 while the tenants in force are not those of the file, as that is not valid."
+        )
+        self.issuers_outdated = make.gauge(
+            "gateway_issuers_outdated", "1 while the keys of an issuer of tokens cannot be read.", "issuer"
         )
 
 

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from switchyard.gateway.tenants.document import Key, ModelPrice, Team, Tenant, TenantsFile
+from switchyard.gateway.tenants.document import Issuer, Key, ModelPrice, Team, Tenant, TenantsFile
 from switchyard.gateway.tenants.reader import InvalidTenantsError, read
 from tests.docs.pages import DOCS, Page
 from tests.switchyard.gateway.tenants.access import document
@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "A team": Team,
     "A key": Key,
     "A price": ModelPrice,
+    "An issuer": Issuer,
 }
 EXAMPLE = PAGE.blocks[0]
 
@@ -38,9 +39,12 @@ def rows(heading: str) -> list[list[str]]:
 def default(value: Any) -> str:
     if value is PydanticUndefined:
         return "–"
-    if value is None or value == ():
+    if value is None or value in ((), {}):
         return "none"
-    return f"`{value[0]}`" if isinstance(value, tuple) else str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    words = value if isinstance(value, tuple) else (value,) if isinstance(value, str) else ()
+    return ", ".join(f"`{word}`" for word in words) or str(value).lower()
 
 
 @pytest.mark.parametrize("heading", SECTIONS)

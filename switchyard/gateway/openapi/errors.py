@@ -41,6 +41,7 @@ SENTENCES: Mapping[str, str] = {
     "upstream_closed": "model chat-fast closed the connection before its response was complete",
     "upstream_invalid": "model chat-fast sent a response that cannot be forwarded",
     "catalog_unreadable": "the list of models cannot be read; try again",
+    "issuer_unavailable": "the keys of corporate-login cannot be read; try again",
     "model_failed": "model chat-fast failed: its folder has no config.json",
     "model_not_ready": "model 'ocr' is still being loaded after 120 s; try again",
     "overloaded": "the gateway has 2048 requests in flight; try again",

@@ -1,13 +1,19 @@
-"""Stages: whose key a call has, and whether that key may do what the route does."""
+"""Stages: whose key or token a call has, and whether that may do what the route does."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal
 
 from switchyard.gateway.call import Call
-from switchyard.gateway.pipeline import Proceed, Stage
-from switchyard.gateway.tenants.directory import Directory, RejectedKeyError
+from switchyard.gateway.pipeline import Proceed
+from switchyard.gateway.tenants.directory import Directory, Identity, RejectedKeyError, Rejection
+from switchyard.gateway.tokens.grant import Grant, RejectedTokenError, unknown_tenant
+from switchyard.gateway.tokens.grant import Rejection as TokenRejection
+from switchyard.gateway.tokens.verifier import Tokens
 from switchyard.http.api_errors import ApiError
 from switchyard.telemetry import logs
+
+Reason = Literal["missing"] | Rejection | TokenRejection
 
 _HOW = "send one as authorization: Bearer, x-api-key or api-key"
 _SENTENCES = {
@@ -19,41 +25,78 @@ _SENTENCES = {
 }
 
 
-def authenticate(*, directory: Callable[[], Directory], on_rejected: Callable[[str], None]) -> Stage:
-    """Find out who sent the call; ``on_rejected`` gets the reason why a key, or a call without one, is rejected."""
+class Authenticate:
+    """Finds out who sent a call; ``on_rejected`` gets the reason for each that has no valid key or token."""
 
-    def rejected(why: str, key_id: str = "") -> ApiError:
-        on_rejected(why)
-        return ApiError("invalid_api_key", _SENTENCES[why].replace("{id}", key_id))
+    def __init__(
+        self, directory: Callable[[], Directory], tokens: Tokens, on_rejected: Callable[[Reason], None]
+    ) -> None:
+        self._directory = directory
+        self._tokens = tokens
+        self._on_rejected = on_rejected
 
-    def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
+    def __call__(self, call: Call, proceed: Proceed) -> Awaitable[None]:
         if call.route.access == "open":
             return proceed(call)
         key = _key(call.fields)
         if not key:
-            raise rejected("missing")
+            raise self._rejected("missing", _SENTENCES["missing"])
+        if self._tokens.is_token(key):
+            grant = self._tokens.remembered(key, time.time)
+            if grant is None:
+                return self._verify(call, key, proceed)
+            _admit(call, self._of(grant))
+            return proceed(call)
         try:
-            identity = call.identity = directory().find(key, time.time)
+            identity = self._directory().find(key, time.time)
         except RejectedKeyError as err:
-            raise rejected(err.why, err.key_id) from None
-        logs.tenant.set(identity.tenant)
-        logs.key_id.set(identity.key_id)
-        if call.span is not None:
-            call.span.set("switchyard.tenant", identity.tenant)
+            raise self._rejected(err.why, _SENTENCES[err.why].replace("{id}", err.key_id)) from None
+        _admit(call, identity)
         return proceed(call)
 
-    return stage
+    async def _verify(self, call: Call, token: bytes, proceed: Proceed) -> None:
+        try:
+            grant = await self._tokens.verify(token)
+        except RejectedTokenError as err:
+            raise self._rejected(err.why, str(err)) from None
+        except ApiError:
+            self._on_rejected("token_unverifiable")
+            raise
+        _admit(call, self._of(grant))
+        await proceed(call)
+
+    def _of(self, grant: Grant) -> Identity:
+        # For each call, as tenants come and go while a token is valid.
+        identity = self._directory().of_token(grant.tenant, grant.team, grant.key_id, grant.roles)
+        if identity is None:
+            unknown = unknown_tenant(grant.tenant, grant.team)
+            raise self._rejected(unknown.why, str(unknown))
+        return identity
+
+    def _rejected(self, why: Reason, message: str) -> ApiError:
+        self._on_rejected(why)
+        return ApiError("invalid_api_key", message)
+
+
+def _admit(call: Call, identity: Identity) -> None:
+    call.identity = identity
+    logs.tenant.set(identity.tenant)
+    logs.key_id.set(identity.key_id)
+    if call.span is not None:
+        call.span.set("switchyard.tenant", identity.tenant)
 
 
 def authorize(call: Call, proceed: Proceed) -> Awaitable[None]:
     """Reject what the key's roles do not allow; which models it may use, ``lookup`` knows."""
     identity, role = call.identity, call.route.access
     if identity is not None and role in ("use", "admin") and role not in identity.roles:
-        message = (
-            f"the API key {identity.key_id} has no role {role}, which {call.route.label} needs; ask for one that has"
-        )
+        message = f"{_named(identity)} has no role {role}, which {call.route.label} needs; ask for one that has"
         raise ApiError("permission_denied", message)
     return proceed(call)
+
+
+def _named(identity: Identity) -> str:
+    return f"the {'token' if ':' in identity.key_id else 'API key'} {identity.key_id}"
 
 
 def _key(fields: Mapping[bytes, bytes]) -> bytes:

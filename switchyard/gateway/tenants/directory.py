@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from switchyard.gateway.tenants.issuer import Issuer
 from switchyard.gateway.tenants.keys import digest, is_key
 from switchyard.gateway.tenants.prices import Price
 
@@ -14,7 +15,10 @@ _NEVER = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who sent a call; ``models`` are the patterns of names that it may use, of each list one, and empty for all."""
+    """Who sent a call; ``models`` are the patterns of names that it may use, of each list one, and empty for all.
+
+    ``key_id`` is the key's, or of a token its issuer's name, a colon and the subject.
+    """
 
     tenant: str
     team: str
@@ -40,7 +44,7 @@ class _Group:
 
 
 class Directory:
-    """All keys by their hashes.
+    """All keys by their hashes, all tenants and teams by their names, and the issuers of tokens.
 
     Columns and not an object for each key: 100,000 objects take twice the memory, and each full garbage collection
     would visit them, which stalls all calls for as long.
@@ -53,18 +57,24 @@ class Directory:
         self._groups: list[_Group] = []
         self._roles: list[frozenset[str]] = []
         self._same_roles: dict[tuple[str, ...], frozenset[str]] = {}
+        self._group_of: dict[tuple[str, str], _Group] = {}
         self.tenants: set[str] = set()
         self.prices: tuple[Price, ...] = ()
+        self.issuers: tuple[Issuer, ...] = ()
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Add the price list, or a tenant or team with some of its keys, as ``reader.rows`` makes them."""
+        """Add a row of the reader: the price list, an issuer, or a tenant or team with some of its keys."""
         if "prices" in row:
             self.prices = tuple(Price(**{**price, "models": tuple(price["models"])}) for price in row["prices"])
             return
+        if "issuer" in row:
+            self.issuers += (Issuer.of(row["issuer"]),)
+            return
         group = _Group(row["tenant"], row["team"], tuple(tuple(some) for some in row["models"]))
+        group = self._group_of.setdefault((group.tenant, group.team), group)
         self.tenants.add(group.tenant)
         for sha256, key_id, roles, end in row["keys"]:
             self._row_of[bytes.fromhex(sha256)] = len(self._ids)
@@ -90,3 +100,8 @@ class Directory:
             raise RejectedKeyError("expired" if end else "revoked", self._ids[row])
         group = self._groups[row]
         return Identity(group.tenant, group.team, self._ids[row], self._roles[row], group.models)
+
+    def of_token(self, tenant: str, team: str, key_id: str, roles: frozenset[str]) -> Identity | None:
+        """Return who a verified token names, None if there is no such tenant or team."""
+        group = self._group_of.get((tenant, team))
+        return None if group is None else Identity(group.tenant, group.team, key_id, roles, group.models)

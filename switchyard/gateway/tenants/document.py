@@ -5,8 +5,11 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from switchyard.http.web_access import is_loopback
 
 Name = Annotated[
     str,
@@ -28,6 +31,24 @@ def _pattern(text: str) -> str:
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Role = Literal["use", "adapters", "admin"]
+# Signed by one, verified by all who have the public key. With a shared secret (HS256) every verifier could issue
+# tokens, and whoever takes ``none`` takes anything (RFC 8725 §2.1).
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+_Texts = Annotated[tuple[_Text, ...], Field(min_length=1, max_length=8)]
+Claim = _Text | _Texts
+
+
+def _jwks_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+        return url
+    raise ValueError(
+        f"{url!r} is no https URL: whoever can change what it returns can issue tokens; http is for loopback"
+    )
+
+
+JwksUrl = Annotated[str, StringConstraints(max_length=512), AfterValidator(_jwks_url)]
 
 
 class _Strict(BaseModel):
@@ -99,6 +120,44 @@ class ModelPrice(_Strict):
     megapixel: Dollars = Field(Decimal(0), description="A million pixels of the images that were sent.")
 
 
+class Issuer(_Strict):
+    """Whose tokens (JWT) are taken beside keys."""
+
+    name: Name = Field(description="Its name in logs, before a token's subject; no other issuer has it.")
+    issuer: _Text = Field(description="The claim `iss` of its tokens, letter by letter; no other issuer has it.")
+    audience: _Text | _Texts = Field(description="The claim `aud`: this gateway's name for the issuer, or several.")
+    jwks_url: JwksUrl | None = Field(
+        None, description="Where it publishes its keys (JWKS): https, or http on loopback. This or `jwks_file`."
+    )
+    jwks_file: _Text | None = Field(None, description="A file of its keys; if relative, from this file's folder.")
+    refresh_seconds: float = Field(300.0, ge=10, le=86400, description="How often its keys are read again.")
+    algorithms: tuple[Algorithm, ...] = Field(
+        ("RS256", "ES256", "EdDSA"), min_length=1, description="How it may sign; no secrets are shared."
+    )
+    leeway_seconds: float = Field(30.0, ge=0, le=300, description="How far its clock and this one may be apart.")
+    tenant_claim: Claim = Field(
+        "tenant", description="The claim that names the tenant; a list is the path to one inside others."
+    )
+    tenants: dict[_Text, Name] = Field(
+        {}, description="The tenant for each value of that claim; if empty, the value is the tenant's name."
+    )
+    team_claim: Claim | None = Field(None, description="The claim that names the team; a token without it has none.")
+    roles_claim: Claim | None = Field(
+        None, description="The claim with roles, a list or words apart by spaces; if none, every token has `use`."
+    )
+    roles: dict[_Text, tuple[Role, ...]] = Field(
+        {}, description="The roles for each value of that claim; if empty, the values are roles' names."
+    )
+
+    @model_validator(mode="after")
+    def _with_one_source(self) -> "Issuer":
+        if (self.jwks_url is None) == (self.jwks_file is None):
+            raise ValueError("say where its keys are: either jwks_url or jwks_file")
+        if self.roles and self.roles_claim is None:
+            raise ValueError("roles translates what roles_claim names, which is not there")
+        return self
+
+
 class TenantsFile(_Strict):
     """The whole of `tenants.yaml`."""
 
@@ -106,6 +165,7 @@ class TenantsFile(_Strict):
     prices: tuple[ModelPrice, ...] = Field(
         (), max_length=1000, description="What calls cost. A model without a price costs nothing and is counted."
     )
+    jwt: tuple[Issuer, ...] = Field((), max_length=32, description="Whose tokens are taken beside keys.")
 
     @model_validator(mode="after")
     def _without_clashes(self) -> "TenantsFile":
@@ -114,6 +174,12 @@ class TenantsFile(_Strict):
         _require_different("team", [f"{tenant.name}/{team.name}" for tenant in self.tenants for team in tenant.teams])
         _require_different("key id", [key.id for key in keys])
         _require_different("sha256", [key.sha256 for key in keys])
+        _require_different("name of an issuer", [issuer.name for issuer in self.jwt])
+        _require_different("issuer", [issuer.issuer for issuer in self.jwt])
+        names = {tenant.name for tenant in self.tenants}
+        for issuer in self.jwt:
+            if missing := set(issuer.tenants.values()) - names:
+                raise ValueError(f"jwt: {issuer.name} names the tenant {min(missing)}, which is not in tenants")
         return self
 
 

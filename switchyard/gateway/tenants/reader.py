@@ -15,7 +15,7 @@ import orjson
 import yaml
 from pydantic import ValidationError
 
-from switchyard.gateway.tenants.document import Key, ModelPrice, Tenant, TenantsFile
+from switchyard.gateway.tenants.document import Issuer, Key, ModelPrice, Tenant, TenantsFile
 
 FILE_BYTES = 64 * 1024 * 1024  # 300,000 keys; a Secret has at most 1 MiB
 KEYS_PER_ROW = 64
@@ -105,6 +105,21 @@ def _rows(
         yield {**row, "keys": [(key.sha256, key.id, key.roles, _end(key)) for key in some]}
 
 
+def issuer_rows(file: TenantsFile, folder: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the issuers of tokens, as ``Directory.add`` takes them; names of files are relative to ``folder``."""
+    for issuer in file.jwt:
+        yield {"issuer": _issuer_row(issuer, folder)}
+
+
+def _issuer_row(issuer: Issuer, folder: Path) -> Mapping[str, Any]:
+    row = issuer.model_dump(mode="json")
+    for name in ("audience", "tenant_claim", "team_claim", "roles_claim"):
+        row[name] = [row[name]] if isinstance(row[name], str) else row[name] or []
+    row["jwks_url"] = row["jwks_url"] or ""
+    row["jwks_file"] = str(folder / row["jwks_file"]) if row["jwks_file"] else ""
+    return row
+
+
 def _end(key: Key) -> float | None:
     """Return the end of a key's validity in seconds since 1970: 0 for one that was revoked, None for never."""
     if key.revoked:
@@ -116,7 +131,9 @@ def main() -> int:
     """Write the rows of the file that is named, or what is wrong with it; return the exit status."""
     gc.disable()  # all that is read is kept: collections would find nothing, in three quarters of the time
     try:
-        for row in rows(read(Path(sys.argv[1]))):
+        path = Path(sys.argv[1])
+        file = read(path)
+        for row in itertools.chain(issuer_rows(file, path.absolute().parent), rows(file)):
             sys.stdout.buffer.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
     except InvalidTenantsError as err:
         print(err, file=sys.stderr)

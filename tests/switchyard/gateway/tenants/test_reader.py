@@ -8,7 +8,8 @@ import yaml
 from typer.testing import CliRunner
 
 from switchyard.cli.app import app
-from switchyard.gateway.tenants.reader import KEYS_PER_ROW, InvalidTenantsError, read, rows
+from switchyard.gateway.tenants.issuer import Issuer
+from switchyard.gateway.tenants.reader import KEYS_PER_ROW, InvalidTenantsError, issuer_rows, read, rows
 from tests.switchyard.gateway.tenants.access import KEYS, document
 
 HASH = "a" * 64
@@ -34,6 +35,7 @@ def test_many_keys_come_in_rows_of_a_bounded_size(tmp_path: Path) -> None:
     assert [len(row["keys"]) for row in rows(read(path))] == [KEYS_PER_ROW, 1]
 
 
+ISSUER = "tenants: []\njwt: [{name: login, issuer: i, audience: a"
 KEY = f"{{id: a, sha256: {HASH}}}"
 
 
@@ -60,6 +62,15 @@ WRONG = {
     ),
     "a hash twice": (f"tenants: [{{name: a, keys: [{KEY}, {{id: b, sha256: {HASH}}}]}}]", "sha256 aaaa"),
     "a field twice": ("tenants:\n- name: a\n  name: b\n", "line 2: a field is there twice"),
+    "an issuer without keys": (f"{ISSUER}}}]", "jwt[0]: say where its keys are"),
+    "two places of keys": (f"{ISSUER}, jwks_url: 'https://a/', jwks_file: b}}]", "jwt[0]: say where its keys are"),
+    "keys by plain http": (f"{ISSUER}, jwks_url: 'http://a.example/'}}]", "jwt[0].jwks_url: 'http://a.example/' is no"),
+    "a shared secret": (f"{ISSUER}, jwks_file: b, algorithms: [HS256]}}]", "jwt[0].algorithms[0]: "),
+    "no signature": (f"{ISSUER}, jwks_file: b, algorithms: [none]}}]", "jwt[0].algorithms[0]: "),
+    "no audience": ("tenants: []\njwt: [{name: a, issuer: b, jwks_file: c}]", "jwt[0].audience: "),
+    "a tenant of no entry": (f"{ISSUER}, jwks_file: b, tenants: {{x: gone}}}}]", "login names the tenant gone"),
+    "an issuer twice": (f"{ISSUER}, jwks_file: b}}, {{name: b, issuer: i, audience: a, jwks_file: b}}]", "issuer i is"),
+    "roles of no claim": (f"{ISSUER}, jwks_file: b, roles: {{x: [use]}}}}]", "jwt[0]: roles translates"),
     "no YAML": ("tenants: [\n", "line 2, column 1: "),
     "code": ("tenants: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
 }
@@ -78,6 +89,30 @@ def test_what_is_wrong_is_said_with_its_place_and_without_what_may_be_a_secret(
     checked = CliRunner().invoke(app, ["key", "check", str(path)])
     assert checked.exit_code == 2
     assert sentence in checked.stderr
+
+
+def test_an_issuer_is_a_row_with_its_file_in_the_folder_of_tenants(tmp_path: Path) -> None:
+    path = tmp_path / "tenants.yaml"
+    said = (
+        "jwks_file: keys.json, tenant_claim: [org, id], roles_claim: scope, roles: {ops: [admin]}, refresh_seconds: 60"
+    )
+    path.write_text(f"{ISSUER}, {said}}}]")
+    (row,) = issuer_rows(read(path), tmp_path)
+    assert Issuer.of(json.loads(json.dumps(row["issuer"]))) == Issuer(
+        name="login",
+        issuer="i",
+        audience=("a",),
+        jwks_url="",
+        jwks_file=str(tmp_path / "keys.json"),
+        refresh_seconds=60.0,
+        algorithms=("RS256", "ES256", "EdDSA"),
+        leeway_seconds=30.0,
+        tenant_claim=("org", "id"),
+        tenants={},
+        team_claim=(),
+        roles_claim=("scope",),
+        roles={"ops": ("admin",)},
+    )
 
 
 def test_only_the_first_of_many_faults_are_said(tmp_path: Path) -> None:
