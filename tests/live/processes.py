@@ -108,6 +108,13 @@ class Predictor:
         assert alive(self.pid), self.tail()
         return self
 
+    def processor_seconds(self) -> float:
+        """Returns the processor time of the process and of all that it started and that has ended or runs."""
+        process = psutil.Process(self.pid)
+        running = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+        ended = process.cpu_times()
+        return float(sum(one.user + one.system for one in running) + ended.children_user + ended.children_system)
+
     def exit(self) -> int:
         """Waits for the end of the process and returns its exit code."""
         self._connection.settimeout(DEADLINE)

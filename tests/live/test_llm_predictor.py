@@ -6,7 +6,6 @@ import os
 import queue
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, cast
@@ -68,18 +67,18 @@ def test_the_openai_sdk_gets_a_response_with_usage(chat: Predictor) -> None:
 
 def test_the_first_log_probabilities_come_as_fast_as_others(chat: Predictor) -> None:
     body = {"model": "chat-fast", "prompt": "Hello", "max_tokens": 3, "temperature": 1, "logprobs": 1, "n": 3}
-    began = time.monotonic()
+    before = chat.processor_seconds()
     status, answer = fetch(f"{chat.url}/openai/v1/completions", body)
     assert status == 200, answer
-    assert time.monotonic() - began < 2.5  # 3 to 20 s, and for everybody, where the engine compiles its kernel first
+    assert chat.processor_seconds() - before < 2.5  # 3 to 20 s where the engine compiles its kernel first
 
 
 def test_items_that_are_wrong_cost_no_more_than_the_first_of_them(chat: Predictor) -> None:
     item = {"role": "user", "content": [{"type": "input_text", "text": 5}]}
-    began = time.monotonic()
+    before = chat.processor_seconds()
     with openai_client(chat) as client, pytest.raises(openai.BadRequestError) as rejected:
         client.responses.create(model="chat-fast", input=[item] * 2000)  # type: ignore[list-item]
-    assert time.monotonic() - began < 2  # 4 s and 2 GB where the engine validates all of them
+    assert chat.processor_seconds() - before < 2  # 4 s and 2 GB where the engine validates all of them
     assert rejected.value.param == "input[0]"
     assert rejected.value.message.endswith("Input should be a valid string")
 

@@ -3,6 +3,7 @@
 import http.client
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import psutil
 import pytest
@@ -24,6 +25,7 @@ BODIES = {
 MOST_BYTES = 64 * 1024 * 1024
 AT_ONCE = 4
 MOST_SECONDS = 1.0  # some 50 ms on a machine that does nothing else; 2 to 8 s where they are parsed
+TRIES = 3  # a machine that does something else too is slow once, a server that parses is slow each time
 
 
 def process_at(port: int) -> psutil.Process:
@@ -43,11 +45,15 @@ def ask(process: Process, method: str, path: bytes, body: bytes = b"") -> int:
         connection.close()
 
 
-# The activator parses nothing, and asks a replica whatever it is asked.
-@pytest.mark.parametrize("name", [name for name in STARTED_BY if name != "activator"])
-@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_costly_bodies_take_little_memory_and_no_other_clients_turn(started: Started, name: str, body: bytes) -> None:
-    process = started.get(name)
+@dataclass(frozen=True)
+class Cost:
+    """Of one body: bytes over what the process had, and seconds that another client waited at most."""
+
+    memory: int
+    wait: float
+
+
+def cost_of(process: Process, body: bytes) -> Cost:
     asked = process_at(process.port)
     before = most = asked.memory_full_info().pss
     longest = 0.0
@@ -61,5 +67,16 @@ def test_costly_bodies_take_little_memory_and_no_other_clients_turn(started: Sta
     statuses = {one.result() for one in running}
     assert statuses <= {400, 404, 413, 503, process.status}  # 503 where there is no memory for all of them
     assert statuses != {503}
-    assert most - before < MOST_BYTES
-    assert longest < MOST_SECONDS
+    return Cost(most - before, longest)
+
+
+# The activator parses nothing, and asks a replica whatever it is asked.
+@pytest.mark.parametrize("name", [name for name in STARTED_BY if name != "activator"])
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_costly_bodies_take_little_memory_and_no_other_clients_turn(started: Started, name: str, body: bytes) -> None:
+    process = started.get(name)
+    costs = [cost_of(process, body)]
+    while costs[-1].wait >= MOST_SECONDS and len(costs) < TRIES:
+        costs.append(cost_of(process, body))
+    assert max(cost.memory for cost in costs) < MOST_BYTES
+    assert min(cost.wait for cost in costs) < MOST_SECONDS

@@ -112,9 +112,9 @@ def test_a_reference_that_leads_to_itself_is_a_fault(schema: Schema) -> None:
 def test_what_the_compiler_takes_seconds_for_is_rejected_before_it_is_compiled(
     kind: Any, text: str, words: str
 ) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     (fault,) = COMPILER.faults([Constraint(kind=kind, text=text)])
-    assert time.monotonic() - began < 1
+    assert time.thread_time() - began < 1
     assert fault is not None
     assert str(fault).startswith(words)
 
