@@ -36,7 +36,9 @@ def open_ledger(url: str) -> Ledger:
         from switchyard.store.sqlite_ledger import SqliteLedger
 
         return SqliteLedger(path)
-    raise ValueError(f"{url!r} is no ledger: use sqlite:///path/to/file")
+    from switchyard.store.redis_ledger import RedisLedger
+
+    return RedisLedger(url)
 
 
 def _sqlite_path(url: str) -> Path | None:

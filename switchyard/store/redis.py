@@ -18,16 +18,7 @@ class RedisStore:
     """
 
     def __init__(self, url: str, *, seconds: float = 1.0) -> None:
-        retry = Retry(NoBackoff(), 1)  # a pooled connection may have been closed in the meantime
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=_CONNECTIONS,
-            timeout=seconds,
-            socket_timeout=seconds,
-            socket_connect_timeout=seconds,
-            retry=retry,
-        )
-        self._redis: Redis = Redis.from_pool(pool)
+        self._redis = connect(url, seconds)
         self._closed = False
 
     async def get(self, key: str) -> bytes | None:
@@ -58,7 +49,26 @@ class RedisStore:
             raise StoreError("the store is closed")
 
 
+def connect(url: str, seconds: float) -> Redis:
+    """Return a client of the Redis at ``url``; each command may take ``seconds``."""
+    retry = Retry(NoBackoff(), 1)  # a pooled connection may have been closed in the meantime
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=_CONNECTIONS,
+        timeout=seconds,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=retry,
+    )
+    return Redis.from_pool(pool)
+
+
 def tagged(key: str) -> str:
-    """Return the key as stored in Redis; a brace within it would end the hash tag early, so braces are escaped."""
-    owner, colon, rest = key.replace("%", "%25").replace("{", "%7B").replace("}", "%7D").rpartition(":")
+    """Return the key as stored in Redis."""
+    owner, colon, rest = tag(key).rpartition(":")
     return f"switchyard:{{{owner}}}:{rest}" if colon else f"switchyard:{{{rest}}}"
+
+
+def tag(text: str) -> str:
+    """Return text that can be a hash tag: a brace within it would end it early, so braces are escaped."""
+    return text.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")

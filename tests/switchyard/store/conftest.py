@@ -70,7 +70,7 @@ async def store(url: str) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def ledger(sqlite_url: str) -> AsyncIterator[Ledger]:
-    opened = open_ledger(sqlite_url)
+async def ledger(url: str) -> AsyncIterator[Ledger]:
+    opened = open_ledger(url)
     yield opened
     await opened.aclose()

@@ -309,8 +309,8 @@ async def test_pruning_forgets_what_is_older_and_only_that(ledger: Ledger) -> No
     assert await used(ledger, rolling()) == [3]
 
 
-async def test_many_at_once_get_exactly_the_limit(ledger: Ledger, sqlite_url: str) -> None:
-    other = open_ledger(sqlite_url)
+async def test_many_at_once_get_exactly_the_limit(ledger: Ledger, url: str) -> None:
+    other = open_ledger(url)
     claims = [held(1, 30), rolling(1, 40)]
     results = await asyncio.gather(
         *(chosen.reserve("tenant", f"{n}", claims, lease=LONG) for n in range(100) for chosen in (ledger, other))
