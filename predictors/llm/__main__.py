@@ -10,6 +10,7 @@ from predictors.llm.settings import LLMSettings
 from predictors.serving.parent_death import children_die_with_me
 from predictors.serving.settings import Settings
 from predictors.serving.start_clock import StartClock, process_start
+from switchyard.http.asgi.usage import UsageReport
 from switchyard.settings import SettingsError
 from switchyard.telemetry import logs, tracing
 
@@ -57,7 +58,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         def wrap(kserve: App) -> App:
             lost, tracer = lambda: engine.lost, tracing.configure(model.name)
             v2 = GenerateExtension(kserve, model.name, model.texts, generates=engine.generates, lost=lost)
-            return Application(openai=engine.app, kserve=v2, admission=admission, tracer=tracer)
+            return UsageReport(Application(openai=engine.app, kserve=v2, admission=admission, tracer=tracer))
 
         watcher = asyncio.ensure_future(_report_loss(engine, server))
         clock.done("ready")

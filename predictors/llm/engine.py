@@ -55,6 +55,7 @@ from predictors.llm.constraints.requests import check_constraints
 from predictors.llm.constraints.tool_calls import constrain_tool_calls
 from predictors.llm.quantization import Device, four_bit_method
 from predictors.llm.settings import LLMSettings
+from predictors.llm.usage import count_tokens
 from predictors.serving import errors
 from predictors.serving.cache_isolation import TenantOfRequest, isolate
 from switchyard.http.api_errors import ApiError, as_object, shape_of
@@ -146,6 +147,7 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
         config, usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=options.disable_log_stats
     )
     isolate(client.engine_core)
+    count_tokens(client)
     tasks = await client.get_supported_tasks()
     app = build_app(options, tasks, client.model_config)
     app.router.redirect_slashes = False  # a redirect would name this pod, which the client cannot reach

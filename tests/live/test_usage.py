@@ -1,0 +1,97 @@
+"""The predictor says what vLLM counted, when the gateway asks, for every protocol that a language model has."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.live.processes import Predictor
+from tests.live.test_llm_predictor import v2
+
+pytestmark = pytest.mark.live
+
+ASKS = {"x-switchyard-usage": "1"}
+CHAT = {"model": "chat-fast", "messages": [{"role": "user", "content": "Say a number."}], "max_tokens": 8}
+TEXT = {
+    "model": "chat-fast",
+    "prompt": ["One two", "Three"],
+    "max_tokens": 4,
+    "ignore_eos": True,
+    "n": 2,
+    "temperature": 1,
+}
+INPUT = {"model": "chat-fast", "input": "Say a number.", "max_output_tokens": 16}
+Usage = dict[str, int]
+
+
+def whole(predictor: Predictor, path: str, body: object) -> tuple[Usage, Any]:
+    response = httpx.post(predictor.url + path, json=body, headers=ASKS, timeout=60).raise_for_status()
+    return json.loads(response.headers["x-switchyard-usage"]), response.json()
+
+
+def streamed(predictor: Predictor, path: str, body: object) -> Usage:
+    """The usage that stands in the stream's comment, which its last event follows."""
+    response = httpx.post(predictor.url + path, json=body, headers=ASKS, timeout=60).raise_for_status()
+    before, _, after = response.text.partition(": usage ")
+    assert before.endswith("\n\n")
+    assert "event:" not in after.partition("\n\n")[0]
+    return dict(json.loads(after.partition("\n\n")[0]))
+
+
+def same(counted: Usage, prompt: int, completion: int) -> bool:
+    return (counted["prompt_tokens"], counted.get("completion_tokens", 0)) == (prompt, completion)
+
+
+@pytest.mark.parametrize(("path", "body"), [("chat/completions", CHAT), ("completions", TEXT), ("messages", CHAT)])
+def test_whole_and_streamed_say_what_the_response_says(chat: Predictor, path: str, body: dict[str, Any]) -> None:
+    counted, response = whole(chat, f"/openai/v1/{path}", body)
+    usage = response["usage"]
+    prompt = usage.get("prompt_tokens", usage.get("input_tokens"))
+    completion = usage.get("completion_tokens", usage.get("output_tokens"))
+    assert same(counted, prompt, completion)
+    assert streamed(chat, f"/openai/v1/{path}", {**body, "stream": True})["prompt_tokens"] == prompt
+
+
+def test_a_stream_counts_what_vllm_counts_in_it(chat: Predictor) -> None:
+    counted = streamed(chat, "/openai/v1/chat/completions", {**CHAT, "stream": True, "seed": 1})
+    asked = {**CHAT, "stream": True, "seed": 1, "stream_options": {"include_usage": True}}
+    response = httpx.post(f"{chat.url}/openai/v1/chat/completions", json=asked, headers=ASKS, timeout=60)
+    events = [line for line in response.text.splitlines() if line.startswith("data: {")]
+    usage = json.loads(events[-1].removeprefix("data: "))["usage"]
+    assert same(counted, usage["prompt_tokens"], usage["completion_tokens"])
+
+
+def test_responses_are_counted_whole_and_streamed(chat: Predictor) -> None:
+    counted, response = whole(chat, "/openai/v1/responses", INPUT)
+    assert same(counted, response["usage"]["input_tokens"], response["usage"]["output_tokens"])
+    assert streamed(chat, "/openai/v1/responses", {**INPUT, "stream": True})["prompt_tokens"] > 0
+
+
+def test_v2_of_a_language_model_is_counted(chat: Predictor) -> None:
+    counted, response = whole(chat, "/v2/models/chat-fast/infer", v2(texts=["One", "Two three"], max_tokens=3))
+    outputs = {output["name"]: output["data"] for output in response["outputs"]}
+    assert same(counted, sum(outputs["prompt_tokens"]), sum(outputs["completion_tokens"]))
+    asked = {"text_input": "One", "max_tokens": 3}
+    counted, response = whole(chat, "/v2/models/chat-fast/generate", asked)
+    assert same(counted, response["prompt_tokens"], response["completion_tokens"])
+    assert streamed(chat, "/v2/models/chat-fast/generate_stream", asked)["prompt_tokens"] == response["prompt_tokens"]
+
+
+def test_a_prompt_that_is_cached_is_counted_as_cached(chat: Predictor) -> None:
+    body = {"model": "chat-fast", "prompt": "usage of what is cached. " * 60, "max_tokens": 1}
+    assert "cached_tokens" not in whole(chat, "/openai/v1/completions", body)[0]
+    counted, _ = whole(chat, "/openai/v1/completions", body)
+    assert 0 < counted["cached_tokens"] < counted["prompt_tokens"]
+
+
+def test_nothing_is_said_to_who_does_not_ask(chat: Predictor) -> None:
+    response = httpx.post(f"{chat.url}/openai/v1/chat/completions", json=CHAT, timeout=60)
+    assert "x-switchyard-usage" not in response.headers
+    response = httpx.post(f"{chat.url}/openai/v1/chat/completions", json={**CHAT, "stream": True}, timeout=60)
+    assert ": usage" not in response.text
+
+
+def test_embeddings_are_counted(embed: Predictor) -> None:
+    counted, response = whole(embed, "/openai/v1/embeddings", {"model": embed.name, "input": ["one", "two three"]})
+    assert counted == {"prompt_tokens": response["usage"]["prompt_tokens"]}
