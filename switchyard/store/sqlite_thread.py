@@ -16,6 +16,9 @@ from typing import Any, NamedTuple, TypeVar
 from switchyard.store.contract import StoreError
 
 _BUSY_SECONDS = 2.0  # how long one process waits for another one's write
+# How long SQLite itself waits before it is asked again: left to it, it sleeps longer and longer, up to 100 ms, and
+# eight busy processes overtake the one that has waited longest.
+_PAUSE_MS = 1
 _BATCH = 256
 
 T = TypeVar("T")
@@ -122,12 +125,13 @@ class SqliteThread:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.executescript(self._schema)
+        connection.execute(f"PRAGMA busy_timeout = {_PAUSE_MS}")
         return connection
 
     def _execute(self, connection: sqlite3.Connection, batch: list[_Operation]) -> list[Any]:
         if any(operation.writes for operation in batch):
             return transaction(connection, lambda _: [operation.run(connection) for operation in batch])
-        return [operation.run(connection) for operation in batch]
+        return _when_free(lambda: [operation.run(connection) for operation in batch])
 
     def _deliver(self, outcomes: list[tuple[asyncio.Future[Any], Any]]) -> None:
         assert self._loop is not None
@@ -139,7 +143,7 @@ def transaction(connection: sqlite3.Connection, run: Callable[[sqlite3.Connectio
     """Return what ``run`` returns, with all that it wrote committed; nothing is written if it raises."""
     # The write lock at once: SQLite fails a transaction that began by reading and then meets another writer,
     # without waiting for `_BUSY_SECONDS`.
-    connection.execute("BEGIN IMMEDIATE")
+    _when_free(lambda: connection.execute("BEGIN IMMEDIATE"))
     try:
         result = run(connection)
         connection.execute("COMMIT")
@@ -148,6 +152,16 @@ def transaction(connection: sqlite3.Connection, run: Callable[[sqlite3.Connectio
             connection.execute("ROLLBACK")
         raise
     return result
+
+
+def _when_free(run: Callable[[], T]) -> T:
+    end = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return run()
+        except sqlite3.OperationalError as err:
+            if err.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
 
 
 def _resolve(outcomes: list[tuple[asyncio.Future[Any], Any]]) -> None:
