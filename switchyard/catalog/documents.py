@@ -18,7 +18,7 @@ INPUTS_ANNOTATION = "switchyard.dev/chat-inputs"  # the parts that a chat may ho
 
 
 def describe(document: Mapping[str, Any], *, url: str, grpc: str = "", state: State | None = None) -> Model:
-    """Return the catalog entry of an InferenceService or InferenceGraph document.
+    """Return the catalog entry of an InferenceService or InferenceGraph document, with the concurrency of one replica.
 
     Raises:
         CatalogError: the kind label is missing or unknown, or the context length is not a number.
@@ -39,9 +39,16 @@ def describe(document: Mapping[str, Any], *, url: str, grpc: str = "", state: St
         url=url,
         grpc=grpc,
         context_length=None if length is None else int(length),
+        concurrency=_concurrency(document.get("spec") or {}),
         accepts_images="image" in metadata.get("annotations", {}).get(INPUTS_ANNOTATION, "text").split(","),
         state=state or State(phase="asleep"),
     )
+
+
+def _concurrency(spec: Mapping[str, Any]) -> int | None:
+    """Return the ``containerConcurrency`` of whatever takes the requests; a graph's router has none."""
+    value = (spec.get("transformer") or spec.get("predictor") or {}).get("containerConcurrency")
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def hosts_repository(document: Mapping[str, Any]) -> bool:

@@ -33,7 +33,8 @@ class Model:
 
     ``url`` is the HTTP base of the predictor (``/openai/v1/…`` and ``/v2/…`` are below it), ``grpc`` the ``host:port``
     of its V2 gRPC service or empty, ``context_length`` a number of tokens; ``accepts_images`` says that a chat may hold
-    images. ``versions`` are those of V2, empty where only the model's server knows them.
+    images. ``versions`` are those of V2, empty where only the model's server knows them. ``concurrency`` is how many
+    requests the replicas behind ``url`` take at a time, for all models there together; None where nothing limits them.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Model:
     context_length: int | None = None
     accepts_images: bool = False
     versions: tuple[str, ...] = ("1",)
+    concurrency: int | None = None
     state: State = field(default_factory=lambda: State(phase="asleep"))
 
 

@@ -48,6 +48,11 @@ def revisions_of(workload: str, revisions: Iterable[Document]) -> list[Document]
     ]
 
 
+def replicas_of(workload: str, revisions: Iterable[Document]) -> int:
+    """Return how many replicas the Knative Service ``workload`` has."""
+    return _replicas(revisions_of(workload, revisions), "actualReplicas")
+
+
 def _replicas(revisions: Iterable[Document], field: str) -> int:
     return sum((revision.get("status") or {}).get(field) or 0 for revision in revisions)
 

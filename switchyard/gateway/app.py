@@ -8,16 +8,18 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 
 from switchyard.catalog import CatalogSource
+from switchyard.gateway.admission.queues import Queues, WaitingLimits
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.edges.rpc import rpc_call
-from switchyard.gateway.lookup import Visible, default_model, locator, waits_for
+from switchyard.gateway.lookup import Locate, Visible, default_model, locator, waits_for
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import pages, with_errors
 from switchyard.gateway.pipeline import Proceed, Stage, pipeline
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import RPC_ROUTES, Route
 from switchyard.gateway.settings import Settings
+from switchyard.gateway.stages.admit import admit
 from switchyard.gateway.stages.authenticate import Authenticate, authorize
 from switchyard.gateway.stages.forward import forward
 from switchyard.gateway.stages.limits import InFlight, limits
@@ -100,7 +102,7 @@ def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Pr
     """Build the stages of each kind of route; calls of both transports share them."""
     settings, meter, visible = given.settings, given.meter, Visible(given.source)
     locate = locator(visible)
-    in_flight = InFlight()
+    in_flight = InFlight(settings.max_in_flight)
     meter.metrics.in_flight.set_function(lambda: in_flight.now)
     upstream = UpstreamRetries(
         given.client,
@@ -124,15 +126,16 @@ def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Pr
     common = (
         observe(meter=meter, tracer=given.tracer, log_requests=given.settings.log_requests),
         *access,
-        limits(in_flight, max_in_flight=settings.max_in_flight, max_body_bytes=settings.max_body_bytes),
+        limits(in_flight, max_body_bytes=settings.max_body_bytes),
         parse(default_model=partial(default_model, visible, settings.default_model)),
     )
+    found = (resolve(locate=locate), *_admission(given, visible, locate))
     operations = pages(given.source, given.registry, is_draining)
     listed = listing(visible=visible, locate=locate, repositories=repositories)
     unserved = not_served(Cors(settings.cors_allow_origins))
     return {
-        "model": pipeline((*common, resolve(locate=locate), forwarded)),
-        "grpc model": pipeline((*common, resolve(locate=locate), rpc_forward(upstream=upstream))),
+        "model": pipeline((*common, *found, forwarded)),
+        "grpc model": pipeline((*common, *found, rpc_forward(upstream=upstream))),
         # No other stage: probes and scrapes count as no call in metrics and hold none of the places in flight.
         "pages": pipeline((with_errors, *access, operations) if access else (operations,)),
         "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listed)),
@@ -163,6 +166,20 @@ def _access(given: Parts) -> tuple[Stage, ...]:
     show(tenants.current, valid=True)
     reject = metrics.keys_rejected.labels
     return Authenticate(lambda: tenants.current, tokens, lambda why: reject(why).inc()), authorize
+
+
+def _admission(given: Parts, visible: Visible, locate: Locate) -> tuple[Stage, ...]:
+    """Return the stage that is fair between tenants where models are full; none in a gateway that knows nobody."""
+    if given.tenants is None:
+        return ()
+
+    def places_of(name: str) -> int | None:
+        model = visible.to(None).get(name)
+        return None if model is None else model.concurrency
+
+    settings = given.settings
+    limits = WaitingLimits(calls=max(1, settings.max_in_flight // 2), body_bytes=settings.max_body_bytes)
+    return (admit(queues=Queues(limits, places_of), locate=locate, meter=given.meter),)
 
 
 def _missed(missed: Missed) -> Route:

@@ -51,5 +51,11 @@ class Meter:
     def retried(self, model: str) -> None:
         self.metrics.retries.labels(model).inc()
 
+    def waiting(self, model: str, change: int) -> None:
+        self.metrics.waiting.labels(model).inc(change)
+
+    def waited(self, model: str, seconds: float) -> None:
+        self.metrics.waiting_time.labels(model).observe(seconds)
+
     def heartbeat(self, model: str) -> None:
         self.metrics.heartbeats.labels(model).inc()

@@ -34,6 +34,7 @@ CODES: dict[str, int] = {
     "body_too_large": 413,
     "unsupported_media_type": 415,
     "name_not_served": 421,
+    "too_many_requests": 429,
     "graph_failed": 500,
     "internal_error": 500,
     "model_error": 500,

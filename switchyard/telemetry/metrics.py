@@ -78,6 +78,10 @@ class GatewayMetrics:
         self.heartbeats = make.counter(
             "gateway_heartbeats", "Comments sent to streams that wait for a model to wake.", "model"
         )
+        self.waiting = make.gauge("gateway_requests_waiting", "Requests waiting for a place of their model.", "model")
+        self.waiting_time = make.histogram(
+            "gateway_waiting_seconds", "How long requests waited that had to wait for a place of their model.", "model"
+        )
         self.keys_rejected = make.counter(
             "gateway_keys_rejected", "Requests without a valid API key or token.", "reason"
         )

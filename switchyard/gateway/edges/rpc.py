@@ -97,7 +97,8 @@ class RpcEdge:
         self._call.respond(body)
 
     def fail(self, error: ApiError) -> None:
-        self._call.fail(statuses.of_http(error.status), error.message)
+        failure = statuses.rpc_error(error)
+        self._call.fail(failure.status, failure.message, failure.metadata)
 
     # For HTTP responses only: a gRPC call is forwarded, or gets a whole response.
 

@@ -33,6 +33,8 @@ SENTENCES: Mapping[str, str] = {
     "body_too_large": "the body is longer than 33554432 bytes; send less",
     "unsupported_media_type": "content-type is text/plain; send content-type: application/json",
     "name_not_served": "nothing here is called a.example: use localhost, an address, or ALLOWED_HOSTS of a gateway",
+    "too_many_requests": "model chat-fast is full, and tenant acme has 512 requests with 1048576 bytes waiting, "
+    "as many as it may; send fewer at a time, and try again",
     "not_implemented": "model embed serves no gRPC; use V2 over HTTP",
     "invalid_http": "a request has exactly one host header, not 2",
     "graph_failed": "invalid response: step chat-fast of node root gave no JSON",

@@ -18,6 +18,7 @@ class Identity:
     """Who sent a call; ``models`` are the patterns of names that it may use, of each list one, and empty for all.
 
     ``key_id`` is the key's, or of a token its issuer's name, a colon and the subject.
+    ``weight`` is the tenant's share of a full model, relative to others'.
     """
 
     tenant: str
@@ -25,6 +26,7 @@ class Identity:
     key_id: str
     roles: frozenset[str]
     models: tuple[tuple[str, ...], ...]
+    weight: int = 1
 
 
 class RejectedKeyError(Exception):
@@ -41,6 +43,7 @@ class _Group:
     tenant: str
     team: str
     models: tuple[tuple[str, ...], ...]
+    weight: int
 
 
 class Directory:
@@ -73,7 +76,7 @@ class Directory:
         if "issuer" in row:
             self.issuers += (Issuer.of(row["issuer"]),)
             return
-        group = _Group(row["tenant"], row["team"], tuple(tuple(some) for some in row["models"]))
+        group = _Group(row["tenant"], row["team"], tuple(tuple(some) for some in row["models"]), row["weight"])
         group = self._group_of.setdefault((group.tenant, group.team), group)
         self.tenants.add(group.tenant)
         for sha256, key_id, roles, end in row["keys"]:
@@ -99,9 +102,9 @@ class Directory:
         if end != _NEVER and end <= now():
             raise RejectedKeyError("expired" if end else "revoked", self._ids[row])
         group = self._groups[row]
-        return Identity(group.tenant, group.team, self._ids[row], self._roles[row], group.models)
+        return Identity(group.tenant, group.team, self._ids[row], self._roles[row], group.models, group.weight)
 
     def of_token(self, tenant: str, team: str, key_id: str, roles: frozenset[str]) -> Identity | None:
         """Return who a verified token names, None if there is no such tenant or team."""
         group = self._group_of.get((tenant, team))
-        return None if group is None else Identity(group.tenant, group.team, key_id, roles, group.models)
+        return None if group is None else Identity(group.tenant, group.team, key_id, roles, group.models, group.weight)

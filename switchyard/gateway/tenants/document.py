@@ -92,6 +92,12 @@ class Tenant(_Strict):
         ("*",),
         description="The models and graphs that it may use: names, or patterns with * and ?. To it no others exist.",
     )
+    weight: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="Its share of a model that is full, relative to other tenants': one with 2 gets twice as much.",
+    )
     keys: tuple[Key, ...] = Field((), description="Keys of the tenant that belong to no team.")
     teams: tuple[Team, ...] = Field((), description="Teams.")
 

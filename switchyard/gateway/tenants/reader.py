@@ -99,7 +99,8 @@ def _nano_dollars(price: ModelPrice) -> Mapping[str, Any]:
 def _rows(
     tenant: Tenant, team: str, models: Sequence[Sequence[str]], keys: Sequence[Key]
 ) -> Iterator[Mapping[str, Any]]:
-    row = {"tenant": tenant.name, "team": team, "models": [list(some) for some in models if "*" not in some]}
+    row = {"tenant": tenant.name, "team": team, "weight": tenant.weight}
+    row["models"] = [list(some) for some in models if "*" not in some]
     for first in range(0, max(len(keys), 1), KEYS_PER_ROW):
         some = keys[first : first + KEYS_PER_ROW]
         yield {**row, "keys": [(key.sha256, key.id, key.roles, _end(key)) for key in some]}

@@ -14,6 +14,7 @@ models = st.builds(
     url=st.just("http://127.0.0.1:1"),
     context_length=st.none() | st.integers(1, 10**6),
     accepts_images=st.booleans(),
+    concurrency=st.none() | st.integers(1, 1000),
     state=st.builds(State, phase=st.sampled_from(["ready", "asleep", "waking", "failed"]), reason=st.text()),
 )
 
@@ -57,6 +58,21 @@ def test_an_inferenceservice_describes_its_model() -> None:
     annotations = {"switchyard.dev/context-length": "2048"}
     model = describe(document(annotations=annotations), url="http://m")
     assert (model.name, model.kind, model.context_length, model.state.phase) == ("m", "llm", 2048, "asleep")
+
+
+@pytest.mark.parametrize(
+    ("spec", "concurrency"),
+    [
+        ({"predictor": {"containerConcurrency": 16}}, 16),
+        ({"predictor": {"containerConcurrency": 16}, "transformer": {"containerConcurrency": 64}}, 64),
+        ({"predictor": {"containerConcurrency": 16}, "transformer": {}}, 16),
+        ({"predictor": {"containerConcurrency": 0}}, None),
+        ({"predictor": {}}, None),
+        ({"nodes": {}}, None),
+    ],
+)
+def test_the_concurrency_is_of_whatever_takes_the_requests(spec: dict[str, object], concurrency: int | None) -> None:
+    assert describe({**document(), "spec": spec}, url="http://m").concurrency == concurrency
 
 
 @pytest.mark.parametrize(

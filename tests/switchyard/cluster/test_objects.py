@@ -39,6 +39,15 @@ def test_pods_that_take_http_2_take_grpc_at_the_same_address() -> None:
     }
 
 
+def test_a_service_has_the_places_of_its_replicas_and_a_sleeping_one_those_of_one() -> None:
+    chat = service()
+    chat["spec"]["predictor"]["containerConcurrency"] = 16
+    old, new = (revision("chat-predictor", actual=actual) for actual in (2, 1))
+    places = [catalog_of([chat], [], revisions, {}).models["chat"].concurrency for revisions in ([], [old], [old, new])]
+    assert places == [16, 32, 48]
+    assert catalog_of([service()], [graph()], [old], {}).models["chat"].concurrency is None
+
+
 def test_steps_and_what_is_being_deleted_are_not_listed() -> None:
     going = service("old")
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"

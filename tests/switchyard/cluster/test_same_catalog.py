@@ -16,7 +16,7 @@ MODELS = ROOT / "model-repository"
 
 def described(model: Model) -> tuple[object, ...]:
     """What does not depend on where it runs."""
-    return model.kind, model.context_length, model.accepts_images
+    return model.kind, model.context_length, model.accepts_images, model.concurrency
 
 
 def served(service: Service) -> list[Model]:

@@ -28,7 +28,7 @@ def document() -> dict[str, object]:
     team = {"name": "readers", "models": ["o*"], "keys": [key("team")]}
     return {
         "tenants": [
-            {"name": "acme", "models": ["chat", "oc?", "sleepy"], "keys": acme, "teams": [team]},
+            {"name": "acme", "weight": 2, "models": ["chat", "oc?", "sleepy"], "keys": acme, "teams": [team]},
             {"name": "globex", "keys": [key("globex")]},
         ]
     }

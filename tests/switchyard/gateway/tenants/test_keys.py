@@ -37,7 +37,7 @@ def test_what_is_mistyped_is_no_key(change: Callable[[str], str]) -> None:
 def directory(key: str, end: float | None) -> Directory:
     made = Directory()
     entry = (digest(key.encode()).hex(), "ci", ("use",), end)
-    made.add({"tenant": "acme", "team": "web", "models": [["chat-*"]], "keys": [entry]})
+    made.add({"tenant": "acme", "team": "web", "weight": 3, "models": [["chat-*"]], "keys": [entry]})
     return made
 
 
@@ -47,6 +47,7 @@ def test_a_key_is_found_by_its_hash() -> None:
     assert (found.tenant, found.team, found.key_id) == ("acme", "web", "ci")
     assert found.roles == {"use"}
     assert found.models == (("chat-*",),)
+    assert found.weight == 3
     assert hashlib.sha256(key.encode()).digest() == digest(key.encode())
 
 

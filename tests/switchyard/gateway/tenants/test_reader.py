@@ -26,6 +26,7 @@ def test_yaml_and_json_say_the_same(tmp_path: Path) -> None:
         ("acme", "readers", [["chat", "oc?", "sleepy"], ["o*"]]),
         ("globex", "", []),
     ]
+    assert [row["weight"] for row in of_yaml] == [2, 2, 1]
 
 
 def test_many_keys_come_in_rows_of_a_bounded_size(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""The queues of calls that wait for models without a free place."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from switchyard.gateway.admission.fair_queue import FairQueue
+from switchyard.gateway.admission.shares import Shares
+from switchyard.http.api_errors import ApiError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaitingLimits:
+    """How much waits at most in all queues of a gateway together; a tenant may fill half of what is free."""
+
+    # Half of MAX_IN_FLIGHT, of which a waiting call holds a place: what waits for full models leaves others as much.
+    calls: int
+    # Waiting calls keep their bodies in memory: at most the longest body, 8 MiB less than the server has for bodies.
+    body_bytes: int
+    seconds: float = 300.0  # Knative's default for how long a request may wait for the first byte of its response
+
+
+class _Queue:
+    """The queue of one model server, which may have several models."""
+
+    __slots__ = ("fair", "model")
+
+    def __init__(self, places: int, model: str) -> None:
+        self.fair: FairQueue[asyncio.Future[None]] = FairQueue(places, asyncio.get_running_loop().time)
+        self.model = model
+
+    def grant(self) -> None:
+        """Let those go on for whom there is a place."""
+        while (granted := self.fair.next()) is not None:
+            granted.set_result(None)
+
+
+class Queues:
+    """Lets as many calls go on to a model server at a time as it has places, and others wait in a fair queue.
+
+    A server is known by its URL. ``places_of`` returns the places that a model's server has now, None for no limit: it
+    is asked again whenever a call ends while others wait, as replicas come and go; it may raise an ``ApiError``.
+    """
+
+    def __init__(self, limits: WaitingLimits, places_of: Callable[[str], int | None]) -> None:
+        self._limits = limits
+        self._places_of = places_of
+        self._queues: dict[str, _Queue] = {}
+        self._calls = Shares(limits.calls)
+        self._bytes = Shares(limits.body_bytes)
+
+    def try_acquire(self, server: str, places: int, model: str, tenant: str) -> bool:
+        """Take a free place that nobody waits for; return whether there was one. ``release`` gives it back."""
+        queue = self._queues.get(server)
+        if queue is None:
+            queue = self._queues[server] = _Queue(places, model)
+        elif queue.fair.places != places:
+            queue.fair.places = places
+            queue.grant()
+        return queue.fair.try_enter(tenant)
+
+    async def acquire(self, server: str, model: str, tenant: str, weight: float, size: int) -> None:
+        """Wait for a place; ``try_acquire`` found none. ``size`` bytes are kept meanwhile.
+
+        Raises:
+            ApiError: 429 when the tenant has as much waiting as it may, 503 when no more can wait or it took too long.
+        """
+        self._require_room(model, tenant, size)
+        queue, granted = self._queues[server], asyncio.get_running_loop().create_future()
+        self._calls.take(tenant)
+        self._bytes.take(tenant, size)
+        queue.fair.wait(tenant, weight, granted)
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                await granted
+        except BaseException as err:
+            if granted.done() and not granted.cancelled():  # granted in the turn of the loop in which the call ended
+                self.release(server, tenant)
+            else:
+                queue.fair.cancel(tenant, granted)
+            if isinstance(err, TimeoutError):
+                raise _full(f"model {model} had no place for this request within {self._limits.seconds:g} s") from None
+            raise
+        finally:
+            self._calls.give_back(tenant)
+            self._bytes.give_back(tenant, size)
+
+    def release(self, server: str, tenant: str) -> None:
+        """Give a place back, and to whoever is next."""
+        queue = self._queues[server]
+        queue.fair.leave(tenant)
+        if queue.fair.waiting:
+            with suppress(ApiError):  # the catalog cannot be read: as many places as before
+                places = self._places_of(queue.model)
+                queue.fair.places = sys.maxsize if places is None else places
+            queue.grant()
+        elif not queue.fair.in_flight:
+            del self._queues[server]
+
+    def _require_room(self, model: str, tenant: str, size: int) -> None:
+        full = self._calls.full(tenant) or self._bytes.full(tenant, size)
+        if full == "tenant":
+            held, kept = self._calls.held(tenant), self._bytes.held(tenant)
+            raise ApiError(
+                "too_many_requests",
+                f"model {model} is full, and tenant {tenant} has {held} requests with {kept} bytes waiting, as many as "
+                "it may; send fewer at a time, and try again",
+                retry_after=1,
+            )
+        if full == "platform":
+            raise _full(f"model {model} is full, and {self._calls.used} requests of all tenants are waiting")
+
+
+def _full(reason: str) -> ApiError:
+    return ApiError("overloaded", f"{reason}; try again", retry_after=1)

@@ -1,0 +1,51 @@
+"""Stage: lets a model have as many calls at a time as it has places; others wait, in a queue fair between tenants."""
+
+import asyncio
+from collections.abc import Awaitable
+
+from switchyard.gateway.admission.queues import Queues
+from switchyard.gateway.call import Call
+from switchyard.gateway.lookup import Locate
+from switchyard.gateway.meter import Meter
+from switchyard.gateway.pipeline import Proceed, Stage
+
+
+def admit(*, queues: Queues, locate: Locate, meter: Meter) -> Stage:
+    """Hold a place of the model's server until the response has ended; wait for one where none is free.
+
+    Models whose places nobody knows, graphs among them, are asked at once.
+    """
+    time = asyncio.get_running_loop().time
+
+    def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
+        assert call.model is not None
+        if call.identity is None or call.model.concurrency is None:
+            return proceed(call)
+        return admitted(call, proceed, call.model.concurrency)
+
+    async def admitted(call: Call, proceed: Proceed, places: int) -> None:
+        assert call.model is not None
+        assert call.identity is not None
+        server, tenant = call.model.url, call.identity.tenant
+        waited = not queues.try_acquire(server, places, call.model.name, tenant)
+        if waited:
+            await wait(call, server)
+        try:
+            if waited:  # its address and state may have changed
+                call.model = locate(call.model_name, call.identity)
+            await proceed(call)
+        finally:
+            queues.release(server, tenant)
+
+    async def wait(call: Call, server: str) -> None:
+        assert call.model is not None
+        assert call.identity is not None
+        name, began = call.model.name, time()
+        meter.waiting(name, 1)
+        try:
+            await queues.acquire(server, name, call.identity.tenant, call.identity.weight, len(call.body))
+        finally:
+            meter.waiting(name, -1)
+            meter.waited(name, time() - began)
+
+    return stage
