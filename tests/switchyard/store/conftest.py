@@ -22,10 +22,19 @@ class RedisServer:
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
+        self._start()
+
+    def _start(self) -> None:
         program = shutil.which("redis-server")
         assert program, "redis-server is not on PATH: `make setup` installs it"
         command = [program, "--port", "0", "--unixsocket", str(self.socket), "--save", "", "--appendonly", "no"]
-        self.process = subprocess.Popen([*command, "--dir", str(folder)], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([*command, "--dir", str(self.socket.parent)], stdout=subprocess.DEVNULL)
+
+    async def restart(self) -> None:
+        """Start it again, empty, after ``stop``."""
+        self.socket.unlink()
+        self._start()
+        await self.wait_ready()
 
     async def wait_ready(self) -> None:
         end = time.monotonic() + DEADLINE
