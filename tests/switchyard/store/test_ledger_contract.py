@@ -191,8 +191,8 @@ async def test_a_call_whose_lease_has_ended_is_charged_all_the_same(ledger: Ledg
 
 
 async def test_a_renewed_reservation_outlives_its_first_lease(ledger: Ledger) -> None:
-    await ledger.reserve("tenant", "clock", [held(1, counter="clock")], lease=0.5)
-    await ledger.reserve("tenant", "one", [held(1)], lease=0.5)
+    await ledger.reserve("tenant", "clock", [held(1, counter="clock")], lease=2)
+    await ledger.reserve("tenant", "one", [held(1)], lease=2)
     await ledger.renew("tenant", ["one", "unknown"], lease=LONG)
     await until_used(ledger, [0], held(counter="clock"))
 
@@ -216,8 +216,9 @@ async def until_used(ledger: Ledger, amounts: list[int], *claims: Claim) -> None
 
 async def test_no_window_holds_more_than_the_limit_and_it_is_free_when_it_says(ledger: Ledger) -> None:
     granted: list[tuple[float, float]] = []
-    claim, end = rolling(1, 10, seconds=1), time.monotonic() + 3
-    while time.monotonic() < end:
+    claim, end = rolling(1, 10, seconds=1), time.monotonic() + 60
+    while len(granted) < 25:
+        assert time.monotonic() < end
         before = time.time()
         result = await ledger.reserve("tenant", str(len(granted)), [claim], lease=LONG)
         if isinstance(result, Grant):
@@ -226,7 +227,6 @@ async def test_no_window_holds_more_than_the_limit_and_it_is_free_when_it_says(l
             assert 0 < result.levels[0].free_in <= 1 + 1 / 60
             await asyncio.sleep(result.levels[0].free_in)
 
-    assert len(granted) >= 20
     for first, last in zip(granted, granted[10:], strict=False):
         assert last[1] - first[0] >= 1
 

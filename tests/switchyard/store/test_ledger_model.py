@@ -127,7 +127,11 @@ async def compare(ledger: Ledger, model: Model, owner: str, steps: list[Step]) -
     assert sum(total.amounts[0] for total in totals) == entries == len(await ledger.rows(owner, since=0, until=10**10))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(STEPS, max_size=25))
 async def test_both_do_what_the_model_does(tmp_path: Path, redis_server: RedisServer, steps: list[Step]) -> None:
     owner = str(uuid.uuid4())
