@@ -27,6 +27,7 @@ from switchyard.gateway.stages.listing import listing, readiness
 from switchyard.gateway.stages.not_served import not_served
 from switchyard.gateway.stages.observe import observe
 from switchyard.gateway.stages.parse import parse
+from switchyard.gateway.stages.quota import quota
 from switchyard.gateway.stages.resolve import resolve
 from switchyard.gateway.stages.rpc_forward import rpc_forward
 from switchyard.gateway.stages.rpc_listing import rpc_listing
@@ -38,13 +39,14 @@ from switchyard.gateway.upstream.retries import Retry, UpstreamRetries
 from switchyard.http.client import Client, Timeouts
 from switchyard.http.h2.grpc_call import GrpcCall
 from switchyard.http.server import Exchange
+from switchyard.store.ledger import Ledger
 from switchyard.telemetry.metrics import GatewayMetrics
 from switchyard.telemetry.tracing import Tracer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """What a gateway is built from; without ``tenants`` it asks for no keys."""
+    """What a gateway is built from; without ``tenants`` it asks for no keys, without ``ledger`` it limits nobody."""
 
     settings: Settings
     source: CatalogSource
@@ -53,10 +55,16 @@ class Parts:
     registry: CollectorRegistry
     meter: Meter
     tenants: TenantsFile | None
+    ledger: Ledger | None
 
 
 def parts(
-    settings: Settings, source: CatalogSource, client: Client, tracer: Tracer, tenants: TenantsFile | None = None
+    settings: Settings,
+    source: CatalogSource,
+    client: Client,
+    tracer: Tracer,
+    tenants: TenantsFile | None = None,
+    ledger: Ledger | None = None,
 ) -> Parts:
     """Build the parts of a gateway, with its own metrics registry."""
     registry = CollectorRegistry()
@@ -69,6 +77,7 @@ def parts(
         registry=registry,
         meter=meter,
         tenants=tenants,
+        ledger=ledger,
     )
 
 
@@ -129,7 +138,9 @@ def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Pr
         limits(in_flight, max_body_bytes=settings.max_body_bytes),
         parse(default_model=partial(default_model, visible, settings.default_model)),
     )
-    found = (resolve(locate=locate), *_admission(given, visible, locate))
+    # After ``resolve``, which knows the model and how long it may respond. Limits count a call also while it waits for
+    # a place, or for a model that sleeps.
+    found = (resolve(locate=locate), *_limited(given), *_admission(given, visible, locate))
     operations = pages(given.source, given.registry, is_draining)
     listed = listing(visible=visible, locate=locate, repositories=repositories)
     unserved = not_served(Cors(settings.cors_allow_origins))
@@ -166,6 +177,12 @@ def _access(given: Parts) -> tuple[Stage, ...]:
     show(tenants.current, valid=True)
     reject = metrics.keys_rejected.labels
     return Authenticate(lambda: tenants.current, tokens, lambda why: reject(why).inc()), authorize
+
+
+def _limited(given: Parts) -> tuple[Stage, ...]:
+    if given.tenants is None or given.ledger is None:
+        return ()
+    return (quota(ledger=given.ledger, metrics=given.meter.metrics),)
 
 
 def _admission(given: Parts, visible: Visible, locate: Locate) -> tuple[Stage, ...]:

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,6 +59,9 @@ class Edge(Protocol):
     def release(self) -> None:
         """Free the request's body: nobody will read it again."""
 
+    def add_headers(self, headers: Sequence[Header]) -> None:
+        """Add headers to the response, whatever it will be; it has not started."""
+
     @property
     def sink(self) -> Sink:
         """Where a body that is only forwarded is piped to, so that nothing stands between for each token."""
@@ -90,7 +93,9 @@ class Call:
     ``headers`` are the request's (names in lower case, metadata in gRPC), ``fields`` the same for look-ups;
     ``http.headers`` decides which of them are forwarded. ``started`` and ``deadline`` are in the event loop's time.
     ``identity`` is None in a gateway without keys. ``stream`` says that the caller wants events, ``holds_image`` that
-    its messages hold an image. ``usage`` is what the engine counted, None while nobody knows.
+    its messages hold an image. ``usage`` is what the engine counted, None while nobody knows. ``status`` is that of the
+    model's response, 0 before it. ``asked_tokens`` is how much output a request with limits asks for at most, None
+    where it does not say.
 
     ``settle``, None in a call that nobody counts, writes what the call used to the ledger. Whoever responds awaits it
     immediately before the last bytes, so that a call whose caller saw the end is counted even if the gateway is killed
@@ -98,6 +103,7 @@ class Call:
     """
 
     __slots__ = (
+        "asked_tokens",
         "body",
         "deadline",
         "edge",
@@ -116,6 +122,7 @@ class Call:
         "settle",
         "span",
         "started",
+        "status",
         "stream",
         "usage",
     )
@@ -154,6 +161,8 @@ class Call:
         self.model: Model | None = None
         self.span: Span | None = None
         self.usage: Usage | None = None
+        self.status = 0
+        self.asked_tokens: int | None = None
         self.settle: Callable[[], Awaitable[None]] | None = None
 
 

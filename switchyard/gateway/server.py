@@ -15,6 +15,9 @@ from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.http.web_access import WebAccess
 from switchyard.memory import settle_for_serving
 from switchyard.rpc.health import Health, with_health
+from switchyard.settings import SettingsError
+from switchyard.store.factory import open_ledger
+from switchyard.store.ledger import Ledger
 from switchyard.telemetry import tracing
 
 logger = logging.getLogger(__name__)
@@ -27,13 +30,11 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
 
     Raises:
         OSError: a port cannot be bound.
-        TenantsError: the file of tenants cannot be used.
+        SettingsError: the store or the file of tenants cannot be used.
     """
-    tenants = None if settings.switchyard_tenants is None else TenantsFile(settings.switchyard_tenants)
-    if tenants is not None:
-        await tenants.load()
+    tenants, ledger = await _tenants(settings)
     client = Client(Limits())
-    gateway = Gateway(parts(settings, source, client, tracing.configure("gateway"), tenants))
+    gateway = Gateway(parts(settings, source, client, tracing.configure("gateway"), tenants, ledger))
 
     # False from the first moment of a drain, so that gRPC clients which balance by the health service leave in time.
     def serving() -> bool:
@@ -64,7 +65,22 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
             following.cancel()
         # After the drain alone: responses in flight still come by these connections.
         await client.aclose()
+        if ledger is not None:
+            await ledger.aclose()
     logger.info("stopped")
+
+
+async def _tenants(settings: Settings) -> tuple[TenantsFile | None, Ledger | None]:
+    """Read the file of tenants, if there is one, and open the ledger in which their calls are counted."""
+    if settings.switchyard_tenants is None:
+        return None, None
+    try:
+        ledger = open_ledger(settings.switchyard_store) if settings.switchyard_store else None
+    except ValueError as err:
+        raise SettingsError(f"SWITCHYARD_STORE: {err}") from err
+    tenants = TenantsFile(settings.switchyard_tenants, has_store=ledger is not None)
+    await tenants.load()
+    return tenants, ledger
 
 
 def server_limits(settings: Settings) -> ServerLimits:

@@ -15,7 +15,8 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 class Settings:
     """Settings, read from environment variables of the same names in capitals.
 
-    Sizes are bytes, times seconds. ``max_in_flight`` requests are in flight at once, further ones are rejected.
+    Sizes are bytes, times seconds. ``switchyard_store`` is the URL of the store in which limits are counted, the same
+    for all gateways. ``max_in_flight`` requests are in flight at once, further ones are rejected.
     With ``log_requests`` each response has a line in the log, never with what was asked or said.
     ``retry_*`` limit retries before the first byte of a response. ``default_model`` serves forms that name none. After
     the signal, requests are accepted for ``drain_seconds`` more and then have ``grace_seconds`` to finish. Web pages of
@@ -27,6 +28,7 @@ class Settings:
     log_requests: bool = False  # a line costs 13 µs; the overlay of local mode sets it
     switchyard_catalog: Path | None = None
     switchyard_tenants: Path | None = None
+    switchyard_store: str = ""
     switchyard_allow_open: bool = False
     default_model: str = ""
     max_body_bytes: int = 32 * 1024 * 1024
@@ -59,6 +61,7 @@ class Settings:
             log_requests=switch(env, "LOG_REQUESTS", unset.log_requests),
             switchyard_catalog=Path(catalog) if catalog else None,
             switchyard_tenants=Path(tenants) if tenants else None,
+            switchyard_store=env.get("SWITCHYARD_STORE", ""),
             switchyard_allow_open=switch(env, "SWITCHYARD_ALLOW_OPEN"),
             default_model=env.get("DEFAULT_MODEL", ""),
             max_body_bytes=whole_number(env, "MAX_BODY_BYTES", unset.max_body_bytes, least=1),

@@ -34,6 +34,8 @@ CODES: dict[str, int] = {
     "body_too_large": 413,
     "unsupported_media_type": 415,
     "name_not_served": 421,
+    "insufficient_quota": 429,
+    "rate_limit_exceeded": 429,
     "too_many_requests": 429,
     "graph_failed": 500,
     "internal_error": 500,
@@ -43,6 +45,7 @@ CODES: dict[str, int] = {
     "upstream_invalid": 502,
     "catalog_unreadable": 503,
     "issuer_unavailable": 503,
+    "limits_unknown": 503,
     "model_failed": 503,
     "model_not_ready": 503,
     "overloaded": 503,
@@ -188,6 +191,8 @@ def error_event(payload: dict[str, object], shape: Shape) -> bytes:
 def _openai_type(error: ApiError) -> str:
     if error.code == "model_not_found":  # a wrong value of a field, as OpenAI's own API has it
         return "invalid_request_error"
+    if error.code == "insufficient_quota":  # likewise
+        return error.code
     return _OPENAI_TYPES.get(error.status, "server_error" if error.status >= 500 else "invalid_request_error")
 
 

@@ -4,14 +4,19 @@ Numbers and their meaning: https://grpc.io/docs/guides/status-codes/
 """
 
 import math
+from base64 import b64encode
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, Protocol
 from urllib.parse import quote
 
+from switchyard.rpc.protobuf import write
+
 Field = tuple[bytes, bytes]
 
 _MESSAGE_BYTES: Final = 4096  # of an encoded message; clients take 8 KiB of trailers by default
+_DETAIL_CHARACTERS: Final = 1000  # the message is in the trailers once more
+_RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
 _UNESCAPED: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 
@@ -154,10 +159,23 @@ def api_code(err: RpcError) -> tuple[str, str]:
 
 
 def rpc_error(err: ApiFailure) -> RpcError:
-    """Return the gRPC error for ``err``; the time to retry is in the metadata ``retry-after``."""
-    after = err.retry_after
-    metadata = () if after is None else ((b"retry-after", b"%d" % max(1, math.ceil(after))),)
-    return RpcError(of_http(err.status), err.message, metadata)
+    """Return the gRPC error for ``err``; the time to retry is in its metadata, as ``retry-after`` and as details."""
+    status, after = of_http(err.status), err.retry_after
+    if after is None:
+        return RpcError(status, err.message)
+    seconds = max(1, math.ceil(after))
+    details = b64encode(_retry_info(status, err.message, seconds)).rstrip(b"=")
+    return RpcError(status, err.message, ((b"retry-after", b"%d" % seconds), (b"grpc-status-details-bin", details)))
+
+
+def _retry_info(status: RpcStatus, message: str, seconds: int) -> bytes:
+    """Encode a ``google.rpc.Status`` whose one detail is a ``google.rpc.RetryInfo``, which clients look for.
+
+    https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto
+    """
+    delay = write(1, write(1, seconds))  # RetryInfo.retry_delay, a Duration of seconds
+    detail = write(1, _RETRY_INFO) + write(2, delay)
+    return write(1, int(status)) + write(2, message[:_DETAIL_CHARACTERS]) + write(3, detail)
 
 
 def encode_message(message: str) -> bytes:

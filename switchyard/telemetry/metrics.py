@@ -93,6 +93,12 @@ class GatewayMetrics:
         self.issuers_outdated = make.gauge(
             "gateway_issuers_outdated", "1 while the keys of an issuer of tokens cannot be read.", "issuer"
         )
+        self.limit_denials = make.counter(
+            "gateway_limit_denials", "Calls that a limit denied, or as a shadow would have.", "limit", "per", "mode"
+        )
+        self.store_errors = make.counter(
+            "gateway_store_errors", "Operations on the store of limits without a response.", "operation"
+        )
 
 
 class LocalMetrics:

@@ -17,7 +17,14 @@ SHIPPED = sorted(SERVICES.glob("*/settings.env"))
 GATEWAY = ROOT / "manifests/platform/gateway/settings.env"
 
 # Where a process listens and what it reads is for args, components and local mode to say.
-WIRING = {"HOST", "MODEL_REPOSITORY", "SWITCHYARD_CATALOG", "SWITCHYARD_TENANTS", "SWITCHYARD_ALLOW_OPEN"}
+WIRING = {
+    "HOST",
+    "MODEL_REPOSITORY",
+    "SWITCHYARD_CATALOG",
+    "SWITCHYARD_TENANTS",
+    "SWITCHYARD_STORE",
+    "SWITCHYARD_ALLOW_OPEN",
+}
 
 
 def variables(*classes: type) -> set[str]:

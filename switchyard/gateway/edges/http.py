@@ -1,5 +1,7 @@
 """HTTP: creates a ``Call`` from an exchange, and responds on it."""
 
+from collections.abc import Sequence
+
 from switchyard.gateway.call import Call, request_id
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.routes.match import Match
@@ -42,6 +44,9 @@ class HttpEdge:
 
     def release(self) -> None:
         self._exchange.release()
+
+    def add_headers(self, headers: Sequence[Header]) -> None:
+        self._own = [*self._own, *headers]
 
     def respond(self, status: int, headers: list[Header], body: bytes) -> None:
         self.code = status

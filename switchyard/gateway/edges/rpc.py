@@ -11,7 +11,7 @@ from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailableError
 from switchyard.http.headers import Header
 from switchyard.rpc import status as statuses
 from switchyard.rpc.protobuf import MessagesGuard, TextGuard
-from switchyard.rpc.status import RpcError
+from switchyard.rpc.status import RpcError, RpcStatus
 
 _PEEKED = 4096  # bytes of a first message; the model's name is in them, as every client writes it first
 
@@ -74,9 +74,12 @@ class RpcEdge:
         except RpcError as err:
             raise ApiError(*statuses.api_code(err)) from err
 
-    def before_end(self, settle: Callable[[], Awaitable[None]] | None) -> None:
-        """Let ``forward`` await ``settle`` before it sends the target's trailers."""
-        self._call.before_end = settle
+    def before_end(self, ended: Callable[[RpcStatus], Awaitable[None]]) -> None:
+        """Let ``forward`` await ``ended(status)`` before it sends the target's trailers."""
+        self._call.before_end = ended
+
+    def add_headers(self, headers: Sequence[Header]) -> None:
+        """Add nothing: gRPC's clients have no names for rate limits, and an error of theirs says when to retry."""
 
     async def forward(self, target: str, metadata: Sequence[Header]) -> None:
         """Forward the call to ``target`` (host:port) until it is over.

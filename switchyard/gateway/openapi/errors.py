@@ -35,6 +35,11 @@ SENTENCES: Mapping[str, str] = {
     "name_not_served": "nothing here is called a.example: use localhost, an address, or ALLOWED_HOSTS of a gateway",
     "too_many_requests": "model chat-fast is full, and tenant acme has 512 requests with 1048576 bytes waiting, "
     "as many as it may; send fewer at a time, and try again",
+    "insufficient_quota": "tenant acme may have 1000000 tokens per day, and 999871 are taken and this request takes "
+    "512; the next day begins at 2026-12-01T00:00+01:00 (Europe/Berlin)",
+    "rate_limit_exceeded": "key acme-ci may have 60 requests per minute, and 60 are taken and this request takes 1; "
+    "try again in 12 s",
+    "limits_unknown": "a limit of tenant acme cannot be checked, as the store does not respond; try again",
     "not_implemented": "model embed serves no gRPC; use V2 over HTTP",
     "invalid_http": "a request has exactly one host header, not 2",
     "graph_failed": "invalid response: step chat-fast of node root gave no JSON",

@@ -66,6 +66,7 @@ def forward(
             )
         else:
             response = await upstream.open(call)
+        call.status = response.status
         meter.first_byte(model.name, route.path, time() - call.started)
         usage = None if call.settle is None else ResponseUsage(call)
         call.body = b""  # it is not sent again, and a stream may go on for long

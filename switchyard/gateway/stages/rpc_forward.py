@@ -5,6 +5,7 @@ from switchyard.gateway.edges.rpc import RpcEdge
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.upstream.retries import UpstreamRetries
 from switchyard.http.api_errors import ApiError
+from switchyard.rpc.status import RpcStatus, to_http
 
 
 def rpc_forward(*, upstream: UpstreamRetries) -> Stage:
@@ -17,7 +18,13 @@ def rpc_forward(*, upstream: UpstreamRetries) -> Stage:
         if not model.grpc:
             instead = "HTTP" if model.kind == "graph" else "V2 over HTTP"
             raise ApiError("not_implemented", f"model {model.name} serves no gRPC; use {instead}")
-        edge.before_end(call.settle)
+        if (settle := call.settle) is not None:
+
+            async def ended(status: RpcStatus) -> None:
+                call.status = to_http(status)
+                await settle()
+
+            edge.before_end(ended)
         await upstream.forward(call, edge.forward)
 
     return stage

@@ -1,12 +1,15 @@
 """Finds who has a key."""
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import orjson
+
 from switchyard.gateway.tenants.issuer import Issuer
 from switchyard.gateway.tenants.keys import digest, is_key
+from switchyard.gateway.tenants.limits import Limits, read_limits
 from switchyard.gateway.tenants.prices import Price
 
 Rejection = Literal["malformed", "unknown", "expired", "revoked"]
@@ -19,6 +22,7 @@ class Identity:
 
     ``key_id`` is the key's, or of a token its issuer's name, a colon and the subject.
     ``weight`` is the tenant's share of a full model, relative to others'.
+    ``limits`` is None where nothing is limited.
     """
 
     tenant: str
@@ -27,6 +31,7 @@ class Identity:
     roles: frozenset[str]
     models: tuple[tuple[str, ...], ...]
     weight: int = 1
+    limits: Limits | None = None
 
 
 class RejectedKeyError(Exception):
@@ -44,6 +49,7 @@ class _Group:
     team: str
     models: tuple[tuple[str, ...], ...]
     weight: int
+    limits: Limits | None
 
 
 class Directory:
@@ -61,6 +67,8 @@ class Directory:
         self._roles: list[frozenset[str]] = []
         self._same_roles: dict[tuple[str, ...], frozenset[str]] = {}
         self._group_of: dict[tuple[str, str], _Group] = {}
+        self._limits: dict[int, Limits | None] = {}  # of the keys that have limits of their own
+        self._same_limits: dict[bytes, Limits | None] = {}
         self.tenants: set[str] = set()
         self.prices: tuple[Price, ...] = ()
         self.issuers: tuple[Issuer, ...] = ()
@@ -76,15 +84,29 @@ class Directory:
         if "issuer" in row:
             self.issuers += (Issuer.of(row["issuer"]),)
             return
-        group = _Group(row["tenant"], row["team"], tuple(tuple(some) for some in row["models"]), row["weight"])
+        models, limits = tuple(tuple(some) for some in row["models"]), row["limits"]
+        group = _Group(row["tenant"], row["team"], models, row["weight"], self._shared_limits(limits))
         group = self._group_of.setdefault((group.tenant, group.team), group)
         self.tenants.add(group.tenant)
-        for sha256, key_id, roles, end in row["keys"]:
+        for sha256, key_id, roles, end, key_limits in row["keys"]:
+            if key_limits:
+                self._limits[len(self._ids)] = self._shared_limits(limits, key_limits)
             self._row_of[bytes.fromhex(sha256)] = len(self._ids)
             self._ids.append(key_id)
             self._ends.append(_NEVER if end is None else end)
             self._groups.append(group)
             self._roles.append(self._same_roles.setdefault(tuple(roles), frozenset(roles)))
+
+    def _shared_limits(self, row: Mapping[str, Any], of_key: Sequence[Any] = ()) -> Limits | None:
+        same = orjson.dumps((row, of_key))
+        if same not in self._same_limits:
+            self._same_limits[same] = read_limits(row, of_key)
+        return self._same_limits[same]
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether anybody has a limit."""
+        return any(limits is not None for limits in self._same_limits.values())
 
     def find(self, key: bytes, now: Callable[[], float]) -> Identity:
         """Return whose key this is; ``now`` is in seconds since 1970.
@@ -102,9 +124,12 @@ class Directory:
         if end != _NEVER and end <= now():
             raise RejectedKeyError("expired" if end else "revoked", self._ids[row])
         group = self._groups[row]
-        return Identity(group.tenant, group.team, self._ids[row], self._roles[row], group.models, group.weight)
+        limits = self._limits.get(row, group.limits) if self._limits else group.limits
+        return Identity(group.tenant, group.team, self._ids[row], self._roles[row], group.models, group.weight, limits)
 
     def of_token(self, tenant: str, team: str, key_id: str, roles: frozenset[str]) -> Identity | None:
         """Return who a verified token names, None if there is no such tenant or team."""
         group = self._group_of.get((tenant, team))
-        return None if group is None else Identity(group.tenant, group.team, key_id, roles, group.models, group.weight)
+        if group is None:
+            return None
+        return Identity(group.tenant, group.team, key_id, roles, group.models, group.weight, group.limits)

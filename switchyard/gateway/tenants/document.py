@@ -2,13 +2,15 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from switchyard.gateway.tenants.limits import Per, Unit, may_both_match
 from switchyard.http.web_access import is_loopback
 
 Name = Annotated[
@@ -51,8 +53,55 @@ def _jwks_url(url: str) -> str:
 JwksUrl = Annotated[str, StringConstraints(max_length=512), AfterValidator(_jwks_url)]
 
 
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; use a name such as UTC or Europe/Berlin") from None
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+_MOST = 2**53  # amounts below it are exact in every store, also one that counts in doubles
+_PIXELS = 1_000_000  # of a megapixel
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limit(_Strict):
+    """At most so much at once, or per minute, day or month, of all calls that it is for together."""
+
+    limit: Unit = Field(
+        description="What is counted: `requests`, `in_flight` (requests at once), `tokens` (of input and output "
+        "together), `input_tokens`, `output_tokens`, `inferences` or `megapixels` of vision models."
+    )
+    most: int = Field(ge=1, lt=_MOST, description="How many there may be.")
+    per: Per | None = Field(
+        None,
+        description="`minute`: in any 60 seconds; `day`, `month`: of the calendar. None for `in_flight` alone.",
+    )
+    models: tuple[Pattern, ...] = Field(
+        ("*",), min_length=1, description="For which models and graphs: they share it, as one number."
+    )
+    shadow: bool = Field(False, description="Whether it is only counted, and a log and metric say what it would deny.")
+    without_store: Literal["open", "closed"] = Field(
+        "open", description="While the store cannot be reached, calls are let through, or rejected (503)."
+    )
+
+    @model_validator(mode="after")
+    def _of_a_time(self) -> "Limit":
+        if (self.limit == "in_flight") == (self.per is not None):
+            raise ValueError("in_flight has no per, and everything else has one: minute, day or month")
+        if self.limit == "megapixels" and self.most * _PIXELS >= _MOST:
+            raise ValueError(f"at most {_MOST // _PIXELS} megapixels can be counted")
+        return self
+
+    @property
+    def counter(self) -> tuple[object, ...]:
+        """What tells it from others of its owner."""
+        return self.limit, self.per, tuple(sorted(self.models)), self.shadow
 
 
 class Key(_Strict):
@@ -71,6 +120,7 @@ class Key(_Strict):
         None, description="When it ends to be valid, with a time zone; never, if absent."
     )
     revoked: bool = Field(False, description="Whether it is not valid any more; its id stays taken.")
+    limits: tuple[Limit, ...] = Field((), max_length=10, description="Limits of the key, beside its tenant's.")
 
 
 class Team(_Strict):
@@ -82,6 +132,9 @@ class Team(_Strict):
         description="The models and graphs that it may use, of those that the tenant may.",
     )
     keys: tuple[Key, ...] = Field((), description="Keys of the team.")
+    limits: tuple[Limit, ...] = Field(
+        (), max_length=10, description="Limits of the team's calls together, beside its tenant's."
+    )
 
 
 class Tenant(_Strict):
@@ -100,12 +153,25 @@ class Tenant(_Strict):
     )
     keys: tuple[Key, ...] = Field((), description="Keys of the tenant that belong to no team.")
     teams: tuple[Team, ...] = Field((), description="Teams.")
+    limits: tuple[Limit, ...] = Field((), max_length=10, description="Limits of the tenant's calls together.")
+    timezone: Zone = Field("UTC", description="Where its days and months begin: an IANA name, as Europe/Berlin.")
 
     def every_key(self) -> Iterator[Key]:
         """Yield the keys of the tenant and its teams."""
         yield from self.keys
         for team in self.teams:
             yield from team.keys
+
+    @model_validator(mode="after")
+    def _with_limits_of_its_models(self) -> "Tenant":
+        _require_of_use("", self.limits, self.models)
+        for team in self.teams:
+            _require_of_use(f"team {team.name}, ", team.limits, self.models, team.models)
+            for key in team.keys:
+                _require_of_use(f"key {key.id}, ", key.limits, self.models, team.models)
+        for key in self.keys:
+            _require_of_use(f"key {key.id}, ", key.limits, self.models)
+        return self
 
 
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=9)]
@@ -193,3 +259,16 @@ def _require_different(kind: str, names: list[str]) -> None:
     if len(set(names)) != len(names):
         (name, count), *_ = Counter(names).most_common(1)
         raise ValueError(f"{kind} {name} is there {count} times; each may be there once")
+
+
+def _require_of_use(owner: str, limits: tuple[Limit, ...], *allowed: Iterable[str]) -> None:
+    """Reject a limit that could never count, and one that counts what another counts already."""
+    if len({limit.counter for limit in limits}) != len(limits):
+        raise ValueError(f"{owner}limits: two are of the same kind, time and models; keep one")
+    for limit in limits:
+        for pattern in limit.models:
+            for some in allowed:
+                if not any(may_both_match(pattern, other) for other in some):
+                    raise ValueError(
+                        f"{owner}limits: {pattern} matches no model that may be used, which are {', '.join(some)}"
+                    )

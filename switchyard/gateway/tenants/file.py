@@ -33,10 +33,14 @@ class OnRead(Protocol):
 
 
 class TenantsFile:
-    """The tenants of a file, which may be replaced at any time, as a ConfigMap's or Secret's volume does."""
+    """The tenants of a file, which may be replaced at any time, as a ConfigMap's or Secret's volume does.
 
-    def __init__(self, path: Path) -> None:
+    ``has_store`` says whether limits can be counted; a file with limits is not valid without.
+    """
+
+    def __init__(self, path: Path, *, has_store: bool = True) -> None:
         self._path = path
+        self._has_store = has_store
         self._stamp: _Stamp | None = None
         self.current = Directory()
         self.on_read: OnRead = _ignore
@@ -100,6 +104,11 @@ class TenantsFile:
             if reader.returncode is None:
                 reader.kill()
                 await reader.wait()
+        if directory.has_limits and not self._has_store:
+            raise TenantsError(
+                f"{self._path} has limits, and there is no store to count in: set SWITCHYARD_STORE to "
+                "sqlite:///path/to/file, or to redis://host:port where there are several gateways"
+            )
         return directory
 
 

@@ -15,7 +15,7 @@ import orjson
 import yaml
 from pydantic import ValidationError
 
-from switchyard.gateway.tenants.document import Issuer, Key, ModelPrice, Tenant, TenantsFile
+from switchyard.gateway.tenants.document import Issuer, Key, Limit, ModelPrice, Tenant, TenantsFile
 
 FILE_BYTES = 64 * 1024 * 1024  # 300,000 keys; a Secret has at most 1 MiB
 KEYS_PER_ROW = 64
@@ -85,9 +85,12 @@ def rows(file: TenantsFile) -> Iterator[Mapping[str, Any]]:
     if file.prices:
         yield {"prices": [_nano_dollars(price) for price in file.prices]}
     for tenant in file.tenants:
-        yield from _rows(tenant, "", [tenant.models], tenant.keys)
+        limits: dict[str, Any] = {"zone": tenant.timezone, "tenant": _limits(tenant.limits), "team": ()}
+        yield from _rows(tenant, "", [tenant.models], tenant.keys, limits)
         for team in tenant.teams:
-            yield from _rows(tenant, team.name, [tenant.models, team.models], team.keys)
+            yield from _rows(
+                tenant, team.name, [tenant.models, team.models], team.keys, {**limits, "team": _limits(team.limits)}
+            )
 
 
 def _nano_dollars(price: ModelPrice) -> Mapping[str, Any]:
@@ -97,13 +100,28 @@ def _nano_dollars(price: ModelPrice) -> Mapping[str, Any]:
 
 
 def _rows(
-    tenant: Tenant, team: str, models: Sequence[Sequence[str]], keys: Sequence[Key]
+    tenant: Tenant, team: str, models: Sequence[Sequence[str]], keys: Sequence[Key], limits: Mapping[str, Any]
 ) -> Iterator[Mapping[str, Any]]:
-    row = {"tenant": tenant.name, "team": team, "weight": tenant.weight}
+    row: dict[str, Any] = {"tenant": tenant.name, "team": team, "weight": tenant.weight, "limits": limits}
     row["models"] = [list(some) for some in models if "*" not in some]
     for first in range(0, max(len(keys), 1), KEYS_PER_ROW):
         some = keys[first : first + KEYS_PER_ROW]
-        yield {**row, "keys": [(key.sha256, key.id, key.roles, _end(key)) for key in some]}
+        yield {**row, "keys": [(key.sha256, key.id, key.roles, _end(key), _limits(key.limits)) for key in some]}
+
+
+def _limits(limits: Sequence[Limit]) -> Sequence[Any]:
+    """Return limits as ``limits.read_limits`` takes them."""
+    return [
+        (
+            limit.limit,
+            limit.most,
+            limit.per,
+            () if "*" in limit.models else limit.models,
+            limit.shadow,
+            limit.without_store == "closed",
+        )
+        for limit in limits
+    ]
 
 
 def issuer_rows(file: TenantsFile, folder: Path) -> Iterator[Mapping[str, Any]]:

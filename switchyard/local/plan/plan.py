@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from switchyard import catalog
 from switchyard.local.errors import LocalError
@@ -114,6 +115,9 @@ def _deployment(document: Document, index: containers.Index, options: Options) -
         grace=float(pod.get("terminationGracePeriodSeconds", 30)),
     )
     gateway = GATEWAY in (name, (metadata.get("labels") or {}).get(_NAME_LABEL))
+    if gateway:  # on one machine the gateway's store is a file; a URL of the documents' own stays
+        store = f"sqlite://{quote(str(options.state / 'ledger.db'))}"
+        command = replace(command, env={"SWITCHYARD_STORE": store, **command.env})
     if gateway and options.gateway_port is not None:
         command = _moved(command, options.gateway_port)
     return Deployment(name=name, command=command, gateway=gateway)

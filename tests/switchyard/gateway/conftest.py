@@ -23,6 +23,7 @@ from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.http.client import Client
 from switchyard.http.server import Server
+from switchyard.store.ledger import Ledger
 from switchyard.telemetry.tracing import DisabledTracer
 
 LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
@@ -184,12 +185,13 @@ async def gateway(
     *,
     stall_seconds: float = 60.0,
     tenants: TenantsFile | None = None,
+    ledger: Ledger | None = None,
     **settings: Any,
 ) -> AsyncIterator[Bench]:
     """A bench with ``settings`` that differ from the defaults."""
     model, catalog, client = ModelServer(script), CatalogFile(tmp_path / "catalog.json"), Client()
     chosen = Settings(**{"grace_seconds": 2, **settings})
-    served = Gateway(parts(chosen, catalog, client, DisabledTracer(), tenants))
+    served = Gateway(parts(chosen, catalog, client, DisabledTracer(), tenants, ledger))
     limits = replace(server_limits(chosen), stall_seconds=stall_seconds)
     access = web_access(chosen, "127.0.0.1")
     server = Server(served.handle, limits, rpc=served.handle_rpc, error_response=server_error, access=access)

@@ -162,14 +162,20 @@ async def test_its_port_says_by_grpcs_health_service_that_it_serves(tmp_path: Pa
 async def test_with_tenants_it_listens_anywhere_and_says_what_is_wrong_with_them(tmp_path: Path) -> None:
     catalog, tenants = tmp_path / "catalog.json", tmp_path / "tenants.yaml"
     CatalogFile(catalog).replace(Catalog({}))
-    tenants.write_text("tenants: [{name: acme, limits: {}}]")
+    tenants.write_text("tenants: [{name: acme, quotas: {}}]")
     found = {"SWITCHYARD_CATALOG": str(catalog), "SWITCHYARD_TENANTS": str(tenants)}
     status, sentence = await refused("--host", "0.0.0.0", **found)
     assert (status, sentence.splitlines()[-1]) == (
         2,
-        "tenants[0].limits: no such field; docs/reference/tenants.md lists them",
+        "tenants[0].quotas: no such field; docs/reference/tenants.md lists them",
     )
     assert f"gateway: {tenants} cannot be used:" in sentence
+
+    tenants.write_text("tenants: [{name: acme, limits: [{limit: requests, most: 1, per: day}]}]")
+    status, sentence = await refused(**found)
+    assert (status, "has limits, and there is no store to count in: set SWITCHYARD_STORE" in sentence) == (2, True)
+    status, sentence = await refused(**found, SWITCHYARD_STORE="mysql://x")
+    assert (status, "gateway: SWITCHYARD_STORE: 'mysql://x' is no" in sentence) == (2, True)
 
     key = create_key()
     entry = {"id": "ci", "sha256": digest(key.encode()).hex()}

@@ -1,9 +1,11 @@
 """The one table between HTTP's statuses and gRPC's, held against gRPC's own numbers."""
 
+import base64
 from urllib.parse import unquote_to_bytes
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,11 +86,14 @@ def test_a_status_that_is_none_is_unknown(value: bytes, name: str) -> None:
 
 def test_an_error_of_the_api_says_when_to_try_again() -> None:
     made = status.rpc_error(ApiError("overloaded", "too much", retry_after=1.2))
-    assert (made.status, made.message, made.metadata) == (
-        RpcStatus.UNAVAILABLE,
-        "too much",
-        ((b"retry-after", b"2"),),
-    )
+    assert (made.status, made.message) == (RpcStatus.UNAVAILABLE, "too much")
+    assert made.metadata[0] == (b"retry-after", b"2")
+    (name, encoded), details, retry = made.metadata[1], status_pb2.Status(), error_details_pb2.RetryInfo()
+    details.ParseFromString(base64.b64decode(encoded + b"=="))
+    assert name == b"grpc-status-details-bin"
+    assert (details.code, details.message) == (RpcStatus.UNAVAILABLE, "too much")
+    assert details.details[0].Unpack(retry)
+    assert retry.retry_delay.seconds == 2
     assert status.rpc_error(ApiError("not_found", "no such thing")).metadata == ()
 
 

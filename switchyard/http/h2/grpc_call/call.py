@@ -30,8 +30,8 @@ class GrpcCall:
     ``ApiError`` that the handler raises is the response. ``metadata`` is the client's, without the fields of HTTP/2 and
     of the message encoding; ``deadline`` is in the event loop's time; ``client`` and ``server`` are addresses.
     ``response_metadata``, set before the response starts, is sent with its headers and replaces an upstream's fields of
-    the same names. ``before_end``, if set, is awaited before trailers of a target are forwarded; it must not raise.
-    ``status`` is None until the call is over, and CANCELLED when the client reset it.
+    the same names. ``before_end``, if set, is awaited with a target's status before its trailers are forwarded; it must
+    not raise. ``status`` is None until the call is over, and CANCELLED when the client reset it.
     """
 
     __slots__ = (
@@ -63,7 +63,7 @@ class GrpcCall:
         self.server = server
         self.deadline: float | None = None
         self.response_metadata: Sequence[Field] = ()
-        self.before_end: Callable[[], Awaitable[None]] | None = None
+        self.before_end: Callable[[RpcStatus], Awaitable[None]] | None = None
         self.status: RpcStatus | None = None
         self._context = context
         self._request = request
@@ -144,7 +144,7 @@ class GrpcCall:
             status = await ended
             forwarding = self._forwarding
             if forwarding is not None and self.before_end is not None:
-                await self.before_end()
+                await self.before_end(status)
                 forwarding.finish()
             return status
         except asyncio.CancelledError:

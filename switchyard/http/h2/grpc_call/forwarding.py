@@ -18,7 +18,7 @@ class Caller(Protocol):
     """The call that is being forwarded; it is told how the attempt goes."""
 
     response_metadata: Sequence[Field]
-    before_end: Callable[[], Awaitable[None]] | None
+    before_end: Callable[[RpcStatus], Awaitable[None]] | None
 
     def response_started(self) -> None: ...
     def response_forwarded(self, status: RpcStatus) -> None: ...

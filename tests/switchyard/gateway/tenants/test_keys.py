@@ -36,8 +36,9 @@ def test_what_is_mistyped_is_no_key(change: Callable[[str], str]) -> None:
 
 def directory(key: str, end: float | None) -> Directory:
     made = Directory()
-    entry = (digest(key.encode()).hex(), "ci", ("use",), end)
-    made.add({"tenant": "acme", "team": "web", "weight": 3, "models": [["chat-*"]], "keys": [entry]})
+    entry = (digest(key.encode()).hex(), "ci", ("use",), end, ())
+    row = {"tenant": "acme", "team": "web", "weight": 3, "models": [["chat-*"]], "keys": [entry]}
+    made.add({**row, "limits": {"zone": "UTC", "tenant": (), "team": ()}})
     return made
 
 

@@ -44,6 +44,11 @@ def with_key(fields: str) -> str:
     return f"tenants: [{{name: a, keys: [{{id: a, {fields}}}]}}]"
 
 
+def with_limit(fields: str) -> str:
+    return f"tenants: [{{name: a, models: ['chat-*', ocr], limits: [{{{fields}}}]}}]"
+
+
+REQUESTS = "{limit: requests, most: 1, per: day}"
 WRONG = {
     "an unknown field": ("tenants: [{name: a, budget: 5}]", "tenants[0].budget: no such field"),
     "a field of a key": (with_key(f"sha256: {HASH}, role: x"), "tenants[0].keys[0].role: no such field"),
@@ -55,6 +60,28 @@ WRONG = {
     "no role": (with_key(f"sha256: {HASH}, roles: []"), "roles: "),
     "a local time": (with_key(f"sha256: {HASH}, expires: 2030-01-01T00:00:00"), "should have timezone info"),
     "a pattern": ("tenants: [{name: a, models: ['chat (all)']}]", "is no pattern of names"),
+    "a limit without a time": (with_limit("limit: tokens, most: 1"), "in_flight has no per, and everything else has"),
+    "a limit at once with one": (with_limit("limit: in_flight, most: 1, per: day"), "in_flight has no per"),
+    "a limit of nothing": (with_limit("limit: requests, most: 0, per: day"), "limits[0].most: "),
+    "a limit of something else": (with_limit("limit: dollars, most: 1, per: day"), "limits[0].limit: "),
+    "too many megapixels": (
+        with_limit("limit: megapixels, most: 9007199255, per: day"),
+        "at most 9007199254 megapixels",
+    ),
+    "a limit of no model": (
+        with_limit("limit: requests, most: 1, per: day, models: ['embed-?']"),
+        "limits: embed-? matches no model that may be used, which are chat-*, ocr",
+    ),
+    "a limit of a key of no model": (
+        f"tenants: [{{name: a, teams: [{{name: t, models: [ocr], keys: [{{id: k, sha256: {HASH}, limits: "
+        "[{limit: requests, most: 1, per: day, models: [chat]}]}]}]}]",
+        "key k, limits: chat matches no model that may be used, which are ocr",
+    ),
+    "a limit twice": (
+        f"tenants: [{{name: a, limits: [{REQUESTS}, {REQUESTS}]}}]",
+        "limits: two are of the same kind, time and models",
+    ),
+    "a time zone": ("tenants: [{name: a, timezone: Mars/Olympus}]", "'Mars/Olympus' is no time zone"),
     "a tenant twice": ("tenants: [{name: a}, {name: a}]", "tenant a is there 2 times"),
     "a team twice": ("tenants: [{name: a, teams: [{name: t}, {name: t}]}]", "team a/t is there 2 times"),
     "a key id twice": (

@@ -229,6 +229,7 @@ def test_a_deployment_keeps_its_ports_and_reads_the_catalog() -> None:
     assert app.gateway
     assert app.command.http_port == 8000
     assert app.command.env["SWITCHYARD_CATALOG"] == "/project/.switchyard/catalog.json"
+    assert app.command.env["SWITCHYARD_STORE"] == "sqlite:///project/.switchyard/ledger.db"
 
 
 def test_volumes_become_folders_of_the_run_directory() -> None:

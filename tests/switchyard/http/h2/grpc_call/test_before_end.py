@@ -15,7 +15,7 @@ from tests.switchyard.http.h2.grpc_call.world import DEADLINE, happens, target, 
 async def test_trailers_wait_for_what_is_to_be_done_before_them(path: str) -> None:
     begun, go_on, ends = asyncio.Event(), asyncio.Event(), []
 
-    async def before_end() -> None:
+    async def before_end(status: RpcStatus) -> None:
         begun.set()
         await go_on.wait()
         ends.append("settled")
@@ -45,7 +45,7 @@ async def test_a_client_that_cancels_while_trailers_wait_cancels_what_they_wait_
     begun, cancelled = asyncio.Event(), asyncio.Event()
     calls: list[GrpcCall] = []
 
-    async def before_end() -> None:
+    async def before_end(status: RpcStatus) -> None:
         begun.set()
         try:
             await asyncio.Event().wait()

@@ -1,0 +1,85 @@
+"""What a call will take, guessed before it runs: bounded, and settled on what the engine counts."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from switchyard.gateway.call import Call, Usage
+from switchyard.gateway.quota.claims import Amounts
+from switchyard.gateway.routes.table import Route
+
+_ASKED = ("max_completion_tokens", "max_tokens", "max_output_tokens", "max_new_tokens")
+_TIMES = ("n", "best_of")
+_BYTES_PER_TOKEN = 4  # of English text; JSON around it makes up for languages that have fewer
+_CONTEXT = 131_072  # tokens, of a model whose length nobody knows
+_OUTPUT = 512  # tokens, of a call that sets no limit to a model that has responded to none yet
+_PIXELS = 1_000_000
+_FORGET = 0.98  # of the most that was seen, for each call: a long response counts for some 50 calls
+_ENTRIES = 4096  # models by routes; a full table is begun anew
+# They count and split text, which no accelerator does.
+_WITHOUT_TOKENS = frozenset(("/tokenize", "/detokenize", "/v1/messages/count_tokens"))
+_INFERENCES = frozenset(("/v1/models/{model}:predict", "ModelInfer", "ModelStreamInfer"))
+
+
+def is_limited(route: Route) -> bool:
+    """Return whether calls of a route count for limits: inference does, questions about models do not."""
+    if route.rpc:
+        return route.rpc in _INFERENCES
+    return route.by == "model" and route.method == "POST" and route.access == "use"
+
+
+def asked_tokens(payload: Mapping[str, Any]) -> int | None:
+    """Return how many tokens of output a request limits itself to, of all its choices together; None without a limit.
+
+    The largest of several fields counts, as engines differ in which they read.
+    """
+    most = max(_counts(payload, _ASKED), default=None)
+    return None if most is None else most * max(_counts(payload, _TIMES), default=1)
+
+
+def _counts(payload: Mapping[str, Any], names: Iterable[str]) -> list[int]:
+    values = [payload.get(name) for name in names]
+    return [value for value in values if isinstance(value, int) and value > 0]
+
+
+class Estimates:
+    """Estimates of calls, which learn for each route and model what calls used."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], tuple[float, float]] = {}  # the most tokens of output, and pixels, of late
+
+    def of(self, call: Call) -> Amounts:
+        """Return what a call will take, as far as can be known: of its body's size, its limits, and calls before it."""
+        model, route = call.model, call.route
+        assert model is not None
+        output, pixels = self._seen.get((route.label, model.name), (None, None))
+        if model.kind == "vision":
+            return Amounts(inferences=1, pixels=int(_PIXELS if pixels is None else pixels))
+        inferences = 1 if route.label in _INFERENCES or route.rpc else 0
+        if route.path in _WITHOUT_TOKENS:
+            return Amounts()
+        most = model.context_length or _CONTEXT
+        prompt = min(len(call.body) // _BYTES_PER_TOKEN + 1, most)
+        if model.kind == "embedding":
+            return Amounts(input_tokens=prompt, inferences=inferences)
+        asked = call.asked_tokens
+        known = [most, *([] if asked is None else [asked]), *([] if output is None else [int(output) + 1])]
+        if len(known) == 1:
+            known.append(_OUTPUT)
+        return Amounts(input_tokens=prompt, output_tokens=min(known), inferences=inferences, pixels=int(pixels or 0))
+
+    def learn(self, call: Call, usage: Usage) -> None:
+        """Remember what a complete call used."""
+        assert call.model is not None
+        key = call.route.label, call.model.name
+        output, pixels = self._seen.get(key, (0.0, 0.0))
+        if len(self._seen) >= _ENTRIES and key not in self._seen:
+            self._seen.clear()
+        self._seen[key] = (
+            max(float(usage.completion_tokens), output * _FORGET),
+            max(float(usage.pixels), pixels * _FORGET),
+        )
+
+
+def used(usage: Usage) -> Amounts:
+    """Return what an engine counted as amounts."""
+    return Amounts(usage.prompt_tokens, usage.completion_tokens, usage.inferences, usage.pixels)

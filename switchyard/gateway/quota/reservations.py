@@ -1,0 +1,104 @@
+"""Reservations of the calls in flight: made, renewed together while calls run, settled once."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine, Sequence
+
+from switchyard.store.contract import StoreError
+from switchyard.store.ledger import Claim, Denial, Entry, Grant, Ledger
+
+logger = logging.getLogger(__name__)
+
+# A gateway that was killed holds what its calls had reserved for so long. Three renewals fit in, so that one that is
+# late, or one that fails, ends no reservation of a call that runs.
+LEASE_SECONDS = 30.0
+_RENEW_SECONDS = LEASE_SECONDS / 3
+_AWAY_SECONDS = 1.0  # a store that did not respond is not asked: each call would wait as long as the first
+
+
+class StoreAwayError(Exception):
+    """The store does not respond, or did not a moment ago."""
+
+
+class Reservations:
+    """What this process has reserved in a ledger; ``on_error`` is told which operation failed."""
+
+    def __init__(self, ledger: Ledger, on_error: Callable[[str], None]) -> None:
+        self._ledger = ledger
+        self._on_error = on_error
+        self._loop = asyncio.get_running_loop()
+        self._live: dict[str, set[str]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._away_until = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def reserve(self, owner: str, claims: Sequence[Claim]) -> tuple[str, Grant | Denial]:
+        """Reserve ``claims``; return the id of the call in the ledger, and the outcome.
+
+        Raises:
+            StoreAwayError: nobody knows.
+        """
+        call_id = new_id()
+        if self._loop.time() < self._away_until:
+            raise StoreAwayError
+        try:
+            outcome = await self._ledger.reserve(owner, call_id, claims, lease=LEASE_SECONDS)
+        except StoreError as err:
+            self._away_until = self._loop.time() + _AWAY_SECONDS
+            self._failed("reserve", err)
+            raise StoreAwayError from err
+        except asyncio.CancelledError:
+            # It may have been made: without this it would hold what the call never used until its lease ends.
+            self._start(self._settle(owner, call_id, [], None))
+            raise
+        if isinstance(outcome, Grant):
+            self._live.setdefault(owner, set()).add(call_id)
+            if self._timer is None:
+                self._timer = self._loop.call_later(_RENEW_SECONDS, self._renew_all)
+        return call_id, outcome
+
+    async def settle(self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None) -> None:
+        """Write what a call took; it is written even if whoever awaits this is cancelled. Never raises ``StoreError``.
+
+        A store that is away then has what was reserved until the lease ends.
+        """
+        if (ids := self._live.get(owner)) is not None:
+            ids.discard(call_id)
+            if not ids:
+                del self._live[owner]
+        await asyncio.shield(self._start(self._settle(owner, call_id, claims, entry)))
+
+    async def _settle(self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None) -> None:
+        try:
+            await self._ledger.settle(owner, call_id, claims, entry)
+        except StoreError as err:
+            self._failed("settle", err)
+
+    def _renew_all(self) -> None:
+        self._timer = None
+        if self._live:
+            self._timer = self._loop.call_later(_RENEW_SECONDS, self._renew_all)
+            self._start(self._renew({owner: [*ids] for owner, ids in self._live.items()}))
+
+    async def _renew(self, calls: dict[str, list[str]]) -> None:
+        for owner, ids in calls.items():
+            try:
+                await self._ledger.renew(owner, ids, lease=LEASE_SECONDS)
+            except StoreError as err:
+                self._failed("renew", err)
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)  # the loop holds tasks weakly
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _failed(self, operation: str, err: StoreError) -> None:
+        self._on_error(operation)
+        logger.warning("the store did not %s: %s", operation, err)
+
+
+def new_id() -> str:
+    """Return an id for a call in the ledger: clients choose their x-request-id, and may send one twice."""
+    return f"{random.getrandbits(128):032x}"

@@ -1,0 +1,93 @@
+"""What clients are told of their limits: headers as OpenAI and Anthropic have them, and errors."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from switchyard.gateway.quota.claims import PIXELS, AppliedLimit
+from switchyard.http.api_errors import ApiError, Shape
+from switchyard.http.headers import Header
+from switchyard.store.ledger import Claim, Denial, Level
+
+_UNITS = {
+    "requests": "requests",
+    "in_flight": "requests in flight",
+    "tokens": "tokens",
+    "input_tokens": "tokens of input",
+    "output_tokens": "tokens of output",
+    "inferences": "inferences",
+    "megapixels": "megapixels",
+}
+# Of Anthropic's headers; OpenAI has the first two.
+_NAMES = {"requests": "requests", "tokens": "tokens", "input_tokens": "input-tokens", "output_tokens": "output-tokens"}
+_OPENAI = ("requests", "tokens")
+
+
+def denied(limits: Sequence[AppliedLimit], claims: Sequence[Claim], denial: Denial, zone: str, now: float) -> ApiError:
+    """Return the error for a call that does not fit: it names the limit, its window and when it frees."""
+    one, claim, level = limits[denial.denied], claims[denial.denied], denial.levels[denial.denied]
+    limit = one.limit
+    window = f" per {limit.per}" if limit.per else ""
+    models = f" of {', '.join(limit.models)}" if limit.models else ""
+    has = f"{one.owner} may have {limit.most} {_UNITS[limit.unit]}{window}{models}"
+    scale = PIXELS if limit.unit == "megapixels" else 1
+    taken = f"{_shown(level.used, scale)} are taken and this request takes {_shown(claim.amount, scale)}"
+    if limit.per is None:
+        return ApiError("rate_limit_exceeded", f"{has}, and {taken}; try again when another has ended", retry_after=1)
+    if limit.per == "minute":
+        after = min(max(1.0, level.free_in), 60.0)  # official clients do not wait for longer
+        return ApiError("rate_limit_exceeded", f"{has}, and {taken}; try again in {after:.0f} s", retry_after=after)
+    ends = datetime.fromtimestamp(one.ends, ZoneInfo(zone)).isoformat(timespec="minutes")
+    message = f"{has}, and {taken}; the next {limit.per} begins at {ends} ({zone})"
+    return ApiError("insufficient_quota", message, retry_after=max(1.0, one.ends - now))
+
+
+def _shown(amount: int, scale: int) -> str:
+    return str(amount) if scale == 1 else f"{amount / scale:.2f}"
+
+
+def headers(limits: Sequence[AppliedLimit], levels: Sequence[Level], shape: Shape, now: float) -> list[Header]:
+    """Return the rate limit headers of a response: of each unit the limit of which the least part remains.
+
+    https://platform.openai.com/docs/guides/rate-limits and https://docs.anthropic.com/en/api/rate-limits
+    """
+    tightest: dict[str, tuple[float, AppliedLimit, Level]] = {}
+    for one, level in zip(limits, levels, strict=True):
+        if one.limit.shadow or one.limit.unit not in _NAMES:
+            continue
+        part = (one.most - level.used) / one.most
+        if one.limit.unit not in tightest or part < tightest[one.limit.unit][0]:
+            tightest[one.limit.unit] = part, one, level
+    make = _anthropic if shape == "anthropic" else _openai
+    return [header for unit, (_, one, level) in tightest.items() for header in make(unit, one, level, now)]
+
+
+def _openai(unit: str, one: AppliedLimit, level: Level, now: float) -> Iterable[Header]:
+    if unit not in _OPENAI:
+        return
+    for name, value in (
+        ("limit", str(one.most)),
+        ("remaining", str(max(0, one.most - level.used))),
+        ("reset", _duration(_reset(one, level, now))),
+    ):
+        yield f"x-ratelimit-{name}-{unit}".encode(), value.encode()
+
+
+def _anthropic(unit: str, one: AppliedLimit, level: Level, now: float) -> Iterable[Header]:
+    reset = datetime.fromtimestamp(now + _reset(one, level, now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for name, value in (("limit", str(one.most)), ("remaining", str(max(0, one.most - level.used))), ("reset", reset)):
+        yield f"anthropic-ratelimit-{_NAMES[unit]}-{name}".encode(), value.encode()
+
+
+def _reset(one: AppliedLimit, level: Level, now: float) -> float:
+    """Return in how many seconds nothing of the limit is taken any more, if nobody takes more of it."""
+    if not level.used:
+        return 0.0
+    return 60.0 if one.limit.per == "minute" else max(0.0, one.ends - now)
+
+
+def _duration(seconds: float) -> str:
+    """Write a duration as OpenAI does: ``1h2m3s``, ``6m0s``, ``1s``."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest}s"

@@ -1,0 +1,67 @@
+"""Limits as the gateway keeps them: plain objects, shared by all keys and tenants that have the same."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+Unit = Literal["requests", "in_flight", "tokens", "input_tokens", "output_tokens", "inferences", "megapixels"]
+Per = Literal["minute", "day", "month"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``most`` units ``per`` a time, of calls to models with a name that one of ``models`` matches.
+
+    ``per`` is None for requests in flight, ``models`` empty for all. A ``shadow`` is counted and denies nothing.
+    ``closed`` says that calls are rejected while the store is away.
+    """
+
+    unit: Unit
+    most: int
+    per: Per | None
+    models: tuple[str, ...] = ()
+    shadow: bool = False
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a key is limited by: its tenant's, its team's and its own; days begin in the time zone ``zone``."""
+
+    zone: str
+    tenant: tuple[Limit, ...]
+    team: tuple[Limit, ...]
+    key: tuple[Limit, ...]
+
+
+def read_limits(row: Mapping[str, Any], of_key: Sequence[Any] = ()) -> Limits | None:
+    """Read the limits of one of the reader's rows and of one of its keys; None where there are none."""
+    tenant, team, key = (tuple(map(_limit, some)) for some in (row["tenant"], row["team"], of_key))
+    return Limits(row["zone"], tenant, team, key) if tenant or team or key else None
+
+
+def _limit(fields: Sequence[Any]) -> Limit:
+    unit, most, per, models, shadow, closed = fields
+    return Limit(unit, most, per, tuple(models), shadow, closed)
+
+
+def may_both_match(one: str, other: str) -> bool:
+    """Return whether some name matches both patterns, of letters, ``*`` and ``?``."""
+
+    if "*" in (one, other):  # as most are
+        return True
+
+    @lru_cache(None)
+    def rest(i: int, j: int) -> bool:
+        if i == len(one) and j == len(other):
+            return True
+        if i < len(one) and one[i] == "*":
+            return rest(i + 1, j) or (j < len(other) and rest(i, j + 1))
+        if j < len(other) and other[j] == "*":
+            return rest(i, j + 1) or (i < len(one) and rest(i + 1, j))
+        if i == len(one) or j == len(other):
+            return False
+        return (one[i] == other[j] or "?" in (one[i], other[j])) and rest(i + 1, j + 1)
+
+    return rest(0, 0)

@@ -1,0 +1,117 @@
+"""What a call is taken to need before it runs."""
+
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchyard.catalog import Kind, Model, State
+from switchyard.gateway.call import Call, Edge, Usage
+from switchyard.gateway.quota import estimates
+from switchyard.gateway.quota.claims import Amounts
+from switchyard.gateway.quota.estimates import Estimates, asked_tokens, is_limited
+from switchyard.gateway.routes.table import ROUTES, RPC_ROUTES, Route
+
+BY_PATH = {(route.method, route.path): route for route in ROUTES}
+CHAT = BY_PATH["POST", "/v1/chat/completions"]
+
+
+def call(
+    body: bytes = b"", *, route: Route = CHAT, kind: Kind = "llm", context: int | None = None, asked: int | None = None
+) -> Call:
+    made = Call(
+        cast(Edge, None),
+        route,
+        {},
+        method=b"POST",
+        path=b"",
+        query=b"",
+        headers=[],
+        fields={},
+        request_id=b"",
+        started=0,
+    )
+    made.body = body
+    made.asked_tokens = asked
+    made.model = Model(name="m", kind=kind, url="", context_length=context, state=State(phase="ready"))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("payload", "asked"),
+    [
+        ({}, None),
+        ({"max_tokens": 7}, 7),
+        ({"max_completion_tokens": 7, "max_tokens": 3}, 7),
+        ({"max_output_tokens": 9}, 9),
+        ({"max_tokens": 7, "n": 3}, 21),
+        ({"max_tokens": 7, "n": 2, "best_of": 4}, 28),
+        ({"max_tokens": None, "n": None}, None),
+        ({"max_tokens": "7"}, None),
+        ({"max_tokens": -1}, None),
+    ],
+)
+def test_output_is_what_the_request_limits_itself_to(payload: dict[str, Any], asked: int | None) -> None:
+    assert asked_tokens(payload) == asked
+
+
+def test_input_is_guessed_from_the_bodys_size_and_is_no_longer_than_the_model() -> None:
+    assert Estimates().of(call(bytes(4000), asked=5)) == Amounts(1001, 5)
+    assert Estimates().of(call(bytes(4_000_000), asked=5, context=4096)) == Amounts(4096, 5)
+    assert Estimates().of(call(bytes(400), asked=10**9, context=4096)) == Amounts(101, 4096)
+
+
+def test_a_route_and_model_that_used_little_of_late_reserve_little_and_forget_a_peak() -> None:
+    learned = Estimates()
+    assert learned.of(call()).output_tokens == 512
+    learned.learn(call(), Usage(10, 100))
+    assert learned.of(call(asked=4096)).output_tokens == 101
+    assert learned.of(call(asked=7)).output_tokens == 7
+    assert learned.of(call(route=BY_PATH["POST", "/v1/messages"], asked=4096)).output_tokens == 4096
+    for _ in range(300):
+        learned.learn(call(), Usage(10, 20))
+    assert learned.of(call(asked=4096)).output_tokens == 21
+
+
+def test_embeddings_have_no_output_vision_no_tokens_and_counting_tokens_nothing() -> None:
+    assert Estimates().of(call(bytes(40), kind="embedding", asked=9)) == Amounts(11)
+    assert Estimates().of(call(bytes(40), route=BY_PATH["POST", "/v1/ocr"], kind="vision")) == Amounts(
+        inferences=1, pixels=1_000_000
+    )
+    assert Estimates().of(call(bytes(40), route=BY_PATH["POST", "/tokenize"])) == Amounts()
+
+
+def test_what_is_learned_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "_ENTRIES", 3)
+    learned = Estimates()
+    for number in range(10):
+        one = call()
+        one.model = Model(name=str(number), kind="llm", url="", state=State(phase="ready"))
+        learned.learn(one, Usage(1, 1))
+    assert len(learned._seen) <= 3
+
+
+@given(
+    st.integers(0, 10**7), st.none() | st.integers(1, 10**12), st.none() | st.integers(1, 10**6), st.integers(0, 10**9)
+)
+def test_estimates_are_bounded_whatever_is_asked(size: int, asked: int | None, context: int | None, seen: int) -> None:
+    learned = Estimates()
+    learned.learn(call(), Usage(0, seen))
+    found = learned.of(call(bytes(size), asked=asked, context=context))
+    most = context or 131_072
+    assert 1 <= found.input_tokens <= most
+    assert 1 <= found.output_tokens <= most
+
+
+def test_inference_is_limited_and_questions_about_models_are_not() -> None:
+    limited = {route.label for route in (*ROUTES, *RPC_ROUTES) if is_limited(route)}
+    assert {
+        "/v1/chat/completions",
+        "/v1/embeddings",
+        "/v1/ocr",
+        "/v2/models/{model}/infer",
+        "grpc ModelInfer",
+    } <= limited
+    assert not limited & {"/v1/models", "/v2/models/{model}", "grpc ModelMetadata", "grpc ModelReady", "/metrics"}
+    assert not limited & {"/v2/repository/models/{model}/load", "/v2/repository/index"}
