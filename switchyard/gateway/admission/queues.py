@@ -22,19 +22,31 @@ class WaitingLimits:
     seconds: float = 300.0  # Knative's default for how long a request may wait for the first byte of its response
 
 
+class _Waiter:
+    __slots__ = ("granted", "woken")
+
+    def __init__(self) -> None:
+        self.granted = False
+        self.woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
 class _Queue:
     """The queue of one model server, which may have several models."""
 
     __slots__ = ("fair", "model")
 
     def __init__(self, places: int, model: str) -> None:
-        self.fair: FairQueue[asyncio.Future[None]] = FairQueue(places, asyncio.get_running_loop().time)
+        self.fair: FairQueue[_Waiter] = FairQueue(places, asyncio.get_running_loop().time)
         self.model = model
 
     def grant(self) -> None:
         """Let those go on for whom there is a place."""
-        while (granted := self.fair.next()) is not None:
-            granted.set_result(None)
+        while (waiter := self.fair.next()) is not None:
+            waiter.granted = True
+            if (
+                not waiter.woken.done()
+            ):  # done: its call was cancelled in this turn of the loop, and gives the place back
+                waiter.woken.set_result(None)
 
 
 class Queues:
@@ -68,18 +80,18 @@ class Queues:
             ApiError: 429 when the tenant has as much waiting as it may, 503 when no more can wait or it took too long.
         """
         self._require_room(model, tenant, size)
-        queue, granted = self._queues[server], asyncio.get_running_loop().create_future()
+        queue, waiter = self._queues[server], _Waiter()
         self._calls.take(tenant)
         self._bytes.take(tenant, size)
-        queue.fair.wait(tenant, weight, granted)
+        queue.fair.wait(tenant, weight, waiter)
         try:
             async with asyncio.timeout(self._limits.seconds):
-                await granted
+                await waiter.woken
         except BaseException as err:
-            if granted.done() and not granted.cancelled():  # granted in the turn of the loop in which the call ended
+            if waiter.granted:
                 self.release(server, tenant)
             else:
-                queue.fair.cancel(tenant, granted)
+                queue.fair.cancel(tenant, waiter)
             if isinstance(err, TimeoutError):
                 raise _full(f"model {model} had no place for this request within {self._limits.seconds:g} s") from None
             raise

@@ -1,7 +1,6 @@
 """Waiting for a place: who is rejected, and what becomes of a place when a waiting call ends."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -98,19 +97,35 @@ async def test_a_call_that_waits_too_long_is_503_and_frees_what_it_held() -> Non
     assert bench.try_acquire("acme")
 
 
-@pytest.mark.parametrize("granted", [False, True], ids=["while it waits", "in the turn in which it gets its place"])
-async def test_a_cancelled_call_leaves_its_place_to_the_next(granted: bool) -> None:
+@pytest.mark.parametrize("order", ["while it waits", "before it gets its place", "after it got its place"])
+async def test_a_cancelled_call_leaves_its_place_to_the_next(order: str) -> None:
     bench = Bench()
     assert bench.try_acquire("acme")
     cancelled, following = await bench.waiting("acme"), await bench.waiting("acme")
-    steps: list[Callable[[], object]] = [lambda: bench.release("acme"), cancelled.cancel]
-    for step in steps if granted else reversed(steps):
-        step()
-        if not granted:
-            await asyncio.sleep(0)
+    if order == "after it got its place":  # in the same turn of the loop, as the next one
+        bench.release("acme")
+        cancelled.cancel()
+    else:
+        cancelled.cancel()
+        if order == "while it waits":
+            await asyncio.wait([cancelled])
+        bench.release("acme")
     await asyncio.wait_for(following, 5)
     assert cancelled.cancelled()
     bench.release("acme")
+    assert bench.queues._queues == {}
+
+
+async def test_all_calls_of_a_tenant_may_end_at_once() -> None:
+    bench = Bench(places=2, calls=100)
+    running = [bench.try_acquire("acme") for _ in range(2)]
+    tasks = [await bench.waiting("acme") for _ in range(20)]
+    for task in tasks:
+        task.cancel()
+    for _ in running:
+        bench.release("acme")
+    await asyncio.wait(tasks)
+    assert all(task.cancelled() for task in tasks)
     assert bench.queues._queues == {}
 
 
