@@ -19,6 +19,7 @@ NAMES = (
     "models.ocr",
     "models.vision_start",
     "models.replacement",
+    "fairness",
     "floods",
 )
 
