@@ -49,7 +49,13 @@ def tree(tmp_path: Path) -> Path:
 
 
 def setup(tree: Path) -> str:
-    done = subprocess.run(
+    done = run(tree)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def run(tree: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [".ci/setup"],
         cwd=tree,
         env={"PATH": f"{tree}/none:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(tree)},
@@ -58,8 +64,6 @@ def setup(tree: Path) -> str:
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def test_it_says_what_it_gets_and_nothing_when_all_is_there(tree: Path) -> None:
@@ -79,6 +83,16 @@ def test_it_says_what_it_gets_and_nothing_when_all_is_there(tree: Path) -> None:
     assert not [call for call in calls if "--quiet" in call], "uv shows how far it is unless it is told not to"
 
     assert setup(tree) == ""
+
+
+def test_it_leaves_an_environment_alone_that_is_a_link_to_another_folders(tree: Path) -> None:
+    (tree / ".venv").rename(tree / "another")
+    (tree / ".venv").symlink_to(tree / "another")
+    done = run(tree)
+
+    assert done.returncode == 1
+    assert "a link to another folder's" in done.stderr
+    assert "uv" not in done.stdout
 
 
 def test_what_it_says_that_packages_take_is_what_they_take() -> None:
