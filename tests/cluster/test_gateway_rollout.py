@@ -1,18 +1,16 @@
 """Gateways as staging and prod have them, two and spread, are replaced, killed and joined by a third under load."""
 
-import json
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from switchyard.local.plan.render import render
+from switchyard.gateway.tenants.keys import create_key
+from tests.cluster import prods
 from tests.cluster.client import Cluster
 from tests.cluster.load import load, lost, outcome, status_of
-from tests.manifests.documents import OVERLAYS
 from tools.cluster.kubernetes import kubectl, metrics_server
 from tools.cluster.machine.shell import eventually
-from tools.cluster.platform.dev_overlay import NAMESPACE
 
 pytestmark = pytest.mark.cluster
 
@@ -21,7 +19,7 @@ GATEWAY = {
     ("ConfigMap", "gateway-settings"),
     ("Deployment", "gateway"),
     ("PodDisruptionBudget", "gateway"),
-    ("PriorityClass", "switchyard-path"),
+    prods.PRIORITY,
     ("Role", "gateway"),
     ("RoleBinding", "gateway"),
     ("Service", "gateway"),
@@ -33,35 +31,16 @@ CLIENTS = 4
 # Seconds between two requests of a client. Without, clients take the processor time that kube-proxy needs to learn
 # which gateways went, and with new connections use up the 28,000 ports that a machine has for an address in a minute.
 PAUSE = 0.01
-MODELS = status_of("/v1/models")
-
-
-def prods(wanted: set[tuple[str, str]]) -> list[kubectl.Document]:
-    """Those of prod's documents, in the namespace of these tests."""
-    found: list[kubectl.Document] = []
-    for document in render(OVERLAYS / "prod"):
-        kind, name = document["kind"], document["metadata"]["name"]
-        if (kind, name.rpartition("-")[0] if kind == "ConfigMap" else name) in wanted:
-            found.append(json.loads(json.dumps(document).replace("switchyard-prod", SPACE)))
-    return found
-
-
-def gateway(image: str) -> list[kubectl.Document]:
-    """Prod's gateway with the image that is on the node."""
-    found = prods(GATEWAY)
-    for document in found:
-        if document["kind"] == "Deployment":
-            document["spec"]["replicas"] = 2  # what the autoscaler would begin with
-            document["spec"]["template"]["spec"]["containers"][0]["image"] = image
-    return found
+KEY = create_key()
+MODELS = status_of("/v1/models", authorization=f"Bearer {KEY}")
 
 
 @pytest.fixture(scope="module")
 def url(cluster: Cluster) -> Iterator[str]:
     """Where the two gateways are, both ready."""
-    running = kubectl.get("deployment", "gateway", "--namespace", NAMESPACE)
     with kubectl.namespace(SPACE):
-        kubectl.apply(gateway(running["spec"]["template"]["spec"]["containers"][0]["image"]))
+        kubectl.apply([prods.secret(SPACE, prods.tenant("clients", ["*"], test=KEY))])
+        kubectl.apply(prods.gateway(GATEWAY, SPACE, replicas=2))  # what the autoscaler would begin with
         rolled_out()
         address = kubectl.get("service", "gateway", "--namespace", SPACE)["spec"]["clusterIP"]
         url = f"http://{address}:8000"
@@ -110,7 +89,7 @@ def test_a_gateway_that_is_killed_costs_at_most_the_requests_that_it_had(url: st
 def autoscaler(url: str) -> Iterator[None]:
     """Prod's autoscaler, with a target that two cores can reach and no more than one gateway to add."""
     metrics_server.up()
-    (document,) = prods({AUTOSCALER})
+    (document,) = prods.documents({AUTOSCALER}, SPACE)
     (metric,) = document["spec"]["metrics"]
     metric["resource"]["target"]["averageValue"] = "15m"  # of 700m; a gateway takes 3m when idle
     document["spec"]["maxReplicas"] = 3  # of 6

@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def with_example(folder: Path, text: str) -> list[Document]:
     mine = folder / "mine"
     mine.mkdir()
     (mine / "kustomization.yaml").write_text(text)
+    (mine / "tenants.yaml").write_text("tenants: []\n")
     return render(mine)
 
 
@@ -82,6 +84,29 @@ def test_a_setting_changed_in_an_overlay_of_your_own_reaches_its_service(tmp_pat
     (source,) = service["spec"]["predictor"]["model"]["envFrom"]
 
     assert of_kind(documents, "ConfigMap")[source["configMapRef"]["name"]]["data"]["USE_4BIT"] == "true"
+
+
+def test_an_overlay_of_your_own_has_your_tenants_where_the_gateway_reads_them(tmp_path: Path) -> None:
+    (prod,) = [text for text in examples(ROOT / "docs/how-to/deploy-prod.md") if "resources:" in text]
+    ((indented,),) = [
+        re.findall(r"^  ```yaml\n(.*?)^  ```$", (ROOT / "docs/how-to/deploy-dev.md").read_text(), re.M | re.S)
+    ]
+    dev = f"resources: [../switchyard/kustomize/overlays/dev]\n{textwrap.dedent(indented)}"
+
+    for name, text in {"dev": dev, "prod": prod}.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        documents = with_example(folder, text)
+        secret = of_kind(documents, "Secret")["tenants"]
+        pod = of_kind(documents, "Deployment")["gateway"]["spec"]["template"]["spec"]
+        (mount,) = [one["mountPath"] for one in pod["containers"][0]["volumeMounts"] if one["name"] == "tenants"]
+        reference = pod["containers"][0]["envFrom"][0]["configMapRef"]["name"]
+        settings = of_kind(documents, "ConfigMap")[reference]["data"]
+
+        assert {"name": "tenants", "secret": {"secretName": "tenants"}} in pod["volumes"]
+        assert secret["metadata"]["namespace"] == f"switchyard-{name}"
+        assert [f"{mount}/{file}" for file in secret["data"]] == [settings["SWITCHYARD_TENANTS"]]
+        assert settings["SWITCHYARD_ALLOW_OPEN"] == "false"
 
 
 def test_a_canary_is_one_patch(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Who may connect to whom in a cluster: the paths of a request, and nothing beside them."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from switchyard.local.plan.graphs import METRICS_PORT
 from switchyard.local.plan.references.selectors import selects
-from tests.manifests.documents import CLUSTERS, Rendered, of_kind
+from tests.manifests.documents import CLUSTERS, Document, Rendered, of_kind
 from tests.manifests.network import Peer, connects
 from tests.manifests.pods import pods
 
@@ -142,21 +144,37 @@ def test_every_pod_of_ours_says_where_its_metrics_are_and_prometheus_may_read_th
         assert connected(rendered, environment, ("prometheus", pod.name, port)), pod.name
 
 
-def test_an_open_gateway_is_closed_to_whom_no_label_lets_in(rendered: Rendered) -> None:
-    """It checks no keys, so each peer that a policy names is chosen by a label that somebody set, not its address."""
+def test_a_gateway_that_listens_beyond_its_pod_asks_for_keys_or_is_said_to_be_open(rendered: Rendered) -> None:
+    asks = {
+        name: data.get("SWITCHYARD_TENANTS", "") for name in CLUSTERS for data in [gateway_settings(rendered[name])]
+    }
+    open_to_all = {name: gateway_settings(rendered[name])["SWITCHYARD_ALLOW_OPEN"] for name in CLUSTERS}
+
+    assert asks == {"dev": "", "staging": "/etc/switchyard/tenants.yaml", "prod": "/etc/switchyard/tenants.yaml"}
+    assert open_to_all == {"dev": "true", "staging": "false", "prod": "false"}
+
+
+def gateway_settings(documents: list[Document]) -> Mapping[str, str]:
+    """The gateway's settings, as it reads them."""
+    (data,) = [
+        document["data"]
+        for document in documents
+        if document["kind"] == "ConfigMap" and document["metadata"]["name"].startswith("gateway-settings-")
+    ]
+    found: Mapping[str, str] = data
+    return found
+
+
+def test_a_gateway_is_closed_to_whom_no_label_lets_in(rendered: Rendered) -> None:
+    """Each peer that a policy names is chosen by a label that somebody set, not its address, keys or no keys."""
     for name, documents in rendered.items():
-        (data,) = [
-            document["data"]
-            for document in documents
-            if document["kind"] == "ConfigMap" and document["metadata"]["name"].startswith("gateway-settings-")
-        ]
         labels = {"app.kubernetes.io/name": "gateway"}
         policies = [
             policy
             for policy in of_kind(documents, "NetworkPolicy").values()
             if "Ingress" in policy["spec"]["policyTypes"] and selects(policy["spec"]["podSelector"], labels)
         ]
-        assert (data.get("SWITCHYARD_ALLOW_OPEN") == "true") == bool(policies), name
+        assert (name in CLUSTERS) == bool(policies), name
         for rule in (rule for policy in policies for rule in policy["spec"].get("ingress", ())):
             assert rule["ports"]
             assert rule["from"]

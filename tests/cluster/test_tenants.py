@@ -1,0 +1,157 @@
+"""Prod's gateway, with its component tenants, before dev's models: two tenants by a Secret, over HTTP and gRPC."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import httpx
+import numpy as np
+import openai
+import pytest
+import tritonclient.grpc
+
+from switchyard.gateway.tenants.keys import create_key
+from tests.cluster import prods
+from tests.cluster.client import WAKING_SECONDS, Cluster
+from tools.cluster.kubernetes import kubectl
+from tools.cluster.machine.shell import eventually
+from tools.cluster.platform.dev_overlay import NAMESPACE
+
+pytestmark = pytest.mark.cluster
+
+# Beside dev's own gateway, whose Service must not send it requests without keys.
+NAME = "gateway-with-keys"
+GATEWAY = {("ConfigMap", "gateway-settings"), ("Deployment", "gateway"), ("Service", "gateway"), prods.PRIORITY}
+LABELED = "app.kubernetes.io/name"
+# The kubelet looks at a pod's volumes when the pod changes, and else about once a minute.
+SYNC_SECONDS = 100
+
+ACME, GLOBEX, LATER = create_key(), create_key(), create_key()
+MODELS = {"acme": ["chat-*", "auto"], "globex": ["embed"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """Where the gateway that asks for keys is."""
+
+    url: str
+    grpc_target: str
+
+    def client(self, key: str) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=WAKING_SECONDS)
+
+    def status(self, key: str | None) -> int:
+        """What a list of models is answered with."""
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        with httpx.Client(base_url=self.url, trust_env=False) as client:
+            return client.get("/v1/models", headers=headers).status_code
+
+
+def documents() -> list[kubectl.Document]:
+    """Prod's gateway under another name in dev's namespace, as dev's account that may read what is served."""
+    found = []
+    for document in prods.gateway(GATEWAY, NAMESPACE, replicas=1):
+        if document["kind"] in ("Deployment", "Service"):
+            document["metadata"]["name"] = NAME
+        found.append(json.loads(json.dumps(document).replace(f'"{LABELED}": "gateway"', f'"{LABELED}": "{NAME}"')))
+    return found
+
+
+def tenants(**keys_of_globex: str) -> kubectl.Document:
+    acme = prods.tenant("acme", MODELS["acme"], first=ACME)
+    return prods.secret(NAMESPACE, acme, prods.tenant("globex", MODELS["globex"], **keys_of_globex))
+
+
+@pytest.fixture(scope="module")
+def gateway(cluster: Cluster) -> Iterator[Keyed]:
+    parts = [tenants(first=GLOBEX), *documents()]
+    kubectl.apply(parts)
+    try:
+        kubectl.rolled_out(NAMESPACE, NAME)
+        address = kubectl.get("service", NAME, "--namespace", NAMESPACE)["spec"]["clusterIP"]
+        found = Keyed(f"http://{address}:8000", f"{address}:8001")
+        eventually("its Service leads to it", lambda: reached(found), 30)
+        yield found
+    finally:
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": parts})
+        kubectl.kubectl("delete", "--wait=false", "--ignore-not-found", "-f", "-", text=text)
+
+
+def reached(gateway: Keyed) -> bool:
+    try:
+        return gateway.status(ACME) == 200
+    except httpx.TransportError:
+        return False
+
+
+def pod() -> kubectl.Document:
+    (found,) = kubectl.get("pods", "--namespace", NAMESPACE, "--selector", f"{LABELED}={NAME}")["items"]
+    pod: kubectl.Document = found
+    return pod
+
+
+def text_input() -> list[tritonclient.grpc.InferInput]:
+    text = tritonclient.grpc.InferInput("text_input", [1], "BYTES")
+    text.set_data_from_numpy(np.array([b"What is 2 + 3?"], dtype=np.object_))
+    return [text]
+
+
+def test_each_tenant_sees_and_uses_its_own_models_over_http(gateway: Keyed) -> None:
+    with gateway.client(ACME) as acme, gateway.client(GLOBEX) as globex:
+        assert {model.id for model in acme.models.list()} == {"chat-fast", "chat-reasoning", "auto"}
+        assert {model.id for model in globex.models.list()} == {"embed"}
+        question = "What is 2 + 3?"
+        said = acme.chat.completions.create(
+            model="chat-fast", messages=[{"role": "user", "content": question}], max_tokens=16
+        )
+        assert said.choices[0].message.content
+        assert globex.embeddings.create(model="embed", input=question).data[0].embedding
+        with pytest.raises(openai.NotFoundError) as chats:
+            globex.chat.completions.create(model="chat-fast", messages=[{"role": "user", "content": question}])
+        with pytest.raises(openai.NotFoundError) as embeds:
+            acme.embeddings.create(model="embed", input=question)
+    assert [error.value.code for error in (chats, embeds)] == ["model_not_found"] * 2
+    assert [gateway.status(key) for key in (None, create_key())] == [401, 401]
+
+
+def test_each_tenant_sees_and_uses_its_own_models_over_grpc(gateway: Keyed) -> None:
+    acme, globex = ({"authorization": f"Bearer {key}"} for key in (ACME, GLOBEX))
+    with closing(tritonclient.grpc.InferenceServerClient(gateway.grpc_target)) as client:
+        assert {row.name for row in client.get_model_repository_index(headers=globex).models} == {"embed"}
+        asked = {"parameters": {"max_tokens": 8}, "client_timeout": WAKING_SECONDS}
+        said = client.infer("chat-fast", text_input(), headers=acme, **asked)
+        assert said.as_numpy("text_output")[0]
+        with pytest.raises(tritonclient.grpc.InferenceServerException) as hidden:
+            client.infer("chat-fast", text_input(), headers=globex, **asked)
+        with pytest.raises(tritonclient.grpc.InferenceServerException) as keyless:
+            client.infer("chat-fast", text_input(), **asked)
+    assert hidden.value.status() == "StatusCode.NOT_FOUND"
+    assert keyless.value.status() == "StatusCode.UNAUTHENTICATED"
+
+
+def test_a_key_that_the_secret_gains_is_in_force_and_one_that_it_loses_is_not_without_a_restart(
+    gateway: Keyed,
+) -> None:
+    before = pod()
+    assert [gateway.status(key) for key in (GLOBEX, LATER)] == [200, 401]
+    kubectl.apply([tenants(second=LATER)])
+
+    def in_force() -> bool:
+        at = str(pod()["metadata"]["resourceVersion"])
+        kubectl.kubectl(
+            "--namespace", NAMESPACE, "annotate", "pod", before["metadata"]["name"], f"seen={at}", "--overwrite"
+        )
+        return gateway.status(LATER) == 200
+
+    eventually("the new key is in force", in_force, SYNC_SECONDS, every=1)
+    assert [gateway.status(key) for key in (ACME, GLOBEX)] == [200, 401]
+    after = pod()
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+def test_its_logs_have_no_key(gateway: Keyed) -> None:
+    logs = kubectl.kubectl("--namespace", NAMESPACE, "logs", f"deployment/{NAME}")
+    assert "tenants read" in logs
+    assert [key for key in (ACME, GLOBEX, LATER) if key in logs] == []
