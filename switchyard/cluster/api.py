@@ -132,8 +132,8 @@ class KubernetesApi:
         return resource.group, resource.version, self._namespace, resource.plural
 
 
-def of_this_pod() -> KubernetesApi:
-    """Return the API server of the cluster that this pod runs in, for the pod's own namespace.
+def of_this_pod(namespace: str = "") -> KubernetesApi:
+    """Return the API server of the cluster that this pod runs in, for a namespace, if none is named the pod's own.
 
     Raises:
         ApiServerError: the pod has no service account token.
@@ -143,7 +143,7 @@ def of_this_pod() -> KubernetesApi:
     configuration = client.Configuration()
     try:
         config.load_incluster_config(configuration)
-        namespace = (SERVICE_ACCOUNT / "namespace").read_text().strip()
+        namespace = namespace or (SERVICE_ACCOUNT / "namespace").read_text().strip()
     except (config.ConfigException, OSError) as err:
         raise ApiServerError(
             f"this pod cannot reach the API server ({_describe(err)}): set automountServiceAccountToken: true for it"

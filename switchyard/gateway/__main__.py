@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 
 import uvloop
 
@@ -22,11 +23,14 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _source(settings: Settings, *, in_pod: bool) -> CatalogSource:
-    """Return the catalog's file where a setting names one, as in local mode; in a pod, what its namespace serves."""
+def _sources(settings: Settings, *, in_pod: bool) -> tuple[CatalogSource, Mapping[str, CatalogSource]]:
+    """Return the catalog's file where a setting names one, as in local mode; in a pod, what namespaces serve.
+
+    The first is what the pod's own namespace serves to all, the others what those of single tenants do, by tenant.
+    """
     if settings.switchyard_catalog is not None:
         # 5 ms: a caller cannot tell the catalog's age, and under load one stat of the file serves many calls.
-        return CachedCatalog(CatalogFile(settings.switchyard_catalog), seconds=0.005)
+        return CachedCatalog(CatalogFile(settings.switchyard_catalog), seconds=0.005), {}
     if not in_pod:
         raise SettingsError(
             "SWITCHYARD_CATALOG is not set: name the catalog file that local mode writes; in a cluster leave it out"
@@ -37,10 +41,12 @@ def _source(settings: Settings, *, in_pod: bool) -> CatalogSource:
 
     try:
         source = ClusterCatalog(of_this_pod())
+        own = {name: ClusterCatalog(of_this_pod(place)) for name, place in settings.switchyard_tenant_namespaces}
     except ApiServerError as err:
         raise SettingsError(str(err)) from err
-    source.start()
-    return source
+    for one in (source, *own.values()):
+        one.start()
+    return source, own
 
 
 def main() -> int:
@@ -50,12 +56,12 @@ def main() -> int:
         settings = Settings.from_env(os.environ)
         require_loopback(arguments.host, settings)
         logs.configure("gateway", settings.log_level)
-        source = _source(settings, in_pod=in_cluster(os.environ))
+        source, own = _sources(settings, in_pod=in_cluster(os.environ))
     except ValueError as err:
         print(f"gateway: {err}", file=sys.stderr)
         return 2
     try:
-        uvloop.run(serve(settings, source, arguments.host, arguments.http_port, arguments.grpc_port))
+        uvloop.run(serve(settings, source, own, arguments.host, arguments.http_port, arguments.grpc_port))
     except SettingsError as err:
         print(f"gateway: {err}", file=sys.stderr)
         return err.exit_code

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry
 
@@ -46,7 +47,10 @@ from switchyard.telemetry.tracing import Tracer
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """What a gateway is built from; without ``tenants`` it asks for no keys, without ``ledger`` it limits nobody."""
+    """What a gateway is built from; without ``tenants`` it asks for no keys, without ``ledger`` it limits nobody.
+
+    ``own`` are tenants' own instances.
+    """
 
     settings: Settings
     source: CatalogSource
@@ -56,6 +60,7 @@ class Parts:
     meter: Meter
     tenants: TenantsFile | None
     ledger: Ledger | None
+    own: Mapping[str, CatalogSource]
 
 
 def parts(
@@ -65,6 +70,7 @@ def parts(
     tracer: Tracer,
     tenants: TenantsFile | None = None,
     ledger: Ledger | None = None,
+    own: Mapping[str, CatalogSource] = MappingProxyType({}),
 ) -> Parts:
     """Build the parts of a gateway, with its own metrics registry."""
     registry = CollectorRegistry()
@@ -78,6 +84,7 @@ def parts(
         meter=meter,
         tenants=tenants,
         ledger=ledger,
+        own=own,
     )
 
 
@@ -109,7 +116,7 @@ class Gateway:
 
 def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Proceed]:
     """Build the stages of each kind of route; calls of both transports share them."""
-    settings, meter, visible = given.settings, given.meter, Visible(given.source)
+    settings, meter, visible = given.settings, given.meter, Visible(given.source, given.own)
     locate = locator(visible)
     in_flight = InFlight(settings.max_in_flight)
     meter.metrics.in_flight.set_function(lambda: in_flight.now)

@@ -1,8 +1,9 @@
 """Finds models by name in the catalog, of which each tenant sees what it may use."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import translate
+from types import MappingProxyType
 
 from switchyard.catalog import Catalog, CatalogError, CatalogSource, Model
 from switchyard.gateway.tenants.directory import Identity
@@ -10,6 +11,7 @@ from switchyard.http.api_errors import ApiError
 
 Locate = Callable[[str, Identity | None], Model]
 _VIEWS = 256  # kept, one for each set of patterns; most tenants share few
+_NOTHING = Catalog({})
 
 
 def read_catalog(source: CatalogSource) -> Catalog:
@@ -26,29 +28,39 @@ def read_catalog(source: CatalogSource) -> Catalog:
 
 
 class Visible:
-    """The catalog as each tenant sees it; a view is kept until the catalog changes."""
+    """The catalog as each tenant sees it: what all share, and the instances that are a tenant's ``own``, by its name.
 
-    def __init__(self, source: CatalogSource) -> None:
+    An instance of its own takes the place of a shared one of the same name. A view is kept until a catalog changes.
+    """
+
+    def __init__(self, source: CatalogSource, own: Mapping[str, CatalogSource] = MappingProxyType({})) -> None:
         self._source = source
+        self._own = own
         self._whole = Catalog({})
-        self._views: dict[tuple[tuple[str, ...], ...], Catalog] = {}
+        self._views: dict[tuple[str, tuple[tuple[str, ...], ...]], tuple[Catalog, Catalog]] = {}
 
     def to(self, identity: Identity | None) -> Catalog:
-        """Return what ``identity`` may use: everything in a gateway without keys.
+        """Return what ``identity`` may use: everything that is shared in a gateway without keys.
 
         Raises:
             ApiError: the catalog cannot be read.
         """
         whole = read_catalog(self._source)
-        if identity is None or not identity.models:
+        if identity is None:
             return whole
+        source = self._own.get(identity.tenant)
+        if source is None and not identity.models:
+            return whole
+        own = _NOTHING if source is None else read_catalog(source)
         if whole is not self._whole or len(self._views) >= _VIEWS:
             self._whole, self._views = whole, {}
-        view = self._views.get(identity.models)
-        if view is None:
+        key = "" if source is None else identity.tenant, identity.models
+        of, view = self._views.get(key, (None, _NOTHING))
+        if of is not own:
             matches = [_any_of(patterns) for patterns in identity.models]
-            models = {name: model for name, model in whole.models.items() if all(match(name) for match in matches)}
-            view = self._views[identity.models] = Catalog(models)
+            models = {**whole.models, **own.models}
+            view = Catalog({name: model for name, model in models.items() if all(match(name) for match in matches)})
+            self._views[key] = own, view
         return view
 
 

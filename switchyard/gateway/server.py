@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from switchyard.catalog import CatalogSource
 from switchyard.gateway.app import Gateway, parts
@@ -23,7 +24,14 @@ from switchyard.telemetry import tracing
 logger = logging.getLogger(__name__)
 
 
-async def serve(settings: Settings, source: CatalogSource, host: str, http_port: int, grpc_port: int) -> None:
+async def serve(
+    settings: Settings,
+    source: CatalogSource,
+    own: Mapping[str, CatalogSource],
+    host: str,
+    http_port: int,
+    grpc_port: int,
+) -> None:
     """Serve until SIGTERM or SIGINT, then drain as the settings say.
 
     Both ports take HTTP and gRPC; ``grpc_port`` is for clients that use one port for each, and 0 leaves it out.
@@ -34,7 +42,7 @@ async def serve(settings: Settings, source: CatalogSource, host: str, http_port:
     """
     tenants, ledger = await _tenants(settings)
     client = Client(Limits())
-    gateway = Gateway(parts(settings, source, client, tracing.configure("gateway"), tenants, ledger))
+    gateway = Gateway(parts(settings, source, client, tracing.configure("gateway"), tenants, ledger, own))
 
     # False from the first moment of a drain, so that gRPC clients which balance by the health service leave in time.
     def serving() -> bool:

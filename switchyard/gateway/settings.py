@@ -8,6 +8,7 @@ from pathlib import Path
 from switchyard.http.web_access import checked_name, is_loopback
 from switchyard.settings import SettingsError, log_level, renamed, seconds, switch, whole_number
 
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 
 
@@ -22,6 +23,7 @@ class Settings:
     the signal, requests are accepted for ``drain_seconds`` more and then have ``grace_seconds`` to finish. Web pages of
     ``cors_allow_origins`` (separated by commas, ``*`` for all) may send requests and read responses. ``allowed_hosts``
     (likewise, ``*.`` before the end of names) are the names in URLs of this gateway: all, or on loopback its own.
+    ``switchyard_tenant_namespaces`` are tenants with the namespaces of a cluster that hold instances of their own.
     """
 
     log_level: str = "info"
@@ -29,6 +31,7 @@ class Settings:
     switchyard_catalog: Path | None = None
     switchyard_tenants: Path | None = None
     switchyard_store: str = ""
+    switchyard_tenant_namespaces: tuple[tuple[str, str], ...] = ()
     switchyard_allow_open: bool = False
     default_model: str = ""
     max_body_bytes: int = 32 * 1024 * 1024
@@ -62,6 +65,7 @@ class Settings:
             switchyard_catalog=Path(catalog) if catalog else None,
             switchyard_tenants=Path(tenants) if tenants else None,
             switchyard_store=env.get("SWITCHYARD_STORE", ""),
+            switchyard_tenant_namespaces=_namespaces(env.get("SWITCHYARD_TENANT_NAMESPACES", "")),
             switchyard_allow_open=switch(env, "SWITCHYARD_ALLOW_OPEN"),
             default_model=env.get("DEFAULT_MODEL", ""),
             max_body_bytes=whole_number(env, "MAX_BODY_BYTES", unset.max_body_bytes, least=1),
@@ -80,6 +84,18 @@ class Settings:
             cors_allow_origins=_origins(env.get("CORS_ALLOW_ORIGINS", "")),
             allowed_hosts=_hosts(env.get("ALLOWED_HOSTS", "")),
         )
+
+
+def _namespaces(text: str) -> tuple[tuple[str, str], ...]:
+    found = {}
+    for pair in _listed(text):
+        tenant, _, namespace = pair.partition("=")
+        if not (_NAME.fullmatch(tenant) and _NAME.fullmatch(namespace)) or tenant in found:
+            raise SettingsError(
+                f"SWITCHYARD_TENANT_NAMESPACES names {pair!r}; use tenant=namespace, separated by commas, each once"
+            )
+        found[tenant] = namespace
+    return tuple(found.items())
 
 
 def _origins(text: str) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
 """Prod's gateway, with its component tenants, before dev's models: two tenants by a Secret, over HTTP and gRPC."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import numpy as np
@@ -14,8 +16,9 @@ import tritonclient.grpc
 from switchyard.gateway.tenants.keys import create_key
 from tests.cluster import prods
 from tests.cluster.client import WAKING_SECONDS, Cluster
+from tests.manifests.documents import COMPONENTS
 from tools.cluster.kubernetes import kubectl
-from tools.cluster.machine.shell import eventually
+from tools.cluster.machine.shell import eventually, run
 from tools.cluster.platform.dev_overlay import NAMESPACE
 
 pytestmark = pytest.mark.cluster
@@ -26,9 +29,35 @@ GATEWAY = {("ConfigMap", "gateway-settings"), ("Deployment", "gateway"), ("Servi
 LABELED = "app.kubernetes.io/name"
 # The kubelet looks at a pod's volumes when the pod changes, and else about once a minute.
 SYNC_SECONDS = 100
+READY_SECONDS = 120
+
+OWN_SPACE, OWN_MODEL = "switchyard-test-acme", "acme-own"
+# Stands for a language model: what is asked of it here is who may.
+PROGRAM = """
+import http.server, json, signal, threading
+class Own(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self): self.respond({})
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        message = {"role": "assistant", "content": "acme's own, for " + self.headers["x-switchyard-tenant"]}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        self.respond({"id": "1", "object": "chat.completion", "created": 0, "model": "acme-own", "choices": [choice]})
+    def respond(self, value):
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *ignored): pass
+server = http.server.ThreadingHTTPServer(("", 8080), Own)
+signal.signal(signal.SIGTERM, lambda *ignored: threading.Thread(target=server.shutdown).start())
+server.serve_forever()
+"""
 
 ACME, GLOBEX, LATER = create_key(), create_key(), create_key()
-MODELS = {"acme": ["chat-*", "auto"], "globex": ["embed"]}
+MODELS = {"acme": ["chat-*", "auto", "acme-*"], "globex": ["embed"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +83,8 @@ def documents() -> list[kubectl.Document]:
     for document in prods.gateway(GATEWAY, NAMESPACE, replicas=1):
         if document["kind"] in ("Deployment", "Service"):
             document["metadata"]["name"] = NAME
+        elif document["kind"] == "ConfigMap":
+            document["data"]["SWITCHYARD_TENANT_NAMESPACES"] = f"acme={OWN_SPACE}"
         found.append(json.loads(json.dumps(document).replace(f'"{LABELED}": "gateway"', f'"{LABELED}": "{NAME}"')))
     return found
 
@@ -63,8 +94,51 @@ def tenants(**keys_of_globex: str) -> kubectl.Document:
     return prods.secret(NAMESPACE, acme, prods.tenant("globex", MODELS["globex"], **keys_of_globex))
 
 
+def own_instance() -> kubectl.Document:
+    """A service of acme's, in the image that is on the node."""
+    (deployment,) = [one for one in documents() if one["kind"] == "Deployment"]
+    (of_gateway,) = deployment["spec"]["template"]["spec"]["containers"]
+    container = {
+        "name": "kserve-container",
+        "image": of_gateway["image"],
+        "command": ["python", "-c", PROGRAM],
+        "ports": [{"containerPort": 8080, "protocol": "TCP"}],
+        "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}},
+        "securityContext": of_gateway["securityContext"],
+    }
+    metadata = {
+        "name": OWN_MODEL,
+        "namespace": OWN_SPACE,
+        "labels": {"switchyard.dev/kind": "llm"},
+        "annotations": {"serving.kserve.io/deploymentMode": "Knative"},
+    }
+    predictor = {"minReplicas": 1, "maxReplicas": 1, "serviceAccountName": "predictor", "containers": [container]}
+    api = "serving.kserve.io/v1beta1"
+    return {"apiVersion": api, "kind": "InferenceService", "metadata": metadata, "spec": {"predictor": predictor}}
+
+
 @pytest.fixture(scope="module")
-def gateway(cluster: Cluster) -> Iterator[Keyed]:
+def own(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The namespace of component tenant, for the gateway of these tests, with a service in it that is ready."""
+    folder = tmp_path_factory.mktemp("own")
+    reader = [{"op": "replace", "path": "/subjects/0/namespace", "value": NAMESPACE}]
+    overlay = {
+        "namespace": OWN_SPACE,
+        "components": [os.path.relpath(COMPONENTS / "tenant", folder.resolve())],
+        "patches": [{"target": {"kind": "RoleBinding"}, "patch": json.dumps(reader)}],
+    }
+    (folder / "kustomization.yaml").write_text(json.dumps(overlay))
+    with kubectl.namespace(OWN_SPACE):
+        kubectl.apply(kubectl.parse(run("kubectl", "kustomize", folder)))
+        kubectl.apply([own_instance()])
+        waiting = ("wait", "--for=condition=Ready", f"inferenceservice/{OWN_MODEL}", f"--timeout={READY_SECONDS}s")
+        kubectl.kubectl("--namespace", OWN_SPACE, *waiting, seconds=READY_SECONDS + 10)
+        yield
+
+
+@pytest.fixture(scope="module")
+def gateway(cluster: Cluster, own: None) -> Iterator[Keyed]:
     parts = [tenants(first=GLOBEX), *documents()]
     kubectl.apply(parts)
     try:
@@ -99,7 +173,7 @@ def text_input() -> list[tritonclient.grpc.InferInput]:
 
 def test_each_tenant_sees_and_uses_its_own_models_over_http(gateway: Keyed) -> None:
     with gateway.client(ACME) as acme, gateway.client(GLOBEX) as globex:
-        assert {model.id for model in acme.models.list()} == {"chat-fast", "chat-reasoning", "auto"}
+        assert {model.id for model in acme.models.list()} == {"chat-fast", "chat-reasoning", "auto", OWN_MODEL}
         assert {model.id for model in globex.models.list()} == {"embed"}
         question = "What is 2 + 3?"
         said = acme.chat.completions.create(
@@ -130,6 +204,16 @@ def test_each_tenant_sees_and_uses_its_own_models_over_grpc(gateway: Keyed) -> N
     assert keyless.value.status() == "StatusCode.UNAUTHENTICATED"
 
 
+def test_an_instance_of_a_tenants_own_is_there_for_that_tenant_alone(gateway: Keyed) -> None:
+    question: dict[str, Any] = {"model": OWN_MODEL, "messages": [{"role": "user", "content": "Whose are you?"}]}
+    with gateway.client(ACME) as acme, gateway.client(GLOBEX) as globex:
+        said = acme.chat.completions.create(**question)
+        assert said.choices[0].message.content == "acme's own, for acme"
+        assert {model.id for model in globex.models.list()} == {"embed"}
+        with pytest.raises(openai.NotFoundError):
+            globex.chat.completions.create(**question)
+
+
 def test_a_key_that_the_secret_gains_is_in_force_and_one_that_it_loses_is_not_without_a_restart(
     gateway: Keyed,
 ) -> None:
@@ -151,7 +235,7 @@ def test_a_key_that_the_secret_gains_is_in_force_and_one_that_it_loses_is_not_wi
     assert after["status"]["containerStatuses"][0]["restartCount"] == 0
 
 
-def test_its_logs_have_no_key(gateway: Keyed) -> None:
+def test_the_logs_of_the_gateway_have_no_key(gateway: Keyed) -> None:
     logs = kubectl.kubectl("--namespace", NAMESPACE, "logs", f"deployment/{NAME}")
     assert "tenants read" in logs
     assert [key for key in (ACME, GLOBEX, LATER) if key in logs] == []

@@ -11,7 +11,7 @@ import yaml
 from switchyard.local.plan.render import render
 from tests.manifests.documents import CLUSTERS, COMPONENTS, ENVIRONMENTS, OVERLAYS, PLATFORM, ROOT, Document, of_kind
 from tests.manifests.test_network_policies import ELSEWHERE, connected
-from tests.manifests.test_overlays_build import components
+from tests.manifests.test_overlays_build import used
 
 REFERENCE = ROOT / "docs/reference/overlays.md"
 _ROW = re.compile(r"^\| (.+?) \|$", re.MULTILINE)
@@ -48,7 +48,7 @@ def test_the_table_of_components_is_what_overlays_list() -> None:
 
     assert table.keys() == {path.name for path in COMPONENTS.iterdir()}
     for name, environments in table.items():
-        assert {*environments} == {one for one in ENVIRONMENTS if name in components(one)}, name
+        assert {*environments} == {one for one in ENVIRONMENTS if name in used(one)}, name
 
 
 def test_figures_of_the_page_are_those_of_the_overlays() -> None:

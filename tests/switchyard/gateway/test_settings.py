@@ -25,6 +25,14 @@ def test_a_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
         Settings.from_env({name: value})
 
 
+def test_each_tenant_has_a_namespace_of_its_own() -> None:
+    env = {"SWITCHYARD_TENANT_NAMESPACES": "acme=switchyard-acme, globex=g"}
+    assert Settings.from_env(env).switchyard_tenant_namespaces == (("acme", "switchyard-acme"), ("globex", "g"))
+    for wrong in ("acme", "acme=", "=a", "a=b=c", "Acme=a", "a=b,a=c"):
+        with pytest.raises(SettingsError, match="SWITCHYARD_TENANT_NAMESPACES"):
+            Settings.from_env({"SWITCHYARD_TENANT_NAMESPACES": wrong})
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_is_open(host: str) -> None:
     require_loopback(host, Settings())

@@ -98,7 +98,9 @@ def _found(value: Any, path: tuple[str, ...]) -> Iterator[tuple[Mapping[str, Any
 
 def _fault(objects: Objects, kind: str, namespace: str, parent: Mapping[str, Any], name: str) -> str:
     similar = objects.similar(kind, name)
-    elsewhere = kind in _MADE_ELSEWHERE and not similar
+    # What is in a namespace that the overlay has nothing in is somebody else's to have.
+    others = bool(parent.get("namespace")) and namespace not in objects.namespaces
+    elsewhere = (others or kind in _MADE_ELSEWHERE) and not similar
     if elsewhere or parent.get("optional") or (kind, name) in _OF_KUBERNETES or name.startswith("system-"):
         return ""
     # A cluster-wide document's pods are in the namespaces of those who use it.

@@ -1,6 +1,7 @@
 """A model that a tenant may not use is, for that tenant, one that does not exist: in lists, by name, in streams."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import grpc.aio
 import pytest
 from tritonclient.grpc import service_pb2
 
-from switchyard.catalog import Catalog, Model
+from switchyard.catalog import Catalog, CatalogError, Model
 from switchyard.gateway.lookup import Visible
 from switchyard.gateway.tenants.directory import Identity
+from switchyard.http.api_errors import ApiError
 from tests.switchyard.gateway.tenants.access import KEYS, tenants
 from tests.switchyard.gateway.tenants.test_access import headers, outcome
 from tests.switchyard.gateway.test_v2 import GrpcBench, rpc_gateway
@@ -192,3 +194,39 @@ def test_a_gateway_without_keys_sees_everything() -> None:
     source = Source("chat", "ocr")
     assert Visible(source).to(None) is source.catalog
     assert Visible(source).to(identity()) is source.catalog
+
+
+def test_a_tenants_own_instances_are_there_for_it_alone_in_place_of_shared_ones_of_the_same_name() -> None:
+    shared, own = Source("chat", "ocr"), Source("chat", "own")
+    visible = Visible(shared, {"acme": own})
+    acme, globex = identity(), replace(identity(), tenant="globex")
+
+    assert visible.to(acme).models == {**shared.catalog.models, **own.catalog.models}
+    assert visible.to(acme).models["chat"] is own.catalog.models["chat"]
+    assert visible.to(globex) is shared.catalog
+    assert visible.to(None) is shared.catalog
+    assert list(visible.to(identity(("o*",))).models) == ["ocr", "own"]
+    assert list(visible.to(replace(globex, models=(("o*",),))).models) == ["ocr"]
+
+
+def test_a_view_of_own_instances_is_kept_until_either_catalog_changes() -> None:
+    shared, own = Source("chat"), Source("own")
+    visible = Visible(shared, {"acme": own})
+    view = visible.to(identity())
+    assert visible.to(identity()) is view
+    own.put("other")
+    assert list(visible.to(identity()).models) == ["chat", "other"]
+    shared.put("ocr")
+    assert list(visible.to(identity()).models) == ["ocr", "other"]
+
+
+def test_a_tenant_whose_namespace_cannot_be_read_is_told_so_and_others_are_served() -> None:
+    class Unreadable:
+        def current(self) -> Catalog:
+            raise CatalogError("not yet")
+
+    visible = Visible(Source("chat"), {"acme": Unreadable()})
+    with pytest.raises(ApiError) as failed:
+        visible.to(identity())
+    assert failed.value.code == "catalog_unreadable"
+    assert list(visible.to(replace(identity(), tenant="globex")).models) == ["chat"]
