@@ -3,12 +3,12 @@
 import argparse
 import os
 import sys
-from collections.abc import Mapping
 
 import uvloop
 
-from switchyard.catalog import CatalogFile, CatalogSource
+from switchyard.catalog import CatalogFile
 from switchyard.catalog.cached import CachedCatalog
+from switchyard.gateway.lookup import Sources
 from switchyard.gateway.server import serve
 from switchyard.gateway.settings import Settings, in_cluster, require_loopback
 from switchyard.settings import SettingsError
@@ -23,14 +23,14 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _sources(settings: Settings, *, in_pod: bool) -> tuple[CatalogSource, Mapping[str, CatalogSource]]:
+def _sources(settings: Settings, *, in_pod: bool) -> Sources:
     """Return the catalog's file where a setting names one, as in local mode; in a pod, what namespaces serve.
 
-    The first is what the pod's own namespace serves to all, the others what those of single tenants do, by tenant.
+    The pod's own namespace serves all, and those that settings name serve a tenant each.
     """
     if settings.switchyard_catalog is not None:
         # 5 ms: a caller cannot tell the catalog's age, and under load one stat of the file serves many calls.
-        return CachedCatalog(CatalogFile(settings.switchyard_catalog), seconds=0.005), {}
+        return Sources(CachedCatalog(CatalogFile(settings.switchyard_catalog), seconds=0.005), {})
     if not in_pod:
         raise SettingsError(
             "SWITCHYARD_CATALOG is not set: name the catalog file that local mode writes; in a cluster leave it out"
@@ -46,7 +46,7 @@ def _sources(settings: Settings, *, in_pod: bool) -> tuple[CatalogSource, Mappin
         raise SettingsError(str(err)) from err
     for one in (source, *own.values()):
         one.start()
-    return source, own
+    return Sources(source, own)
 
 
 def main() -> int:
@@ -56,12 +56,12 @@ def main() -> int:
         settings = Settings.from_env(os.environ)
         require_loopback(arguments.host, settings)
         logs.configure("gateway", settings.log_level)
-        source, own = _sources(settings, in_pod=in_cluster(os.environ))
+        sources = _sources(settings, in_pod=in_cluster(os.environ))
     except ValueError as err:
         print(f"gateway: {err}", file=sys.stderr)
         return 2
     try:
-        uvloop.run(serve(settings, source, own, arguments.host, arguments.http_port, arguments.grpc_port))
+        uvloop.run(serve(settings, sources, arguments.host, arguments.http_port, arguments.grpc_port))
     except SettingsError as err:
         print(f"gateway: {err}", file=sys.stderr)
         return err.exit_code

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from fnmatch import translate
 from types import MappingProxyType
 
@@ -12,6 +13,14 @@ from switchyard.http.api_errors import ApiError
 Locate = Callable[[str, Identity | None], Model]
 _VIEWS = 256  # kept, one for each set of patterns; most tenants share few
 _NOTHING = Catalog({})
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a gateway reads what it serves: to all, and by tenant the instances that are that tenant's own."""
+
+    shared: CatalogSource
+    own: Mapping[str, CatalogSource]
 
 
 def read_catalog(source: CatalogSource) -> Catalog:

@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 
-from switchyard.catalog import CatalogSource
 from switchyard.gateway.app import Gateway, parts
 from switchyard.gateway.edges.http import server_error
+from switchyard.gateway.lookup import Sources
 from switchyard.gateway.operations import ready
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.tenants.file import TenantsFile
@@ -24,14 +23,7 @@ from switchyard.telemetry import tracing
 logger = logging.getLogger(__name__)
 
 
-async def serve(
-    settings: Settings,
-    source: CatalogSource,
-    own: Mapping[str, CatalogSource],
-    host: str,
-    http_port: int,
-    grpc_port: int,
-) -> None:
+async def serve(settings: Settings, sources: Sources, host: str, http_port: int, grpc_port: int) -> None:
     """Serve until SIGTERM or SIGINT, then drain as the settings say.
 
     Both ports take HTTP and gRPC; ``grpc_port`` is for clients that use one port for each, and 0 leaves it out.
@@ -42,11 +34,12 @@ async def serve(
     """
     tenants, ledger = await _tenants(settings)
     client = Client(Limits())
-    gateway = Gateway(parts(settings, source, client, tracing.configure("gateway"), tenants, ledger, own))
+    given = parts(settings, sources.shared, client, tracing.configure("gateway"), tenants, ledger, sources.own)
+    gateway = Gateway(given)
 
     # False from the first moment of a drain, so that gRPC clients which balance by the health service leave in time.
     def serving() -> bool:
-        return ready(source, draining=gateway.draining).status == 200
+        return ready(sources.shared, draining=gateway.draining).status == 200
 
     def on_drain() -> None:
         gateway.draining = True
