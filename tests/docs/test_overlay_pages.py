@@ -109,6 +109,16 @@ def test_an_overlay_of_your_own_has_your_tenants_where_the_gateway_reads_them(tm
         assert settings["SWITCHYARD_ALLOW_OPEN"] == "false"
 
 
+def test_prods_gateway_counts_where_the_pages_secret_says() -> None:
+    page = (ROOT / "docs/how-to/deploy-prod.md").read_text()
+    pod = of_kind(render(OVERLAYS / "prod"), "Deployment")["gateway"]["spec"]["template"]["spec"]
+    (variable,) = pod["containers"][0]["env"]
+    secret = variable["valueFrom"]["secretKeyRef"]
+
+    assert variable["name"] == "SWITCHYARD_STORE"
+    assert f"create secret generic {secret['name']} --from-file={secret['key']}=" in page
+
+
 def test_a_canary_is_one_patch(tmp_path: Path) -> None:
     (patch,) = [text for text in examples(ROOT / "docs/how-to/upgrade.md") if "canaryTrafficPercent" in text]
     documents = with_example(tmp_path, f"resources: [../switchyard/kustomize/overlays/prod]\n{patch}")

@@ -66,6 +66,7 @@ CLOSED = [
     ("prometheus", "chat-fast", 8012),
     ("gateway", "chat-fast", 8080),
     ("gateway", "metadata service", 443),
+    ("gateway", "metadata service", 6379),
     ("activator", "chat-fast", 8080),
     ("chat-fast", "gateway", 8000),
     ("chat-fast", "kourier", 8081),
@@ -84,8 +85,9 @@ CLOSED = [
 ]
 
 OF_DEV = [("complexity", "redis", 6379)]
+OF_OTHERS = [("complexity", "database", 6379), ("gateway", "database", 6379), ("gateway", "database", 6380)]
 NOT_IN_DEV = [
-    ("complexity", "database", 6379),
+    *OF_OTHERS,
     ("auto", "redis", 6379),
     ("gateway", "redis", 6379),
     ("stranger", "redis", 6379),
@@ -105,7 +107,7 @@ def connected(rendered: Rendered, environment: str, flow: tuple[str, str, int], 
 
 @pytest.mark.parametrize("environment", CLUSTERS)
 def test_every_step_of_a_request_is_let_through(rendered: Rendered, environment: str) -> None:
-    flows = OPEN + (OF_DEV if environment == "dev" else [("complexity", "database", 6379)])
+    flows = OPEN + (OF_DEV if environment == "dev" else OF_OTHERS)
 
     assert [flow for flow in flows if not connected(rendered, environment, flow)] == []
 

@@ -49,6 +49,7 @@ MAY_DIFFER = {
         "spec.template.spec.topologySpreadConstraints.*",
         "spec.template.spec.containers.0.image",
         "spec.template.spec.containers.0.envFrom.0.configMapRef.name",
+        "spec.template.spec.containers.0.env.*",
         "spec.template.spec.containers.0.volumeMounts.1.*",
         "spec.template.spec.volumes.1.*",
     ],
