@@ -22,6 +22,13 @@ from switchyard.http.headers import Header
 JSON = b"application/json"
 # Pages of hundreds of kilobytes, which take tens of milliseconds to write: other calls go on meanwhile.
 _HOST = re.compile(rb"[A-Za-z0-9.:\[\]-]{1,255}")  # nothing that means something in HTML or to a shell
+# A browser takes a page for what it says it is, shows it in no frame of another page, and tells no link where it was.
+# No strict-transport-security: it would be for every port of this host, and many a host is localhost.
+_SECURITY: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
 _SLOW = frozenset(("/metrics", "/docs", "/openapi.json"))
 
 
@@ -78,14 +85,16 @@ def docs() -> Page:
     return Page(page(document(server_version())).encode(), b"text/html; charset=utf-8", headers=(policy,))
 
 
-def with_host(made: Page, host: bytes) -> Page:
+def with_host(made: Page, host: bytes, scheme: bytes = b"http") -> Page:
     """Return the page for readers with ``host`` in its commands: where they opened it, they can paste them."""
     if not _HOST.fullmatch(host):
         return made
-    return replace(made, body=made.body.replace(DEFAULT_URL.encode(), b"http://" + host))
+    return replace(made, body=made.body.replace(DEFAULT_URL.encode(), scheme + b"://" + host))
 
 
-def pages(source: CatalogSource, registry: CollectorRegistry, is_draining: Callable[[], bool]) -> Stage:
+def pages(
+    source: CatalogSource, registry: CollectorRegistry, is_draining: Callable[[], bool], scheme: bytes = b"http"
+) -> Stage:
     """Return the stage that responds with these pages; operators need them whatever becomes of other calls."""
     makers: dict[str, Callable[[], Page]] = {
         "/health": health,
@@ -100,7 +109,7 @@ def pages(source: CatalogSource, registry: CollectorRegistry, is_draining: Calla
         make = makers[call.route.path]
         made = await asyncio.to_thread(make) if call.route.path in _SLOW else make()
         if call.route.path == "/docs":
-            made = with_host(made, call.fields.get(b"host", b""))
-        call.edge.respond(made.status, [(b"content-type", made.content_type), *made.headers], made.body)
+            made = with_host(made, call.fields.get(b"host", b""), scheme)
+        call.edge.respond(made.status, [(b"content-type", made.content_type), *made.headers, *_SECURITY], made.body)
 
     return stage

@@ -6,12 +6,14 @@ import logging
 from switchyard.gateway.app import Gateway, parts
 from switchyard.gateway.edges.http import server_error
 from switchyard.gateway.lookup import Sources
+from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import ready
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.http.client import Client, Limits
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
+from switchyard.http.tls import TlsError, WatchedTls
 from switchyard.http.web_access import WebAccess
 from switchyard.memory import settle_for_serving
 from switchyard.rpc.health import Health, with_health
@@ -30,12 +32,12 @@ async def serve(settings: Settings, sources: Sources, host: str, http_port: int,
 
     Raises:
         OSError: a port cannot be bound.
-        SettingsError: the store or the file of tenants cannot be used.
+        SettingsError: the store, the file of tenants or the files of TLS cannot be used.
     """
     tenants, ledger = await _tenants(settings)
     client = Client(Limits())
     given = parts(settings, sources.shared, client, tracing.configure("gateway"), tenants, ledger, sources.own)
-    gateway = Gateway(given)
+    gateway, tls = Gateway(given), watched_tls(settings, given.meter)
 
     # False from the first moment of a drain, so that gRPC clients which balance by the health service leave in time.
     def serving() -> bool:
@@ -47,12 +49,14 @@ async def serve(settings: Settings, sources: Sources, host: str, http_port: int,
 
     rpc = with_health(Health(serving), gateway.handle_rpc)
     access = web_access(settings, host)
-    server = Server(gateway.handle, server_limits(settings), rpc=rpc, error_response=server_error, access=access)
+    server = Server(
+        gateway.handle, server_limits(settings), rpc=rpc, tls=tls, error_response=server_error, access=access
+    )
     ports = [await server.listen(host, http_port)]
     if grpc_port:
         ports.append(await server.listen(host, grpc_port))
     settle_for_serving()
-    following = None if tenants is None else asyncio.create_task(tenants.follow())
+    following = [asyncio.create_task(file.follow()) for file in (tenants, tls) if file is not None]
     logger.info("serving", extra={"host": host, "ports": ports})
     try:
         await serve_until_signal(
@@ -62,8 +66,8 @@ async def serve(settings: Settings, sources: Sources, host: str, http_port: int,
             on_drain=on_drain,
         )
     finally:
-        if following is not None:
-            following.cancel()
+        for task in following:
+            task.cancel()
         # After the drain alone: responses in flight still come by these connections.
         await client.aclose()
         if ledger is not None:
@@ -82,6 +86,20 @@ async def _tenants(settings: Settings) -> tuple[TenantsFile | None, Ledger | Non
     tenants = TenantsFile(settings.switchyard_tenants, has_store=ledger is not None)
     await tenants.load()
     return tenants, ledger
+
+
+def watched_tls(settings: Settings, meter: Meter) -> WatchedTls | None:
+    """Return the certificate that the settings name, None for a gateway without.
+
+    Raises:
+        SettingsError: it cannot be used.
+    """
+    if settings.tls is None:
+        return None
+    try:
+        return WatchedTls(settings.tls, lambda valid: meter.metrics.tls_outdated.set(not valid))
+    except TlsError as err:
+        raise SettingsError(str(err)) from err
 
 
 def server_limits(settings: Settings) -> ServerLimits:

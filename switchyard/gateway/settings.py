@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from switchyard.http.tls import TlsFiles
 from switchyard.http.web_access import checked_name, is_loopback
 from switchyard.settings import SettingsError, log_level, renamed, seconds, switch, whole_number
 
@@ -24,6 +25,7 @@ class Settings:
     ``cors_allow_origins`` (separated by commas, ``*`` for all) may send requests and read responses. ``allowed_hosts``
     (likewise, ``*.`` before the end of names) are the names in URLs of this gateway: all, or on loopback its own.
     ``switchyard_tenant_namespaces`` are tenants with the namespaces of a cluster that hold instances of their own.
+    With ``tls_*`` the ports are encrypted; with an authority of clients, each of them needs a certificate.
     """
 
     log_level: str = "info"
@@ -50,6 +52,16 @@ class Settings:
     drain_seconds: float = 0.0
     cors_allow_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_client_ca_file: Path | None = None
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The files by which the ports are encrypted; None for ports that are not."""
+        if self.tls_cert_file is None or self.tls_key_file is None:
+            return None
+        return TlsFiles(self.tls_cert_file, self.tls_key_file, self.tls_client_ca_file)
 
     @staticmethod
     def from_env(env: Mapping[str, str]) -> "Settings":
@@ -58,12 +70,12 @@ class Settings:
         Raises:
             SettingsError: a value is not valid.
         """
-        unset, catalog, tenants = Settings(), env.get("SWITCHYARD_CATALOG"), env.get("SWITCHYARD_TENANTS")
+        unset, (certificate, key, client_ca) = Settings(), _tls_files(env)
         return Settings(
             log_level=log_level(env, unset.log_level),
             log_requests=switch(env, "LOG_REQUESTS", unset.log_requests),
-            switchyard_catalog=Path(catalog) if catalog else None,
-            switchyard_tenants=Path(tenants) if tenants else None,
+            switchyard_catalog=_path(env, "SWITCHYARD_CATALOG"),
+            switchyard_tenants=_path(env, "SWITCHYARD_TENANTS"),
             switchyard_store=env.get("SWITCHYARD_STORE", ""),
             switchyard_tenant_namespaces=_namespaces(env.get("SWITCHYARD_TENANT_NAMESPACES", "")),
             switchyard_allow_open=switch(env, "SWITCHYARD_ALLOW_OPEN"),
@@ -83,6 +95,9 @@ class Settings:
             ),
             cors_allow_origins=_origins(env.get("CORS_ALLOW_ORIGINS", "")),
             allowed_hosts=_hosts(env.get("ALLOWED_HOSTS", "")),
+            tls_cert_file=certificate,
+            tls_key_file=key,
+            tls_client_ca_file=client_ca,
         )
 
 
@@ -96,6 +111,17 @@ def _namespaces(text: str) -> tuple[tuple[str, str], ...]:
             )
         found[tenant] = namespace
     return tuple(found.items())
+
+
+def _tls_files(env: Mapping[str, str]) -> tuple[Path | None, ...]:
+    certificate, key, client_ca = (_path(env, f"TLS_{name}_FILE") for name in ("CERT", "KEY", "CLIENT_CA"))
+    if (certificate is None) != (key is None) or (client_ca and not key):
+        raise SettingsError("TLS needs both TLS_CERT_FILE and TLS_KEY_FILE; TLS_CLIENT_CA_FILE is of use beside them")
+    return certificate, key, client_ca
+
+
+def _path(env: Mapping[str, str], name: str) -> Path | None:
+    return Path(env[name]) if env.get(name) else None
 
 
 def _origins(text: str) -> tuple[str, ...]:

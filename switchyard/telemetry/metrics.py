@@ -90,6 +90,9 @@ class GatewayMetrics:
         self.tenants_outdated = make.gauge(
             "gateway_tenants_outdated", "1 while the tenants in force are not those of the file, as that is not valid."
         )
+        self.tls_outdated = make.gauge(
+            "gateway_tls_outdated", "1 while the certificate in force is not that of the files, as those are not valid."
+        )
         self.issuers_outdated = make.gauge(
             "gateway_issuers_outdated", "1 while the keys of an issuer of tokens cannot be read.", "issuer"
         )

@@ -1,6 +1,10 @@
 """A connection until its protocol is known."""
 
 import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from switchyard.http.h2.frames import PREFACE
@@ -8,6 +12,11 @@ from switchyard.http.server.http1_connection import Host as Http1Host
 from switchyard.http.server.http1_connection import Http1Connection
 from switchyard.http.server.http2_connection import Host as Http2Host
 from switchyard.http.server.http2_connection import Http2Connection
+
+logger = logging.getLogger(__name__)
+
+_HANDSHAKES = 1024  # at a time, of one port; a further one ends the oldest, which is the likeliest to go nowhere
+_ACCEPT_AGAIN_SECONDS = 0.1  # after the system had no file or memory for a connection
 
 
 class Host(Http1Host, Http2Host, Protocol):
@@ -27,9 +36,10 @@ class ProtocolDetection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not derived from it
         encrypted = transport.get_extra_info("ssl_object")
-        if encrypted is not None and encrypted.selected_alpn_protocol() == "h2":
+        chosen = None if encrypted is None else encrypted.selected_alpn_protocol()
+        if chosen == "h2":
             self._become(Http2Connection(self._host))
-        elif encrypted is not None:
+        elif chosen is not None:
             self._become(Http1Connection(self._host))
         else:
             self._host.opened(self)
@@ -76,3 +86,55 @@ class ProtocolDetection(asyncio.Protocol):
 
     def abort(self) -> None:
         self._transport.abort()
+
+
+class TlsListener:
+    """Accepts the connections of one socket, and serves those whose handshake is complete in time.
+
+    ``context`` gives the context of each new connection. A loop's own listener would take one context for all, and any
+    number of handshakes.
+    """
+
+    def __init__(self, host: Host, sock: socket.socket, context: Callable[[], ssl.SSLContext]) -> None:
+        self._host = host
+        self._socket = sock
+        self._context = context
+        self._handshakes: dict[asyncio.Task[None], None] = {}  # the oldest first
+        sock.setblocking(False)
+        self._accepting = host.loop.create_task(self._accept())
+
+    def close(self) -> None:
+        """Accept no more and end handshakes that are not complete; connections go on."""
+        self._accepting.cancel()
+        self._accepting.add_done_callback(lambda _: self._socket.close())
+        for task in self._handshakes:
+            task.cancel()
+
+    async def _accept(self) -> None:
+        while True:
+            try:
+                accepted, _ = await self._host.loop.sock_accept(self._socket)
+            except OSError as err:
+                logger.error("a connection could not be accepted: %s", err)
+                await asyncio.sleep(_ACCEPT_AGAIN_SECONDS)
+                continue
+            if len(self._handshakes) >= _HANDSHAKES:
+                next(iter(self._handshakes)).cancel()
+            task = self._host.loop.create_task(self._encrypt(accepted))
+            self._handshakes[task] = None
+            task.add_done_callback(self._handshakes.pop)
+
+    async def _encrypt(self, accepted: socket.socket) -> None:
+        try:
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self._host.loop.connect_accepted_socket(
+                lambda: ProtocolDetection(self._host),
+                accepted,
+                ssl=self._context(),
+                ssl_handshake_timeout=self._host.limits.header_seconds,
+            )
+        except OSError:  # as are all errors of TLS: the client is gone, late, or of another mind
+            accepted.close()
+        except asyncio.CancelledError:
+            accepted.close()
+            raise

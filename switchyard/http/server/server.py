@@ -24,7 +24,7 @@ from switchyard.http.h2.request_headers import parse_request_headers
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 from switchyard.http.server.exchange import Exchange
 from switchyard.http.server.limits import BodyMemory, ServerLimits
-from switchyard.http.server.opening import ProtocolDetection
+from switchyard.http.server.opening import ProtocolDetection, TlsListener
 from switchyard.http.web_access import WebAccess
 from switchyard.memory import give_back
 
@@ -63,9 +63,9 @@ class Connection(Protocol):
 class Server:
     """Serves ``handler``, and ``rpc`` for gRPC calls, on one or more sockets; create and use it within one event loop.
 
-    With ``tls`` all connections are encrypted and ALPN chooses the protocol; without, the client's first bytes do.
-    Without ``rpc``, gRPC calls get UNIMPLEMENTED. ``error_response`` makes the responses to requests that break the
-    rules of HTTP, and to those that ``access`` rejects.
+    With ``tls``, which gives the context of each new connection, all are encrypted and ALPN chooses the protocol;
+    otherwise the client's first bytes do. Without ``rpc``, gRPC calls get UNIMPLEMENTED. ``error_response`` makes the
+    responses to requests that break the rules of HTTP, and to those that ``access`` rejects.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Server:
         limits: ServerLimits | None = None,
         *,
         rpc: RpcHandler | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
         error_response: ErrorResponse = error_response,
         access: WebAccess | None = None,
     ) -> None:
@@ -88,9 +88,7 @@ class Server:
         self._handler = handler
         self._access = access
         self._tls = tls
-        if tls is not None:
-            tls.set_alpn_protocols(["h2", "http/1.1"])
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[asyncio.Server | TlsListener] = []
         self._most = _connections_that_fit(self.limits.connections)
         self._connections: dict[Connection, None] = {}  # the oldest first
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,13 +105,24 @@ class Server:
         """
         if sock is None and host is None:
             sock = _everywhere(port)
-        address: dict[str, Any] = {"sock": sock} if sock is not None else {"host": host, "port": port}
         if self._tls is not None:
-            address |= {"ssl": self._tls, "ssl_handshake_timeout": self.limits.header_seconds}
+            sockets = [sock] if sock is not None else await self._bind(host, port)
+            self._listeners += [TlsListener(self, one, self._tls) for one in sockets]
+            return int(sockets[0].getsockname()[1])
+        address: dict[str, Any] = {"sock": sock} if sock is not None else {"host": host, "port": port}
         listener = await self.loop.create_server(lambda: ProtocolDetection(self), backlog=_BACKLOG, **address)
         self._listeners.append(listener)
         bound: int = listener.sockets[0].getsockname()[1]
         return bound
+
+    async def _bind(self, host: str | None, port: int) -> list[socket.socket]:
+        """Listen on every address of ``host``, on one port for all of them."""
+        sockets: list[socket.socket] = []
+        found = await self.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in {(info[0], info[4]): None for info in found}:
+            bound = sockets[0].getsockname()[1] if sockets else port
+            sockets.append(socket.create_server((address[0], bound), family=family, backlog=_BACKLOG))
+        return sockets
 
     @property
     def in_flight(self) -> int:

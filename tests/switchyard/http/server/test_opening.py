@@ -87,12 +87,13 @@ def contexts(certificate: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """Of a server and of a client."""
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(certificate)
+    server.set_alpn_protocols(["h2", "http/1.1"])
     return server, ssl.create_default_context(cafile=str(certificate))
 
 
 async def test_with_tls_the_client_chooses_the_protocol_by_alpn(certificate: Path) -> None:
     served, known = contexts(certificate)
-    server = Server(tell, tls=served)
+    server = Server(tell, tls=lambda: served)
     port = await server.listen(HOST, 0)
     async with client_of(port, http2=False, tls=known) as old:
         assert (await old.get("/")).content == b"1.1 https"
@@ -114,7 +115,7 @@ async def test_with_tls_large_bodies_pass_both_ways_and_a_disconnect_cancels(cer
         exchange.respond(200, [], await exchange.body(2**24))
 
     served, known = contexts(certificate)
-    server = Server(echo, tls=served)
+    server = Server(echo, tls=lambda: served)
     port = await server.listen(HOST, 0)
     body = bytes(range(256)) * 20_000
     for http2 in (False, True):
@@ -130,7 +131,7 @@ async def test_with_tls_large_bodies_pass_both_ways_and_a_disconnect_cancels(cer
 
 
 async def test_a_client_without_tls_gets_nothing_from_a_port_with_it(certificate: Path) -> None:
-    server = Server(tell, tls=contexts(certificate)[0])
+    server = Server(tell, tls=lambda: contexts(certificate)[0])
     reader, writer = await asyncio.open_connection(HOST, await server.listen(HOST, 0))
     writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     async with asyncio.timeout(DEADLINE):
