@@ -1,5 +1,6 @@
 """``switchyard key``: keys for the clients of a gateway, and a check of the file that knows them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from switchyard.gateway.tenants.keys import create_key, digest
+from switchyard.gateway.tenants.keys import NAME, create_key, digest
 
 app = typer.Typer(help="API keys and the tenants who have them.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -20,15 +21,23 @@ class Role(StrEnum):
     admin = "admin"
 
 
+def _key_id(text: str) -> str:
+    if not re.fullmatch(NAME, text):
+        raise typer.BadParameter(f"{text!r} is no key id: use lower case letters, digits and hyphens, at most 63")
+    return text
+
+
 @app.command()
 def create(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's name in logs, such as acme-ci.")],
+    key_id: Annotated[
+        str, typer.Argument(metavar="ID", callback=_key_id, help="The key's name in logs, such as acme-ci.")
+    ],
     role: Annotated[list[Role], typer.Option(help="What it may do; may be given several times.")] = [Role.use],  # noqa: B006 - typer's way
     days: Annotated[int, typer.Option(min=0, help="How long it is valid; 0 for ever.")] = 365,
 ) -> None:
     """Print a new key, which nothing keeps, and what tenants.yaml says of it."""
     key = create_key()
-    lines = [f"- id: {key_id}", f"  sha256: {digest(key.encode()).hex()}", f"  roles: [{', '.join(role)}]"]
+    lines = [f"- id: {key_id}", f'  sha256: "{digest(key.encode()).hex()}"', f"  roles: [{', '.join(role)}]"]
     if days:
         lines.append(f"  expires: {datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}")
     typer.echo(key)
@@ -44,10 +53,15 @@ def check(file: Annotated[Path, typer.Argument(help="A tenants.yaml.")]) -> None
     try:
         tenants = read(file).tenants
     except (InvalidTenantsError, OSError) as err:
-        typer.echo(f"{file}: {err}", err=True)
+        problem = f"cannot be read: {err.strerror}" if isinstance(err, OSError) else err
+        typer.echo(f"{file}: {problem}", err=True)
         raise typer.Exit(2) from None
     keys = sum(1 for tenant in tenants for _ in tenant.every_key())
-    typer.echo(f"{file}: fine, {len(tenants)} tenants with {keys} keys")
+    typer.echo(f"{file}: fine, {_counted(len(tenants), 'tenant')} with {_counted(keys, 'key')}")
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 @app.command()

@@ -57,9 +57,11 @@ async def test_the_tenant_of_the_page_sees_its_models_and_nobody_without_its_key
     create, check, _ = [block.text.strip() for block in blocks(PAGE) if block.language == "sh"]
     key, *entry = run(tree, "python", "-m", "switchyard.cli", *create.split()[1:]).splitlines()
     assert is_key(key.encode())
+    checked, fine = ["python", "-m", "switchyard.cli", *check.split()[1:]], "fine, 1 tenant with 1 key"
     file = tree / OVERLAY / "tenants.yaml"
-    file.write_text(re.sub(r"sha256: 0{64}", entry[1].strip(), file.read_text()))
-    assert "fine, 1 tenants with 1 keys" in run(tree, "python", "-m", "switchyard.cli", *check.split()[1:])
+    assert fine in run(tree, *checked)  # as it is pasted
+    file.write_text(re.sub(r'sha256: "0{64}"', entry[1].strip(), file.read_text()))
+    assert fine in run(tree, *checked)
 
     tenants = written(tree, tmp_path / "state")
     async with process(catalog(tmp_path / "catalog.json"), SWITCHYARD_TENANTS=str(tenants)) as (_, url):
@@ -67,4 +69,7 @@ async def test_the_tenant_of_the_page_sees_its_models_and_nobody_without_its_key
         said = await python(example.replace("http://localhost:8000", url), SWITCHYARD_KEY=key)
         assert set(json.loads(said.replace("'", '"'))) == {"chat-fast", "chat-reasoning", "auto"}
         async with httpx.AsyncClient(base_url=url) as client:
-            assert (await client.get("/v1/models")).status_code == 401
+            paths = ("/v1/models", "/v1/models/chat-fast", "/health", "/v1/nothing")
+            statuses = [(await client.get(path)).status_code for path in paths]
+            statuses.append((await client.post("/v1/chat/completions", json={})).status_code)
+            assert statuses == [401, 401, 200, 404, 401]

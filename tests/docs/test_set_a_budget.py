@@ -23,7 +23,7 @@ async def test_the_third_request_within_a_minute_is_a_rate_limit_error(tmp_path:
     tenants = tmp_path / "tenants.yaml"
     tenants.write_text(re.sub("0{64}", digest(key.encode()).hex(), document))
     assert check == ["switchyard", "key", "check", "tenants.yaml"]
-    assert "fine, 1 tenants with 1 keys" in run(ROOT, "python", "-m", "switchyard.cli", *check[1:-1], str(tenants))
+    assert "fine, 1 tenant with 1 key" in run(ROOT, "python", "-m", "switchyard.cli", *check[1:-1], str(tenants))
 
     async with running(ModelServer()) as model:
         chat = Model(name="chat-fast", kind="llm", url=model, state=State(phase="ready"))

@@ -1,7 +1,6 @@
 """What ``tenants.yaml`` may say; only ``reader`` and documentation import this: pydantic costs 20 MB and 0.1 s."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -10,12 +9,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from switchyard.gateway.tenants.keys import NAME
 from switchyard.gateway.tenants.limits import Per, Unit, may_both_match
 from switchyard.http.web_access import is_loopback
 
 Name = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"),
+    StringConstraints(pattern=rf"^{NAME}$"),
     Field(
         description="Lower case letters, digits and hyphens, at most 63: a name goes into headers, logs and metrics."
     ),
@@ -238,27 +238,6 @@ class TenantsFile(_Strict):
         (), max_length=1000, description="What calls cost. A model without a price costs nothing and is counted."
     )
     jwt: tuple[Issuer, ...] = Field((), max_length=32, description="Whose tokens are taken beside keys.")
-
-    @model_validator(mode="after")
-    def _without_clashes(self) -> "TenantsFile":
-        keys = [key for tenant in self.tenants for key in tenant.every_key()]
-        _require_different("tenant", [tenant.name for tenant in self.tenants])
-        _require_different("team", [f"{tenant.name}/{team.name}" for tenant in self.tenants for team in tenant.teams])
-        _require_different("key id", [key.id for key in keys])
-        _require_different("sha256", [key.sha256 for key in keys])
-        _require_different("name of an issuer", [issuer.name for issuer in self.jwt])
-        _require_different("issuer", [issuer.issuer for issuer in self.jwt])
-        names = {tenant.name for tenant in self.tenants}
-        for issuer in self.jwt:
-            if missing := set(issuer.tenants.values()) - names:
-                raise ValueError(f"jwt: {issuer.name} names the tenant {min(missing)}, which is not in tenants")
-        return self
-
-
-def _require_different(kind: str, names: list[str]) -> None:
-    if len(set(names)) != len(names):
-        (name, count), *_ = Counter(names).most_common(1)
-        raise ValueError(f"{kind} {name} is there {count} times; each may be there once")
 
 
 def _require_of_use(owner: str, limits: tuple[Limit, ...], *allowed: Iterable[str]) -> None:

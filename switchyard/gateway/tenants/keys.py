@@ -11,6 +11,7 @@ from zlib import crc32
 
 PREFIX = "sy-"
 _RANDOM, _CHECKSUM = 43, 6  # characters: 62**43 > 2**256, and 62**6 > 2**32
+NAME = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # of a key, and of tenants and teams
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 FORM = rf"\b{PREFIX}[0-9A-Za-z]{{{_RANDOM + _CHECKSUM}}}\b"
 _KEY = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_RANDOM + _CHECKSUM}}}".encode())

@@ -15,6 +15,7 @@ import orjson
 import yaml
 from pydantic import ValidationError
 
+from switchyard.gateway.tenants.clashes import clashes
 from switchyard.gateway.tenants.document import Issuer, Key, Limit, ModelPrice, Tenant, TenantsFile
 
 FILE_BYTES = 64 * 1024 * 1024  # 300,000 keys; a Secret has at most 1 MiB
@@ -48,12 +49,22 @@ def read(path: Path) -> TenantsFile:
     data = path.read_bytes()
     if len(data) > FILE_BYTES:
         raise InvalidTenantsError(f"the file has {len(data)} bytes; at most {FILE_BYTES} are read")
+    parsed = _parsed(data)
+    problems = [*clashes(parsed)]
     try:
-        return TenantsFile.model_validate(_parsed(data))
+        file = TenantsFile.model_validate(parsed)
     except ValidationError as err:
-        problems = [_sentence(fault) for fault in itertools.islice(err.errors(include_input=False), _PROBLEMS)]
-        more = err.error_count() - len(problems)
-        raise InvalidTenantsError("\n".join([*problems, *([f"and {more} more"] if more else [])])) from err
+        problems = [*map(_sentence, _causes(err.errors(include_input=False))), *problems]
+    if problems:
+        more = len(problems) - _PROBLEMS
+        raise InvalidTenantsError("\n".join([*problems[:_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]))
+    return file
+
+
+def _causes(faults: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the faults without those that follow from others: a list is too short when its items are wrong."""
+    lists = {fault["loc"][:-1] for fault in faults}
+    yield from (fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in lists)
 
 
 def _parsed(data: bytes) -> Any:
@@ -77,6 +88,8 @@ def _sentence(fault: Mapping[str, Any]) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         message = "no such field; docs/reference/tenants.md lists them"
+    elif fault["type"] == "string_type":
+        message = "this is no text; what YAML may take for a number or a date, such as digits alone, goes into quotes"
     return f"{place}: {message}" if place else message
 
 

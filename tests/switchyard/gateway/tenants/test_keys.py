@@ -71,5 +71,12 @@ def test_the_command_prints_a_key_once_and_what_the_file_says_of_it() -> None:
     key, *entry = done.stdout.splitlines()
     assert done.exit_code == 0
     assert is_key(key.encode())
-    assert entry == ["- id: acme-ci", f"  sha256: {digest(key.encode()).hex()}", "  roles: [use, admin]"]
+    assert entry == ["- id: acme-ci", f'  sha256: "{digest(key.encode()).hex()}"', "  roles: [use, admin]"]
     assert key not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["Bad Id", "-ci", "", "a" * 64, "ci\n"])
+def test_the_command_makes_no_key_with_an_id_that_the_file_may_not_have(name: str) -> None:
+    done = CliRunner().invoke(app, ["key", "create", "--", name])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "is no key id: use lower case" in " ".join(done.stderr.split())

@@ -56,6 +56,7 @@ WRONG = {
     "nothing": ("", "valid dictionary"),
     "a name": ("tenants: [{name: Acme Inc}]", "tenants[0].name: "),
     "a plain key": (with_key(f"sha256: {KEYS['acme']}"), "keys[0].sha256: "),
+    "a hash that YAML takes for a number": (with_key(f"sha256: {'0' * 64}"), "keys[0].sha256: this is no text; what"),
     "a role": (with_key(f"sha256: {HASH}, roles: [root]"), "'use', 'adapters' or 'admin'"),
     "no role": (with_key(f"sha256: {HASH}, roles: []"), "roles: "),
     "a local time": (with_key(f"sha256: {HASH}, expires: 2030-01-01T00:00:00"), "should have timezone info"),
@@ -145,11 +146,32 @@ def test_an_issuer_is_a_row_with_its_file_in_the_folder_of_tenants(tmp_path: Pat
 
 def test_only_the_first_of_many_faults_are_said(tmp_path: Path) -> None:
     path = tmp_path / "tenants.yaml"
-    path.write_text(json.dumps({"tenants": [{"name": "A"}] * 100}))
+    path.write_text(json.dumps({"tenants": [{"name": f"A{number}"} for number in range(100)]}))
     with pytest.raises(InvalidTenantsError) as raised:
         read(path)
     lines = str(raised.value).splitlines()
     assert (len(lines), lines[-1]) == (11, "and 90 more")
+
+
+def test_a_clash_is_said_beside_other_faults_and_no_fault_that_follows_from_another(tmp_path: Path) -> None:
+    path = tmp_path / "tenants.yaml"
+    keys = f"[{KEY}, {{id: a, sha256: {'b' * 64}, roles: [root]}}, {{id: b, sha256: {HASH}}}]"
+    path.write_text(f"tenants: [{{name: a, keys: {keys}}}, 7]\njwt: [{{name: [], tenants: {{x: gone}}}}]")
+    checked = CliRunner().invoke(app, ["key", "check", str(path)])
+    assert [line.partition(": ")[0] for line in checked.stderr.removeprefix(f"{path}: ").splitlines()] == [
+        *("tenants[0].keys[1].roles[0]", "tenants[1]", "jwt[0].name", "jwt[0].issuer", "jwt[0].audience"),
+        "key id a is there 2 times; each may be there once",
+        f"sha256 {HASH} is there 2 times; each may be there once",
+        "jwt",
+    ]
+
+
+def test_a_file_that_is_not_there_is_said_in_words(tmp_path: Path) -> None:
+    checked = CliRunner().invoke(app, ["key", "check", str(tmp_path / "none")])
+    assert (checked.exit_code, checked.stderr) == (
+        2,
+        f"{tmp_path / 'none'}: cannot be read: No such file or directory\n",
+    )
 
 
 def test_a_valid_file_is_said_to_be(tmp_path: Path) -> None:
