@@ -43,9 +43,8 @@ class _Queue:
         """Let those go on for whom there is a place."""
         while (waiter := self.fair.next()) is not None:
             waiter.granted = True
-            if (
-                not waiter.woken.done()
-            ):  # done: its call was cancelled in this turn of the loop, and gives the place back
+            # Done: its call was cancelled in this turn of the loop, and gives the place back.
+            if not waiter.woken.done():
                 waiter.woken.set_result(None)
 
 

@@ -150,10 +150,20 @@ def test_the_past_is_forgotten_when_nobody_waits() -> None:
     platform = Platform(1)
     for _ in range(20):
         platform.arrive("a", 1.0)
-    platform.run(30.0)
-    platform.arrive("c", 1.0)
+    platform.run(19.5)
+    assert platform.queue.waiting == 0
     for _ in range(4):
-        platform.arrive("a", 1.0)
         platform.arrive("b", 1.0)
-    platform.run(38.0)
-    assert [call.tenant for call in platform.granted[-8:]] == ["a", "b"] * 4
+        platform.arrive("a", 1.0)
+    platform.run(40.0)
+    assert [call.tenant for call in platform.granted[20:]] == ["b", "a"] * 4
+
+
+def test_calls_of_no_length_are_shared_by_weight_too() -> None:
+    platform = Platform(1, weights={"a": 3})
+    for _ in range(100):
+        platform.arrive("a", 0.0)
+        platform.arrive("b", 0.0)
+    for _ in range(40):
+        platform.end_next()
+    assert 28 <= sum(call.tenant == "a" for call in platform.granted[:40]) <= 32
