@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -36,9 +37,14 @@ class RedisServer:
         self._start()
         await self.wait_ready()
 
+    def _accepts(self) -> bool:
+        """Whether it listens: its socket file is there a moment before."""
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self.socket)) == 0
+
     async def wait_ready(self) -> None:
         end = time.monotonic() + DEADLINE
-        while not self.socket.exists():
+        while not self._accepts():
             assert self.process.poll() is None, "redis-server ended at once"
             assert time.monotonic() < end, "redis-server did not start"
             await asyncio.sleep(0.01)
