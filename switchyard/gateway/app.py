@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from switchyard.catalog import CatalogSource
 from switchyard.gateway.admission.queues import Queues, WaitingLimits
+from switchyard.gateway.call import Usage
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.edges.rpc import rpc_call
@@ -37,6 +38,7 @@ from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.gateway.tokens.verifier import Tokens
 from switchyard.gateway.upstream.repositories import Repositories
 from switchyard.gateway.upstream.retries import Retry, UpstreamRetries
+from switchyard.gateway.usage.prices import cost, price_of
 from switchyard.http.client import Client, Timeouts
 from switchyard.http.h2.grpc_call import GrpcCall
 from switchyard.http.server import Exchange
@@ -187,9 +189,15 @@ def _access(given: Parts) -> tuple[Stage, ...]:
 
 
 def _limited(given: Parts) -> tuple[Stage, ...]:
-    if given.tenants is None or given.ledger is None:
+    """Return the stage that keeps calls to their limits; none where there is nobody to limit, or nowhere to count."""
+    tenants, ledger = given.tenants, given.ledger
+    if tenants is None or ledger is None:
         return ()
-    return (quota(ledger=given.ledger, metrics=given.meter.metrics),)
+
+    def priced(model: str, usage: Usage) -> int:
+        return cost(usage, price_of(model, tenants.current.prices)) if tenants.current.prices else 0
+
+    return (quota(ledger=ledger, metrics=given.meter.metrics, cost=priced),)
 
 
 def _admission(given: Parts, visible: Visible, locate: Locate) -> tuple[Stage, ...]:

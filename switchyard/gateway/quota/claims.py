@@ -9,10 +9,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from switchyard.gateway.tenants.directory import Identity
-from switchyard.gateway.tenants.limits import Limit, Per
+from switchyard.gateway.tenants.limits import SCALES, Limit, Per
 from switchyard.store.ledger import Claim
-
-PIXELS = 1_000_000  # of a megapixel
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +21,10 @@ class Amounts:
     output_tokens: int = 0
     inferences: int = 0
     pixels: int = 0
+    nano_dollars: int = 0
 
     def of(self, limit: Limit) -> int:
-        """Return the amount of what ``limit`` counts; megapixels are counted in pixels."""
+        """Return the amount of what ``limit`` counts, in the unit of its counter."""
         match limit.unit:
             case "requests" | "in_flight":
                 return 1
@@ -39,6 +38,8 @@ class Amounts:
                 return self.inferences
             case "megapixels":
                 return self.pixels
+            case "dollars":
+                return self.nano_dollars
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class AppliedLimit:
     @property
     def most(self) -> int:
         """The limit in the unit of its counter."""
-        return self.limit.most * PIXELS if self.limit.unit == "megapixels" else self.limit.most
+        return self.limit.most * SCALES.get(self.limit.unit, 1)
 
     def claim(self, amount: int) -> Claim:
         """Return the claim of ``amount`` on the limit."""

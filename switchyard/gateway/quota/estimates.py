@@ -80,6 +80,16 @@ class Estimates:
         )
 
 
-def used(usage: Usage) -> Amounts:
-    """Return what an engine counted as amounts."""
-    return Amounts(usage.prompt_tokens, usage.completion_tokens, usage.inferences, usage.pixels)
+def used(usage: Usage, nano_dollars: int) -> Amounts:
+    """Return what an engine counted, and what it costs, as amounts."""
+    return Amounts(usage.prompt_tokens, usage.completion_tokens, usage.inferences, usage.pixels, nano_dollars)
+
+
+def as_usage(estimate: Amounts) -> Usage:
+    """Return an estimate as if an engine had counted it."""
+    return Usage(
+        prompt_tokens=estimate.input_tokens,
+        completion_tokens=estimate.output_tokens,
+        inferences=estimate.inferences,
+        pixels=estimate.pixels,
+    )

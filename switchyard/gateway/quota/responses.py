@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from switchyard.gateway.quota.claims import PIXELS, AppliedLimit
+from switchyard.gateway.quota.claims import AppliedLimit
+from switchyard.gateway.tenants.limits import SCALES
 from switchyard.http.api_errors import ApiError, Shape
 from switchyard.http.headers import Header
 from switchyard.store.ledger import Claim, Denial, Level
@@ -17,6 +18,7 @@ _UNITS = {
     "output_tokens": "tokens of output",
     "inferences": "inferences",
     "megapixels": "megapixels",
+    "dollars": "US dollars",
 }
 # Of Anthropic's headers; OpenAI has the first two.
 _NAMES = {"requests": "requests", "tokens": "tokens", "input_tokens": "input-tokens", "output_tokens": "output-tokens"}
@@ -30,7 +32,7 @@ def denied(limits: Sequence[AppliedLimit], claims: Sequence[Claim], denial: Deni
     window = f" per {limit.per}" if limit.per else ""
     models = f" of {', '.join(limit.models)}" if limit.models else ""
     has = f"{one.owner} may have {limit.most} {_UNITS[limit.unit]}{window}{models}"
-    scale = PIXELS if limit.unit == "megapixels" else 1
+    scale = SCALES.get(limit.unit, 1)
     taken = f"{_shown(level.used, scale)} are taken and this request takes {_shown(claim.amount, scale)}"
     if limit.per is None:
         return ApiError("rate_limit_exceeded", f"{has}, and {taken}; try again when another has ended", retry_after=1)

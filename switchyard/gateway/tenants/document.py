@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from switchyard.gateway.tenants.keys import NAME
-from switchyard.gateway.tenants.limits import Per, Unit, may_both_match
+from switchyard.gateway.tenants.limits import SCALES, Per, Unit, may_both_match
 from switchyard.http.web_access import is_loopback
 
 Name = Annotated[
@@ -63,7 +63,6 @@ def _zone(name: str) -> str:
 
 Zone = Annotated[str, AfterValidator(_zone)]
 _MOST = 2**53  # amounts below it are exact in every store, also one that counts in doubles
-_PIXELS = 1_000_000  # of a megapixel
 
 
 class _Strict(BaseModel):
@@ -75,7 +74,8 @@ class Limit(_Strict):
 
     limit: Unit = Field(
         description="What is counted: `requests`, `in_flight` (requests at once), `tokens` (of input and output "
-        "together), `input_tokens`, `output_tokens`, `inferences` or `megapixels` of vision models."
+        "together), `input_tokens`, `output_tokens`, `inferences` or `megapixels` of vision models, `dollars` of "
+        "`prices`."
     )
     most: int = Field(ge=1, lt=_MOST, description="How many there may be.")
     per: Per | None = Field(
@@ -94,8 +94,8 @@ class Limit(_Strict):
     def _of_a_time(self) -> "Limit":
         if (self.limit == "in_flight") == (self.per is not None):
             raise ValueError("in_flight has no per, and everything else has one: minute, day or month")
-        if self.limit == "megapixels" and self.most * _PIXELS >= _MOST:
-            raise ValueError(f"at most {_MOST // _PIXELS} megapixels can be counted")
+        if self.most * (scale := SCALES.get(self.limit, 1)) >= _MOST:
+            raise ValueError(f"at most {_MOST // scale} {self.limit} can be counted")
         return self
 
     @property
@@ -155,6 +155,14 @@ class Tenant(_Strict):
     teams: tuple[Team, ...] = Field((), description="Teams.")
     limits: tuple[Limit, ...] = Field((), max_length=10, description="Limits of the tenant's calls together.")
     timezone: Zone = Field("UTC", description="Where its days and months begin: an IANA name, as Europe/Berlin.")
+
+    def every_limit(self) -> Iterator[Limit]:
+        """Yield the limits of the tenant, its teams and its keys."""
+        yield from self.limits
+        for team in self.teams:
+            yield from team.limits
+        for key in self.every_key():
+            yield from key.limits
 
     def every_key(self) -> Iterator[Key]:
         """Yield the keys of the tenant and its teams."""
@@ -238,6 +246,12 @@ class TenantsFile(_Strict):
         (), max_length=1000, description="What calls cost. A model without a price costs nothing and is counted."
     )
     jwt: tuple[Issuer, ...] = Field((), max_length=32, description="Whose tokens are taken beside keys.")
+
+    @model_validator(mode="after")
+    def _with_prices_for_dollars(self) -> "TenantsFile":
+        if not self.prices and any(one.limit == "dollars" for tenant in self.tenants for one in tenant.every_limit()):
+            raise ValueError("there are limits of dollars and no prices, so nothing would count for them; add prices")
+        return self
 
 
 def _require_of_use(owner: str, limits: tuple[Limit, ...], *allowed: Iterable[str]) -> None:

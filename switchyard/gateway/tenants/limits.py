@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-Unit = Literal["requests", "in_flight", "tokens", "input_tokens", "output_tokens", "inferences", "megapixels"]
+Unit = Literal[
+    "requests", "in_flight", "tokens", "input_tokens", "output_tokens", "inferences", "megapixels", "dollars"
+]
 Per = Literal["minute", "day", "month"]
+# In what counters count, which have whole numbers: pixels, nano-dollars, and the unit itself of all others.
+SCALES: Mapping[Unit, int] = {"megapixels": 1_000_000, "dollars": 1_000_000_000}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,17 @@ from tests.switchyard.gateway.tenants.access import KEYS, key
 HEADERS = {"authorization": f"Bearer {KEYS['acme']}"}
 METADATA = (("authorization", f"Bearer {KEYS['acme']}"),)
 
+PRICE = {"models": ["*"], "input": 1000, "output": 5000}  # dollars for a million tokens
+
 
 async def tenants(folder: Path, *limits: dict[str, Any], **of_key: Any) -> TenantsFile:
     """Tenant acme with ``limits``, and with a key that has the fields ``of_key``; globex has none."""
     acme = {"name": "acme", "timezone": "Europe/Berlin", "limits": [*limits], "keys": [key("acme", **of_key)]}
     watching = {"name": "watching", "keys": [key("scraper", roles=["admin"])]}
     path = folder / "tenants.yaml"
-    path.write_text(yaml.safe_dump({"tenants": [acme, watching, {"name": "globex", "keys": [key("globex")]}]}))
+    path.write_text(
+        yaml.safe_dump({"tenants": [acme, watching, {"name": "globex", "keys": [key("globex")]}], "prices": [PRICE]})
+    )
     file = TenantsFile(path)
     await file.load()
     return file

@@ -13,7 +13,7 @@ from switchyard.gateway.tenants.directory import Identity
 from switchyard.gateway.tenants.limits import Limit, Limits, may_both_match
 
 NOW = datetime(2026, 11, 29, 23, 30, tzinfo=ZoneInfo("UTC")).timestamp()
-ESTIMATE = Amounts(input_tokens=70, output_tokens=30, inferences=1, pixels=2_500_000)
+ESTIMATE = Amounts(input_tokens=70, output_tokens=30, inferences=1, pixels=2_500_000, nano_dollars=40_000)
 
 
 def identity(*tenant: Limit, team: tuple[Limit, ...] = (), key: tuple[Limit, ...] = (), zone: str = "UTC") -> Identity:
@@ -34,6 +34,7 @@ def one(limit: Limit, zone: str = "UTC") -> AppliedLimit:
         ("output_tokens", 30, 1000),
         ("inferences", 1, 1000),
         ("megapixels", 2_500_000, 1_000_000_000),
+        ("dollars", 40_000, 1_000_000_000_000),
     ],
 )
 def test_each_unit_has_its_amount_of_a_call(unit: str, amount: int, most: int) -> None:

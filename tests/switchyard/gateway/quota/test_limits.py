@@ -260,6 +260,16 @@ async def test_a_running_stream_is_not_cut_and_counts_against_the_calls_after_it
         assert "5000 are taken" in response.json()["error"]["message"]
 
 
+async def test_dollars_are_what_the_engine_counted_by_the_price_list(tmp_path: Path) -> None:
+    most = {"limit": "dollars", "most": 2, "per": "month"}
+    async with limited(tmp_path, most, script=counting(1000, 300)) as bench:
+        assert (await bench.chat(max_tokens=1)).status_code == 200  # it costs 2.50
+        response = await bench.chat(max_tokens=1)
+        error = response.json()["error"]
+        assert (response.status_code, error["code"]) == (429, "insufficient_quota")
+        assert "tenant acme may have 2 US dollars per month, and 2.50 are taken" in error["message"]
+
+
 async def test_a_limit_smaller_than_any_estimate_lets_one_call_through(tmp_path: Path) -> None:
     async with limited(tmp_path, {"limit": "tokens", "most": 2, "per": "minute"}, script=counting(1, 1)) as bench:
         assert (await bench.chat(max_tokens=4096)).status_code == 200
@@ -329,7 +339,7 @@ async def test_gateways_on_one_store_let_no_request_too_many_through(tmp_path: P
         while statuses.count(200) < 40:
             response = await bench.http.post("/v1/chat/completions", json=CHAT, headers=HEADERS)
             statuses.append(response.status_code)
-            if response.status_code == 429 and response.json()["error"]["code"] == "insufficient_quota":
+            if response.status_code != 200 and response.json()["error"]["code"] != "rate_limit_exceeded":
                 break
 
     statuses: list[int] = []

@@ -64,7 +64,8 @@ WRONG = {
     "a limit without a time": (with_limit("limit: tokens, most: 1"), "in_flight has no per, and everything else has"),
     "a limit at once with one": (with_limit("limit: in_flight, most: 1, per: day"), "in_flight has no per"),
     "a limit of nothing": (with_limit("limit: requests, most: 0, per: day"), "limits[0].most: "),
-    "a limit of something else": (with_limit("limit: dollars, most: 1, per: day"), "limits[0].limit: "),
+    "dollars without prices": (with_limit("limit: dollars, most: 1, per: day"), "limits of dollars and no prices"),
+    "a limit of something else": (with_limit("limit: euros, most: 1, per: day"), "limits[0].limit: "),
     "too many megapixels": (
         with_limit("limit: megapixels, most: 9007199255, per: day"),
         "at most 9007199254 megapixels",
