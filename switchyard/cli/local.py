@@ -1,5 +1,6 @@
 """The commands of local mode: up, down, status, logs, render."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +9,16 @@ from typing import Annotated
 
 import typer
 
-from switchyard.local.program import PORT_VARIABLE
+from switchyard.local.program import LISTEN_VARIABLE, PORT_VARIABLE
 
 Overlay = Annotated[Path | None, typer.Argument(help="Folder with a kustomization; default kustomize/overlays/local.")]
 Port = Annotated[
     int | None,
     typer.Option(envvar=PORT_VARIABLE, min=1, max=65535, help="Port of the gateway, in place of the overlay's."),
+]
+Listen = Annotated[
+    str | None,
+    typer.Option(envvar=LISTEN_VARIABLE, help="Address of this machine to serve others by; needs tenants and keys."),
 ]
 NoPreload = Annotated[bool, typer.Option("--no-preload", help="Start every model as a separate process.")]
 
@@ -34,11 +39,14 @@ def up(
     overlay: Overlay = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once the gateway is ready.")] = False,
     port: Port = None,
+    listen: Listen = None,
     no_preload: NoPreload = False,
 ) -> None:
     """Run an overlay on this machine: gateway, activator and models, which sleep until a request comes."""
     from switchyard.local.supervisor import commands, project
 
+    if listen is not None:
+        os.environ[LISTEN_VARIABLE] = listen  # which supervisor and gateway inherit
     with _errors_as_messages():
         chosen = project.overlay_of(overlay, Path.cwd())
         if not detach:

@@ -10,7 +10,7 @@ from switchyard.catalog import CatalogFile
 from switchyard.catalog.cached import CachedCatalog
 from switchyard.gateway.lookup import Sources
 from switchyard.gateway.server import serve
-from switchyard.gateway.settings import Settings, in_cluster, require_loopback
+from switchyard.gateway.settings import Settings, hosts, in_cluster
 from switchyard.settings import SettingsError
 from switchyard.telemetry import logs
 
@@ -54,14 +54,14 @@ def main() -> int:
     arguments = _arguments()
     try:
         settings = Settings.from_env(os.environ)
-        require_loopback(arguments.host, settings)
+        listened = hosts(arguments.host, settings)
         logs.configure("gateway", settings.log_level)
         sources = _sources(settings, in_pod=in_cluster(os.environ))
     except ValueError as err:
         print(f"gateway: {err}", file=sys.stderr)
         return 2
     try:
-        uvloop.run(serve(settings, sources, arguments.host, arguments.http_port, arguments.grpc_port))
+        uvloop.run(serve(settings, sources, listened, arguments.http_port, arguments.grpc_port))
     except SettingsError as err:
         print(f"gateway: {err}", file=sys.stderr)
         return err.exit_code

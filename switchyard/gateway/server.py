@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from switchyard.gateway.app import Gateway, parts
 from switchyard.gateway.edges.http import server_error
@@ -14,7 +15,7 @@ from switchyard.http.client import Client, Limits
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.http.tls import TlsError, WatchedTls
-from switchyard.http.web_access import WebAccess
+from switchyard.http.web_access import WebAccess, is_loopback
 from switchyard.memory import settle_for_serving
 from switchyard.rpc.health import Health, with_health
 from switchyard.settings import SettingsError
@@ -25,7 +26,7 @@ from switchyard.telemetry import tracing
 logger = logging.getLogger(__name__)
 
 
-async def serve(settings: Settings, sources: Sources, host: str, http_port: int, grpc_port: int) -> None:
+async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http_port: int, grpc_port: int) -> None:
     """Serve until SIGTERM or SIGINT, then drain as the settings say.
 
     Both ports take HTTP and gRPC; ``grpc_port`` is for clients that use one port for each, and 0 leaves it out.
@@ -48,16 +49,16 @@ async def serve(settings: Settings, sources: Sources, host: str, http_port: int,
         logger.info("draining", extra={"in_flight": server.in_flight})
 
     rpc = with_health(Health(serving), gateway.handle_rpc)
-    access = web_access(settings, host)
+    # Others reach this gateway by names that it does not know, unless it serves its own machine only.
+    access = web_access(settings, next((host for host in hosts if not is_loopback(host)), hosts[0]))
     server = Server(
         gateway.handle, server_limits(settings), rpc=rpc, tls=tls, error_response=server_error, access=access
     )
-    ports = [await server.listen(host, http_port)]
-    if grpc_port:
-        ports.append(await server.listen(host, grpc_port))
+    wanted = [http_port, grpc_port] if grpc_port else [http_port]
+    ports = [await server.listen(host, port) for host in hosts for port in wanted]
     settle_for_serving()
     following = [asyncio.create_task(file.follow()) for file in (tenants, tls) if file is not None]
-    logger.info("serving", extra={"host": host, "ports": ports})
+    logger.info("serving", extra={"host": ", ".join(hosts), "ports": ports})
     try:
         await serve_until_signal(
             server,

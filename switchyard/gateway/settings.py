@@ -25,6 +25,7 @@ class Settings:
     ``cors_allow_origins`` (separated by commas, ``*`` for all) may send requests and read responses. ``allowed_hosts``
     (likewise, ``*.`` before the end of names) are the names in URLs of this gateway: all, or on loopback its own.
     ``switchyard_tenant_namespaces`` are tenants with the namespaces of a cluster that hold instances of their own.
+    ``switchyard_listen`` is an address or name to listen on beside the command line's host.
     With ``tls_*`` the ports are encrypted; with an authority of clients, each of them needs a certificate.
     """
 
@@ -35,6 +36,7 @@ class Settings:
     switchyard_store: str = ""
     switchyard_tenant_namespaces: tuple[tuple[str, str], ...] = ()
     switchyard_allow_open: bool = False
+    switchyard_listen: str = ""
     default_model: str = ""
     max_body_bytes: int = 32 * 1024 * 1024
     max_in_flight: int = 2048
@@ -79,6 +81,7 @@ class Settings:
             switchyard_store=env.get("SWITCHYARD_STORE", ""),
             switchyard_tenant_namespaces=_namespaces(env.get("SWITCHYARD_TENANT_NAMESPACES", "")),
             switchyard_allow_open=switch(env, "SWITCHYARD_ALLOW_OPEN"),
+            switchyard_listen=env.get("SWITCHYARD_LISTEN", ""),
             default_model=env.get("DEFAULT_MODEL", ""),
             max_body_bytes=whole_number(env, "MAX_BODY_BYTES", unset.max_body_bytes, least=1),
             max_in_flight=whole_number(env, "MAX_IN_FLIGHT", unset.max_in_flight, least=1),
@@ -149,6 +152,18 @@ def _listed(text: str) -> tuple[str, ...]:
 def in_cluster(env: Mapping[str, str]) -> bool:
     """Return whether this process runs in a pod: Kubernetes sets the API server's address in every container."""
     return "KUBERNETES_SERVICE_HOST" in env
+
+
+def hosts(host: str, settings: Settings) -> tuple[str, ...]:
+    """Return where to listen: on ``host`` and where the settings say; 0.0.0.0 holds every address of IPv4.
+
+    Raises:
+        SettingsError: one of them is no loopback address, and this gateway has no keys.
+    """
+    found = tuple(dict.fromkeys((host, settings.switchyard_listen or host)))
+    for one in found:
+        require_loopback(one, settings)
+    return ("0.0.0.0",) if "0.0.0.0" in found else found  # noqa: S104
 
 
 def require_loopback(host: str, settings: Settings) -> None:

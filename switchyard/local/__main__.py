@@ -70,6 +70,7 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
     options = project.options_of(root, directory, asked.port)
     planned = plan(documents(text, overlay), options)
     gateway = preflight.require_gateway(planned, overlay)
+    preflight.require_keys(gateway, os.environ)
     preflight.require_free_ports(planned)
     directory.begin_logs()
     _log_to(directory.log("supervisor"), outputs=asked.report is not None)

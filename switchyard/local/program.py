@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 PORT_VARIABLE = "SWITCHYARD_PORT"  # as `switchyard up --port`
+LISTEN_VARIABLE = "SWITCHYARD_LISTEN"  # as `switchyard up --listen`; the gateway's own setting of this name
 
 
 def program(name: str = "switchyard") -> str:

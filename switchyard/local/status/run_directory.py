@@ -27,7 +27,8 @@ class Run:
     """A supervisor that runs, or ran until it was killed.
 
     ``rendered`` is the fingerprint of the overlay's documents; ``gateway`` is the gateway's base URL, ``control`` that
-    of the supervisor's own ``/metrics`` and ``/status``; ``run_id`` is in the environment of every process it started.
+    of the supervisor's own ``/metrics`` and ``/status``; ``run_id`` is in the environment of every process it started;
+    ``listen`` is where the gateway serves others than this machine.
     """
 
     supervisor: Identity
@@ -37,6 +38,7 @@ class Run:
     gateway: str
     gateway_readiness: str
     control: str
+    listen: str = ""
     processes: Mapping[str, Identity] = field(default_factory=dict)
 
     def dumps(self) -> str:

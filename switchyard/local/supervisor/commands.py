@@ -14,7 +14,7 @@ from switchyard.local.errors import LocalError
 from switchyard.local.plan.arguments import loopback_url
 from switchyard.local.plan.render import fingerprint, render_text
 from switchyard.local.processes import identities
-from switchyard.local.program import program
+from switchyard.local.program import LISTEN_VARIABLE, program
 from switchyard.local.status import run_directory, terminal
 from switchyard.local.status.run_directory import Run, StateDirectory
 from switchyard.local.supervisor import project
@@ -86,13 +86,16 @@ def _require_same(run: Run, overlay: Path, port: int | None) -> None:
     """Fail unless ``run`` is what an ``up`` of ``overlay`` would start.
 
     Raises:
-        LocalError: it is another overlay, its documents have changed since, or the gateway has another port.
+        LocalError: it is another overlay, its documents have changed since, or the gateway listens elsewhere.
     """
     again = f"run `{program()} down` first"
     if run.overlay != str(overlay):
         raise LocalError(f"another overlay runs here, {run.overlay}, at {run.gateway}: {again}")
     if port is not None and run.gateway != loopback_url(port):
         raise LocalError(f"{overlay} runs already, at {run.gateway} and not on port {port}: {again}")
+    listen = os.environ.get(LISTEN_VARIABLE, "")
+    if listen and run.listen != listen:
+        raise LocalError(f"{overlay} runs already, and does not listen on {listen}: {again}")
     if run.rendered != fingerprint(render_text(overlay)):
         raise LocalError(f"{overlay} runs already, at {run.gateway}, and was changed after its start: {again}")
 

@@ -1,11 +1,13 @@
 """What must be so before anything starts: there is a gateway, and the ports that are fixed are free."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from switchyard.http.web_access import is_loopback
 from switchyard.local.errors import LocalError
 from switchyard.local.plan.workloads import Deployment, Plan
 from switchyard.local.processes import ports
-from switchyard.local.program import PORT_VARIABLE, program
+from switchyard.local.program import LISTEN_VARIABLE, PORT_VARIABLE, program
 
 
 def require_gateway(plan: Plan, overlay: Path) -> Deployment:
@@ -35,6 +37,21 @@ def require_free_ports(plan: Plan) -> None:
             ports.require_free(deployment.command.ports, f"Deployment {deployment.name}")
         except ports.PublicPortError as err:
             raise LocalError(f"{err}; {_remedy(deployment)}") from err
+
+
+def require_keys(gateway: Deployment, environ: Mapping[str, str]) -> None:
+    """Fail when the gateway is to serve others than this machine and would ask them for no keys.
+
+    Raises:
+        LocalError: says how to give it tenants.
+    """
+    env = {**environ, **gateway.command.env}
+    listen = env.get(LISTEN_VARIABLE, "")
+    if listen and not (is_loopback(listen) or env.get("SWITCHYARD_TENANTS") or env.get("SWITCHYARD_ALLOW_OPEN")):
+        raise LocalError(
+            f"the gateway of this overlay checks no keys, so it does not listen on {listen}: give it tenants, as "
+            "docs/how-to/add-a-tenant.md shows, or leave out --listen"
+        )
 
 
 def _remedy(deployment: Deployment) -> str:

@@ -13,6 +13,7 @@ from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Deployment, Plan
 from switchyard.local.processes import identities
 from switchyard.local.processes.identities import Identity
+from switchyard.local.program import LISTEN_VARIABLE
 from switchyard.local.status.board import ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run, StateDirectory, leftovers
 from switchyard.local.supervisor.assembly import Parts, Settings, assemble
@@ -62,6 +63,7 @@ class Supervisor:
             gateway=arguments.loopback_url(gateway.command.http_port),
             gateway_readiness=gateway.command.readiness,
             control="",
+            listen=settings.environ.get(LISTEN_VARIABLE, ""),
         )
         self._record = RunRecord(settings.directory, run)
         self._stop = asyncio.Event()

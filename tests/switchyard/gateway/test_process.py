@@ -53,6 +53,16 @@ async def process(catalog: Path, **env: str) -> AsyncIterator[tuple[asyncio.subp
         await child.communicate()
 
 
+async def test_one_port_is_listened_on_at_two_addresses(tmp_path: Path) -> None:
+    CatalogFile(tmp_path / "catalog.json").replace(Catalog({}))
+    async with (
+        process(tmp_path / "catalog.json", SWITCHYARD_LISTEN="127.0.0.2") as (_, url),
+        httpx.AsyncClient() as client,
+    ):
+        for address in ("127.0.0.1", "127.0.0.2"):
+            assert (await client.get(url.replace("127.0.0.1", address) + "/health")).status_code == 200
+
+
 async def test_sigterm_finishes_what_is_in_flight_and_exits_cleanly(tmp_path: Path) -> None:
     arrived, release = asyncio.Event(), asyncio.Event()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from switchyard.gateway.settings import Settings, require_loopback
+from switchyard.gateway.settings import Settings, hosts, require_loopback
 from switchyard.settings import SettingsError
 
 
@@ -43,6 +43,19 @@ def test_any_other_address_needs_permission(host: str) -> None:
     with pytest.raises(SettingsError, match="SWITCHYARD_ALLOW_OPEN=true"):
         require_loopback(host, Settings())
     require_loopback(host, Settings(switchyard_allow_open=True))
+
+
+def test_a_gateway_listens_where_the_setting_says_too() -> None:
+    def listened(host: str, listen: str) -> tuple[str, ...]:
+        return hosts(host, Settings(switchyard_listen=listen, switchyard_tenants=Path("tenants.yaml")))
+
+    assert listened("127.0.0.1", "") == ("127.0.0.1",)
+    assert listened("127.0.0.1", "127.0.0.1") == ("127.0.0.1",)
+    assert listened("127.0.0.1", "10.0.0.1") == ("127.0.0.1", "10.0.0.1")
+    assert listened("127.0.0.1", "0.0.0.0") == ("0.0.0.0",)
+    for host, listen in (("127.0.0.1", "10.0.0.1"), ("", "")):
+        with pytest.raises(SettingsError, match="does not listen on"):
+            hosts(host, Settings(switchyard_listen=listen))
 
 
 def test_the_old_name_of_the_drain_is_still_read() -> None:

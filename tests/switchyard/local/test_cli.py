@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -89,6 +90,30 @@ def test_the_gateway_takes_the_port_that_the_caller_chooses(
     assert httpx.get(url + "/readyz", trust_env=False).status_code == 200
     assert f"Serving at {url}." in answer.stdout
     assert f"gateway {url}," in local.command("status").stdout
+
+
+def test_an_overlay_without_keys_serves_nobody_else(local: Local) -> None:
+    write(local.root, [], local.port)
+    answer = local.command("up", "overlay", "--detach", "--listen", "0.0.0.0")
+    assert answer.returncode == 1
+    assert (
+        "the gateway of this overlay checks no keys, so it does not listen on 0.0.0.0: give it tenants" in answer.stderr
+    )
+    assert local.directory.read() is None
+
+
+def test_the_gateway_learns_where_to_listen_and_a_second_up_elsewhere_is_an_error(local: Local) -> None:
+    write(local.root, [Stub(name="chat")], local.port)
+    answer = local.command("up", "overlay", "--detach", "--listen", "127.0.0.2")
+    assert answer.returncode == 0, answer.stderr
+    run = local.directory.running()
+    assert run is not None
+    local.runs.append(run)
+    environ = Path(f"/proc/{run.processes['gateway'].pid}/environ").read_bytes().split(b"\0")
+    assert b"SWITCHYARD_LISTEN=127.0.0.2" in environ
+    again = local.command("up", "overlay", "--detach", "--listen", "127.0.0.3")
+    assert (again.returncode, "and does not listen on 127.0.0.3" in again.stderr) == (1, True)
+    assert local.command("down").stdout == "stopped\n"
 
 
 def test_up_detached_returns_when_the_gateway_answers_and_down_leaves_nothing(local: Local) -> None:
