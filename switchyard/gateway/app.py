@@ -149,7 +149,7 @@ def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Pr
     )
     # After ``resolve``, which knows the model and how long it may respond. Limits count a call also while it waits for
     # a place, or for a model that sleeps.
-    found = (resolve(locate=locate), *_limited(given), *_admission(given, visible, locate))
+    found = (resolve(locate=locate, visible=visible), *_limited(given), *_admission(given, visible, locate))
     operations = pages(given.source, given.registry, is_draining, b"https" if settings.tls else b"http")
     listed = listing(visible=visible, locate=locate, repositories=repositories)
     unserved = not_served(Cors(settings.cors_allow_origins))

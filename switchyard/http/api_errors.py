@@ -61,6 +61,7 @@ _SERVER_CODES = {
     413: "body_too_large",
     421: "name_not_served",
     500: "internal_error",
+    501: "not_implemented",
     503: "overloaded",
 }
 # Everything else is the request's fault below 500 and the server's above.

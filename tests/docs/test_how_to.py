@@ -12,6 +12,7 @@ import yaml
 
 from tests.docs.following import blocks, changed, copy_of_the_tree, follow
 from tests.docs.pages import DOCS
+from tests.live.vision.test_recovery import CAUSES
 from tests.switchyard.router.running import router, services
 
 HOW_TO = DOCS / "how-to"
@@ -71,6 +72,14 @@ def moved(nodes: dict[str, Any], url: str) -> dict[str, Any]:
         for step in node["steps"]:
             step["serviceUrl"] = f"{url}/{step['serviceUrl'].removeprefix('http://').partition('.')[0]}"
     return nodes
+
+
+def test_the_table_of_vision_models_that_fail_has_the_status_of_what_the_folder_lacks() -> None:
+    lines = (HOW_TO / "serve-a-vision-model.md").read_text().splitlines()
+    says = {status: next(line for line in lines if line.startswith(f"| `{status} ")) for status in (404, 503)}
+    lacking = {"no config": "`config.pbtxt`", "no version": "`1/`"}
+    for name, file in lacking.items():
+        assert {status for status, line in says.items() if file in line} == {CAUSES[name].status}
 
 
 def test_a_change_of_a_place_that_is_not_there_is_an_error() -> None:

@@ -47,6 +47,13 @@ def test_a_model_is_ready_when_a_pod_would_be(rendered: Rendered, name: str) -> 
     assert SERVICES["gateway"]["depends_on"][name] == {"condition": "service_healthy"}
 
 
+def test_who_reads_of_it_is_told_which_models_there_are() -> None:
+    quickstart = (ROOT / "docs/quickstart.md").read_text().partition("`docker compose up --build`")[2]
+    told = (ROOT / "compose.yaml").read_text().partition(" of the local overlay")[0]
+    assert sorted(re.findall(r"`([\w-]+)`", quickstart)) == MODELS
+    assert sorted(re.findall(r"[\w-]+", told.rpartition(": ")[2].replace(" and ", " "))) == MODELS
+
+
 def test_the_gateway_runs_its_command_beyond_its_container(commands: dict[str, list[str]]) -> None:
     expected = [text.replace("--host=127.0.0.1", "--host=0.0.0.0") for text in commands["gateway"]]
 

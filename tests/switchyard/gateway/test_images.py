@@ -56,7 +56,9 @@ async def test_an_image_in_a_chat_is_rejected_by_a_model_that_reads_text_only(
 ) -> None:
     answer = await bench.http.post(path, json={"model": "chat", **body})
     assert answer.status_code == 400
-    assert "/v1/ocr" in answer.json()["error"]["message"]
+    sentence = answer.json()["error"]["message"]
+    assert "/v1/ocr" in sentence
+    assert sentence.endswith(", or send the chat to seer") is (path == "/v1/chat/completions")
     assert not bench.model.calls
     assert (await bench.http.post(path, json={"model": "seer", **body})).status_code == 200
     assert json.loads(bench.model.calls[0].body)["model"] == "seer"
