@@ -3,13 +3,14 @@
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Literal
 
 import orjson
 
 from switchyard.gateway.tenants.issuer import Issuer
 from switchyard.gateway.tenants.keys import digest, is_key
-from switchyard.gateway.tenants.limits import Limits, read_limits
+from switchyard.gateway.tenants.limits import Limit, Limits, read_limits
 from switchyard.gateway.tenants.prices import Price
 
 Rejection = Literal["malformed", "unknown", "expired", "revoked"]
@@ -49,7 +50,12 @@ class _Group:
     team: str
     models: tuple[tuple[str, ...], ...]
     weight: int
-    limits: Limits | None
+    limits: Limits
+
+    @property
+    def some_limits(self) -> Limits | None:
+        """The limits, None where there are none."""
+        return self.limits if self.limits.tenant or self.limits.team else None
 
 
 class Directory:
@@ -67,8 +73,8 @@ class Directory:
         self._roles: list[frozenset[str]] = []
         self._same_roles: dict[tuple[str, ...], frozenset[str]] = {}
         self._group_of: dict[tuple[str, str], _Group] = {}
-        self._limits: dict[int, Limits | None] = {}  # of the keys that have limits of their own
-        self._same_limits: dict[bytes, Limits | None] = {}
+        self._key_limits: dict[int, tuple[Limit, ...]] = {}
+        self._same_limits: dict[bytes, tuple[Limit, ...]] = {}
         self.tenants: set[str] = set()
         self.prices: tuple[Price, ...] = ()
         self.issuers: tuple[Issuer, ...] = ()
@@ -85,28 +91,34 @@ class Directory:
             self.issuers += (Issuer.of(row["issuer"]),)
             return
         models, limits = tuple(tuple(some) for some in row["models"]), row["limits"]
-        group = _Group(row["tenant"], row["team"], models, row["weight"], self._shared_limits(limits))
+        group = _Group(row["tenant"], row["team"], models, row["weight"], self._group_limits(limits))
         group = self._group_of.setdefault((group.tenant, group.team), group)
         self.tenants.add(group.tenant)
-        for sha256, key_id, roles, end, key_limits in row["keys"]:
+        for hashed, key_id, roles, end, key_limits in row["keys"]:
             if key_limits:
-                self._limits[len(self._ids)] = self._shared_limits(limits, key_limits)
-            self._row_of[bytes.fromhex(sha256)] = len(self._ids)
+                self._key_limits[len(self._ids)] = self._shared_limits(key_limits)
+            self._row_of[bytes.fromhex(hashed)] = len(self._ids)
             self._ids.append(key_id)
             self._ends.append(_NEVER if end is None else end)
             self._groups.append(group)
             self._roles.append(self._same_roles.setdefault(tuple(roles), frozenset(roles)))
 
-    def _shared_limits(self, row: Mapping[str, Any], of_key: Sequence[Any] = ()) -> Limits | None:
-        same = orjson.dumps((row, of_key))
+    def _group_limits(self, row: Mapping[str, Any]) -> Limits:
+        return Limits(row["zone"], self._shared_limits(row["tenant"]), self._shared_limits(row["team"]), ())
+
+    def _shared_limits(self, rows: Sequence[Sequence[Any]]) -> tuple[Limit, ...]:
+        """Return limits as one object for all owners that have the same."""
+        if not rows:
+            return ()
+        same = sha256(orjson.dumps(rows)).digest()
         if same not in self._same_limits:
-            self._same_limits[same] = read_limits(row, of_key)
+            self._same_limits[same] = read_limits(rows)
         return self._same_limits[same]
 
     @property
     def has_limits(self) -> bool:
         """Whether anybody has a limit."""
-        return any(limits is not None for limits in self._same_limits.values())
+        return bool(self._same_limits)
 
     def find(self, key: bytes, now: Callable[[], float]) -> Identity:
         """Return whose key this is; ``now`` is in seconds since 1970.
@@ -124,7 +136,9 @@ class Directory:
         if end != _NEVER and end <= now():
             raise RejectedKeyError("expired" if end else "revoked", self._ids[row])
         group = self._groups[row]
-        limits = self._limits.get(row, group.limits) if self._limits else group.limits
+        limits = group.some_limits
+        if self._key_limits and (own := self._key_limits.get(row)) is not None:
+            limits = Limits(group.limits.zone, group.limits.tenant, group.limits.team, own)
         return Identity(group.tenant, group.team, self._ids[row], self._roles[row], group.models, group.weight, limits)
 
     def of_token(self, tenant: str, team: str, key_id: str, roles: frozenset[str]) -> Identity | None:
@@ -132,4 +146,4 @@ class Directory:
         group = self._group_of.get((tenant, team))
         if group is None:
             return None
-        return Identity(group.tenant, group.team, key_id, roles, group.models, group.weight, group.limits)
+        return Identity(group.tenant, group.team, key_id, roles, group.models, group.weight, group.some_limits)

@@ -39,10 +39,9 @@ class Limits:
     key: tuple[Limit, ...]
 
 
-def read_limits(row: Mapping[str, Any], of_key: Sequence[Any] = ()) -> Limits | None:
-    """Read the limits of one of the reader's rows and of one of its keys; None where there are none."""
-    tenant, team, key = (tuple(map(_limit, some)) for some in (row["tenant"], row["team"], of_key))
-    return Limits(row["zone"], tenant, team, key) if tenant or team or key else None
+def read_limits(rows: Sequence[Sequence[Any]]) -> tuple[Limit, ...]:
+    """Read limits as the reader writes them."""
+    return tuple(map(_limit, rows))
 
 
 def _limit(fields: Sequence[Any]) -> Limit:

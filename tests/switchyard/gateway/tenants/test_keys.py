@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from switchyard.cli.app import app
 from switchyard.gateway.tenants.directory import Directory, RejectedKeyError
 from switchyard.gateway.tenants.keys import FORM, create_key, digest, is_key
+from switchyard.gateway.tenants.limits import Limit, Limits
 
 
 def test_a_key_is_known_by_its_form_and_no_two_are_the_same() -> None:
@@ -48,6 +49,7 @@ def test_a_key_is_found_by_its_hash() -> None:
     assert (found.tenant, found.team, found.key_id) == ("acme", "web", "ci")
     assert found.roles == {"use"}
     assert found.models == (("chat-*",),)
+    assert found.limits is None
     assert found.weight == 3
     assert hashlib.sha256(key.encode()).digest() == digest(key.encode())
 
@@ -80,3 +82,24 @@ def test_the_command_makes_no_key_with_an_id_that_the_file_may_not_have(name: st
     done = CliRunner().invoke(app, ["key", "create", "--", name])
     assert (done.exit_code, done.stdout) == (2, "")
     assert "is no key id: use lower case" in " ".join(done.stderr.split())
+
+
+def test_the_limits_of_a_key_stand_beside_its_tenants_and_equal_ones_are_one_object() -> None:
+    keys, made = [create_key() for _ in range(3)], Directory()
+    own = ("requests", 5, "minute", ("chat",), False, True)
+    for number, (key, limits) in enumerate(zip(keys, ([own], [own], []), strict=True)):
+        entry = (digest(key.encode()).hex(), f"k{number}", ("use",), None, limits)
+        tenant = {
+            "zone": "Asia/Tokyo",
+            "tenant": [("tokens", 9, "day", (), False, False)] if number else [],
+            "team": (),
+        }
+        made.add({"tenant": f"t{number}", "team": "", "weight": 1, "limits": tenant, "models": [], "keys": [entry]})
+    first, second, third = (made.find(key.encode(), lambda: 0.0).limits for key in keys)
+    limit = Limit("requests", 5, "minute", ("chat",), shadow=False, closed=True)
+    assert first == Limits("Asia/Tokyo", (), (), (limit,))
+    assert second == Limits("Asia/Tokyo", (Limit("tokens", 9, "day"),), (), (limit,))
+    assert third == Limits("Asia/Tokyo", (Limit("tokens", 9, "day"),), (), ())
+    assert first.key is second.key
+    assert second.tenant is third.tenant
+    assert made.has_limits
