@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.docs.following import blocks, changed, copy_of_the_tree, follow
-from tests.docs.pages import DOCS
+from tests.docs.pages import DOCS, ROOT
 from tests.live.vision.test_recovery import CAUSES
 from tests.switchyard.router.running import router, services
 
@@ -72,6 +72,21 @@ def moved(nodes: dict[str, Any], url: str) -> dict[str, Any]:
         for step in node["steps"]:
             step["serviceUrl"] = f"{url}/{step['serviceUrl'].removeprefix('http://').partition('.')[0]}"
     return nodes
+
+
+def test_a_language_model_that_is_brought_as_the_page_says_is_rendered(tmp_path: Path) -> None:
+    page, tree = ROOT / "model-repository/README.md", copy_of_the_tree(tmp_path)
+    (commands,) = [block.text for block in blocks(page) if "manifests/services/my-model" in block.text]
+    run(tree, "bash", "-ec", commands)
+    documents = yaml.safe_load_all(run(tree, "python", "-m", "switchyard.cli", "render"))
+    found = {(one["kind"], one["metadata"]["name"]): one for one in documents}
+
+    service = found["InferenceService", "my-model"]["spec"]["predictor"]["model"]
+    assert service["storageUri"] == "pvc://model-repository/llm/my-model"
+    (settings,) = [source["configMapRef"]["name"] for source in service["envFrom"]]
+    assert settings.startswith("my-model-settings")
+    assert ("ConfigMap", settings) in found
+    assert ("InferenceService", "chat-fast") in found
 
 
 def test_the_table_of_vision_models_that_fail_has_the_status_of_what_the_folder_lacks() -> None:

@@ -206,9 +206,12 @@ def test_a_service_promises_no_longer_context_than_its_model_has(rendered: Rende
     for name, service in of_kind(rendered[BASE], "InferenceService").items():
         if CONTEXT_LENGTH_ANNOTATION not in service["metadata"]["annotations"]:
             continue
-        config = json.loads((ROOT / f"model-repository/llm/{name}/config.json").read_text())
+        file = ROOT / f"model-repository/llm/{name}/config.json"
+        assert file.is_file(), f"{name} has no {file.relative_to(ROOT)}"
+        config = json.loads(file.read_text())
         promised = int(service["metadata"]["annotations"][CONTEXT_LENGTH_ANNOTATION])
-        assert promised <= config["max_position_embeddings"], name
+        longest = config["max_position_embeddings"]
+        assert promised <= longest, f"{name} promises a context of {promised} tokens, and its config.json has {longest}"
 
 
 def test_every_runtime_runs_a_module_that_exists(rendered: Rendered) -> None:

@@ -1,6 +1,7 @@
 """Every name in a rendered overlay leads to an object, under others' overlays too, or the check names it."""
 
 import copy
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -94,9 +95,13 @@ def test_an_object_of_another_name_is_missed_by_whoever_names_it(rendered: Rende
         if document["kind"] not in NAMED_BY_NOBODY and not dangling(renamed(documents, position))
     }
 
-    # `embed` and `vision` are asked by clients only; dev's gateways have no autoscaler that would name the Deployment.
-    alone = {"InferenceService embed", "InferenceService vision"}
-    assert unmissed == alone | ({"Deployment gateway"} if environment == "dev" else set())
+    # Some services are asked by clients only; dev's gateways have no autoscaler that would name the Deployment.
+    graphs = json.dumps([*of_kind(documents, "InferenceGraph").values()])
+    services = of_kind(documents, "InferenceService")
+    alone = {f"InferenceService {name}" for name in services if f"//{name}-predictor." not in graphs}
+    assert {"InferenceService embed", "InferenceService vision"} <= alone
+    expected = alone | ({"Deployment gateway"} if environment == "dev" else set())
+    assert unmissed == expected, f"named by nobody, or named and not missed: {', '.join(sorted(unmissed ^ expected))}"
 
 
 def renamed(documents: list[Document], position: int) -> list[Document]:

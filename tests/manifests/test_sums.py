@@ -13,9 +13,15 @@ def hard(documents: list[Document]) -> dict[str, int]:
     return {name: quantity(value) for name, value in limits.items()}
 
 
-def beyond(documents: list[Document], asked: Counter[str]) -> dict[str, tuple[int, int]]:
-    """What is asked for beyond the quota."""
-    return {name: (asked[name], most) for name, most in hard(documents).items() if asked[name] > most}
+def require_room(environment: str, documents: list[Document], asked: Counter[str]) -> None:
+    """Fail with a sentence for each thing that is asked for beyond the quota."""
+    beyond = [
+        f"the pods of {environment} ask for {asked[name] / 1000:g} {name}, and its ResourceQuota has {most / 1000:g}: "
+        "raise it (kustomize/components/quota, kustomize/overlays/prod/quota.yaml)"
+        for name, most in hard(documents).items()
+        if asked[name] > most
+    ]
+    assert not beyond, "\n".join(beyond)
 
 
 @pytest.mark.parametrize("environment", CLUSTERS)
@@ -23,17 +29,17 @@ def test_everything_may_be_awake_at_once_while_one_service_is_rolled_out(rendere
     workloads = [*pods_of(rendered[environment])]
     awake: Counter[str] = sum((times(amounts, max(least, 1)) for _, least, _, amounts in workloads), Counter())
     for _, least, _, amounts in workloads:
-        assert beyond(rendered[environment], awake + times(amounts, max(least, 1))) == {}
+        require_room(environment, rendered[environment], awake + times(amounts, max(least, 1)))
 
 
 def test_production_has_room_for_every_service_at_its_most_pods_while_one_is_rolled_out(rendered: Rendered) -> None:
     workloads = [*pods_of(rendered["prod"])]
     most: Counter[str] = sum((times(amounts, pods) for _, _, pods, amounts in workloads), Counter())
     for _, _, pods, amounts in workloads:
-        assert beyond(rendered["prod"], most + times(amounts, pods)) == {}
+        require_room("prod", rendered["prod"], most + times(amounts, pods))
     everything = most + most
     del everything["requests.nvidia.com/gpu"]  # of one rollout at a time: kustomize/overlays/prod/quota.yaml
-    assert beyond(rendered["prod"], everything) == {}
+    require_room("prod", rendered["prod"], everything)
 
 
 @pytest.mark.parametrize("environment", CLUSTERS)
@@ -65,6 +71,13 @@ def test_no_container_or_claim_is_larger_than_one_may_be(rendered: Rendered, env
             for one in containers(document):
                 assert quantity(one["resources"]["limits"]["memory"]) <= quantity(container["max"]["memory"])
     assert max(storage(documents)) <= quantity(claim["max"]["storage"])
+
+
+def test_what_is_beyond_the_quota_is_said_in_a_sentence(rendered: Rendered) -> None:
+    gpus = hard(rendered["dev"])["requests.nvidia.com/gpu"]
+    require_room("dev", rendered["dev"], Counter({"requests.nvidia.com/gpu": gpus}))
+    with pytest.raises(AssertionError, match=r"pods of dev ask for 5 requests.nvidia.com/gpu, and .* has 4: raise it"):
+        require_room("dev", rendered["dev"], Counter({"requests.nvidia.com/gpu": gpus + 1000}))
 
 
 def test_quantities_are_those_of_kubernetes() -> None:

@@ -15,7 +15,7 @@ from tests.manifests.test_network_policies import ELSEWHERE
 from tests.manifests.test_pod_security import violations
 from tests.manifests.test_rbac import READ, grants
 from tests.manifests.test_schema import problems
-from tests.manifests.test_sums import beyond
+from tests.manifests.test_sums import require_room
 
 PAGE = ROOT / "docs/how-to/give-a-tenant-instances.md"
 SPACE = "switchyard-acme"
@@ -101,7 +101,7 @@ def test_its_models_at_their_most_and_one_rollout_fit_the_quota_and_limits(docum
     name, least, most, amounts = workload
 
     assert (name, least) == ("acme-chat", 0)
-    assert beyond(documents, times(amounts, most + 1)) == {}
+    require_room("the tenant", documents, times(amounts, most + 1))
     quota = of_kind(documents, "ResourceQuota")["namespace"]["spec"]["hard"]
     assert quota["services.loadbalancers"] == quota["services.nodeports"] == "0"
 
