@@ -60,3 +60,11 @@ def test_a_schema_that_no_text_can_follow_is_the_clients_fault(chat: Predictor, 
     }
     status, answer = fetch(f"{chat.url}/openai/v1/chat/completions", body)
     assert (status, json.loads(answer)["error"]["code"]) == (400, "invalid_schema")
+
+
+@pytest.mark.parametrize("constraint", [{"grammar": "root ::= root"}, {"regex": r"[^\x00-\U0010ffff]"}])
+def test_what_no_text_matches_is_the_clients_fault(chat: Predictor, constraint: object) -> None:
+    body = {"model": "chat-fast", "messages": [{"role": "user", "content": QUESTION}], "structured_outputs": constraint}
+    status, answer = fetch(f"{chat.url}/openai/v1/chat/completions", body)
+    assert status == 400, answer
+    assert json.loads(answer)["error"]["code"] == "invalid_schema"

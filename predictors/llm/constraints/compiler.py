@@ -23,6 +23,7 @@ _TOO_DEAR = (
     f"compiling it would cost {{cost:.0f}} units, and {MAX_COST:.0f} are allowed; use fewer or shorter properties, "
     "values, length limits, ranges and quantifiers"
 )
+_MATCHES_NOTHING = "no text matches it, not even an empty one"  # on which the engine fails
 _LOCATING_SECONDS = 1.0  # a fault far within a large schema is then said without its place
 _ORIGIN = re.compile(r"^\[[\d:]+\] \S+: ")  # of a message of the compiler: its clock and source
 
@@ -64,8 +65,12 @@ class ConstraintCompiler:
         return found
 
     def _find_fault(self, constraint: Constraint) -> Fault | None:
+        if constraint.kind == "words":
+            return None
         if constraint.kind == "grammar":
-            return None  # the engine says itself what is wrong with one
+            # What else is wrong with one, and with one in Lark's language, the engine says itself, by the line.
+            reason = _error(lambda: _compiler().compile_grammar(constraint.text))
+            return Fault(path="", keyword="", reason=reason) if reason == _MATCHES_NOTHING else None
         if constraint.kind == "regex":
             reason = _error(lambda: _compiler().compile_regex(constraint.text))
             return Fault(path="", keyword="", reason=reason) if reason else None
@@ -88,13 +93,23 @@ def _compiler() -> Any:
     return xgrammar.GrammarCompiler(_BYTES, max_threads=1, cache_enabled=True)
 
 
-def _error(compile_: Callable[[], object]) -> str:
+def _error(compile_: Callable[[], Any]) -> str:
     try:
-        compile_()
+        compiled = compile_()
     except Exception as err:  # whatever its library raises
         words = _ORIGIN.sub("", " ".join(str(err).split()))
         return "the engine cannot compile it" if "Check failed" in words else words
-    return ""
+    return "" if _can_begin(compiled) else _MATCHES_NOTHING
+
+
+def _can_begin(compiled: Any) -> bool:
+    """Return whether some text goes on where the engine first has a choice; a dead end after that is not looked for."""
+    matcher, allowed = xgrammar.GrammarMatcher(compiled), xgrammar.allocate_token_bitmask(1, _BYTES.vocab_size)
+    matcher.accept_string(matcher.find_jump_forward_string())
+    if matcher.is_terminated():
+        return True
+    matcher.fill_next_token_bitmask(allowed)
+    return bool(allowed.any())
 
 
 def _compile_error(schema: Any) -> str:

@@ -19,11 +19,13 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class Constraint:
-    """What a text must follow: a JSON schema (as JSON), a regular expression, or an EBNF or Lark grammar.
+    """What a text must follow: a JSON schema (as JSON), a regular expression, an EBNF or Lark grammar, or ``words``.
+
+    Words are what a text may have to repeat: choices, tags, names of tools.
 
     The engine ignores some keywords of schemas that it cannot follow; with ``exact`` each of them is a fault.
     """
 
-    kind: Literal["schema", "regex", "grammar"]
+    kind: Literal["schema", "regex", "grammar", "words"]
     text: str
     exact: bool = True

@@ -15,13 +15,15 @@ from predictors.llm.constraints.walk import nodes
 CACHED = 256  # constraints, whose texts are bounded: clients send the same ones again and again
 _OBJECT = 0.1
 _PROPERTY_SQUARED = 0.001  # any of them may be left out
-_CHARACTER = 0.02
+_CHARACTER = 0.02  # up to the 25,000 that are allowed so; a text of 100,000 takes four seconds
+_CLASS = 0.13  # of characters, such as any at all: those of three and four bytes have many states
 _LENGTH = 0.3
 _DIGIT = 0.05
 _QUANTIFIER_SQUARED = 0.2
 _LENGTHS_COUNTED = 255  # what is repeated more often is compiled as a counter
 
 _QUANTIFIER = re.compile(r"[?*+{]")
+_WIDE = re.compile(r"\.|\[|\\[wWSDpP]")
 _REPEATED = re.compile(r"\{(?:\d*,)?(\d+),?\}")
 _RULE = re.compile(r"::=|\n\s*[?!]?[\w.]+\s*:")
 
@@ -31,6 +33,8 @@ def costs_of(constraint: Constraint) -> dict[str, float]:
     """Return the cost of a constraint by the keyword that causes it."""
     if constraint.kind == "schema":
         return _schema_costs(json.loads(constraint.text))
+    if constraint.kind == "words":
+        return {"": _CHARACTER * len(constraint.text)}
     rules = _RULE.split(constraint.text) if constraint.kind == "grammar" else [constraint.text]
     return {"": sum(map(_regex_cost, rules))}
 
@@ -61,7 +65,8 @@ def _schema_costs(schema: Any) -> dict[str, float]:
 def _regex_cost(pattern: str) -> float:
     repeated = sum(min(int(number[-9:]), _LENGTHS_COUNTED) for number in _REPEATED.findall(pattern))
     quantifiers = len(_QUANTIFIER.findall(pattern))
-    return _CHARACTER * len(pattern) + _LENGTH * repeated + _QUANTIFIER_SQUARED * quantifiers**2
+    classes = len(_WIDE.findall(pattern))
+    return _CHARACTER * len(pattern) + _CLASS * classes + _LENGTH * repeated + _QUANTIFIER_SQUARED * quantifiers**2
 
 
 def _numbers(node: dict[str, Any], *keys: str) -> tuple[float, ...]:

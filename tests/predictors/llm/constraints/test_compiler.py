@@ -107,6 +107,11 @@ def test_a_reference_that_leads_to_itself_is_a_fault(schema: Schema) -> None:
         ("regex", ".?" * 600, "compiling it"),
         ("schema", json.dumps({"description": "x" * 200_000}), "it has 200019 characters"),
         ("grammar", "root ::= " + "[a-z]?" * 1500, "compiling it"),
+        ("regex", "." * 4000, "compiling it"),
+        ("regex", "[^a]" * 4000, "compiling it"),
+        ("regex", r"\w\S" * 2000, "compiling it"),
+        ("words", "a" * 30_000, "compiling it"),
+        ("words", "a" * 400_000, "it has 400000 characters"),
     ],
 )
 def test_what_the_compiler_takes_seconds_for_is_rejected_before_it_is_compiled(
@@ -125,6 +130,25 @@ def test_many_constraints_have_one_budget() -> None:
     assert found[0] is None
     assert found[-1] is not None
     assert f"{MAX_COST:.0f} are allowed" in found[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("grammar", "root ::= root"),
+        ("regex", "[^\\x00-\\U0010ffff]"),
+        ("regex", "a[^\\x00-\\U0010ffff]"),
+    ],
+)
+def test_what_no_text_matches_is_a_fault(kind: Any, text: str) -> None:
+    (fault,) = COMPILER.faults([Constraint(kind=kind, text=text)])
+    assert fault is not None
+    assert "no text matches it" in fault.reason
+
+
+@pytest.mark.parametrize("text", ["a?", "", "(yes|no)"])
+def test_what_matches_the_empty_text_or_more_is_no_fault(text: str) -> None:
+    assert COMPILER.faults([Constraint(kind="regex", text=text)]) == [None]
 
 
 def test_a_regular_expression_that_cannot_be_compiled_is_a_fault() -> None:

@@ -41,6 +41,17 @@ def tool(schema: object, **more: object) -> dict[str, Any]:
         ({"structured_outputs": {"json": json.dumps(LOOP)}}, "structured_outputs.json"),
         ({"structured_outputs": {"regex": "(a"}}, "structured_outputs.regex"),
         ({"structured_outputs": {"grammar": "root ::= " + "a?" * 999}}, "structured_outputs.grammar"),
+        ({"structured_outputs": {"choice": ["a" * 400_000]}}, "structured_outputs.choice"),
+        ({"structured_outputs": {"choice": [f"v{index}" for index in range(20_000)]}}, "structured_outputs.choice"),
+        ({"structured_outputs": {"grammar": "root ::= root"}}, "structured_outputs.grammar"),
+        (
+            {"response_format": {"type": "structural_tag", "structures": [{"begin": "<" * 100_000, "schema": GOOD}]}},
+            "response_format.structures[0].begin",
+        ),
+        (
+            {"response_format": {"type": "structural_tag", "structures": [], "triggers": ["<" * 100_000]}},
+            "response_format.triggers",
+        ),
         (
             {"structured_outputs": {"structural_tag": json.dumps({"format": {"elements": [{"json_schema": LOOP}]}})}},
             "structured_outputs.structural_tag.format.elements[0].json_schema",
@@ -103,3 +114,13 @@ async def test_strict_tools_and_formats_share_one_budget() -> None:
     found = await said({"tools": tools})
     assert found is not None
     assert "compiling it would cost" in found[0]
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "forecast"}}])
+async def test_a_name_that_the_model_must_say_costs_as_much_as_it_is_long(choice: object) -> None:
+    long = {"tools": [{"type": "function", "function": {"name": "a" * 100_000}}]}
+    found = await said({**long, "tool_choice": choice})
+    assert found is not None
+    assert found[0].startswith("the model cannot be made to say this name: compiling it")
+    assert found[1] == "tools[0].function.name"
+    assert await said({**long, "tool_choice": "auto"}) is None
