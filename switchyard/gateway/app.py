@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 
 from switchyard.catalog import CatalogSource
 from switchyard.gateway.admission.queues import Queues, WaitingLimits
-from switchyard.gateway.call import Usage
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.edges.rpc import rpc_call
@@ -38,7 +37,9 @@ from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.gateway.tokens.verifier import Tokens
 from switchyard.gateway.upstream.repositories import Repositories
 from switchyard.gateway.upstream.retries import Retry, UpstreamRetries
-from switchyard.gateway.usage.prices import cost, price_of
+from switchyard.gateway.usage.billing import Billing
+from switchyard.gateway.usage.endpoints import usage_reports
+from switchyard.gateway.usage.metering import metering
 from switchyard.http.client import Client, Timeouts
 from switchyard.http.h2.grpc_call import GrpcCall
 from switchyard.http.server import Exchange
@@ -49,9 +50,9 @@ from switchyard.telemetry.tracing import Tracer
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """What a gateway is built from; without ``tenants`` it asks for no keys, without ``ledger`` it limits nobody.
+    """What a gateway is built from; without ``tenants`` it asks for no keys.
 
-    ``own`` are tenants' own instances.
+    Without ``ledger`` it limits nobody and counts nothing. ``own`` are tenants' own instances.
     """
 
     settings: Settings
@@ -147,9 +148,8 @@ def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Pr
         limits(in_flight, max_body_bytes=settings.max_body_bytes),
         parse(default_model=partial(default_model, visible, settings.default_model)),
     )
-    # After ``resolve``, which knows the model and how long it may respond. Limits count a call also while it waits for
-    # a place, or for a model that sleeps.
-    found = (resolve(locate=locate, visible=visible), *_limited(given), *_admission(given, visible, locate))
+    # After ``resolve``, which knows the model. A call counts also while it waits for a place or a model that sleeps.
+    found = (resolve(locate=locate, visible=visible), *_counted(given), *_admission(given, visible, locate))
     operations = pages(given.source, given.registry, is_draining, b"https" if settings.tls else b"http")
     listed = listing(visible=visible, locate=locate, repositories=repositories)
     unserved = not_served(Cors(settings.cors_allow_origins))
@@ -159,6 +159,7 @@ def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Pr
         # No other stage: probes and scrapes count as no call in metrics and hold none of the places in flight.
         "pages": pipeline((with_errors, *access, operations) if access else (operations,)),
         "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listed)),
+        "usage": pipeline((*common, usage_reports(ledger=given.ledger))),
         "grpc gateway": pipeline(
             (*common, rpc_listing(visible=visible, repositories=repositories, locate=locate, upstream=upstream))
         ),
@@ -188,16 +189,13 @@ def _access(given: Parts) -> tuple[Stage, ...]:
     return Authenticate(lambda: tenants.current, tokens, lambda why: reject(why).inc()), authorize
 
 
-def _limited(given: Parts) -> tuple[Stage, ...]:
-    """Return the stage that keeps calls to their limits; none where there is nobody to limit, or nowhere to count."""
-    tenants, ledger = given.tenants, given.ledger
+def _counted(given: Parts) -> tuple[Stage, ...]:
+    """Return the stages that limit calls and write their usage; none where there is nobody to count, or nowhere."""
+    tenants, ledger, metrics = given.tenants, given.ledger, given.meter.metrics
     if tenants is None or ledger is None:
         return ()
-
-    def priced(model: str, usage: Usage) -> int:
-        return cost(usage, price_of(model, tenants.current.prices)) if tenants.current.prices else 0
-
-    return (quota(ledger=ledger, metrics=given.meter.metrics, cost=priced),)
+    billing = Billing(lambda: tenants.current.prices, metrics)
+    return quota(ledger=ledger, metrics=metrics, billing=billing), metering(ledger=ledger, billing=billing)
 
 
 def _admission(given: Parts, visible: Visible, locate: Locate) -> tuple[Stage, ...]:

@@ -95,7 +95,7 @@ class Call:
     ``identity`` is None in a gateway without keys. ``stream`` says that the caller wants events, ``holds_image`` that
     its messages hold an image. ``usage`` is what the engine counted, None while nobody knows. ``status`` is that of the
     model's response, 0 before it. ``asked_tokens`` is how much output a request with limits asks for at most, None
-    where it does not say.
+    where it does not say, and ``tier`` that of the model that ``auto`` chose.
 
     ``settle``, None in a call that nobody counts, writes what the call used to the ledger. Whoever responds awaits it
     immediately before the last bytes, so that a call whose caller saw the end is counted even if the gateway is killed
@@ -124,6 +124,7 @@ class Call:
         "started",
         "status",
         "stream",
+        "tier",
         "usage",
     )
 
@@ -163,6 +164,7 @@ class Call:
         self.usage: Usage | None = None
         self.status = 0
         self.asked_tokens: int | None = None
+        self.tier = ""
         self.settle: Callable[[], Awaitable[None]] | None = None
 
 

@@ -17,8 +17,8 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 class Settings:
     """Settings, read from environment variables of the same names in capitals.
 
-    Sizes are bytes, times seconds. ``switchyard_store`` is the URL of the store in which limits are counted, the same
-    for all gateways. ``max_in_flight`` requests are in flight at once, further ones are rejected.
+    Sizes are bytes, times seconds. ``switchyard_store`` is the URL of the store in which limits and usage are counted,
+    the same for all gateways. ``max_in_flight`` requests are in flight at once, further ones are rejected.
     With ``log_requests`` each response has a line in the log, never with what was asked or said.
     ``retry_*`` limit retries before the first byte of a response. ``default_model`` serves forms that name none. After
     the signal, requests are accepted for ``drain_seconds`` more and then have ``grace_seconds`` to finish. Web pages of

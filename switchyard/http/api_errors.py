@@ -51,6 +51,7 @@ CODES: dict[str, int] = {
     "overloaded": 503,
     "shutting_down": 503,
     "upstream_unreachable": 503,
+    "usage_unreadable": 503,
     "upstream_timeout": 504,
 }
 

@@ -102,6 +102,11 @@ class GatewayMetrics:
         self.store_errors = make.counter(
             "gateway_store_errors", "Operations on the store of limits without a response.", "operation"
         )
+        self.tokens = make.counter("gateway_tokens", "Tokens of tenants' calls.", "model", "kind")
+        self.cost = make.counter("gateway_cost_dollars", "What calls cost, by the price list.", "tenant")
+        self.usage_unwritten = make.counter(
+            "gateway_usage_unwritten", "Calls whose usage the store did not take; the log has it."
+        )
 
 
 class LocalMetrics:

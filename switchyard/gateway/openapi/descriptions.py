@@ -30,6 +30,8 @@ GROUPS: Mapping[str, str] = {
     "Short forms": "One field in, text out.",
     "Images": "Text or labels of an image: send the file itself, a form, or base64 in JSON.",
     "Models": "What can be asked.",
+    "Usage": "What calls used and cost, of the key's tenant or, with the role `admin`, of all; in OpenAI's shape, in "
+    "which a project is a tenant and a line item a model.",
     "V2": "KServe's and Triton's inference protocol. The same port takes it as gRPC too.",
     "Triton": "What a Triton server says of its models; vision models only.",
     "Operations": "For whoever runs the gateway.",
@@ -127,6 +129,12 @@ DESCRIPTIONS: Mapping[str, Description] = {
     "/v1/models": Description(group="Models", text="By OpenAI's protocol.", responses=("ModelList",)),
     "/v1/models/{model}": Description(
         group="Models", text="By OpenAI's protocol, and `ready` by KServe's V1.", responses=("Model",)
+    ),
+    "/v1/organization/usage/completions": Description(group="Usage", responses=("UsagePage",)),
+    "/v1/organization/usage/embeddings": Description(group="Usage", responses=("UsagePage",)),
+    "/v1/organization/usage/images": Description(group="Usage", responses=("UsagePage",)),
+    "/v1/organization/costs": Description(
+        group="Usage", text="In US dollars; `nano_dollars` is exact.", responses=("UsagePage",)
     ),
     "/v2": Description(group="V2", responses=("ServerMetadata",)),
     "/v2/health/live": Description(group="V2", responses=("Live",)),

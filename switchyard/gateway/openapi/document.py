@@ -17,6 +17,7 @@ from switchyard.gateway.openapi.descriptions import (
     version_note,
 )
 from switchyard.gateway.openapi.errors import STATUSES, error_responses
+from switchyard.gateway.openapi.parameters import USAGE_PARAMETERS
 from switchyard.gateway.openapi.schemas import BYTES, COUNT, OWN, TEXT, engines, reference
 from switchyard.gateway.routes.table import ROUTES, Route
 
@@ -86,6 +87,8 @@ def _parameters(route: Route, example: Example) -> list[Node]:
         {"name": name, "in": "path", "required": True, "schema": TEXT, "example": values.get(name, "1")}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
+    if route.by == "usage":
+        parameters += [{"name": name, "in": "query", **about} for name, about in USAGE_PARAMETERS.items()]
     if route.query:
         parameters.append({"name": "top_k", "in": "query", "schema": COUNT, "description": "How many labels."})
     return parameters

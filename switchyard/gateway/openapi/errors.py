@@ -54,6 +54,7 @@ SENTENCES: Mapping[str, str] = {
     "overloaded": "the gateway has 2048 requests in flight; try again",
     "shutting_down": "this predictor is stopping; another one responds",
     "upstream_unreachable": "model chat-fast cannot be reached; try again",
+    "usage_unreadable": "the store of usage does not respond; try again",
     "upstream_timeout": "model chat-fast did not respond in time; try again or ask for less",
 }
 

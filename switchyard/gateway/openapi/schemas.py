@@ -117,6 +117,21 @@ OWN: dict[str, Schema] = {
     "TritonModelConfig": _said(_object(("name",), name=TEXT), "Triton's ModelConfig as JSON."),
     "TritonStatistics": _object(("model_stats",), model_stats=_list({"type": "object"})),
     "Status": _object(("status",), status=TEXT, models=_said(TEXT, "How many are listed."), reason=TEXT),
+    "UsagePage": _object(
+        ("object", "data", "has_more", "next_page"),
+        object={"const": "page"},
+        data=_list(
+            _object(
+                ("object", "start_time", "end_time", "results"),
+                object={"const": "bucket"},
+                start_time=COUNT,
+                end_time=COUNT,
+                results=_list({"type": "object", "description": "OpenAI's result of this endpoint, with additions."}),
+            )
+        ),
+        has_more=FLAG,
+        next_page=_said({"type": ["string", "null"]}, "The parameter `page` of what follows."),
+    ),
     "OpenAIError": _object(
         ("error",),
         error=_object(

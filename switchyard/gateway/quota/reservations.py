@@ -22,11 +22,14 @@ class StoreAwayError(Exception):
 
 
 class Reservations:
-    """What this process has reserved in a ledger; ``on_error`` is told which operation failed."""
+    """What this process has reserved in a ledger; ``on_error`` hears which operation failed, ``on_lost`` of what."""
 
-    def __init__(self, ledger: Ledger, on_error: Callable[[str], None]) -> None:
+    def __init__(
+        self, ledger: Ledger, on_error: Callable[[str], None], on_lost: Callable[[Entry, StoreError], None]
+    ) -> None:
         self._ledger = ledger
         self._on_error = on_error
+        self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._live: dict[str, set[str]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -74,6 +77,8 @@ class Reservations:
             await self._ledger.settle(owner, call_id, claims, entry)
         except StoreError as err:
             self._failed("settle", err)
+            if entry is not None:
+                self._on_lost(entry, err)
 
     def _renew_all(self) -> None:
         self._timer = None

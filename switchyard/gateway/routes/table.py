@@ -9,7 +9,7 @@ from switchyard.gateway.routes.short_forms import CHAT_FORM, CHAT_TEXT, CODE_TEX
 from switchyard.http.api_errors import Shape, shape_of
 from switchyard.rpc import v2
 
-By = Literal["model", "gateway", "pages", "nobody"]
+By = Literal["model", "gateway", "usage", "pages", "nobody"]
 Body = Literal["none", "json", "any", "form", "message"]
 Access = Literal["open", "key", "use", "admin"]
 
@@ -164,6 +164,10 @@ def _get(path: str, summary: str, by: By = "gateway") -> Route:
 ROUTES: tuple[Route, ...] = (
     _get("/v1/models", "Every model, those asleep included."),
     _get("/v1/models/{model}", "One model."),
+    _get("/v1/organization/usage/completions", "What language models were used.", "usage"),
+    _get("/v1/organization/usage/embeddings", "What embedding models were used.", "usage"),
+    _get("/v1/organization/usage/images", "What vision models were used.", "usage"),
+    _get("/v1/organization/costs", "What calls cost.", "usage"),
     _openai("/v1/chat/completions", "Chat.", CHATTING, streams=True),
     _openai("/v1/completions", "Text completion.", CHATTING, streams=True),
     _openai("/v1/responses", "OpenAI responses.", CHATTING, streams=True),

@@ -6,31 +6,30 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from switchyard.gateway.call import Call, Usage
+from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.quota import responses
 from switchyard.gateway.quota.claims import Amounts, AppliedLimit, applied, reserved, spent
 from switchyard.gateway.quota.estimates import Estimates, as_usage, is_limited, used
 from switchyard.gateway.quota.reservations import Reservations, StoreAwayError
+from switchyard.gateway.usage.billing import Billing
+from switchyard.gateway.usage.entries import Outcome
 from switchyard.http.api_errors import ApiError
 from switchyard.store.ledger import Claim, Denial, Grant, Ledger
 from switchyard.telemetry.metrics import GatewayMetrics
 
 logger = logging.getLogger(__name__)
 
-Cost = Callable[[str, Usage], int]
 
 _SHADOW_SECONDS = 10.0  # between two lines in the log, of all limits together; the metric has every one
 
 
-def quota(*, ledger: Ledger, metrics: GatewayMetrics, cost: Cost, now: Callable[[], float] = time.time) -> Stage:
-    """Reject calls that do not fit their limits.
-
-    ``cost`` returns what a model's usage costs, in nano-dollars; ``now`` returns seconds since 1970.
+def quota(*, ledger: Ledger, metrics: GatewayMetrics, billing: Billing, now: Callable[[], float] = time.time) -> Stage:
+    """Reject calls that do not fit their limits; ``now`` returns seconds since 1970.
 
     A running stream is never cut: what it takes beyond its reservation counts against the calls after it.
     """
-    limited = _Quota(ledger, metrics, cost, now)
+    limited = _Quota(ledger, metrics, billing, now)
 
     def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
         identity = call.identity
@@ -44,11 +43,13 @@ def quota(*, ledger: Ledger, metrics: GatewayMetrics, cost: Cost, now: Callable[
 
 
 class _Quota:
-    def __init__(self, ledger: Ledger, metrics: GatewayMetrics, cost: Cost, now: Callable[[], float]) -> None:
-        self._reservations = Reservations(ledger, lambda operation: metrics.store_errors.labels(operation).inc())
+    def __init__(self, ledger: Ledger, metrics: GatewayMetrics, billing: Billing, now: Callable[[], float]) -> None:
+        self._reservations = Reservations(
+            ledger, lambda operation: metrics.store_errors.labels(operation).inc(), billing.unwritten
+        )
+        self._billing = billing
         self._estimates = Estimates()
         self._metrics = metrics
-        self._cost = cost
         self._now = now
         self._shadow_logged = float("-inf")
 
@@ -57,7 +58,7 @@ class _Quota:
         assert identity is not None
         assert call.model is not None
         estimate = self._estimates.of(call)
-        estimate = replace(estimate, nano_dollars=self._cost(call.model.name, as_usage(estimate)))
+        estimate = replace(estimate, nano_dollars=self._billing.cost(call.model.name, as_usage(estimate)))
         claims = reserved(limits, estimate)
         try:
             call_id, outcome = await self._reservations.reserve(identity.tenant, claims)
@@ -71,7 +72,7 @@ class _Quota:
         if isinstance(outcome, Denial):
             raise self._denied(call, limits, claims, outcome)
         self._note_shadows(limits, outcome)
-        settling = _Settling(self._reservations, self._estimates, call, call_id, limits, estimate, self._cost)
+        settling = _Settling(self._reservations, self._estimates, self._billing, call, call_id, limits, estimate)
         call.settle = settling.settle
         try:
             await proceed(call)
@@ -110,19 +111,19 @@ class _Settling:
         self,
         reservations: Reservations,
         estimates: Estimates,
+        billing: Billing,
         call: Call,
         call_id: str,
         limits: Sequence[AppliedLimit],
         estimate: Amounts,
-        cost: Cost,
     ) -> None:
         self._reservations = reservations
         self._estimates = estimates
+        self._billing = billing
         self._call = call
         self._call_id = call_id
         self._limits = limits
         self._estimate = estimate
-        self._cost = cost
         self._begun = False
         self.cancelled = False
         self.failed = False
@@ -134,7 +135,9 @@ class _Settling:
         self._begun = True
         assert self._call.identity is not None
         claims = spent(self._limits, self._amounts())
-        await self._reservations.settle(self._call.identity.tenant, self._call_id, claims, None)
+        outcome: Outcome = "error" if self.failed else "cancelled" if self.cancelled else "ok"
+        entry = self._billing.entry(self._call, self._call_id, outcome)
+        await self._reservations.settle(self._call.identity.tenant, self._call_id, claims, entry)
 
     def _amounts(self) -> Amounts:
         """Return what the call took: nothing if it failed, and what was estimated where no engine says."""
@@ -145,8 +148,8 @@ class _Settling:
         if usage is not None:
             if not self.cancelled:
                 self._estimates.learn(call, usage)
-            return used(usage, self._cost(call.model.name, usage))
+            return used(usage, self._billing.cost(call.model.name, usage))
         if self.cancelled and not call.edge.started:  # nothing was generated, or nobody saw it
             sent = Amounts(input_tokens=self._estimate.input_tokens)
-            return replace(sent, nano_dollars=self._cost(call.model.name, as_usage(sent)))
+            return replace(sent, nano_dollars=self._billing.cost(call.model.name, as_usage(sent)))
         return self._estimate

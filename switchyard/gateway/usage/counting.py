@@ -8,6 +8,8 @@ from switchyard.http.headers import USAGE
 
 _TOKEN_BYTES = 4  # of JSON with English text; only for streams of which nobody said what they used
 _EVENT = b"data: {"
+_TIER = b"x-switchyard-tier"
+_TIER_BYTES = 32
 
 
 class ResponseUsage:
@@ -38,6 +40,7 @@ class ResponseUsage:
         """Set what the call used: all that will come has come."""
         if response.status != 200 or self._call.usage is not None:
             return
+        self._call.tier = (response.header(_TIER) or b"")[:_TIER_BYTES].decode("latin-1")
         said = response.header(USAGE)
         usage = usage_of_text(said) if said is not None else usage_of_tail(self._tail)
         self._call.usage = usage or self._estimate()

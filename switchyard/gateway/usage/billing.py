@@ -1,0 +1,80 @@
+"""Makes the ledger's entry of a call when it ends, and counts the call in metrics."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from switchyard.gateway.call import Call, Usage
+from switchyard.gateway.routes.table import Route
+from switchyard.gateway.tenants.prices import Price
+from switchyard.gateway.usage.entries import NANO, Outcome, Settled, entry
+from switchyard.gateway.usage.prices import cost, price_of
+from switchyard.store.contract import StoreError
+from switchyard.store.ledger import Entry
+from switchyard.telemetry.metrics import GatewayMetrics
+
+logger = logging.getLogger(__name__)
+
+_INFERENCES = frozenset(("ModelInfer", "ModelStreamInfer"))
+_TENANTS = 1000  # with a value of their own in metrics, the first that call; the ledger has them all
+_OTHERS = "others"
+
+
+def is_metered(route: Route) -> bool:
+    """Return whether calls of a route are on the bill: inference is, questions about models are not."""
+    if route.rpc:
+        return route.rpc in _INFERENCES
+    return route.by == "model" and route.method == "POST" and route.access == "use"
+
+
+class Billing:
+    """Whoever settles a call asks for its entry, once; ``prices`` returns those that are in force."""
+
+    def __init__(
+        self,
+        prices: Callable[[], tuple[Price, ...]],
+        metrics: GatewayMetrics,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._prices = prices
+        self._metrics = metrics
+        self._now = now
+        self._tenants: set[str] = set()
+
+    def cost(self, model: str, usage: Usage) -> int:
+        """Return what ``usage`` of a model costs in nano-dollars."""
+        prices = self._prices()
+        return cost(usage, price_of(model, prices)) if prices else 0
+
+    def entry(self, call: Call, call_id: str, outcome: Outcome) -> Entry:
+        """Return what the ledger keeps of a call; one to which the model responded with an error is an error."""
+        if call.status >= 400:
+            outcome = "error"
+        seconds = asyncio.get_running_loop().time() - call.started
+        made, nano_dollars = entry(call, call_id, self._prices(), Settled(outcome, self._now(), seconds))
+        if outcome != "error" and call.usage is not None:
+            self._count(call, call.usage, nano_dollars)
+        return made
+
+    def unwritten(self, lost: Entry, err: StoreError) -> None:
+        """Log and count an entry that the store did not take: it can be added to the bill by hand."""
+        self._metrics.usage_unwritten.inc()
+        logger.error("usage was not written: %s", err, extra={"usage": lost.row.decode()})
+
+    def _count(self, call: Call, usage: Usage, nano_dollars: int) -> None:
+        assert call.identity is not None
+        assert call.model is not None
+        for kind, tokens in (
+            ("input", usage.prompt_tokens - usage.cached_tokens),
+            ("cached_input", usage.cached_tokens),
+            ("output", usage.completion_tokens),
+        ):
+            if tokens:
+                self._metrics.tokens.labels(call.model.name, kind).inc(tokens)
+        if nano_dollars:
+            tenant = call.identity.tenant
+            if tenant not in self._tenants:
+                tenant = tenant if len(self._tenants) < _TENANTS else _OTHERS
+                self._tenants.add(tenant)
+            self._metrics.cost.labels(tenant).inc(nano_dollars / NANO)

@@ -1,0 +1,111 @@
+"""What the ledger keeps of a call: a row for whoever wants each call, and amounts that add up for everybody else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from switchyard.gateway.call import Call, Usage
+from switchyard.gateway.tenants.prices import Price
+from switchyard.gateway.usage.prices import cost, price_of
+from switchyard.store.ledger import Entry
+
+Outcome = Literal["ok", "error", "cancelled"]
+# What amounts are added up, in the order in which the ledger has them: append only, as rows of the past stay.
+AMOUNTS = (
+    "requests",
+    "errors",
+    "prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "inferences",
+    "pixels",
+    "nano_dollars",
+)
+# By what they are added up, in this order: which of the usage endpoints shows them, team, key, model.
+DIMENSIONS = ("endpoint", "team", "api_key_id", "model")
+_EMBEDDINGS = frozenset(("/v1/embeddings", "/pooling", "/v1/score", "/v1/rerank"))
+_NOTHING = Usage()
+NANO = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a call ended: ``time`` in seconds since 1970, ``seconds`` since its arrival."""
+
+    outcome: Outcome
+    time: float
+    seconds: float
+
+
+def entry(call: Call, call_id: str, prices: tuple[Price, ...], settled: Settled) -> tuple[Entry, int]:
+    """Return what the ledger keeps of a call of a tenant, nothing of what was asked or said, and its cost.
+
+    Errors cost nothing, and what was counted of them stays out of sums too.
+    """
+    identity, model = call.identity, call.model
+    assert identity is not None
+    assert model is not None
+    failed = settled.outcome == "error"
+    usage = _NOTHING if failed or call.usage is None else call.usage
+    nano_dollars = cost(usage, price_of(model.name, prices))
+    row: dict[str, Any] = {
+        "id": call_id,
+        "request_id": call.request_id.decode(),
+        "time": round(settled.time, 3),
+        "tenant": identity.tenant,
+        "team": identity.team,
+        "api_key_id": identity.key_id,
+        "model": model.name,
+        "adapter": model.name if model.kind == "adapter" else "",
+        "route": call.route.label,
+        "tier": call.tier,
+        **_counts(usage),
+        "estimated": usage.estimated,
+        "seconds": round(settled.seconds, 3),
+        "outcome": settled.outcome,
+        "nano_dollars": nano_dollars,
+    }
+    amounts = (
+        1,
+        int(failed),
+        usage.prompt_tokens,
+        usage.cached_tokens,
+        usage.completion_tokens,
+        usage.reasoning_tokens,
+        usage.inferences,
+        usage.pixels,
+        nano_dollars,
+    )
+    by = dimensions(_endpoint(call), identity.team, identity.key_id, model.name)
+    return Entry(orjson.dumps(row), by, amounts), nano_dollars
+
+
+def dimensions(endpoint: str, team: str, api_key_id: str, model: str) -> str:
+    """Return by what amounts are added up, as the ledger keeps it."""
+    return orjson.dumps((endpoint, team, api_key_id, model)).decode()
+
+
+def read_dimensions(text: str) -> Mapping[str, str]:
+    """Return the values by the names of ``DIMENSIONS``."""
+    return dict(zip(DIMENSIONS, orjson.loads(text), strict=True))
+
+
+def _counts(usage: Usage) -> Mapping[str, int]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "inferences": usage.inferences,
+        "pixels": usage.pixels,
+    }
+
+
+def _endpoint(call: Call) -> str:
+    assert call.model is not None
+    if call.model.kind == "vision":
+        return "images"
+    return "embeddings" if call.model.kind == "embedding" or call.route.path in _EMBEDDINGS else "completions"

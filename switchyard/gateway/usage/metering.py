@@ -1,0 +1,61 @@
+"""Stage: writes the usage of calls that no limit settles."""
+
+import asyncio
+
+from switchyard.gateway.call import Call, request_id
+from switchyard.gateway.pipeline import Proceed, Stage
+from switchyard.gateway.usage.billing import Billing, is_metered
+from switchyard.gateway.usage.entries import Outcome
+from switchyard.store.contract import StoreError
+from switchyard.store.ledger import Ledger
+
+
+def metering(*, ledger: Ledger, billing: Billing) -> Stage:
+    """Write the entry of each call that uses a model, once; ``quota`` does so for calls that have limits."""
+
+    async def stage(call: Call, proceed: Proceed) -> None:
+        if call.identity is None or call.settle is not None or not is_metered(call.route):
+            await proceed(call)
+            return
+        writing = _Writing(ledger, billing, call)
+        call.settle = writing.settle
+        try:
+            await proceed(call)
+        except asyncio.CancelledError:
+            writing.outcome = "cancelled"
+            raise
+        except Exception:
+            writing.outcome = "error"
+            raise
+        finally:
+            await writing.settle()
+
+    return stage
+
+
+class _Writing:
+    """Writes one call to the ledger, once, and to its end even if the call is cancelled meanwhile."""
+
+    def __init__(self, ledger: Ledger, billing: Billing, call: Call) -> None:
+        self._ledger = ledger
+        self._billing = billing
+        self._call = call
+        self._task: asyncio.Task[None] | None = None
+        self.outcome: Outcome = "ok"
+
+    async def settle(self) -> None:
+        """Write the entry, the first time."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._write())
+        await asyncio.shield(self._task)
+
+    async def _write(self) -> None:
+        identity = self._call.identity
+        assert identity is not None
+        # The gateway's own, as a client may send one x-request-id twice.
+        call_id = request_id(None).decode()
+        entry = self._billing.entry(self._call, call_id, self.outcome)
+        try:
+            await self._ledger.settle(identity.tenant, call_id, (), entry)
+        except StoreError as err:
+            self._billing.unwritten(entry, err)
