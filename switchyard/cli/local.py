@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -89,11 +90,12 @@ def logs(
 ) -> None:
     """Print what the processes of the last run said, or one of them."""
     from switchyard.local.status import logs
-    from switchyard.local.supervisor import project
+    from switchyard.local.supervisor import commands, project
 
     directory, printed = project.directory_of(project.root_of(Path.cwd())), False
     with _errors_as_messages():
-        for line in logs.lines(directory, name, earlier=earlier, follow=follow, request=request):
+        read = partial(logs.lines, directory, name, process_of=partial(commands.process_of, directory))
+        for line in read(earlier=earlier, follow=follow, request=request):
             sys.stdout.buffer.write(line)
             printed = True
             if follow:

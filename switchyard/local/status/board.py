@@ -115,6 +115,7 @@ class StatusBoard:
                 "pid": entry.pid,
                 "starts": entry.starts,
                 "phases": dict(entry.phases),
+                "serves": [model.name for model in self._served.get(name, ())],
             }
             for name, entry in self.entries.items()
         }

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from operator import itemgetter
 from pathlib import Path
@@ -16,13 +16,22 @@ from switchyard.local.status.run_directory import StateDirectory
 
 _FOLLOW_SECONDS = 0.2
 
+ProcessOf = Callable[[str], str]  # which serves a model; empty for none
+
 
 def lines(
-    directory: StateDirectory, name: str | None, *, earlier: bool, follow: bool, request: str | None
+    directory: StateDirectory,
+    name: str | None,
+    *,
+    earlier: bool,
+    follow: bool,
+    request: str | None,
+    process_of: ProcessOf = lambda model: "",
 ) -> Iterator[bytes]:
     """Yield the lines of the last run's log ``name``, or of all its logs in order of time.
 
     ``earlier`` adds the runs before it, ``follow`` what is appended later; ``request`` chooses the lines with this id.
+    Who asks for a model without a log of its own is told the process that serves it, as ``process_of`` says.
 
     Raises:
         LocalError: there is no such log.
@@ -30,7 +39,7 @@ def lines(
     runs = directory.runs() if earlier else [directory.logs]
     chosen = [paths for folder in runs if (paths := _paths(folder, name))]
     if not chosen:
-        raise _no_log(directory, name, earlier=earlier)
+        raise _no_log(directory, name, process_of, earlier=earlier)
     with ExitStack() as stack:
         logs = [[stack.enter_context(closing(_Log(path))) for path in paths] for paths in chosen]
         yield from _lines(logs, _pattern(request), follow=follow, headed=request is None)
@@ -106,10 +115,12 @@ def no_request(request: str, *, earlier: bool) -> LocalError:
     return LocalError(f"no line of the logs has the request id {request}{more}")
 
 
-def _no_log(directory: StateDirectory, name: str | None, *, earlier: bool) -> LocalError:
+def _no_log(directory: StateDirectory, name: str | None, process_of: ProcessOf, *, earlier: bool) -> LocalError:
     if name is None:
         return LocalError(f"there are no logs yet in {directory.path}; `{program()} up` makes some")
     if not earlier and any(_paths(folder, name) for folder in directory.runs()):
         return LocalError(f"{name} has no log of the last run; `{program()} logs --all {name}` prints earlier ones")
+    if process := process_of(name):
+        return LocalError(f"{name} is served by {process}; `{program()} logs {process}` prints what that said")
     known = ", ".join(path.stem for path in _paths(directory.logs, None)) or "none"
     return LocalError(f"there is no log of {name!r}; there are: {known}")

@@ -155,3 +155,12 @@ def status(directory: StateDirectory) -> tuple[Run, dict[str, dict[str, Any]]]:
             return run, json.load(response)
     except OSError as err:
         raise LocalError(f"the supervisor (process {run.supervisor.pid}) does not respond: {err}") from err
+
+
+def process_of(directory: StateDirectory, model: str) -> str:
+    """Return which process of the run serves ``model``; empty if none does, or nothing runs."""
+    try:
+        _, rows = status(directory)
+    except LocalError:
+        return ""
+    return next((name for name, row in rows.items() if model in row.get("serves", ())), "")

@@ -109,6 +109,7 @@ async def test_models_in_a_hosted_repository_are_listed_as_they_come_and_go(
     assert list(local.models()) == ["ocr"]
     assert (await client.post(local.models()["ocr"].url + "/echo", json={})).status_code == 200
     await until(lambda: local.models()["ocr"].state.phase == "ready", "the model is as ready as its host")
+    assert "ocr is served by vision; " in local.command("logs", "ocr").stderr
     (repository / "digits").mkdir()
     (repository / "digits" / "config.pbtxt").touch()
     await until(lambda: "digits" in local.models(), "a new folder is listed")

@@ -19,6 +19,7 @@ async def test_a_repository_takes_no_services_name_and_the_clash_is_logged_once(
     board.set("a", "ready")
     board.set("chat", "waking")
 
+    assert {name: row["serves"] for name, row in board.report().items()} == {"a": ["chat", "ocr"], "chat": ["chat"]}
     found = file.current().models
     assert {name: (model.kind, model.state.phase) for name, model in found.items()} == {
         "a/chat": ("vision", "failed"),

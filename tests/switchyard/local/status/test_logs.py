@@ -83,6 +83,15 @@ def test_a_name_without_a_log_is_an_error_that_lists_those_that_there_are(direct
         told(directory, name)
 
 
+def test_a_model_that_another_process_serves_is_said_to_be_in_its_log(directory: StateDirectory) -> None:
+    vision = {"ocr": "vision"}
+    chosen = logs.lines(
+        directory, "ocr", earlier=False, follow=False, request=None, process_of=lambda model: vision.get(model, "")
+    )
+    with pytest.raises(LocalError, match=r"^ocr is served by vision; `.* logs vision` prints"):
+        next(chosen)
+
+
 def test_no_logs_at_all_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="there are no logs yet"):
         told(StateDirectory(tmp_path))
