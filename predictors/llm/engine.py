@@ -40,6 +40,7 @@ from vllm.entrypoints.launchers.api_server.app_state import init_app_state
 from vllm.entrypoints.launchers.app import build_app
 from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
 from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
+from vllm.exceptions import VLLMValidationError
 from vllm.model_executor.models.registry import ModelRegistry
 from vllm.platforms import current_platform
 from vllm.tool_parsers import ToolParserManager
@@ -50,6 +51,7 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_json_features
 
 from predictors.llm.arguments import Arguments
+from predictors.llm.bounds.texts import TurnOfRequest, bound_texts
 from predictors.llm.constraints.compiler import ConstraintCompiler
 from predictors.llm.constraints.requests import check_constraints
 from predictors.llm.constraints.tool_calls import constrain_tool_calls
@@ -148,6 +150,7 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     )
     isolate(client.engine_core)
     count_tokens(client)
+    bound_texts(client.renderer, client.model_config.max_model_len, VLLMValidationError)
     tasks = await client.get_supported_tasks()
     app = build_app(options, tasks, client.model_config)
     app.router.redirect_slashes = False  # a redirect would name this pod, which the client cannot reach
@@ -155,6 +158,7 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     app.add_exception_handler(EngineDeadError, _engine_died)
     app.middleware_stack = None  # built without these handlers; the first request rebuilds it
     app.add_middleware(TenantOfRequest)
+    app.add_middleware(TurnOfRequest)
     try:
         await init_app_state(client, app.state, options, tasks)
     except (TypeError, ValueError) as err:

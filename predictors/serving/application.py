@@ -120,7 +120,7 @@ def _with_our_errors(app: App) -> App:
             else:
                 body += message.get("body", b"")
                 if not message.get("more_body", False):
-                    await respond_error(scope, send, of_engine(status, body))
+                    await respond_error(scope, send, of_engine(status, body, scope["path"]))
 
         await app(scope, receive, translate)
 

@@ -20,6 +20,13 @@ _DISCRIMINATORS = ("role", "type")
 _IN_TEXT = re.compile(r"^(\S+)\n  ([^\n]+?) \[type=([a-z_]+)", re.MULTILINE)
 # What vLLM adds to its own sentences for programs; ``param`` says the same.
 _PARAMETER = re.compile(r"\s*\(parameter=.*\)\s*$", re.DOTALL)
+_TOO_LONG = "This model's maximum context length is "  # vLLM's sentence, and that of `predictors.llm.bounds`
+# The field of the prompt by the end of a route's path; vLLM names a variable of its own.
+_PROMPT_FIELDS = (
+    (("/chat/completions", "/messages", "/count_tokens"), "messages"),
+    (("/responses", "/embeddings", "/pooling", "/classify"), "input"),
+    (("/completions",), "prompt"),
+)
 _WORDS = (
     ("a valid dictionary or object to extract fields from", "a JSON object"),
     ("a valid dictionary", "a JSON object"),
@@ -55,8 +62,11 @@ def of_faults(faults: Sequence[Any]) -> ApiError:
     return ApiError("invalid_value", message, param=next(iter(by_place)) or None)
 
 
-def of_engine(status: int, body: bytes) -> ApiError:
-    """Return the error for a response of vLLM's with ``status`` of 400 or more; its own has codes of ours already."""
+def of_engine(status: int, body: bytes, path: str = "") -> ApiError:
+    """Return the error for a response of vLLM's with ``status`` of 400 or more; its own has codes of ours already.
+
+    ``path`` is the request's: it tells which of its fields holds the prompt.
+    """
     try:
         found = orjson.loads(body)["error"]
         message, code, param = str(found["message"]), found.get("code"), found.get("param")
@@ -68,8 +78,14 @@ def of_engine(status: int, body: bytes) -> ApiError:
             return of_faults(faults)
         client = "model_not_found" if param == "model" and status == 404 else "invalid_value"
         code = client if status < 500 else "not_implemented" if status == 501 else "model_error"
+        if status == 400 and message.startswith(_TOO_LONG):
+            code, param = "context_length_exceeded", _prompt_field(path)
     message = _cut(_PARAMETER.sub("", message))
     return ApiError(code, message, status=status, param=param if isinstance(param, str) else None)
+
+
+def _prompt_field(path: str) -> str | None:
+    return next((field for ends, field in _PROMPT_FIELDS if path.endswith(ends)), None)
 
 
 def _meant(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

@@ -15,6 +15,7 @@ ErrorResponse = Callable[[int, str, bytes], tuple[list[Header], bytes]]
 
 # What a client can meet; docs/reference/http-api.md explains each.
 CODES: dict[str, int] = {
+    "context_length_exceeded": 400,
     "invalid_http": 400,
     "invalid_json": 400,
     "invalid_schema": 400,

@@ -4,6 +4,7 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
+from predictors.llm.bounds import texts
 from switchyard.http import json_cost
 from switchyard.http.server import ServerLimits
 
@@ -14,5 +15,7 @@ def test_every_limit_is_documented_with_its_default_and_a_reason() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \| (.+) \|$", PAGE.read_text(), re.MULTILINE)
     of_json = ("json_parts", "outline_bytes", "json_depth", "list_items", "item_objects", "message_objects")
     counts = {name: getattr(json_cost, name.upper()) for name in of_json}
+    of_texts = ("text_bytes", "bytes_per_token")
+    counts |= {name: getattr(texts, name.upper()) for name in of_texts}
     assert {name: float(default) for name, default, _ in rows} == asdict(ServerLimits()) | counts
     assert all(len(reason.split()) > 5 for _, _, reason in rows)

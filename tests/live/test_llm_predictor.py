@@ -292,6 +292,8 @@ def test_what_is_no_json_or_no_number_is_rejected(chat: Predictor, raw: bytes) -
         (v2(texts=["apples " * 3000]), "context length"),
         (v2(max_tokns=3), "parameter 'max_tokns' is unknown"),
         (v2(temperature=-1), "temperature"),
+        (v2(max_tokens=10**30), "'max_tokens' is a number of more than 64 bits"),
+        (v2(seed=-(2**64)), "'seed' is a number of more than 64 bits"),
     ],
 )
 def test_a_bad_v2_request_gets_a_v2_error_that_says_what_to_do(chat: Predictor, body: object, words: str) -> None:

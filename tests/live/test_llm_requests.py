@@ -107,3 +107,23 @@ def test_what_kserve_finds_wrong_is_said_in_a_sentence_with_a_code(
     status, answer = fetch(f"{chat.url}/v2/models/chat-fast/infer", body)
     error = json.loads(answer)
     assert (status, error["code"], error["error"][: len(sentence)]) == (400, "invalid_value", sentence)
+
+
+A_LOT = "a" * 1_000_000
+TOO_LONG: dict[str, dict[str, object]] = {
+    "/tokenize": {"prompt": A_LOT},
+    "/v1/completions": {"prompt": A_LOT, "truncate_prompt_tokens": 20},
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": A_LOT}]},
+    "/v1/responses": {"input": A_LOT},
+    "/v1/messages": {"messages": [{"role": "user", "content": A_LOT}], "max_tokens": 3},
+    "/v1/messages/count_tokens": {"messages": [{"role": "user", "content": A_LOT}]},
+}
+
+
+@pytest.mark.parametrize("path", TOO_LONG)
+def test_a_text_that_is_too_long_to_be_tokenized_is_rejected_by_every_route(chat: Predictor, path: str) -> None:
+    status, answer = fetch(f"{chat.url}/openai{path}", {"model": "chat-fast", **TOO_LONG[path]})
+    error = json.loads(answer)["error"]
+    code = error["details"]["error_code"] if "messages" in path.split("/") else error["code"]
+    assert (status, code) == (400, "context_length_exceeded"), error
+    assert error.get("param") in (None, "prompt", "messages", "input")

@@ -39,11 +39,17 @@ PARAMETERS = frozenset(
 CHAT_SWITCH = "chat"
 _WITH_COUNTS = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 
+_LEAST, _MOST = -(2**63), 2**63 - 1  # of numbers in the engine
+
 T = TypeVar("T")
 
 
 class InvalidRequestError(ValueError):
-    """The request is not valid; the message is for the client."""
+    """The request is not valid; the message is for the client, ``code`` a key of ``CODES``."""
+
+    def __init__(self, message: str, code: str = "invalid_value") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class GenerationError(RuntimeError):
@@ -177,6 +183,12 @@ def _options(parameters: Mapping[str, Any]) -> dict[str, Any]:
             )
         if isinstance(value, float) and not math.isfinite(value):
             raise InvalidRequestError(f"parameter {name!r} is {value}; use a finite number")
+        if isinstance(value, int) and not _LEAST <= value <= _MOST:
+            raise InvalidRequestError(f"parameter {name!r} is a number of more than 64 bits; use a smaller one")
+    try:
+        orjson.dumps(parameters)
+    except TypeError as err:
+        raise InvalidRequestError(f"a parameter cannot be written as JSON: {err}") from err
     return dict(parameters)
 
 
@@ -202,5 +214,5 @@ def _chunk(data: bytes) -> Completion | None:
 
 
 def _error(response: InProcessResponse) -> Exception:
-    message = of_engine(response.status, response.body).message
-    return (InvalidRequestError if response.status < 500 else GenerationError)(message)
+    error = of_engine(response.status, response.body)
+    return InvalidRequestError(error.message, error.code) if response.status < 500 else GenerationError(error.message)

@@ -61,7 +61,7 @@ class GenerateExtension:
                 return
             (completion,) = await self._texts.complete([prompt], options, headers)
         except InvalidRequestError as err:
-            raise ApiError("invalid_value", str(err)) from err
+            raise ApiError(err.code, str(err)) from err
         except GenerationError as err:
             raise ApiError("model_failed" if self._lost() else "model_error", str(err)) from err
         if streams:

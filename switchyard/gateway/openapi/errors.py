@@ -14,6 +14,9 @@ SCHEMAS: Mapping[Shape, str] = {"openai": "OpenAIError", "anthropic": "Anthropic
 _PARAMS = {"invalid_value": "temperature", **dict.fromkeys(("missing_model", "model_not_found"), "model")}
 # As clients may read them, one for each code; tests compare the codes.
 SENTENCES: Mapping[str, str] = {
+    "context_length_exceeded": "This model's maximum context length is 2048 tokens. However, your prompt contains at "
+    "least 2049 input tokens, which exceeds this limit even without any output tokens. Please reduce the length of the "
+    "input prompt.",
     "invalid_json": "the body is not JSON: unexpected end of data: line 1 column 17 (char 16)",
     "invalid_schema": "the output cannot follow response_format.json_schema.schema: $ref: it leads to itself without "
     "anything between",

@@ -175,3 +175,24 @@ async def test_errors_that_vllm_composes_have_our_codes_in_every_protocol(
     assert (chat.json()["error"]["code"], chat.json()["error"]["param"]) == (code, error.get("param", read.param))
     shown = messages.json()["error"]
     assert (shown["message"], shown["details"]) == (sentence, {"error_code": code})
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/openai/v1/chat/completions", "messages"),
+        ("/openai/v1/completions", "prompt"),
+        ("/openai/v1/responses", "input"),
+        ("/openai/v1/embeddings", "input"),
+        ("/openai/v1/messages", "messages"),
+        ("/openai/v1/messages/count_tokens", "messages"),
+        ("/openai/v1/score", None),
+    ],
+)
+@pytest.mark.parametrize("theirs", [{"param": "input_text"}, {"param": "input_tokens"}, {}])
+def test_a_prompt_that_is_too_long_is_the_field_of_its_route(
+    path: str, field: str | None, theirs: dict[str, str]
+) -> None:
+    message = "This model's maximum context length is 8 tokens. However, your prompt contains 9 input tokens."
+    error = of_engine(400, json.dumps({"error": {"code": 400, "message": message, **theirs}}).encode(), path)
+    assert (error.code, error.param, error.message) == ("context_length_exceeded", field, message)

@@ -1,0 +1,91 @@
+"""How long a text may be that is tokenized, and whose turn it is.
+
+A tokenizer takes a microsecond or more for a byte, in the one thread that vLLM has for all requests: 4 MB of text keep
+everybody else waiting for 12 s. vLLM looks at a text's length only where it also limits its tokens, which
+``/tokenize`` and truncated prompts do not ask for.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+
+from switchyard.http.asgi import App, Receive, Scope, Send
+
+# English has 4 bytes in a token, code with much indentation 8, Chinese 3 to 6. Longer tokens are rare in any text,
+# except for blanks: of vocabularies with tokens of 128 of them the longest token is no bound.
+BYTES_PER_TOKEN = 16
+TEXT_BYTES = 64 * 1024  # of short contexts: to count or truncate longer texts; a tenth of a second
+
+_turn: ContextVar[asyncio.Lock | None] = ContextVar("turn", default=None)
+
+
+def longest_text(max_model_len: int) -> int:
+    """Return how many bytes of UTF-8 a text may have for a model with a context of ``max_model_len`` tokens."""
+    return max(TEXT_BYTES, BYTES_PER_TOKEN * max_model_len)
+
+
+def bound_texts(renderer: Any, max_model_len: int, error: Callable[..., Exception]) -> None:
+    """Let vLLM's renderer tokenize no longer text, and one text of a request at a time.
+
+    All that is tokenized goes through its tokenizer, by whichever route it came. ``error`` makes vLLM's error for a
+    client from a sentence and the ``parameter`` at fault.
+    """
+    if renderer.tokenizer is not None:
+        renderer.tokenizer.__class__ = _bounded(type(renderer.tokenizer), max_model_len, error)
+    renderer._tokenize_prompt_async = _in_turn(renderer._tokenize_prompt_async)
+
+
+class TurnOfRequest:
+    """ASGI middleware around vLLM's application: the texts of a request are tokenized one after the other."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        _turn.set(asyncio.Lock())
+        await self._app(scope, receive, send)
+
+
+def _in_turn(tokenize: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Queue one text of a request at a time: thousands at once would all be before the next request's."""
+
+    async def tokenize_in_turn(*args: Any, **kwargs: Any) -> Any:
+        turn = _turn.get()
+        if turn is None:
+            return await tokenize(*args, **kwargs)
+        async with turn:
+            return await tokenize(*args, **kwargs)
+
+    return tokenize_in_turn
+
+
+def _bounded(tokenizer: type[Any], max_model_len: int, error: Callable[..., Exception]) -> type[Any]:
+    longest = longest_text(max_model_len)
+
+    def check(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        size = sum(map(_size, (*args[:2], *(kwargs.get(name) for name in ("text", "text_pair")))))
+        if size > longest:
+            raise error(
+                f"This model's maximum context length is {max_model_len} tokens. However, your prompt contains "
+                f"{size} bytes of text, and at most {longest} are tokenized. "
+                "Please reduce the length of the input prompt.",
+                parameter="input_text",
+            )
+
+    class BoundedTokenizer(tokenizer):  # type: ignore[misc]
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            check(args, kwargs)
+            return super().__call__(*args, **kwargs)
+
+        def encode(self, *args: Any, **kwargs: Any) -> Any:
+            check(args, kwargs)
+            return super().encode(*args, **kwargs)
+
+    return BoundedTokenizer
+
+
+def _size(value: object) -> int:
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "surrogatepass"))
+    return sum(map(_size, value)) if isinstance(value, list | tuple) else 0

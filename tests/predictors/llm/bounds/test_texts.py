@@ -1,0 +1,100 @@
+"""The bound of texts that are tokenized, on a tokenizer with a renderer like vLLM's."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from predictors.llm.bounds.texts import (
+    BYTES_PER_TOKEN,
+    TEXT_BYTES,
+    TurnOfRequest,
+    bound_texts,
+    longest_text,
+)
+from switchyard.http.asgi import Receive, Scope, Send
+
+
+class ClientError(Exception):
+    def __init__(self, message: str, *, parameter: str) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+class Tokenizer:
+    def __call__(self, text: object, text_pair: object = None, **options: object) -> str:
+        return "called"
+
+    def encode(self, text: object, text_pair: object = None, **options: object) -> str:
+        return "encoded"
+
+
+class Renderer:
+    def __init__(self) -> None:
+        self.tokenizer = Tokenizer()
+        self.running = self.most = 0
+        self.order: list[str] = []
+
+    async def _tokenize_prompt_async(self, name: str) -> str:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        self.order.append(name)
+        await asyncio.sleep(0)
+        self.running -= 1
+        return name
+
+
+LONGEST = longest_text(2048)
+LONG = "x" * (LONGEST + 1)
+HALF = "x" * (LONGEST // 2 + 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ((LONG,), {}),
+        (("\U0001f600" * (LONGEST // 4 + 1),), {}),
+        ((HALF, HALF), {}),
+        ((HALF,), {"text_pair": HALF}),
+        (([HALF, HALF],), {}),
+        ((), {"text": [[HALF, HALF]]}),
+    ],
+    ids=["a text", "bytes, not characters", "a pair", "a named pair", "several", "pairs"],
+)
+@pytest.mark.parametrize("way", ["__call__", "encode"])
+def test_a_text_beyond_the_bound_is_not_tokenized_by_any_way(
+    way: str, given: tuple[Any, ...], options: dict[str, Any]
+) -> None:
+    renderer = Renderer()
+    bound_texts(renderer, 2048, ClientError)
+    with pytest.raises(ClientError, match=f"context length is 2048 .* at most {LONGEST} are tokenized") as err:
+        getattr(renderer.tokenizer, way)(*given, **options)
+    assert err.value.parameter == "input_text"
+
+
+def test_a_text_at_the_bound_is_tokenized() -> None:
+    renderer = Renderer()
+    bound_texts(renderer, 2048, ClientError)
+    assert (renderer.tokenizer(LONG[1:], truncation=True), renderer.tokenizer.encode("x")) == ("called", "encoded")
+
+
+def test_the_bound_grows_with_the_context() -> None:
+    assert [longest_text(tokens) for tokens in (1, 4096, 8192)] == [
+        TEXT_BYTES,
+        TEXT_BYTES,
+        8192 * BYTES_PER_TOKEN,
+    ]
+
+
+async def test_the_texts_of_a_request_take_turns_with_those_of_another() -> None:
+    renderer = Renderer()
+    bound_texts(renderer, 2048, ClientError)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.gather(*(renderer._tokenize_prompt_async(scope["path"]) for _ in range(scope["texts"])))
+
+    request = TurnOfRequest(app)
+    scopes = [{"type": "http", "path": path, "texts": texts} for path, texts in (("batch", 9), ("one", 1))]
+    await asyncio.gather(*(request(scope, None, None) for scope in scopes))  # type: ignore[arg-type]
+    assert renderer.most == 2
+    assert renderer.order.index("one") < 3
