@@ -76,7 +76,8 @@ class Replica:
         """Keep the service in its wanted state until cancelled, then stop its process."""
         if reason := self._blocked_reason():
             self._board.set(self._service.name, "failed", reason, blocked=True)
-            self.queue.reject(lambda: ApiError("model_failed", f"{self._service.name}: {reason}"))
+            told = self._board.for_clients(reason)
+            self.queue.reject(lambda: ApiError("model_failed", f"{self._service.name}: {told}"))
             return  # for the rest of the run: only other documents would help, and `up` reads them once
         if reason := self._missing_model():
             self._board.set(self._service.name, "failed", reason)  # told before somebody asks; a request is still tried
@@ -240,7 +241,8 @@ class Replica:
             times = f", {self._failures.count} times in a row" if self._failures.count > 1 else ""
             text = f"{reason}{times}; see `{program()} logs {name}`"
             self._board.set(name, "failed", text)
-            self.queue.reject(lambda: ApiError("model_failed", f"{name}: {text}", retry_after=again - loop.time()))
+            told = self._board.for_clients(text)
+            self.queue.reject(lambda: ApiError("model_failed", f"{name}: {told}", retry_after=again - loop.time()))
         else:
             self._board.set(name, "waking" if self.queue.waiting or self._service.scale.minimum else "asleep")
         # A request within the pause of a failed service is rejected, not queued, so that its client can go elsewhere.

@@ -4,10 +4,12 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, Protocol
 
 from switchyard.catalog import CatalogFile, Claim, Model, State, settle
 from switchyard.catalog import Phase as CatalogPhase
+from switchyard.local.status.client_reason import for_clients
 from switchyard.telemetry.metrics import LocalMetrics, Phase
 
 logger = logging.getLogger(__name__)
@@ -50,14 +52,22 @@ class StatusBoard:
     """Keeps one ``ProcessStatus`` per process and rewrites the catalog whenever a model's state changes.
 
     ``served`` maps a service to the models that its process serves; ``settle`` decides when several serve one name.
+    In the catalog, which clients see, a reason has no paths but those below ``root``.
     """
 
     def __init__(
-        self, *, served: Mapping[str, Sequence[Model]], names: Iterable[str], file: CatalogFile, metrics: LocalMetrics
+        self,
+        *,
+        served: Mapping[str, Sequence[Model]],
+        names: Iterable[str],
+        file: CatalogFile,
+        metrics: LocalMetrics,
+        root: Path,
     ) -> None:
         self._served = dict(served)
         self._file = file
         self._metrics = metrics
+        self._root = root
         self._listeners: list[Listener] = []
         self._clashes: list[str] = []
         self.entries: dict[str, ProcessStatus] = {name: ProcessStatus(since=self._now()) for name in names}
@@ -80,12 +90,17 @@ class StatusBoard:
         """Set the models that process ``name`` serves; they have its state."""
         entry = self.entries[name]
         phase = _IN_CATALOG.get(entry.state, "asleep")
-        state = State(phase=phase, reason=entry.reason, retryable=phase == "failed" and not entry.blocked)
+        reason = self.for_clients(entry.reason)
+        state = State(phase=phase, reason=reason, retryable=phase == "failed" and not entry.blocked)
         now = [replace(model, state=state) for model in models]
         # A write per real change: the gateway reads the file again whenever its stamp differs.
         if now != self._served[name]:
             self._served[name] = now
             self._publish()
+
+    def for_clients(self, reason: str) -> str:
+        """Return a reason as the catalog has it."""
+        return for_clients(reason, self._root)
 
     def starting(self, name: str, cause: str) -> None:
         """Record that a start of ``name`` begins; ``cause`` is one of request, always-on, crash."""

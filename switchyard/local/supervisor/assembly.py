@@ -82,6 +82,7 @@ def assemble(plan: Plan, settings: Settings) -> Parts:
         ],
         file=CatalogFile(settings.directory.catalog),
         metrics=metrics,
+        root=settings.options.root,
     )
     preloaded = _preload(plan.services, preloads, settings, board) if preloads else None
     named = {

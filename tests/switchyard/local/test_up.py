@@ -222,12 +222,13 @@ async def test_a_service_whose_model_folder_appears_recovers(local: Local, clien
     local.up(Stub(name="chat", storage="pvc://model-repository/llm/late"))
     state = local.models()["chat"].state
     assert (state.phase, state.retryable) == ("failed", True)
-    assert "does not exist; put the model there" in state.reason
+    assert state.reason.startswith("its model folder model-repository/llm/late does not exist; put the model there")
+    assert str(local.root) in local.row("chat")["reason"]  # the person at the terminal has the whole path
     assert local.row("chat")["starts"] == 0
     url = local.url("chat") + "/echo"
     answer = await client.post(url, json={})
     assert answer.status_code == 503
-    assert "does not exist; put the model there" in answer.json()["error"]["message"]
+    assert "folder model-repository/llm/late does not exist; put the model" in answer.json()["error"]["message"]
     (local.root / "model-repository" / "llm" / "late").mkdir()
     due = time.monotonic() + 10
     while answer.status_code == 503 and time.monotonic() < due:

@@ -225,6 +225,9 @@ class Received:
 
 
 def _decompressed(message: bytes, encoding: bytes, limit: int) -> bytes:
+    if encoding == b"identity":
+        text = "a message is marked as compressed, but grpc-encoding names no compression; name gzip or deflate"
+        raise RpcError(RpcStatus.UNIMPLEMENTED, text, _ACCEPTED)
     if encoding not in _ENCODINGS:
         name = encoding[:20].decode("latin-1")
         text = f"the message encoding {name!r} is not supported; use identity, gzip or deflate"

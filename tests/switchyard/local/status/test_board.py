@@ -15,7 +15,9 @@ async def test_a_repository_takes_no_services_name_and_the_clash_is_logged_once(
     hosted = [Model(name=name, kind="vision", url="http://127.0.0.1:2") for name in ("chat", "ocr")]
     file = CatalogFile(tmp_path / "catalog.json")
     metrics = LocalMetrics(CollectorRegistry())
-    board = StatusBoard(served={"a": hosted, "chat": [chat]}, names=("a", "chat"), file=file, metrics=metrics)
+    board = StatusBoard(
+        served={"a": hosted, "chat": [chat]}, names=("a", "chat"), file=file, metrics=metrics, root=tmp_path
+    )
     board.set("a", "ready")
     board.set("chat", "waking")
 
@@ -35,7 +37,7 @@ async def test_what_a_waking_model_waits_for_is_in_the_catalog_until_it_is_launc
     chat = Model(name="chat", kind="llm", url="http://127.0.0.1:1")
     file = CatalogFile(tmp_path / "catalog.json")
     metrics = LocalMetrics(CollectorRegistry())
-    board = StatusBoard(served={"chat": [chat]}, names=("chat",), file=file, metrics=metrics)
+    board = StatusBoard(served={"chat": [chat]}, names=("chat",), file=file, metrics=metrics, root=tmp_path)
     board.starting("chat", "request")
     since = board.entries["chat"].since
     board.set("chat", "waking", "its start waits")
@@ -46,3 +48,13 @@ async def test_what_a_waking_model_waits_for_is_in_the_catalog_until_it_is_launc
     assert (told.phase, told.reason) == ("waking", "")
     entry = board.entries["chat"]
     assert (entry.state, entry.since, entry.pid, entry.starts) == ("waking", since, 7, 1)
+
+
+async def test_the_paths_of_this_machine_stay_at_the_terminal(tmp_path: Path) -> None:
+    chat = Model(name="chat", kind="llm", url="http://127.0.0.1:1")
+    file = CatalogFile(tmp_path / "catalog.json")
+    metrics = LocalMetrics(CollectorRegistry())
+    board = StatusBoard(served={"chat": [chat]}, names=("chat",), file=file, metrics=metrics, root=tmp_path)
+    board.set("chat", "failed", f"{tmp_path}/llm/chat holds no config.json")
+    assert board.report()["chat"]["reason"] == f"{tmp_path}/llm/chat holds no config.json"
+    assert file.current().models["chat"].state.reason == "llm/chat holds no config.json"

@@ -67,7 +67,7 @@ def test_what_to_try_next_names_the_first_model_of_each_kind() -> None:
 async def test_the_live_table_cuts_no_name_on_a_narrow_terminal(tmp_path: Path, width: int) -> None:
     names = ["chat-fast", "chat-fast-canary"]
     file, metrics = CatalogFile(tmp_path / "catalog.json"), LocalMetrics(CollectorRegistry())
-    board = StatusBoard(served={}, names=names, file=file, metrics=metrics)
+    board = StatusBoard(served={}, names=names, file=file, metrics=metrics, root=tmp_path)
     reason = "the weights in /srv/model-repository/llm/chat-fast-canary are not those of config.json"
     board.set("chat-fast-canary", "failed", reason)
     console = Console(width=width, file=io.StringIO())

@@ -89,6 +89,16 @@ async def test_a_message_that_cannot_be_read_is_rejected_with_a_reason(
     assert raised[0].message
 
 
+async def test_a_message_that_is_marked_as_compressed_without_an_encoding_is_told_what_to_name() -> None:
+    async def handle(call: GrpcCall) -> None:
+        with pytest.raises(RpcError, match="marked as compressed, but grpc-encoding names no compression"):
+            await call.first_message(1000)
+        call.fail(RpcStatus.UNIMPLEMENTED, "rejected")
+
+    async with world(handle) as at:
+        await converse(at.port, GREETING + request_bytes(CALL, compressed(b"x")), until=frames.HEADERS)
+
+
 async def test_a_message_that_comes_too_slowly_is_given_up_and_one_that_has_not_begun_is_not() -> None:
     async def handle(call: GrpcCall) -> None:
         call.respond(await call.first_message(1000))
