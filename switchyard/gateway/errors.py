@@ -53,6 +53,15 @@ def is_in_shape(payload: dict[str, Any], shape: Shape) -> bool:
     return isinstance(error, dict) and (shape != "anthropic" or payload.get("type") == "error")
 
 
+def code_of(payload: dict[str, Any]) -> object:
+    """Return the code in a model's error of any protocol's shape, None if it has none."""
+    error = payload.get("error")
+    if not isinstance(error, dict):
+        return payload.get("code")
+    details = error.get("details")
+    return details.get("error_code") if isinstance(details, dict) else error.get("code")
+
+
 def from_model(status: int, payload: dict[str, Any] | None, model: str) -> ApiError:
     """Return a model's error as one of ours, with its status and message, and its code where it is one of ours.
 

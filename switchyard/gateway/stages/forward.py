@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from switchyard.gateway.call import Call
-from switchyard.gateway.errors import from_model, is_in_shape, json_object
+from switchyard.gateway.errors import code_of, from_model, is_in_shape, json_object
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.short_forms import Form
@@ -132,10 +132,10 @@ async def _explain_in_stream(call: Call, response: Response) -> None:
     payload, shape = _payload(response, await response.read()), call.route.shape
     if payload is not None and response.status == 200:
         explanation = b"data: " + orjson.dumps(payload) + b"\n\n"
-    elif payload is not None and is_in_shape(payload, shape):
+    elif payload is not None and is_in_shape(payload, shape) and not _is_without_path(call, payload):
         explanation = error_event(payload, shape)
     else:
-        explanation = event(from_model(response.status, payload, call.model_name), shape)
+        explanation = event(_error_of(call, response, payload), shape)
     await _settle(call, response, None)
     # OpenAI clients get ``[DONE]`` after an error too, as vLLM ends a stream that failed.
     call.edge.write(explanation + (_DONE if shape == "openai" else b""))
@@ -146,7 +146,7 @@ async def _respond_error(call: Call, response: Response) -> None:
     """Forward the model's error unchanged, unless clients of the caller's protocol can read nothing of it."""
     body = await response.read()
     payload = _payload(response, body)
-    if payload is None or not is_in_shape(payload, call.route.shape):
+    if payload is None or not is_in_shape(payload, call.route.shape) or _is_without_path(call, payload):
         raise _error_of(call, response, payload)
     await _settle(call, response, None)
     call.edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), body)
@@ -159,7 +159,18 @@ def _payload(response: Response, body: bytes) -> dict[str, Any] | None:
     return json_object(body)
 
 
+def _is_without_path(call: Call, payload: dict[str, Any] | None) -> bool:
+    """Return whether a graph's step has not the path, which in its error is the one that the router called."""
+    assert call.model is not None
+    return call.model.kind == "graph" and code_of(payload or {}) == "not_found"
+
+
 def _error_of(call: Call, response: Response, payload: dict[str, Any] | None) -> ApiError:
+    if _is_without_path(call, payload):
+        path = call.path.decode("latin-1")[:200]
+        sent = f"{call.method.decode('latin-1')} {path}"
+        message = f"graph {call.model_name} does not serve {sent}, as its step does not; GET /docs lists what does"
+        return ApiError("not_found", message)
     error = from_model(response.status, payload, call.model_name)
     after = response.header(b"retry-after") or b""
     error.retry_after = int(after) if after.isdigit() else None

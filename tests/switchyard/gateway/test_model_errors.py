@@ -8,7 +8,9 @@ import anthropic
 import pytest
 from tritonclient.utils import InferenceServerException
 
+from switchyard.catalog import Catalog, Model
 from switchyard.gateway.errors import from_model
+from switchyard.http.api_errors import ApiError, Shape, as_object
 from tests.switchyard.gateway.conftest import Call, Script, gateway
 
 VLLM: dict[str, Any] = {
@@ -64,6 +66,30 @@ async def test_a_graphs_error_is_one_that_tritons_client_can_print(tmp_path: Pat
         )
     error = InferenceServerException(msg=answer.json()["error"], status="404")
     assert str(error) == "[404] no step is for this"
+
+
+NO_SUCH_PATH = ApiError("not_found", "POST /openai/v1/embeddings is not served here")
+
+
+@pytest.mark.parametrize(
+    ("path", "shape"),
+    [
+        ("/v1/embeddings", "openai"),
+        ("/v1/chat/completions", "openai"),
+        ("/v1/messages", "anthropic"),
+        ("/v2/models/auto/infer", "v2"),
+    ],
+)
+async def test_a_path_that_a_graphs_step_has_not_is_named_as_the_client_sent_it(
+    tmp_path: Path, path: str, shape: Shape
+) -> None:
+    async with gateway(tmp_path, refusing(404, as_object(NO_SUCH_PATH, shape))) as bench:
+        bench.catalog.replace(Catalog({"auto": Model(name="auto", kind="graph", url=bench.model.url)}))
+        asked = {"model": "auto", "messages": [], "input": "", "inputs": []}
+        response = await bench.http.post(path, json=asked)
+        assert response.status_code == 404
+        message = f"graph auto does not serve POST {path}, as its step does not; GET /docs lists what does"
+        assert response.json() == as_object(ApiError("not_found", message), shape)
 
 
 async def test_a_text_gets_the_protocols_shape_and_when_to_try_again_passes(tmp_path: Path) -> None:
