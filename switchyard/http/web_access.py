@@ -6,7 +6,7 @@ own name its owner has since pointed to this address (DNS rebinding) sends and r
 
 The signs of another site are those of https://www.w3.org/TR/fetch-metadata/ and of the Fetch standard's ``origin``, in
 the order of Go's ``http.CrossOriginProtection``. Browsers set them and pages cannot; other clients send neither. gRPC
-is not checked: no page can send it without a preflight.
+calls are checked in the same way, with ``:authority`` as their host.
 """
 
 import ipaddress
@@ -34,6 +34,11 @@ class WebAccess:
         self._names = frozenset(name.lower() for name in (*names, *own))
         self._origins = frozenset(origin.encode() for origin in origins)
         self._is_named = lru_cache(256)(self._named)
+
+    @property
+    def is_by_name(self) -> bool:
+        """Whether requests by some names are not served."""
+        return bool(self._names)
 
     def check(self, method: bytes, fields: Mapping[bytes, bytes]) -> None:
         """Check a request before its handler runs.

@@ -16,6 +16,7 @@ _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5; a tab is allowed within a value
 _METHOD = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NO_TARGET = re.compile(rb"[\x00-\x20#\x7f]")
+_DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}  # nothing else is served, so no other scheme has a meaning here
 _NEEDED = {b":method", b":scheme", b":path"}
 GRPC = re.compile(rb"application/grpc(?:[+;].*)?")  # and not grpc-web, which is another protocol
 
@@ -23,6 +24,8 @@ GRPC = re.compile(rb"application/grpc(?:[+;].*)?")  # and not grpc-web, which is
 @dataclass(slots=True, kw_only=True)
 class RequestHeaders:
     """The headers of a request; ``length`` is its declared content-length in bytes.
+
+    The field ``host`` is ``:authority``, and ``two_hosts`` says that the client sent another host beside it.
 
     Requests with equal header blocks share one object (``BlockCache``), so a handler may keep in ``memo`` what it
     derives from the headers.
@@ -34,6 +37,7 @@ class RequestHeaders:
     length: int | None
     expects: bool
     grpc: bool
+    two_hosts: bool = False
     memo: Any = None
 
 
@@ -51,6 +55,7 @@ def parse_request_headers(fields: list[Field]) -> RequestHeaders | None:
         not _METHOD.fullmatch(method)
         or not (path[:1] == b"/" or (path == b"*" and method == b"OPTIONS"))
         or _NO_TARGET.search(path)
+        or pseudo[b":scheme"].lower() not in _DEFAULT_PORTS
     ):
         return None
     if authority is not None and not HOST.fullmatch(authority):
@@ -65,8 +70,10 @@ def parse_request_headers(fields: list[Field]) -> RequestHeaders | None:
     length = found.get(b"content-length")
     if length is not None and not (length.isdigit() and len(length) < 20):
         return None
-    headers = _with_one_cookie(plain)
+    headers, two_hosts = _with_one_cookie(plain), False
     if authority is not None:
+        scheme = pseudo[b":scheme"]
+        two_hosts = _normal(found.get(b"host", authority), scheme) != _normal(authority, scheme)
         headers = [(b"host", authority), *(field for field in headers if field[0] != b"host")]
     elif not HOST.fullmatch(found.get(b"host", b"/")):  # RFC 9113 §8.3.1: without :authority there must be a host
         return None
@@ -77,12 +84,18 @@ def parse_request_headers(fields: list[Field]) -> RequestHeaders | None:
         length=None if length is None else int(length),
         expects=found.get(b"expect", b"").lower() == b"100-continue",
         grpc=GRPC.fullmatch(found.get(b"content-type", b"")) is not None,
+        two_hosts=two_hosts,
     )
 
 
 def is_plain(name: bytes, value: bytes) -> bool:
     """Return whether a message may have this regular field, one whose name begins with no colon (RFC 9113 §8.2)."""
     return _NAME.fullmatch(name) is not None and not _CONTROL.search(value) and name not in CONNECTION_FIELDS
+
+
+def _normal(host: bytes, scheme: bytes) -> bytes:
+    """Return a host as it is compared (RFC 3986 §6.2.2.1 and §6.2.3)."""
+    return host.lower().removesuffix(_DEFAULT_PORTS[scheme.lower()]).rstrip(b":")
 
 
 def _with_one_cookie(fields: list[Field]) -> list[Field]:

@@ -19,6 +19,7 @@ from switchyard.http.request_errors import BodyTooSlowError
 from switchyard.http.server.exchange import Exchange
 from switchyard.http.server.http2_exchange import Http2Exchange
 from switchyard.http.server.limits import BodyMemory, ServerLimits
+from switchyard.http.web_access import WebAccess
 
 # Bytes of responses that a client has not taken; while there are more, none of its further requests is started.
 _UNTAKEN_BYTES = 4 * 1024 * 1024
@@ -34,6 +35,7 @@ class Host(Protocol):
     request_headers: BlockCache[RequestHeaders | None]
     rpc: RpcHandler | None
     error_response: ErrorResponse
+    access: WebAccess | None
 
     def begin(self, exchange: Exchange) -> "asyncio.Task[None]":
         """Start the handler."""
@@ -63,7 +65,9 @@ class Http2Connection(ServerConnection[RequestHeaders | None]):
         self.unsent = 0
         self._held: deque[Exchange] = deque()  # requests that wait until the client has taken enough
         self._running = 0
-        self._calls = Calls(host.rpc, self._run, limits.read_seconds, host.memory)
+        self._calls = Calls(host.rpc, self._run, limits.read_seconds, host.memory, host.access)
+        # Two names of one request (RFC 9113 §8.3.1) matter where names do; elsewhere proxies may have rewritten one.
+        self._one_host = host.access is not None and host.access.is_by_name
         self._idle_since = self.loop.time()
         self._incomplete_since: float | None = None  # when the frame or header block began that is not complete
 
@@ -75,7 +79,7 @@ class Http2Connection(ServerConnection[RequestHeaders | None]):
         return len(self.streams) >= most or self._running >= most
 
     def handler_for(self, headers: RequestHeaders | None) -> RequestHandler:
-        if headers is None:
+        if headers is None or (headers.two_hosts and self._one_host):
             return _MALFORMED
         if headers.grpc:
             return self._calls.open(headers, self.client, self.server)

@@ -86,7 +86,7 @@ class Server:
         self.rpc = rpc
         self.error_response = error_response
         self._handler = handler
-        self._access = access
+        self.access = access
         self._tls = tls
         self._listeners: list[asyncio.Server | TlsListener] = []
         self._most = _connections_that_fit(self.limits.connections)
@@ -206,8 +206,8 @@ class Server:
         assert task is not None
         self._tasks.add(task)  # here and not by a callback of the task, which costs a turn of the loop
         try:
-            if self._access is not None:
-                self._access.check(exchange.method, exchange.fields)
+            if self.access is not None:
+                self.access.check(exchange.method, exchange.fields)
             await self._handler(exchange)
             if exchange.finished:
                 return

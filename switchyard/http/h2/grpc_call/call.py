@@ -182,8 +182,8 @@ class GrpcCall:
     def begin(self, stream: Stream, *, end: bool) -> None:
         self._client = stream
         self._received = Received(stream, self._context.retry_memory, self._context.body_memory, complete=end)
-        if self._request.malformed:
-            self.fail(RpcStatus.INVALID_ARGUMENT, self._request.malformed)
+        if self._request.fault is not None:
+            self.fail(*self._request.fault)
             return
         if (timeout := self._request.timeout) is not None:
             loop = asyncio.get_running_loop()

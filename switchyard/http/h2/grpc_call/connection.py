@@ -8,13 +8,25 @@ from switchyard.http.h2.grpc_call.headers import RpcRequest, read_request
 from switchyard.http.h2.grpc_call.messages import Memory
 from switchyard.http.h2.request_headers import RequestHeaders
 from switchyard.http.h2.server import RequestHandler
+from switchyard.http.web_access import WebAccess
 from switchyard.rpc.status import RpcError, RpcStatus
 
 
 class Calls:
-    """Opens the calls of one connection; without a handler they get UNIMPLEMENTED. See ``CallContext``."""
+    """Opens the calls of one connection; without a handler they get UNIMPLEMENTED. See ``CallContext``.
 
-    def __init__(self, handler: RpcHandler | None, start: Start, read_seconds: float | None, memory: Memory) -> None:
+    Those that ``access`` rejects reach no handler.
+    """
+
+    def __init__(
+        self,
+        handler: RpcHandler | None,
+        start: Start,
+        read_seconds: float | None,
+        memory: Memory,
+        access: WebAccess | None = None,
+    ) -> None:
+        self._access = access
         self._fast = handler if isinstance(handler, FastHandler) else None
         self.context = CallContext(
             handler=handler or _unimplemented, start=start, read_seconds=read_seconds, body_memory=memory
@@ -24,9 +36,9 @@ class Calls:
         """Return the handler of the stream of a call that starts with ``headers``."""
         request = headers.memo
         if not isinstance(request, RpcRequest):
-            request = headers.memo = read_request(headers)
+            request = headers.memo = read_request(headers, self._access)
         fast = self._fast
-        if fast is not None and request.path in fast.paths and not request.malformed:
+        if fast is not None and request.path in fast.paths and request.fault is None:
             return FastForwarding(fast, self.context, request, (client, server))
         return GrpcCall(self.context, request, client, server)
 

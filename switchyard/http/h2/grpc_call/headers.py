@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from switchyard.http.h2.fields import Field, literals
 from switchyard.http.h2.request_headers import GRPC, RequestHeaders, is_plain
+from switchyard.http.request_errors import BadRequestError
+from switchyard.http.web_access import WebAccess
 from switchyard.rpc import status, timeouts
 from switchyard.rpc.status import RpcStatus
 
@@ -27,14 +29,14 @@ RESPONSE_HEADERS = [(b":status", b"200"), (b"content-type", b"application/grpc")
 class RpcRequest:
     """The headers of a call; ``timeout`` is in seconds, ``opening`` and ``framing`` are encoded fields.
 
-    ``fields`` is the metadata for look-ups.
+    ``fields`` is the metadata for look-ups; ``fault`` is the response to a call that no handler may have.
     """
 
     path: str
     metadata: tuple[Field, ...]
     fields: dict[bytes, bytes]
     timeout: float | None
-    malformed: str
+    fault: Fault | None
     encoding: bytes
     opening: bytes
     framing: bytes
@@ -78,13 +80,18 @@ def end_fields(ended: RpcStatus, message: str = "", metadata: Sequence[Field] = 
     return fields
 
 
-def read_request(headers: RequestHeaders) -> RpcRequest:
+def read_request(headers: RequestHeaders, access: WebAccess | None = None) -> RpcRequest:
     found = dict(headers.fields)
-    timeout, malformed = None, ""
+    timeout: float | None = None
+    fault: Fault | None = None
     try:
+        if access is not None:
+            access.check(headers.method, found)
         timeout = timeouts.parse(found[b"grpc-timeout"]) if b"grpc-timeout" in found else None
     except ValueError as err:
-        malformed = str(err)
+        fault = RpcStatus.INVALID_ARGUMENT, str(err)
+    except BadRequestError as err:
+        fault = status.of_http(err.status), str(err)
     metadata = tuple(field for field in headers.fields if not _is_hop_field(field[0]))
     framing = [(b"te", b"trailers"), *(field for field in headers.fields if field[0] in _FRAMING)]
     return RpcRequest(
@@ -92,7 +99,7 @@ def read_request(headers: RequestHeaders) -> RpcRequest:
         metadata=metadata,
         fields=dict(metadata),
         timeout=timeout,
-        malformed=malformed,
+        fault=fault,
         encoding=found.get(b"grpc-encoding", b"identity"),
         opening=literals([(b":method", b"POST"), (b":scheme", b"http"), (b":path", headers.target)]),
         framing=literals(framing),

@@ -155,6 +155,7 @@ async def test_a_request_that_never_ends_is_told_to_stop_after_its_early_respons
 MALFORMED = {
     "no method": request_bytes(GET[1:]),
     "no path": request_bytes(GET[:-1]),
+    "a scheme that nobody serves": request_bytes([GET[0], (b":scheme", b"javascript"), *GET[2:]]),
     "an absolute path": request_bytes([*GET[:-1], (b":path", b"http://elsewhere/")]),
     "an unknown pseudo-header": request_bytes([*GET, (b":protocol", b"websocket")]),
     "a method twice": request_bytes([*GET, GET[0]]),
