@@ -25,6 +25,7 @@ from switchyard.http.json_body import parse_object
 from switchyard.http.json_cost import check_json
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server import Exchange
+from switchyard.telemetry import logs
 from switchyard.telemetry.metrics import InferenceMetrics, RoutingMetrics
 from switchyard.telemetry.tracing import Tracer
 
@@ -93,6 +94,7 @@ class Application:
             self._page(exchange)
             return
         began, outcome = time.perf_counter(), "failed"
+        logs.request_id.set(exchange.fields.get(b"x-request-id", b"").decode("latin-1"))
         decided: tuple[RoutingRequest, Decision] | None = None
         self._in_flight += 1
         self._meter.in_flight.inc()

@@ -2,8 +2,8 @@
 
 KServe's rule: a header is propagated when one of the patterns in ``PROPAGATE_HEADERS`` (Go's RE2 syntax, separated by
 commas, not anchored) matches in its canonical name; without a content-type among those, steps get application/json.
-Beyond that rule, the W3C trace context, the platform's own headers and those without which a body cannot be read are
-always propagated, and hop-by-hop headers never.
+Beyond that rule, the W3C trace context, the request's id, the platform's own headers and those without which a body
+cannot be read are always propagated, and hop-by-hop headers never.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from switchyard.router.graph.spec import Problem
 
 # Without them, a body is not the one that they came with.
 _OF_THE_BODY = frozenset((b"content-encoding", JSON_LENGTH))
-_ALWAYS = frozenset((b"traceparent", b"tracestate")) | _OF_THE_BODY
+_ALWAYS = frozenset((b"traceparent", b"tracestate", b"x-request-id")) | _OF_THE_BODY
 _JSON = (b"content-type", b"application/json")
 _BINARY = (b"content-type", b"application/octet-stream")  # of a V2 body in which tensors follow the JSON
 _CACHED_NAMES = 1024  # reports kept: names are the client's, so their number must be bounded

@@ -27,7 +27,7 @@ class Rules:
     next_step_is_fallback: bool = False  # a condition is also tried on "unavailable", after 502, 503, 504 and no answer
     unavailable_is_retried: bool = False  # before the first byte, a step without an answer is asked again
     target_is_kept: bool = False  # a step whose URL has no path gets the request's method, path and query
-    trace_context_is_kept: bool = False  # and the platform's own headers, listed or not
+    trace_context_is_kept: bool = False  # and the request's id and the platform's own headers, listed or not
     errors_have_the_callers_shape: bool = False  # on the paths of OpenAI's, Anthropic's and the V2 protocol
 
 
@@ -134,7 +134,8 @@ class _Run:
             listed = any(
                 re.search(pattern, canonical) for pattern in patterns.split(",") if not pattern.startswith("*")
             )
-            if listed or (self.rules.trace_context_is_kept and name.startswith(("trace", "x-switchyard-"))):
+            kept = name == "x-request-id" or name.startswith(("trace", "x-switchyard-"))
+            if listed or (self.rules.trace_context_is_kept and kept):
                 found[name] = value
         return {"content-type": "application/json", **found}
 

@@ -141,7 +141,7 @@ def test_probes_get_responses(predictor: Predictor, path: str, status: int) -> N
 
 def test_a_decision_is_counted_and_logged_without_its_prompt(predictor: Predictor) -> None:
     before = predictor.log.stat().st_size
-    predictor.ask(chat("Zanzibar is a word of this test."))
+    predictor.ask(chat("Zanzibar is a word of this test."), **{"x-request-id": "r-1"})
     page = httpx.get(f"{predictor.url}/metrics").text
     line = json.loads(predictor.log.read_bytes()[before:].splitlines()[0])
 
@@ -149,6 +149,7 @@ def test_a_decision_is_counted_and_logged_without_its_prompt(predictor: Predicto
     assert 'inference_requests_total{model="complexity",outcome="ok",protocol="openai"}' in page
     assert "routing_share_target 0.35" in page
     assert {"tier", "reason", "score", "share", "seconds"} <= line.keys()
+    assert line["request_id"] == "r-1"
     assert "Zanzibar" not in predictor.log.read_text()
 
 

@@ -25,7 +25,11 @@ def names(patterns: str, *given_names: bytes) -> list[bytes]:
 def test_patterns_are_searched_for_in_canonical_names() -> None:
     asked = (b"x-request-id", b"my-x-request-id-2", b"authorization", b"content-type")
     assert names("Request-Id,^Auth,^Content-Type$", *asked) == list(asked)
-    assert names("request-id,^auth", b"x-request-id", b"authorization") == [b"content-type"]
+    assert names("request-id,^auth", b"my-x-request-id-2", b"authorization") == [b"content-type"]
+
+
+def test_the_requests_id_is_passed_on_whatever_is_listed() -> None:
+    assert names("^Auth", b"x-request-id", b"x-other") == [b"x-request-id", b"content-type"]
 
 
 def test_without_patterns_only_the_trace_context_is_passed_on_and_the_type_is_json() -> None:
