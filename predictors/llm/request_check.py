@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from predictors.llm.bounds.fields import check_fields, check_texts, has_texts
 from predictors.llm.nulls import without_nulls
 from predictors.serving.application import BINARY_HEADER, OPENAI
 from switchyard.http.api_errors import ApiError
@@ -66,6 +67,9 @@ class RequestCheck:
         if not is_openai or not isinstance(payload, dict):
             return body
         check_items(payload)
+        check_fields(payload, exchange.path)
+        if has_texts(payload):  # of which an outline has none that is long
+            await check_texts(payload if is_cheap(body) else parse_json(body, body))
         body, payload = without_nulls(body, payload)
         if self._validate is not None and exchange.path == _RESPONSES and isinstance(payload.get("input"), list):
             await self._check_input(payload["input"], self._validate)

@@ -33,7 +33,7 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
 )
 _RAISED = (
     *(kind for kind, _ in _CODES),
-    *(ApiError, RequestValidationError, HTTPException, ModelNotFound, InferenceError, Exception),
+    *(ApiError, RequestValidationError, HTTPException, ModelNotFound, InferenceError, RecursionError, Exception),
 )
 _NOT_JSON = "Unrecognized request format: "  # KServe's words before the parser's
 _NAME = 80  # characters of a name that a client sent, repeated to it
@@ -50,6 +50,8 @@ def of_exception(err: Exception) -> ApiError:
         return ApiError("model_not_found", f"there is no model {name[:_NAME]!r} here")
     if isinstance(err, InvalidInput) and err.reason.startswith(_NOT_JSON):
         return ApiError("invalid_json", f"the body is not JSON: {err.reason.removeprefix(_NOT_JSON)}")
+    if isinstance(err, RecursionError):  # only JSON within texts of a request is that deep
+        return ApiError("invalid_value", "a text of the request holds JSON that is nested too deeply")
     for kind, code in _CODES:
         if isinstance(err, kind):
             return ApiError(code, str(err).removeprefix("Server is not ready. ") or kind.__name__)

@@ -74,14 +74,18 @@ def of_engine(status: int, body: bytes, path: str = "") -> ApiError:
         message, code, param = f"the model responded {status}", None, None
     if not isinstance(code, str):
         faults = [_fault(*match.groups()) for match in _IN_TEXT.finditer(message)]
-        if faults:  # of a value that vLLM validates by itself
-            return of_faults(faults)
+        if faults:  # of a value that vLLM validates by itself: a message's content, whose parts have places only
+            return of_faults([{**row, "loc": _of_content(row["loc"])} for row in faults])
         client = "model_not_found" if param == "model" and status == 404 else "invalid_value"
         code = client if status < 500 else "not_implemented" if status == 501 else "model_error"
         if status == 400 and message.startswith(_TOO_LONG):
             code, param = "context_length_exceeded", _prompt_field(path)
     message = _cut(_PARAMETER.sub("", message))
     return ApiError(code, message, status=status, param=param if isinstance(param, str) else None)
+
+
+def _of_content(place: list[str | int]) -> list[str | int]:
+    return ["content", *place] if isinstance(place[0], int) else place
 
 
 def _prompt_field(path: str) -> str | None:

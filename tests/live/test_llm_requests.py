@@ -65,8 +65,27 @@ FAULTS: list[tuple[str, dict[str, object], str]] = [
     ("/v1/chat/completions", {}, "messages is missing"),
     ("/v1/chat/completions", {"messages": [USER], "temperature": "hot"}, 'temperature must be a number, not "hot"'),
     ("/v1/chat/completions", {"messages": [USER], "stop": 5}, "stop must be a string or a list, not 5"),
-    ("/v1/chat/completions", {"messages": [{**USER, "content": [{"type": "x"}]}]}, "[0].type must be 'text' or "),
+    (
+        "/v1/chat/completions",
+        {"messages": [{**USER, "content": [{"type": "x"}]}]},
+        "content[0].type must be 'text' or ",
+    ),
     ("/v1/chat/completions", {"messages": [USER], "max_tokens": 0}, "max_tokens must be at least 1, got 0."),
+    (
+        "/v1/chat/completions",
+        {"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "[" * 10_000}}]}]},
+        "messages[0].tool_calls[0].function.arguments is nested more than ",
+    ),
+    (
+        "/v1/chat/completions",
+        {"messages": [USER], "tools": [{}], "tool_choice": {"type": "function", "function": {"name": "f"}}},
+        "tools[0] must be ",
+    ),
+    (
+        "/v1/chat/completions",
+        {"messages": [USER], "chat_template_kwargs": {"messages": []}},
+        "chat_template_kwargs.mes",
+    ),
     ("/v1/completions", {"prompt": {}}, "prompt must be "),
     ("/v1/responses", {}, "input is missing"),
     ("/v1/messages", {"messages": [USER]}, "max_tokens is missing"),

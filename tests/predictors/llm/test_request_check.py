@@ -1,6 +1,6 @@
 """The check of bodies in front of an engine, on a real server, with a validation that stands for the engine's."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -218,3 +218,66 @@ async def test_binary_tensors_that_cannot_be_read_are_the_clients_fault(
         response = await client.post("/v2/models/m/infer", content=b"{}" + tensors, headers=headers)
     assert response.status_code == status
     assert sentence in response.text
+
+
+USER = {"role": "user", "content": "x"}
+FILLING = {**USER, "content": "x" * 100_000}  # makes the body one that is read as an outline
+
+
+def call(arguments: object) -> dict[str, Any]:
+    function = {"name": "f", "arguments": arguments}
+    return {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": function}]}
+
+
+DEEP = {"arrays": "[" * 100_000, "objects": '{"a":' * 2000 + "1" + "}" * 2000, "a little": "[" * (JSON_DEPTH + 1)}
+WITHIN: dict[str, tuple[Callable[[str], dict[str, Any]], str]] = {
+    "a tool call": (lambda text: {"messages": [USER, call(text)]}, "messages[1].tool_calls[0].function.arguments"),
+    "a large body": (lambda text: {"messages": [FILLING, call(text)]}, "messages[1].tool_calls[0].function.arguments"),
+    "a function call": (
+        lambda text: {"messages": [{"role": "assistant", "function_call": {"arguments": text}}]},
+        "messages[0].function_call.arguments",
+    ),
+    "an item": (lambda text: {"input": [{"type": "function_call", "arguments": text}]}, "input[0].arguments"),
+}
+
+
+@pytest.mark.parametrize("deep", DEEP.values(), ids=DEEP)
+@pytest.mark.parametrize(("of_text", "place"), WITHIN.values(), ids=WITHIN)
+async def test_json_within_a_text_is_bounded_like_the_body(
+    of_text: Callable[[str], dict[str, Any]], place: str, deep: str
+) -> None:
+    async with predictor(Engine()) as client:
+        response = await client.post(OPENAI[0], json=of_text(deep))
+        error = response.json()["error"]
+        sentence = f"{place} is nested more than {JSON_DEPTH} levels deep"
+        assert (response.status_code, error["param"], error["message"]) == (400, place, sentence)
+        for text in ('{"a": [1]}', "no JSON", "["):
+            assert (await client.post(OPENAI[0], json=of_text(text))).status_code == 200
+
+
+CHOICE = {"type": "function", "function": {"name": "f"}}
+NAMED = {"type": "function", "function": {"name": "f"}}
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [{}, {"type": "function"}, {"type": "function", "function": {}}, {"type": "custom", "name": "f"}, "f", None, []],
+    ids=str,
+)
+async def test_tools_of_which_one_is_chosen_by_name_have_names(tool: object) -> None:
+    async with predictor(Engine()) as client:
+        chosen = {"messages": [USER], "tools": [NAMED, tool], "tool_choice": CHOICE}
+        response = await client.post(OPENAI[0], json=chosen)
+        error = response.json()["error"]
+        assert (response.status_code, error["param"]) == (400, "tools[1]")
+        assert error["message"].startswith("tools[1] must be ")
+        assert (await client.post(OPENAI[0], json={**chosen, "tools": [NAMED]})).status_code == 200
+
+
+@pytest.mark.parametrize(("name", "status"), [("messages", 400), ("tokenizer", 400), ("enable_thinking", 200)])
+async def test_a_variable_of_a_template_is_no_argument_of_what_renders_it(name: str, status: int) -> None:
+    async with predictor(Engine()) as client:
+        response = await client.post(OPENAI[0], json={"messages": [USER], "chat_template_kwargs": {name: []}})
+        assert response.status_code == status
+        if status == 400:
+            assert response.json()["error"]["param"] == f"chat_template_kwargs.{name}"

@@ -144,7 +144,7 @@ def validation() -> str:
 ENGINE: list[tuple[int, dict[str, Any], str, str]] = [
     (400, {"message": "n must be 1. (parameter=n, value=0)", "param": "n"}, "n must be 1.", "invalid_value"),
     (404, {"message": "no model", "param": "model"}, "no model", "model_not_found"),
-    (400, {"message": validation()}, "[0].type must be 'text' or 'image_url'", "invalid_value"),
+    (400, {"message": validation()}, "content[0].type must be 'text' or 'image_url'", "invalid_value"),
     (500, {"message": "no memory"}, "no memory", "model_error"),
     (501, {"message": "no such task"}, "no such task", "not_implemented"),
     (503, {"message": "gone", "code": "model_failed", "param": None}, "gone", "model_failed"),
