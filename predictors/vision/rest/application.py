@@ -14,7 +14,13 @@ from predictors.vision.images.inference import ImageInference, ImageResult, take
 from predictors.vision.images.request_bodies import json_object, read_image
 from predictors.vision.images.v2 import has_bytes, read_v2, write_v2
 from predictors.vision.rest.forwarding import STREAMED_BYTES, Forwarding, declared_length
-from predictors.vision.rest.request_checks import check_depth, check_headers, check_json, json_length
+from predictors.vision.rest.request_checks import (
+    check_depth,
+    check_headers,
+    check_json,
+    check_parameters,
+    json_length,
+)
 from predictors.vision.rest.routes import Route, route
 from predictors.vision.triton.control import of_json
 from predictors.vision.triton.loaded_models import LoadedModels
@@ -274,6 +280,7 @@ def _check(where: Route, data: bytes, size: int) -> None:
         check_json(data, size)
     else:
         check_depth(data)
+        check_parameters(data)
 
 
 def _error_of(err: Exception) -> ApiError | None:

@@ -8,6 +8,8 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 
+import orjson
+
 from predictors.vision.rest.routes import Kind
 from predictors.vision.triton.shapes import MAX_DIMENSIONS, check_elements, elements
 from predictors.vision.triton.tensors import HEADER_LENGTH
@@ -27,6 +29,7 @@ _SINGLE = frozenset((b"content-type", b"content-encoding", HEADER_LENGTH))
 MAX_DEPTH = 32  # of arrays and objects: data may be nested as deeply as its shape is long
 _MAX_BRACKETS = 1 << 20  # data of a million rows; each level of them is looked at
 _MAX_STRINGS = 1 << 21  # where brackets are counted, each is looked at
+_PARSED_BYTES = 64 * 1024  # of a request to generate: at most a millisecond
 _MAX_TENSORS = 10_000  # as many as there may be fields in a gRPC message
 # A string, or the rest of a body that ends within one: each quote is looked at once, whatever the body.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
@@ -115,6 +118,22 @@ def check_depth(data: bytes) -> None:
     raise ApiError(
         "invalid_json", f"the JSON is nested more than {MAX_DEPTH} levels deep, or its brackets do not match"
     )
+
+
+def check_parameters(data: bytes) -> None:
+    """Check the parameters of a request to generate, unless it is large: Triton calls wrong ones its own fault.
+
+    Raises:
+        ApiError: they are no object.
+    """
+    try:
+        payload = orjson.loads(data) if len(data) <= _PARSED_BYTES else None
+    except orjson.JSONDecodeError:  # which Triton says
+        return
+    if not isinstance(payload, dict) or "parameters" not in payload:
+        return
+    if not isinstance(payload["parameters"], dict):
+        raise ApiError("invalid_value", "parameters must be a JSON object", param="parameters")
 
 
 def _dimensions(array: bytes) -> list[int]:

@@ -115,3 +115,10 @@ def test_generate_stream_sends_events(vision: Vision) -> None:
     status, body = fetch(f"{vision.url}/v2/models/stream/generate_stream", {"text_input": "one two"})
     assert status == 200
     assert [json.loads(line[5:])["text_output"] for line in body.splitlines() if line] == ["one", "two"]
+
+
+def test_parameters_of_generate_that_are_no_object_are_the_clients_fault(vision: Vision) -> None:
+    asked = {"text_input": "one", "parameters": 5}
+    status, body = fetch(f"{vision.url}/v2/models/stream/generate", asked)
+    said = {"error": "parameters must be a JSON object", "code": "invalid_value"}
+    assert (status, json.loads(body)) == (400, said)

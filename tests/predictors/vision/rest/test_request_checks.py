@@ -9,6 +9,7 @@ from predictors.vision.rest.request_checks import (
     check_depth,
     check_headers,
     check_json,
+    check_parameters,
     json_length,
 )
 from predictors.vision.rest.routes import Kind
@@ -148,3 +149,15 @@ def test_text_that_reads_like_a_shape_is_text() -> None:
 def test_a_request_with_endless_shapes_is_rejected() -> None:
     with pytest.raises(ApiError, match="10000 shapes"):
         check_json(b'"shape":[1]' * 10_001, 1000)
+
+
+@pytest.mark.parametrize("parameters", [b"5", b"[]", b"null", b'"a"'])
+def test_parameters_of_generate_are_an_object(parameters: bytes) -> None:
+    with pytest.raises(ApiError) as raised:
+        check_parameters(b'{"text_input": "a", "parameters": %b}' % parameters)
+    assert (raised.value.status, raised.value.param) == (400, "parameters")
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"text_input": "a"}', b'{"parameters": {"a": [1], "b": "c"}}'])
+def test_what_else_is_asked_of_generate_is_for_triton(body: bytes) -> None:
+    check_parameters(body)
