@@ -20,6 +20,10 @@ _REASONS = (
     (re.compile(r"attempt to access JSON non-(\w+) as \w+"), r"it must be of type \1"),
     (re.compile(r"attempt to get members for non-object"), "it must be of type object"),
 )
+# NVIDIA's backend for ONNX gives ONNX Runtime's words, with its source files, from here on to the end.
+_IN_ONNX_RUNTIME = re.compile(
+    r"onnx runtime error \d+: Non-zero status code returned while running (\w+) node.*", re.DOTALL
+)
 
 
 def triton_is_away() -> ApiError:
@@ -37,6 +41,9 @@ def of_triton(status: int, reason: str) -> ApiError:
         for theirs, ours in _REASONS:
             why = theirs.sub(ours, why)
         return ApiError("invalid_value", f"{field} cannot be read: {why}", param=unreadable[1])
+    reason = _IN_ONNX_RUNTIME.sub(
+        r"ONNX Runtime's operator \1 cannot compute with these inputs; the model may take other shapes", reason
+    )
     code = _OF_TRITON.get(status, "invalid_value" if status < 500 else "model_error")
     return ApiError(code, reason, status=status)
 

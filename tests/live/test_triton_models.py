@@ -209,6 +209,13 @@ def test_a_wrong_type_or_shape_is_the_senders_mistake(ocr: Any, values: np.ndarr
     assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
 
 
+def test_a_size_that_a_model_cannot_compute_with_is_told_without_its_source_files(ocr: Any) -> None:
+    with pytest.raises(InferenceServerException) as caught:
+        ask(ocr, "ocr-detection", np.zeros((1, 3, 200, 640), np.float32), "x", "FP32")
+    assert "rejected inputs of the shapes x [1, 3, 200, 640]: its operator Add cannot compute" in str(caught.value)
+    assert "onnxruntime" not in str(caught.value)
+
+
 def test_an_image_is_decoded_to_a_wanted_size(ocr: Any) -> None:
     image, size = InferInput("image", [1], "BYTES"), InferInput("size", [2], "INT32")
     image.set_data_from_numpy(np.array([encoded(Image.new("RGB", (64, 48), "red"))], dtype=np.object_))

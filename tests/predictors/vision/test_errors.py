@@ -46,6 +46,13 @@ SAID: list[tuple[int, str, int, str, str]] = [
     ),
     (404, "Request for unknown model: 'm' version 9 is not found", 404, "model_not_found", "Request for unknown model"),
     (503, "exceeds maximum queue size", 503, "overloaded", "exceeds maximum queue size"),
+    (
+        *(
+            500,
+            "onnx runtime error 6: Non-zero status code returned while running Add node. Name:'a' /src/b.h:5 f(int)",
+        ),
+        *(500, "model_error", "ONNX Runtime's operator Add cannot compute with these inputs"),
+    ),
     (500, "ValueError: no\n\nAt:\n  /models/m/1/model.py(9): execute\n", 500, "model_error", "ValueError: no"),
 ]
 
@@ -56,4 +63,6 @@ def test_tritons_errors_have_codes_and_say_whose_fault_they_are(
 ) -> None:
     error = of_triton(status, error_message(json.dumps({"error": said}).encode()))
     assert (error.status, error.code, error.message.startswith(sentence)) == (expected, code, True), error.message
-    assert not [words for words in ("At:", "attempt to", "id_unknown", "JSON buffer") if words in error.message]
+    assert not [
+        words for words in ("At:", "/src/", "attempt to", "id_unknown", "JSON buffer") if words in error.message
+    ]

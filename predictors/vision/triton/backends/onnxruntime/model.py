@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_errors
 import onnx_graph
 import triton_python_backend_utils as pb_utils
 
@@ -97,7 +98,8 @@ class TritonPythonModel:
             outputs = self._run(inputs, names)
         except Exception as err:  # ONNX Runtime's exceptions have no common base class; a bad shape is the usual reason
             shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
-            return _rejected(f"ONNX Runtime rejected inputs of the shapes {shapes}: {str(err).splitlines()[0]}")
+            pb_utils.Logger.log_verbose(f"a request failed: {err}")
+            return _rejected(f"ONNX Runtime rejected inputs of the shapes {shapes}: {onnx_errors.why(str(err))}")
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, outputs[name]) for name in names])
 
     def _run_batch(self, inputs: Sequence[Inputs], wanted: Sequence[Sequence[str]]) -> list[Any]:
