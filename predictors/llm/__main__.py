@@ -17,6 +17,7 @@ from switchyard.telemetry import logs, tracing
 if TYPE_CHECKING:
     from predictors.llm.engine import Engine
     from predictors.serving.server import PredictorServer
+    from switchyard.http.asgi import App
 
 ENGINE_CHECK_SECONDS = 0.2
 
@@ -27,14 +28,14 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
 
     from predictors.llm import engine as engines
     from predictors.llm.devices import publish_utilization
-    from predictors.llm.model import LanguageModel, check_tensors
+    from predictors.llm.model import LanguageModel
     from predictors.llm.request_check import RequestCheck
     from predictors.llm.v2.generate import GenerateExtension
+    from predictors.llm.v2.inputs import check_tensors
     from predictors.llm.v2.rpc import RpcExtension
     from predictors.serving.admission import Admission
     from predictors.serving.application import Application
     from predictors.serving.server import PredictorServer
-    from switchyard.http.asgi import App
     from switchyard.telemetry.metrics import InferenceMetrics
 
     logs.configure(arguments.model_name, settings.log_level)  # again, because some of these imports reset logging
@@ -55,7 +56,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         await model.warm_up()
         clock.done("warm-up")
 
-        def wrap(kserve: App) -> App:
+        def wrap(kserve: "App") -> "App":
             lost, tracer = lambda: engine.lost, tracing.configure(model.name)
             v2 = GenerateExtension(kserve, model.name, model.texts, generates=engine.generates, lost=lost)
             return UsageReport(Application(openai=engine.app, kserve=v2, admission=admission, tracer=tracer))

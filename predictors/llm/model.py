@@ -18,17 +18,16 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferParameter
 from predictors.llm.engine import Engine
 from predictors.llm.in_process import post
 from predictors.llm.v2.completion import Completion, Embedding, GenerationError, InvalidRequestError, TextModel
+from predictors.llm.v2.inputs import TEXT, read_texts
 from predictors.serving.admission import Admission
 from switchyard.http.api_errors import ApiError
 from switchyard.telemetry.metrics import Outcome
 
 logger = logging.getLogger(__name__)
 
-TEXT = "text_input"  # the name that Triton's vLLM backend uses, so that its clients work unchanged
 _JSON = {"type": "json_object"}
 # What is compiled or built when it is first asked for, while everybody waits: log probabilities, grammars.
 _RARE_PATHS = {"prompt": "Hello", "max_tokens": 2, "temperature": 1, "logprobs": 1, "response_format": _JSON}
-MAX_TEXTS = 256  # per request, so that one client cannot take every slot
 
 
 class LanguageModel(Model):  # type: ignore[misc]
@@ -112,7 +111,7 @@ class LanguageModel(Model):  # type: ignore[misc]
             if not streams or not self._engine.generates:
                 yield await self._infer(request, headers, parameters)
                 return
-            (prompt,) = _texts(request, most=1)
+            (prompt,) = read_texts(request, most=1)
             with self._errors():
                 async for chunk in self.texts.stream(prompt, parameters, _lowered(headers)):
                     yield _response(request, self.name, _completion_outputs([chunk]))
@@ -151,7 +150,7 @@ class LanguageModel(Model):  # type: ignore[misc]
     async def _infer(
         self, request: InferRequest, headers: Mapping[str, str], parameters: Mapping[str, Any] | None = None
     ) -> InferResponse:
-        texts, lowered = _texts(request), _lowered(headers)
+        texts, lowered = read_texts(request), _lowered(headers)
         with self._errors():
             if self._engine.generates:
                 given = _parameters(request) if parameters is None else parameters
@@ -163,41 +162,6 @@ class LanguageModel(Model):  # type: ignore[misc]
 
 def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-def check_tensors(body: bytes, json_length: int) -> None:
-    """Read binary tensors as KServe will once more, where whatever goes wrong is a 500 though the client is wrong.
-
-    Raises:
-        ValueError: they cannot be read.
-    """
-    try:
-        InferRequest.from_bytes(body, json_length, "")
-    except (InferenceError, InvalidInput, LookupError, TypeError, AttributeError, struct.error) as err:
-        raise ValueError(str(err)) from err
-
-
-def _texts(request: InferRequest, most: int = MAX_TEXTS) -> list[str]:
-    named = {tensor.name: tensor for tensor in request.inputs}
-    tensor = named.pop(TEXT, None)
-    if tensor is None or named:
-        seen = ", ".join(repr(tensor.name) for tensor in request.inputs) or "none"
-        raise InvalidInput(f"inputs are {seen}; send exactly one, named {TEXT!r}, of datatype BYTES and shape [n]")
-    if tensor.datatype != "BYTES":
-        raise InvalidInput(f"input {TEXT!r} has datatype {tensor.datatype}; use BYTES")
-    try:
-        values = tensor.as_numpy().reshape(-1).tolist()
-        texts = [value if isinstance(value, str) else value.decode("utf-8") for value in values]
-    except (AttributeError, TypeError) as err:
-        raise InvalidInput(
-            f"the data of input {TEXT!r} must be texts, as many as its shape {tensor.shape} says"
-        ) from err
-    # A shape that does not fit, lengths that are not those of the texts, or bytes that are not UTF-8.
-    except (ValueError, struct.error) as err:
-        raise InvalidInput(f"input {TEXT!r} cannot be read as {tensor.shape} UTF-8 texts: {err}") from err
-    if not 1 <= len(texts) <= most:
-        raise InvalidInput(f"input {TEXT!r} holds {len(texts)} texts; send {f'1 to {most}' if most > 1 else 'one'}")
-    return texts
 
 
 def _parameters(request: InferRequest) -> dict[str, Any]:
