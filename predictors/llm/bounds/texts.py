@@ -5,8 +5,10 @@ everybody else waiting for 12 s. vLLM looks at a text's length only where it als
 ``/tokenize`` and truncated prompts do not ask for.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
+import queue
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,7 +19,7 @@ from switchyard.http.asgi import App, Receive, Scope, Send
 BYTES_PER_TOKEN = 16
 TEXT_BYTES = 64 * 1024  # of short contexts: to count or truncate longer texts; a tenth of a second
 
-_turn: ContextVar[asyncio.Lock | None] = ContextVar("turn", default=None)
+_request: ContextVar[object] = ContextVar("request", default=None)
 
 
 def longest_text(max_model_len: int) -> int:
@@ -26,38 +28,63 @@ def longest_text(max_model_len: int) -> int:
 
 
 def bound_texts(renderer: Any, max_model_len: int, error: Callable[..., Exception]) -> None:
-    """Let vLLM's renderer tokenize no longer text, and one text of a request at a time.
+    """Let vLLM's renderer tokenize no longer text, and requests take turns with theirs.
 
     All that is tokenized goes through its tokenizer, by whichever route it came. ``error`` makes vLLM's error for a
     client from a sentence and the ``parameter`` at fault.
     """
     if renderer.tokenizer is not None:
         renderer.tokenizer.__class__ = _bounded(type(renderer.tokenizer), max_model_len, error)
-    renderer._tokenize_prompt_async = _in_turn(renderer._tokenize_prompt_async)
+    _take_turns(renderer._executor)
 
 
 class TurnOfRequest:
-    """ASGI middleware around vLLM's application: the texts of a request are tokenized one after the other."""
+    """ASGI middleware around vLLM's application: notes for the renderer which request a text is of."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        _turn.set(asyncio.Lock())
+        _request.set(object())
         await self._app(scope, receive, send)
 
 
-def _in_turn(tokenize: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """Queue one text of a request at a time: thousands at once would all be before the next request's."""
+class _Turns(queue.Queue[Any]):
+    """Work in turns by request: of thousands of texts that one queues at once, the next request waits for one."""
 
-    async def tokenize_in_turn(*args: Any, **kwargs: Any) -> Any:
-        turn = _turn.get()
-        if turn is None:
-            return await tokenize(*args, **kwargs)
-        async with turn:
-            return await tokenize(*args, **kwargs)
+    def _init(self, maxsize: int) -> None:
+        self._waiting: OrderedDict[object, deque[Any]] = OrderedDict()
+        self._ends = deque[None]()
 
-    return tokenize_in_turn
+    def _qsize(self) -> int:
+        return len(self._waiting) + len(self._ends)
+
+    def _put(self, item: Any) -> None:
+        if item is None:  # a pool's sign for a thread to end, after all work
+            self._ends.append(item)
+        else:
+            self._waiting.setdefault(_request.get(), deque()).append(item)
+
+    def _get(self) -> Any:
+        if not self._waiting:
+            return self._ends.popleft()
+        request, items = self._waiting.popitem(last=False)
+        item = items.popleft()
+        if items:
+            self._waiting[request] = items
+        return item
+
+
+def _take_turns(executor: Any) -> None:
+    """Replace the pool within vLLM's executor, to which its functions are bound, and those that replace it later."""
+
+    def replace() -> None:
+        executor._inner.shutdown(wait=False)
+        executor._inner = pool = ThreadPoolExecutor(executor._max_workers)
+        pool._work_queue = _Turns()  # type: ignore[assignment]
+
+    executor.replace_inner = replace
+    replace()
 
 
 def _bounded(tokenizer: type[Any], max_model_len: int, error: Callable[..., Exception]) -> type[Any]:

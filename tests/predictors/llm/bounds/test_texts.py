@@ -1,6 +1,9 @@
 """The bound of texts that are tokenized, on a tokenizer with a renderer like vLLM's."""
 
 import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -29,19 +32,24 @@ class Tokenizer:
         return "encoded"
 
 
+class Executor:
+    """As vLLM's ``_SwappableExecutor``."""
+
+    def __init__(self) -> None:
+        self._max_workers = 1
+        self._inner = ThreadPoolExecutor(1)
+
+    def submit(self, work: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        return self._inner.submit(work, *args)
+
+    def replace_inner(self) -> None:
+        raise AssertionError("it would forget the turns")
+
+
 class Renderer:
     def __init__(self) -> None:
         self.tokenizer = Tokenizer()
-        self.running = self.most = 0
-        self.order: list[str] = []
-
-    async def _tokenize_prompt_async(self, name: str) -> str:
-        self.running += 1
-        self.most = max(self.most, self.running)
-        self.order.append(name)
-        await asyncio.sleep(0)
-        self.running -= 1
-        return name
+        self._executor = Executor()
 
 
 LONGEST = longest_text(2048)
@@ -86,15 +94,29 @@ def test_the_bound_grows_with_the_context() -> None:
     ]
 
 
-async def test_the_texts_of_a_request_take_turns_with_those_of_another() -> None:
-    renderer = Renderer()
+@pytest.mark.parametrize("replaced", [False, True], ids=["the pool", "one that replaces it"])
+async def test_the_texts_of_a_request_take_turns_with_those_of_another(replaced: bool) -> None:
+    renderer, order, begun, go = Renderer(), list[str](), threading.Event(), threading.Event()
     bound_texts(renderer, 2048, ClientError)
+    if replaced:
+        renderer._executor.replace_inner()
+
+    def first() -> None:
+        begun.set()
+        go.wait(30)
+
+    held = renderer._executor.submit(first)
+    begun.wait(30)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await asyncio.gather(*(renderer._tokenize_prompt_async(scope["path"]) for _ in range(scope["texts"])))
+        work = [renderer._executor.submit(order.append, scope["path"]) for _ in range(scope["texts"])]
+        await asyncio.gather(*map(asyncio.wrap_future, work))
 
     request = TurnOfRequest(app)
-    scopes = [{"type": "http", "path": path, "texts": texts} for path, texts in (("batch", 9), ("one", 1))]
-    await asyncio.gather(*(request(scope, None, None) for scope in scopes))  # type: ignore[arg-type]
-    assert renderer.most == 2
-    assert renderer.order.index("one") < 3
+    scopes = [{"path": path, "texts": texts} for path, texts in (("batch", 4), ("one", 1), ("two", 2))]
+    asked = [asyncio.ensure_future(request(scope, None, None)) for scope in scopes]  # type: ignore[arg-type]
+    await asyncio.sleep(0)  # all have queued their texts
+    renderer._executor._inner.shutdown(wait=False)  # what is queued is still done
+    go.set()
+    await asyncio.gather(*asked, asyncio.wrap_future(held))
+    assert order == ["batch", "one", "two", "batch", "two", "batch", "batch"]
