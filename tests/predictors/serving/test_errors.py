@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from predictors.serving.admission import Admission
 from predictors.serving.application import Application
+from predictors.serving.errors import of_exception
 from predictors.serving.faults import of_engine
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
@@ -196,3 +197,10 @@ def test_a_prompt_that_is_too_long_is_the_field_of_its_route(
     message = "This model's maximum context length is 8 tokens. However, your prompt contains 9 input tokens."
     error = of_engine(400, json.dumps({"error": {"code": 400, "message": message, **theirs}}).encode(), path)
     assert (error.code, error.param, error.message) == ("context_length_exceeded", field, message)
+
+
+def test_json_that_is_too_deep_for_a_parser_is_the_clients_fault() -> None:
+    with pytest.raises(RecursionError) as raised:
+        json.loads("[" * 100_000)
+    error = of_exception(raised.value)
+    assert (error.status, error.code) == (400, "invalid_value")
