@@ -75,6 +75,7 @@ RAISED: dict[str, Exception] = {
     "invalid": InvalidInput("inputs are none; send one"),
     "failed": InferenceError("out of memory"),
     "own": ApiError("overloaded", "try again shortly"),
+    "deep": RecursionError("maximum recursion depth exceeded while decoding a JSON array"),
     "bug": KeyError("secret"),
 }
 
