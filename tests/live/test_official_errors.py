@@ -10,7 +10,7 @@ pytestmark = pytest.mark.live
 # By client: a model that cannot take its request, the status and the sentence of whoever says so.
 UNREADABLE = ("canary", 400, "inputs is missing")  # KServe, in our words: its steps take V2
 REJECTED = {
-    "embeddings": ("auto", 404, "graph auto does not serve POST /v1/embeddings"),  # its step says so, the gateway names it
+    "embeddings": ("auto", 404, "graph auto does not serve POST /v1/embeddings"),  # as its step says
     "v2": ("auto", 400, "the body has no `messages`"),  # the complexity step
     "generate_stream": ("ocr", 400, "image"),  # Triton
     "v1": ("two-readers", 400, "instance"),  # vision, behind a graph
