@@ -85,7 +85,7 @@ def test_the_paths_of_a_request_are_open_and_nothing_else_is(documents: list[Doc
     assert connects(policies, named["acme-chat"], named["dns"], 53, "UDP")
 
 
-def test_the_namespace_refuses_pods_that_could_harm_their_node_and_has_the_tenants_own_fit(
+def test_the_namespace_rejects_pods_that_could_harm_their_node_and_has_the_tenants_own_fit(
     documents: list[Document],
 ) -> None:
     (namespace,) = of_kind(documents, "Namespace").values()

@@ -172,13 +172,13 @@ class Tenant(_Strict):
 
     @model_validator(mode="after")
     def _with_limits_of_its_models(self) -> "Tenant":
-        _require_of_use("", self.limits, self.models)
+        _check_limits("", self.limits, self.models)
         for team in self.teams:
-            _require_of_use(f"team {team.name}, ", team.limits, self.models, team.models)
+            _check_limits(f"team {team.name}, ", team.limits, self.models, team.models)
             for key in team.keys:
-                _require_of_use(f"key {key.id}, ", key.limits, self.models, team.models)
+                _check_limits(f"key {key.id}, ", key.limits, self.models, team.models)
         for key in self.keys:
-            _require_of_use(f"key {key.id}, ", key.limits, self.models)
+            _check_limits(f"key {key.id}, ", key.limits, self.models)
         return self
 
 
@@ -254,7 +254,7 @@ class TenantsFile(_Strict):
         return self
 
 
-def _require_of_use(owner: str, limits: tuple[Limit, ...], *allowed: Iterable[str]) -> None:
+def _check_limits(owner: str, limits: tuple[Limit, ...], *allowed: Iterable[str]) -> None:
     """Reject a limit that could never count, and one that counts what another counts already."""
     if len({limit.counter for limit in limits}) != len(limits):
         raise ValueError(f"{owner}limits: two are of the same kind, time and models; keep one")

@@ -144,7 +144,7 @@ async def test_keys_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert await has(keys, "two")
 
 
-async def test_a_redirect_and_a_document_that_is_too_long_are_not_followed() -> None:
+async def test_a_redirect_is_not_followed_and_a_document_that_is_too_long_is_not_read() -> None:
     async def elsewhere(scope: Any, receive: Any, send: Any) -> None:
         moved = scope["path"] == "/moved"
         headers = [(b"location", b"/long")] if moved else []
