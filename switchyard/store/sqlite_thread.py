@@ -121,11 +121,12 @@ class SqliteThread:
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection = sqlite3.connect(self._path, timeout=_PAUSE_MS / 1000, isolation_level=None)
+        # Of two connections that change the journal of a new file at once, SQLite fails one without any wait: each
+        # holds the lock that the other one needs.
+        _when_free(lambda: connection.execute("PRAGMA journal_mode = WAL"))
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.executescript(self._schema)
-        connection.execute(f"PRAGMA busy_timeout = {_PAUSE_MS}")
+        _when_free(lambda: connection.executescript(self._schema))
         return connection
 
     def _execute(self, connection: sqlite3.Connection, batch: list[_Operation]) -> list[Any]:

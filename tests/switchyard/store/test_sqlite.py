@@ -51,6 +51,14 @@ async def test_nothing_that_was_put_is_lost_when_the_writer_is_killed(tmp_path: 
         assert found == [b"%d" % n for n in range(said + 1)]
 
 
+async def test_processes_that_open_a_new_file_at_once_all_write_to_it(tmp_path: Path) -> None:
+    # SQLite fails about one such opening in fifty at once, without a wait, unless it is tried again.
+    for number in range(150):
+        stores = [SqliteStore(tmp_path / f"{number}.db") for _ in range(3)]
+        await asyncio.gather(*(store.put("key", b"value", ttl=600) for store in stores))
+        await asyncio.gather(*(store.aclose() for store in stores))
+
+
 async def test_what_is_over_is_removed_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("switchyard.store.sqlite._SWEEP_SECONDS", 0.0)
     now = 1000.0
