@@ -51,6 +51,9 @@ def up(
     with _errors_as_messages():
         chosen = project.overlay_of(overlay, Path.cwd())
         if not detach:
+            if taken := commands.take_edits(chosen):
+                typer.echo(taken)
+                return
             commands.up(chosen, port=port, preloading=not no_preload)
         typer.echo(commands.up_detached(chosen, port=port, preloading=not no_preload))
 

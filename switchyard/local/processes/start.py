@@ -15,6 +15,7 @@ from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address, Command
 from switchyard.local.processes import identities
 from switchyard.local.processes.launch import Launcher, LaunchError, LaunchSpec, Process
+from switchyard.local.processes.mounts import Mounts
 from switchyard.local.processes.pod import Pod
 from switchyard.local.processes.reasons import is_lasting
 from switchyard.local.processes.startlog import PodLog
@@ -103,6 +104,7 @@ class Starter:
         *,
         launcher: Launcher,
         client: Client,
+        mounts: Mounts,
         logs: Callable[[str], Path],
         run_id: str,
         base: Mapping[str, str],
@@ -111,6 +113,7 @@ class Starter:
         self._launcher = launcher
         self._hosts = hosts
         self._client = client
+        self._mounts = mounts
         self._logs = logs
         self._base = self.environment(base, run_id)
 
@@ -183,10 +186,7 @@ class Starter:
         return Pod(launched[-1], launched[:-1])
 
     def _spec(self, command: Command, ports: Mapping[int, int]) -> LaunchSpec:
-        for folder in command.folders:
-            folder.mkdir(parents=True, exist_ok=True)
-        for path, text in command.files.items():
-            path.write_text(text)
+        self._mounts.prepare(command)
         argv = [arguments.rehost(text, self._hosts) for text in arguments.bind(command.argv, ports)]
         env = {
             **self._base,

@@ -1,7 +1,7 @@
 """Builds the parts of a run from its plan; ``supervise`` runs them."""
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from switchyard.local.plan.graphs import cluster_hosts
 from switchyard.local.plan.workloads import Options, Plan, Service
 from switchyard.local.processes import preload
 from switchyard.local.processes.launch import Launcher, SpawnLauncher
+from switchyard.local.processes.mounts import Mounts
 from switchyard.local.processes.preload import PreloadedLauncher
 from switchyard.local.processes.preload_declaration import Preload, declared
 from switchyard.local.processes.start import Starter
@@ -28,6 +29,7 @@ from switchyard.local.replicas.repository import RepositoryHost, RepositoryModel
 from switchyard.local.status.board import StatusBoard
 from switchyard.local.status.run_directory import StateDirectory
 from switchyard.local.supervisor.control import Control
+from switchyard.local.supervisor.edits import Edits, commands
 from switchyard.local.supervisor.graph_decisions import Decisions
 from switchyard.telemetry.metrics import LocalMetrics
 
@@ -64,8 +66,8 @@ class Parts:
     control_port: int
 
 
-def assemble(plan: Plan, settings: Settings) -> Parts:
-    """Build the parts of ``plan`` inside the event loop."""
+def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], None]) -> Parts:
+    """Build the parts of ``plan`` inside the event loop; ``on_edits`` is told the fingerprint of an edit it took."""
     registry = CollectorRegistry()
     metrics, client = LocalMetrics(registry), Client()
     # First, because catalog, environments and endpoints all name their ports.
@@ -90,7 +92,8 @@ def assemble(plan: Plan, settings: Settings) -> Parts:
         for service in plan.services
         for host in cluster_hosts(service.name, service.namespace)
     }
-    starter = _starter(preloaded or SpawnLauncher(), client, settings, named)
+    mounts = Mounts(commands(plan))
+    starter = _starter(preloaded or SpawnLauncher(), client, mounts, settings, named)
     replicas = {
         service.name: Replica(
             service,
@@ -104,20 +107,16 @@ def assemble(plan: Plan, settings: Settings) -> Parts:
         )
         for service in plan.services
     }
-    commands = [command for service in plan.services for command in (service.command, *service.sidecars)]
-    for name in (*board.entries, *(command.name for command in commands)):
+    for name in (*board.entries, *(command.name for command in commands(plan))):
         settings.directory.log(name).touch()  # so that it can be followed before the first start
     queues = {name: replica.queue for name, replica in replicas.items()}
     behind = {s.name: Endpoint(s.name, queues[s.name], timeout=s.scale.timeout) for s in plan.services}
-    hosts = [
-        RepositoryHost(model=models[service.name], folder=service.model_dir)
-        for service in plan.services
-        if service.hosts and service.model_dir is not None
-    ]
     by_port = {_port(sockets[name]): endpoint for name, endpoint in behind.items()}
     rpc = RpcActivator({_port(sockets[s.name]): behind[s.name] for s in plan.services if s.command.grpc})
     steps = {service.name: queues[service.name] for service in plan.services if service.model.kind == "step"}
-    control = Control(board=board, queues=queues, decisions=Decisions(steps, client), registry=registry)
+    edits = Edits(plan, settings.overlay, settings.options, mounts, on_edits)
+    decisions = Decisions(steps, client)
+    control = Control(board=board, queues=queues, decisions=decisions, registry=registry, take_edits=edits.take)
     return Parts(
         board=board,
         replicas=replicas,
@@ -126,7 +125,7 @@ def assemble(plan: Plan, settings: Settings) -> Parts:
             for deployment in plan.deployments
         },
         preload=preloaded,
-        repository_models=RepositoryModels(hosts, board=board),
+        repository_models=RepositoryModels(_hosts(plan, models), board=board),
         listeners=[
             Listener(control.handle, [control_socket]),
             Listener(Activator(by_port, client).handle, list(sockets.values()), rpc.handle),
@@ -134,6 +133,14 @@ def assemble(plan: Plan, settings: Settings) -> Parts:
         client=client,
         control_port=_port(control_socket),
     )
+
+
+def _hosts(plan: Plan, models: Mapping[str, Model]) -> list[RepositoryHost]:
+    return [
+        RepositoryHost(model=models[service.name], folder=service.model_dir)
+        for service in plan.services
+        if service.hosts and service.model_dir is not None
+    ]
 
 
 def _listed(service: Service) -> bool:
@@ -151,10 +158,13 @@ def _model(service: Service, listening: socket.socket) -> Model:
     return replace(service.model, url=f"http://{address}", grpc=address if service.command.grpc else "")
 
 
-def _starter(launcher: Launcher, client: Client, settings: Settings, hosts: Mapping[str, str]) -> Starter:
+def _starter(
+    launcher: Launcher, client: Client, mounts: Mounts, settings: Settings, hosts: Mapping[str, str]
+) -> Starter:
     return Starter(
         launcher=launcher,
         client=client,
+        mounts=mounts,
         logs=settings.directory.log,
         run_id=settings.run_id,
         base=settings.environ,

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ STOP_SECONDS = 100.0
 _POLL_SECONDS = 0.2
 _READY_SECONDS = 60.0  # what a start of the gateway may take (replicas/deployment.py)
 _STATUS_TIMEOUT = 5.0
+_EDITS_SECONDS = 90.0  # rendering may take 60 (plan/render.py)
+_CONFLICT = 409
 
 
 def command(overlay: Path, *, port: int | None, preloading: bool) -> list[str]:
@@ -40,10 +43,20 @@ def up(overlay: Path, *, port: int | None, preloading: bool) -> None:
     os.execv(argv[0], argv)  # noqa: S606  (no shell is wanted)
 
 
+def take_edits(overlay: Path) -> str:
+    """Let the run of ``overlay``, if there is one, take what was edited; empty if nothing was.
+
+    Raises:
+        LocalError: what was edited needs another start.
+    """
+    run = project.directory_of(project.root_of(Path.cwd())).running()
+    return _take_edits(run) if run and run.overlay == str(overlay) else ""
+
+
 def up_detached(overlay: Path, *, port: int | None, preloading: bool) -> str:
     """Start the supervisor in a new session; return what to try once the gateway is ready.
 
-    Where this overlay runs already, nothing is started.
+    Where this overlay runs already, nothing is started: the run takes what was edited in its mounted files.
 
     Raises:
         LocalError: it did not start, the gateway failed, or something else runs here.
@@ -51,8 +64,9 @@ def up_detached(overlay: Path, *, port: int | None, preloading: bool) -> str:
     directory = project.directory_of(project.root_of(Path.cwd()))
     if run := directory.running():
         _require_same(run, overlay, port)
+        taken = _take_edits(run)
         _await_gateway(run)
-        return f"{overlay} runs already.\n{_next_steps(run, directory)}"
+        return f"{taken or f'{overlay} runs already.'}\n{_next_steps(run, directory)}"
     directory.make()
     reading, writing = os.pipe()
     with directory.log("supervisor").open("ab") as log:
@@ -86,9 +100,9 @@ def _require_same(run: Run, overlay: Path, port: int | None) -> None:
     """Fail unless ``run`` is what an ``up`` of ``overlay`` would start.
 
     Raises:
-        LocalError: it is another overlay, its documents have changed since, or the gateway listens elsewhere.
+        LocalError: it is another overlay, or the gateway listens elsewhere.
     """
-    again = f"run `{program()} down` first"
+    again = _again()
     if run.overlay != str(overlay):
         raise LocalError(f"another overlay runs here, {run.overlay}, at {run.gateway}: {again}")
     if port is not None and run.gateway != loopback_url(port):
@@ -96,8 +110,37 @@ def _require_same(run: Run, overlay: Path, port: int | None) -> None:
     listen = os.environ.get(LISTEN_VARIABLE, "")
     if listen and run.listen != listen:
         raise LocalError(f"{overlay} runs already, and does not listen on {listen}: {again}")
-    if run.rendered != fingerprint(render_text(overlay)):
-        raise LocalError(f"{overlay} runs already, at {run.gateway}, and was changed after its start: {again}")
+
+
+def _again() -> str:
+    return f"run `{program()} down` first"
+
+
+def _take_edits(run: Run) -> str:
+    """Let the supervisor take what was edited in the overlay since its start; empty if nothing was.
+
+    Raises:
+        LocalError: more was edited than files that containers mount.
+    """
+    if run.rendered == fingerprint(render_text(Path(run.overlay))):
+        return ""
+    request = urllib.request.Request(f"{run.control}/edits", method="POST")  # noqa: S310  (loopback)
+    try:
+        with urllib.request.urlopen(request, timeout=_EDITS_SECONDS) as response:  # noqa: S310
+            edited = ", ".join(json.load(response)["edited"])
+    except urllib.error.HTTPError as err:
+        why = json.load(err)["error"] if err.code == _CONFLICT else str(err)
+        raise LocalError(
+            f"{run.overlay} runs already, at {run.gateway}, and was changed after its start {why}: {_again()}"
+        ) from err
+    except OSError as err:
+        raise _silent(run, err) from err
+    if not edited:
+        return f"{run.overlay} runs already; what was edited changes nothing on this machine."
+    return (
+        f"{run.overlay} runs already, and the edited files are in place for {edited}. `{program()} status` says when "
+        "the gateway cannot use one."
+    )
 
 
 def _await_gateway(run: Run) -> None:
@@ -154,7 +197,11 @@ def status(directory: StateDirectory) -> tuple[Run, dict[str, dict[str, Any]]]:
         with urllib.request.urlopen(f"{run.control}/status", timeout=_STATUS_TIMEOUT) as response:  # noqa: S310  (loopback)
             return run, json.load(response)
     except OSError as err:
-        raise LocalError(f"the supervisor (process {run.supervisor.pid}) does not respond: {err}") from err
+        raise _silent(run, err) from err
+
+
+def _silent(run: Run, err: OSError) -> LocalError:
+    return LocalError(f"the supervisor (process {run.supervisor.pid}) does not respond: {err}")
 
 
 def process_of(directory: StateDirectory, model: str) -> str:

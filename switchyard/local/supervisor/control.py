@@ -1,6 +1,6 @@
-"""The supervisor's own endpoint: ``/status`` for ``switchyard status`` and ``/metrics`` for Prometheus."""
+"""The supervisor's own endpoint: ``/status`` and ``/edits`` for the command line, ``/metrics`` for Prometheus."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import orjson
 from prometheus_client import CollectorRegistry
@@ -8,12 +8,13 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from switchyard.http.server import Exchange
 from switchyard.local.activator.request_queue import RequestQueue
+from switchyard.local.errors import LocalError
 from switchyard.local.status.board import StatusBoard
 from switchyard.local.supervisor.graph_decisions import Decisions
 
 
 class Control:
-    """The handler of a server."""
+    """The handler of a server; ``take_edits`` returns whose files were edited."""
 
     def __init__(
         self,
@@ -22,11 +23,13 @@ class Control:
         queues: Mapping[str, RequestQueue],
         decisions: Decisions,
         registry: CollectorRegistry,
+        take_edits: Callable[[], Awaitable[list[str]]],
     ) -> None:
         self._board = board
         self._queues = queues
         self._decisions = decisions
         self._registry = registry
+        self._take_edits = take_edits
 
     async def handle(self, exchange: Exchange) -> None:
         """Respond to one request."""
@@ -35,8 +38,19 @@ class Control:
             exchange.respond(200, [(b"content-type", CONTENT_TYPE_LATEST.encode())], page)
         elif exchange.path == b"/status":
             exchange.respond(200, [(b"content-type", b"application/json")], orjson.dumps(await self._status()))
+        elif exchange.path == b"/edits" and exchange.method == b"POST":
+            # It says nothing of what to take: whoever can edit the overlay decides that, not whoever reaches this port.
+            status, result = await self._edits()
+            exchange.respond(status, [(b"content-type", b"application/json")], orjson.dumps(result))
         else:
-            exchange.respond(404, [(b"content-type", b"text/plain")], b"there are /status and /metrics\n")
+            told = b"there are /status, /metrics and POST /edits\n"
+            exchange.respond(404, [(b"content-type", b"text/plain")], told)
+
+    async def _edits(self) -> tuple[int, dict[str, object]]:
+        try:
+            return 200, {"edited": await self._take_edits()}
+        except LocalError as err:
+            return 409, {"error": str(err)}
 
     async def _status(self) -> dict[str, dict[str, object]]:
         report = self._board.report()

@@ -38,6 +38,11 @@ class RunRecord:
     def phase(self, name: str, phase: Phase, seconds: float) -> None:
         return
 
+    def took(self, rendered: str) -> None:
+        """Record that the documents with this fingerprint are in force."""
+        self.run = replace(self.run, rendered=rendered)
+        self._directory.write(self.run)
+
     def put(self, name: str, pid: int) -> None:
         """Record that ``name`` is process ``pid``, or has no process if 0."""
         identity = identities.identify(pid) if pid else None
@@ -75,7 +80,7 @@ class Supervisor:
             if signal.getsignal(number) == signal.SIG_IGN:
                 continue  # nohup ignores it on purpose
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
-        parts = assemble(self._plan, self._settings)
+        parts = assemble(self._plan, self._settings, self._record.took)
         self._record.run = replace(self._record.run, control=arguments.loopback_url(parts.control_port))
         # Written before the first process starts, so that a kill at any time leaves a record to clean up by.
         self._settings.directory.write(self._record.run)

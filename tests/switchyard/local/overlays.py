@@ -117,6 +117,14 @@ def gateway(port: int, *, real: bool = False) -> dict[str, Any]:
     }
 
 
+def mounts(document: dict[str, Any], secret: str, path: str) -> None:
+    """Lets a Deployment mount a Secret."""
+    pod = document["spec"]["template"]["spec"]
+    pod["volumes"] = [*pod.get("volumes", ()), {"name": secret, "secret": {"secretName": secret}}]
+    container = pod["containers"][0]
+    container["volumeMounts"] = [*container.get("volumeMounts", ()), {"name": secret, "mountPath": path}]
+
+
 def write(root: Path, stubs: list[Stub], port: int, *, real_gateway: bool = False) -> Path:
     """A project at ``root`` with one overlay; returns the overlay's folder."""
     (root / "model-repository" / "llm" / "stub").mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from switchyard.http.client import Client
 from switchyard.local.plan.workloads import Command
 from switchyard.local.processes import identities, preload
 from switchyard.local.processes.launch import LaunchError, LaunchSpec, Process, SpawnLauncher
+from switchyard.local.processes.mounts import Mounts
 from switchyard.local.processes.preload import PreloadedLauncher
 from switchyard.local.processes.preload_declaration import Preload
 from switchyard.local.processes.start import Starter, StartError
@@ -159,6 +160,7 @@ class Start:
         self._starter = Starter(
             launcher=parent.launcher,
             client=client,
+            mounts=Mounts(()),
             logs=lambda _: parent.log,
             run_id="x",
             base={"WORD": "hello", "PYTHONPATH": str(parent.folder)},
