@@ -1,9 +1,17 @@
 """Server-sent events, split anywhere by the network."""
 
+import re
+
 EVENT_BYTES = 16 * 1024 * 1024  # an image as base64 fits, and an event without end does not fill the memory
 
 # Begins the comment by which a predictor says what a stream used, when the gateway asks: clients skip comments.
 USAGE_COMMENT = b": usage "
+
+_EVENT_END = b"\n\n"
+# Whole comments behind an event: what follows the last is known, so that no line break is taken that is not theirs.
+_COMMENTS = re.compile(rb"(?<=\n\n)(?:%b[^\n]*\n(?:\n|(?=[^\n])))+" % USAGE_COMMENT)
+_UNFINISHED = re.compile(rb"(?<=\n\n)%b[^\n]*\n?\Z" % USAGE_COMMENT)
+_COMMENT_BYTES = 4096  # of one that is held until its end is here; ours have some 200
 
 
 class EventTooLongError(ValueError):
@@ -41,3 +49,40 @@ class Events:
         if self._size + len(self._line) > EVENT_BYTES:
             raise EventTooLongError(f"a server-sent event exceeds {EVENT_BYTES} bytes")
         return found
+
+
+class UsageComments:
+    """Removes usage comments, which stand between events, from a stream; all other bytes stay as they are."""
+
+    __slots__ = ("_before", "_held")
+
+    def __init__(self) -> None:
+        self._before = _EVENT_END  # the line breaks that the chunk before ended with, at most two
+        self._held = b""  # what may be a comment, or begin one
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what of the stream can go on with the next chunk ``data``."""
+        # Most chunks are whole events.
+        if USAGE_COMMENT not in data and data.endswith(_EVENT_END) and self._before == _EVENT_END and not self._held:
+            return data
+        text = _COMMENTS.sub(b"", self._before + self._held + data)
+        end = _held_from(text)
+        out, self._held = text[len(self._before) : end], text[end:]
+        last = text[max(end - 2, 0) : end]
+        self._before = last if last == _EVENT_END else last[-1:] if last.endswith(b"\n") else b""
+        return out
+
+    def end(self) -> bytes:
+        """Return the rest of a stream that has ended."""
+        held, self._held = self._held, b""
+        return b"" if held.startswith(USAGE_COMMENT) else held
+
+
+def _held_from(text: bytes) -> int:
+    """Return where the beginning of a comment begins that ends ``text``; its length if it ends with none."""
+    if (found := _UNFINISHED.search(text, max(len(text) - _COMMENT_BYTES, 0))) is not None:
+        return found.start()
+    for size in range(len(USAGE_COMMENT) - 1, 0, -1):
+        if text.endswith(_EVENT_END + USAGE_COMMENT[:size]):
+            return len(text) - size
+    return len(text)

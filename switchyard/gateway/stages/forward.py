@@ -68,7 +68,7 @@ def forward(
             response = await upstream.open(call)
         call.status = response.status
         meter.first_byte(model.name, route.path, time() - call.started)
-        usage = None if call.settle is None else ResponseUsage(call)
+        usage = None if call.settle is None else ResponseUsage(call, response)
         call.body = b""  # it is not sent again, and a stream may go on for long
         call.edge.release()
         # However this ends, an unfinished response closes its connection: that is how the model, and so its engine,
@@ -99,8 +99,7 @@ async def _respond(call: Call, response: Response, usage: ResponseUsage | None) 
         await _respond_error(call, response)
     elif response.complete and not edge.started:
         # Headers and body came in one read: they leave in one write, with the length that the body has.
-        body = response.read_nowait()
-        await _settle(call, response, usage, body)
+        body = await _settle(call, response, usage, response.read_nowait())
         edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), body)
     else:
         if not edge.started:
@@ -108,19 +107,25 @@ async def _respond(call: Call, response: Response, usage: ResponseUsage | None) 
             # not wait: their first may take minutes, and a last one can say what went wrong.
             if not response.is_events:
                 await response.begun()
-            edge.start(response.status, (MODEL_TO_STREAM if call.stream else MODEL_TO_CLIENT).passed(response.headers))
+            headers = MODEL_TO_STREAM if call.stream or response.is_events else MODEL_TO_CLIENT
+            edge.start(response.status, headers.passed(response.headers))
         await response.pipe(edge.sink if usage is None else usage.sink(edge.sink))
-        await _settle(call, response, usage)
+        if rest := await _settle(call, response, usage):
+            edge.write(rest)
         edge.end()
 
 
-async def _settle(call: Call, response: Response, usage: ResponseUsage | None, body: bytes = b"") -> None:
-    """Let the call be counted before its last bytes go out; ``body`` is what ``usage`` has not seen."""
+async def _settle(call: Call, response: Response, usage: ResponseUsage | None, body: bytes = b"") -> bytes:
+    """Let the call be counted before its last bytes go out, and return these.
+
+    ``body`` is what ``usage`` has not seen.
+    """
     if call.settle is not None:
         if usage is not None:
-            usage.add(body)
+            body = usage.add(body) + usage.rest()
             usage.finish(response)
         await call.settle()
+    return body
 
 
 def _is_stream(response: Response) -> bool:

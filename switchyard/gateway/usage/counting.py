@@ -5,6 +5,7 @@ from switchyard.gateway.usage.reading import TAIL_BYTES, usage_of_tail, usage_of
 from switchyard.http.client import Response
 from switchyard.http.client.response import Sink
 from switchyard.http.headers import USAGE
+from switchyard.http.sse import UsageComments
 
 _TOKEN_BYTES = 4  # of JSON with English text; only for streams of which nobody said what they used
 _EVENT = b"data: {"
@@ -19,21 +20,27 @@ class ResponseUsage:
     that does not count, usage is an estimate: the prompt by its bytes, a token for each event.
     """
 
-    __slots__ = ("_call", "_events", "_request_bytes", "_tail")
+    __slots__ = ("_call", "_comments", "_events", "_request_bytes", "_tail")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, response: Response) -> None:
         self._call = call
+        self._comments = UsageComments() if response.is_events else None
         self._request_bytes = len(call.body)
         self._events = 0
         self._tail = b""
 
-    def add(self, data: bytes) -> None:
-        """Look at a chunk of the body."""
+    def add(self, data: bytes) -> bytes:
+        """Look at a chunk of the body; return what of it is for the client, which is not what is said here alone."""
         self._events += data.count(_EVENT)
         self._tail = data[-TAIL_BYTES:] if len(data) >= TAIL_BYTES else (self._tail + data)[-TAIL_BYTES:]
+        return data if self._comments is None else self._comments.feed(data)
+
+    def rest(self) -> bytes:
+        """Return what ``add`` still held of a stream that has ended."""
+        return b"" if self._comments is None else self._comments.end()
 
     def sink(self, sink: Sink) -> Sink:
-        """Return a sink that looks at what goes on to ``sink``."""
+        """Return a sink that looks at the body, of which ``sink`` gets what is for the client."""
         return _Watched(sink, self)
 
     def finish(self, response: Response) -> None:
@@ -69,8 +76,8 @@ class _Watched:
         return self._sink.congested
 
     def write(self, data: bytes) -> None:
-        self._usage.add(data)
-        self._sink.write(data)
+        if data := self._usage.add(data):
+            self._sink.write(data)
 
     async def drain(self) -> None:
         await self._sink.drain()

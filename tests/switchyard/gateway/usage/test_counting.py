@@ -103,7 +103,22 @@ async def test_a_stream_is_read_in_its_comment(bench: Bench, counted: list[Usage
     bench.model.script = script
     asked: dict[str, Any] = {"model": "chat", "stream": True}
     asked["prompt" if "llm" in path else "messages"] = "hi" if "llm" in path else []
-    assert "[DONE]" in (await bench.http.post(path, json=asked)).text
+    response = await bench.http.post(path, json=asked)
+    assert "[DONE]" in response.text
+    assert "usage" not in response.text
+    assert counted == [Usage(prompt_tokens=3, completion_tokens=2)]
+
+
+async def test_a_stream_reaches_its_client_without_the_comment_and_else_as_it_was(
+    bench: Bench, counted: list[Usage | None]
+) -> None:
+    async def script(call: Call) -> None:
+        await call.start(content_type=b"text/event-stream")
+        await call.end(EVENT + b": kept\n\n: usage " + SAID + b"\n\ndata: [DONE]\n\n")
+
+    bench.model.script = script
+    response = await bench.chat(stream=True)
+    assert response.content == EVENT + b": kept\n\ndata: [DONE]\n\n"
     assert counted == [Usage(prompt_tokens=3, completion_tokens=2)]
 
 
