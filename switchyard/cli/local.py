@@ -67,13 +67,18 @@ def down() -> None:
     typer.echo("stopped" if stopped else "nothing was running")
 
 
-def status() -> None:
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
     """Show the state of each process."""
     from switchyard.local.status import report
     from switchyard.local.supervisor import commands, graph_decisions, project
 
     with _errors_as_messages():
         run, rows = commands.status(project.directory_of(project.root_of(Path.cwd())))
+    if as_json:
+        typer.echo(report.as_json(run, rows))
+        return
     typer.echo(f"{run.overlay}\ngateway {run.gateway}, supervisor {run.control} (process {run.supervisor.pid})")
     typer.echo("\n".join(report.lines(rows, report.width())))
     for name, row in rows.items():

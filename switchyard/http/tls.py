@@ -100,10 +100,10 @@ class WatchedTls:
             try:
                 self._current = self._files.context()
             except TlsError as err:
-                logger.error("the last valid certificate stays in force: %s", err)
+                logger.error("the last valid certificate stays in force: %s", err, extra={"outdated": "certificate"})
                 self._on_read(False)
             else:
-                logger.info("certificate read", extra={"file": str(self._files.certificate)})
+                logger.info("certificate read", extra={"file": str(self._files.certificate), "current": "certificate"})
                 self._on_read(True)
 
 

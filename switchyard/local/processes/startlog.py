@@ -1,11 +1,11 @@
-"""Reads the logs of a starting pod: the phases that are done, and the reason when a start fails."""
+"""Reads the logs of a pod: the phases of its start, the reason when that fails, and edits that it cannot use."""
 
 import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import get_args
+from typing import Any, get_args
 
 from switchyard.local.processes import reasons
 from switchyard.telemetry.metrics import Phase
@@ -22,14 +22,34 @@ class StartLog:
         self._file = path.open("rb")
         self._began = self._file.seek(0, os.SEEK_END)
         self._rest = b""
+        self._outdated: dict[str, str] = {}
 
     def phases(self) -> Iterator[tuple[Phase, float]]:
         """Yield the phases that were logged since the last call, each with its seconds."""
+        for line in self._lines():
+            if (row := _row(line)) and row.get("phase") in _KNOWN:
+                yield row["phase"], float(row.get("seconds", 0))
+
+    def outdated(self) -> str:
+        """Return why the process works by the last good version of a file instead of the edited one; empty if not.
+
+        Lines with a key ``outdated`` say of which, until one with the same value as ``current``.
+        """
+        for line in self._lines():
+            if b'"outdated"' not in line and b'"current"' not in line:  # of a thousand lines a second for requests
+                continue
+            row = _row(line) or {}
+            if "outdated" in row:
+                self._outdated[row["outdated"]] = str(row.get("message", ""))
+            elif "current" in row:
+                self._outdated.pop(row["current"], None)
+        return "; ".join(message.replace(":\n", ": ").replace("\n", "; ") for message in self._outdated.values())
+
+    def _lines(self) -> Iterator[bytes]:
+        """Yield the lines that were written since the last call."""
         while data := self._file.read(_READ_BYTES):
             *lines, self._rest = (self._rest + data).split(b"\n")
-            for line in lines:
-                if (row := _row(line)) and row.get("phase") in _KNOWN:
-                    yield row["phase"], float(row.get("seconds", 0))
+            yield from lines
 
     def reason(self, code: int | None = None) -> str:
         """Return the sentence that says why the process ended with exit code ``code``."""
@@ -41,7 +61,7 @@ class StartLog:
         self._file.close()
 
 
-def _row(line: bytes) -> "dict[str, Phase] | None":
+def _row(line: bytes) -> dict[str, Any] | None:
     if not line.startswith(b"{"):
         return None
     try:

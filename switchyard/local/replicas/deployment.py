@@ -2,17 +2,21 @@
 
 import asyncio
 import logging
+from contextlib import closing
+from pathlib import Path
 
 from switchyard.backoff import Backoff, ConsecutiveFailures
 from switchyard.local.plan.workloads import Deployment
 from switchyard.local.processes import ports
 from switchyard.local.processes.start import Starter, StartError, exited, stop
+from switchyard.local.processes.startlog import StartLog
 from switchyard.local.program import program
 from switchyard.local.status.board import StatusBoard
 
 START_SECONDS = 60.0
 
 _STABLE_SECONDS = 10.0
+_LOOK_SECONDS = 0.5  # as often as the gateway looks at its files
 
 # No request can reach a gateway that does not run, so none can end a long pause once the cause is gone.
 _BACKOFF = Backoff(first=0.5, most=2.0)
@@ -23,8 +27,11 @@ logger = logging.getLogger(__name__)
 class DeploymentRunner:
     """Keeps one Deployment's process running; stopping it takes at most ``grace`` seconds."""
 
-    def __init__(self, deployment: Deployment, *, starter: Starter, board: StatusBoard, grace: float) -> None:
+    def __init__(
+        self, deployment: Deployment, *, starter: Starter, board: StatusBoard, log: Path, grace: float
+    ) -> None:
         self._deployment = deployment
+        self._log = log
         self._starter = starter
         self._board = board
         self._grace = min(grace, deployment.command.grace)
@@ -58,12 +65,19 @@ class DeploymentRunner:
         except (StartError, ports.PublicPortError) as err:
             return str(err)
         began = loop.time()
-        self._board.set(name, "ready")
         try:
-            code = await asyncio.shield(running.end)  # a cancellation must not cancel what `stop` waits for
+            code = await self._watch(running.end)
         finally:
             await stop(running.pod, running.end, self._grace)
         # A crash long after the start is no sign of a broken start, so its pause is short again.
         if loop.time() - began > _STABLE_SECONDS:
             self._failures.reset()
         return exited(code, "")
+
+    async def _watch(self, end: "asyncio.Future[int]") -> int:
+        """Show what the process cannot use of edited files, until it ends; return its exit code."""
+        with closing(StartLog(self._log)) as log:
+            while not end.done():
+                self._board.set(self._deployment.name, "ready", log.outdated())
+                await asyncio.wait({end}, timeout=_LOOK_SECONDS)  # which leaves ``end`` alone when this is cancelled
+        return end.result()

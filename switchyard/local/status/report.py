@@ -1,11 +1,15 @@
 """The states of all processes as text that fits a terminal: names are whole at any width."""
 
+import json
 import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from switchyard.local.status.run_directory import Run
 
 _COLUMNS = ("service", "state", "for", "process", "starts", "held", "in flight")
 _GAP = "  "
@@ -14,6 +18,12 @@ _GAP = "  "
 def width() -> int | None:
     """Return the columns of the terminal; None where the output goes elsewhere, unless COLUMNS is set."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() or os.environ.get("COLUMNS") else None
+
+
+def as_json(run: "Run", rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the run and its ``rows`` as JSON for programs."""
+    about = {"overlay": run.overlay, "gateway": run.gateway, "supervisor": run.supervisor.pid, "control": run.control}
+    return json.dumps({**about, "processes": rows}, indent=2)
 
 
 def lines(rows: Mapping[str, Mapping[str, Any]], columns: int | None) -> Iterator[str]:

@@ -121,8 +121,10 @@ def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], None]) ->
         board=board,
         replicas=replicas,
         deployments={
-            deployment.name: DeploymentRunner(deployment, starter=starter, board=board, grace=settings.grace)
-            for deployment in plan.deployments
+            one.name: DeploymentRunner(
+                one, starter=starter, board=board, log=settings.directory.log(one.name), grace=settings.grace
+            )
+            for one in plan.deployments
         },
         preload=preloaded,
         repository_models=RepositoryModels(_hosts(plan, models), board=board),

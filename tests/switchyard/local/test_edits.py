@@ -76,6 +76,26 @@ def test_an_edited_secret_is_in_force_without_a_restart_and_after_one(local: Loc
     assert status(local, SECOND) == 200
 
 
+def test_status_says_what_the_gateway_cannot_use_of_an_edit_until_it_is_mended(local: Local, overlay: Path) -> None:
+    started(local)
+    (overlay / "tenants.yaml").write_text(json.dumps({"tenants": [{"name": "acme", "keys": [{"id": "x"}], "odd": 1}]}))
+    assert local.command("up", "overlay").returncode == 0
+    eventually(lambda: local.row("gateway")["reason"], "it is told")
+    place = "tenants.yaml cannot be used: tenants[0].keys[0].sha256: Field required; tenants[0].odd: no such field"
+    (shown,) = [line for line in local.command("status").stdout.splitlines() if line.startswith("gateway  ")]
+    assert "  ready  " in shown
+    assert "the last valid tenants stay in force: " in shown
+    assert place in shown
+    row = json.loads(local.command("status", "--json").stdout)["processes"]["gateway"]
+    assert (row["state"], place in row["reason"], row["starts"]) == ("ready", True, 1)
+    assert status(local, FIRST) == 200
+
+    (overlay / "tenants.yaml").write_text(tenants(second=SECOND))
+    assert local.command("up", "overlay").returncode == 0
+    eventually(lambda: not local.row("gateway")["reason"], "it is mended")
+    assert status(local, SECOND) == 200
+
+
 def test_what_only_a_cluster_reads_changes_nothing_and_what_needs_a_start_says_so(local: Local, overlay: Path) -> None:
     started(local)
     documents = overlay / "documents.yaml"
