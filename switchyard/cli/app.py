@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from switchyard.cli import graphs, keys, local, tiers
+from switchyard.cli import graphs, keys, local, tiers, usage
 
 app = typer.Typer(
     help="Serve language and vision models: on this machine with `up`, in a cluster with kustomize overlays.",
@@ -19,6 +19,7 @@ for command in (local.up, local.down, local.status, local.logs, local.render):
 app.add_typer(graphs.app, name="graph")
 app.add_typer(tiers.app, name="route")
 app.add_typer(keys.app, name="key")
+app.add_typer(usage.app, name="usage")
 
 
 def main() -> None:

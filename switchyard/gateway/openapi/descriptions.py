@@ -133,6 +133,9 @@ DESCRIPTIONS: Mapping[str, Description] = {
     "/v1/organization/usage/completions": Description(group="Usage", responses=("UsagePage",)),
     "/v1/organization/usage/embeddings": Description(group="Usage", responses=("UsagePage",)),
     "/v1/organization/usage/images": Description(group="Usage", responses=("UsagePage",)),
+    "/v1/organization/usage/rows": Description(
+        group="Usage", text="A day that is over has all its rows.", responses=("RowsPage",)
+    ),
     "/v1/organization/costs": Description(
         group="Usage", text="In US dollars; `nano_dollars` is exact.", responses=("UsagePage",)
     ),

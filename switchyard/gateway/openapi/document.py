@@ -17,7 +17,7 @@ from switchyard.gateway.openapi.descriptions import (
     version_note,
 )
 from switchyard.gateway.openapi.errors import STATUSES, error_responses
-from switchyard.gateway.openapi.parameters import USAGE_PARAMETERS
+from switchyard.gateway.openapi.parameters import ROWS_PARAMETERS, USAGE_PARAMETERS
 from switchyard.gateway.openapi.schemas import BYTES, COUNT, OWN, TEXT, engines, reference
 from switchyard.gateway.routes.table import ROUTES, Route
 
@@ -88,7 +88,8 @@ def _parameters(route: Route, example: Example) -> list[Node]:
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     if route.by == "usage":
-        parameters += [{"name": name, "in": "query", **about} for name, about in USAGE_PARAMETERS.items()]
+        known = ROWS_PARAMETERS if route.path.endswith("/rows") else USAGE_PARAMETERS
+        parameters += [{"name": name, "in": "query", **about} for name, about in known.items()]
     if route.query:
         parameters.append({"name": "top_k", "in": "query", "schema": COUNT, "description": "How many labels."})
     return parameters

@@ -1,4 +1,4 @@
-"""The query parameters of usage and costs, which are OpenAI's."""
+"""The query parameters of usage and costs, which are OpenAI's, and of the rows of calls."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,4 +23,9 @@ USAGE_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "models": {"schema": _LIST, "description": "These models alone."},
     "limit": {"schema": COUNT, "description": "How many buckets there are on a page."},
     "page": {"schema": TEXT, "description": "`next_page` of the page before."},
+}
+
+ROWS_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
+    **{name: USAGE_PARAMETERS[name] for name in ("start_time", "end_time", "project_ids", "page")},
+    "limit": {"schema": COUNT, "description": "How many rows there are on a page, at most 1000."},
 }

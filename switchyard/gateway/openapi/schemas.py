@@ -132,6 +132,13 @@ OWN: dict[str, Schema] = {
         has_more=FLAG,
         next_page=_said({"type": ["string", "null"]}, "The parameter `page` of what follows."),
     ),
+    "RowsPage": _object(
+        ("object", "data", "has_more", "next_page"),
+        object={"const": "page"},
+        data=_list({"type": "object", "description": "Who called which model, and what it used and cost."}),
+        has_more=FLAG,
+        next_page=_said({"type": ["string", "null"]}, "The parameter `page` of what follows."),
+    ),
     "OpenAIError": _object(
         ("error",),
         error=_object(

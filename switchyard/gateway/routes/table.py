@@ -167,6 +167,7 @@ ROUTES: tuple[Route, ...] = (
     _get("/v1/organization/usage/completions", "What language models were used.", "usage"),
     _get("/v1/organization/usage/embeddings", "What embedding models were used.", "usage"),
     _get("/v1/organization/usage/images", "What vision models were used.", "usage"),
+    _get("/v1/organization/usage/rows", "The row of each call.", "usage"),
     _get("/v1/organization/costs", "What calls cost.", "usage"),
     _openai("/v1/chat/completions", "Chat.", CHATTING, streams=True),
     _openai("/v1/completions", "Text completion.", CHATTING, streams=True),

@@ -1,13 +1,14 @@
-"""Stage: responds with usage and costs, a tenant's own or, to an admin, everybody's."""
+"""Stage: responds with usage, costs and the rows of calls, a tenant's own or, to an admin, everybody's."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import orjson
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed, Stage
-from switchyard.gateway.usage.reports import Kind, page, read_query
+from switchyard.gateway.usage.reports import Kind, Query, page, read_query
+from switchyard.gateway.usage.rows import read_rows_query, rows_page
 from switchyard.http.api_errors import ApiError
 from switchyard.store.contract import StoreError
 from switchyard.store.ledger import Ledger, Total
@@ -29,17 +30,25 @@ def usage_reports(*, ledger: Ledger | None, now: Callable[[], float] = time.time
         if ledger is None or identity is None:
             message = "this gateway counts no usage; name tenants by SWITCHYARD_TENANTS and a store by SWITCHYARD_STORE"
             raise ApiError("not_implemented", message)
-        query = read_query(_KINDS[call.route.path], call.query, now())
-        asked = query.filters.get("project_id")
-        totals: list[tuple[str, Total]] = []
+        kind = _KINDS.get(call.route.path)
         try:
             tenants = await ledger.owners() if "admin" in identity.roles else [identity.tenant]
-            for tenant in tenants:
-                if asked is None or tenant in asked:
-                    found = await ledger.totals(tenant, since=query.start, until=query.end, width=query.width)
-                    totals += ((tenant, total) for total in found)
+            if kind is None:
+                body = await rows_page(ledger, read_rows_query(call.query, now()), tenants)
+            else:
+                body = await _report(ledger, read_query(kind, call.query, now()), tenants)
         except StoreError as err:
             raise ApiError("usage_unreadable", "the store of usage does not respond; try again", retry_after=5) from err
-        call.edge.respond(200, [_JSON], orjson.dumps(page(query, totals)))
+        call.edge.respond(200, [_JSON], body)
 
     return stage
+
+
+async def _report(ledger: Ledger, query: Query, tenants: Sequence[str]) -> bytes:
+    asked = query.filters.get("project_id")
+    totals: list[tuple[str, Total]] = []
+    for tenant in tenants:
+        if asked is None or tenant in asked:
+            found = await ledger.totals(tenant, since=query.start, until=query.end, width=query.width)
+            totals += ((tenant, total) for total in found)
+    return orjson.dumps(page(query, totals))

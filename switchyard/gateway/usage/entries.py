@@ -26,6 +26,29 @@ AMOUNTS = (
 )
 # By what they are added up, in this order: which of the usage endpoints shows them, team, key, model.
 DIMENSIONS = ("endpoint", "team", "api_key_id", "model")
+# What a row has, as whoever exports rows needs to know beforehand: a type of its own for each.
+FIELDS: Mapping[str, type] = {
+    "id": str,
+    "request_id": str,
+    "time": float,
+    "tenant": str,
+    "team": str,
+    "api_key_id": str,
+    "model": str,
+    "adapter": str,
+    "route": str,
+    "tier": str,
+    "prompt_tokens": int,
+    "cached_tokens": int,
+    "completion_tokens": int,
+    "reasoning_tokens": int,
+    "inferences": int,
+    "pixels": int,
+    "estimated": bool,
+    "seconds": float,
+    "outcome": str,
+    "nano_dollars": int,
+}
 _EMBEDDINGS = frozenset(("/v1/embeddings", "/pooling", "/v1/score", "/v1/rerank"))
 _NOTHING = Usage()
 NANO = 1_000_000_000

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import parse_qsl
 
 from switchyard.gateway.usage.entries import AMOUNTS, NANO, read_dimensions
+from switchyard.gateway.usage.parameters import LATEST, number, parameters, require_none
 from switchyard.http.api_errors import ApiError
 from switchyard.store.ledger import Total, Width
 
@@ -19,8 +19,6 @@ _BUCKETS: Mapping[Width, tuple[int, int]] = {60: (60, 1440), 3600: (24, 168), 86
 _GROUPS = ("project_id", "team", "api_key_id", "model")
 _LINE_ITEM = "line_item"
 _FILTERS = {"project_ids": "project_id", "api_key_ids": "api_key_id", "models": "model", "line_items": "model"}
-_VALUES = 100  # of one filter
-_SECONDS = 2**40  # later than any time that is asked for
 
 Amounts = Mapping[str, int]
 
@@ -53,22 +51,20 @@ def read_query(kind: Kind, text: bytes, now: float) -> Query:
     Raises:
         ApiError: a parameter is unknown, missing or has a value that is not possible.
     """
-    given = _parameters(text)
+    given = parameters(text)
     width = _width(given.pop("bucket_width", ["1d"])[-1], kind)
     usual, most = _BUCKETS[width]
-    limit = _number(given, "limit", usual, 1, most)
+    limit = number(given, "limit", usual, 1, most)
     if "start_time" not in given:
         raise ApiError("invalid_value", "start_time is missing: seconds since 1970", param="start_time")
-    start = _number(given, "start_time", 0, 0, _SECONDS) // width * width
-    end = _number(given, "end_time", int(now), 0, _SECONDS)
-    start = max(start, _number(given, "page", start, 0, _SECONDS) // width * width)
+    start = number(given, "start_time", 0, 0, LATEST) // width * width
+    end = number(given, "end_time", int(now), 0, LATEST)
+    start = max(start, number(given, "page", start, 0, LATEST) // width * width)
     end = -(-end // width) * width
     until = min(end, start + limit * width)
     groups = _groups(given.pop("group_by", []), kind)
     filters = {name: frozenset(given.pop(field)) for field, name in _FILTERS.items() if field in given}
-    if given:
-        name = next(iter(given))
-        raise ApiError("invalid_value", f"there is no parameter {name[:80]!r} here", param=name[:80])
+    require_none(given)
     return Query(kind, start, max(start, until), width, groups, filters, str(until) if until < end else "")
 
 
@@ -80,8 +76,8 @@ def page(query: Query, totals: Iterable[tuple[str, Total]]) -> Mapping[str, Any]
         if query.accepts(row):
             key = tuple(row[name] if name in query.groups else None for name in _GROUPS)
             of_key = sums[total.start].setdefault(key, [0] * len(AMOUNTS))
-            for number, amount in enumerate(total.amounts[: len(AMOUNTS)]):
-                of_key[number] += amount
+            for place, amount in enumerate(total.amounts[: len(AMOUNTS)]):
+                of_key[place] += amount
     make = _MAKERS[query.kind]
     buckets = [
         {
@@ -168,38 +164,12 @@ _MAKERS: Mapping[Kind, Callable[[Amounts, Mapping[str, str | None]], Mapping[str
 }
 
 
-def _parameters(text: bytes) -> dict[str, list[str]]:
-    """Return the values of each parameter; clients write lists as ``a=1&a=2`` or ``a[]=1&a[]=2``."""
-    given: dict[str, list[str]] = {}
-    try:
-        pairs = parse_qsl(text.decode("latin-1"), keep_blank_values=True, max_num_fields=1000)
-    except ValueError:
-        raise ApiError("invalid_value", "the query string has more than 1000 parameters") from None
-    for name, value in pairs:
-        values = given.setdefault(name.removesuffix("[]"), [])
-        values.append(value)
-        if len(values) > _VALUES:
-            raise ApiError("invalid_value", f"{name[:80]} is there more than {_VALUES} times", param=name[:80])
-    return given
-
-
 def _width(text: str, kind: Kind) -> Width:
     widths = ("1d",) if kind == "costs" else tuple(_WIDTHS)
     if text not in widths:
         message = f"bucket_width is {text[:80]!r}; use {' or '.join(widths)}"
         raise ApiError("invalid_value", message, param="bucket_width")
     return _WIDTHS[text]
-
-
-def _number(given: dict[str, list[str]], name: str, default: int, least: int, most: int) -> int:
-    text = given.pop(name, [str(default)])[-1]
-    # ``isdigit`` takes digits of other scripts too, and so does ``int``.
-    number = int(text) if text.isdigit() and len(text) <= 15 else -1
-    if not least <= number <= most:
-        raise ApiError(
-            "invalid_value", f"{name} is {text[:80]!r}; use a whole number from {least} to {most}", param=name
-        )
-    return number
 
 
 def _groups(given: Sequence[str], kind: Kind) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from switchyard.gateway.tenants.file import TenantsFile
+from switchyard.gateway.usage.entries import FIELDS
 from switchyard.store.factory import open_ledger
 from switchyard.store.ledger import Ledger
 from tests.switchyard.gateway.conftest import Bench, Call, gateway
@@ -96,6 +97,7 @@ async def test_a_call_has_a_row_that_says_who_what_and_how_much_and_nothing_that
         "nano_dollars": 100 * 150 + 10 * 600,
     }
     assert "secret" not in json.dumps([first, second])
+    assert {name: type(value) for name, value in first.items()} == FIELDS
 
 
 async def test_the_entry_is_there_when_the_client_has_the_response(bench: Bench, ledger: Ledger) -> None:

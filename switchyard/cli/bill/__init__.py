@@ -1,0 +1,1 @@
+"""What ``switchyard usage`` asks of a gateway, and what it makes of it."""

@@ -1,0 +1,98 @@
+"""Usage and costs of days, added up by whatever is asked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal
+
+from switchyard.cli.bill.organization import Organization, Parameters
+
+Group = Literal["day", "tenant", "team", "key", "model"]
+GROUPS: tuple[Group, ...] = ("day", "tenant", "team", "key", "model")
+_FIELDS: Mapping[Group, str] = {"tenant": "project_id", "team": "team", "key": "api_key_id", "model": "model"}
+_USAGE = ("usage/completions", "usage/embeddings", "usage/images")
+_COSTS = "costs"
+_BUCKETS = 180  # the most that a page has
+_NANO = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What calls used and cost."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    inferences: int = 0
+    pixels: int = 0
+    nano_dollars: int = 0
+
+    def __add__(self, other: "Amounts") -> "Amounts":
+        return Amounts(*map(int.__add__, astuple(self), astuple(other)))
+
+
+Summary = Mapping[tuple[str, ...], Amounts]
+
+
+def dollars(nano_dollars: int) -> str:
+    """Write an amount of money exactly, with two decimals or as many as it has."""
+    whole, rest = divmod(nano_dollars, _NANO)
+    decimals = f"{rest:09d}".rstrip("0").ljust(2, "0")
+    return f"{whole}.{decimals}"
+
+
+def midnight(day: date) -> int:
+    """Return when a day begins in UTC, in seconds since 1970."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+async def summary(
+    organization: Organization, by: Sequence[Group], since: date, until: date, tenants: Sequence[str]
+) -> Summary:
+    """Return what calls used and cost from ``since`` to the end of ``until``, by values of ``by`` in their order.
+
+    Raises:
+        BillError: the gateway cannot be asked.
+    """
+    found: dict[tuple[str, ...], Amounts] = {}
+    for path in (*_USAGE, _COSTS):
+        fields = [_field(path, group) for group in by if group != "day"]
+        asked: Parameters = {
+            "start_time": midnight(since),
+            "end_time": midnight(until + timedelta(days=1)),
+            "limit": _BUCKETS,
+            **({"group_by": fields} if fields else {}),
+            **({"project_ids": tenants} if tenants else {}),
+        }
+        async for buckets in organization.pages(path, asked):
+            for bucket in buckets:
+                day = datetime.fromtimestamp(bucket["start_time"], UTC).date().isoformat()
+                for result in bucket["results"]:
+                    key = tuple(day if group == "day" else result[_field(path, group)] or "" for group in by)
+                    found[key] = found.get(key, Amounts()) + _amounts(path, result)
+    return dict(sorted(found.items()))
+
+
+def total(found: Summary) -> Amounts:
+    """Return the sum of all."""
+    return sum(found.values(), Amounts())
+
+
+def _field(path: str, group: Group) -> str:
+    return "line_item" if path == _COSTS and group == "model" else _FIELDS[group]
+
+
+def _amounts(path: str, result: Mapping[str, Any]) -> Amounts:
+    if path == _COSTS:
+        return Amounts(nano_dollars=result["amount"]["nano_dollars"])
+    return Amounts(
+        requests=result["num_model_requests"],
+        input_tokens=result.get("input_tokens", 0),
+        cached_input_tokens=result.get("input_cached_tokens", 0),
+        output_tokens=result.get("output_tokens", 0),
+        reasoning_tokens=result.get("output_reasoning_tokens", 0),
+        inferences=result.get("images", 0),
+        pixels=result.get("pixels", 0),
+    )
