@@ -7,7 +7,17 @@ from collections.abc import Iterable
 
 from switchyard.http.headers import Header
 
-_EXPOSED = (b"access-control-expose-headers", b"x-request-id, retry-after, x-switchyard-tier, x-switchyard-reason")
+# By name: older browsers take `*` for a header of that name.
+_READABLE = (
+    *("x-request-id", "retry-after", "x-switchyard-tier", "x-switchyard-reason"),
+    *(f"x-ratelimit-{part}-{unit}" for unit in ("requests", "tokens") for part in ("limit", "remaining", "reset")),
+    *(
+        f"anthropic-ratelimit-{unit}-{part}"
+        for unit in ("requests", "tokens", "input-tokens", "output-tokens")
+        for part in ("limit", "remaining", "reset")
+    ),
+)
+_EXPOSED = (b"access-control-expose-headers", ", ".join(_READABLE).encode())
 _PREFLIGHT_SECONDS = b"600"  # short enough that a changed setting is seen soon
 _VARY = (b"vary", b"origin")
 

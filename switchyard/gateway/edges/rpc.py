@@ -79,7 +79,8 @@ class RpcEdge:
         self._call.before_end = ended
 
     def add_headers(self, headers: Sequence[Header]) -> None:
-        """Add nothing: gRPC's clients have no names for rate limits, and an error of theirs says when to retry."""
+        """Add initial metadata to the response, whatever it will be; an error has it too."""
+        self._call.response_metadata = (*self._call.response_metadata, *headers)
 
     async def forward(self, target: str, metadata: Sequence[Header]) -> None:
         """Forward the call to ``target`` (host:port) until it is over.

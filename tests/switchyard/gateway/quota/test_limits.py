@@ -74,13 +74,18 @@ async def test_in_grpc_it_is_resource_exhausted_with_the_time_to_retry(tmp_path:
         rpc_gateway(tmp_path, tenants=await tenants(tmp_path, TWO), ledger=opened) as rpc,
     ):
         request = service_pb2.ModelInferRequest(model_name="ocr")
-        for _ in range(2):
-            await rpc.stub.ModelInfer(request, timeout=5, metadata=METADATA)
+        for left in ("1", "0"):
+            call = rpc.stub.ModelInfer(request, timeout=5, metadata=METADATA)
+            await call
+            told: dict[str, Any] = dict(await call.initial_metadata())
+            assert (told["x-ratelimit-limit-requests"], told["x-ratelimit-remaining-requests"]) == ("2", left)
+            assert {"x-ratelimit-reset-requests", "x-request-id"} <= set(told)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await rpc.stub.ModelInfer(request, timeout=5, metadata=METADATA)
 
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert "2 requests per minute" in str(caught.value.details())
+        assert dict(caught.value.initial_metadata())["x-ratelimit-remaining-requests"] == "0"
         details, retry = status_pb2.Status(), error_details_pb2.RetryInfo()
         metadata: dict[str, Any] = dict(caught.value.trailing_metadata())
         details.ParseFromString(metadata["grpc-status-details-bin"])
@@ -126,6 +131,23 @@ async def test_anthropics_headers_are_on_messages(tmp_path: Path) -> None:
         assert headers["anthropic-ratelimit-requests-remaining"] == "1"
         assert headers["anthropic-ratelimit-requests-reset"].endswith("Z")
         assert headers["anthropic-ratelimit-input-tokens-limit"] == "1000"
+
+
+async def test_a_web_page_may_read_what_is_left_of_every_limit(tmp_path: Path) -> None:
+    limits = [{"limit": unit, "most": 9999, "per": "minute"} for unit in ("requests", "tokens", "input_tokens")]
+    file = await tenants(tmp_path, *limits, {"limit": "output_tokens", "most": 9999, "per": "minute"})
+    async with (
+        ledger(tmp_path) as opened,
+        gateway(tmp_path, cors_allow_origins=("*",), tenants=file, ledger=opened) as bench,
+    ):
+        for path, count in ("/v1/chat/completions", 6), ("/v1/messages", 12):
+            headers = {**HEADERS, "origin": "https://page.example"}
+            response = await bench.http.post(path, json=CHAT, headers=headers)
+            exposed = response.headers["access-control-expose-headers"].split(", ")
+            sent = [name for name in response.headers if "ratelimit" in name]
+            assert len(sent) == count
+            assert set(sent) <= set(exposed)
+            assert {"retry-after", "x-request-id"} <= set(exposed)
 
 
 async def test_a_key_has_limits_of_its_own_and_tenants_without_limits_have_none(tmp_path: Path) -> None:
