@@ -6,6 +6,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelReadyResponse
 from kserve.protocol.grpc.servicer import InferenceServicer
 
 from predictors.serving.application import ONLY_VERSION, no_version, not_controlled
+from switchyard.http.asgi.usage import usage_in_trailers
 
 
 class OneModelServicer(InferenceServicer):  # type: ignore[misc]
@@ -25,7 +26,8 @@ class OneModelServicer(InferenceServicer):  # type: ignore[misc]
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:
         _require(request.model_version)
-        return await super().ModelInfer(request, context)
+        with usage_in_trailers(context):
+            return await super().ModelInfer(request, context)
 
     async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:
         raise not_controlled()

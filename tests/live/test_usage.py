@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+import grpc
 import httpx
 import pytest
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from tests.live.processes import Predictor
-from tests.live.test_llm_predictor import v2
+from tests.live.test_llm_predictor import text_input, v2
 
 pytestmark = pytest.mark.live
 
@@ -76,6 +78,41 @@ def test_v2_of_a_language_model_is_counted(chat: Predictor) -> None:
     counted, response = whole(chat, "/v2/models/chat-fast/generate", asked)
     assert same(counted, response["prompt_tokens"], response["completion_tokens"])
     assert streamed(chat, "/v2/models/chat-fast/generate_stream", asked)["prompt_tokens"] == response["prompt_tokens"]
+
+
+def over_grpc(predictor: Predictor, messages: int) -> tuple[Usage, list[dict[str, int]]]:
+    """The usage in the trailers of one call or of a stream, and the counts that stand in its responses."""
+    request = service_pb2.ModelInferRequest(model_name=predictor.name)
+    tensor = text_input("Say a number.")
+    request.inputs.append(tensor._get_tensor())
+    request.raw_input_contents.append(tensor._get_content())
+    request.parameters["max_tokens"].int64_param = 6
+    with grpc.insecure_channel(f"127.0.0.1:{predictor.http}") as channel:
+        stub, asks = service_pb2_grpc.GRPCInferenceServiceStub(channel), tuple(ASKS.items())
+        if messages:
+            call = stub.ModelStreamInfer(iter([request] * messages), timeout=60, metadata=asks)
+            responses = [message.infer_response for message in call]
+        else:
+            response, call = stub.ModelInfer.with_call(request, timeout=60, metadata=asks)
+            responses = [response]
+        said = json.loads(dict(call.trailing_metadata())["x-switchyard-usage"])
+    names = [[output.name for output in response.outputs] for response in responses]
+    rows = [
+        {
+            name: int.from_bytes(content, "little")
+            for name, content in zip(row, response.raw_output_contents, strict=True)
+        }
+        for row, response in zip(names, responses, strict=True)
+        if messages == 0 or response.parameters["triton_final_response"].bool_param
+    ]
+    return said, rows
+
+
+@pytest.mark.parametrize("messages", [0, 2])
+def test_v2_over_grpc_is_counted_in_trailers(chat: Predictor, messages: int) -> None:
+    counted, rows = over_grpc(chat, messages)
+    assert len(rows) == max(messages, 1)
+    assert same(counted, sum(row["prompt_tokens"] for row in rows), sum(row["completion_tokens"] for row in rows))
 
 
 def test_a_prompt_that_is_cached_is_counted_as_cached(chat: Predictor) -> None:

@@ -15,6 +15,7 @@ from kserve.utils.utils import to_headers
 from predictors.llm.model import LanguageModel
 from predictors.llm.v2.generate import checked
 from switchyard.http.api_errors import ApiError
+from switchyard.http.asgi.usage import usage_in_trailers
 from switchyard.rpc import v2
 from switchyard.rpc.protobuf import write
 
@@ -42,13 +43,14 @@ class RpcExtension(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def _stream(self, requests: AsyncIterator[ModelInferRequest], context: Any) -> AsyncIterator[bytes]:
         headers = to_headers(context)
-        async for request in requests:
-            try:
-                async for response in self._responses(request, headers):
-                    yield write(2, response.SerializeToString())
-            except (ApiError, InvalidInput, InferenceError, ModelNotFound, ServerNotReady) as err:
-                named = ModelInferResponse(id=request.id, model_name=request.model_name)
-                yield write(1, str(err)) + write(2, named.SerializeToString())
+        with usage_in_trailers(context):
+            async for request in requests:
+                try:
+                    async for response in self._responses(request, headers):
+                        yield write(2, response.SerializeToString())
+                except (ApiError, InvalidInput, InferenceError, ModelNotFound, ServerNotReady) as err:
+                    named = ModelInferResponse(id=request.id, model_name=request.model_name)
+                    yield write(1, str(err)) + write(2, named.SerializeToString())
 
     async def _responses(
         self, request: ModelInferRequest, headers: Mapping[str, str]

@@ -7,12 +7,13 @@ from switchyard.gateway.routes.table import Route
 from switchyard.http.api_errors import ApiError
 from switchyard.http.client.errors import ConnectError, ConnectionClosedError
 from switchyard.http.client.response import Sink
-from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailableError
-from switchyard.http.headers import Header
+from switchyard.http.h2.grpc_call import GrpcCall, RpcResponse, UpstreamUnavailableError
+from switchyard.http.headers import USAGE, Header
 from switchyard.rpc import status as statuses
 from switchyard.rpc.protobuf import MessagesGuard, TextGuard
-from switchyard.rpc.status import RpcError, RpcStatus
+from switchyard.rpc.status import RpcError
 
+_HIDDEN = frozenset((USAGE,))
 _PEEKED = 4096  # bytes of a first message; the model's name is in them, as every client writes it first
 
 
@@ -74,9 +75,14 @@ class RpcEdge:
         except RpcError as err:
             raise ApiError(*statuses.api_code(err)) from err
 
-    def before_end(self, ended: Callable[[RpcStatus], Awaitable[None]]) -> None:
-        """Let ``forward`` await ``ended(status)`` before it sends the target's trailers."""
+    def before_end(self, ended: Callable[[RpcResponse], Awaitable[None]]) -> None:
+        """Let ``forward`` await ``ended(trailers)`` before it sends the target's trailers."""
         self._call.before_end = ended
+
+    @property
+    def forwarded(self) -> tuple[int, int]:
+        """How many frames and bytes of the target's messages were sent to the caller."""
+        return self._call.response_frames, self._call.response_bytes
 
     def add_headers(self, headers: Sequence[Header]) -> None:
         """Add initial metadata to the response, whatever it will be; an error has it too."""
@@ -130,6 +136,7 @@ def rpc_call(call: GrpcCall, route: Route, started: float) -> Call:
     """Create the call that a gRPC call makes to ``route``; ``started`` is the loop's time at its arrival."""
     fields = call.fields
     identifier = request_id(fields.get(b"x-request-id"))
+    call.hidden = _HIDDEN
     call.response_metadata = ((b"x-request-id", identifier),)
     return Call(
         RpcEdge(call),

@@ -1,11 +1,15 @@
 """Stage: forwards a gRPC call to its model, frame by frame."""
 
+import asyncio
+
 from switchyard.gateway.call import Call
 from switchyard.gateway.edges.rpc import RpcEdge
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.upstream.retries import UpstreamRetries
+from switchyard.gateway.usage.rpc_counting import usage_of_part, usage_of_trailers
 from switchyard.http.api_errors import ApiError
-from switchyard.rpc.status import RpcStatus, to_http
+from switchyard.http.h2.grpc_call import RpcResponse
+from switchyard.rpc.status import to_http
 
 
 def rpc_forward(*, upstream: UpstreamRetries) -> Stage:
@@ -18,13 +22,23 @@ def rpc_forward(*, upstream: UpstreamRetries) -> Stage:
         if not model.grpc:
             instead = "HTTP" if model.kind == "graph" else "V2 over HTTP"
             raise ApiError("not_implemented", f"model {model.name} serves no gRPC; use {instead}")
-        if (settle := call.settle) is not None:
+        settle = call.settle
+        if settle is None:
+            await upstream.forward(call, edge.forward)
+            return
 
-            async def ended(status: RpcStatus) -> None:
-                call.status = to_http(status)
-                await settle()
+        async def ended(trailers: RpcResponse) -> None:
+            assert trailers.status is not None
+            call.status = to_http(trailers.status)
+            call.usage = usage_of_trailers(call, trailers)
+            await settle()
 
-            edge.before_end(ended)
-        await upstream.forward(call, edge.forward)
+        edge.before_end(ended)
+        try:
+            await upstream.forward(call, edge.forward)
+        except asyncio.CancelledError:
+            if call.usage is None:
+                call.usage = usage_of_part(call, *edge.forwarded)
+            raise
 
     return stage

@@ -1,5 +1,7 @@
-"""Says what a request used, when the gateway asks for it: in a response header, or in a comment at a stream's end."""
+"""Says what a request used, when the gateway asks: in a header, a comment at a stream's end, or trailers of gRPC."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -46,6 +48,22 @@ class UsageReport:
             counted.set(counts)
             send = _Reporting(counts, send)
         await self._app(scope, receive, send)
+
+
+@contextmanager
+def usage_in_trailers(context: Any) -> Iterator[None]:
+    """Let a gRPC call that asks for it count what it uses in ``counted``, and say it in its trailers if it succeeds.
+
+    ``context`` is that of gRPC's library, which runs each call in a task of its own: nobody else sees these counts.
+    """
+    name = USAGE.decode()
+    if all(key != name for key, _ in context.invocation_metadata() or ()):
+        yield
+        return
+    counts = Counted()
+    counted.set(counts)
+    yield
+    context.set_trailing_metadata(((name, counts.as_json().decode()),))
 
 
 class _Reporting:

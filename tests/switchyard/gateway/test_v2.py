@@ -154,6 +154,7 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     loads: list[str] = field(default_factory=list)
+    trailing: tuple[tuple[str, str], ...] = (("x-trailing", "1"),)
 
     async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:
         self.loads.append(f"load {request.model_name}")
@@ -175,7 +176,7 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
                 await asyncio.Event().wait()
             finally:
                 self.cancelled.set()
-        context.set_trailing_metadata((("x-trailing", "1"),))
+        context.set_trailing_metadata(self.trailing)
         return service_pb2.ModelInferResponse(model_name=request.model_name, id=request.id)
 
     async def ModelReady(self, request: Any, context: Any) -> Any:
@@ -186,6 +187,7 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
         return service_pb2.ModelMetadataResponse(name=request.name, platform="test")
 
     async def ModelStreamInfer(self, requests: Any, context: Any) -> AsyncIterator[Any]:
+        context.set_trailing_metadata(self.trailing)
         async for request in requests:
             answer = service_pb2.ModelInferResponse(model_name=request.model_name, id=request.id)
             yield service_pb2.ModelStreamInferResponse(infer_response=answer)

@@ -3,7 +3,7 @@
 from switchyard.http.h2.grpc_call.call import GrpcCall
 from switchyard.http.h2.grpc_call.connection import Calls, forward_to
 from switchyard.http.h2.grpc_call.handlers import FastCall, FastHandler, RpcHandler, Start
-from switchyard.http.h2.grpc_call.headers import RpcRequest
+from switchyard.http.h2.grpc_call.headers import RpcRequest, RpcResponse
 from switchyard.http.h2.grpc_call.messages import PREFIX
 from switchyard.http.h2.grpc_call.upstream import UpstreamUnavailableError
 
@@ -15,6 +15,7 @@ __all__ = [
     "GrpcCall",
     "RpcHandler",
     "RpcRequest",
+    "RpcResponse",
     "Start",
     "UpstreamUnavailableError",
     "forward_to",

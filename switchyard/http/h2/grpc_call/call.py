@@ -10,7 +10,7 @@ from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import Field, literals
 from switchyard.http.h2.grpc_call.forwarding import Forwarding, Outcome
 from switchyard.http.h2.grpc_call.handlers import CallContext
-from switchyard.http.h2.grpc_call.headers import RESPONSE_HEADERS, RpcRequest, end_fields
+from switchyard.http.h2.grpc_call.headers import RESPONSE_HEADERS, RpcRequest, RpcResponse, end_fields
 from switchyard.http.h2.grpc_call.messages import Received, framed
 from switchyard.http.h2.grpc_call.upstream import UpstreamConnection, UpstreamUnavailableError
 from switchyard.http.h2.stream import Stream
@@ -27,11 +27,12 @@ class GrpcCall:
     """A call, and the means to respond to it or to forward it.
 
     The handler's task is cancelled when the client resets the stream or the deadline passes. An ``RpcError`` or
-    ``ApiError`` that the handler raises is the response. ``metadata`` is the client's, without the fields of HTTP/2 and
-    of the message encoding; ``deadline`` is in the event loop's time; ``client`` and ``server`` are addresses.
+    ``ApiError`` that it raises is the response. ``metadata`` is the client's, without the fields of HTTP/2 and of the
+    message encoding; ``deadline`` is in the event loop's time; ``client`` and ``server`` are addresses.
     ``response_metadata``, set before the response starts, is sent with its headers and replaces an upstream's fields of
-    the same names. ``before_end``, if set, is awaited with a target's status before its trailers are forwarded; it must
-    not raise. ``status`` is None until the call is over, and CANCELLED when the client reset it.
+    the same names. ``before_end``, if set, is awaited with a target's trailers before they are forwarded, and must not
+    raise; ``hidden`` fields are for it alone. ``response_frames`` and ``response_bytes`` count what was forwarded.
+    ``status`` is None until the call is over, and CANCELLED when the client reset it.
     """
 
     __slots__ = (
@@ -47,8 +48,11 @@ class GrpcCall:
         "before_end",
         "client",
         "deadline",
+        "hidden",
         "metadata",
         "path",
+        "response_bytes",
+        "response_frames",
         "response_metadata",
         "server",
         "status",
@@ -63,7 +67,9 @@ class GrpcCall:
         self.server = server
         self.deadline: float | None = None
         self.response_metadata: Sequence[Field] = ()
-        self.before_end: Callable[[RpcStatus], Awaitable[None]] | None = None
+        self.hidden: frozenset[bytes] = frozenset()
+        self.before_end: Callable[[RpcResponse], Awaitable[None]] | None = None
+        self.response_frames = self.response_bytes = 0
         self.status: RpcStatus | None = None
         self._context = context
         self._request = request
@@ -142,9 +148,8 @@ class GrpcCall:
         self._forward(upstream, literals(list(metadata)), end)
         try:
             status = await ended
-            forwarding = self._forwarding
-            if forwarding is not None and self.before_end is not None:
-                await self.before_end(status)
+            if (forwarding := self._forwarding) and self.before_end and forwarding.trailers:
+                await self.before_end(forwarding.trailers)
                 forwarding.finish()
             return status
         except asyncio.CancelledError:

@@ -18,7 +18,10 @@ class Caller(Protocol):
     """The call that is being forwarded; it is told how the attempt goes."""
 
     response_metadata: Sequence[Field]
-    before_end: Callable[[RpcStatus], Awaitable[None]] | None
+    hidden: frozenset[bytes]
+    before_end: Callable[[RpcResponse], Awaitable[None]] | None
+    response_frames: int
+    response_bytes: int
 
     def response_started(self) -> None: ...
     def response_forwarded(self, status: RpcStatus) -> None: ...
@@ -29,17 +32,18 @@ class Caller(Protocol):
 class Forwarding:
     """The stream to the target: its frames are forwarded to the ``client``, and ``end`` is called with the outcome.
 
-    The trailers of a call with ``before_end`` are kept until ``finish``.
+    The ``trailers`` of a call with ``before_end`` are kept until ``finish``, hidden fields among them.
     """
 
-    __slots__ = ("_call", "_client", "_end", "_responding", "_trailers", "stream")
+    __slots__ = ("_block", "_call", "_client", "_end", "_responding", "stream", "trailers")
 
     def __init__(self, call: Caller, client: Stream, end: Callable[[Outcome], None]) -> None:
         self._call = call
         self._client = client
         self._end = end
         self._responding = False
-        self._trailers: tuple[bytes, RpcStatus] | None = None
+        self._block = b""  # the trailers for the client
+        self.trailers: RpcResponse | None = None
 
     def begin(self, upstream: UpstreamConnection, block: bytes, received: Received) -> None:
         """Open the stream and send what the client has sent so far."""
@@ -59,9 +63,10 @@ class Forwarding:
 
     def finish(self) -> None:
         """Send the trailers that were kept."""
-        assert self._trailers is not None
-        block, status = self._trailers
-        self._client.connection.send(self._client, frames.HEADERS, block, True)
+        assert self.trailers is not None
+        assert self.trailers.status is not None
+        status = self.trailers.status
+        self._client.connection.send(self._client, frames.HEADERS, self._block, True)
         self._call.response_forwarded(status)
         self._close(status)
 
@@ -71,21 +76,23 @@ class Forwarding:
         if (fault := response.faults[self._responding, end]) is not None:
             self._fail(*fault)
             return
-        call, client, block = self._call, self._client, response.block
+        call, client = self._call, self._client
+        shown = response.without(call.hidden) if call.hidden else response
+        block = shown.block
         if not self._responding:
             self._responding = True
             call.response_started()
             if call.response_metadata and end:  # a trailers-only response: clients expect metadata in headers
                 opening = literals([*RESPONSE_HEADERS, *call.response_metadata])
                 client.connection.send(client, frames.HEADERS, opening, False)
-                block = response.trailers()
+                block = shown.trailers()
             elif call.response_metadata:
-                block = response.with_metadata(call.response_metadata)
+                block = shown.with_metadata(call.response_metadata)
         if not end:
             client.connection.send(client, frames.HEADERS, block, False)
             return
         assert response.status is not None
-        self._trailers = block, response.status
+        self._block, self.trailers = block, response
         if call.before_end is None:
             self.finish()
         else:
@@ -94,13 +101,15 @@ class Forwarding:
     def data(self, stream: Stream, chunk: bytes, end: bool) -> None:
         client = self._client
         if self._responding:
+            self._call.response_frames += 1
+            self._call.response_bytes += len(chunk)
             client.connection.send(client, frames.DATA, chunk, False)
         if end or not self._responding:
             self._fail(RpcStatus.INTERNAL, NO_STATUS)
 
     def reset(self, stream: Stream, code: int) -> None:
         """The stream ended without trailers, or after those that are kept."""
-        if self._trailers is not None:
+        if self.trailers is not None:
             return
         if self._responding:
             self._fail(RpcStatus.UNAVAILABLE, "the connection to the server was lost during its response; try again")

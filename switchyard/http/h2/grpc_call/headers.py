@@ -4,7 +4,7 @@ https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from switchyard.http.h2.fields import Field, literals
 from switchyard.http.h2.request_headers import GRPC, RequestHeaders, is_plain
@@ -60,6 +60,15 @@ class RpcResponse:
     status: RpcStatus | None
     message: str
     faults: Mapping[tuple[bool, bool], Fault | None]
+
+    def field(self, name: bytes) -> bytes | None:
+        """Return the last value of a field."""
+        return dict(self.fields).get(name)
+
+    def without(self, names: frozenset[bytes]) -> "RpcResponse":
+        """Return the same headers without the fields of these names."""
+        kept = [field for field in self.fields if field[0] not in names]
+        return self if len(kept) == len(self.fields) else replace(self, fields=tuple(kept), block=literals(kept))
 
     def with_metadata(self, metadata: Sequence[Field]) -> bytes:
         """Encode the fields with ``metadata``, which replace the upstream's fields of the same names."""

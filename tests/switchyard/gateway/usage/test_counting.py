@@ -2,56 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from switchyard.gateway import app
-from switchyard.gateway.call import Call as GatewayCall
 from switchyard.gateway.call import Usage
-from switchyard.gateway.pipeline import Proceed, Stage
-from switchyard.gateway.stages import resolve as stages
 from tests.switchyard.gateway.conftest import Bench, Call, gateway, until
 
 COUNTED = {"prompt_tokens": 3, "completion_tokens": 2}
 SAID = json.dumps(COUNTED).encode()
 EVENT = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
-
-
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[Usage | None]:
-    """What each call had used when it was settled, or ended without that; every call to a model is counted."""
-    found: list[Usage | None] = []
-    original = stages.resolve
-
-    def resolve(**parts: Any) -> Stage:
-        inner = original(**parts)
-
-        async def counting(call: GatewayCall, proceed: Proceed) -> None:
-            settled = False
-
-            async def settle() -> None:
-                nonlocal settled
-                if not settled:
-                    found.append(call.usage)
-                settled = True
-
-            call.settle = settle
-            try:
-                await inner(call, proceed)
-            finally:
-                await settle()
-
-        def stage(call: GatewayCall, proceed: Proceed) -> Awaitable[None]:
-            return counting(call, proceed)
-
-        return stage
-
-    monkeypatch.setattr(app, "resolve", resolve)
-    return found
 
 
 @pytest.fixture
