@@ -1,7 +1,10 @@
 """Who follows docs/how-to/set-a-budget.md sees what it promises, with OpenAI's client."""
 
+import asyncio
 import re
 from pathlib import Path
+
+import httpx
 
 from switchyard.catalog import Catalog, CatalogFile, Model, State
 from switchyard.gateway.tenants.keys import create_key, digest
@@ -15,7 +18,9 @@ from tests.switchyard.gateway.test_process import process
 PAGE = HOW_TO / "set-a-budget.md"
 
 
-async def test_the_third_request_within_a_minute_is_a_rate_limit_error(tmp_path: Path) -> None:
+async def test_the_third_request_of_a_minute_is_a_rate_limit_error_and_an_edit_counts_what_was_used(
+    tmp_path: Path,
+) -> None:
     (document,) = [block.text for block in blocks(PAGE) if block.language == "yaml"]
     (check,) = [block.text.split() for block in blocks(PAGE) if block.language == "sh"]
     (example,) = [block.text for block in blocks(PAGE) if block.language == "python"]
@@ -31,7 +36,25 @@ async def test_the_third_request_within_a_minute_is_a_rate_limit_error(tmp_path:
         store = f"sqlite://{tmp_path}/ledger.db"
         catalog = tmp_path / "catalog.json"
         async with process(catalog, SWITCHYARD_TENANTS=str(tenants), SWITCHYARD_STORE=store) as (_, url):
-            said = await python(example.replace("http://localhost:8000", url), SWITCHYARD_KEY=key)
+            program = example.replace("http://localhost:8000", url)
+            said = await python(program, SWITCHYARD_KEY=key)
+            tenants.write_text(tenants.read_text().replace("most: 2000000", "most: 1"))
+            await until_used_up(url, key)
+            after = await python(program, SWITCHYARD_KEY=key)
     *fine, last = said.splitlines()
     assert fine == ["fine", "fine"]
     assert re.fullmatch(r"rate_limit_exceeded [1-5]?[0-9]|rate_limit_exceeded 60", last)
+    days = [int(line.removeprefix("insufficient_quota ")) / 86400 for line in after.splitlines()]
+    assert len(days) == 3
+    assert all(0 < some <= 31.1 for some in days)  # until the next month begins
+
+
+async def until_used_up(url: str, key: str) -> None:
+    """Returns once the gateway has read a budget that is used up: it denies calls, which so count for nothing."""
+    headers, body = {"authorization": f"Bearer {key}"}, {"model": "chat-fast", "messages": [], "max_tokens": 1}
+    async with asyncio.timeout(30), httpx.AsyncClient() as client:
+        while True:
+            response = await client.post(f"{url}/v1/chat/completions", headers=headers, json=body)
+            if response.json().get("error", {}).get("code") == "insufficient_quota":
+                return
+            await asyncio.sleep(0.05)

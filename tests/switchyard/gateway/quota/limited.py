@@ -61,12 +61,13 @@ async def metric(bench: Bench, line: str) -> bool:
     return line in (await bench.http.get("/metrics", headers=scraper)).text.splitlines()
 
 
-def counting(prompt: int, output: int) -> Script:
+def counting(prompt: int, output: int, *, cached: int = 0) -> Script:
     """A model that counted so many tokens."""
 
     async def script(call: Call) -> None:
         choice = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
-        usage = {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
+        usage: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
+        usage |= {"prompt_tokens_details": {"cached_tokens": cached}}
         whole = {"id": "1", "object": "chat.completion", "created": 0, "model": "chat"}
         await call.answer({**whole, "choices": [choice], "usage": usage})
 
