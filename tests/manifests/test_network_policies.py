@@ -84,12 +84,13 @@ CLOSED = [
     ("complexity", "metadata service", 6379),
 ]
 
-OF_DEV = [("complexity", "redis", 6379)]
+OF_DEV = [("complexity", "redis", 6379), ("gateway", "redis", 6379)]
 OF_OTHERS = [("complexity", "database", 6379), ("gateway", "database", 6379), ("gateway", "database", 6380)]
 NOT_IN_DEV = [
     *OF_OTHERS,
     ("auto", "redis", 6379),
-    ("gateway", "redis", 6379),
+    ("chat-fast", "redis", 6379),
+    ("client", "redis", 6379),
     ("stranger", "redis", 6379),
     ("redis", "hub", 443),
 ]

@@ -9,6 +9,7 @@ from switchyard import catalog
 from switchyard.local.errors import LocalError
 from switchyard.local.plan import arguments, containers, fields, graphs, references, scale, volumes
 from switchyard.local.plan.render import Document
+from switchyard.local.plan.stores import Stores
 from switchyard.local.plan.workloads import STOP, Command, Deployment, Options, Plan, Service
 
 GATEWAY = "gateway"
@@ -166,7 +167,10 @@ def _command(
     home = options.state / "workloads" / name
     volume = volumes.of_pod(pod, container, index=index, namespace=namespace, home=home, claims=options.claims)
     here = {**volume.mounts, **mounts}
-    variables = containers.environment(container, index, namespace, where)
+    stores = Stores(index, namespace, options.state)
+    variables = {
+        key: stores.localize(value) for key, value in containers.environment(container, index, namespace, where).items()
+    }
 
     def localize(text: str) -> str:
         return arguments.replace_paths(arguments.expand_references(text, variables), here)

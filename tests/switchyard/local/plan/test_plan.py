@@ -232,6 +232,29 @@ def test_a_deployment_keeps_its_ports_and_reads_the_catalog() -> None:
     assert app.command.env["SWITCHYARD_STORE"] == "sqlite:///project/.switchyard/ledger.db"
 
 
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("redis://redis:6379", "sqlite:///project/.switchyard/redis.db"),
+        ("rediss://user:word@redis.models.svc.cluster.local/0", "sqlite:///project/.switchyard/redis.db"),
+        ("redis://redis.example.com:6379", "redis://redis.example.com:6379"),
+        ("of redis://redis:6379", "of redis://redis:6379"),
+    ],
+)
+def test_a_file_takes_the_place_of_a_redis_that_the_overlay_would_run(url: str, here: str) -> None:
+    document = gateway(8000)
+    document["metadata"]["namespace"] = "models"
+    document["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "SWITCHYARD_STORE", "value": url}]
+    metadata = {"name": "redis", "namespace": "models"}
+    ports = {"spec": {"ports": [{"port": 6379}]}}
+    redis = (
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, **ports},
+        {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata, "spec": {"serviceName": "redis"}},
+    )
+    (app,) = plan([document, *redis], OPTIONS).deployments
+    assert app.command.env["SWITCHYARD_STORE"] == here
+
+
 def test_volumes_become_folders_of_the_run_directory() -> None:
     document = gateway(8000)
     pod = document["spec"]["template"]["spec"]
