@@ -30,9 +30,11 @@ _STEP_BYTES = 64 * 1024  # read at once: half a millisecond
 _NO_STRUCTURE = bytes(set(range(256)) - set(b'{}[],:"'))
 _OPENINGS, _CLOSINGS = b"{[", b"}]"
 # Short: what an outline keeps, of at most 5 KB.
-_SHORT_STRING = rb'"[^"\\]{0,256}+(?:\\.[^"\\]{0,256}+){0,16}+"'
+# An atomic group, no possessive quantifiers: before 3.11.5 Python goes on behind a possessive part that failed
+# (https://github.com/python/cpython/issues/106052), and Debian 12 has 3.11.2.
+_SHORT_STRING = rb'(?>"[^"\\]{0,256}(?:\\.[^"\\]{0,256}){0,16}")'
 _SHORT_STRINGS = re.compile(_SHORT_STRING, re.DOTALL)
-_PLAIN = re.compile(rb'(?:[^"]++|' + _SHORT_STRING + rb")*+", re.DOTALL)
+_PLAIN = re.compile(rb'(?:[^"]+|' + _SHORT_STRING + rb")*", re.DOTALL)
 _IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _LISTS = ("messages", "input", "prompt", "documents", "system", "tools")
 _OBJECTS = (dict, list)

@@ -65,8 +65,7 @@ def test_a_taken_port_is_told_with_its_owner_and_a_port_that_is_free(
     assert Path(psutil.Process().cmdline()[0]).name in words
     free = int(words.rpartition("=")[2])
     assert f"up --port {free}`" in words
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", free))
+    socket.create_server(("127.0.0.1", free)).close()
 
 
 def test_the_port_of_another_run_is_told_with_the_folder_of_that_run(tmp_path: Path) -> None:
