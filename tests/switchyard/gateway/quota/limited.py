@@ -1,4 +1,4 @@
-"""Gateways whose tenants have limits, on one ledger in a file."""
+"""Gateways whose tenants have limits, on one ledger."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -35,8 +35,8 @@ async def tenants(folder: Path, *limits: dict[str, Any], **of_key: Any) -> Tenan
 
 
 @asynccontextmanager
-async def ledger(folder: Path) -> AsyncIterator[Ledger]:
-    opened = open_ledger(f"sqlite://{folder}/ledger.db")
+async def ledger(url: str) -> AsyncIterator[Ledger]:
+    opened = open_ledger(url)
     try:
         yield opened
     finally:
@@ -45,11 +45,11 @@ async def ledger(folder: Path) -> AsyncIterator[Ledger]:
 
 @asynccontextmanager
 async def limited(
-    folder: Path, *limits: dict[str, Any], script: Script = completion, of_key: dict[str, Any] | None = None
+    folder: Path, url: str, *limits: dict[str, Any], script: Script = completion, of_key: dict[str, Any] | None = None
 ) -> AsyncIterator[Bench]:
-    """A gateway whose tenant acme has ``limits``."""
+    """A gateway whose tenant acme has ``limits``, on the ledger of ``url``."""
     async with (
-        ledger(folder) as opened,
+        ledger(url) as opened,
         gateway(folder, script, tenants=await tenants(folder, *limits, **(of_key or {})), ledger=opened) as bench,
     ):
         bench.http.headers.update(HEADERS)

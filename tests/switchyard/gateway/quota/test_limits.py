@@ -1,7 +1,6 @@
 """Calls that exceed a limit, in every protocol; and what calls cost, however they end."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -50,10 +49,10 @@ def error_of(response: httpx.Response) -> tuple[str, str]:
 
 @pytest.mark.parametrize("protocol", REQUESTS)
 async def test_a_call_too_many_is_a_429_that_names_the_limit_in_the_callers_protocol(
-    tmp_path: Path, protocol: str
+    tmp_path: Path, url: str, protocol: str
 ) -> None:
     path, body = REQUESTS[protocol]
-    async with limited(tmp_path, TWO, script=respond) as bench:
+    async with limited(tmp_path, url, TWO, script=respond) as bench:
         for _ in range(2):
             assert (await bench.http.post(path, json=body)).status_code == 200
         response = await bench.http.post(path, json=body)
@@ -68,9 +67,9 @@ async def test_a_call_too_many_is_a_429_that_names_the_limit_in_the_callers_prot
         assert await metric(bench, 'gateway_limit_denials_total{limit="requests",mode="enforced",per="minute"} 1.0')
 
 
-async def test_in_grpc_it_is_resource_exhausted_with_the_time_to_retry(tmp_path: Path) -> None:
+async def test_in_grpc_it_is_resource_exhausted_with_the_time_to_retry(tmp_path: Path, url: str) -> None:
     async with (
-        ledger(tmp_path) as opened,
+        ledger(url) as opened,
         rpc_gateway(tmp_path, tenants=await tenants(tmp_path, TWO), ledger=opened) as rpc,
     ):
         request = service_pb2.ModelInferRequest(model_name="ocr")
@@ -93,8 +92,8 @@ async def test_in_grpc_it_is_resource_exhausted_with_the_time_to_retry(tmp_path:
         assert 1 <= retry.retry_delay.seconds <= 60
 
 
-async def test_a_budget_that_is_used_up_says_when_the_next_day_begins(tmp_path: Path) -> None:
-    async with limited(tmp_path, ONE_A_DAY) as bench:
+async def test_a_budget_that_is_used_up_says_when_the_next_day_begins(tmp_path: Path, url: str) -> None:
+    async with limited(tmp_path, url, ONE_A_DAY) as bench:
         await bench.chat()
         response = await bench.chat()
         error = response.json()["error"]
@@ -104,10 +103,10 @@ async def test_a_budget_that_is_used_up_says_when_the_next_day_begins(tmp_path: 
         assert 1 <= int(response.headers["retry-after"]) <= 25 * 3600
 
 
-async def test_openais_client_sees_a_rate_limit_error_and_the_headers_that_it_knows(tmp_path: Path) -> None:
+async def test_openais_client_sees_a_rate_limit_error_and_the_headers_that_it_knows(tmp_path: Path, url: str) -> None:
     tokens = {"limit": "tokens", "most": 100_000, "per": "minute"}
     async with (
-        limited(tmp_path, {**TWO, "most": 1}, tokens) as bench,
+        limited(tmp_path, url, {**TWO, "most": 1}, tokens) as bench,
         openai.AsyncOpenAI(base_url=f"{bench.url}/v1", api_key=KEYS["acme"], max_retries=0) as client,
     ):
         raw = await client.chat.completions.with_raw_response.create(model="chat", messages=[], max_tokens=5)
@@ -123,9 +122,9 @@ async def test_openais_client_sees_a_rate_limit_error_and_the_headers_that_it_kn
         assert caught.value.response.headers["x-ratelimit-remaining-requests"] == "0"
 
 
-async def test_anthropics_headers_are_on_messages(tmp_path: Path) -> None:
+async def test_anthropics_headers_are_on_messages(tmp_path: Path, url: str) -> None:
     of_input = {"limit": "input_tokens", "most": 1000, "per": "minute"}
-    async with limited(tmp_path, TWO, of_input) as bench:
+    async with limited(tmp_path, url, TWO, of_input) as bench:
         headers = (await bench.http.post("/v1/messages", json=CHAT)).headers
         assert headers["anthropic-ratelimit-requests-limit"] == "2"
         assert headers["anthropic-ratelimit-requests-remaining"] == "1"
@@ -133,11 +132,11 @@ async def test_anthropics_headers_are_on_messages(tmp_path: Path) -> None:
         assert headers["anthropic-ratelimit-input-tokens-limit"] == "1000"
 
 
-async def test_a_web_page_may_read_what_is_left_of_every_limit(tmp_path: Path) -> None:
+async def test_a_web_page_may_read_what_is_left_of_every_limit(tmp_path: Path, url: str) -> None:
     limits = [{"limit": unit, "most": 9999, "per": "minute"} for unit in ("requests", "tokens", "input_tokens")]
     file = await tenants(tmp_path, *limits, {"limit": "output_tokens", "most": 9999, "per": "minute"})
     async with (
-        ledger(tmp_path) as opened,
+        ledger(url) as opened,
         gateway(tmp_path, cors_allow_origins=("*",), tenants=file, ledger=opened) as bench,
     ):
         for path, count in ("/v1/chat/completions", 6), ("/v1/messages", 12):
@@ -150,9 +149,9 @@ async def test_a_web_page_may_read_what_is_left_of_every_limit(tmp_path: Path) -
             assert {"retry-after", "x-request-id"} <= set(exposed)
 
 
-async def test_a_key_has_limits_of_its_own_and_tenants_without_limits_have_none(tmp_path: Path) -> None:
+async def test_a_key_has_limits_of_its_own_and_tenants_without_limits_have_none(tmp_path: Path, url: str) -> None:
     of_key = {"limits": [{**TWO, "most": 1, "models": ["cha?"]}]}
-    async with limited(tmp_path, of_key=of_key) as bench:
+    async with limited(tmp_path, url, of_key=of_key) as bench:
         assert (await bench.chat()).status_code == 200
         response = await bench.chat()
         assert response.status_code == 429
@@ -165,22 +164,22 @@ async def test_a_key_has_limits_of_its_own_and_tenants_without_limits_have_none(
             assert not [name for name in response.headers if "ratelimit" in name]
 
 
-async def test_what_asks_about_models_is_no_request_of_a_limit(tmp_path: Path) -> None:
-    async with limited(tmp_path, {**TWO, "most": 1}, script=respond) as bench:
+async def test_what_asks_about_models_is_no_request_of_a_limit(tmp_path: Path, url: str) -> None:
+    async with limited(tmp_path, url, {**TWO, "most": 1}, script=respond) as bench:
         for _ in range(3):
             assert (await bench.http.get("/v1/models")).status_code == 200
             assert (await bench.http.get("/v2/models/ocr")).status_code == 200
         assert (await bench.chat()).status_code == 200
 
 
-async def test_requests_in_flight_are_held_also_while_a_model_wakes_and_given_back(tmp_path: Path) -> None:
+async def test_requests_in_flight_are_held_also_while_a_model_wakes_and_given_back(tmp_path: Path, url: str) -> None:
     go_on = asyncio.Event()
 
     async def wait(call: Call) -> None:
         await go_on.wait()
         await completion(call)
 
-    async with limited(tmp_path, {"limit": "in_flight", "most": 1}, script=wait) as bench:
+    async with limited(tmp_path, url, {"limit": "in_flight", "most": 1}, script=wait) as bench:
         first = asyncio.create_task(bench.chat("sleepy", stream=True))
         await until(lambda: len(bench.model.calls) == 1)
         response = await bench.chat()
@@ -191,21 +190,17 @@ async def test_requests_in_flight_are_held_also_while_a_model_wakes_and_given_ba
         assert (await bench.chat()).status_code == 200
 
 
-async def test_a_shadow_denies_nothing_and_says_what_it_would(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_shadow_denies_nothing_and_says_what_it_would(
+    tmp_path: Path, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
-    async with limited(tmp_path, {**TWO, "shadow": True}) as bench:
+    async with limited(tmp_path, url, {**TWO, "shadow": True}) as bench:
         for _ in range(5):
             response = await bench.chat()
             assert response.status_code == 200
             assert "x-ratelimit-limit-requests" not in response.headers
         assert await metric(bench, 'gateway_limit_denials_total{limit="requests",mode="shadow",per="minute"} 3.0')
     assert len([record for record in caplog.records if record.message == "a shadow limit would deny calls"]) == 1
-
-
-@pytest.fixture
-async def away(tmp_path: Path) -> AsyncIterator[Away]:
-    async with ledger(tmp_path) as opened:
-        yield Away(opened)
 
 
 TOKENS = (
@@ -273,18 +268,18 @@ async def test_a_call_whose_client_disconnects_costs_its_input_and_what_it_was_s
         assert 0 < silent["tokens"] < 100
 
 
-async def test_a_running_stream_is_not_cut_and_counts_against_the_calls_after_it(tmp_path: Path) -> None:
+async def test_a_running_stream_is_not_cut_and_counts_against_the_calls_after_it(tmp_path: Path, url: str) -> None:
     most = {"limit": "output_tokens", "most": 100, "per": "minute"}
-    async with limited(tmp_path, most, script=counting(5, 5000)) as bench:
+    async with limited(tmp_path, url, most, script=counting(5, 5000)) as bench:
         assert (await bench.chat(max_tokens=10_000)).status_code == 200
         response = await bench.chat(max_tokens=1)
         assert response.status_code == 429
         assert "5000 are taken" in response.json()["error"]["message"]
 
 
-async def test_dollars_are_what_the_engine_counted_by_the_price_list(tmp_path: Path) -> None:
+async def test_dollars_are_what_the_engine_counted_by_the_price_list(tmp_path: Path, url: str) -> None:
     most = {"limit": "dollars", "most": 2, "per": "month"}
-    async with limited(tmp_path, most, script=counting(1000, 300)) as bench:
+    async with limited(tmp_path, url, most, script=counting(1000, 300)) as bench:
         assert (await bench.chat(max_tokens=1)).status_code == 200  # it costs 2.50
         response = await bench.chat(max_tokens=1)
         error = response.json()["error"]
@@ -292,31 +287,10 @@ async def test_dollars_are_what_the_engine_counted_by_the_price_list(tmp_path: P
         assert "tenant acme may have 2 US dollars per month, and 2.50 are taken" in error["message"]
 
 
-async def test_a_limit_smaller_than_any_estimate_lets_one_call_through(tmp_path: Path) -> None:
-    async with limited(tmp_path, {"limit": "tokens", "most": 2, "per": "minute"}, script=counting(1, 1)) as bench:
+async def test_a_limit_smaller_than_any_estimate_lets_one_call_through(tmp_path: Path, url: str) -> None:
+    async with limited(tmp_path, url, {"limit": "tokens", "most": 2, "per": "minute"}, script=counting(1, 1)) as bench:
         assert (await bench.chat(max_tokens=4096)).status_code == 200
         assert (await bench.chat(max_tokens=4096)).status_code == 429
-
-
-async def test_while_the_store_is_away_limits_are_open_and_it_is_asked_seldom(tmp_path: Path, away: Away) -> None:
-    away.away = True
-    async with gateway(tmp_path, tenants=await tenants(tmp_path, TWO), ledger=away) as bench:
-        bench.http.headers.update(HEADERS)
-        for _ in range(5):
-            assert (await bench.chat()).status_code == 200
-        assert away.reserved < 5
-        assert await metric(bench, 'gateway_store_errors_total{operation="reserve"} 1.0')
-
-
-async def test_a_closed_limit_rejects_while_the_store_is_away(tmp_path: Path, away: Away) -> None:
-    away.away = True
-    closed = await tenants(tmp_path, {**TWO, "without_store": "closed"})
-    async with gateway(tmp_path, tenants=closed, ledger=away) as bench:
-        bench.http.headers.update(HEADERS)
-        response = await bench.chat()
-        assert (response.status_code, response.json()["error"]["code"]) == (503, "limits_unknown")
-        assert response.headers["retry-after"] == "1"
-        assert bench.model.calls == []
 
 
 async def test_a_call_that_outlives_its_lease_is_renewed(
@@ -339,7 +313,7 @@ async def test_a_call_that_outlives_its_lease_is_renewed(
         assert away.renewed[0] == [call_id]
 
 
-async def test_gateways_on_one_store_let_no_request_too_many_through(tmp_path: Path) -> None:
+async def test_gateways_on_one_store_let_no_request_too_many_through(tmp_path: Path, url: str) -> None:
     async def slow(call: Call) -> None:
         await asyncio.sleep(0.01)
         await completion(call)
@@ -369,9 +343,9 @@ async def test_gateways_on_one_store_let_no_request_too_many_through(tmp_path: P
     for folder in folders:
         folder.mkdir()
     async with (
-        ledger(tmp_path) as one,
-        ledger(tmp_path) as two,
-        ledger(tmp_path) as three,
+        ledger(url) as one,
+        ledger(url) as two,
+        ledger(url) as three,
         gateway(folders[0], counted, tenants=file, ledger=one) as first,
         gateway(folders[1], counted, tenants=file, ledger=two) as second,
         gateway(folders[2], counted, tenants=file, ledger=three) as third,
