@@ -57,5 +57,9 @@ class Meter:
     def waited(self, model: str, seconds: float) -> None:
         self.metrics.waiting_time.labels(model).observe(seconds)
 
+    def certificate(self, valid: bool, expires: float) -> None:
+        self.metrics.tls_outdated.set(not valid)
+        self.metrics.tls_expires.set(expires)
+
     def heartbeat(self, model: str) -> None:
         self.metrics.heartbeats.labels(model).inc()

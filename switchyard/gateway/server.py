@@ -98,7 +98,7 @@ def watched_tls(settings: Settings, meter: Meter) -> WatchedTls | None:
     if settings.tls is None:
         return None
     try:
-        return WatchedTls(settings.tls, lambda valid: meter.metrics.tls_outdated.set(not valid))
+        return WatchedTls(settings.tls, meter.certificate)
     except TlsError as err:
         raise SettingsError(str(err)) from err
 

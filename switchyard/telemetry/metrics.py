@@ -93,6 +93,10 @@ class GatewayMetrics:
         self.tls_outdated = make.gauge(
             "gateway_tls_outdated", "1 while the certificate in force is not that of the files, as those are not valid."
         )
+        self.tls_expires = make.gauge(
+            "gateway_tls_expiration_timestamp_seconds",
+            "When the first certificate of the chain in force expires, in seconds since 1970; 0 without TLS.",
+        )
         self.issuers_outdated = make.gauge(
             "gateway_issuers_outdated", "1 while the keys of an issuer of tokens cannot be read.", "issuer"
         )

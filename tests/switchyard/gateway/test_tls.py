@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -87,7 +88,10 @@ async def test_clients_who_know_the_authority_are_served(tmp_path: Path, authori
             page = await http.get(url + "/docs")
             assert url in page.text
             assert {"x-content-type-options", "x-frame-options", "referrer-policy"} <= set(page.headers)
-            assert "gateway_tls_outdated 0.0" in (await http.get(url + "/metrics")).text.splitlines()
+            metrics = (await http.get(url + "/metrics")).text.splitlines()
+            assert "gateway_tls_outdated 0.0" in metrics
+            (expires,) = [line for line in metrics if line.startswith("gateway_tls_expiration_timestamp_seconds ")]
+            assert 0 < float(expires.split()[1]) - time.time() < 86_400
 
         credentials = grpc.ssl_channel_credentials(authority.path.read_bytes())
         async with grpc.aio.secure_channel(url.removeprefix("https://"), credentials) as channel:

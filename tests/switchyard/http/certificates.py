@@ -60,17 +60,19 @@ class Authority:
         made.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
         return made
 
-    def issue(self, name: str) -> Issued:
-        """A certificate of localhost, with ``name`` as its subject."""
+    def issue(self, name: str, days: float = 1) -> Issued:
+        """A certificate of localhost, with ``name`` as its subject, that expires in so many days."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
-        certificate = self._builder(name, key).add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        certificate = (
+            self._builder(name, key, days).add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        )
         issued = Issued(self.folder / f"{self.name}-{name}.pem", self.folder / f"{self.name}-{name}.key")
         issued.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
         issued.key.write_bytes(encoded(key))
         return issued
 
-    def _builder(self, name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _builder(self, name: str, key: ec.EllipticCurvePrivateKey, days: float = 1) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return x509.CertificateBuilder(
             issuer_name=named(self.name),
@@ -78,5 +80,5 @@ class Authority:
             public_key=key.public_key(),
             serial_number=x509.random_serial_number(),
             not_valid_before=now - timedelta(days=1),
-            not_valid_after=now + timedelta(days=1),
+            not_valid_after=now + timedelta(days=days),
         )

@@ -77,7 +77,7 @@ async def running(
         exchange.end()
 
     readings: list[bool] = []
-    tls = WatchedTls(files, readings.append)
+    tls = WatchedTls(files, lambda valid, expires: readings.append(valid))
     server = Server(stream, limits, tls=tls)
     following = asyncio.create_task(tls.follow())
     try:
