@@ -17,6 +17,8 @@ from switchyard.gateway.lookup import Locate, Visible, default_model, locator, w
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import pages, with_errors
 from switchyard.gateway.pipeline import Proceed, Stage, pipeline
+from switchyard.gateway.quota.alerts import Alerts
+from switchyard.gateway.quota.webhook import Webhook, read_secret
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import RPC_ROUTES, Route
 from switchyard.gateway.settings import Settings
@@ -43,6 +45,7 @@ from switchyard.gateway.usage.metering import metering
 from switchyard.http.client import Client, Timeouts
 from switchyard.http.h2.grpc_call import GrpcCall
 from switchyard.http.server import Exchange
+from switchyard.settings import SettingsError
 from switchyard.store.ledger import Ledger
 from switchyard.telemetry.metrics import GatewayMetrics
 from switchyard.telemetry.tracing import Tracer
@@ -195,7 +198,25 @@ def _counted(given: Parts) -> tuple[Stage, ...]:
     if tenants is None or ledger is None:
         return ()
     billing = Billing(lambda: tenants.current.prices, metrics)
-    return quota(ledger=ledger, metrics=metrics, billing=billing), metering(ledger=ledger, billing=billing)
+    alerts = Alerts(ledger, metrics, given.settings.budget_alerts, _webhook(given.settings))
+    limited = quota(ledger=ledger, metrics=metrics, billing=billing, alerts=alerts)
+    return limited, metering(ledger=ledger, billing=billing)
+
+
+def _webhook(settings: Settings) -> Webhook | None:
+    """Return where alerts of budgets are sent, None for nowhere.
+
+    Raises:
+        SettingsError: its secret cannot be read.
+    """
+    file = settings.budget_webhook_secret_file
+    if file is None:
+        return None
+    try:
+        read_secret(file)
+    except (OSError, ValueError) as err:
+        raise SettingsError(f"BUDGET_WEBHOOK_SECRET_FILE: {err}") from err
+    return Webhook(settings.budget_webhook_url, file)
 
 
 def _admission(given: Parts, visible: Visible, locate: Locate) -> tuple[Stage, ...]:

@@ -11,6 +11,7 @@ from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import ready
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.tenants.file import TenantsFile
+from switchyard.gateway.usage.pruning import prune_by_age
 from switchyard.http.client import Client, Limits
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
@@ -58,6 +59,8 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
     ports = [await server.listen(host, port) for host in hosts for port in wanted]
     settle_for_serving()
     following = [asyncio.create_task(file.follow()) for file in (tenants, tls) if file is not None]
+    if ledger is not None and settings.usage_days:
+        following.append(asyncio.create_task(prune_by_age(ledger, settings.usage_days)))
     logger.info("serving", extra={"host": ", ".join(hosts), "ports": ports})
     try:
         await serve_until_signal(

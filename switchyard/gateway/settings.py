@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from switchyard.http.client.origin import split_url
 from switchyard.http.tls import TlsFiles
 from switchyard.http.web_access import checked_name, is_loopback
 from switchyard.settings import SettingsError, log_level, renamed, seconds, switch, whole_number
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_PERCENTS = 10  # of each budget: an alert and a value of a metric's label for each
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 
 
@@ -26,6 +28,8 @@ class Settings:
     (likewise, ``*.`` before the end of names) are the names in URLs of this gateway: all, or on loopback its own.
     ``switchyard_tenant_namespaces`` are tenants with the namespaces of a cluster that hold instances of their own.
     ``switchyard_listen`` is an address or name to listen on beside the command line's host.
+    ``budget_alerts`` are percents of budgets at which an alert tells of them, also to ``budget_webhook_url``, signed
+    with the secret in a file. ``usage_days`` is for how many days usage is kept, 0 for ever.
     With ``tls_*`` the ports are encrypted; with an authority of clients, each of them needs a certificate.
     """
 
@@ -37,6 +41,10 @@ class Settings:
     switchyard_tenant_namespaces: tuple[tuple[str, str], ...] = ()
     switchyard_allow_open: bool = False
     switchyard_listen: str = ""
+    usage_days: int = 0
+    budget_alerts: tuple[int, ...] = (50, 80, 100)
+    budget_webhook_url: str = ""
+    budget_webhook_secret_file: Path | None = None
     default_model: str = ""
     max_body_bytes: int = 32 * 1024 * 1024
     max_in_flight: int = 2048
@@ -73,6 +81,7 @@ class Settings:
             SettingsError: a value is not valid.
         """
         unset, (certificate, key, client_ca) = Settings(), _tls_files(env)
+        webhook_url, webhook_secret = _webhook(env)
         return Settings(
             log_level=log_level(env, unset.log_level),
             log_requests=switch(env, "LOG_REQUESTS", unset.log_requests),
@@ -82,6 +91,10 @@ class Settings:
             switchyard_tenant_namespaces=_namespaces(env.get("SWITCHYARD_TENANT_NAMESPACES", "")),
             switchyard_allow_open=switch(env, "SWITCHYARD_ALLOW_OPEN"),
             switchyard_listen=env.get("SWITCHYARD_LISTEN", ""),
+            usage_days=whole_number(env, "USAGE_DAYS", unset.usage_days),
+            budget_alerts=_percents(env.get("BUDGET_ALERTS"), unset.budget_alerts),
+            budget_webhook_url=webhook_url,
+            budget_webhook_secret_file=webhook_secret,
             default_model=env.get("DEFAULT_MODEL", ""),
             max_body_bytes=whole_number(env, "MAX_BODY_BYTES", unset.max_body_bytes, least=1),
             max_in_flight=whole_number(env, "MAX_IN_FLIGHT", unset.max_in_flight, least=1),
@@ -121,6 +134,30 @@ def _tls_files(env: Mapping[str, str]) -> tuple[Path | None, ...]:
     if (certificate is None) != (key is None) or (client_ca and not key):
         raise SettingsError("TLS needs both TLS_CERT_FILE and TLS_KEY_FILE; TLS_CLIENT_CA_FILE is of use beside them")
     return certificate, key, client_ca
+
+
+def _percents(text: str | None, default: tuple[int, ...]) -> tuple[int, ...]:
+    if text is None:
+        return default
+    listed = _listed(text)
+    if len(listed) > _PERCENTS or not all(one.isdecimal() and 1 <= int(one) <= 100 for one in listed):
+        raise SettingsError(
+            f"BUDGET_ALERTS is {text!r}; use up to {_PERCENTS} whole numbers from 1 to 100, as 50,80,100"
+        )
+    return tuple(sorted(set(map(int, listed))))
+
+
+def _webhook(env: Mapping[str, str]) -> tuple[str, Path | None]:
+    url, secret = env.get("BUDGET_WEBHOOK_URL", ""), _path(env, "BUDGET_WEBHOOK_SECRET_FILE")
+    if not url and secret is None:
+        return "", None
+    if not url or secret is None:
+        raise SettingsError("a webhook needs both BUDGET_WEBHOOK_URL and BUDGET_WEBHOOK_SECRET_FILE")
+    try:
+        split_url(url)
+    except ValueError as err:
+        raise SettingsError(f"BUDGET_WEBHOOK_URL: {err}") from err
+    return url, secret
 
 
 def _path(env: Mapping[str, str], name: str) -> Path | None:

@@ -106,6 +106,12 @@ class GatewayMetrics:
         self.store_errors = make.counter(
             "gateway_store_errors", "Operations on the store of limits without a response.", "operation"
         )
+        self.budget_alerts = make.counter(
+            "gateway_budget_alerts", "Budgets that were used to a part of them.", "limit", "per", "percent"
+        )
+        self.webhook_attempts = make.counter(
+            "gateway_webhook_attempts", "Attempts to send a budget's alert: delivered or failed.", "outcome"
+        )
         self.tokens = make.counter("gateway_tokens", "Tokens of tenants' calls.", "model", "kind")
         self.cost = make.counter("gateway_cost_dollars", "What calls cost, by the price list.", "tenant")
         self.usage_unwritten = make.counter(

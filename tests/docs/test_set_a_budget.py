@@ -22,7 +22,7 @@ async def test_the_third_request_of_a_minute_is_a_rate_limit_error_and_an_edit_c
     tmp_path: Path,
 ) -> None:
     (document,) = [block.text for block in blocks(PAGE) if block.language == "yaml"]
-    (check,) = [block.text.split() for block in blocks(PAGE) if block.language == "sh"]
+    check, _ = [block.text.split() for block in blocks(PAGE) if block.language == "sh"]
     (example,) = [block.text for block in blocks(PAGE) if block.language == "python"]
     key = create_key()
     tenants = tmp_path / "tenants.yaml"

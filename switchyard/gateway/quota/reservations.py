@@ -4,11 +4,13 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from switchyard.store.contract import StoreError
-from switchyard.store.ledger import Claim, Denial, Entry, Grant, Ledger
+from switchyard.store.ledger import Claim, Denial, Entry, Grant, Ledger, Level
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # A gateway that was killed holds what its calls had reserved for so long. Three renewals fit in, so that one that is
 # late, or one that fails, ends no reservation of a call that runs.
@@ -34,7 +36,7 @@ class Reservations:
         self._live: dict[str, set[str]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._away_until = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def reserve(self, owner: str, claims: Sequence[Claim]) -> tuple[str, Grant | Denial]:
         """Reserve ``claims``; return the id of the call in the ledger, and the outcome.
@@ -61,24 +63,26 @@ class Reservations:
                 self._timer = self._loop.call_later(_RENEW_SECONDS, self._renew_all)
         return call_id, outcome
 
-    async def settle(self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None) -> None:
+    async def settle(self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None) -> Sequence[Level]:
         """Write what a call took; it is written even if whoever awaits this is cancelled. Never raises ``StoreError``.
 
-        A store that is away then has what was reserved until the lease ends.
+        Returns the levels of ``claims``, of none where the store is away or the call was settled. A store that is away
+        has what was reserved until the lease ends.
         """
         if (ids := self._live.get(owner)) is not None:
             ids.discard(call_id)
             if not ids:
                 del self._live[owner]
-        await asyncio.shield(self._start(self._settle(owner, call_id, claims, entry)))
+        return await asyncio.shield(self._start(self._settle(owner, call_id, claims, entry)))
 
-    async def _settle(self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None) -> None:
+    async def _settle(self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None) -> Sequence[Level]:
         try:
-            await self._ledger.settle(owner, call_id, claims, entry)
+            return await self._ledger.settle(owner, call_id, claims, entry) or ()
         except StoreError as err:
             self._failed("settle", err)
             if entry is not None:
                 self._on_lost(entry, err)
+            return ()
 
     def _renew_all(self) -> None:
         self._timer = None
@@ -93,7 +97,7 @@ class Reservations:
             except StoreError as err:
                 self._failed("renew", err)
 
-    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[None, None, T]) -> asyncio.Task[T]:
         task = self._loop.create_task(work)
         self._tasks.add(task)  # the loop holds tasks weakly
         task.add_done_callback(self._tasks.discard)

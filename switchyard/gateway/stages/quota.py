@@ -9,6 +9,7 @@ from dataclasses import replace
 from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.quota import responses
+from switchyard.gateway.quota.alerts import Alerts
 from switchyard.gateway.quota.claims import Amounts, AppliedLimit, applied, reserved, spent
 from switchyard.gateway.quota.estimates import Estimates, as_usage, is_limited, used
 from switchyard.gateway.quota.reservations import Reservations, StoreAwayError
@@ -24,12 +25,14 @@ logger = logging.getLogger(__name__)
 _SHADOW_SECONDS = 10.0  # between two lines in the log, of all limits together; the metric has every one
 
 
-def quota(*, ledger: Ledger, metrics: GatewayMetrics, billing: Billing, now: Callable[[], float] = time.time) -> Stage:
+def quota(
+    *, ledger: Ledger, metrics: GatewayMetrics, billing: Billing, alerts: Alerts, now: Callable[[], float] = time.time
+) -> Stage:
     """Reject calls that do not fit their limits; ``now`` returns seconds since 1970.
 
     A running stream is never cut: what it takes beyond its reservation counts against the calls after it.
     """
-    limited = _Quota(ledger, metrics, billing, now)
+    limited = _Quota(ledger, metrics, billing, alerts, now)
 
     def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
         identity = call.identity
@@ -43,11 +46,14 @@ def quota(*, ledger: Ledger, metrics: GatewayMetrics, billing: Billing, now: Cal
 
 
 class _Quota:
-    def __init__(self, ledger: Ledger, metrics: GatewayMetrics, billing: Billing, now: Callable[[], float]) -> None:
+    def __init__(
+        self, ledger: Ledger, metrics: GatewayMetrics, billing: Billing, alerts: Alerts, now: Callable[[], float]
+    ) -> None:
         self._reservations = Reservations(
             ledger, lambda operation: metrics.store_errors.labels(operation).inc(), billing.unwritten
         )
         self._billing = billing
+        self._alerts = alerts
         self._estimates = Estimates()
         self._metrics = metrics
         self._now = now
@@ -72,7 +78,9 @@ class _Quota:
         if isinstance(outcome, Denial):
             raise self._denied(call, limits, claims, outcome)
         self._note_shadows(limits, outcome)
-        settling = _Settling(self._reservations, self._estimates, self._billing, call, call_id, limits, estimate)
+        settling = _Settling(
+            self._reservations, self._estimates, self._billing, self._alerts, call, call_id, limits, estimate
+        )
         call.settle = settling.settle
         try:
             await proceed(call)
@@ -89,6 +97,7 @@ class _Quota:
         assert call.identity is not None
         assert call.identity.limits is not None
         self._count(limits[denial.denied], "enforced")
+        self._alerts.denied(call.identity.tenant, limits[denial.denied], denial.levels[denial.denied])
         return responses.denied(limits, claims, denial, call.identity.limits.zone, self._now())
 
     def _note_shadows(self, limits: Sequence[AppliedLimit], grant: Grant) -> None:
@@ -112,6 +121,7 @@ class _Settling:
         reservations: Reservations,
         estimates: Estimates,
         billing: Billing,
+        alerts: Alerts,
         call: Call,
         call_id: str,
         limits: Sequence[AppliedLimit],
@@ -120,6 +130,7 @@ class _Settling:
         self._reservations = reservations
         self._estimates = estimates
         self._billing = billing
+        self._alerts = alerts
         self._call = call
         self._call_id = call_id
         self._limits = limits
@@ -137,7 +148,9 @@ class _Settling:
         claims = spent(self._limits, self._amounts())
         outcome: Outcome = "error" if self.failed else "cancelled" if self.cancelled else "ok"
         entry = self._billing.entry(self._call, self._call_id, outcome)
-        await self._reservations.settle(self._call.identity.tenant, self._call_id, claims, entry)
+        tenant = self._call.identity.tenant
+        if levels := await self._reservations.settle(tenant, self._call_id, claims, entry):
+            self._alerts.settled(tenant, self._limits, levels)
 
     def _amounts(self) -> Amounts:
         """Return what the call took: nothing if it failed, and what was estimated where no engine says."""

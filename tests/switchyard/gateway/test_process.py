@@ -187,6 +187,10 @@ async def test_with_tenants_it_listens_anywhere_and_says_what_is_wrong_with_them
     status, sentence = await refused(**found, SWITCHYARD_STORE="mysql://x")
     assert (status, "gateway: SWITCHYARD_STORE: 'mysql://x' is no" in sentence) == (2, True)
 
+    hook = {"BUDGET_WEBHOOK_URL": "https://example.org", "BUDGET_WEBHOOK_SECRET_FILE": str(tmp_path / "none")}
+    status, sentence = await refused(**found, **hook, SWITCHYARD_STORE=f"sqlite://{tmp_path}/ledger.db")
+    assert (status, "gateway: BUDGET_WEBHOOK_SECRET_FILE: " in sentence) == (2, True)
+
     key = create_key()
     entry = {"id": "ci", "sha256": digest(key.encode()).hex()}
     tenants.write_text(json.dumps({"tenants": [{"name": "acme", "keys": [entry]}]}))

@@ -33,6 +33,21 @@ def test_each_tenant_has_a_namespace_of_its_own() -> None:
             Settings.from_env({"SWITCHYARD_TENANT_NAMESPACES": wrong})
 
 
+def test_parts_of_budgets_are_percents_and_a_webhook_has_a_secret() -> None:
+    assert Settings.from_env({"BUDGET_ALERTS": "90, 25,90"}).budget_alerts == (25, 90)
+    assert Settings.from_env({"BUDGET_ALERTS": ""}).budget_alerts == ()
+    for wrong in ("0", "101", "half", "1.5", ",".join(map(str, range(1, 12)))):
+        with pytest.raises(SettingsError, match="BUDGET_ALERTS"):
+            Settings.from_env({"BUDGET_ALERTS": wrong})
+    given = {"BUDGET_WEBHOOK_URL": "https://example.org/x", "BUDGET_WEBHOOK_SECRET_FILE": "/secret"}
+    assert Settings.from_env(given).budget_webhook_secret_file == Path("/secret")
+    for one in given:
+        with pytest.raises(SettingsError, match="needs both"):
+            Settings.from_env({one: given[one]})
+    with pytest.raises(SettingsError, match="BUDGET_WEBHOOK_URL"):
+        Settings.from_env({**given, "BUDGET_WEBHOOK_URL": "file:///etc/passwd"})
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_is_open(host: str) -> None:
     require_loopback(host, Settings())
