@@ -13,7 +13,7 @@ Shape = Literal["openai", "anthropic", "v2", "text"]
 # Makes the headers and the body of a server's own responses, from the status, a message and the path.
 ErrorResponse = Callable[[int, str, bytes], tuple[list[Header], bytes]]
 
-# What a client can meet; docs/reference/http-api.md explains each.
+# What a client can meet; docs/reference/errors.md explains each.
 CODES: dict[str, int] = {
     "context_length_exceeded": 400,
     "invalid_http": 400,

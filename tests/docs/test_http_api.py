@@ -1,12 +1,11 @@
 """docs/reference/http-api.md and the code say the same."""
 
-import json
 import re
 from pathlib import Path
 
 from switchyard.gateway.routes.table import ANY, ROUTES, RPC_ROUTES, VISION
 from switchyard.gateway.settings import Settings
-from switchyard.http.api_errors import CODES, error_response
+from switchyard.http.api_errors import CODES
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "http-api.md"
 PROTOCOLS = {"openai": "OpenAI", "anthropic": "Anthropic", "v2": "V2", "text": "text"}
@@ -32,20 +31,6 @@ def test_every_route_is_documented_as_it_is() -> None:
         for route in ROUTES
     ]
     assert rows("Routes") == expected
-
-
-def test_every_error_code_is_documented_with_its_status() -> None:
-    assert {row[0]: int(row[1]) for row in rows("Errors")} == CODES
-
-
-def test_the_servers_own_errors_have_the_code_of_their_status_or_the_page_names_the_status() -> None:
-    texts = [path.read_text() for path in (PAGE.parents[2] / "switchyard/http").rglob("*.py")]
-    statuses = {int(status) for text in texts for status in re.findall(r"BadRequestError\(\s*(\d{3})", text)}
-    when = {row[0]: row[2] for row in rows("Errors")}
-    assert {431, 501, 505} < statuses
-    for status in statuses:
-        code = json.loads(error_response(status, "why", b"/")[1])["error"]["code"]
-        assert CODES[code] == status or f"({status})" in when[code], (status, code)
 
 
 def test_every_grpc_method_is_documented() -> None:
