@@ -80,11 +80,15 @@ class Command:
 
     def wait_for(self, url: str) -> None:
         def there() -> bool:
-            if self._process.poll() is not None:
+            if self.ended:
                 raise RuntimeError(f"it ended; its log:\n{self.log.read_text()[-3000:]}")
             return answers(url)
 
         wait_for(there, url)
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
 
     def kill(self) -> None:
         """Ends it at once."""

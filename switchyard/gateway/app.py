@@ -22,6 +22,7 @@ from switchyard.gateway.quota.webhook import Webhook, read_secret
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import RPC_ROUTES, Route
 from switchyard.gateway.settings import Settings
+from switchyard.gateway.settlements import Settlements
 from switchyard.gateway.stages.admit import admit
 from switchyard.gateway.stages.authenticate import Authenticate, authorize
 from switchyard.gateway.stages.forward import forward
@@ -100,7 +101,8 @@ class Gateway:
     def __init__(self, given: Parts) -> None:
         settings = given.settings
         self.draining = False
-        self._pipelines = _pipelines(given, lambda: self.draining)
+        self._settlements = Settlements(given.ledger, given.meter.metrics) if given.ledger else None
+        self._pipelines = _pipelines(given, self._settlements, lambda: self.draining)
         self._cors = Cors(settings.cors_allow_origins)
         self._router = Router()
         self._rpc_routes = {route.path: route for route in RPC_ROUTES}
@@ -119,8 +121,13 @@ class Gateway:
         route = self._rpc_routes.get(rpc.path, _UNKNOWN_RPC)
         return self._pipelines["grpc " + route.by](rpc_call(rpc, route, self._time()))
 
+    async def aclose(self) -> None:
+        """Write what calls used that the store has not taken; the ledger is still open."""
+        if self._settlements is not None:
+            await self._settlements.aclose()
 
-def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Proceed]:
+
+def _pipelines(given: Parts, settling: Settlements | None, is_draining: Callable[[], bool]) -> Mapping[str, Proceed]:
     """Build the stages of each kind of route; calls of both transports share them."""
     settings, meter, visible = given.settings, given.meter, Visible(given.source, given.own)
     locate = locator(visible)
@@ -152,7 +159,7 @@ def _pipelines(given: Parts, is_draining: Callable[[], bool]) -> Mapping[str, Pr
         parse(default_model=partial(default_model, visible, settings.default_model)),
     )
     # After ``resolve``, which knows the model. A call counts also while it waits for a place or a model that sleeps.
-    found = (resolve(locate=locate, visible=visible), *_counted(given), *_admission(given, visible, locate))
+    found = (resolve(locate=locate, visible=visible), *_counted(given, settling), *_admission(given, visible, locate))
     operations = pages(given.source, given.registry, is_draining, b"https" if settings.tls else b"http")
     listed = listing(visible=visible, locate=locate, repositories=repositories)
     unserved = not_served(Cors(settings.cors_allow_origins))
@@ -192,15 +199,15 @@ def _access(given: Parts) -> tuple[Stage, ...]:
     return Authenticate(lambda: tenants.current, tokens, lambda why: reject(why).inc()), authorize
 
 
-def _counted(given: Parts) -> tuple[Stage, ...]:
+def _counted(given: Parts, settlements: Settlements | None) -> tuple[Stage, ...]:
     """Return the stages that limit calls and write their usage; none where there is nobody to count, or nowhere."""
     tenants, ledger, metrics = given.tenants, given.ledger, given.meter.metrics
-    if tenants is None or ledger is None:
+    if tenants is None or ledger is None or settlements is None:
         return ()
     billing = Billing(lambda: tenants.current.prices, metrics)
     alerts = Alerts(ledger, metrics, given.settings.budget_alerts, _webhook(given.settings))
-    limited = quota(ledger=ledger, metrics=metrics, billing=billing, alerts=alerts)
-    return limited, metering(ledger=ledger, billing=billing)
+    limited = quota(ledger=ledger, settlements=settlements, metrics=metrics, billing=billing, alerts=alerts)
+    return limited, metering(settlements=settlements, billing=billing)
 
 
 def _webhook(settings: Settings) -> Webhook | None:

@@ -74,6 +74,7 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
             task.cancel()
         # After the drain alone: responses in flight still come by these connections.
         await client.aclose()
+        await gateway.aclose()
         if ledger is not None:
             await ledger.aclose()
     logger.info("stopped")

@@ -114,6 +114,9 @@ class GatewayMetrics:
         )
         self.tokens = make.counter("gateway_tokens", "Tokens of tenants' calls.", "model", "kind")
         self.cost = make.counter("gateway_cost_dollars", "What calls cost, by the price list.", "tenant")
+        self.usage_waiting = make.gauge(
+            "gateway_usage_waiting", "Calls whose usage waits until the store responds again."
+        )
         self.usage_unwritten = make.counter(
             "gateway_usage_unwritten", "Calls whose usage the store did not take; the log has it."
         )

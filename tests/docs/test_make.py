@@ -35,6 +35,7 @@ def test_test_all_runs_whole_what_test_cuts_short() -> None:
         "python -m tests.differential --cases 2000 --seed $RANDOM",
         'pytest -m "hypothesis and not live and not cluster" --hypothesis-profile=all',
         "python -m benchmarks.floods --check",
+        "python -m benchmarks.tenancy.kills --check",
     ):
         assert command in commands
 

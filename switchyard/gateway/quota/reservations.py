@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from switchyard.gateway.settlements import Settlements
 from switchyard.store.contract import StoreError
 from switchyard.store.ledger import Claim, Denial, Entry, Grant, Ledger, Level
 
@@ -24,14 +25,12 @@ class StoreAwayError(Exception):
 
 
 class Reservations:
-    """What this process has reserved in a ledger; ``on_error`` hears which operation failed, ``on_lost`` of what."""
+    """What this process has reserved in a ledger; ``on_error`` hears which operation failed."""
 
-    def __init__(
-        self, ledger: Ledger, on_error: Callable[[str], None], on_lost: Callable[[Entry, StoreError], None]
-    ) -> None:
+    def __init__(self, ledger: Ledger, settlements: Settlements, on_error: Callable[[str], None]) -> None:
         self._ledger = ledger
+        self._settlements = settlements
         self._on_error = on_error
-        self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._live: dict[str, set[str]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -55,7 +54,7 @@ class Reservations:
             raise StoreAwayError from err
         except asyncio.CancelledError:
             # It may have been made: without this it would hold what the call never used until its lease ends.
-            self._start(self._settle(owner, call_id, [], None))
+            self._start(self._settlements.settle(owner, call_id, [], None))
             raise
         if isinstance(outcome, Grant):
             self._live.setdefault(owner, set()).add(call_id)
@@ -67,22 +66,13 @@ class Reservations:
         """Write what a call took; it is written even if whoever awaits this is cancelled. Never raises ``StoreError``.
 
         Returns the levels of ``claims``, of none where the store is away or the call was settled. A store that is away
-        has what was reserved until the lease ends.
+        has what was reserved until the lease ends, and what the call took when it is back.
         """
         if (ids := self._live.get(owner)) is not None:
             ids.discard(call_id)
             if not ids:
                 del self._live[owner]
-        return await asyncio.shield(self._start(self._settle(owner, call_id, claims, entry)))
-
-    async def _settle(self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None) -> Sequence[Level]:
-        try:
-            return await self._ledger.settle(owner, call_id, claims, entry) or ()
-        except StoreError as err:
-            self._failed("settle", err)
-            if entry is not None:
-                self._on_lost(entry, err)
-            return ()
+        return await asyncio.shield(self._start(self._settlements.settle(owner, call_id, claims, entry)))
 
     def _renew_all(self) -> None:
         self._timer = None

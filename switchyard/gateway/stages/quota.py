@@ -13,6 +13,7 @@ from switchyard.gateway.quota.alerts import Alerts
 from switchyard.gateway.quota.claims import Amounts, AppliedLimit, applied, reserved, spent
 from switchyard.gateway.quota.estimates import Estimates, as_usage, is_limited, used
 from switchyard.gateway.quota.reservations import Reservations, StoreAwayError
+from switchyard.gateway.settlements import Settlements
 from switchyard.gateway.usage.billing import Billing
 from switchyard.gateway.usage.entries import Outcome
 from switchyard.http.api_errors import ApiError
@@ -26,13 +27,19 @@ _SHADOW_SECONDS = 10.0  # between two lines in the log, of all limits together; 
 
 
 def quota(
-    *, ledger: Ledger, metrics: GatewayMetrics, billing: Billing, alerts: Alerts, now: Callable[[], float] = time.time
+    *,
+    ledger: Ledger,
+    settlements: Settlements,
+    metrics: GatewayMetrics,
+    billing: Billing,
+    alerts: Alerts,
+    now: Callable[[], float] = time.time,
 ) -> Stage:
     """Reject calls that do not fit their limits; ``now`` returns seconds since 1970.
 
     A running stream is never cut: what it takes beyond its reservation counts against the calls after it.
     """
-    limited = _Quota(ledger, metrics, billing, alerts, now)
+    limited = _Quota(ledger, settlements, metrics, billing, alerts, now)
 
     def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
         identity = call.identity
@@ -47,10 +54,16 @@ def quota(
 
 class _Quota:
     def __init__(
-        self, ledger: Ledger, metrics: GatewayMetrics, billing: Billing, alerts: Alerts, now: Callable[[], float]
+        self,
+        ledger: Ledger,
+        settlements: Settlements,
+        metrics: GatewayMetrics,
+        billing: Billing,
+        alerts: Alerts,
+        now: Callable[[], float],
     ) -> None:
         self._reservations = Reservations(
-            ledger, lambda operation: metrics.store_errors.labels(operation).inc(), billing.unwritten
+            ledger, settlements, lambda operation: metrics.store_errors.labels(operation).inc()
         )
         self._billing = billing
         self._alerts = alerts

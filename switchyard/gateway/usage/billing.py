@@ -1,7 +1,6 @@
 """Makes the ledger's entry of a call when it ends, and counts the call in metrics."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 
@@ -10,11 +9,8 @@ from switchyard.gateway.routes.table import Route
 from switchyard.gateway.tenants.prices import Price
 from switchyard.gateway.usage.entries import NANO, Outcome, Settled, entry
 from switchyard.gateway.usage.prices import cost, price_of
-from switchyard.store.contract import StoreError
 from switchyard.store.ledger import Entry
 from switchyard.telemetry.metrics import GatewayMetrics
-
-logger = logging.getLogger(__name__)
 
 _INFERENCES = frozenset(("ModelInfer", "ModelStreamInfer"))
 _TENANTS = 1000  # with a value of their own in metrics, the first that call; the ledger has them all
@@ -56,11 +52,6 @@ class Billing:
         if outcome != "error" and call.usage is not None:
             self._count(call, call.usage, nano_dollars)
         return made
-
-    def unwritten(self, lost: Entry, err: StoreError) -> None:
-        """Log and count an entry that the store did not take: it can be added to the bill by hand."""
-        self._metrics.usage_unwritten.inc()
-        logger.error("usage was not written: %s", err, extra={"usage": lost.row.decode()})
 
     def _count(self, call: Call, usage: Usage, nano_dollars: int) -> None:
         assert call.identity is not None

@@ -4,20 +4,19 @@ import asyncio
 
 from switchyard.gateway.call import Call, request_id
 from switchyard.gateway.pipeline import Proceed, Stage
+from switchyard.gateway.settlements import Settlements
 from switchyard.gateway.usage.billing import Billing, is_metered
 from switchyard.gateway.usage.entries import Outcome
-from switchyard.store.contract import StoreError
-from switchyard.store.ledger import Ledger
 
 
-def metering(*, ledger: Ledger, billing: Billing) -> Stage:
+def metering(*, settlements: Settlements, billing: Billing) -> Stage:
     """Write the entry of each call that uses a model, once; ``quota`` does so for calls that have limits."""
 
     async def stage(call: Call, proceed: Proceed) -> None:
         if call.identity is None or call.settle is not None or not is_metered(call.route):
             await proceed(call)
             return
-        writing = _Writing(ledger, billing, call)
+        writing = _Writing(settlements, billing, call)
         call.settle = writing.settle
         try:
             await proceed(call)
@@ -36,8 +35,8 @@ def metering(*, ledger: Ledger, billing: Billing) -> Stage:
 class _Writing:
     """Writes one call to the ledger, once, and to its end even if the call is cancelled meanwhile."""
 
-    def __init__(self, ledger: Ledger, billing: Billing, call: Call) -> None:
-        self._ledger = ledger
+    def __init__(self, settlements: Settlements, billing: Billing, call: Call) -> None:
+        self._settlements = settlements
         self._billing = billing
         self._call = call
         self._task: asyncio.Task[None] | None = None
@@ -55,7 +54,4 @@ class _Writing:
         # The gateway's own, as a client may send one x-request-id twice.
         call_id = request_id(None).decode()
         entry = self._billing.entry(self._call, call_id, self.outcome)
-        try:
-            await self._ledger.settle(identity.tenant, call_id, (), entry)
-        except StoreError as err:
-            self._billing.unwritten(entry, err)
+        await self._settlements.settle(identity.tenant, call_id, (), entry)

@@ -204,6 +204,7 @@ async def gateway(
         finally:  # a test that fails must not leave calls behind that the model's server would wait for
             await server.aclose()
             await client.aclose()
+            await served.aclose()
 
 
 @pytest.fixture

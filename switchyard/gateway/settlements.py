@@ -1,0 +1,96 @@
+"""Writes what calls took to the ledger, and what it did not take again, until it does."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from switchyard.store.contract import StoreError
+from switchyard.store.ledger import Claim, Entry, Ledger, Level
+from switchyard.telemetry.metrics import GatewayMetrics
+
+logger = logging.getLogger(__name__)
+
+MOST_WAITING = 20_000  # calls, of 2 KB each at most: minutes of a busy gateway
+AGAIN_SECONDS = 0.25  # until then a gateway that is killed loses what waits
+
+
+@dataclass(frozen=True, slots=True)
+class _Settlement:
+    owner: str
+    call_id: str
+    claims: Sequence[Claim]
+    entry: Entry | None
+
+
+class Settlements:
+    """Settles calls in a ledger: at once, or when the store responds again.
+
+    A store that is away keeps no response waiting twice: further calls wait their turn here until it is back. A call
+    that was settled before the store went away, so that nobody knows, is settled again, which does nothing.
+    """
+
+    def __init__(self, ledger: Ledger, metrics: GatewayMetrics) -> None:
+        self._ledger = ledger
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._away_until = 0.0
+        self._waiting: deque[_Settlement] = deque()
+        self._task: asyncio.Task[None] | None = None
+        metrics.usage_waiting.set_function(lambda: len(self._waiting))
+
+    async def settle(self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None) -> Sequence[Level]:
+        """Write what a call took; if the store does not respond, later. Never raises ``StoreError``.
+
+        Returns the levels of ``claims``, of none where they are written later or the call was settled.
+        """
+        one = _Settlement(owner, call_id, claims, entry)
+        levels = None if self._loop.time() < self._away_until else await self._written(one)
+        if levels is None:
+            self._keep(one)
+        return levels or ()
+
+    async def aclose(self) -> None:
+        """Write what still waits, or log what the store does not take; may be called again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self._write_waiting()
+        while self._waiting:
+            self._lose(self._waiting.popleft())
+
+    def _keep(self, one: _Settlement) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            self._lose(one)
+            return
+        self._waiting.append(one)
+        if self._task is None:
+            self._task = self._loop.create_task(self._write_late())
+
+    async def _write_late(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(AGAIN_SECONDS)
+            await self._write_waiting()
+        self._task = None
+
+    async def _write_waiting(self) -> None:
+        while self._waiting and await self._written(self._waiting[0]) is not None:
+            self._waiting.popleft()
+
+    async def _written(self, one: _Settlement) -> Sequence[Level] | None:
+        """Return the levels, None if the store does not respond."""
+        try:
+            return await self._ledger.settle(one.owner, one.call_id, one.claims, one.entry) or ()
+        except StoreError as err:
+            self._away_until = self._loop.time() + AGAIN_SECONDS
+            self._metrics.store_errors.labels("settle").inc()
+            logger.warning("the store did not settle: %s", err)
+            return None
+
+    def _lose(self, one: _Settlement) -> None:
+        """Log and count an entry that the store did not take: it can be added to the bill by hand."""
+        if one.entry is not None:
+            self._metrics.usage_unwritten.inc()
+            logger.error("usage was not written", extra={"usage": one.entry.row.decode()})
