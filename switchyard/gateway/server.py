@@ -63,12 +63,8 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
         following.append(asyncio.create_task(prune_by_age(ledger, settings.usage_days)))
     logger.info("serving", extra={"host": ", ".join(hosts), "ports": ports})
     try:
-        await serve_until_signal(
-            server,
-            drain_seconds=settings.drain_seconds,
-            grace_seconds=settings.grace_seconds,
-            on_drain=on_drain,
-        )
+        drain, grace = settings.drain_seconds, settings.grace_seconds
+        await serve_until_signal(server, drain_seconds=drain, grace_seconds=grace, on_drain=on_drain)
     finally:
         for task in following:
             task.cancel()
