@@ -21,6 +21,10 @@ Listen = Annotated[
     str | None,
     typer.Option(envvar=LISTEN_VARIABLE, help="Address of this machine to serve others by; needs tenants and keys."),
 ]
+TlsCert = Annotated[
+    Path | None, typer.Option(help="PEM of the certificate by which the gateway serves, with its chain.")
+]
+TlsKey = Annotated[Path | None, typer.Option(help="PEM of its key.")]
 NoPreload = Annotated[bool, typer.Option("--no-preload", help="Start every model as a separate process.")]
 
 
@@ -41,6 +45,8 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once the gateway is ready.")] = False,
     port: Port = None,
     listen: Listen = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     no_preload: NoPreload = False,
 ) -> None:
     """Run an overlay on this machine: gateway, activator and models, which sleep until a request comes."""
@@ -50,12 +56,14 @@ def up(
         os.environ[LISTEN_VARIABLE] = listen  # which supervisor and gateway inherit
     with _errors_as_messages():
         chosen = project.overlay_of(overlay, Path.cwd())
+        tls = project.tls_of(tls_cert, tls_key, Path.cwd())
+        wanted = commands.Wanted(overlay=chosen, port=port, tls=tls, preloading=not no_preload)
         if not detach:
             if taken := commands.take_edits(chosen):
                 typer.echo(taken)
                 return
-            commands.up(chosen, port=port, preloading=not no_preload)
-        typer.echo(commands.up_detached(chosen, port=port, preloading=not no_preload))
+            commands.up(wanted)
+        typer.echo(commands.up_detached(wanted))
 
 
 def down() -> None:

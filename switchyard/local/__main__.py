@@ -54,6 +54,7 @@ class UpOptions:
 
     overlay: Path
     port: int | None
+    tls: tuple[Path, Path] | None
     preloading: bool
     report: int | None
 
@@ -67,7 +68,7 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
     root, overlay = project.root_of(Path.cwd()), asked.overlay
     cleaned = run_directory.clean(directory)
     text = render_text(overlay)
-    options = project.options_of(root, directory, asked.port)
+    options = project.options_of(root, directory, asked.port, asked.tls)
     planned = plan(documents(text, overlay), options)
     gateway = preflight.require_gateway(planned, overlay)
     preflight.require_keys(gateway, os.environ)
@@ -139,6 +140,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m switchyard.local", description=__doc__)
     parser.add_argument("overlay", type=Path)
     parser.add_argument("--port", type=int, help="port of the gateway, in place of the overlay's")
+    parser.add_argument("--tls", type=Path, nargs=2, metavar=("CERT", "KEY"), help="the gateway's, PEM")
     parser.add_argument("--no-preload", action="store_true", help=f"as {PRELOAD}=0")
     parser.add_argument("--report", type=int, help="file descriptor to which the outcome of the start is written")
     options = parser.parse_args()
@@ -148,6 +150,7 @@ def main() -> None:
     asked = UpOptions(
         overlay=options.overlay.resolve(),
         port=options.port,
+        tls=tuple(options.tls) if options.tls else None,
         preloading=not options.no_preload and os.environ.get(PRELOAD, "1") != "0",
         report=options.report,
     )

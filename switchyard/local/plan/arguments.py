@@ -20,9 +20,9 @@ _PLACEHOLDER = re.compile(r"\{\{\s*\.(?P<root>Name|Namespace|Labels|Annotations)
 _REFERENCE = re.compile(r"\$(?:\$|\((?P<name>[-._a-zA-Z][-._a-zA-Z0-9]*)\))")
 
 
-def loopback_url(port: int) -> str:
+def loopback_url(port: int, scheme: str = "http") -> str:
     """Return the base URL of a server of this machine."""
-    return f"http://{LOOPBACK}:{port}"
+    return f"{scheme}://{LOOPBACK}:{port}"
 
 
 def fill_placeholders(text: str, metadata: Mapping[str, object]) -> str:

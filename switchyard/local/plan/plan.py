@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -118,10 +119,20 @@ def _deployment(document: Document, index: containers.Index, options: Options) -
     gateway = GATEWAY in (name, (metadata.get("labels") or {}).get(_NAME_LABEL))
     if gateway:  # on one machine the gateway's store is a file; a URL of the documents' own stays
         store = f"sqlite://{quote(str(options.state / 'ledger.db'))}"
-        command = replace(command, env={"SWITCHYARD_STORE": store, **command.env})
+        command = _with_tls(replace(command, env={"SWITCHYARD_STORE": store, **command.env}), options.gateway_tls)
     if gateway and options.gateway_port is not None:
         command = _moved(command, options.gateway_port)
     return Deployment(name=name, command=command, gateway=gateway)
+
+
+def _with_tls(command: Command, files: tuple[Path, Path] | None) -> Command:
+    """Return the gateway's command with these files of TLS, or with those of the documents, if any."""
+    env = dict(command.env)
+    if files is not None:
+        env["TLS_CERT_FILE"], env["TLS_KEY_FILE"] = map(str, files)
+    if not env.get("TLS_CERT_FILE"):
+        return command
+    return replace(command, env=env, probe="tcp" if env.get("TLS_CLIENT_CA_FILE") else "https")
 
 
 def _moved(command: Command, port: int) -> Command:

@@ -4,18 +4,22 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from switchyard import catalog
 from switchyard.local.plan import scale
 
 STOP = "serving.kserve.io/stop"
 
+Probe = Literal["http", "https", "tcp"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
     """This machine: ``claims`` maps a volume claim's name to its folder, ``state`` is the run directory.
 
-    ``gateway_port`` takes the place of the port that the overlay gives to the gateway.
+    ``gateway_port`` takes the place of the port that the overlay gives to the gateway, ``gateway_tls`` (a certificate
+    with its chain, and its key) that of its certificate.
     """
 
     root: Path
@@ -23,15 +27,17 @@ class Options:
     claims: Mapping[str, Path]
     python: str = sys.executable
     gateway_port: int | None = None
+    gateway_tls: tuple[Path, Path] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
     """The process of a pod's container, with paths of this machine; ports are the pod's, and replaced at each start.
 
-    ``readiness`` is a path on ``http_port``, empty for a container without a probe; ``grpc`` says that this port takes
-    gRPC too; ``ports`` are all that it listens
-    on; ``port_variables`` maps variables to one of them; ``grace`` is the seconds between SIGTERM and SIGKILL.
+    ``readiness`` is a path on ``http_port``, empty for a container without a probe; ``probe`` is how it is asked, which
+    where clients need a certificate is by a connection alone. ``grpc`` says that this port takes gRPC too; ``ports``
+    are all that it listens on; ``port_variables`` maps variables to one of them; ``grace`` is the seconds between
+    SIGTERM and SIGKILL.
     """
 
     name: str
@@ -46,6 +52,7 @@ class Command:
     files: Mapping[Path, str] = field(default_factory=dict)
     folders: tuple[Path, ...] = ()
     port_variables: Mapping[str, int] = field(default_factory=dict)
+    probe: Probe = "http"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

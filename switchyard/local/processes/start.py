@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,12 +64,21 @@ def free_ports(wanted: Collection[int]) -> dict[int, int]:
         return {port: int(probe.getsockname()[1]) for port, probe in probes.items()}
 
 
-async def is_ready(client: Client, port: int, path: str) -> bool:
+def probing_tls() -> ssl.SSLContext:
+    """Make the context of probes over TLS; as the kubelet's, they check no certificate, which is for other names."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def is_ready(client: Client, port: int, command: Command) -> bool:
     """Whether the readiness path responds with success."""
+    if command.probe == "tcp":
+        return await _accepts(port)
+    url = arguments.loopback_url(port, command.probe) + command.readiness
     try:
-        response = await client.request(
-            b"GET", f"http://{arguments.LOOPBACK}:{port}{path}", (), timeouts=_PROBE_TIMEOUTS
-        )
+        response = await client.request(b"GET", url, (), timeouts=_PROBE_TIMEOUTS)
     except UpstreamError:
         return False
     status = response.status
@@ -79,6 +89,16 @@ async def is_ready(client: Client, port: int, path: str) -> bool:
     finally:
         response.close()
     return status in _OK
+
+
+async def _accepts(port: int) -> bool:
+    try:
+        async with asyncio.timeout(_PROBE_TIMEOUTS.total):
+            _, writer = await asyncio.open_connection(arguments.LOOPBACK, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def stop(process: Process, end: "asyncio.Future[int]", grace: float) -> None:
@@ -203,7 +223,7 @@ class Starter:
         loop = asyncio.get_running_loop()
         began = loop.time()
         # Polled every 50 ms, because a process reports readiness by HTTP only.
-        while not await is_ready(self._client, running.address.http_port, command.readiness):
+        while not await is_ready(self._client, running.address.http_port, command):
             for phase, seconds in log.phases():
                 on_phase(phase, seconds)
             if running.end.done():

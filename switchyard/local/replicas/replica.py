@@ -220,7 +220,7 @@ class Replica:
             await asyncio.wait({running.end}, timeout=PROBE_SECONDS)
             if running.end.done():
                 return True
-            if await is_ready(self._client, running.address.http_port, self._service.command.readiness):
+            if await is_ready(self._client, running.address.http_port, self._service.command):
                 self.queue.open(running.address)
                 return True
         logger.error("%s has not responded on its readiness path for %.0f s", self._service.name, _UNRESPONSIVE_SECONDS)

@@ -26,9 +26,10 @@ _EARLIER_RUNS = 4  # whose logs are kept: enough to compare with, and old ones g
 class Run:
     """A supervisor that runs, or ran until it was killed.
 
-    ``rendered`` is the fingerprint of the overlay's documents; ``gateway`` is the gateway's base URL, ``control`` that
-    of the supervisor's own ``/metrics`` and ``/status``; ``run_id`` is in the environment of every process it started;
-    ``listen`` is where the gateway serves others than this machine.
+    ``rendered`` is the fingerprint of the overlay's documents; ``gateway`` is the gateway's base URL, ``gateway_name``
+    the name of its Deployment, ``control`` the URL of the supervisor's own ``/metrics`` and ``/status``; ``run_id`` is
+    in the environment of every process it started; ``listen`` is where the gateway serves others than this machine, and
+    ``certificate`` the file that took the place of the overlay's.
     """
 
     supervisor: Identity
@@ -36,9 +37,10 @@ class Run:
     rendered: str
     run_id: str
     gateway: str
-    gateway_readiness: str
+    gateway_name: str
     control: str
     listen: str = ""
+    certificate: str = ""
     processes: Mapping[str, Identity] = field(default_factory=dict)
 
     def dumps(self) -> str:

@@ -70,12 +70,14 @@ def next_steps(run: Run, models: Iterable[Model], states: Mapping[str, str]) -> 
     """Suggest what to try once the gateway is ready; ``states`` are those of all processes."""
     base, by_kind = run.gateway, {model.kind: model.name for model in reversed(list(models))}
     json = "-H 'content-type: application/json'"
-    lines = [f"Serving at {base}. Try:", f"  curl {base}/v1/models"]
+    # Nobody is on the way within this machine, and the certificate is for the names by which others reach it.
+    curl = "curl -k" if base.startswith("https:") else "curl"
+    lines = [f"Serving at {base}. Try:", f"  {curl} {base}/v1/models"]
     if name := by_kind.get("llm"):
         body = f'{{"model": "{name}", "stream": true, "messages": [{{"role": "user", "content": "Hello"}}]}}'
-        lines.append(f"  curl -N {base}/v1/chat/completions {json} -d '{body}'")
+        lines.append(f"  {curl} -N {base}/v1/chat/completions {json} -d '{body}'")
     if name := by_kind.get("embedding"):
-        lines.append(f'  curl {base}/v1/embeddings {json} -d \'{{"model": "{name}", "input": "Hello"}}\'')
+        lines.append(f'  {curl} {base}/v1/embeddings {json} -d \'{{"model": "{name}", "input": "Hello"}}\'')
     own = program()
     if states.get(PRELOAD) == "waking":
         lines += [

@@ -22,7 +22,7 @@ from switchyard.local.processes.launch import Launcher, SpawnLauncher
 from switchyard.local.processes.mounts import Mounts
 from switchyard.local.processes.preload import PreloadedLauncher
 from switchyard.local.processes.preload_declaration import Preload, declared
-from switchyard.local.processes.start import Starter
+from switchyard.local.processes.start import Starter, probing_tls
 from switchyard.local.replicas.deployment import DeploymentRunner
 from switchyard.local.replicas.replica import Replica
 from switchyard.local.replicas.repository import RepositoryHost, RepositoryModels
@@ -69,7 +69,7 @@ class Parts:
 def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], None]) -> Parts:
     """Build the parts of ``plan`` inside the event loop; ``on_edits`` is told the fingerprint of an edit it took."""
     registry = CollectorRegistry()
-    metrics, client = LocalMetrics(registry), Client()
+    metrics, client = LocalMetrics(registry), Client(tls=probing_tls())
     # First, because catalog, environments and endpoints all name their ports.
     sockets = {service.name: loopback_socket() for service in plan.services}
     control_socket = loopback_socket()

@@ -7,12 +7,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from switchyard.catalog import CatalogFile
 from switchyard.local.errors import LocalError
-from switchyard.local.plan.arguments import loopback_url
 from switchyard.local.plan.render import fingerprint, render_text
 from switchyard.local.processes import identities
 from switchyard.local.program import LISTEN_VARIABLE, program
@@ -30,15 +31,26 @@ _EDITS_SECONDS = 90.0  # rendering may take 60 (plan/render.py)
 _CONFLICT = 409
 
 
-def command(overlay: Path, *, port: int | None, preloading: bool) -> list[str]:
-    """Return the command line of the supervisor."""
-    flags = [*([] if port is None else [f"--port={port}"]), *([] if preloading else ["--no-preload"])]
-    return [sys.executable, "-m", "switchyard.local", str(overlay), *flags]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What is to run; ``tls`` is a certificate and its key, in place of the overlay's."""
+
+    overlay: Path
+    port: int | None = None
+    tls: tuple[Path, Path] | None = None
+    preloading: bool = True
+
+    def command(self) -> list[str]:
+        """Return the command line of the supervisor."""
+        port = [] if self.port is None else [f"--port={self.port}"]
+        tls = [] if self.tls is None else ["--tls", *map(str, self.tls)]
+        flags = [*port, *tls, *([] if self.preloading else ["--no-preload"])]
+        return [sys.executable, "-m", "switchyard.local", str(self.overlay), *flags]
 
 
-def up(overlay: Path, *, port: int | None, preloading: bool) -> None:
+def up(wanted: Wanted) -> None:
     """Replace this process with the supervisor; never returns."""
-    argv = command(overlay, port=port, preloading=preloading)
+    argv = wanted.command()
     # By exec: the terminal's signals then reach the supervisor, and the command line's libraries leave its memory.
     os.execv(argv[0], argv)  # noqa: S606  (no shell is wanted)
 
@@ -53,7 +65,7 @@ def take_edits(overlay: Path) -> str:
     return _take_edits(run) if run and run.overlay == str(overlay) else ""
 
 
-def up_detached(overlay: Path, *, port: int | None, preloading: bool) -> str:
+def up_detached(wanted: Wanted) -> str:
     """Start the supervisor in a new session; return what to try once the gateway is ready.
 
     Where this overlay runs already, nothing is started: the run takes what was edited in its mounted files.
@@ -63,14 +75,14 @@ def up_detached(overlay: Path, *, port: int | None, preloading: bool) -> str:
     """
     directory = project.directory_of(project.root_of(Path.cwd()))
     if run := directory.running():
-        _require_same(run, overlay, port)
+        _require_same(run, wanted)
         taken = _take_edits(run)
-        _await_gateway(run)
-        return f"{taken or f'{overlay} runs already.'}\n{_next_steps(run, directory)}"
+        _await_gateway(run, directory)
+        return f"{taken or f'{run.overlay} runs already.'}\n{_next_steps(run, directory)}"
     directory.make()
     reading, writing = os.pipe()
     with directory.log("supervisor").open("ab") as log:
-        argv = [*command(overlay, port=port, preloading=preloading), "--report", str(writing)]
+        argv = [*wanted.command(), "--report", str(writing)]
         os.set_inheritable(writing, True)
         supervisor = os.posix_spawn(
             argv[0],
@@ -96,20 +108,23 @@ def up_detached(overlay: Path, *, port: int | None, preloading: bool) -> str:
     return _next_steps(run, directory)
 
 
-def _require_same(run: Run, overlay: Path, port: int | None) -> None:
-    """Fail unless ``run`` is what an ``up`` of ``overlay`` would start.
+def _require_same(run: Run, wanted: Wanted) -> None:
+    """Fail unless ``run`` is of the overlay that is wanted, and its gateway is where and as it is wanted.
 
     Raises:
-        LocalError: it is another overlay, or the gateway listens elsewhere.
+        LocalError: it is another overlay, or the gateway listens elsewhere or has another certificate.
     """
-    again = _again()
-    if run.overlay != str(overlay):
-        raise LocalError(f"another overlay runs here, {run.overlay}, at {run.gateway}: {again}")
-    if port is not None and run.gateway != loopback_url(port):
-        raise LocalError(f"{overlay} runs already, at {run.gateway} and not on port {port}: {again}")
-    listen = os.environ.get(LISTEN_VARIABLE, "")
-    if listen and run.listen != listen:
-        raise LocalError(f"{overlay} runs already, and does not listen on {listen}: {again}")
+    if run.overlay != str(wanted.overlay):
+        raise LocalError(f"another overlay runs here, {run.overlay}, at {run.gateway}: {_again()}")
+    listen, differs = os.environ.get(LISTEN_VARIABLE, ""), ""
+    if wanted.port is not None and urlsplit(run.gateway).port != wanted.port:
+        differs = f"at {run.gateway} and not on port {wanted.port}"
+    elif listen and run.listen != listen:
+        differs = f"and does not listen on {listen}"
+    elif wanted.tls is not None and run.certificate != str(wanted.tls[0]):
+        differs = f"and its certificate is not {wanted.tls[0]}"
+    if differs:
+        raise LocalError(f"{run.overlay} runs already, {differs}: {_again()}")
 
 
 def _again() -> str:
@@ -143,7 +158,7 @@ def _take_edits(run: Run) -> str:
     )
 
 
-def _await_gateway(run: Run) -> None:
+def _await_gateway(run: Run, directory: StateDirectory) -> None:
     """Wait until the gateway of ``run`` is ready, which another ``up`` may have started a moment ago.
 
     Raises:
@@ -151,11 +166,9 @@ def _await_gateway(run: Run) -> None:
     """
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(run.gateway + run.gateway_readiness, timeout=_STATUS_TIMEOUT):  # noqa: S310  (loopback)
-                return
-        except OSError:
-            time.sleep(_POLL_SECONDS)
+        if status(directory)[1][run.gateway_name]["state"] == "ready":
+            return
+        time.sleep(_POLL_SECONDS)
     raise LocalError(f"{run.overlay} runs already, but its gateway is not ready; see `{program()} status`")
 
 

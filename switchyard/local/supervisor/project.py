@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from switchyard.local.errors import LocalError
 from switchyard.local.plan.workloads import Options
 from switchyard.local.status.run_directory import StateDirectory
 
@@ -29,11 +30,26 @@ def overlay_of(given: Path | None, here: Path) -> Path:
     return (root_of(here) / DEFAULT_OVERLAY if given is None else here / given).resolve()
 
 
+def tls_of(certificate: Path | None, key: Path | None, here: Path) -> tuple[Path, Path] | None:
+    """Return a certificate and its key, named relative to ``here``, or None for none.
+
+    Raises:
+        LocalError: one of them is not named.
+    """
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise LocalError("TLS needs both --tls-cert and --tls-key")
+    return here / certificate, here / key
+
+
 def directory_of(root: Path) -> StateDirectory:
     """Return the run directory of the project at ``root``."""
     return StateDirectory.of_project(root, os.environ)
 
 
-def options_of(root: Path, directory: StateDirectory, port: int | None) -> Options:
+def options_of(
+    root: Path, directory: StateDirectory, port: int | None, tls: tuple[Path, Path] | None = None
+) -> Options:
     """Return this machine's side of a plan; the manifests' claim is the folder of the same name."""
-    return Options(root=root, state=directory.path, claims={_CLAIM: root / _CLAIM}, gateway_port=port)
+    return Options(root=root, state=directory.path, claims={_CLAIM: root / _CLAIM}, gateway_port=port, gateway_tls=tls)

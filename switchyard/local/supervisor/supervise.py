@@ -65,10 +65,13 @@ class Supervisor:
             overlay=str(settings.overlay),
             rendered=settings.rendered,
             run_id=settings.run_id,
-            gateway=arguments.loopback_url(gateway.command.http_port),
-            gateway_readiness=gateway.command.readiness,
+            gateway=arguments.loopback_url(
+                gateway.command.http_port, "http" if gateway.command.probe == "http" else "https"
+            ),
+            gateway_name=gateway.name,
             control="",
             listen=settings.environ.get(LISTEN_VARIABLE, ""),
+            certificate=str(settings.options.gateway_tls[0]) if settings.options.gateway_tls else "",
         )
         self._record = RunRecord(settings.directory, run)
         self._stop = asyncio.Event()

@@ -274,7 +274,7 @@ async def test_the_gateway_is_started_again_when_it_dies(local: Local, client: h
     os.kill(local.row("gateway")["pid"], signal.SIGKILL)
     await until(lambda: local.row("gateway")["starts"] == 2, "it is started again")
     await until(lambda: local.row("gateway")["state"] == "ready", "it answers")
-    assert (await client.get(run.gateway + run.gateway_readiness)).status_code == 200
+    assert (await client.get(run.gateway + "/readyz")).status_code == 200
 
 
 async def test_a_gateway_that_finds_its_port_taken_says_by_whom_and_is_back_once_it_is_free(local: Local) -> None:

@@ -255,6 +255,20 @@ def test_a_file_takes_the_place_of_a_redis_that_the_overlay_would_run(url: str, 
     assert app.command.env["SWITCHYARD_STORE"] == here
 
 
+def test_a_gateway_with_tls_is_probed_as_its_clients_reach_it() -> None:
+    (plain,) = planned(gateway(8000)).deployments
+    assert plain.command.probe == "http"
+    document = gateway(8000)
+    env = document["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "TLS_CERT_FILE", "value": "/a"}]
+    (own,) = planned(document).deployments
+    assert (own.command.probe, own.command.env["TLS_CERT_FILE"]) == ("https", "/a")
+    env.append({"name": "TLS_CLIENT_CA_FILE", "value": "/ca"})
+    assert planned(document).deployments[0].command.probe == "tcp"
+    given = replace(OPTIONS, gateway_tls=(Path("/b.crt"), Path("/b.key")))
+    (chosen,) = plan([document], given).deployments
+    assert (chosen.command.env["TLS_CERT_FILE"], chosen.command.env["TLS_KEY_FILE"]) == ("/b.crt", "/b.key")
+
+
 def test_volumes_become_folders_of_the_run_directory() -> None:
     document = gateway(8000)
     pod = document["spec"]["template"]["spec"]

@@ -16,7 +16,7 @@ def run_of(supervisor: Identity, **processes: Identity) -> Run:
         rendered="",
         run_id="no-process-has-this-mark",
         gateway="http://127.0.0.1:1",
-        gateway_readiness="/readyz",
+        gateway_name="gateway",
         control="",
         processes=processes,
     )

@@ -51,7 +51,7 @@ def test_what_to_try_next_names_the_first_model_of_each_kind() -> None:
         rendered="",
         run_id="m",
         gateway="http://127.0.0.1:8000",
-        gateway_readiness="/readyz",
+        gateway_name="gateway",
         control="",
     )
     models = [Model(name=name, kind=kind, url="") for name, kind in (("a", "llm"), ("b", "llm"), ("e", "embedding"))]  # type: ignore[arg-type]
