@@ -1,6 +1,7 @@
 """The gateway's handlers: each call finds its route and runs that route's stages."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -9,10 +10,13 @@ from types import MappingProxyType
 from prometheus_client import CollectorRegistry
 
 from switchyard.catalog import CatalogSource
+from switchyard.gateway.administration.keys import administer_keys
 from switchyard.gateway.admission.queues import Queues, WaitingLimits
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.edges.rpc import rpc_call
+from switchyard.gateway.keys.finder import KeyFinder
+from switchyard.gateway.keys.stored_keys import StoredKeys
 from switchyard.gateway.lookup import Locate, Visible, default_model, locator, waits_for
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import pages, with_errors
@@ -51,12 +55,15 @@ from switchyard.store.ledger import Ledger
 from switchyard.telemetry.metrics import GatewayMetrics
 from switchyard.telemetry.tracing import Tracer
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
     """What a gateway is built from; without ``tenants`` it asks for no keys.
 
-    Without ``ledger`` it limits nobody and counts nothing. ``own`` are tenants' own instances.
+    Without ``ledger`` it limits nobody and counts nothing, without ``keys`` it knows those of the file alone. ``own``
+    are tenants' own instances.
     """
 
     settings: Settings
@@ -68,6 +75,7 @@ class Parts:
     tenants: TenantsFile | None
     ledger: Ledger | None
     own: Mapping[str, CatalogSource]
+    keys: StoredKeys | None
 
 
 def parts(
@@ -78,6 +86,7 @@ def parts(
     tenants: TenantsFile | None = None,
     ledger: Ledger | None = None,
     own: Mapping[str, CatalogSource] = MappingProxyType({}),
+    keys: StoredKeys | None = None,
 ) -> Parts:
     """Build the parts of a gateway, with its own metrics registry."""
     registry = CollectorRegistry()
@@ -92,6 +101,7 @@ def parts(
         tenants=tenants,
         ledger=ledger,
         own=own,
+        keys=keys,
     )
 
 
@@ -162,7 +172,7 @@ def _pipelines(given: Parts, settling: Settlements | None, is_draining: Callable
     found = (resolve(locate=locate, visible=visible), *_counted(given, settling), *_admission(given, visible, locate))
     operations = pages(given.source, given.registry, is_draining, b"https" if settings.tls else b"http")
     listed = listing(visible=visible, locate=locate, repositories=repositories)
-    unserved = not_served(Cors(settings.cors_allow_origins))
+    unserved = pipeline((common[0], not_served(Cors(settings.cors_allow_origins))))
     return {
         "model": pipeline((*common, *found, forwarded)),
         "grpc model": pipeline((*common, *found, rpc_forward(upstream=upstream))),
@@ -170,18 +180,18 @@ def _pipelines(given: Parts, settling: Settlements | None, is_draining: Callable
         "pages": pipeline((with_errors, *access, operations) if access else (operations,)),
         "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listed)),
         "usage": pipeline((*common, usage_reports(ledger=given.ledger))),
+        "admin": pipeline((*common, _administration(given))),
         "grpc gateway": pipeline(
             (*common, rpc_listing(visible=visible, repositories=repositories, locate=locate, upstream=upstream))
         ),
         # No ``limits``: the body of a request to a path that nothing serves is not waited for.
-        "nobody": pipeline((common[0], unserved)),
-        "grpc nobody": pipeline((common[0], unserved)),
+        **dict.fromkeys(("nobody", "grpc nobody"), unserved),
     }
 
 
 def _access(given: Parts) -> tuple[Stage, ...]:
     """Return the stages that ask for keys or tokens, and keep count of them; none where no file names any."""
-    tenants, metrics = given.tenants, given.meter.metrics
+    tenants, keys, metrics = given.tenants, given.keys, given.meter.metrics
     if tenants is None:
         return ()
 
@@ -189,14 +199,25 @@ def _access(given: Parts) -> tuple[Stage, ...]:
 
     def show(directory: Directory, *, valid: bool) -> None:
         metrics.tenants.set(len(directory.tenants))
-        metrics.keys.set(len(directory))
         metrics.tenants_outdated.set(not valid)
         tokens.use(directory.issuers)
+        if keys and (both := [key_id for key_id in directory.key_ids if keys.get(key_id)]):
+            logger.error("tenants.yaml and the store both have the keys %s; rename them in the file", ", ".join(both))
 
     tenants.on_read = show
+    metrics.keys.set_function(lambda: len(tenants.current) + (len(keys) if keys else 0))
+    if keys is not None:
+        keys.on_read = lambda valid: metrics.keys_outdated.set(not valid)
     show(tenants.current, valid=True)
     reject = metrics.keys_rejected.labels
-    return Authenticate(lambda: tenants.current, tokens, lambda why: reject(why).inc()), authorize
+    finder = KeyFinder(lambda: tenants.current, keys)
+    return Authenticate(finder, lambda: tenants.current, tokens, lambda why: reject(why).inc()), authorize
+
+
+def _administration(given: Parts) -> Stage:
+    """Return the stage of an organization's administrators."""
+    tenants = given.tenants
+    return administer_keys(directory=lambda: tenants.current if tenants else Directory(), keys=given.keys)
 
 
 def _counted(given: Parts, settlements: Settlements | None) -> tuple[Stage, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from switchyard.gateway.app import Gateway, parts
 from switchyard.gateway.edges.http import server_error
+from switchyard.gateway.keys.stored_keys import StoredKeys
 from switchyard.gateway.lookup import Sources
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import ready
@@ -20,7 +21,7 @@ from switchyard.http.web_access import WebAccess, is_loopback
 from switchyard.memory import settle_for_serving
 from switchyard.rpc.health import Health, with_health
 from switchyard.settings import SettingsError
-from switchyard.store.factory import open_ledger
+from switchyard.store.factory import open_ledger, open_records
 from switchyard.store.ledger import Ledger
 from switchyard.telemetry import tracing
 
@@ -37,8 +38,9 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
         SettingsError: the store, the file of tenants or the files of TLS cannot be used.
     """
     tenants, ledger = await _tenants(settings)
+    keys = await _keys(settings)
     client = Client(Limits())
-    given = parts(settings, sources.shared, client, tracing.configure("gateway"), tenants, ledger, sources.own)
+    given = parts(settings, sources.shared, client, tracing.configure("gateway"), tenants, ledger, sources.own, keys)
     gateway, tls = Gateway(given), watched_tls(settings, given.meter)
 
     # False from the first moment of a drain, so that gRPC clients which balance by the health service leave in time.
@@ -58,7 +60,7 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
     wanted = [http_port, grpc_port] if grpc_port else [http_port]
     ports = [await server.listen(host, port) for host in hosts for port in wanted]
     settle_for_serving()
-    following = [asyncio.create_task(file.follow()) for file in (tenants, tls) if file is not None]
+    following = [asyncio.create_task(file.follow()) for file in (tenants, keys, tls) if file is not None]
     if ledger is not None and settings.usage_days:
         following.append(asyncio.create_task(prune_by_age(ledger, settings.usage_days)))
     logger.info("serving", extra={"host": ", ".join(hosts), "ports": ports})
@@ -71,8 +73,9 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
         # After the drain alone: responses in flight still come by these connections.
         await client.aclose()
         await gateway.aclose()
-        if ledger is not None:
-            await ledger.aclose()
+        for opened in (ledger, keys):
+            if opened is not None:
+                await opened.aclose()
     logger.info("stopped")
 
 
@@ -87,6 +90,15 @@ async def _tenants(settings: Settings) -> tuple[TenantsFile | None, Ledger | Non
     tenants = TenantsFile(settings.switchyard_tenants, has_store=ledger is not None)
     await tenants.load()
     return tenants, ledger
+
+
+async def _keys(settings: Settings) -> StoredKeys | None:
+    """Read the keys of the store, if there is one; one that does not respond now is read later."""
+    if settings.switchyard_tenants is None or not settings.switchyard_store:
+        return None
+    keys = StoredKeys(open_records(settings.switchyard_store))
+    await keys.try_refresh()
+    return keys
 
 
 def watched_tls(settings: Settings, meter: Meter) -> WatchedTls | None:

@@ -1,10 +1,11 @@
-"""Opens the store or ledger that a URL names; both may be in the same file or Redis."""
+"""Opens the store, ledger or records that a URL names; all may be in the same file or Redis."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from switchyard.store.contract import Store
 from switchyard.store.ledger import Ledger
+from switchyard.store.records.contract import Records
 
 
 def open_store(url: str) -> Store:
@@ -39,6 +40,22 @@ def open_ledger(url: str) -> Ledger:
     from switchyard.store.redis_ledger import RedisLedger
 
     return RedisLedger(url)
+
+
+def open_records(url: str) -> Records:
+    """Return the records of a URL, not opened yet; the URL is one that ``open_store`` takes.
+
+    Raises:
+        ValueError: the URL names no store.
+    """
+    path = _sqlite_path(url)
+    if path is not None:
+        from switchyard.store.records.sqlite import SqliteRecords
+
+        return SqliteRecords(path)
+    from switchyard.store.records.redis import RedisRecords
+
+    return RedisRecords(url)
 
 
 def _sqlite_path(url: str) -> Path | None:

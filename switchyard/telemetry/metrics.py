@@ -86,7 +86,10 @@ class GatewayMetrics:
             "gateway_keys_rejected", "Requests without a valid API key or token.", "reason"
         )
         self.tenants = make.gauge("gateway_tenants", "Tenants of the file that is in force.")
-        self.keys = make.gauge("gateway_keys", "API keys of the file that is in force.")
+        self.keys = make.gauge("gateway_keys", "API keys of the file that is in force, and of the store.")
+        self.keys_outdated = make.gauge(
+            "gateway_keys_outdated", "1 while keys of the store are as last known, as it does not respond."
+        )
         self.tenants_outdated = make.gauge(
             "gateway_tenants_outdated", "1 while the tenants in force are not those of the file, as that is not valid."
         )

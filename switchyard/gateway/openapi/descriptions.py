@@ -12,12 +12,14 @@ EVENTS = "text/event-stream"
 class Description:
     """``requests`` and ``responses`` name the schemas that a JSON body may have, ``event`` that of a stream's data.
 
-    ``content`` lists types of the response whose schema says nothing more; ``unavailable`` routes may respond 503 too.
+    Without ``needs_body`` a request may have none. ``content`` lists types of the response whose schema says nothing
+    more; ``unavailable`` routes may respond 503 too.
     """
 
     group: str
     text: str = ""
     requests: tuple[str, ...] = ()
+    needs_body: bool = True
     responses: tuple[str, ...] = ()
     event: str = ""
     content: tuple[str, ...] = ()
@@ -32,6 +34,8 @@ GROUPS: Mapping[str, str] = {
     "Models": "What can be asked.",
     "Usage": "What calls used and cost, of the key's tenant or, with the role `admin`, of all; in OpenAI's shape, in "
     "which a project is a tenant and a line item a model.",
+    "Keys": "API keys beside those of `tenants.yaml`, for keys with the role `admin`; in OpenAI's shape, with their "
+    "tenant, team and roles. A secret is shown once.",
     "V2": "KServe's and Triton's inference protocol. The same port takes it as gRPC too.",
     "Triton": "What a Triton server says of its models; vision models only.",
     "Operations": "For whoever runs the gateway.",
@@ -139,6 +143,28 @@ DESCRIPTIONS: Mapping[str, Description] = {
     "/v1/organization/costs": Description(
         group="Usage", text="In US dollars; `nano_dollars` is exact.", responses=("UsagePage",)
     ),
+    "GET /v1/organization/admin_api_keys": Description(
+        group="Keys", text="By the time at which they were made; those of the file come first.", responses=("KeyList",)
+    ),
+    "POST /v1/organization/admin_api_keys": Description(
+        group="Keys",
+        text="The key is the admin's own tenant's where no `tenant` is named. Every gateway takes it within a second.",
+        requests=("KeyRequest",),
+        responses=("NewKey",),
+    ),
+    "GET /v1/organization/admin_api_keys/{key_id}": Description(group="Keys", responses=("Key",)),
+    "DELETE /v1/organization/admin_api_keys/{key_id}": Description(
+        group="Keys",
+        text="It stays in the list for 90 days, as `revoked`. No gateway takes it a second later.",
+        responses=("RevokedKey",),
+    ),
+    "/v1/organization/admin_api_keys/{key_id}/rotate": Description(
+        group="Keys",
+        text="The new secret is valid for as long as the old one was.",
+        requests=("KeyRotation",),
+        needs_body=False,
+        responses=("NewKey",),
+    ),
     "/v2": Description(group="V2", responses=("ServerMetadata",)),
     "/v2/health/live": Description(group="V2", responses=("Live",)),
     "/v2/health/ready": Description(group="V2", responses=("Ready",)),
@@ -181,13 +207,13 @@ DESCRIPTIONS: Mapping[str, Description] = {
 _VERSIONED = "/versions/{version}"
 
 
-def description(path: str) -> Description:
-    """Return the description of a route; a route with a version has that of the model's route.
+def description(method: str, path: str) -> Description:
+    """Return the description of a route: of its method, or of its path; one with a version has the model's.
 
     Raises:
         KeyError: nobody has described the route.
     """
-    return DESCRIPTIONS[path.replace(_VERSIONED, "")]
+    return DESCRIPTIONS.get(f"{method} {path}") or DESCRIPTIONS[path.replace(_VERSIONED, "")]
 
 
 def version_note(path: str) -> str:

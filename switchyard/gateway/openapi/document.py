@@ -17,7 +17,7 @@ from switchyard.gateway.openapi.descriptions import (
     version_note,
 )
 from switchyard.gateway.openapi.errors import STATUSES, error_responses
-from switchyard.gateway.openapi.parameters import ROWS_PARAMETERS, USAGE_PARAMETERS
+from switchyard.gateway.openapi.parameters import LIST_PARAMETERS, ROWS_PARAMETERS, USAGE_PARAMETERS
 from switchyard.gateway.openapi.schemas import BYTES, COUNT, OWN, TEXT, engines, reference
 from switchyard.gateway.routes.table import ROUTES, Route
 
@@ -56,7 +56,7 @@ def _examples() -> Mapping[str, Example]:
 
 
 def _operation(route: Route, example: Example) -> Node:
-    described = description(route.path)
+    described = description(route.method, route.path)
     operation: Node = {
         "operationId": _identifier(route),
         "tags": [described.group],
@@ -87,12 +87,17 @@ def _parameters(route: Route, example: Example) -> list[Node]:
         {"name": name, "in": "path", "required": True, "schema": TEXT, "example": values.get(name, "1")}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
-    if route.by == "usage":
-        known = ROWS_PARAMETERS if route.path.endswith("/rows") else USAGE_PARAMETERS
-        parameters += [{"name": name, "in": "query", **about} for name, about in known.items()]
+    parameters += [{"name": name, "in": "query", **about} for name, about in _query(route).items()]
     if route.query:
         parameters.append({"name": "top_k", "in": "query", "schema": COUNT, "description": "How many labels."})
     return parameters
+
+
+def _query(route: Route) -> Mapping[str, Mapping[str, Any]]:
+    """Return the parameters of a route that answers from the store."""
+    if route.by == "usage":
+        return ROWS_PARAMETERS if route.path.endswith("/rows") else USAGE_PARAMETERS
+    return LIST_PARAMETERS if route.by == "admin" and route.method == "GET" and "{" not in route.path else {}
 
 
 def _request(route: Route, described: Description, example: Example) -> Node:
@@ -103,7 +108,7 @@ def _request(route: Route, described: Description, example: Example) -> Node:
     content = {JSON: _media(_any_of(described.requests), example.get("request"))}
     if route.query:  # the routes that take images
         content |= {"image/*": _media(BYTES), "multipart/form-data": _media(reference("ImageForm"))}
-    return {"required": True, "content": content}
+    return {"required": described.needs_body, "content": content}
 
 
 def _responses(route: Route, described: Description, example: Example) -> Node:

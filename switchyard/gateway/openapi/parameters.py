@@ -1,4 +1,4 @@
-"""The query parameters of usage and costs, which are OpenAI's, and of the rows of calls."""
+"""The query parameters of usage, costs and lists, which are OpenAI's, and of the rows of calls."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,4 +28,10 @@ USAGE_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
 ROWS_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     **{name: USAGE_PARAMETERS[name] for name in ("start_time", "end_time", "project_ids", "page")},
     "limit": {"schema": COUNT, "description": "How many rows there are on a page, at most 1000."},
+}
+
+LIST_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
+    "after": {"schema": TEXT, "description": "The `last_id` of the page before."},
+    "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}},
+    "order": {"schema": {"enum": ["asc", "desc"], "default": "asc"}, "description": "By the time of creation."},
 }

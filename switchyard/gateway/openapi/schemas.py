@@ -44,6 +44,34 @@ _OPTIONS: dict[str, Schema] = {
 _TOP_K = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 5, "description": "How many labels are wanted."}
 _BASE64 = _said(TEXT, "The encoded image file as base64 or as a `data:` URI.")
 
+_TIME = _said(COUNT, "In seconds since 1970.")
+_MAYBE_TIME: Schema = {"type": ["integer", "null"], "minimum": 0}
+_ROLES = _list({"enum": ["use", "adapters", "admin"]})
+_KEY_FIELDS: dict[str, Schema] = {
+    "object": {"const": "organization.admin_api_key"},
+    "id": _said(TEXT, "The key's name in logs and on the bill."),
+    "name": TEXT,
+    "redacted_value": TEXT,
+    "created_at": _said(_TIME, "0 of a key of the file, which does not say it."),
+    "expires_at": _MAYBE_TIME,
+    "last_used_at": _said(_MAYBE_TIME, "To five minutes."),
+    "owner": _object(
+        ("type", "object", "id", "name", "created_at", "role"),
+        type={"const": "service_account"},
+        object={"const": "organization.service_account"},
+        id=_said(TEXT, "The tenant, or tenant/team."),
+        name=TEXT,
+        created_at=_TIME,
+        role={"enum": ["owner", "member"], "description": "`owner` of a key with the role `admin`."},
+    ),
+    "tenant": TEXT,
+    "team": {"type": ["string", "null"]},
+    "roles": _ROLES,
+    "source": {"enum": ["store", "file"], "description": "A key of the `file` is changed in `tenants.yaml` alone."},
+    "status": {"enum": ["active", "expired", "revoked"]},
+    "previous_expires_at": _said(_MAYBE_TIME, "When the secret that a rotation has replaced ends."),
+}
+
 OWN: dict[str, Schema] = {
     "Model": _object(
         ("id", "object", "created", "owned_by", "kind", "state", "ready"),
@@ -138,6 +166,34 @@ OWN: dict[str, Schema] = {
         data=_list({"type": "object", "description": "Who called which model, and what it used and cost."}),
         has_more=FLAG,
         next_page=_said({"type": ["string", "null"]}, "The parameter `page` of what follows."),
+    ),
+    "Key": _object(tuple(_KEY_FIELDS), **_KEY_FIELDS),
+    "NewKey": _object((*_KEY_FIELDS, "value"), **_KEY_FIELDS, value=_said(TEXT, "The secret. Nothing keeps it.")),
+    "KeyList": _object(
+        ("object", "data", "first_id", "last_id", "has_more"),
+        object={"const": "list"},
+        data=_list(reference("Key")),
+        first_id={"type": ["string", "null"]},
+        last_id={"type": ["string", "null"]},
+        has_more=FLAG,
+    ),
+    "KeyRequest": _object(
+        name=_said(TEXT, "For people; the id, if absent."),
+        id=_said(TEXT, "Lower case letters, digits and hyphens, at most 63; a random one, if absent."),
+        tenant=_said(TEXT, "A tenant of `tenants.yaml`; the admin's own, if absent."),
+        team=_said(TEXT, "A team of it."),
+        roles={**_ROLES, "default": ["use"]},
+        expires_in_seconds=_said({"type": "integer", "minimum": 1}, "For ever, if neither end is given."),
+        expires_at=_said(_TIME, "In place of `expires_in_seconds`: seconds since 1970."),
+    ),
+    "KeyRotation": _object(
+        overlap_seconds={**COUNT, "default": 86400, "description": "How long the old secret stays valid."},
+    ),
+    "RevokedKey": _object(
+        ("object", "id", "deleted"),
+        object={"const": "organization.admin_api_key.deleted"},
+        id=TEXT,
+        deleted={"const": True},
     ),
     "OpenAIError": _object(
         ("error",),

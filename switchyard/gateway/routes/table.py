@@ -9,8 +9,8 @@ from switchyard.gateway.routes.short_forms import CHAT_FORM, CHAT_TEXT, CODE_TEX
 from switchyard.http.api_errors import Shape, shape_of
 from switchyard.rpc import v2
 
-By = Literal["model", "gateway", "usage", "pages", "nobody"]
-Body = Literal["none", "json", "any", "form", "message"]
+By = Literal["model", "gateway", "usage", "admin", "pages", "nobody"]
+Body = Literal["none", "json", "object", "any", "form", "message"]
 Access = Literal["open", "key", "use", "admin"]
 
 CHATTING: frozenset[Kind] = frozenset(("llm", "graph", "adapter"))
@@ -30,10 +30,10 @@ _PREDICT = "/v1/models/{model}:predict"
 class Route:
     """One route; ``upstream`` is the path below the model's URL, where a model responds.
 
-    In ``path``, ``{model}`` and ``{version}`` match one segment each, or its beginning. ``body`` says what is parsed of
-    the request; ``model`` responds where neither path nor body name one; ``query`` says whether the query string is
-    forwarded; ``streams`` whether a client may ask for events; ``rpc`` is the method of a V2 gRPC route; ``hint`` ends
-    the error message for a model of another kind.
+    In ``path``, a name in braces matches one segment, or its beginning. ``body`` says what is parsed of the request
+    (``object`` is JSON for the gateway itself); ``model`` responds where neither path nor body name one; ``query`` says
+    whether the query string is forwarded; ``streams`` whether a client may ask for events; ``rpc`` is the method of a
+    V2 gRPC route; ``hint`` ends the error message for a model of another kind.
     """
 
     method: str
@@ -65,6 +65,8 @@ class Route:
     def access(self) -> Access:
         """What a gateway with keys asks for: a key with this role, any key, or none."""
         name = self.rpc or self.path
+        if self.by == "admin":
+            return "admin"
         if self.by in ("pages", "nobody") or name in _OPEN:
             return "admin" if name in _ADMIN else "open"
         return "admin" if name in _ADMIN else "use" if self.by == "model" else "key"
@@ -159,6 +161,12 @@ def _get(path: str, summary: str, by: By = "gateway") -> Route:
     return Route(method="GET", path=path, summary=summary, shape=shape_of(path), by=by)
 
 
+def _keys(method: str, rest: str, summary: str) -> Route:
+    path = "/v1/organization/admin_api_keys" + rest
+    body: Body = "object" if method == "POST" else "none"
+    return Route(method=method, path=path, summary=summary, shape=shape_of(path), by="admin", body=body)
+
+
 # A list and no pattern: beside these vLLM serves, by flags, what is an operator's alone, such as loading an adapter,
 # emptying caches or sleep.
 ROUTES: tuple[Route, ...] = (
@@ -169,6 +177,11 @@ ROUTES: tuple[Route, ...] = (
     _get("/v1/organization/usage/images", "What vision models were used.", "usage"),
     _get("/v1/organization/usage/rows", "The row of each call.", "usage"),
     _get("/v1/organization/costs", "What calls cost.", "usage"),
+    _keys("GET", "", "Every API key, of the store and of the file of tenants."),
+    _keys("POST", "", "Makes a key, which this response alone shows."),
+    _keys("GET", "/{key_id}", "One key."),
+    _keys("DELETE", "/{key_id}", "Revokes a key."),
+    _keys("POST", "/{key_id}/rotate", "Gives a key a new secret; the old one stays valid for a while."),
     _openai("/v1/chat/completions", "Chat.", CHATTING, streams=True),
     _openai("/v1/completions", "Text completion.", CHATTING, streams=True),
     _openai("/v1/responses", "OpenAI responses.", CHATTING, streams=True),

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 from switchyard.gateway.call import Call
+from switchyard.gateway.keys.finder import KeyFinder
 from switchyard.gateway.pipeline import Proceed
 from switchyard.gateway.tenants.directory import Directory, Identity, RejectedKeyError, Rejection
 from switchyard.gateway.tokens.grant import Grant, RejectedTokenError, unknown_tenant
@@ -22,6 +23,7 @@ _SENTENCES = {
     "unknown": "the API key is not known here; ask whoever gave it to you",
     "expired": "the API key {id} has expired; ask for another",
     "revoked": "the API key {id} was revoked; ask for another",
+    "tenant": "the API key {id} is of a tenant or team that tenants.yaml does not have any more; ask for another",
 }
 
 
@@ -29,8 +31,9 @@ class Authenticate:
     """Finds out who sent a call; ``on_rejected`` gets the reason for each that has no valid key or token."""
 
     def __init__(
-        self, directory: Callable[[], Directory], tokens: Tokens, on_rejected: Callable[[Reason], None]
+        self, keys: KeyFinder, directory: Callable[[], Directory], tokens: Tokens, on_rejected: Callable[[Reason], None]
     ) -> None:
+        self._keys = keys
         self._directory = directory
         self._tokens = tokens
         self._on_rejected = on_rejected
@@ -48,7 +51,7 @@ class Authenticate:
             _admit(call, self._of(grant))
             return proceed(call)
         try:
-            identity = self._directory().find(key, time.time)
+            identity = self._keys.find(key, time.time)
         except RejectedKeyError as err:
             raise self._rejected(err.why, _SENTENCES[err.why].replace("{id}", err.key_id)) from None
         _admit(call, identity)

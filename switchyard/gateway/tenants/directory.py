@@ -13,7 +13,7 @@ from switchyard.gateway.tenants.keys import digest, is_key
 from switchyard.gateway.tenants.limits import Limit, Limits, read_limits
 from switchyard.gateway.tenants.prices import Price
 
-Rejection = Literal["malformed", "unknown", "expired", "revoked"]
+Rejection = Literal["malformed", "unknown", "expired", "revoked", "tenant"]
 _NEVER = float("inf")
 
 
@@ -33,6 +33,17 @@ class Identity:
     models: tuple[tuple[str, ...], ...]
     weight: int = 1
     limits: Limits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileKey:
+    """What the file says of a key; ``ends`` is in seconds since 1970, 0 for one that was revoked, None for never."""
+
+    id: str
+    tenant: str
+    team: str
+    roles: frozenset[str]
+    ends: float | None
 
 
 class RejectedKeyError(Exception):
@@ -140,6 +151,19 @@ class Directory:
         if self._key_limits and (own := self._key_limits.get(row)) is not None:
             limits = Limits(group.limits.zone, group.limits.tenant, group.limits.team, own)
         return Identity(group.tenant, group.team, self._ids[row], self._roles[row], group.models, group.weight, limits)
+
+    @property
+    def key_ids(self) -> Sequence[str]:
+        """The ids of all keys, in the file's order."""
+        return self._ids
+
+    def key(self, key_id: str) -> FileKey | None:
+        """Return the key of an id, None if there is none; it looks at each, as operators seldom ask."""
+        if key_id not in self._ids:
+            return None
+        row = self._ids.index(key_id)
+        group, end = self._groups[row], self._ends[row]
+        return FileKey(key_id, group.tenant, group.team, self._roles[row], None if end == _NEVER else end)
 
     def of_token(self, tenant: str, team: str, key_id: str, roles: frozenset[str]) -> Identity | None:
         """Return who a verified token names, None if there is no such tenant or team."""

@@ -148,7 +148,7 @@ def _may(access: str, key: str | None) -> bool:
 async def test_every_route_asks_for_what_the_table_says(name: str, rpc: GrpcBench) -> None:
     key = KEYS.get(name)
     for route in ROUTES:
-        path = route.path.replace("{model}", "nope").replace("{version}", "1")
+        path = route.path.replace("{model}", "nope").replace("{version}", "1").replace("{key_id}", "nope")
         response = await rpc.bench.http.request(route.method, path, headers=headers(key))
         assert (response.status_code not in (401, 403)) is _may(route.access, key), (route.method, route.path)
     for route in RPC_ROUTES:
@@ -167,6 +167,7 @@ def test_the_table_asks_for_no_less_than_was_decided() -> None:
     assert {name for (_, name), asked in access.items() if asked == "admin"} == {
         *("/metrics", "/v2/models/stats", "RepositoryModelLoad", "RepositoryModelUnload"),
         *("/v2/repository/models/{model}/load", "/v2/repository/models/{model}/unload"),
+        *(f"/v1/organization/admin_api_keys{rest}" for rest in ("", "/{key_id}", "/{key_id}/rotate")),
     }
     assert {name for (_, name), asked in access.items() if asked == "key"} == {
         *("/v1/models", "/v1/models/{model}", "/v2", "/v2/models", "/v2/repository/index"),
