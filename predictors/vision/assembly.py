@@ -37,6 +37,7 @@ from predictors.vision.triton.triton_log import TritonLog
 from predictors.vision.triton.watch import TritonWatch
 from switchyard.http.api_errors import ApiError, as_object, shape_of
 from switchyard.http.asgi import App
+from switchyard.http.asgi.usage import UsageReport
 from switchyard.http.client import Client, Limits
 from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.telemetry import tracing
@@ -92,7 +93,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     kserve_app.add_exception_handler(ApiError, _respond_error)
 
     def wrap(kserve: App) -> App:
-        return Application(
+        application = Application(
             kserve=kserve,
             forwarding=forwarding,
             images=images,
@@ -103,6 +104,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
             live=lambda: watch.live,
             is_open=lambda: bool(service.ready),
         )
+        return UsageReport(application)
 
     return Parts(
         server=_server(arguments, settings, vision, Repository(images, loaded_models)),

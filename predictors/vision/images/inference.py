@@ -11,6 +11,7 @@ import numpy as np
 
 from predictors.vision.admission import Admission
 from predictors.vision.images.layout import NotAnImageError, image_layout
+from predictors.vision.images.usage import count_image
 from predictors.vision.triton.client import TritonClient
 from predictors.vision.triton.loaded_models import LoadedModels
 from predictors.vision.triton.model_config import ModelConfig
@@ -109,9 +110,10 @@ class ImageInference:
             ApiError: the model takes no images, the image cannot be decoded, or Triton does not respond.
         """
         with self._admission.to_triton(traceparent) as context:
-            if config.reads_text:
-                return await self._read(config, image, context)
-            return await self._label(config, image, context)
+            infer = self._read if config.reads_text else self._label
+            result: ImageResult = await infer(config, image, context)
+        count_image(image.data)
+        return result
 
     async def _read(self, config: ModelConfig, image: Image, context: str | None) -> OcrResult:
         tensor = _tensor(config, image)

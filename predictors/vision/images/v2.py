@@ -5,18 +5,19 @@ them.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
 
 from predictors.vision.images.inference import Image, ImageResult
 from predictors.vision.images.request_bodies import decode_base64, image_of
-from predictors.vision.triton.tensors import as_json_tensors, texts
+from predictors.vision.triton.tensors import as_json_tensors, elements, texts
 from switchyard.http.api_errors import ApiError
 from switchyard.http.json_body import parse_object
 
 IMAGE = "image"
+_HEADER_BYTES = 64 * 1024  # of JSON that describes binary tensors: parsing it takes less than a millisecond
 
 # As a tensor has it, and never a text: within one, its quotes would be escaped.
 _BYTES = re.compile(rb'"datatype"\s*:\s*"BYTES"')
@@ -44,6 +45,25 @@ def read_v2(model: str, body: bytes, header_length: int) -> tuple[str, Image]:
     except (ValueError, KeyError, TypeError, AttributeError) as err:
         message = "the body is not a V2 request: see the protocol's inference request object"
         raise ApiError("invalid_value", message) from err
+
+
+def texts_in(body: bytes, header_length: int) -> Iterator[bytes]:
+    """Yield the elements of the binary BYTES tensors of a request with tensors; JSON has no room for images.
+
+    Raises:
+        ValueError: the JSON or an element is malformed.
+    """
+    if header_length == len(body) or header_length > _HEADER_BYTES:
+        return
+    at = header_length
+    try:
+        for tensor in orjson.loads(body[:header_length])["inputs"]:
+            size = tensor.get("parameters", {}).get("binary_data_size", 0)
+            if tensor["datatype"] == "BYTES":
+                yield from elements(body[at : at + size])
+            at += size
+    except (KeyError, TypeError, AttributeError) as err:
+        raise ValueError("the JSON before the tensors is no inference request") from err
 
 
 def write_v2(model: str, identifier: str, result: ImageResult) -> bytes:

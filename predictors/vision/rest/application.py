@@ -12,7 +12,8 @@ from predictors.vision.errors import triton_is_away
 from predictors.vision.images.chat import images_in, with_text
 from predictors.vision.images.inference import ImageInference, ImageResult, takes_images
 from predictors.vision.images.request_bodies import json_object, read_image
-from predictors.vision.images.v2 import has_bytes, read_v2, write_v2
+from predictors.vision.images.usage import count_tensors
+from predictors.vision.images.v2 import has_bytes, read_v2, texts_in, write_v2
 from predictors.vision.rest.forwarding import STREAMED_BYTES, Forwarding, declared_length
 from predictors.vision.rest.request_checks import (
     check_depth,
@@ -29,6 +30,7 @@ from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.asgi.disconnect import cancel_on_disconnect
 from switchyard.http.asgi.replies import JSON, TEXT, header, replay, reply, respond_error
+from switchyard.http.asgi.usage import counted
 from switchyard.http.request_errors import ClientDisconnectedError
 
 logger = logging.getLogger(__name__)
@@ -185,22 +187,26 @@ class Application:
             # JSON is what tells them apart. It comes first, so a large body can go on after a look at its beginning.
             may_be_image = where.verb == "infer" and takes_images(request.config)
             size = declared_length(scope)
-            if size >= STREAMED_BYTES and (head := json_length(scope, size)) <= _PEEK_BYTES:
+            # Whoever wants it counted, wants the sizes of the images in it too.
+            streams = size >= STREAMED_BYTES and not (request.config.takes_bytes and counted.get())
+            if streams and (head := json_length(scope, size)) <= _PEEK_BYTES:
                 beginning, receive = await self._forwarding.beginning(scope, receive, head)
-                _check(where, beginning[:head], size)
+                shapes = _check(where, beginning[:head], size)
                 if not may_be_image or not has_bytes(beginning, head):
+                    count_tensors(request.config, shapes)
                     with self._admission.to_triton(request.traceparent) as context:
                         await self._forwarding.stream(where.target, scope, receive, recording, context)
                     return
             body = await self._forwarding.body(scope, receive)
             head = json_length(scope, len(body))
-            _check(where, body[:head], len(body))
+            shapes = _check(where, body[:head], len(body))
             if may_be_image and has_bytes(body, head):
                 identifier, image = read_v2(where.model, body, head)
                 with cancel_on_disconnect(receive):
                     result = await self._images.infer(request.config, image, request.traceparent)
                 await reply(recording, 200, write_v2(where.model, identifier, result), JSON)
                 return
+            count_tensors(request.config, shapes, texts_in(body, head))
             with self._admission.to_triton(request.traceparent) as context:
                 await self._forwarding.send(where.target, scope, body, receive, recording, context)
 
@@ -274,13 +280,13 @@ def _recording(request: AdmittedRequest, send: Send) -> Send:
     return note
 
 
-def _check(where: Route, data: bytes, size: int) -> None:
-    """Check the JSON of a request for Triton; only an inference has tensors with shapes."""
+def _check(where: Route, data: bytes, size: int) -> list[list[int]]:
+    """Check the JSON of a request for Triton, and return the shapes of its tensors, which only an inference has."""
     if where.verb == "infer":
-        check_json(data, size)
-    else:
-        check_depth(data)
-        check_parameters(data)
+        return check_json(data, size)
+    check_depth(data)
+    check_parameters(data)
+    return []
 
 
 def _error_of(err: Exception) -> ApiError | None:

@@ -77,8 +77,8 @@ def json_length(scope: Scope, body_length: int) -> int:
     return int(declared)
 
 
-def check_json(data: bytes, request_bytes: int) -> None:
-    """Check the JSON of a request with tensors; ``request_bytes`` is the length of its whole body.
+def check_json(data: bytes, request_bytes: int) -> list[list[int]]:
+    """Check the JSON of a request with tensors, and return their shapes; ``request_bytes`` is its body's length.
 
     It is searched, not parsed: to parse numbers into objects would cost twenty times their size.
 
@@ -86,13 +86,16 @@ def check_json(data: bytes, request_bytes: int) -> None:
         ApiError: it is nested too deeply, or a tensor's shape cannot be.
     """
     check_depth(data)
+    shapes = list[list[int]]()
     try:
-        for count, shape in enumerate(_SHAPE.finditer(data)):
-            if count == _MAX_TENSORS:
+        for shape in _SHAPE.finditer(data):
+            if len(shapes) == _MAX_TENSORS:
                 raise ValueError(f"the request has more than {_MAX_TENSORS} shapes")
-            check_elements(elements(_dimensions(shape[1])), request_bytes)
+            shapes.append(_dimensions(shape[1]))
+            check_elements(elements(shapes[-1]), request_bytes)
     except ValueError as err:
         raise ApiError("invalid_value", str(err)) from err
+    return shapes
 
 
 def check_depth(data: bytes) -> None:

@@ -1,15 +1,18 @@
 """The fast path for gRPC: inferences on tensors with a loaded model are forwarded to Triton as frames."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from predictors.vision.admission import Admission, Slot
 from predictors.vision.images.inference import takes_images
+from predictors.vision.images.usage import Shape, add_tensors
 from predictors.vision.rpc.inference_request import RAW_CONTENTS, read_request
 from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.model_config import ModelConfig
+from switchyard.http.asgi.usage import Counted
 from switchyard.http.h2.fields import Field, literal, literals
 from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall, RpcHandler, RpcRequest
-from switchyard.http.headers import CLIENT_TO_TRITON
+from switchyard.http.headers import CLIENT_TO_TRITON, USAGE
 from switchyard.rpc import status
 from switchyard.rpc.protobuf import TextGuard
 from switchyard.rpc.status import RpcStatus
@@ -26,10 +29,17 @@ def _encoded(fields: tuple[Field, ...]) -> bytes:
     return literals(CLIENT_TO_TRITON.passed(fields))
 
 
+def _usage(config: ModelConfig, shapes: Sequence[Shape]) -> bytes:
+    """Return the trailer that says what a call used."""
+    counts = Counted()
+    add_tensors(counts, config, shapes)
+    return literal(USAGE, counts.as_json())
+
+
 class Inference:
     """A call that Triton handles, until its end."""
 
-    __slots__ = ("_on_failure", "_slot", "guard", "metadata", "target")
+    __slots__ = ("_on_failure", "_slot", "guard", "metadata", "target", "trailers")
 
     def __init__(
         self,
@@ -37,6 +47,7 @@ class Inference:
         target: str,
         fields: bytes,
         guard: Callable[[bytes], None] | None,
+        trailers: bytes,
         on_failure: Callable[[str], None],
     ) -> None:
         self._slot = slot
@@ -44,6 +55,7 @@ class Inference:
         self.target = target
         self.metadata = fields
         self.guard = guard
+        self.trailers = trailers
         if slot.traceparent:
             self.metadata += literal(b"traceparent", slot.traceparent.encode())
 
@@ -84,19 +96,26 @@ class FastPath(FastHandler):
             return None
         message = beginning[PREFIX:]
         try:
-            model, described = read_request(message, length, cut_off=len(message) < length)
+            model, described, shapes = read_request(message, length, cut_off=len(message) < length)
         except ValueError:
             return None
         config = self._loaded_models.loaded(model)
         if config is None or not described or (takes_images(config) and BYTES_TENSOR in message):
             return None
+        trailers = b""
+        if USAGE in request.fields:
+            if config.takes_bytes:  # the images in it have sizes, which only whole messages tell
+                return None
+            trailers = _usage(config, shapes)
         trace = request.fields.get(b"traceparent")
         slot = self._admission.try_acquire(model, PROTOCOL, None if trace is None else trace.decode("latin-1"))
         if slot is None:
             return None
         # The end of a longer message must not name another model, as Triton takes the last name, nor announce inputs.
         guard = TextGuard(MODEL_NAME, model, last=RAW_CONTENTS).feed if len(message) < length else None
-        return Inference(slot, self._triton, _encoded(request.metadata), guard, self._loaded_models.model_failed)
+        return Inference(
+            slot, self._triton, _encoded(request.metadata), guard, trailers, self._loaded_models.model_failed
+        )
 
     async def __call__(self, call: GrpcCall) -> None:
         await self._service(call)

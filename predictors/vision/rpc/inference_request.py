@@ -4,24 +4,34 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 
-from predictors.vision.triton.shapes import MAX_DIMENSIONS, check_elements, elements
+from predictors.vision.triton.shapes import MAX_DIMENSIONS, check_elements
+from predictors.vision.triton.shapes import elements as product
+from predictors.vision.triton.tensors import elements
 from switchyard.rpc.protobuf import BYTES, VARINT, fields, once, varint
 from switchyard.rpc.v2 import MODEL_NAME
 
 RAW_CONTENTS = 7  # the values of all inputs, the last field of the message as every encoder writes it
 _INPUT = 5
+_DATATYPE = 2  # of an input
 _SHAPE = 3  # of an input
+_CONTENTS = 5  # of an input, its values where they are not raw
+_BYTES_CONTENTS = 8  # of contents
 _SHORT = 256  # bytes of an input without values: a client's next one is likely to be the same
 
 
-def read_request(message: bytes, size: int, *, cut_off: bool = False) -> tuple[str, bool]:
-    """Return the model's name, and whether ``message``, the beginning of one of ``size`` bytes, describes all inputs.
+Shape = tuple[int, ...]
+
+
+def read_request(message: bytes, size: int, *, cut_off: bool = False) -> tuple[str, bool, list[Shape]]:
+    """Return the model's name, whether ``message`` describes all inputs, and their shapes.
+
+    It is the beginning of one of ``size`` bytes.
 
     Raises:
         ValueError: it is no such message, or announces a tensor that it cannot contain.
     """
     model: bytes | None = None
-    described = not cut_off
+    described, shapes = not cut_off, list[Shape]()
     for number, kind, start, end in fields(message, cut_off=cut_off):
         if kind != BYTES:
             continue
@@ -31,21 +41,45 @@ def read_request(message: bytes, size: int, *, cut_off: bool = False) -> tuple[s
             described = True  # a guard sees to it that no input follows
         elif number == _INPUT and end <= len(message):
             short = end - start <= _SHORT
-            count = _known(message[start:end]) if short else _announced(message, start, end)
+            count, shape = _known(message[start:end]) if short else _announced(message, start, end)
             check_elements(count, size)
-    return (model or b"").decode(), described
+            shapes.append(shape)
+    return (model or b"").decode(), described, shapes
+
+
+def texts_of(message: bytes) -> Iterator[bytes]:
+    """Yield the elements of the BYTES tensors of a whole request that ``read_request`` has read.
+
+    Raises:
+        ValueError: the raw values of one are not such elements.
+    """
+    inputs = [
+        {inner: (first, last) for inner, _, first, last in fields(message, start, end)}
+        for number, kind, start, end in fields(message)
+        if number == _INPUT and kind == BYTES
+    ]
+    raw = [(start, end) for number, kind, start, end in fields(message) if number == RAW_CONTENTS and kind == BYTES]
+    for number, tensor in enumerate(inputs):
+        if message[slice(*tensor.get(_DATATYPE, (0, 0)))] != b"BYTES":
+            continue
+        if _CONTENTS in tensor:
+            for inner, _, start, end in fields(message, *tensor[_CONTENTS]):
+                if inner == _BYTES_CONTENTS:
+                    yield message[start:end]
+        elif number < len(raw):
+            yield from elements(message[slice(*raw[number])])
 
 
 @lru_cache(maxsize=512)
-def _known(tensor: bytes) -> int:
+def _known(tensor: bytes) -> tuple[int, Shape]:
     return _announced(tensor, 0, len(tensor))
 
 
-def _announced(message: bytes, at: int, end: int) -> int:
-    dimensions = list(islice(_dimensions(message, at, end), MAX_DIMENSIONS + 1))
+def _announced(message: bytes, at: int, end: int) -> tuple[int, Shape]:
+    dimensions = tuple(islice(_dimensions(message, at, end), MAX_DIMENSIONS + 1))
     if len(dimensions) > MAX_DIMENSIONS:
         raise ValueError(f"a shape has more than {MAX_DIMENSIONS} dimensions")
-    return elements(dimensions)
+    return product(dimensions), dimensions
 
 
 def _dimensions(message: bytes, at: int, end: int) -> Iterator[int]:

@@ -1,7 +1,7 @@
 """V2 gRPC: forwarded to Triton as bytes, except for images and for calls that decide which models are loaded."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,12 +11,15 @@ import grpc.aio
 from predictors.vision.admission import Admission, AdmittedRequest
 from predictors.vision.errors import grpc_code, http_status, triton_is_away
 from predictors.vision.images.inference import takes_images
+from predictors.vision.images.usage import Shape, count_tensors
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
-from predictors.vision.rpc.inference_request import read_request
+from predictors.vision.rpc.inference_request import read_request, texts_of
 from predictors.vision.triton.control import of_message
 from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.model_config import ModelConfig
 from predictors.vision.triton.repository_index import FIELDS, RepositoryIndex
 from switchyard.http.api_errors import ApiError
+from switchyard.http.asgi.usage import usage_in_trailers
 from switchyard.http.headers import CLIENT_TO_TRITON
 from switchyard.rpc.protobuf import read_text, write
 from switchyard.rpc.v2 import MODEL_NAME, MODEL_VERSION, SERVICE
@@ -121,13 +124,16 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def _infer(self, request: bytes, context: Any) -> bytes:
         self._need_triton()
-        async with self._admission.admit(_model_of(request), PROTOCOL, _traceparent(context)) as call:
-            if request.find(BYTES_TENSOR, 0, _SEARCHED) >= 0 and takes_images(call.config):
-                response = await self._infer_image(request, call.traceparent)
-                call.status = 200
-                return response
-            with self._admission.to_triton(call.traceparent) as traceparent:
-                return await self._forward("ModelInfer", request, context, traceparent, call)
+        model, shapes = _read(request)
+        async with self._admission.admit(model, PROTOCOL, _traceparent(context)) as call:
+            with usage_in_trailers(context):
+                if request.find(BYTES_TENSOR, 0, _SEARCHED) >= 0 and takes_images(call.config):
+                    response = await self._infer_image(request, call.traceparent)
+                    call.status = 200
+                    return response
+                count_tensors(call.config, shapes, texts_of(request))
+                with self._admission.to_triton(call.traceparent) as traceparent:
+                    return await self._forward("ModelInfer", request, context, traceparent, call)
 
     async def _forward(
         self, name: str, request: bytes, context: Any, traceparent: str | None, call: AdmittedRequest | None = None
@@ -156,45 +162,48 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
             first = await anext(aiter(requests), None)
             if first is None:
                 return
-            async with (
-                AsyncExitStack() as held,
-                self._admission.admit(_model_of(first), PROTOCOL, _traceparent(context)) as call,
-            ):
-                failures: list[ApiError] = []
-                messages = _with_first(first, self._holding(held, requests, call.config.name, failures))
-                upstream = self._upstream_stream(
-                    messages, timeout=context.time_remaining(), metadata=_metadata(context, call.traceparent)
-                )
-                try:
-                    async for response in upstream:
-                        if response.startswith(_ERROR):
-                            self._loaded_models.model_failed(response[:_SEARCHED].decode("latin-1"))
-                        yield response
-                    for failure in failures:
-                        raise failure
-                    call.status = 200
-                finally:
-                    # A client that disconnects ends this generator; without this Triton would go on for nobody.
-                    upstream.cancel()
+            model, shapes = _read(first)
+            with usage_in_trailers(context):
+                async with (
+                    AsyncExitStack() as held,
+                    self._admission.admit(model, PROTOCOL, _traceparent(context)) as call,
+                ):
+                    count_tensors(call.config, shapes, texts_of(first))
+                    failures: list[ApiError] = []
+                    messages = _with_first(first, self._holding(held, requests, call.config, failures))
+                    upstream = self._upstream_stream(
+                        messages, timeout=context.time_remaining(), metadata=_metadata(context, call.traceparent)
+                    )
+                    try:
+                        async for response in upstream:
+                            if response.startswith(_ERROR):
+                                self._loaded_models.model_failed(response[:_SEARCHED].decode("latin-1"))
+                            yield response
+                        for failure in failures:
+                            raise failure
+                        call.status = 200
+                    finally:
+                        # A client that disconnects ends this generator; without this Triton would go on for nobody.
+                        upstream.cancel()
         except ApiError as err:
             await _abort(context, err)
         except grpc.aio.AioRpcError as err:
             await context.abort(err.code(), err.details() or "")
 
     async def _holding(
-        self, held: AsyncExitStack, requests: AsyncIterator[bytes], first: str, failures: list[ApiError]
+        self, held: AsyncExitStack, requests: AsyncIterator[bytes], first: ModelConfig, failures: list[ApiError]
     ) -> AsyncIterator[bytes]:
         """Yield the messages whose models can be held; the first other one ends them, as one of ``failures``.
 
         What was sent before it is responded to. An exception would leave the call waiting: gRPC keeps it to itself.
         """
-        names = {first}
+        configs = {first.name: first}
         try:
             async for request in requests:
-                name = _model_of(request)
-                if name not in names:
-                    await held.enter_async_context(self._loaded_models.use(name))
-                    names.add(name)
+                name, shapes = _read(request)
+                if name not in configs:
+                    configs[name] = await held.enter_async_context(self._loaded_models.use(name))
+                count_tensors(configs[name], shapes, texts_of(request))
                 yield request
         except ApiError as err:
             failures.append(err)
@@ -223,8 +232,8 @@ def _with_status(handler: Unary) -> Unary:
 
 
 async def _abort(context: Any, error: ApiError) -> None:
-    trailing = tuple((name.decode(), value.decode()) for name, value in error.headers)
-    await context.abort(grpc_code(error), error.message, trailing)
+    headers = ((name.decode(), value.decode()) for name, value in error.headers)
+    await context.abort(grpc_code(error), error.message, (*(context.trailing_metadata() or ()), *headers))
 
 
 def _path(name: str) -> str:
@@ -238,12 +247,13 @@ def _named(request: bytes, field: int) -> str:
         raise ApiError("invalid_value", f"the request is not a V2 message: {err}") from err
 
 
-def _model_of(request: bytes) -> str:
-    """Return the model of an inference that Triton may be given."""
+def _read(request: bytes) -> tuple[str, Sequence[Shape]]:
+    """Return the model of an inference that Triton may be given, and the shapes of its inputs."""
     try:
-        return read_request(request, len(request))[0]
+        model, _, shapes = read_request(request, len(request))
     except ValueError as err:
         raise ApiError("invalid_value", f"the request is not one for Triton: {err}") from err
+    return model, shapes
 
 
 def _traceparent(context: Any) -> str | None:

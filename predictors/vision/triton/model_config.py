@@ -30,7 +30,8 @@ class Port:
 class ModelConfig:
     """``inputs`` are the required ones; ``dependencies`` are models that must be loaded with this one.
 
-    ``takes_bytes`` says whether any input is of datatype BYTES, an optional one included.
+    ``takes_bytes`` says whether any input is of datatype BYTES, an optional one included, and ``batched`` whether the
+    first dimension of every tensor is the batch.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ModelConfig:
     parameters: Mapping[str, str]
     dependencies: tuple[str, ...]
     takes_bytes: bool
+    batched: bool
 
     @property
     def reads_text(self) -> bool:
@@ -65,6 +67,7 @@ def parse_config(config: Mapping[str, Any]) -> ModelConfig:
         outputs=_ports(config.get("output", []), batched),
         parameters=parameters,
         dependencies=tuple(dependencies),
+        batched=batched,
         takes_bytes=any(port["data_type"] == "TYPE_STRING" for port in config.get("input", [])),
     )
 

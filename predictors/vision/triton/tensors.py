@@ -5,7 +5,7 @@ not used, because it and kserve register the same protobuf messages, so that one
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,14 +118,18 @@ def texts(data: bytes) -> list[bytes]:
     Raises:
         ValueError: an element runs past the end.
     """
-    elements, at = [], 0
+    return list(elements(data))
+
+
+def elements(data: bytes) -> Iterator[bytes]:
+    """Yield the elements of an encoded BYTES tensor; raises as ``texts``."""
+    at = 0
     while at < len(data):
         size = int.from_bytes(data[at : at + 4], "little")
         at += 4 + size
         if at > len(data):
             raise ValueError("an element of a BYTES tensor runs past its end")
-        elements.append(data[at - size : at])
-    return elements
+        yield data[at - size : at]
 
 
 def _plain(array: np.ndarray) -> list[Any]:

@@ -6,10 +6,9 @@ from switchyard.gateway.call import Call
 from switchyard.gateway.edges.rpc import RpcEdge
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.upstream.retries import UpstreamRetries
-from switchyard.gateway.usage.rpc_counting import usage_of_part, usage_of_trailers
+from switchyard.gateway.usage.rpc_counting import count, count_part
 from switchyard.http.api_errors import ApiError
 from switchyard.http.h2.grpc_call import RpcResponse
-from switchyard.rpc.status import to_http
 
 
 def rpc_forward(*, upstream: UpstreamRetries) -> Stage:
@@ -28,17 +27,14 @@ def rpc_forward(*, upstream: UpstreamRetries) -> Stage:
             return
 
         async def ended(trailers: RpcResponse) -> None:
-            assert trailers.status is not None
-            call.status = to_http(trailers.status)
-            call.usage = usage_of_trailers(call, trailers)
+            count(call, trailers, *edge.forwarded)
             await settle()
 
         edge.before_end(ended)
         try:
             await upstream.forward(call, edge.forward)
         except asyncio.CancelledError:
-            if call.usage is None:
-                call.usage = usage_of_part(call, *edge.forwarded)
+            count_part(call, *edge.forwarded)
             raise
 
     return stage

@@ -4,35 +4,39 @@ from switchyard.gateway.call import Call, Usage
 from switchyard.gateway.usage.reading import usage_of_text
 from switchyard.http.h2.grpc_call import RpcResponse
 from switchyard.http.headers import USAGE
+from switchyard.rpc.status import to_http
 
 _TOKEN_BYTES = 4  # of a message with English text
 _STREAM = "ModelStreamInfer"
 
 
-def usage_of_trailers(call: Call, trailers: RpcResponse) -> Usage | None:
-    """Return what a complete call used; None for one that failed, or of which nobody knows."""
-    if call.status != 200:
-        return None
-    said = trailers.field(USAGE)
-    usage = None if said is None else usage_of_text(said)
-    return usage or (Usage(inferences=1) if _is_vision(call) else None)
+def count(call: Call, trailers: RpcResponse, frames: int, size: int) -> None:
+    """Set the status of a call whose target has responded, and what it used.
 
-
-def usage_of_part(call: Call, frames: int, size: int) -> Usage | None:
-    """Estimate what a call used whose client reset it after ``frames`` with ``size`` bytes of the response.
-
-    The response is complete before the trailers that say what it used: a client may have all it wants by then.
+    ``frames`` with ``size`` bytes of messages were forwarded. A stream that has responded and then fails has used what
+    it used, as one over HTTP that ends with an error event.
     """
-    if not frames:
-        return None
-    if _is_vision(call):
-        return Usage(inferences=1, estimated=True)
+    assert trailers.status is not None
+    responded = call.route.rpc == _STREAM and frames > 0
+    call.status = 200 if responded else to_http(trailers.status)
+    if call.status == 200:
+        said = trailers.field(USAGE)
+        call.usage = (None if said is None else usage_of_text(said)) or _estimate(call, frames, size)
+
+
+def count_part(call: Call, frames: int, size: int) -> None:
+    """Set what a call used that its client has reset.
+
+    A response is complete before the trailers that would say it: a client may have all that it wants by then.
+    """
+    if call.usage is None and frames:
+        call.usage = _estimate(call, frames, size)
+
+
+def _estimate(call: Call, frames: int, size: int) -> Usage:
+    streams, kind = call.route.rpc == _STREAM, "" if call.model is None else call.model.kind
+    if kind == "vision":
+        return Usage(inferences=frames if streams else 1, estimated=True)
     # A message of a stream has a token; the one message of another call has all of them, or vectors.
-    tokens = frames if call.route.rpc == _STREAM else size // _TOKEN_BYTES
-    if call.model is not None and call.model.kind == "embedding":
-        tokens = 0
+    tokens = 0 if kind == "embedding" else frames if streams else size // _TOKEN_BYTES
     return Usage(prompt_tokens=len(call.body) // _TOKEN_BYTES, completion_tokens=tokens, estimated=True)
-
-
-def _is_vision(call: Call) -> bool:
-    return call.model is not None and call.model.kind == "vision"

@@ -52,7 +52,7 @@ class UsageReport:
 
 @contextmanager
 def usage_in_trailers(context: Any) -> Iterator[None]:
-    """Let a gRPC call that asks for it count what it uses in ``counted``, and say it in its trailers if it succeeds.
+    """Let a gRPC call that asks for it count what it uses in ``counted``, and say it in its trailers, also of an error.
 
     ``context`` is that of gRPC's library, which runs each call in a task of its own: nobody else sees these counts.
     """
@@ -62,8 +62,10 @@ def usage_in_trailers(context: Any) -> Iterator[None]:
         return
     counts = Counted()
     counted.set(counts)
-    yield
-    context.set_trailing_metadata(((name, counts.as_json().decode()),))
+    try:
+        yield
+    finally:
+        context.set_trailing_metadata(((name, counts.as_json().decode()),))
 
 
 class _Reporting:

@@ -70,8 +70,10 @@ class FastForwarding:
             self._fail(*fault)
             return
         self._responding = True
-        client = self._client
-        client.connection.send(client, frames.HEADERS, response.block, end)
+        client, call, block = self._client, self._call, response.block
+        if end and call is not None:
+            block += call.trailers
+        client.connection.send(client, frames.HEADERS, block, end)
         if end:
             assert response.status is not None
             self._end(response.status, frames.NO_ERROR, response.message)

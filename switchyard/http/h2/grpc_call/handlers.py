@@ -21,11 +21,12 @@ class FastCall(Protocol):
     """A call that a ``FastHandler`` admitted: its target and metadata; ``ended`` is called with its status and message.
 
     ``metadata`` is encoded by ``fields.literals``. ``guard``, if there is one, sees what the client sends before it is
-    forwarded; a ``ValueError`` that it raises ends the call.
+    forwarded; a ``ValueError`` that it raises ends the call. ``trailers``, encoded too, are added to the target's.
     """
 
     target: str
     metadata: bytes
+    trailers: bytes
     guard: Callable[[bytes], None] | None
 
     def ended(self, status: RpcStatus, message: str) -> None: ...

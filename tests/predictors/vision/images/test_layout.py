@@ -10,7 +10,7 @@ from predictors.vision.triton.model_config import ModelConfig, Port
 def plan(shape: tuple[int, ...], datatype: str = "FP32", form: str = "NONE", **parameters: str) -> ImageLayout:
     port = Port(name="x", datatype=datatype, shape=shape, format=form)
     config = ModelConfig(
-        name="m", inputs=(port,), outputs=(), parameters=parameters, dependencies=(), takes_bytes=False
+        name="m", inputs=(port,), outputs=(), parameters=parameters, dependencies=(), takes_bytes=False, batched=False
     )
     return image_layout(config)
 

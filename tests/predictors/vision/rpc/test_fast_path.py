@@ -87,6 +87,17 @@ async def test_an_inference_on_tensors_of_a_loaded_model_goes_straight_to_triton
         assert at.service.answering.seen == []
 
 
+async def test_a_call_that_asks_gets_what_it_used_in_its_trailers() -> None:
+    async with setup() as at:
+        batch = write(5, write(1, "x") + write(3, b"\x04\x03"))
+        asked = at.world.channel.unary_unary(INFER)(
+            request("tensors", batch), timeout=DEADLINE, metadata=(("x-switchyard-usage", "1"),)
+        )
+        assert await asked == b"triton"
+        assert dict(await asked.trailing_metadata()) == {"x-switchyard-usage": '{"inferences":1}'}
+        assert at.service.answering.seen == []
+
+
 @pytest.mark.parametrize(
     "message",
     [request("asleep"), request("nobody"), b"\xff", request("tensors", write(7, bytes(100_001))), b""],

@@ -44,21 +44,45 @@ async def test_a_stream_says_it_once_for_all_its_messages(rpc: GrpcBench, counte
     assert counted == [USED]
 
 
-@pytest.mark.parametrize("said", ["", "no JSON", "[]", '{"prompt_tokens":-1}', '{"prompt_tokens":"9"}'])
-async def test_what_is_no_usage_is_none(rpc: GrpcBench, counted: list[Usage | None], said: str) -> None:
+@pytest.mark.parametrize("said", ["", "no JSON", "[]"])
+async def test_what_is_no_usage_is_estimated_by_the_size_of_request_and_response(
+    rpc: GrpcBench, counted: list[Usage | None], said: str
+) -> None:
     rpc.model.trailing = (("x-switchyard-usage", said),)
-    await rpc.stub.ModelInfer(request("chat"), timeout=5)
-    assert counted in ([None], [Usage()])
+    await rpc.stub.ModelInfer(request("chat", "x" * 400), timeout=5)
+    (usage,) = counted
+    assert usage is not None
+    assert usage.estimated
+    assert 100 <= usage.prompt_tokens < 110
+    assert 100 <= usage.completion_tokens < 110
 
 
 async def test_a_vision_model_that_says_nothing_made_one_inference(rpc: GrpcBench, counted: list[Usage | None]) -> None:
     await rpc.stub.ModelInfer(request("ocr"), timeout=5)
-    assert counted == [Usage(inferences=1)]
+    assert counted == [Usage(inferences=1, estimated=True)]
 
 
 async def test_an_error_has_no_usage(rpc: GrpcBench, counted: list[Usage | None]) -> None:
     with pytest.raises(grpc.aio.AioRpcError):
         await rpc.stub.ModelInfer(request("ocr", "refuse"), timeout=5)
+    assert counted == [None]
+
+
+async def test_a_stream_that_responds_and_then_fails_has_used_what_it_says(
+    rpc: GrpcBench, counted: list[Usage | None]
+) -> None:
+    rpc.model.trailing = (("x-switchyard-usage", SAID),)
+    call = rpc.stub.ModelStreamInfer(iter([request("chat"), request("chat", "refuse")]), timeout=5)
+    with pytest.raises(grpc.aio.AioRpcError, match="no memory"):
+        assert [message async for message in call] == []
+    assert counted == [USED]
+
+
+async def test_a_stream_that_fails_at_once_has_no_usage(rpc: GrpcBench, counted: list[Usage | None]) -> None:
+    rpc.model.trailing = (("x-switchyard-usage", SAID),)
+    call = rpc.stub.ModelStreamInfer(iter([request("chat", "refuse")]), timeout=5)
+    with pytest.raises(grpc.aio.AioRpcError, match="no memory"):
+        assert [message async for message in call] == []
     assert counted == [None]
 
 

@@ -24,16 +24,19 @@ async def unary(request: bytes, context: Any) -> bytes:
     with usage_in_trailers(context):
         count(len(request))
         await asyncio.sleep(0)
-        if request == b"fail":
-            await context.abort(grpc.StatusCode.INTERNAL, "asked to")
         return request
 
 
 async def stream(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
-    with usage_in_trailers(context):
-        async for request in requests:
-            await asyncio.create_task(counting(request))
-            yield request
+    try:
+        with usage_in_trailers(context):
+            async for request in requests:
+                await asyncio.create_task(counting(request))
+                if request == b"fail":
+                    raise ValueError("asked to")
+                yield request
+    except ValueError as err:
+        await context.abort(grpc.StatusCode.INTERNAL, str(err))
 
 
 async def counting(request: bytes) -> None:
@@ -82,7 +85,8 @@ async def test_nothing_is_said_to_who_does_not_ask(channel: grpc.aio.Channel) ->
     assert await trailers(call) == {}
 
 
-async def test_a_call_that_fails_says_nothing(channel: grpc.aio.Channel) -> None:
-    call = channel.unary_unary("/a/Infer")(b"fail", timeout=10, metadata=ASKS)
-    assert await call.code() is grpc.StatusCode.INTERNAL
-    assert await trailers(call) == {}
+async def test_a_stream_that_fails_says_what_it_had_used(channel: grpc.aio.Channel) -> None:
+    call = channel.stream_stream("/a/Stream")(iter([b"ab", b"fail"]), timeout=10, metadata=ASKS)
+    with pytest.raises(grpc.aio.AioRpcError, match="asked to"):
+        assert [message async for message in call] == []
+    assert json.loads((await trailers(call))["x-switchyard-usage"]) == {"completion_tokens": 6}

@@ -84,6 +84,7 @@ class Entered:
     metadata: bytes
     traceparent: bytes | None
     guard: Callable[[bytes], None] | None = None
+    trailers: bytes = b""
     statuses: list[RpcStatus | None] = field(default_factory=list)
 
     def ended(self, status: RpcStatus, message: str = "") -> None:
