@@ -2,14 +2,23 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
 
 Default = TypeVar("Default", int, int | None)
 DefaultNumber = TypeVar("DefaultNumber", float, float | None)
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 INSTANT = 0.001  # seconds; the least of a timeout, because 0 would end every request
+
+_OURS = "SWITCHYARD_"
+# What other programs of ours read, or how-tos put a key into: of every process that shares their environment.
+_OF_OTHERS = {_OURS + name for name in ("KEY", "PORT", "PRELOAD", "RUN", "STATE_DIR", "TOKEN", "URL")}
+# Kubernetes tells every pod of every Service, whatever that is called; and names this short are everybody's.
+_OF_SERVICES = re.compile(r".*(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
+_SHORT = 6
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +115,51 @@ def renamed(env: Mapping[str, str], old: str, new: str) -> str:
         return new
     logger.warning("%s is now called %s; the old name will not be read in the next release", old, new)
     return old
+
+
+def warn_of_misspelled(env: Mapping[str, str], *settings: type[Any]) -> None:
+    """Log one line about variables that seem to be meant as settings and are none; the line has a key ``problem``.
+
+    ``settings`` are the dataclasses whose fields this process reads, by the same names in capitals.
+    """
+    known = {field.name.upper() for one in settings for field in fields(one)}
+    if found := list(_misspelled(env, known)):
+        logger.warning("%s; see docs/reference", "; ".join(found), extra={"problem": "settings"})
+
+
+def _misspelled(env: Mapping[str, str], known: set[str]) -> Iterator[str]:
+    judges_ours = any(name.startswith(_OURS) for name in known)
+    for name in sorted(env.keys() - known - _OF_OTHERS):
+        if _OF_SERVICES.fullmatch(name) or ("://" in env[name] and name.endswith("_PORT")):
+            continue
+        if meant := next((one for one in sorted(known) if _is_near(name, one)), ""):
+            yield f"{name} is no setting; did you mean {meant}?"
+        elif judges_ours and name.startswith(_OURS):
+            yield f"{name} is no setting"
+
+
+def _is_near(name: str, other: str) -> bool:
+    """Whether one is the other with a slip, or with two after the same first letter: SSL_CERT_FILE is no slip."""
+    if min(len(name), len(other)) < _SHORT or abs(len(name) - len(other)) > 2:
+        return False
+    return _slips(name, other) <= (2 if name[0] == other[0] else 1)
+
+
+def _slips(name: str, other: str) -> int:
+    """Return how many letters differ, are missing or too many, or have changed places with their neighbor.
+
+    Optimal string alignment: https://en.wikipedia.org/wiki/Damerau-Levenshtein_distance
+    """
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(name, 1):
+        earlier, before, row = before, row, [i]
+        for j, there in enumerate(other, 1):
+            best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != there))
+            if i > 1 and j > 1 and letter == other[j - 2] and name[i - 2] == there:
+                best = min(best, earlier[j - 2] + 1)
+            row.append(best)
+    return row[-1]
 
 
 def _number(

@@ -30,7 +30,7 @@ from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.http.web_access import loopback_access
 from switchyard.memory import settle_for_serving
-from switchyard.settings import SettingsError
+from switchyard.settings import SettingsError, warn_of_misspelled
 from switchyard.store.factory import open_store
 from switchyard.telemetry import logs, tracing
 from switchyard.telemetry.metrics import RoutingMetrics
@@ -109,6 +109,7 @@ def main() -> None:
         own = ComplexitySettings.from_env(os.environ)
         arguments = parse(sys.argv[1:])
         logs.configure(arguments.model_name, settings.log_level)
+        warn_of_misspelled(os.environ, Settings, ComplexitySettings)
         clock = StartClock(arguments.model_name, process_start())
         clock.done("import")
         uvloop.run(serve(arguments, settings, own, clock))

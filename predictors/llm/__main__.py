@@ -11,7 +11,7 @@ from predictors.serving.parent_death import children_die_with_me
 from predictors.serving.settings import Settings
 from predictors.serving.start_clock import StartClock, process_start
 from switchyard.http.asgi.usage import UsageReport
-from switchyard.settings import SettingsError
+from switchyard.settings import SettingsError, warn_of_misspelled
 from switchyard.telemetry import logs, tracing
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def main() -> None:
         llm = LLMSettings.from_env(os.environ)
         arguments = parse(sys.argv[1:], llm.model_repository)
         logs.configure(arguments.model_name, settings.log_level)
+        warn_of_misspelled(os.environ, Settings, LLMSettings)
         # Early: the hook must stand when the engine's process is forked.
         children_die_with_me()
         clock = StartClock(arguments.model_name, process_start())

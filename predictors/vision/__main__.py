@@ -12,7 +12,7 @@ from predictors.serving.start_clock import StartClock, process_start
 from predictors.vision.arguments import Arguments, parse
 from predictors.vision.settings import VisionSettings
 from switchyard.memory import settle_for_serving
-from switchyard.settings import SettingsError
+from switchyard.settings import SettingsError, warn_of_misspelled
 from switchyard.telemetry import logs
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ def main() -> None:
         vision = VisionSettings.from_env(os.environ)
         arguments = parse(sys.argv[1:])
         logs.configure(arguments.model_name, settings.log_level)
+        warn_of_misspelled(os.environ, Settings, VisionSettings)
         clock = StartClock(arguments.model_name, process_start())
         sys.argv = sys.argv[:1]  # kserve parses the command line when it is imported
         from predictors.serving.server import run_to_end

@@ -11,7 +11,7 @@ from switchyard.catalog.cached import CachedCatalog
 from switchyard.gateway.lookup import Sources
 from switchyard.gateway.server import serve
 from switchyard.gateway.settings import Settings, hosts, in_cluster
-from switchyard.settings import SettingsError
+from switchyard.settings import SettingsError, warn_of_misspelled
 from switchyard.telemetry import logs
 
 
@@ -56,6 +56,7 @@ def main() -> int:
         settings = Settings.from_env(os.environ)
         listened = hosts(arguments.host, settings)
         logs.configure("gateway", settings.log_level)
+        warn_of_misspelled(os.environ, Settings)
         sources = _sources(settings, in_pod=in_cluster(os.environ))
     except ValueError as err:
         print(f"gateway: {err}", file=sys.stderr)

@@ -128,10 +128,10 @@ class WatchedTls:
             try:
                 self._current, self._expires = self._files.context(), self._files.expires()
             except TlsError as err:
-                logger.error("the last valid certificate stays in force: %s", err, extra={"outdated": "certificate"})
+                logger.error("the last valid certificate stays in force: %s", err, extra={"problem": "certificate"})
                 self._on_read(False, self._expires)
             else:
-                logger.info("certificate read", extra={"file": str(self._files.certificate), "current": "certificate"})
+                logger.info("certificate read", extra={"file": str(self._files.certificate), "solved": "certificate"})
                 self._warned = float("-inf")
                 self._on_read(True, self._expires)
 

@@ -12,7 +12,7 @@ from switchyard.router.graph.spec import parse
 from switchyard.router.header_propagation import compile_patterns
 from switchyard.router.server import serve
 from switchyard.router.settings import Settings
-from switchyard.settings import SettingsError
+from switchyard.settings import SettingsError, warn_of_misspelled
 from switchyard.telemetry import logs
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ def main() -> int:
     try:
         settings = Settings.from_env(os.environ)
         logs.configure("router", settings.log_level)
+        warn_of_misspelled(os.environ, Settings)
         graph = parse(arguments.graph_json)
         warnings = require(graph)
     except ValueError as err:

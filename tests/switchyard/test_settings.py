@@ -1,10 +1,20 @@
 """How settings are read, whoever reads them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, make_dataclass
 
 import pytest
 
-from switchyard.settings import SettingsError, choice, number, renamed, seconds, switch, whole_number
+from switchyard.settings import (
+    SettingsError,
+    choice,
+    number,
+    renamed,
+    seconds,
+    switch,
+    warn_of_misspelled,
+    whole_number,
+)
 
 Read = Callable[[Mapping[str, str]], object]
 
@@ -65,3 +75,68 @@ def test_a_setting_under_its_old_name_is_read_with_a_warning(caplog: pytest.LogC
     assert not caplog.records
     assert renamed({"NEW": "0", "OLD": "5"}, "OLD", "NEW") == "OLD"
     assert "OLD is now called NEW" in caplog.text
+
+
+@dataclass(frozen=True)
+class Some:
+    """As a process's settings are: read by the names of its fields, in capitals."""
+
+    log_requests: bool = False
+    metrics_port: int = 0
+    tls_cert_file: str = ""
+    body_seconds: float = 0.0
+    host: str = ""
+    switchyard_store: str = ""
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("LOG_REQEUSTS", "LOG_REQUESTS"),
+        ("LOG_REQUEST", "LOG_REQUESTS"),
+        ("LOG_REQUESTSS", "LOG_REQUESTS"),
+        ("LGO_REQEUSTS", "LOG_REQUESTS"),
+        ("KOG_REQUESTS", "LOG_REQUESTS"),
+        ("BODY_SECOND", "BODY_SECONDS"),
+        ("METRIC_PORT", "METRICS_PORT"),
+        ("SWITCHYARD_STOER", "SWITCHYARD_STORE"),
+    ],
+)
+def test_a_misspelled_setting_is_told_with_what_is_meant(
+    caplog: pytest.LogCaptureFixture, name: str, meant: str
+) -> None:
+    warn_of_misspelled({name: "9", "LOG_REQUESTS": "true"}, Some)
+    (record,) = caplog.records
+    assert record.getMessage() == f"{name} is no setting; did you mean {meant}?; see docs/reference"
+
+
+def test_names_of_ours_that_nothing_reads_are_told_by_whom_they_are_for(caplog: pytest.LogCaptureFixture) -> None:
+    env = {"SWITCHYARD_ODD": "1", "SWITCHYARD_KEY": "sy-", "SWITCHYARD_RUN": "x", "BODY_SECODNS": "1"}
+    warn_of_misspelled(env, Some)
+    said = "BODY_SECODNS is no setting; did you mean BODY_SECONDS?; SWITCHYARD_ODD is no setting; see docs/reference"
+    assert [record.getMessage() for record in caplog.records] == [said]
+    caplog.clear()
+    warn_of_misspelled({"SWITCHYARD_STORE": "1", "SWITCHYARD_ODD": "1"}, int_settings())
+    assert caplog.records == []
+
+
+def int_settings() -> type:
+    """Those of a process that reads no name of ours, and so knows none."""
+    return make_dataclass("Other", [("max_waiting_requests", int, 0)])
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"SSL_CERT_FILE": "/etc/ssl/cert.pem", "SSL_CERT_DIR": "/etc/ssl"},
+        {"HOSTS": "x", "HOME": "/", "POST": "x", "PATH": "/bin", "LOGNAME": "me", "LOG_FORMAT": "json"},
+        {"METRIC_PORT": "tcp://10.1.2.3:80", "METRIC_PORT_80_TCP": "tcp://10.1.2.3:80"},
+        {"SWITCHYARD_SERVICE_HOST": "10.1.2.3", "SWITCHYARD_SERVICE_PORT": "80", "SWITCHYARD_SERVICE_PORT_HTTP": "80"},
+        {"SWITCHYARD_PORT": "tcp://10.1.2.3:80", "SWITCHYARD_PORT_80_TCP_ADDR": "10.1.2.3"},
+        {"SWITCHYARD_GATEWAY_PORT": "tcp://10.1.2.3:80"},
+        {"K_SERVICE": "x", "K_REVISION": "x", "KUBERNETES_PORT_443_TCP_PROTO": "tcp", "OTEL_SERVICE_NAME": "x"},
+    ],
+)
+def test_variables_of_others_are_not_taken_for_ours(caplog: pytest.LogCaptureFixture, env: dict[str, str]) -> None:
+    warn_of_misspelled(env, Some)
+    assert caplog.records == []

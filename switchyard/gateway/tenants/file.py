@@ -66,12 +66,12 @@ class TenantsFile:
             try:
                 self.current = await self._read()
             except TenantsError as err:
-                logger.error("the last valid tenants stay in force: %s", err, extra={"outdated": "tenants"})
+                logger.error("the last valid tenants stay in force: %s", err, extra={"problem": "tenants"})
                 self._tell(valid=False)
             else:
                 self._tell(valid=True)
                 counts = {"tenants": len(self.current.tenants), "keys": len(self.current)}
-                logger.info("tenants read", extra={**counts, "current": "tenants"})
+                logger.info("tenants read", extra={**counts, "solved": "tenants"})
 
     def _tell(self, *, valid: bool) -> None:
         self.on_read(self.current, valid=valid)

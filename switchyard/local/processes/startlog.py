@@ -1,4 +1,4 @@
-"""Reads the logs of a pod: the phases of its start, the reason when that fails, and edits that it cannot use."""
+"""Reads the logs of a pod: the phases of its start, the reason when that fails, and what it cannot use."""
 
 import json
 import os
@@ -22,7 +22,7 @@ class StartLog:
         self._file = path.open("rb")
         self._began = self._file.seek(0, os.SEEK_END)
         self._rest = b""
-        self._outdated: dict[str, str] = {}
+        self._problems: dict[str, str] = {}
 
     def phases(self) -> Iterator[tuple[Phase, float]]:
         """Yield the phases that were logged since the last call, each with its seconds."""
@@ -30,20 +30,20 @@ class StartLog:
             if (row := _row(line)) and row.get("phase") in _KNOWN:
                 yield row["phase"], float(row.get("seconds", 0))
 
-    def outdated(self) -> str:
-        """Return why the process works by the last good version of a file instead of the edited one; empty if not.
+    def problems(self) -> str:
+        """Return what the process said that it cannot use, such as an edited file or a misspelled setting; or nothing.
 
-        Lines with a key ``outdated`` say of which, until one with the same value as ``current``.
+        A line with a key ``problem`` says of what, and holds until one with the same value as ``solved``.
         """
         for line in self._lines():
-            if b'"outdated"' not in line and b'"current"' not in line:  # of a thousand lines a second for requests
+            if b'"problem"' not in line and b'"solved"' not in line:  # of a thousand lines a second for requests
                 continue
             row = _row(line) or {}
-            if "outdated" in row:
-                self._outdated[row["outdated"]] = str(row.get("message", ""))
-            elif "current" in row:
-                self._outdated.pop(row["current"], None)
-        return "; ".join(message.replace(":\n", ": ").replace("\n", "; ") for message in self._outdated.values())
+            if "problem" in row:
+                self._problems[row["problem"]] = str(row.get("message", ""))
+            elif "solved" in row:
+                self._problems.pop(row["solved"], None)
+        return "; ".join(message.replace(":\n", ": ").replace("\n", "; ") for message in self._problems.values())
 
     def _lines(self) -> Iterator[bytes]:
         """Yield the lines that were written since the last call."""

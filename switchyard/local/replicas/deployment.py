@@ -49,6 +49,11 @@ class DeploymentRunner:
             await asyncio.sleep(pause)
 
     async def _one_life(self) -> str:
+        with closing(StartLog(self._log)) as log:
+            return await self._start_and_watch(log)
+
+    async def _start_and_watch(self, log: StartLog) -> str:
+        """Start the process and show what it cannot use, until it ends; return how it ended."""
         name, command, loop = self._deployment.name, self._deployment.command, asyncio.get_running_loop()
         self._board.starting(name, "crash" if self._failures.count else "always-on")
         try:
@@ -66,18 +71,13 @@ class DeploymentRunner:
             return str(err)
         began = loop.time()
         try:
-            code = await self._watch(running.end)
+            while not running.end.done():
+                self._board.set(name, "ready", log.problems())
+                # Which leaves ``end`` alone when this is cancelled: `stop` waits for it.
+                await asyncio.wait({running.end}, timeout=_LOOK_SECONDS)
         finally:
             await stop(running.pod, running.end, self._grace)
         # A crash long after the start is no sign of a broken start, so its pause is short again.
         if loop.time() - began > _STABLE_SECONDS:
             self._failures.reset()
-        return exited(code, "")
-
-    async def _watch(self, end: "asyncio.Future[int]") -> int:
-        """Show what the process cannot use of edited files, until it ends; return its exit code."""
-        with closing(StartLog(self._log)) as log:
-            while not end.done():
-                self._board.set(self._deployment.name, "ready", log.outdated())
-                await asyncio.wait({end}, timeout=_LOOK_SECONDS)  # which leaves ``end`` alone when this is cancelled
-        return end.result()
+        return exited(running.end.result(), "")

@@ -24,7 +24,7 @@ _IN_CATALOG: Mapping[ProcessState, CatalogPhase] = {"waking": "waking", "ready":
 class ProcessStatus:
     """One process: its state and since when (loop time), and the phases of its last start in seconds.
 
-    ``reason`` says why it failed, for what it waits while it is waking, or which edit it cannot use while it is ready.
+    ``reason`` says why it failed, for what it waits while it is waking, or what it cannot use while it is ready.
 
     ``blocked`` says that nothing but another ``up`` can start it.
     """

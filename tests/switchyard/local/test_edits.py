@@ -31,6 +31,10 @@ def in_force(local: Local, allowed: dict[str, int]) -> bool:
     return {key: status(local, key) for key in allowed} == allowed
 
 
+def is_ready(row: dict[str, Any], besides: int) -> bool:
+    return bool(row["state"] == "ready" and row["pid"] != besides)
+
+
 @pytest.fixture
 def overlay(local: Local) -> Path:
     """A real gateway with the tenants of a Secret, which mounts them."""
@@ -72,7 +76,7 @@ def test_an_edited_secret_is_in_force_without_a_restart_and_after_one(local: Loc
     assert "runs already.\n" in local.command("up", "overlay", "--detach").stdout
 
     os.kill(before, signal.SIGKILL)
-    eventually(lambda: local.row("gateway")["state"] == "ready" and local.row("gateway")["pid"] != before, "it is back")
+    eventually(lambda: is_ready(local.row("gateway"), besides=before), "it is back")
     assert status(local, SECOND) == 200
 
 
@@ -94,6 +98,16 @@ def test_status_says_what_the_gateway_cannot_use_of_an_edit_until_it_is_mended(l
     assert local.command("up", "overlay").returncode == 0
     eventually(lambda: not local.row("gateway")["reason"], "it is mended")
     assert status(local, SECOND) == 200
+
+
+def test_status_names_a_setting_of_the_overlay_that_nothing_reads(local: Local, overlay: Path) -> None:
+    documents = overlay / "documents.yaml"
+    gateway = json.loads(documents.read_text())
+    gateway["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "LOG_REQEUSTS", "value": "true"})
+    documents.write_text(json.dumps(gateway))
+    started(local)
+    eventually(lambda: local.row("gateway")["reason"], "it is told")
+    assert "LOG_REQEUSTS is no setting; did you mean LOG_REQUESTS?" in local.command("status").stdout
 
 
 def test_what_only_a_cluster_reads_changes_nothing_and_what_needs_a_start_says_so(local: Local, overlay: Path) -> None:

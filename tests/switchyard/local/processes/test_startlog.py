@@ -17,17 +17,17 @@ def test_phases_are_those_that_were_written_since_the_start(tmp_path: Path) -> N
     log.close()
 
 
-def test_an_edit_that_cannot_be_used_is_told_in_one_line_until_one_that_can(tmp_path: Path) -> None:
+def test_what_cannot_be_used_is_told_in_one_line_until_it_is_solved(tmp_path: Path) -> None:
     path = tmp_path / "log"
     log = StartLog(path)
-    assert log.outdated() == ""
+    assert log.problems() == ""
     with path.open("a") as out:
-        out.write('plain "outdated"\n{"message": "a request", "key": "\\"outdated\\""}\n')
-        out.write(json.dumps({"message": "the last stays: file cannot be used:\na: x\nb: y", "outdated": "a"}) + "\n")
-    assert log.outdated() == "the last stays: file cannot be used: a: x; b: y"
+        out.write('plain "problem"\n{"message": "a request", "key": "\\"problem\\""}\n')
+        out.write(json.dumps({"message": "the last stays: file cannot be used:\na: x\nb: y", "problem": "a"}) + "\n")
+    assert log.problems() == "the last stays: file cannot be used: a: x; b: y"
     with path.open("a") as out:
-        out.write('{"message": "other", "outdated": "b"}\n{"message": "read", "current": "a"}\n{"current": "c"}\n')
-    assert log.outdated() == "other"
+        out.write('{"message": "other", "problem": "b"}\n{"message": "read", "solved": "a"}\n{"solved": "c"}\n')
+    assert log.problems() == "other"
     log.close()
 
 
