@@ -5,17 +5,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What one call takes of one limit: ``amount`` of ``limit`` units (requests, tokens, nano-dollars).
 
     ``kind`` says what is counted: what is ``held`` at once; what was taken in any ``seconds`` (``rolling``); what is
     taken until ``ends``, in seconds since 1970 (``period``: its counter has a name of its own for each day or month).
     Without ``enforced`` the claim is counted and never denied. Amounts stay below 2**53: Redis counts in doubles. The
-    claims of one call name different counters; the same name with another kind or window is another counter.
+    claims of one call name different counters; the same name with another kind or window is another counter. Counters
+    whose names begin with the same word may be stored together.
     """
 
     counter: str
@@ -27,8 +27,7 @@ class Claim:
     enforced: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """A counter after an operation; ``free_in`` is in how many seconds the claim would fit, 0 where it does now.
 
     For ``held`` it is 0 too: nobody knows when another call ends. A claim above its limit never fits; for it,
@@ -95,6 +94,8 @@ def check_claims(claims: Sequence[Claim]) -> None:
             raise ValueError(f"the amount {claim.amount} of {claim.counter!r} is not from 0 to 2**53 - 1")
         if claim.kind == "rolling" and claim.seconds <= 0:
             raise ValueError(f"the window of {claim.counter!r} is {claim.seconds} s: it has at least 1 s")
+    if len({claim.counter for claim in claims}) == len(claims):
+        return
     if len({(claim.counter, claim.kind, claim.seconds) for claim in claims}) < len(claims):
         raise ValueError("two claims of one call name the same counter")
 

@@ -138,7 +138,10 @@ def _base(owner: str) -> str:
 
 def _packed(claims: Sequence[Claim]) -> bytes:
     return orjson.dumps(
-        [(stored_name(claim), claim.amount, claim.limit, claim.ends, claim.enforced) for claim in claims]
+        [
+            (stored_name(one.counter, one.kind, one.seconds), one.amount, one.limit, one.ends, one.enforced)
+            for one in claims
+        ]
     )
 
 

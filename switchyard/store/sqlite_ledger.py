@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from switchyard.store import sqlite_reservations as reservations
+from switchyard.store import sqlite_counters as counters
 from switchyard.store import sqlite_usage as usage
 from switchyard.store.ledger import Claim, Denial, Entry, Grant, Level, Total, Width, check_claims, check_lease
+from switchyard.store.sqlite_reservations import Reservations
 from switchyard.store.sqlite_thread import SqliteThread, transaction
 
 _SWEEP_SECONDS = 5.0  # also how much usage a reader of totals may have to add up first
@@ -18,23 +19,38 @@ class SqliteLedger:
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        schema = reservations.SCHEMA + usage.SCHEMA
-        self._thread = SqliteThread(path, schema, self._sweep, sweep_seconds=_SWEEP_SECONDS)
-        self._swept_counter = ("", "")
+        self._groups = counters.Groups()
+        self._reservations = Reservations(self._groups)
+        self._thread = SqliteThread(
+            path,
+            counters.SCHEMA + usage.SCHEMA,
+            self._sweep,
+            sweep_seconds=_SWEEP_SECONDS,
+            on_rollback=self._groups.forget,
+        )
+        self._swept_row = ("", "")
         self._swept_owner = ""
 
     async def reserve(self, owner: str, call_id: str, claims: Sequence[Claim], *, lease: float) -> Grant | Denial:
         check_claims(claims)
         check_lease(lease)
-        return await self._thread.write(
-            lambda connection: reservations.reserve(connection, self._clock(), owner, call_id, claims, lease)
-        )
+
+        def run(connection: sqlite3.Connection) -> Grant | Denial:
+            self._groups.refresh(connection)
+            now = self._clock()
+            return self._reservations.reserve(connection, now, owner, call_id, claims, now + lease)
+
+        return await self._thread.write_now(run)
 
     async def renew(self, owner: str, call_ids: Sequence[str], *, lease: float) -> None:
         check_lease(lease)
-        await self._thread.write(
-            lambda connection: reservations.renew(connection, self._clock(), owner, call_ids, lease)
-        )
+
+        def run(connection: sqlite3.Connection) -> None:
+            self._groups.refresh(connection)
+            now = self._clock()
+            self._reservations.renew(connection, now, owner, call_ids, now + lease)
+
+        await self._thread.write(run)
 
     async def settle(
         self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None
@@ -42,12 +58,13 @@ class SqliteLedger:
         check_claims(claims)
 
         def run(connection: sqlite3.Connection) -> tuple[Level, ...] | None:
+            self._groups.refresh(connection)
             now = self._clock()
             if not usage.add(connection, now, owner, call_id, entry):
                 return None
-            return reservations.settle(connection, now, owner, call_id, claims)
+            return self._reservations.settle(connection, now, owner, call_id, claims)
 
-        return await self._thread.write(run)
+        return await self._thread.write_now(run)
 
     async def totals(self, owner: str, *, since: int, until: int, width: Width) -> list[Total]:
         def run(connection: sqlite3.Connection) -> list[Total]:
@@ -80,11 +97,11 @@ class SqliteLedger:
         await self._thread.aclose()
 
     def _sweep(self, connection: sqlite3.Connection) -> None:
-        transaction(connection, self._sweep_some)
+        transaction(connection, self._sweep_some, self._groups.forget)
 
     def _sweep_some(self, connection: sqlite3.Connection) -> None:
+        self._groups.refresh(connection)
         now = self._clock()
-        reservations.end_leases(connection, now)
         usage.roll_up(connection)
-        self._swept_counter = reservations.sweep(connection, now, self._swept_counter)
+        self._swept_row = self._reservations.sweep(connection, now, self._swept_row)
         self._swept_owner = usage.sweep(connection, now, self._swept_owner)

@@ -16,7 +16,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS usage (
     at INTEGER PRIMARY KEY, owner TEXT NOT NULL, call_id TEXT NOT NULL, dimensions TEXT, amounts BLOB, content BLOB
 );
-CREATE UNIQUE INDEX IF NOT EXISTS usage_by_call ON usage (owner, call_id);
+CREATE UNIQUE INDEX IF NOT EXISTS usage_by_call ON usage (call_id, owner);
 CREATE INDEX IF NOT EXISTS usage_by_owner ON usage (owner) WHERE content IS NOT NULL;
 CREATE INDEX IF NOT EXISTS usage_without_entry ON usage (at) WHERE content IS NULL;
 CREATE TABLE IF NOT EXISTS totals (

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -194,7 +194,7 @@ class _Claimed:
     async def give_back(self) -> None:
         """Let another one claim it."""
         with suppress(StoreError):  # then it ends with its lease
-            await self.ledger.settle(self.tenant, self.call_id, [replace(self.claim, amount=0)], None)
+            await self.ledger.settle(self.tenant, self.call_id, [self.claim._replace(amount=0)], None)
 
 
 def _rfc3339(seconds: float) -> str:

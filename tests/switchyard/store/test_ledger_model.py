@@ -1,7 +1,8 @@
 """Both ledgers do what a plain model does, whatever is asked of them and however time passes between."""
 
+import itertools
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -97,17 +98,20 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
 
 
 async def replay(opened: Callable[[Callable[[], float]], Ledger], owner: str, steps: list[Step]) -> None:
+    """Run the steps on two ledgers of one store, as two processes have them: two on the one, then one on the other."""
     model = Model()
-    ledger = opened(lambda: model.now)
+    ledgers = [opened(lambda: model.now) for _ in range(2)]
     try:
-        await compare(ledger, model, owner, steps)
+        await compare(itertools.cycle([ledgers[0], *ledgers]), model, owner, steps)
     finally:
-        await ledger.aclose()
+        for ledger in ledgers:
+            await ledger.aclose()
 
 
-async def compare(ledger: Ledger, model: Model, owner: str, steps: list[Step]) -> None:
+async def compare(ledgers: Iterator[Ledger], model: Model, owner: str, steps: list[Step]) -> None:
     entries = 0
     for name, call, asked, seconds in steps:
+        ledger = next(ledgers)
         if name == "wait":
             model.now += seconds
         elif name == "renew":
@@ -122,6 +126,7 @@ async def compare(ledger: Ledger, model: Model, owner: str, steps: list[Step]) -
             assert (await ledger.settle(owner, call, asked, Entry(call.encode(), "", (1,))) is not None) == new
     nothing = [a_claim(kind, 0, enforced=False) for kind in KINDS]
     _, used = model.reserve("last", nothing, 1)
+    ledger = next(ledgers)
     assert [level.used for level in (await ledger.reserve(owner, "last", nothing, lease=1)).levels] == used
     totals = await ledger.totals(owner, since=0, until=10**10, width=86400)
     assert sum(total.amounts[0] for total in totals) == entries == len(await ledger.rows(owner, since=0, until=10**10))

@@ -35,13 +35,13 @@ async def test_what_is_over_is_removed_from_the_file(tmp_path: Path, monkeypatch
         await ledger.settle(f"tenant-{number}", f"settled-{number}", claims, None)
     await ledger.settle("tenant", "entry", [], Entry(b"row", "", (1,)))
     await ledger.owners()
-    assert [rows_of(path, table) for table in ("counters", "reservations", "usage", "totals")] == [60, 20, 21, 3]
+    assert [rows_of(path, table) for table in ("ledger", "usage", "totals")] == [80, 21, 3]
 
     now += 2 * DAY + 3600
     for _ in range(12):  # each sweep looks at some
         await ledger.owners()
     # What is left: the row, and its totals by hour and day.
-    assert [rows_of(path, table) for table in ("counters", "reservations", "usage", "totals")] == [0, 0, 1, 2]
+    assert [rows_of(path, table) for table in ("ledger", "usage", "totals")] == [0, 1, 2]
     assert await ledger.settle("tenant", "entry", [], Entry(b"row", "", (1,))) is None
     await ledger.aclose()
 
