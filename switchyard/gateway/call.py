@@ -3,7 +3,6 @@
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from switchyard.catalog import Model
@@ -12,6 +11,7 @@ from switchyard.gateway.tenants.directory import Identity
 from switchyard.http.api_errors import ApiError
 from switchyard.http.client.response import Sink
 from switchyard.http.headers import Header
+from switchyard.http.usage import Usage
 from switchyard.telemetry.tracing import Span
 
 # RFC 9562 §5.4: the version and variant bits of a random UUID, here because uuid.uuid4 costs six times as much
@@ -68,23 +68,6 @@ class Edge(Protocol):
 
     def fail(self, error: ApiError) -> None:
         """Send an error: as a response, as the last event of a stream, or by aborting the response."""
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What an engine counted for one call; ``usage.reading`` makes it from what the engine says.
-
-    Cached tokens are part of the prompt's, reasoning tokens part of the completion's. Pixels are those of the images
-    that a vision model was given, before it scaled them. ``estimated`` says that the engine did not get to say it.
-    """
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
-    inferences: int = 0
-    pixels: int = 0
-    estimated: bool = False
 
 
 class Call:

@@ -1,16 +1,44 @@
-"""Reads what an engine counted from its response, of which at most the last ``TAIL_BYTES`` are looked at."""
+"""What an engine counted, read from its response, of which at most the last ``TAIL_BYTES`` are looked at."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from switchyard.gateway.call import Usage
 from switchyard.http.sse import USAGE_COMMENT
 
 TAIL_BYTES = 4096  # an object of counts has some 300 bytes, and what vLLM writes after it has less than the rest
 _FIELD = b'"usage":'
 _MOST = 2**53 - 1  # the ledger counts in doubles where it is Redis
 _decoder = json.JSONDecoder()  # orjson has no way to read a value that something follows
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What engines counted for one call.
+
+    Cached tokens are part of the prompt's, reasoning tokens part of the completion's. Pixels are those of the images
+    that a vision model was given, before it scaled them. ``estimated`` says that the engine did not get to say it.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    inferences: int = 0
+    pixels: int = 0
+    estimated: bool = False
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            inferences=self.inferences + other.inferences,
+            pixels=self.pixels + other.pixels,
+            estimated=self.estimated or other.estimated,
+        )
 
 
 def usage_of(counted: object) -> Usage | None:

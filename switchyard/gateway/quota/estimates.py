@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from switchyard.gateway.call import Call, Usage
+from switchyard.gateway.call import Call
 from switchyard.gateway.quota.claims import Amounts
 from switchyard.gateway.routes.table import Route
+from switchyard.http.usage import Usage
 
 _ASKED = ("max_completion_tokens", "max_tokens", "max_output_tokens", "max_new_tokens")
 _TIMES = ("n", "best_of")

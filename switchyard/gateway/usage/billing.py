@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from switchyard.gateway.call import Call, Usage
+from switchyard.gateway.call import Call
 from switchyard.gateway.routes.table import Route
 from switchyard.gateway.tenants.prices import Price
 from switchyard.gateway.usage.entries import NANO, Outcome, Settled, entry
 from switchyard.gateway.usage.prices import cost, price_of
+from switchyard.http.usage import Usage
 from switchyard.store.ledger import Entry
 from switchyard.telemetry.metrics import GatewayMetrics
 

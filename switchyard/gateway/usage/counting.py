@@ -1,11 +1,11 @@
 """Finds out what a call used while its response is forwarded, without holding the response."""
 
-from switchyard.gateway.call import Call, Usage
-from switchyard.gateway.usage.reading import TAIL_BYTES, usage_of_tail, usage_of_text
+from switchyard.gateway.call import Call
 from switchyard.http.client import Response
 from switchyard.http.client.response import Sink
 from switchyard.http.headers import USAGE
 from switchyard.http.sse import UsageComments
+from switchyard.http.usage import TAIL_BYTES, Usage, usage_of_tail, usage_of_text
 
 _TOKEN_BYTES = 4  # of JSON with English text; only for streams of which nobody said what they used
 _EVENT = b"data: {"

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 import orjson
 
-from switchyard.gateway.call import Call, Usage
+from switchyard.gateway.call import Call
 from switchyard.gateway.tenants.prices import Price
 from switchyard.gateway.usage.prices import cost, price_of
+from switchyard.http.usage import Usage
 from switchyard.store.ledger import Entry
 
 Outcome = Literal["ok", "error", "cancelled"]

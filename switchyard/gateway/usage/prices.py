@@ -3,8 +3,8 @@
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from switchyard.gateway.call import Usage
 from switchyard.gateway.tenants.prices import Price
+from switchyard.http.usage import Usage
 
 _MILLION = 1_000_000
 _FREE = Price(())

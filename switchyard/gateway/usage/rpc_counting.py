@@ -1,9 +1,9 @@
 """What a gRPC call used: its trailers say it, and else it is estimated, as of HTTP's responses."""
 
-from switchyard.gateway.call import Call, Usage
-from switchyard.gateway.usage.reading import usage_of_text
+from switchyard.gateway.call import Call
 from switchyard.http.h2.grpc_call import RpcResponse
 from switchyard.http.headers import USAGE
+from switchyard.http.usage import Usage, usage_of_text
 from switchyard.rpc.status import to_http
 
 _TOKEN_BYTES = 4  # of a message with English text

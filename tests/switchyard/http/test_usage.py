@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.gateway.call import Usage
-from switchyard.gateway.usage.reading import usage_of, usage_of_tail
+from switchyard.http.usage import Usage, usage_of, usage_of_tail
 
 CHAT = {
     "prompt_tokens": 12,

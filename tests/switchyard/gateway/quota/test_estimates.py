@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchyard.catalog import Kind, Model, State
-from switchyard.gateway.call import Call, Edge, Usage
+from switchyard.gateway.call import Call, Edge
 from switchyard.gateway.quota import estimates
 from switchyard.gateway.quota.claims import Amounts
 from switchyard.gateway.quota.estimates import Estimates, asked_tokens, is_limited
 from switchyard.gateway.routes.table import ROUTES, RPC_ROUTES, Route
+from switchyard.http.usage import Usage
 
 BY_PATH = {(route.method, route.path): route for route in ROUTES}
 CHAT = BY_PATH["POST", "/v1/chat/completions"]

@@ -7,9 +7,9 @@ import pytest
 
 from switchyard.gateway import app
 from switchyard.gateway.call import Call as GatewayCall
-from switchyard.gateway.call import Usage
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.stages import resolve as stages
+from switchyard.http.usage import Usage
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from switchyard.gateway.call import Usage
+from switchyard.http.usage import Usage
 from tests.switchyard.gateway.conftest import Bench, Call, gateway, until
 
 COUNTED = {"prompt_tokens": 3, "completion_tokens": 2}

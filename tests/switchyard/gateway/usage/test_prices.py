@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.gateway.call import Usage
 from switchyard.gateway.tenants.directory import Directory
 from switchyard.gateway.tenants.prices import Price
 from switchyard.gateway.tenants.reader import InvalidTenantsError, read, rows
 from switchyard.gateway.usage.prices import cost, price_of
+from switchyard.http.usage import Usage
 
 DOLLARS = st.decimals(min_value=0, max_value=1_000_000, places=9)
 COUNTS = st.integers(min_value=0, max_value=10**9)

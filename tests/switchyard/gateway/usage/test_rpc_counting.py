@@ -9,7 +9,7 @@ import grpc.aio
 import pytest
 from tritonclient.grpc import service_pb2
 
-from switchyard.gateway.call import Usage
+from switchyard.http.usage import Usage
 from tests.switchyard.gateway.conftest import until
 from tests.switchyard.gateway.test_v2 import GrpcBench, rpc_gateway
 
