@@ -1,4 +1,4 @@
-"""Query parameters of usage, as OpenAI's clients write them; each is bounded."""
+"""Query parameters as OpenAI's clients write them; each is bounded."""
 
 from urllib.parse import parse_qsl
 

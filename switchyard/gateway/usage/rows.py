@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from switchyard.gateway.usage.parameters import LATEST, number, parameters, require_none
+from switchyard.gateway.query import LATEST, number, parameters, require_none
 from switchyard.http.api_errors import ApiError
 from switchyard.store.ledger import Ledger
 
