@@ -31,8 +31,9 @@ test-all: test fuzz ## all that and what takes long: `make fuzz`, ten times the 
 	python -m benchmarks.tenancy.kills --check
 
 MINUTES ?= 10
-fuzz: setup ## fuzz every parser for MINUTES=10 in all, then 2 000 odd requests beside nginx, HAProxy and Envoy
+fuzz: setup ## fuzz every parser for MINUTES=10 in all, then every route, then 2 000 odd requests beside nginx, HAProxy and Envoy
 	python -m tests.fuzz --minutes $(MINUTES)
+	python -m tests.http_api
 	python -m tests.differential --cases 2000 --seed $$RANDOM
 
 cluster: setup ## run Kubernetes, Knative, KServe and the dev overlay on this machine; needs root; slow the first time

@@ -30,8 +30,8 @@ def number(given: dict[str, list[str]], name: str, default: int, least: int, mos
         ApiError: it is none from ``least`` to ``most``.
     """
     text = given.pop(name, [str(default)])[-1]
-    # ``isdigit`` takes digits of other scripts too, and so does ``int``.
-    value = int(text) if text.isdigit() and len(text) <= 15 else -1
+    # ``isdecimal`` takes digits of other scripts too, as ``int`` does; ``isdigit`` also those that it does not: ².
+    value = int(text) if text.isdecimal() and len(text) <= 15 else -1
     if not least <= value <= most:
         raise ApiError(
             "invalid_value", f"{name} is {text[:80]!r}; use a whole number from {least} to {most}", param=name

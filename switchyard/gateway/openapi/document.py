@@ -17,14 +17,20 @@ from switchyard.gateway.openapi.descriptions import (
     version_note,
 )
 from switchyard.gateway.openapi.errors import STATUSES, error_responses
-from switchyard.gateway.openapi.parameters import LIST_PARAMETERS, ROWS_PARAMETERS, USAGE_PARAMETERS
-from switchyard.gateway.openapi.schemas import BYTES, COUNT, OWN, TEXT, engines, reference
+from switchyard.gateway.openapi.parameters import LIST_PARAMETERS, usage_parameters
+from switchyard.gateway.openapi.schemas import BYTES, COUNT, MODEL, NOT_BLANK, OWN, TEXT, engines, reference
 from switchyard.gateway.routes.table import ROUTES, Route
 
 Node = dict[str, Any]
 Example = Mapping[str, Any]
 
 VERSION = "3.1.1"  # of the specification: its schemas are JSON Schema, as pydantic writes them
+# In the order in which they count; ``{}`` says that a gateway without tenants asks for none.
+_KEYS: Node = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "As OpenAI's clients send a key; a JWT too."},
+    "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "As Anthropic's do."},
+    "api-key": {"type": "apiKey", "in": "header", "name": "api-key", "description": "As Azure's do."},
+}
 _ABOUT = """\
 Every route below has the same base URL. A request to a model that is asleep wakes it; a stream gets comments meanwhile.
 OpenAI and Anthropic paths are also served below `/openai`, where KServe's clients look for them. `HEAD` is answered
@@ -35,9 +41,9 @@ ignored; a model's own errors keep their status and sentence."""
 
 def document(version: str, routes: Iterable[Route] = ROUTES) -> Node:
     """Build the document for a gateway of ``version``."""
-    examples = _examples()
+    examples, served = _examples(), tuple(routes)
     paths: Node = {}
-    for route in routes:
+    for route in served:
         example = examples.get(f"{route.method} {route.path}", {})
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, example)
     return {
@@ -46,8 +52,27 @@ def document(version: str, routes: Iterable[Route] = ROUTES) -> Node:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in GROUPS.items()],
         "paths": paths,
-        "components": {"schemas": {**OWN, **engines()}, "responses": error_responses()},
+        "components": {
+            "schemas": _schemas(served),
+            "responses": error_responses(),
+            "securitySchemes": _KEYS,
+        },
     }
+
+
+def _schemas(routes: Iterable[Route]) -> Node:
+    """Return all schemas; a body must name its model, which to an engine that has only one is optional."""
+    schemas: Node = {**OWN, **engines()}
+    for route in routes:
+        for name in description(route.method, route.path).requests if route.body == "json" else ():
+            schema = schemas[name]
+            properties = {**schema["properties"], "model": MODEL}
+            schemas[name] = {
+                **schema,
+                "properties": properties,
+                "required": sorted({*schema.get("required", ()), "model"}),
+            }
+    return schemas
 
 
 def _examples() -> Mapping[str, Example]:
@@ -66,7 +91,7 @@ def _operation(route: Route, example: Example) -> Node:
         "requestBody": _request(route, described, example),
         "responses": _responses(route, described, example),
     }
-    return {name: value for name, value in operation.items() if value}
+    return {name: value for name, value in operation.items() if value} | {"security": _security(route)}
 
 
 def _identifier(route: Route) -> str:
@@ -79,6 +104,13 @@ def _models(route: Route) -> str:
         return ""
     kinds = ", ".join(sorted(route.kinds))
     return f"Kinds of model: {kinds}."
+
+
+def _security(route: Route) -> list[Node]:
+    if route.access == "open":
+        return []
+    roles = [] if route.access == "key" else [route.access]
+    return [{}, *({name: roles} for name in _KEYS)]
 
 
 def _parameters(route: Route, example: Example) -> list[Node]:
@@ -96,13 +128,13 @@ def _parameters(route: Route, example: Example) -> list[Node]:
 def _query(route: Route) -> Mapping[str, Mapping[str, Any]]:
     """Return the parameters of a route that answers from the store."""
     if route.by == "usage":
-        return ROWS_PARAMETERS if route.path.endswith("/rows") else USAGE_PARAMETERS
+        return usage_parameters(route.path)
     return LIST_PARAMETERS if route.by == "admin" and route.method == "GET" and "{" not in route.path else {}
 
 
 def _request(route: Route, described: Description, example: Example) -> Node:
     if route.shape == "text":
-        return {"required": True, "content": {PLAIN: _media(TEXT, example.get("request"))}}
+        return {"required": True, "content": {PLAIN: _media(NOT_BLANK, example.get("request"))}}
     if route.body == "none" or not described.requests:
         return {}
     content = {JSON: _media(_any_of(described.requests), example.get("request"))}
@@ -122,7 +154,7 @@ def _responses(route: Route, described: Description, example: Example) -> Node:
     responses: Node = {"200": {"description": "The response.", "content": content}}
     if described.unavailable:
         responses["503"] = {"description": "It is not; `reason` says why.", "content": content}
-    if route.by != "pages":
+    if route.by != "pages" or route.access != "open":
         responses |= {status: {"$ref": f"#/components/responses/{route.shape}-{status}"} for status in STATUSES}
     return responses
 

@@ -8,6 +8,7 @@ import orjson
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
+NOT_BLANK: Schema = {"type": "string", "pattern": r"\S"}
 FLAG: Schema = {"type": "boolean"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 NUMBER: Schema = {"type": "number"}
@@ -32,15 +33,26 @@ def _object(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
     return {**fields, "required": list(required)} if required else fields
 
 
+def _or_null(schema: Schema) -> Schema:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def _form(text: str, /, **properties: Schema) -> Schema:
+    return {**_object((text,), **properties), "additionalProperties": False}
+
+
+_LONG: Schema = {"type": "string", "minLength": 1}
+MODEL = _said(TEXT, "A name that `GET /v1/models` lists.")
 _MODEL_FIELD = _said(
     TEXT, "A name that `GET /v1/models` lists; without it `DEFAULT_MODEL` or the first language model."
 )
 _OPTIONS: dict[str, Schema] = {
-    "model": _MODEL_FIELD,
-    "max_tokens": _said(COUNT, "The longest response, in tokens."),
-    "temperature": _said(NUMBER, "0 always takes the likeliest token."),
-    "stream": _said(FLAG, "Whether the text comes as server-sent events."),
+    "model": _or_null(_MODEL_FIELD),
+    "max_tokens": _or_null(_said({**COUNT, "maximum": 2**31 - 1}, "The longest response, in tokens.")),
+    "temperature": _or_null(_said(NUMBER, "0 always takes the likeliest token.")),
+    "stream": _or_null(_said(FLAG, "Whether the text comes as server-sent events.")),
 }
+_SYSTEM = _or_null(_said(TEXT, "The system's message."))
 _TOP_K = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 5, "description": "How many labels are wanted."}
 _BASE64 = _said(TEXT, "The encoded image file as base64 or as a `data:` URI.")
 
@@ -89,8 +101,8 @@ OWN: dict[str, Schema] = {
         reason=_said(TEXT, "Why a failed model failed."),
     ),
     "ModelList": _object(("object", "data"), object={"const": "list"}, data=_list(reference("Model"))),
-    "ShortChatRequest": _object(("prompt",), prompt=TEXT, system=_said(TEXT, "The system's message."), **_OPTIONS),
-    "ShortCompletionRequest": _object(("text",), text=_said(TEXT, "The bare prompt."), **_OPTIONS),
+    "ShortChatRequest": _form("prompt", prompt=_LONG, system=_SYSTEM, **_OPTIONS),
+    "ShortCompletionRequest": _form("text", text=_said(_LONG, "The bare prompt."), **_OPTIONS),
     "ShortResponse": _object(
         ("model", "text", "finish_reason", "usage"),
         model=TEXT,

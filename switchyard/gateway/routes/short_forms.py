@@ -60,6 +60,7 @@ def _fields(body: bytes, text_field: str, *extra: str) -> Payload:
     for name, value in payload.items():
         if name not in known:
             raise ApiError("invalid_value", f"unknown field {name}; known: {', '.join(known)}", param=name)
+        value = payload[name] = _whole(value) if known[name] is int else value
         # To Python a bool is an int, and ``"max_tokens": true`` would be 1 for vLLM.
         is_flag = isinstance(value, bool)
         if value is not None and (not isinstance(value, known[name]) or is_flag is not (known[name] is bool)):
@@ -67,6 +68,11 @@ def _fields(body: bytes, text_field: str, *extra: str) -> Payload:
     if not payload.get(text_field):
         raise ApiError("invalid_value", f"field {text_field} is missing or empty", param=text_field)
     return {name: value for name, value in payload.items() if value is not None}
+
+
+def _whole(value: Any) -> Any:
+    """Return a number such as 8.0, which to JSON Schema is as whole as 8, as an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _messages(text: str, system: str | None) -> list[dict[str, str]]:

@@ -201,9 +201,9 @@ class Http1Connection(Http1Reader):
         if self.incoming is not None and self.headers_done:  # its handler must learn that the body is broken
             self.incoming.fail(error)
         elif self._current is None:
-            target = b"" if self.incoming is None else self.incoming.path
+            path = self.dropped if self.incoming is None else self.incoming.path
             self._current = Http1Exchange(self, 0)
-            headers, body = self._host.error_response(error.status, str(error), target)
+            headers, body = self._host.error_response(error.status, str(error), path)
             self._current.respond(error.status, headers, body)
 
     def _start_next(self) -> None:

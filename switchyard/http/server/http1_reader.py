@@ -33,6 +33,7 @@ class Http1Reader(asyncio.Protocol):
         "_parser",
         "_received",
         "_unparsed",
+        "dropped",
         "ending",
         "headers_done",
         "incoming",
@@ -50,6 +51,7 @@ class Http1Reader(asyncio.Protocol):
         self.limits = limits
         self.queue: deque[Http1Exchange] = deque()
         self.incoming: Http1Exchange | None = None
+        self.dropped = b""  # the path of a request whose headers were rejected, for the shape of its error
         self.headers_done = True
         self.received_at = 0.0  # when the incoming request was first seen by ``check``; 0 if that is to come
         self.ending = False  # nothing more is parsed
@@ -196,6 +198,8 @@ class Http1Reader(asyncio.Protocol):
             self._drop(BadRequestError(503, message))
 
     def _drop(self, error: BadRequestError) -> NoReturn:
+        assert self.incoming is not None
+        self.dropped = self.incoming.path
         self.incoming = None
         raise error
 

@@ -117,6 +117,14 @@ async def test_errors_of_the_messages_route_have_anthropics_shape(bench: Bench) 
     assert (answer.status_code, answer.json()["type"]) == (404, "error")
 
 
+async def test_headers_that_are_rejected_get_an_error_in_the_shape_of_their_path(bench: Bench) -> None:
+    for method, count, status in (("TRACE", 1, 501), ("POST", 300, 431)):
+        answer = await bench.http.request(method, "/v1/messages", headers=[("a", "b")] * count)
+        assert (answer.status_code, answer.json()["type"]) == (status, "error")
+        answer = await bench.http.request(method, "/v2/models/chat/infer", headers=[("a", "b")] * count)
+        assert (answer.status_code, type(answer.json()["error"])) == (status, str)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [

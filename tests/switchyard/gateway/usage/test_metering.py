@@ -205,6 +205,7 @@ async def test_the_official_client_reads_it(bench: Bench) -> None:
         ({}, "start_time"),
         ({"start_time": "x"}, "start_time"),
         ({"start_time": "-1"}, "start_time"),
+        ({"start_time": "²"}, "start_time"),
         ({"start_time": 0, "limit": 0}, "limit"),
         ({"start_time": 0, "limit": 1000}, "limit"),
         ({"start_time": 0, "bucket_width": "1w"}, "bucket_width"),
