@@ -11,7 +11,8 @@ import httpx
 import psutil
 
 from benchmarks.platform import write_overlay
-from tests.live.processes import DEADLINE, ROOT, eventually, fetch, free_port
+from tests.live.processes import DEADLINE, ROOT, eventually, fetch
+from tests.ports import free_port
 
 SWITCHYARD = Path(sys.executable).with_name("switchyard")
 STATE_VARIABLE = "SWITCHYARD_STATE_DIR"

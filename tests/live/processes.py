@@ -15,6 +15,8 @@ from typing import Any
 
 import psutil
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "model-repository" / "llm"
 DEADLINE = 180.0
@@ -29,12 +31,6 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = DEADLIN
         assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.02)
     return value
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def alive(pid: int) -> bool:

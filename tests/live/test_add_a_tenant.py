@@ -14,7 +14,8 @@ import pytest
 
 from tests.docs.following import blocks, copy_of_the_tree, follow
 from tests.live.platform import STATE_VARIABLE
-from tests.live.processes import ROOT, free_port
+from tests.live.processes import ROOT
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 

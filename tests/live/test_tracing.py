@@ -11,7 +11,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from switchyard.catalog import Catalog, CatalogFile, Model, State
 from tests.live.collector import PARENT, Collector, collecting
-from tests.live.processes import ROOT, Predictor, Preload, eventually, fetch, free_port
+from tests.live.processes import ROOT, Predictor, Preload, eventually, fetch
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 

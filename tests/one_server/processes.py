@@ -13,9 +13,10 @@ from pathlib import Path
 import httpx
 
 from switchyard.catalog import Catalog, CatalogFile
+from tests.ports import free_port
 from tests.predictors.complexity.conftest import Predictor
 from tests.switchyard.local.conftest import Local
-from tests.switchyard.local.overlays import Stub, free_port
+from tests.switchyard.local.overlays import Stub
 from tests.switchyard.router.running import node
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from tests.manifests.documents import ROOT
-from tests.switchyard.local.overlays import free_port
+from tests.ports import free_port
 
 
 def test_where_the_database_cannot_be_reached_it_says_so_and_finds_nothing_safe() -> None:

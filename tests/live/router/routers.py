@@ -10,8 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.live.processes import ROOT, eventually, free_port
+from tests.live.processes import ROOT, eventually
 from tests.live.router.contract import Asked
+from tests.ports import free_port
 
 
 @dataclass(frozen=True, slots=True)

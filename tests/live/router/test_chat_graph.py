@@ -13,8 +13,9 @@ import pytest
 
 from benchmarks import go
 from switchyard.local.plan.render import render
-from tests.live.processes import eventually, free_port
+from tests.live.processes import eventually
 from tests.live.router import routers
+from tests.ports import free_port
 from tests.predictors.complexity.conftest import Predictor
 from tests.switchyard.router.running import Call, Router, router, services
 

@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 import psutil
 import pytest
 
-from tests.live.processes import eventually, fetch, free_port
+from tests.live.processes import eventually, fetch
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 

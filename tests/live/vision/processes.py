@@ -11,7 +11,8 @@ from pathlib import Path
 import yaml
 
 from switchyard.local.plan.arguments import bind, expand_references, replace_paths
-from tests.live.processes import ROOT, descendants, eventually, fetch, free_port
+from tests.live.processes import ROOT, descendants, eventually, fetch
+from tests.ports import free_port
 
 TRITON = ROOT / ".venv" / "bin" / "tritonserver"
 RUNTIME = ROOT / "manifests" / "runtimes" / "triton.yaml"

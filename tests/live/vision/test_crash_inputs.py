@@ -15,9 +15,10 @@ import pytest
 
 from switchyard.catalog import Catalog, CatalogFile, Model, State
 from switchyard.rpc.protobuf import write
-from tests.live.processes import ROOT, descendants, eventually, fetch, free_port
+from tests.live.processes import ROOT, descendants, eventually, fetch
 from tests.live.vision.asking import echo
 from tests.live.vision.processes import Triton, Vision
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 

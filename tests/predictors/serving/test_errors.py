@@ -18,7 +18,7 @@ from predictors.serving.faults import of_engine
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 from tests.one_server.processes import run
-from tests.switchyard.local.overlays import free_port
+from tests.ports import free_port
 
 THEIRS = (
     "pydantic",

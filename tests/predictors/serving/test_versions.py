@@ -13,7 +13,7 @@ import tritonclient.grpc
 import yaml
 from tritonclient.utils import InferenceServerException
 
-from tests.switchyard.local.overlays import free_port
+from tests.ports import free_port
 
 PREDICTOR = Path(__file__).parents[2] / "testdata" / "serving_predictor.py"
 

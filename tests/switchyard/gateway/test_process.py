@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,16 +18,10 @@ from switchyard.catalog import Catalog, CatalogFile
 from switchyard.gateway.tenants.keys import create_key, digest
 from switchyard.rpc import health
 from switchyard.rpc.protobuf import write
+from tests.ports import free_port
 from tests.switchyard.gateway.conftest import Call, ModelServer, entries, running
 
 COMMAND = [sys.executable, "-m", "switchyard.gateway"]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

@@ -18,8 +18,9 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from switchyard.catalog import CatalogFile
 from switchyard.gateway.settings import Settings
 from switchyard.settings import SettingsError
+from tests.ports import free_port
 from tests.switchyard.gateway.conftest import Call, ModelServer, completion, entries, running
-from tests.switchyard.gateway.test_process import COMMAND, free_port
+from tests.switchyard.gateway.test_process import COMMAND
 from tests.switchyard.http.certificates import Authority, Issued
 
 

@@ -17,6 +17,7 @@ from switchyard.catalog import CatalogFile, Model
 from switchyard.local.processes import identities
 from switchyard.local.status.run_directory import Run, StateDirectory
 from switchyard.local.supervisor import commands
+from tests.ports import free_port
 from tests.switchyard.local import overlays
 from tests.switchyard.local.overlays import Stub
 
@@ -28,7 +29,7 @@ class Local:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.port = overlays.free_port()
+        self.port = free_port()
         self.directory = StateDirectory(root / ".switchyard")
         self.process: subprocess.Popen[bytes] | None = None
         self.runs: list[Run] = []

@@ -1,22 +1,16 @@
 """Tiny overlays whose services run ``tests/testdata/stub_predictor.py``."""
 
 import json
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_port
 
 STUB = Path(__file__).parents[2] / "testdata" / "stub_predictor.py"
 
 WINDOW = "autoscaling.knative.dev/window"
 DEADLINE = "serving.knative.dev/progress-deadline"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(kw_only=True)

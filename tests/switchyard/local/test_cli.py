@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.ports import free_port
 from tests.switchyard.local.conftest import Local, eventually
-from tests.switchyard.local.overlays import Stub, free_port, write
+from tests.switchyard.local.overlays import Stub, write
 
 
 def test_help_is_there_at_once_because_nothing_heavy_is_imported() -> None:

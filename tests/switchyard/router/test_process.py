@@ -14,15 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.ports import free_port
 from tests.switchyard.router.running import Call, node, services, until
 
 COMMAND = (sys.executable, "-m", "switchyard.router")
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def environment(**env: str) -> dict[str, str]:

@@ -6,7 +6,6 @@ Needs the package registries, and builds what they give fast; for `predictor` se
 import http.client
 import json
 import shutil
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -18,6 +17,7 @@ import pytest
 import yaml
 
 from switchyard.repository import weights
+from tests.ports import free_port
 from tests.tools.images import python_image
 from tools.cluster.machine.shell import ClusterError, eventually, installed, run
 from tools.cluster.software import packages
@@ -116,12 +116,6 @@ def test_both_ways_hold_the_same_packages(podman: Podman, name: str) -> None:
         held[way] = json.loads(podman(*python, "-c", LIST))
     assert held["docker"].pop("pip"), "of Python's image"
     assert held["docker"] == held["ours"]
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def asked(port: int, method: str, path: str, body: str = "") -> tuple[int, dict[str, Any]]:

@@ -19,7 +19,7 @@ from switchyard.local.activator.rpc import RpcActivator
 from switchyard.local.plan.workloads import Address
 from switchyard.rpc import health, v2
 from switchyard.rpc import protobuf as wire
-from tests.switchyard.local.overlays import free_port
+from tests.ports import free_port
 
 INFER = v2.path("ModelInfer")
 STREAM = v2.path("ModelStreamInfer")
