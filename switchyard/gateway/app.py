@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import pages, with_errors
 from switchyard.gateway.pipeline import Proceed, Stage, pipeline
 from switchyard.gateway.quota.alerts import Alerts
+from switchyard.gateway.quota.local_shares import LocalShares
 from switchyard.gateway.quota.webhook import Webhook, read_secret
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import RPC_ROUTES, Route
@@ -112,7 +113,8 @@ class Gateway:
         settings = given.settings
         self.draining = False
         self._settlements = Settlements(given.ledger, given.meter.metrics) if given.ledger else None
-        self._pipelines = _pipelines(given, self._settlements, lambda: self.draining)
+        self._shares = LocalShares(given.ledger, given.meter.metrics) if given.ledger else None
+        self._pipelines = _pipelines(given, _counted(given, self._settlements, self._shares), lambda: self.draining)
         self._cors = Cors(settings.cors_allow_origins)
         self._router = Router()
         self._rpc_routes = {route.path: route for route in RPC_ROUTES}
@@ -133,11 +135,13 @@ class Gateway:
 
     async def aclose(self) -> None:
         """Write what calls used that the store has not taken; the ledger is still open."""
+        if self._shares is not None:
+            await self._shares.aclose()
         if self._settlements is not None:
             await self._settlements.aclose()
 
 
-def _pipelines(given: Parts, settling: Settlements | None, is_draining: Callable[[], bool]) -> Mapping[str, Proceed]:
+def _pipelines(given: Parts, counted: Sequence[Stage], is_draining: Callable[[], bool]) -> Mapping[str, Proceed]:
     """Build the stages of each kind of route; calls of both transports share them."""
     settings, meter, visible = given.settings, given.meter, Visible(given.source, given.own)
     locate = locator(visible)
@@ -169,7 +173,7 @@ def _pipelines(given: Parts, settling: Settlements | None, is_draining: Callable
         parse(default_model=partial(default_model, visible, settings.default_model)),
     )
     # After ``resolve``, which knows the model. A call counts also while it waits for a place or a model that sleeps.
-    found = (resolve(locate=locate, visible=visible), *_counted(given, settling), *_admission(given, visible, locate))
+    found = (resolve(locate=locate, visible=visible), *counted, *_admission(given, visible, locate))
     operations = pages(given.source, given.registry, is_draining, b"https" if settings.tls else b"http")
     listed = listing(visible=visible, locate=locate, repositories=repositories)
     unserved = pipeline((common[0], not_served(Cors(settings.cors_allow_origins))))
@@ -220,14 +224,16 @@ def _administration(given: Parts) -> Stage:
     return administer_keys(directory=lambda: tenants.current if tenants else Directory(), keys=given.keys)
 
 
-def _counted(given: Parts, settlements: Settlements | None) -> tuple[Stage, ...]:
+def _counted(given: Parts, settlements: Settlements | None, shares: LocalShares | None) -> tuple[Stage, ...]:
     """Return the stages that limit calls and write their usage; none where there is nobody to count, or nowhere."""
     tenants, ledger, metrics = given.tenants, given.ledger, given.meter.metrics
-    if tenants is None or ledger is None or settlements is None:
+    if tenants is None or ledger is None or settlements is None or shares is None:
         return ()
     billing = Billing(lambda: tenants.current.prices, metrics)
     alerts = Alerts(ledger, metrics, given.settings.budget_alerts, _webhook(given.settings))
-    limited = quota(ledger=ledger, settlements=settlements, metrics=metrics, billing=billing, alerts=alerts)
+    limited = quota(
+        ledger=ledger, settlements=settlements, shares=shares, metrics=metrics, billing=billing, alerts=alerts
+    )
     return limited, metering(settlements=settlements, billing=billing)
 
 

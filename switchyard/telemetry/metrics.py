@@ -117,6 +117,9 @@ class GatewayMetrics:
         )
         self.tokens = make.counter("gateway_tokens", "Tokens of tenants' calls.", "model", "kind")
         self.cost = make.counter("gateway_cost_dollars", "What calls cost, by the price list.", "tenant")
+        self.store_gateways = make.gauge(
+            "gateway_store_gateways", "Gateways that shared the store last, while a limit is to be held without it."
+        )
         self.usage_waiting = make.gauge(
             "gateway_usage_waiting", "Calls whose usage waits until the store responds again."
         )

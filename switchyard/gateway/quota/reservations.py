@@ -4,9 +4,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from switchyard.gateway.settlements import Settlements
 from switchyard.store.contract import StoreError
 from switchyard.store.ledger import Claim, Denial, Entry, Grant, Ledger, Level
 
@@ -24,10 +23,19 @@ class StoreAwayError(Exception):
     """The store does not respond, or did not a moment ago."""
 
 
+class Settler(Protocol):
+    """Who is told what a call took: ``Settlements``, or a ledger that is never away."""
+
+    async def settle(
+        self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None
+    ) -> Sequence[Level] | None:
+        """Write what a call took, as ``Ledger.settle``."""
+
+
 class Reservations:
     """What this process has reserved in a ledger; ``on_error`` hears which operation failed."""
 
-    def __init__(self, ledger: Ledger, settlements: Settlements, on_error: Callable[[str], None]) -> None:
+    def __init__(self, ledger: Ledger, settlements: Settler, on_error: Callable[[str], None]) -> None:
         self._ledger = ledger
         self._settlements = settlements
         self._on_error = on_error
@@ -72,7 +80,7 @@ class Reservations:
             ids.discard(call_id)
             if not ids:
                 del self._live[owner]
-        return await asyncio.shield(self._start(self._settlements.settle(owner, call_id, claims, entry)))
+        return await asyncio.shield(self._start(self._settlements.settle(owner, call_id, claims, entry))) or ()
 
     def _renew_all(self) -> None:
         self._timer = None

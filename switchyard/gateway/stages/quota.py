@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed, Stage
@@ -12,7 +12,8 @@ from switchyard.gateway.quota import responses
 from switchyard.gateway.quota.alerts import Alerts
 from switchyard.gateway.quota.claims import Amounts, AppliedLimit, applied, reserved, spent
 from switchyard.gateway.quota.estimates import Estimates, as_usage, is_limited, used
-from switchyard.gateway.quota.reservations import Reservations, StoreAwayError
+from switchyard.gateway.quota.local_shares import LocalShares
+from switchyard.gateway.quota.reservations import Reservations, StoreAwayError, new_id
 from switchyard.gateway.settlements import Settlements
 from switchyard.gateway.usage.billing import Billing
 from switchyard.gateway.usage.entries import Outcome
@@ -30,6 +31,7 @@ def quota(
     *,
     ledger: Ledger,
     settlements: Settlements,
+    shares: LocalShares,
     metrics: GatewayMetrics,
     billing: Billing,
     alerts: Alerts,
@@ -39,7 +41,8 @@ def quota(
 
     A running stream is never cut: what it takes beyond its reservation counts against the calls after it.
     """
-    limited = _Quota(ledger, settlements, metrics, billing, alerts, now)
+    reservations = Reservations(ledger, settlements, lambda operation: metrics.store_errors.labels(operation).inc())
+    limited = _Quota(_Books(reservations, shares, billing, alerts, Estimates()), metrics, now)
 
     def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
         identity = call.identity
@@ -52,22 +55,20 @@ def quota(
     return stage
 
 
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """Where what a call takes is guessed, priced, reserved, settled and told."""
+
+    reservations: Reservations
+    shares: LocalShares
+    billing: Billing
+    alerts: Alerts
+    estimates: Estimates
+
+
 class _Quota:
-    def __init__(
-        self,
-        ledger: Ledger,
-        settlements: Settlements,
-        metrics: GatewayMetrics,
-        billing: Billing,
-        alerts: Alerts,
-        now: Callable[[], float],
-    ) -> None:
-        self._reservations = Reservations(
-            ledger, settlements, lambda operation: metrics.store_errors.labels(operation).inc()
-        )
-        self._billing = billing
-        self._alerts = alerts
-        self._estimates = Estimates()
+    def __init__(self, books: _Books, metrics: GatewayMetrics, now: Callable[[], float]) -> None:
+        self._books = books
         self._metrics = metrics
         self._now = now
         self._shadow_logged = float("-inf")
@@ -76,24 +77,43 @@ class _Quota:
         identity = call.identity
         assert identity is not None
         assert call.model is not None
-        estimate = self._estimates.of(call)
-        estimate = replace(estimate, nano_dollars=self._billing.cost(call.model.name, as_usage(estimate)))
+        estimate = self._books.estimates.of(call)
+        estimate = replace(estimate, nano_dollars=self._books.billing.cost(call.model.name, as_usage(estimate)))
         claims = reserved(limits, estimate)
         try:
-            call_id, outcome = await self._reservations.reserve(identity.tenant, claims)
+            call_id, outcome = await self._books.reservations.reserve(identity.tenant, claims)
         except StoreAwayError:
-            if closed := next((one for one in limits if one.limit.closed and not one.limit.shadow), None):
-                message = f"a limit of {closed.owner} cannot be checked, as the store does not respond; try again"
-                raise ApiError("limits_unknown", message, retry_after=1) from None
-            await proceed(call)
+            await self._without_store(call, proceed, limits, estimate)
             return
+        self._books.shares.saw(identity.tenant, limits, outcome.levels)
         call.edge.add_headers(responses.headers(limits, outcome.levels, call.route.shape, self._now()))
         if isinstance(outcome, Denial):
             raise self._denied(call, limits, claims, outcome)
         self._note_shadows(limits, outcome)
-        settling = _Settling(
-            self._reservations, self._estimates, self._billing, self._alerts, call, call_id, limits, estimate
-        )
+        await self._settled(call, proceed, _Settling(self._books, call, call_id, limits, estimate))
+
+    async def _without_store(
+        self, call: Call, proceed: Proceed, limits: Sequence[AppliedLimit], estimate: Amounts
+    ) -> None:
+        """Do as each limit says of a time without the store; days and months are charged when it is back."""
+        assert call.identity is not None
+        enforced = [one for one in limits if not one.limit.shadow]
+        if closed := next((one for one in enforced if one.limit.without_store == "closed"), None):
+            raise _unknown(closed)
+        call_id, local = new_id(), [one for one in enforced if one.limit.without_store == "local"]
+        if local:
+            try:
+                call_id, outcome = await self._books.shares.reserve(
+                    call.identity.tenant, local, reserved(local, estimate)
+                )
+            except StoreAwayError:
+                raise _unknown(local[0]) from None
+            if isinstance(outcome, Denial):
+                raise _unknown(local[outcome.denied])
+        charged = [one for one in limits if one.ends]
+        await self._settled(call, proceed, _Settling(self._books, call, call_id, charged, estimate, local))
+
+    async def _settled(self, call: Call, proceed: Proceed, settling: "_Settling") -> None:
         call.settle = settling.settle
         try:
             await proceed(call)
@@ -110,7 +130,7 @@ class _Quota:
         assert call.identity is not None
         assert call.identity.limits is not None
         self._count(limits[denial.denied], "enforced")
-        self._alerts.denied(call.identity.tenant, limits[denial.denied], denial.levels[denial.denied])
+        self._books.alerts.denied(call.identity.tenant, limits[denial.denied], denial.levels[denial.denied])
         return responses.denied(limits, claims, denial, call.identity.limits.zone, self._now())
 
     def _note_shadows(self, limits: Sequence[AppliedLimit], grant: Grant) -> None:
@@ -126,28 +146,30 @@ class _Quota:
         self._metrics.limit_denials.labels(one.limit.unit, one.limit.per or "", mode).inc()
 
 
+def _unknown(one: AppliedLimit) -> ApiError:
+    """Return the error for a call of which nobody knows whether it fits: its limit is closed, or a part used up."""
+    message = f"a limit of {one.owner} cannot be checked, as the store does not respond; try again"
+    return ApiError("limits_unknown", message, retry_after=1)
+
+
 class _Settling:
     """How one call is settled: once, by whoever comes first."""
 
     def __init__(
         self,
-        reservations: Reservations,
-        estimates: Estimates,
-        billing: Billing,
-        alerts: Alerts,
+        books: _Books,
         call: Call,
         call_id: str,
         limits: Sequence[AppliedLimit],
         estimate: Amounts,
+        local: Sequence[AppliedLimit] = (),
     ) -> None:
-        self._reservations = reservations
-        self._estimates = estimates
-        self._billing = billing
-        self._alerts = alerts
+        self._books = books
         self._call = call
         self._call_id = call_id
         self._limits = limits
         self._estimate = estimate
+        self._local = local
         self._begun = False
         self.cancelled = False
         self.failed = False
@@ -158,12 +180,15 @@ class _Settling:
             return
         self._begun = True
         assert self._call.identity is not None
-        claims = spent(self._limits, self._amounts())
+        amounts = self._amounts()
+        claims = spent(self._limits, amounts)
         outcome: Outcome = "error" if self.failed else "cancelled" if self.cancelled else "ok"
-        entry = self._billing.entry(self._call, self._call_id, outcome)
+        entry = self._books.billing.entry(self._call, self._call_id, outcome)
         tenant = self._call.identity.tenant
-        if levels := await self._reservations.settle(tenant, self._call_id, claims, entry):
-            self._alerts.settled(tenant, self._limits, levels)
+        if self._local:
+            await self._books.shares.settle(tenant, self._call_id, spent(self._local, amounts))
+        if levels := await self._books.reservations.settle(tenant, self._call_id, claims, entry):
+            self._books.alerts.settled(tenant, self._limits, levels)
 
     def _amounts(self) -> Amounts:
         """Return what the call took: nothing if it failed, and what was estimated where no engine says."""
@@ -173,9 +198,9 @@ class _Settling:
             return Amounts()
         if usage is not None:
             if not self.cancelled:
-                self._estimates.learn(call, usage)
-            return used(usage, self._billing.cost(call.model.name, usage))
+                self._books.estimates.learn(call, usage)
+            return used(usage, self._books.billing.cost(call.model.name, usage))
         if self.cancelled and not call.edge.started:  # nothing was generated, or nobody saw it
             sent = Amounts(input_tokens=self._estimate.input_tokens)
-            return replace(sent, nano_dollars=self._billing.cost(call.model.name, as_usage(sent)))
+            return replace(sent, nano_dollars=self._books.billing.cost(call.model.name, as_usage(sent)))
         return self._estimate

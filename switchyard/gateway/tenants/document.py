@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from switchyard.gateway.tenants.keys import NAME
-from switchyard.gateway.tenants.limits import SCALES, Per, Unit, may_both_match
+from switchyard.gateway.tenants.limits import SCALES, Per, Unit, WithoutStore, may_both_match
 from switchyard.http.web_access import is_loopback
 
 Name = Annotated[
@@ -86,8 +86,10 @@ class Limit(_Strict):
         ("*",), min_length=1, description="For which models and graphs: they share it, as one number."
     )
     shadow: bool = Field(False, description="Whether it is only counted, and a log and metric say what it would deny.")
-    without_store: Literal["open", "closed"] = Field(
-        "open", description="While the store cannot be reached, calls are let through, or rejected (503)."
+    without_store: WithoutStore = Field(
+        "open",
+        description="While the store cannot be reached: `open` lets calls through, `closed` rejects them (503), "
+        "`local` gives each gateway an equal part of what was left.",
     )
 
     @model_validator(mode="after")

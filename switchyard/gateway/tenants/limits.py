@@ -9,6 +9,7 @@ Unit = Literal[
     "requests", "in_flight", "tokens", "input_tokens", "output_tokens", "inferences", "megapixels", "dollars"
 ]
 Per = Literal["minute", "day", "month"]
+WithoutStore = Literal["open", "closed", "local"]
 # In what counters count, which have whole numbers: pixels, nano-dollars, and the unit itself of all others.
 SCALES: Mapping[Unit, int] = {"megapixels": 1_000_000, "dollars": 1_000_000_000}
 
@@ -18,7 +19,7 @@ class Limit:
     """At most ``most`` units ``per`` a time, of calls to models with a name that one of ``models`` matches.
 
     ``per`` is None for requests in flight, ``models`` empty for all. A ``shadow`` is counted and denies nothing.
-    ``closed`` says that calls are rejected while the store is away.
+    While the store is away, ``without_store`` lets calls through, rejects them, or gives each gateway a part.
     """
 
     unit: Unit
@@ -26,7 +27,7 @@ class Limit:
     per: Per | None
     models: tuple[str, ...] = ()
     shadow: bool = False
-    closed: bool = False
+    without_store: WithoutStore = "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ def read_limits(rows: Sequence[Sequence[Any]]) -> tuple[Limit, ...]:
 
 
 def _limit(fields: Sequence[Any]) -> Limit:
-    unit, most, per, models, shadow, closed = fields
-    return Limit(unit, most, per, tuple(models), shadow, closed)
+    unit, most, per, models, shadow, without_store = fields
+    return Limit(unit, most, per, tuple(models), shadow, without_store)
 
 
 def may_both_match(one: str, other: str) -> bool:

@@ -131,7 +131,7 @@ def _limits(limits: Sequence[Limit]) -> Sequence[Any]:
             limit.per,
             () if "*" in limit.models else limit.models,
             limit.shadow,
-            limit.without_store == "closed",
+            limit.without_store,
         )
         for limit in limits
     ]

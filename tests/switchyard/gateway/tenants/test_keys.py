@@ -86,17 +86,17 @@ def test_the_command_makes_no_key_with_an_id_that_the_file_may_not_have(name: st
 
 def test_the_limits_of_a_key_stand_beside_its_tenants_and_equal_ones_are_one_object() -> None:
     keys, made = [create_key() for _ in range(3)], Directory()
-    own = ("requests", 5, "minute", ("chat",), False, True)
+    own = ("requests", 5, "minute", ("chat",), False, "closed")
     for number, (key, limits) in enumerate(zip(keys, ([own], [own], []), strict=True)):
         entry = (digest(key.encode()).hex(), f"k{number}", ("use",), None, limits)
         tenant = {
             "zone": "Asia/Tokyo",
-            "tenant": [("tokens", 9, "day", (), False, False)] if number else [],
+            "tenant": [("tokens", 9, "day", (), False, "open")] if number else [],
             "team": (),
         }
         made.add({"tenant": f"t{number}", "team": "", "weight": 1, "limits": tenant, "models": [], "keys": [entry]})
     first, second, third = (made.find(key.encode(), lambda: 0.0).limits for key in keys)
-    limit = Limit("requests", 5, "minute", ("chat",), shadow=False, closed=True)
+    limit = Limit("requests", 5, "minute", ("chat",), shadow=False, without_store="closed")
     assert first == Limits("Asia/Tokyo", (), (), (limit,))
     assert second == Limits("Asia/Tokyo", (Limit("tokens", 9, "day"),), (), (limit,))
     assert third == Limits("Asia/Tokyo", (Limit("tokens", 9, "day"),), (), ())
