@@ -143,7 +143,8 @@ class WatchedTls:
         self._warned = now
         ends = datetime.fromtimestamp(self._expires, UTC).isoformat(timespec="minutes")
         said = f"expires in {left / _DAY:.1f} days" if left > 0 else "has expired: clients reject it"
-        logger.warning("the certificate %s %s", self._files.certificate, said, extra={"not_after": ends})
+        fields = {"not_after": ends, "problem": "certificate"}
+        logger.warning("the certificate %s %s", self._files.certificate, said, extra=fields)
 
 
 def _require_readable(path: Path) -> None:

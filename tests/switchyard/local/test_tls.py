@@ -8,7 +8,7 @@ import pytest
 
 from tests.switchyard.http.certificates import Authority
 from tests.switchyard.local import overlays
-from tests.switchyard.local.conftest import Local
+from tests.switchyard.local.conftest import Local, eventually
 
 
 @pytest.fixture
@@ -37,7 +37,10 @@ def test_files_that_the_command_names_are_the_gateways(local: Local, authority: 
         assert client.get(f"{url}/readyz").status_code == 200
     with pytest.raises(httpx.TransportError):
         httpx.get(url.replace("https", "http") + "/readyz", trust_env=False)
-    assert f"gateway {url}," in local.command("status").stdout
+    shown = local.command("status").stdout
+    assert f"gateway {url}," in shown
+    eventually(lambda: local.row("gateway")["reason"], "it is told")
+    assert local.row("gateway")["reason"] == f"the certificate {served.certificate} expires in 1.0 days"
     for again in (), flags, ("--port", str(local.port)):
         assert "runs already.\n" in up(local, *again)
 
