@@ -42,14 +42,19 @@ def documents() -> list[kubectl.Document]:
     # A name of this run's own: what another took of its limit is still in Redis.
     limited = prods.tenant(f"limited-{secrets.token_hex(4)}", ["*"], first=LIMITED)
     limited["limits"] = [{"limit": "requests", "most": MOST, "per": "month"}]
-    found = [prods.secret(NAMESPACE, limited, prods.tenant("free", ["*"], first=FREE))]
-    for document in prods.gateway(GATEWAY, NAMESPACE, replicas=2):
-        if document["kind"] == "Deployment":
+    secret = prods.secret(NAMESPACE, limited, prods.tenant("free", ["*"], first=FREE))
+    found = [*prods.gateway(GATEWAY, NAMESPACE, replicas=2), secret]
+    (settings,) = [document for document in found if document["kind"] == "ConfigMap"]
+    settings["data"]["SWITCHYARD_STORE"] = store_of_dev()
+    # All under names of their own: test_tenants.py has other settings and tenants by those of prod.
+    renamed = json.dumps(found).replace(settings["metadata"]["name"], f"{NAME}-settings")
+    for field, name in ((LABELED, "gateway"), ("secretName", "tenants")):
+        renamed = renamed.replace(f'"{field}": "{name}"', f'"{field}": "{NAME}"')
+    documents: list[kubectl.Document] = json.loads(renamed)
+    for document in documents:
+        if document["kind"] in ("Deployment", "Secret"):
             document["metadata"]["name"] = NAME
-        elif document["kind"] == "ConfigMap":
-            document["data"]["SWITCHYARD_STORE"] = store_of_dev()
-        found.append(json.loads(json.dumps(document).replace(f'"{LABELED}": "gateway"', f'"{LABELED}": "{NAME}"')))
-    return found
+    return documents
 
 
 @pytest.fixture(scope="module")
