@@ -38,6 +38,9 @@ INTERNAL = b"x-switchyard-"
 TENANT = b"x-switchyard-tenant"
 # Asks a predictor, through graphs too, for what a request used; in a response, what it used as a JSON object.
 USAGE = b"x-switchyard-usage"
+# In a graph's response to who asks: what steps used before the one that responds, whose own response says the rest.
+USAGE_BEFORE = b"x-switchyard-usage-before"
+OF_USAGE = frozenset((USAGE, USAGE_BEFORE))
 # The one of them that is a client's to say: its requests with the same value stay on one tier, as with a body's
 # ``prompt_cache_key``.
 _OF_THE_CLIENT = frozenset((b"x-switchyard-conversation",))
@@ -83,14 +86,14 @@ class Edge:
 CLIENT_TO_MODEL = Edge(_OF_THE_REQUEST | CREDENTIALS, (INTERNAL,), _OF_THE_CLIENT)
 # The gateway says which web pages may read a response (CORS).
 _OF_THE_GATEWAY = (b"x-request-id", b"access-control-")
-MODEL_TO_CLIENT = Edge(_OF_THE_RESPONSE | {USAGE}, _OF_THE_GATEWAY)
+MODEL_TO_CLIENT = Edge(_OF_THE_RESPONSE | OF_USAGE, _OF_THE_GATEWAY)
 # The length of a whole response is set when it is sent, and an error event may follow what the model streamed.
-MODEL_TO_STREAM = Edge(_OF_THE_RESPONSE | {USAGE, b"content-length"}, _OF_THE_GATEWAY)
+MODEL_TO_STREAM = Edge(_OF_THE_RESPONSE | OF_USAGE | {b"content-length"}, _OF_THE_GATEWAY)
 # A short form is translated for the model, and the response for the client: what the client accepts is not the model's.
 FORM_TO_MODEL = Edge(
     CLIENT_TO_MODEL.dropped | _OF_THE_BODY | {b"accept", b"accept-encoding"}, (INTERNAL,), _OF_THE_CLIENT
 )
-MODEL_TO_FORM = Edge(_OF_THE_RESPONSE | _OF_THE_BODY | {USAGE}, _OF_THE_GATEWAY)
+MODEL_TO_FORM = Edge(_OF_THE_RESPONSE | _OF_THE_BODY | OF_USAGE, _OF_THE_GATEWAY)
 
 # A graph. What its steps get beyond this is chosen by PROPAGATE_HEADERS, as KServe's router does; a client may reach a
 # graph only through the gateway, so what is internal comes from there and passes.

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from switchyard.http.sse import USAGE_COMMENT
 
 TAIL_BYTES = 4096  # an object of counts has some 300 bytes, and what vLLM writes after it has less than the rest
 _FIELD = b'"usage":'
 _MOST = 2**53 - 1  # the ledger counts in doubles where it is Redis
+_COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "inferences", "pixels")
 _decoder = json.JSONDecoder()  # orjson has no way to read a value that something follows
 
 
@@ -28,6 +31,10 @@ class Usage:
     inferences: int = 0
     pixels: int = 0
     estimated: bool = False
+
+    def as_json(self) -> bytes:
+        """Return the counts that are not zero as a JSON object, which ``usage_of_text`` reads."""
+        return orjson.dumps({name: count for name in _COUNTS if (count := getattr(self, name))})
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(

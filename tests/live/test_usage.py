@@ -10,6 +10,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from tests.live.processes import Predictor
 from tests.live.test_llm_predictor import text_input, v2
+from tests.switchyard.router.running import node, router, services
 
 pytestmark = pytest.mark.live
 
@@ -113,6 +114,19 @@ def test_v2_over_grpc_is_counted_in_trailers(chat: Predictor, messages: int) -> 
     counted, rows = over_grpc(chat, messages)
     assert len(rows) == max(messages, 1)
     assert same(counted, sum(row["prompt_tokens"] for row in rows), sum(row["completion_tokens"] for row in rows))
+
+
+async def test_a_graph_says_what_all_its_steps_used(chat: Predictor) -> None:
+    alone = whole(chat, "/openai/v1/chat/completions", CHAT)[0]
+    url = f"{chat.url}/openai/v1/chat/completions"
+    nodes = {
+        "root": node("Sequence", {"name": "vote", "nodeName": "vote"}, {"name": "chat", "serviceUrl": url}),
+        "vote": node("Ensemble", {"name": "a", "serviceUrl": url}, {"name": "b", "serviceUrl": url}),
+    }
+    async with services() as behind, router(behind, nodes) as one:
+        response = await one.http.post("/", json=CHAT, headers=ASKS, timeout=60)
+        before, last = (json.loads(response.headers[f"x-switchyard-usage{end}"]) for end in ("-before", ""))
+    assert (before["prompt_tokens"], last["prompt_tokens"]) == (2 * alone["prompt_tokens"], alone["prompt_tokens"])
 
 
 def test_a_prompt_that_is_cached_is_counted_as_cached(chat: Predictor) -> None:

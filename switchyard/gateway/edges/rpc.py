@@ -8,12 +8,11 @@ from switchyard.http.api_errors import ApiError
 from switchyard.http.client.errors import ConnectError, ConnectionClosedError
 from switchyard.http.client.response import Sink
 from switchyard.http.h2.grpc_call import GrpcCall, RpcResponse, UpstreamUnavailableError
-from switchyard.http.headers import USAGE, Header
+from switchyard.http.headers import OF_USAGE, Header
 from switchyard.rpc import status as statuses
 from switchyard.rpc.protobuf import MessagesGuard, TextGuard
 from switchyard.rpc.status import RpcError
 
-_HIDDEN = frozenset((USAGE,))
 _PEEKED = 4096  # bytes of a first message; the model's name is in them, as every client writes it first
 
 
@@ -136,7 +135,7 @@ def rpc_call(call: GrpcCall, route: Route, started: float) -> Call:
     """Create the call that a gRPC call makes to ``route``; ``started`` is the loop's time at its arrival."""
     fields = call.fields
     identifier = request_id(fields.get(b"x-request-id"))
-    call.hidden = _HIDDEN
+    call.hidden = OF_USAGE
     call.response_metadata = ((b"x-request-id", identifier),)
     return Call(
         RpcEdge(call),

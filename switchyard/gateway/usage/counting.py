@@ -3,7 +3,7 @@
 from switchyard.gateway.call import Call
 from switchyard.http.client import Response
 from switchyard.http.client.response import Sink
-from switchyard.http.headers import USAGE
+from switchyard.http.headers import USAGE, USAGE_BEFORE
 from switchyard.http.sse import UsageComments
 from switchyard.http.usage import TAIL_BYTES, Usage, usage_of_tail, usage_of_text
 
@@ -17,7 +17,8 @@ class ResponseUsage:
     """Sets ``call.usage`` from the response's header, or from the end of its body.
 
     Create it while the call has its body. Where nobody says what a stream used, as it was cut or comes from a server
-    that does not count, usage is an estimate: the prompt by its bytes, a token for each event.
+    that does not count, usage is an estimate: the prompt by its bytes, a token for each event. What a graph says of
+    its earlier steps is added.
     """
 
     __slots__ = ("_call", "_comments", "_events", "_request_bytes", "_tail")
@@ -48,9 +49,10 @@ class ResponseUsage:
         if response.status != 200 or self._call.usage is not None:
             return
         self._call.tier = (response.header(_TIER) or b"")[:_TIER_BYTES].decode("latin-1")
-        said = response.header(USAGE)
-        usage = usage_of_text(said) if said is not None else usage_of_tail(self._tail)
-        self._call.usage = usage or self._estimate()
+        said, before = response.header(USAGE), response.header(USAGE_BEFORE)
+        usage = (usage_of_text(said) if said is not None else usage_of_tail(self._tail)) or self._estimate()
+        earlier = None if before is None else usage_of_text(before)
+        self._call.usage = usage if earlier is None else earlier if usage is None else earlier + usage
 
     def _estimate(self) -> Usage | None:
         model = self._call.model

@@ -9,6 +9,7 @@ import orjson
 from switchyard.router.errors import GraphRequestError
 from switchyard.router.gjson import is_valid_json
 from switchyard.router.meter import NodeMeter
+from switchyard.router.steps.earlier import is_asked, say_all, usage_of_step
 from switchyard.router.steps.request import GraphRequest
 from switchyard.router.steps.response import StepResponse
 from switchyard.router.steps.step import StepRunner
@@ -52,6 +53,8 @@ class Ensemble:
                 task.cancel()
             # Waited for, so that no step outlives its request and every cancellation is counted.
             await asyncio.gather(*tasks, return_exceptions=True)
+        if decided.succeeded and is_asked(request.headers):
+            say_all(decided, [usage_of_step(*task.result()) for task in tasks])
         self._meter.responded(perf_counter() - began)
         return decided
 

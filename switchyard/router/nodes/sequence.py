@@ -5,12 +5,12 @@ from time import perf_counter
 
 import orjson
 
-from switchyard.http.headers import Header
 from switchyard.router.errors import GraphRequestError, StepUnreachableError
 from switchyard.router.gjson import Condition
 from switchyard.router.header_propagation import json_of
 from switchyard.router.meter import NodeMeter
 from switchyard.router.nodes.large_bodies import tested
+from switchyard.router.steps.earlier import EarlierSteps
 from switchyard.router.steps.predictions import instances
 from switchyard.router.steps.request import GraphRequest
 from switchyard.router.steps.response import StepResponse
@@ -50,7 +50,7 @@ class Sequence:
         """
         began = perf_counter()
         response: StepResponse | None = None
-        kept_headers: list[Header] = []
+        earlier = EarlierSteps(request.headers)
         try:
             for index, runner in enumerate(self._runners):
                 step = runner.step
@@ -61,7 +61,7 @@ class Sequence:
                     # Also where the next step gets the request: it begins when this one has ended, as in KServe's
                     # router, and a response that is not read to its end costs its connection.
                     before = await response.read()
-                    kept_headers += response.kept_headers
+                    earlier.add(response, before)
                     if step.uses_response:
                         asked, given = request.with_body_of(response.headers), before
                 if step.maps_predictions:
@@ -75,7 +75,7 @@ class Sequence:
             raise
         if response is None:
             raise GraphRequestError(500, f"node {self._name} has no steps")
-        response.add_headers(kept_headers)
+        earlier.say_in(response)
         self._meter.responded(perf_counter() - began)
         return response
 

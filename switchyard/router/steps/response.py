@@ -4,7 +4,7 @@ import asyncio
 
 from switchyard.http.client import Response
 from switchyard.http.client.errors import UpstreamError
-from switchyard.http.headers import INTERNAL, STEP_TO_CLIENT, WHOLE_STEP_TO_CLIENT, Header
+from switchyard.http.headers import INTERNAL, OF_USAGE, STEP_TO_CLIENT, WHOLE_STEP_TO_CLIENT, Header
 from switchyard.http.server.exchange import Exchange
 from switchyard.router.errors import GraphRequestError
 
@@ -46,7 +46,7 @@ class StepResponse:
     @property
     def kept_headers(self) -> list[Header]:
         """The headers that say how the graph decided; the client gets them even when a later step responds."""
-        return [header for header in self.headers if header[0].startswith(INTERNAL)]
+        return [header for header in self.headers if header[0].startswith(INTERNAL) and header[0] not in OF_USAGE]
 
     def add_headers(self, headers: list[Header]) -> None:
         """Add headers of earlier steps; a header of this response wins over theirs."""

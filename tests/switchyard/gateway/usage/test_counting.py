@@ -85,6 +85,25 @@ async def test_a_stream_reaches_its_client_without_the_comment_and_else_as_it_wa
     assert counted == [Usage(prompt_tokens=3, completion_tokens=2)]
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_graphs_earlier_steps_are_added_to_what_the_last_one_used(
+    bench: Bench, counted: list[Usage | None], stream: bool
+) -> None:
+    before = '{"prompt_tokens":100,"inferences":1,"pixels":9}'
+
+    async def script(call: Call) -> None:
+        if stream:
+            await call.start(content_type=b"text/event-stream", x_switchyard_usage_before=before)
+            await call.end(EVENT + b": usage " + SAID + b"\n\ndata: [DONE]\n\n")
+        else:
+            await call.answer({"usage": COUNTED}, x_switchyard_usage_before=before)
+
+    bench.model.script = script
+    response = await bench.chat(stream=stream)
+    assert "x-switchyard-usage-before" not in response.headers
+    assert counted == [Usage(prompt_tokens=103, completion_tokens=2, inferences=1, pixels=9)]
+
+
 async def test_a_stream_that_nobody_counts_is_estimated(bench: Bench, counted: list[Usage | None]) -> None:
     async def script(call: Call) -> None:
         await call.start(content_type=b"text/event-stream")
