@@ -39,6 +39,8 @@ class KeySet:
         self._on_read = on_read
         self._on_change = on_change
         self._document = b""
+        self._about = f"keys of {issuer.name}"  # in the log, by which `switchyard status` knows what cannot be used now
+        self._failed = False
         self._tls: ssl.SSLContext | None = None
         self._loop = asyncio.get_running_loop()
         self._asked = asyncio.Event()
@@ -49,6 +51,8 @@ class KeySet:
 
     def close(self) -> None:
         self._follower.cancel()
+        if self._failed:
+            logger.info("an issuer is not asked any more", extra={"issuer": self.issuer.name, "solved": self._about})
 
     async def find(self, kid: str, algorithm: str) -> SigningKey:
         """Return the key that a token names by ``kid`` for ``algorithm``; without a name, the only one that fits.
@@ -112,16 +116,20 @@ class KeySet:
         issuer = self.issuer
         try:
             document = await (self._fetched() if issuer.jwks_url else asyncio.to_thread(_contents, issuer.jwks_file))
-            if document == self._document:
-                return True
-            keys = read_keys(document)
+            keys = self._keys if document == self._document else read_keys(document)
         except (OSError, ValueError, UpstreamError) as err:
             source = issuer.jwks_url or issuer.jwks_file
-            logger.error("the last good keys of %s stay in force: %s: %s", issuer.name, source, err)
+            fields = {"problem": self._about}
+            logger.error("the last good keys of %s stay in force: %s: %s", issuer.name, source, err, extra=fields)
+            self._failed = True
             return False
-        self._document, self._keys = document, keys
-        self._on_change()
-        logger.info("keys of an issuer read", extra={"issuer": issuer.name, "keys": len(keys)})
+        if document != self._document:
+            self._document, self._keys = document, keys
+            self._on_change()
+        elif not self._failed:
+            return True
+        self._failed = False
+        logger.info("keys of an issuer read", extra={"issuer": issuer.name, "keys": len(keys), "solved": self._about})
         return True
 
     async def _fetched(self) -> bytes:

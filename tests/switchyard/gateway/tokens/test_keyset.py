@@ -130,6 +130,28 @@ async def test_the_last_good_keys_stay_while_the_issuer_has_none(
     assert "the last good keys of login stay in force: http://127.0.0.1" in record.getMessage()
 
 
+async def test_a_problem_in_the_log_is_solved_when_the_same_keys_can_be_read_again_or_nobody_asks_for_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path, away = tmp_path / "jwks.json", tmp_path / "away.json"
+    path.write_text(json.dumps({"keys": [jwk("one")]}))
+
+    def last() -> str:
+        said = [key for record in caplog.records for key in ("problem", "solved") if hasattr(record, key)]
+        return said[-1] if said else ""
+
+    async with key_set(jwks_file=str(path), refresh_seconds=0.02) as (keys, _):
+        assert await has(keys, "one")
+        path.rename(away)
+        await until(lambda: last() == "problem", 20)
+        away.rename(path)
+        await until(lambda: last() == "solved", 20)
+        path.rename(away)
+        await until(lambda: last() == "problem", 20)
+    assert last() == "solved"
+
+
 async def test_keys_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyset, "_ASK_SECONDS", 0.0)
     path = tmp_path / "jwks.json"
