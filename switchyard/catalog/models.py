@@ -35,6 +35,7 @@ class Model:
     of its V2 gRPC service or empty, ``context_length`` a number of tokens; ``accepts_images`` says that a chat may hold
     images. ``versions`` are those of V2, empty where only the model's server knows them. ``concurrency`` is how many
     requests the replicas behind ``url`` take at a time, for all models there together; None where nothing limits them.
+    ``replicas`` is how many of them exist, those that start or stop included; None where nobody knows, as of graphs.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Model:
     accepts_images: bool = False
     versions: tuple[str, ...] = ("1",)
     concurrency: int | None = None
+    replicas: int | None = None
     state: State = field(default_factory=lambda: State(phase="asleep"))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from switchyard.catalog import Catalog, CatalogError, Claim, Model, describe, hosts_repository, settle
-from switchyard.cluster.states import replicas_of, revisions_of, state_of
+from switchyard.cluster.states import existing_replicas, replicas_of, revisions_of, state_of
 
 MODELS_ANNOTATION = "switchyard.dev/models"  # the models of a service that hosts a repository: "ocr,ocr-direction"
 _HTTP2 = "h2c"
@@ -86,7 +86,12 @@ def _models(document: Document, revisions: list[Document], hosted: Mapping[str, 
         # One for a service that sleeps: its requests are held, and the first replica takes that many of them.
         replicas = max(1, replicas_of(workload(document), revisions))
         model = replace(model, concurrency=model.concurrency * replicas)
-    if model.kind == "graph" or not hosts_repository(document):
+    if model.kind == "graph":
+        yield model
+        return
+    # Of the predictor, which has the accelerators, also where a transformer takes the requests.
+    model = replace(model, replicas=existing_replicas(f"{model.name}-predictor", revisions))
+    if not hosts_repository(document):
         yield model
         return
     fetched = hosted.get(model.name)

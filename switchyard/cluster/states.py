@@ -53,6 +53,14 @@ def replicas_of(workload: str, revisions: Iterable[Document]) -> int:
     return _replicas(revisions_of(workload, revisions), "actualReplicas")
 
 
+def existing_replicas(workload: str, revisions: Iterable[Document]) -> int | None:
+    """Return how many replicas of the Knative Service ``workload`` exist, starting ones too; None without Knative."""
+    own = revisions_of(workload, revisions)
+    if not own:
+        return None
+    return sum(max(_replicas([one], "actualReplicas"), _replicas([one], "desiredReplicas")) for one in own)
+
+
 def _replicas(revisions: Iterable[Document], field: str) -> int:
     return sum((revision.get("status") or {}).get(field) or 0 for revision in revisions)
 

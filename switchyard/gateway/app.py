@@ -17,7 +17,7 @@ from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.edges.rpc import rpc_call
 from switchyard.gateway.keys.finder import KeyFinder
 from switchyard.gateway.keys.stored_keys import StoredKeys
-from switchyard.gateway.lookup import Locate, Visible, default_model, locator, waits_for
+from switchyard.gateway.lookup import Locate, Visible, default_model, locator, own_instances, waits_for
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import pages, with_errors
 from switchyard.gateway.pipeline import Proceed, Stage, pipeline
@@ -229,7 +229,7 @@ def _counted(given: Parts, settlements: Settlements | None, shares: LocalShares 
     tenants, ledger, metrics = given.tenants, given.ledger, given.meter.metrics
     if tenants is None or ledger is None or settlements is None or shares is None:
         return ()
-    billing = Billing(lambda: tenants.current.prices, metrics)
+    billing = Billing(lambda: tenants.current.prices, metrics, is_own=own_instances(given.own))
     alerts = Alerts(ledger, metrics, given.settings.budget_alerts, _webhook(given.settings))
     limited = quota(
         ledger=ledger, settlements=settlements, shares=shares, metrics=metrics, billing=billing, alerts=alerts

@@ -93,6 +93,22 @@ def locator(visible: Visible) -> Locate:
     return locate
 
 
+def own_instances(own: Mapping[str, CatalogSource]) -> Callable[[Identity, Model], bool]:
+    """Return a function that says whether a model that somebody calls runs for its tenant alone."""
+
+    def is_own(identity: Identity, model: Model) -> bool:
+        source = own.get(identity.tenant)
+        if source is None:
+            return False
+        try:
+            theirs = source.current().get(model.name)
+        except (CatalogError, OSError):
+            return False
+        return theirs is not None and theirs.url == model.url
+
+    return is_own
+
+
 def waits_for(source: CatalogSource) -> Callable[[str], str]:
     """Return a function that says why a waking model is not ready yet; empty if nobody knows, or it is not waking."""
 

@@ -12,6 +12,8 @@ from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import ready
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.tenants.file import TenantsFile
+from switchyard.gateway.usage.hours.following import follow_hours
+from switchyard.gateway.usage.hours.replicas import looking
 from switchyard.gateway.usage.pruning import prune_by_age
 from switchyard.http.client import Client, Limits
 from switchyard.http.server import Server, ServerLimits
@@ -61,8 +63,7 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
     ports = [await server.listen(host, port) for host in hosts for port in wanted]
     settle_for_serving()
     following = [asyncio.create_task(file.follow()) for file in (tenants, keys, tls) if file is not None]
-    if ledger is not None and settings.usage_days:
-        following.append(asyncio.create_task(prune_by_age(ledger, settings.usage_days)))
+    following += _of_the_ledger(settings, sources, tenants, ledger)
     logger.info("serving", extra={"host": ", ".join(hosts), "ports": ports})
     try:
         drain, grace = settings.drain_seconds, settings.grace_seconds
@@ -90,6 +91,19 @@ async def _tenants(settings: Settings) -> tuple[TenantsFile | None, Ledger | Non
     tenants = TenantsFile(settings.switchyard_tenants, has_store=ledger is not None)
     await tenants.load()
     return tenants, ledger
+
+
+def _of_the_ledger(
+    settings: Settings, sources: Sources, tenants: TenantsFile | None, ledger: Ledger | None
+) -> list[asyncio.Task[None]]:
+    """Start what keeps a ledger: hours of accelerators are counted and shared out, and what is old is forgotten."""
+    if tenants is None or ledger is None:
+        return []
+    look = looking(sources.shared, sources.own, lambda: tenants.current.prices)
+    tasks = [asyncio.create_task(follow_hours(ledger, look))]
+    if settings.usage_days:
+        tasks.append(asyncio.create_task(prune_by_age(ledger, settings.usage_days)))
+    return tasks
 
 
 async def _keys(settings: Settings) -> StoredKeys | None:

@@ -14,6 +14,7 @@ _USAGE = ("usage/completions", "usage/embeddings", "usage/images")
 _COSTS = "costs"
 _BUCKETS = 180  # the most that a page has
 _NANO = 1_000_000_000
+PLATFORM = "(platform)"  # the project of what no tenant pays: hours of accelerators that nobody used
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ async def summary(
             for bucket in buckets:
                 day = datetime.fromtimestamp(bucket["start_time"], UTC).date().isoformat()
                 for result in bucket["results"]:
-                    key = tuple(day if group == "day" else result[_field(path, group)] or "" for group in by)
+                    key = _key(path, by, day, result)
                     found[key] = found.get(key, Amounts()) + _amounts(path, result)
     return dict(sorted(found.items()))
 
@@ -78,6 +79,14 @@ async def summary(
 def total(found: Summary) -> Amounts:
     """Return the sum of all."""
     return sum(found.values(), Amounts())
+
+
+def _key(path: str, by: Sequence[Group], day: str, result: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the values of ``by``; what is nobody's but the platform's stays apart, whatever these are."""
+    values = [day if group == "day" else result[_field(path, group)] or "" for group in by]
+    if result["project_id"] == PLATFORM and "model" not in by:
+        values[-1] = f"{values[-1]} {result['line_item']}".strip()
+    return tuple(values)
 
 
 def _field(path: str, group: Group) -> str:

@@ -187,6 +187,9 @@ class Tenant(_Strict):
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=9)]
 
 
+HourDollars = Annotated[Decimal, Field(ge=0, le=1000, decimal_places=9)]
+
+
 class ModelPrice(_Strict):
     """What calls of some models cost, in US dollars, to the nano-dollar; what has no price here is free."""
 
@@ -200,6 +203,10 @@ class ModelPrice(_Strict):
     output: Dollars = Field(Decimal(0), description="A million tokens of output, of reasoning too.")
     inference: Dollars = Field(Decimal(0), description="An inference of a vision model: one of a batch, or one image.")
     megapixel: Dollars = Field(Decimal(0), description="A million pixels of the images that were sent.")
+    accelerator_hour: HourDollars = Field(
+        Decimal(0), description="An hour of an accelerator while a replica exists; calls to these models share it."
+    )
+    accelerators: int = Field(1, ge=1, le=64, description="How many accelerators each replica has.")
 
 
 class Issuer(_Strict):

@@ -108,7 +108,8 @@ def rows(file: TenantsFile) -> Iterator[Mapping[str, Any]]:
 
 def _nano_dollars(price: ModelPrice) -> Mapping[str, Any]:
     cached = price.input if price.cached_input is None else price.cached_input
-    dollars = {**price.model_dump(exclude={"models"}), "cached_input": cached}
+    dollars = {**price.model_dump(exclude={"models", "accelerator_hour", "accelerators"}), "cached_input": cached}
+    dollars["replica_hour"] = price.accelerator_hour * price.accelerators
     return {"models": price.models, **{name: int(amount * _NANO) for name, amount in dollars.items()}}
 
 

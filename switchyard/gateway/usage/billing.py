@@ -4,8 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from switchyard.catalog import Model
 from switchyard.gateway.call import Call
 from switchyard.gateway.routes.table import Route
+from switchyard.gateway.tenants.directory import Identity
 from switchyard.gateway.tenants.prices import Price
 from switchyard.gateway.usage.entries import NANO, Outcome, Settled, entry
 from switchyard.gateway.usage.prices import cost, price_of
@@ -26,17 +28,22 @@ def is_metered(route: Route) -> bool:
 
 
 class Billing:
-    """Whoever settles a call asks for its entry, once; ``prices`` returns those that are in force."""
+    """Whoever settles a call asks for its entry, once; ``prices`` returns those that are in force.
+
+    ``is_own`` says whether a model that somebody calls runs for its tenant alone.
+    """
 
     def __init__(
         self,
         prices: Callable[[], tuple[Price, ...]],
         metrics: GatewayMetrics,
         now: Callable[[], float] = time.time,
+        is_own: Callable[[Identity, Model], bool] = lambda identity, model: False,
     ) -> None:
         self._prices = prices
         self._metrics = metrics
         self._now = now
+        self._is_own = is_own
         self._tenants: set[str] = set()
 
     def cost(self, model: str, usage: Usage) -> int:
@@ -49,7 +56,11 @@ class Billing:
         if call.status >= 400:
             outcome = "error"
         seconds = asyncio.get_running_loop().time() - call.started
-        made, nano_dollars = entry(call, call_id, self._prices(), Settled(outcome, self._now(), seconds))
+        assert call.identity is not None
+        assert call.model is not None
+        own = self._is_own(call.identity, call.model)
+        settled = Settled(outcome, self._now(), seconds)
+        made, nano_dollars = entry(call, call_id, self._prices(), settled, own=own)
         if outcome != "error" and call.usage is not None:
             self._count(call, call.usage, nano_dollars)
         return made

@@ -7,6 +7,8 @@ import orjson
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed, Stage
+from switchyard.gateway.usage.hours.lines import platform_lines
+from switchyard.gateway.usage.platform import OWNER
 from switchyard.gateway.usage.reports import Kind, Query, page, read_query
 from switchyard.gateway.usage.rows import read_rows_query, rows_page
 from switchyard.http.api_errors import ApiError
@@ -32,11 +34,12 @@ def usage_reports(*, ledger: Ledger | None, now: Callable[[], float] = time.time
             raise ApiError("not_implemented", message)
         kind = _KINDS.get(call.route.path)
         try:
-            tenants = await ledger.owners() if "admin" in identity.roles else [identity.tenant]
+            is_admin = "admin" in identity.roles
+            tenants = [name for name in await ledger.owners() if name != OWNER] if is_admin else [identity.tenant]
             if kind is None:
                 body = await rows_page(ledger, read_rows_query(call.query, now()), tenants)
             else:
-                body = await _report(ledger, read_query(kind, call.query, now()), tenants)
+                body = await _report(ledger, read_query(kind, call.query, now()), tenants, is_admin=is_admin)
         except StoreError as err:
             raise ApiError("usage_unreadable", "the store of usage does not respond; try again", retry_after=5) from err
         call.edge.respond(200, [_JSON], body)
@@ -44,11 +47,16 @@ def usage_reports(*, ledger: Ledger | None, now: Callable[[], float] = time.time
     return stage
 
 
-async def _report(ledger: Ledger, query: Query, tenants: Sequence[str]) -> bytes:
+async def _report(ledger: Ledger, query: Query, tenants: Sequence[str], *, is_admin: bool) -> bytes:
     asked = query.filters.get("project_id")
     totals: list[tuple[str, Total]] = []
     for tenant in tenants:
         if asked is None or tenant in asked:
             found = await ledger.totals(tenant, since=query.start, until=query.end, width=query.width)
             totals += ((tenant, total) for total in found)
-    return orjson.dumps(page(query, totals))
+    made = page(query, totals)
+    if is_admin and query.kind == "costs" and not query.filters:
+        lines = await platform_lines(ledger, query.start, query.end, query.width)
+        for bucket in made["data"]:
+            bucket["results"] += lines.get(bucket["start_time"], [])
+    return orjson.dumps(made)

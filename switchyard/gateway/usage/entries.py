@@ -24,9 +24,11 @@ AMOUNTS = (
     "inferences",
     "pixels",
     "nano_dollars",
+    "milliseconds",  # of calls that share hours of accelerators, 0 of all others
 )
-# By what they are added up, in this order: which of the usage endpoints shows them, team, key, model.
-DIMENSIONS = ("endpoint", "team", "api_key_id", "model")
+# By what they are added up, in this order: which of the usage endpoints shows them, team, key, model, and the models
+# whose hours of accelerators a call shares, empty for none.
+DIMENSIONS = ("endpoint", "team", "api_key_id", "model", "pool")
 # What a row has, as whoever exports rows needs to know beforehand: a type of its own for each.
 FIELDS: Mapping[str, type] = {
     "id": str,
@@ -64,17 +66,21 @@ class Settled:
     seconds: float
 
 
-def entry(call: Call, call_id: str, prices: tuple[Price, ...], settled: Settled) -> tuple[Entry, int]:
+def entry(
+    call: Call, call_id: str, prices: tuple[Price, ...], settled: Settled, *, own: bool = False
+) -> tuple[Entry, int]:
     """Return what the ledger keeps of a call of a tenant, nothing of what was asked or said, and its cost.
 
-    Errors cost nothing, and what was counted of them stays out of sums too.
+    Errors cost nothing, and what was counted of them stays out of sums too. ``own`` says that the model runs for its
+    tenant alone.
     """
     identity, model = call.identity, call.model
     assert identity is not None
     assert model is not None
     failed = settled.outcome == "error"
     usage = _NOTHING if failed or call.usage is None else call.usage
-    nano_dollars = cost(usage, price_of(model.name, prices))
+    price = price_of(model.name, prices)
+    nano_dollars, pool = cost(usage, price), pool_of(price, identity.tenant if own else "")
     row: dict[str, Any] = {
         "id": call_id,
         "request_id": call.request_id.decode(),
@@ -102,19 +108,25 @@ def entry(call: Call, call_id: str, prices: tuple[Price, ...], settled: Settled)
         usage.inferences,
         usage.pixels,
         nano_dollars,
+        0 if failed or not pool else round(settled.seconds * 1000),
     )
-    by = dimensions(_endpoint(call), identity.team, identity.key_id, model.name)
+    by = dimensions(_endpoint(call), identity.team, identity.key_id, model.name, pool)
     return Entry(orjson.dumps(row), by, amounts), nano_dollars
 
 
-def dimensions(endpoint: str, team: str, api_key_id: str, model: str) -> str:
+def pool_of(price: Price, tenant: str = "") -> str:
+    """Return whose hours of accelerators a call shares, empty for none: those of ``tenant`` alone, if one is named."""
+    return f"{tenant}/{price.pool}" if tenant and price.pool else price.pool
+
+
+def dimensions(endpoint: str, team: str, api_key_id: str, model: str, pool: str = "") -> str:
     """Return by what amounts are added up, as the ledger keeps it."""
-    return orjson.dumps((endpoint, team, api_key_id, model)).decode()
+    return orjson.dumps((endpoint, team, api_key_id, model, *([pool] if pool else []))).decode()
 
 
 def read_dimensions(text: str) -> Mapping[str, str]:
     """Return the values by the names of ``DIMENSIONS``."""
-    return dict(zip(DIMENSIONS, orjson.loads(text), strict=True))
+    return {"pool": "", **dict(zip(DIMENSIONS, orjson.loads(text), strict=False))}
 
 
 def _counts(usage: Usage) -> Mapping[str, int]:

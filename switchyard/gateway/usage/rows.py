@@ -40,7 +40,7 @@ def read_rows_query(text: bytes, now: float) -> RowsQuery:
     if "start_time" not in given:
         raise ApiError("invalid_value", "start_time is missing: seconds since 1970", param="start_time")
     start = number(given, "start_time", 0, 0, LATEST)
-    end = number(given, "end_time", int(now), 0, LATEST)
+    end = number(given, "end_time", int(now) + 1, 0, LATEST)
     count = number(given, "limit", _ROWS, 1, _ROWS)
     tenants = frozenset(given.pop("project_ids")) if "project_ids" in given else None
     tenant, _, cursor = given.pop("page", [""])[-1].partition(":")

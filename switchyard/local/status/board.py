@@ -92,7 +92,8 @@ class StatusBoard:
         phase = _IN_CATALOG.get(entry.state, "asleep")
         reason = self.for_clients(entry.reason)
         state = State(phase=phase, reason=reason, retryable=phase == "failed" and not entry.blocked)
-        now = [replace(model, state=state) for model in models]
+        replicas = int(entry.pid > 0)
+        now = [replace(model, state=state, replicas=None if model.kind == "graph" else replicas) for model in models]
         # A write per real change: the gateway reads the file again whenever its stamp differs.
         if now != self._served[name]:
             self._served[name] = now

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from switchyard.cli.bill import export
 from switchyard.cli.bill.organization import BillError, Organization
 from switchyard.cli.bill.summary import Amounts, dollars
 from switchyard.gateway.usage.entries import AMOUNTS, FIELDS, dimensions
+from switchyard.gateway.usage.hours import entries
+from switchyard.gateway.usage.platform import OWNER
 from switchyard.store.ledger import Entry, Ledger
 from switchyard.store.sqlite_ledger import SqliteLedger
 from tests.switchyard.gateway.conftest import Bench, gateway
@@ -29,6 +32,7 @@ DAY = 86400
 NOON = int(time.time()) // DAY * DAY - DAY // 2  # yesterday's
 YESTERDAY = datetime.fromtimestamp(NOON, UTC).date()
 PRICE = 1_234_567_891
+HOUR = 3_600_000  # milliseconds
 Run = tuple[int, str, str]
 
 
@@ -122,6 +126,26 @@ async def test_days_and_tenants_bound_what_is_shown(bench: Bench) -> None:
     assert "nothing was used" in (await usage(bench, "--since", before, "--until", before))[1]
     _, printed, _ = await usage(bench, "--by", "tenant", "--csv", "--tenant", "globex", "--since", before)
     assert [one["tenant"] for one in lines(printed)] == ["globex"]
+
+
+@pytest.mark.parametrize(
+    ("by", "line"),
+    [
+        ("model", "idle chat"),
+        ("tenant", "(platform) idle chat"),
+        ("day", f"{YESTERDAY} idle chat"),
+        ("key", "idle chat"),
+    ],
+)
+async def test_hours_that_nobody_used_stay_apart_by_whatever_is_asked_for(
+    bench: Bench, ledger: Ledger, by: str, line: str
+) -> None:
+    await ledger.settle(OWNER, "idle", (), entries.idle(NOON, "chat", PRICE, HOUR, HOUR))
+    await ledger.settle(OWNER, "before", (), entries.watched(NOON, HOUR))
+    _, printed, _ = await usage(bench, "--by", by, "--csv", *SINCE)
+    idle = {one[by]: one["dollars"] for one in lines(printed)}[line]
+    assert idle == "1.234567891"
+    assert sum(Fraction(one["dollars"]) for one in lines(printed)) == Fraction(7 * PRICE, 10**9)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,18 @@ def test_a_service_has_the_places_of_its_replicas_and_a_sleeping_one_those_of_on
     assert catalog_of([service()], [graph()], [old], {}).models["chat"].concurrency is None
 
 
+def test_a_service_has_as_many_replicas_as_exist_those_that_start_included_and_a_graph_none_that_count() -> None:
+    def replicas(*revisions: Document) -> dict[str, int | None]:
+        models = catalog_of([service(), service("vision", "vision", models="ocr")], [graph()], [*revisions], {}).models
+        return {name: model.replicas for name, model in models.items() if model.kind != "vision"}
+
+    assert replicas() == {"chat": None, "auto": None}  # KServe's Standard mode: nobody says
+    assert replicas(revision("chat-predictor", actual=0, desired=0))["chat"] == 0
+    assert replicas(revision("chat-predictor", actual=1, desired=3))["chat"] == 3
+    both = revision("chat-predictor", actual=2, desired=0), revision("chat-predictor", actual=0, desired=1)
+    assert replicas(*both, revision("auto", actual=1)) == {"chat": 3, "auto": None}
+
+
 def test_steps_and_what_is_being_deleted_are_not_listed() -> None:
     going = service("old")
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"

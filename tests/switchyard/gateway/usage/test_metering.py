@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from switchyard.gateway.tenants.file import TenantsFile
-from switchyard.gateway.usage.entries import FIELDS
+from switchyard.gateway.usage.entries import FIELDS, dimensions, read_dimensions
+from switchyard.gateway.usage.hours import entries
+from switchyard.gateway.usage.platform import OWNER
 from switchyard.store.factory import open_ledger
 from switchyard.store.ledger import Ledger
 from tests.switchyard.gateway.conftest import Bench, Call, gateway
@@ -172,6 +174,43 @@ async def test_costs_add_up_by_key_and_model(bench: Bench) -> None:
     assert sum(costs.values()) == total["amount"]["nano_dollars"]
     (images,) = await report(bench, "usage/images", "acme", models="ocr", api_key_ids="team-key")
     assert images["num_model_requests"] == 1
+
+
+async def test_hours_are_of_admins_alone_and_shares_of_their_tenants(bench: Bench, ledger: Ledger) -> None:
+    now = int(time.time())
+    called = dimensions("completions", "", "acme-key", "chat", "chat")
+    await ledger.settle("acme", "share", (), entries.charge("share", "acme", called, now, 700))
+    await ledger.settle(OWNER, "idle", (), entries.idle(now, "chat", 300, 1_800_000, 3_600_000))
+    of_platform, share = await report(bench, "costs", "admin"), await report(bench, "costs", "acme")
+    assert [one["amount"]["nano_dollars"] for one in share] == [700]
+    assert [(one["line_item"], one["amount"]["nano_dollars"]) for one in of_platform] == [
+        (None, 700),
+        ("idle chat", 300),
+    ]
+    idle = of_platform[1]
+    assert (idle["quantity"], idle["replica_hours"], idle["project_id"]) == (0.5, 1.0, OWNER)
+    assert len(await report(bench, "costs", "admin", line_items="chat")) == 1
+    (row,) = await rows(ledger)
+    assert {name: type(value) for name, value in row.items()} == FIELDS
+    response = await bench.http.get("/v1/organization/usage/rows?start_time=0", headers=by("admin"))
+    assert [one["tenant"] for one in response.json()["data"]] == ["acme"]
+
+
+async def test_time_is_counted_of_calls_whose_hours_have_a_price(tmp_path: Path, ledger: Ledger) -> None:
+    path = tmp_path / "tenants.yaml"
+    hourly = [{"models": ["chat"], "accelerator_hour": 1}, {"models": ["embed"], "input": 1}]
+    path.write_text(yaml.safe_dump({**document(), "prices": hourly}))
+    tenants = TenantsFile(path)
+    await tenants.load()
+    async with gateway(tmp_path, tenants=tenants, ledger=ledger) as bench:
+        for body in (CHAT, {"model": "embed", "input": "x"}):
+            path_of = "/v1/chat/completions" if body is CHAT else "/v1/embeddings"
+            assert (await bench.http.post(path_of, json=body, headers=by("globex"))).status_code == 200
+    found = await ledger.totals("globex", since=0, until=2**40, width=86400)
+    time_of = {read_dimensions(total.dimensions)["pool"]: total.amounts[-1] for total in found}
+    assert time_of.keys() == {"chat", ""}
+    assert time_of["chat"] > 0
+    assert time_of[""] == 0
 
 
 async def test_pages_follow_each_other_and_have_every_bucket_once(bench: Bench) -> None:

@@ -50,6 +50,31 @@ async def test_what_a_waking_model_waits_for_is_in_the_catalog_until_it_is_launc
     assert (entry.state, entry.since, entry.pid, entry.starts) == ("waking", since, 7, 1)
 
 
+async def test_a_replica_exists_from_its_launch_until_it_sleeps(tmp_path: Path) -> None:
+    models = [Model(name="chat", kind="llm", url="http://127.0.0.1:1"), Model(name="auto", kind="graph", url="")]
+    file = CatalogFile(tmp_path / "catalog.json")
+    board = StatusBoard(
+        served={model.name: [model] for model in models},
+        names=("chat", "auto"),
+        file=file,
+        metrics=LocalMetrics(CollectorRegistry()),
+        root=tmp_path,
+    )
+
+    def replicas() -> int | None:
+        return file.current().models["chat"].replicas
+
+    board.starting("chat", "request")
+    assert replicas() == 0
+    board.launched("chat", 7)
+    assert replicas() == 1
+    for state, count in (("ready", 1), ("draining", 1), ("asleep", 0)):
+        board.set("chat", state)  # type: ignore[arg-type]
+        assert replicas() == count
+    board.launched("auto", 8)
+    assert file.current().models["auto"].replicas is None
+
+
 async def test_the_paths_of_this_machine_stay_at_the_terminal(tmp_path: Path) -> None:
     chat = Model(name="chat", kind="llm", url="http://127.0.0.1:1")
     file = CatalogFile(tmp_path / "catalog.json")
