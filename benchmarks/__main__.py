@@ -20,6 +20,10 @@ NAMES = (
     "models.vision_start",
     "models.replacement",
     "fairness",
+    "tenancy.cost",
+    "tenancy.scale",
+    "tenancy.overshoot",
+    "tenancy.kills",
     "floods",
 )
 

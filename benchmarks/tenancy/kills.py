@@ -45,7 +45,7 @@ class Platform:
         made = {name: tenant(name, _limits(name)) for name in WITHOUT_STORE}
         self.keys = {name: key for name, (key, _) in made.items()}
         write_tenants(self.tenants, [operator, *(one for _, one in made.values())])
-        self.store, redis = store_url(store, starter)
+        self.store, redis = store_url(store, starter, fsync="always")
         self.victims = {"model": [starter.model(MODEL)], "redis": [redis] if redis else []}
         self.victims["gateway"] = [
             starter.gateway(f"gateway-{number}", tenants=self.tenants, store=self.store) for number in range(gateways)

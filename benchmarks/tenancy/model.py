@@ -1,12 +1,12 @@
 """``python -m benchmarks.tenancy.model PORT``: a language model that only counts.
 
 Its name says how many milliseconds a response takes, give or take half of it: ``m50``. A response has as many tokens as
-``max_tokens`` says, or with ``"user": "random"`` one to that many. ``GET /peak`` says how many requests it had at once
-at most since the last such question, and when each arrived, with the tokens that it used.
+``max_tokens`` says, or with ``"user": "random"`` one to that many. ``GET /seen`` says what it had since the last such
+question: how many requests at once at most (``peak``) and times seconds (``held``), and when each arrived, with the
+tokens that it used (``served``).
 """
 
 import asyncio
-import json
 import random
 import re
 import sys
@@ -28,6 +28,8 @@ class Model(asyncio.Protocol):
 
     now: ClassVar[int] = 0
     peak: ClassVar[int] = 0
+    held: ClassVar[float] = 0.0
+    changed: ClassVar[float] = time.monotonic()
     served: ClassVar[list[tuple[float, int]]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,9 +51,10 @@ class Model(asyncio.Protocol):
         self._body += body
 
     def on_message_complete(self) -> None:
-        if self._url == b"/peak":
-            self._plain(json.dumps({"peak": Model.peak, "served": Model.served}).encode())
-            Model.peak, Model.served = Model.now, []
+        if self._url == b"/seen":
+            _count(0)
+            self._plain(orjson.dumps({"peak": Model.peak, "held": Model.held, "served": Model.served}))
+            Model.peak, Model.held, Model.served = Model.now, 0.0, []
             return
         request = orjson.loads(self._body)
         found = _MODEL.fullmatch(request["model"])
@@ -71,8 +74,7 @@ class Model(asyncio.Protocol):
             self._work.cancel()
 
     async def _respond(self, usage: dict[str, int], seconds: float, stream: bool) -> None:
-        Model.now += 1
-        Model.peak = max(Model.peak, Model.now)
+        _count(1)
         try:
             if stream:
                 await self._stream(usage, seconds)
@@ -80,7 +82,7 @@ class Model(asyncio.Protocol):
                 await asyncio.sleep(seconds)
                 self._plain(_completion(usage))
         finally:
-            Model.now -= 1
+            _count(-1)
         self._work = None
 
     async def _stream(self, usage: dict[str, int], seconds: float) -> None:
@@ -99,6 +101,14 @@ class Model(asyncio.Protocol):
 
     def _plain(self, body: bytes) -> None:
         self._transport.write(_HEADERS % len(body) + body)
+
+
+def _count(change: int) -> None:
+    now = time.monotonic()
+    Model.held += Model.now * (now - Model.changed)
+    Model.changed = now
+    Model.now += change
+    Model.peak = max(Model.peak, Model.now)
 
 
 def _completion(usage: dict[str, int]) -> bytes:

@@ -77,13 +77,13 @@ class Starter:
         CatalogFile(self.folder / "catalog.json").replace(Catalog(models))
         return started
 
-    def redis(self) -> Process:
-        """Start a Redis that loses nothing when it is killed."""
+    def redis(self, fsync: str) -> Process:
+        """Start a Redis that writes its file before it responds, and to the disk each time (``always``) or second."""
         program = shutil.which("redis-server")
         if program is None:
             raise RuntimeError("redis-server is not on PATH: `make setup` installs it")
         port = free_port()
-        kept = ("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--dir", str(self.folder))
+        kept = ("--appendonly", "yes", "--appendfsync", fsync, "--save", "", "--dir", str(self.folder))
         return self._start("redis", (program, "--port", str(port), "--bind", "127.0.0.1", *kept), port)
 
     def gateway(self, name: str, *, tenants: Path | None = None, store: str = "") -> Process:
@@ -102,11 +102,13 @@ class Starter:
         return started
 
 
-def store_url(kind: str, starter: Starter, name: str = "store") -> tuple[str, Process | None]:
-    """Return the URL of a store of one of ``STORES``, and its process."""
+def store_url(
+    kind: str, starter: Starter, *, name: str = "store", fsync: str = "everysec"
+) -> tuple[str, Process | None]:
+    """Return the URL of a store of one of ``STORES``, and its process; by default as the component redis has it."""
     if kind == "sqlite":
         return f"sqlite://{starter.folder}/{name}.db", None
-    started = starter.redis()
+    started = starter.redis(fsync)
     started.wait()
     return f"redis://127.0.0.1:{started.port}/0", started
 
