@@ -44,6 +44,7 @@ from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed
 from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
 from vllm.exceptions import VLLMClientError, VLLMValidationError
 from vllm.model_executor.models.registry import ModelRegistry
+from vllm.parser import ParserManager
 from vllm.platforms import current_platform
 from vllm.tool_parsers import ToolParserManager
 from vllm.usage.usage_lib import UsageContext
@@ -60,7 +61,7 @@ from predictors.llm.constraints.requests import check_constraints
 from predictors.llm.constraints.tool_calls import constrain_tool_calls
 from predictors.llm.quantization import Device, four_bit_method
 from predictors.llm.settings import LLMSettings
-from predictors.llm.usage import count_tokens
+from predictors.llm.usage import count_reasoning, count_tokens
 from predictors.serving import errors
 from predictors.serving.cache_isolation import TenantOfRequest, isolate
 from switchyard.http.api_errors import ApiError, as_object, shape_of
@@ -155,6 +156,7 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     )
     isolate(client.engine_core)
     count_tokens(client)
+    count_reasoning(ParserManager)
     bound_texts(client.renderer, client.model_config.max_model_len, VLLMValidationError)
     tasks = await client.get_supported_tasks()
     app = build_app(options, tasks, client.model_config)

@@ -1,11 +1,12 @@
 """Counts the tokens of a request where the engine gives them out, whichever route asked."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
 from switchyard.http.asgi.usage import Counted, counted
 
+_REPORTED = "_switchyard_reported"  # what a parser, which each choice has its own of, has counted so far
 _DELTA = 1  # vLLM's RequestOutputKind: each output has the tokens since the last, else all of them
 
 
@@ -26,6 +27,35 @@ def count_tokens(engine: Any) -> None:
         return outputs if counts is None else _encoded(outputs, counts)
 
     engine.generate, engine.encode = counted_generate, counted_encode
+
+
+def count_reasoning(manager: Any) -> None:
+    """Let each parser of vLLM's ``ParserManager`` add the tokens of reasoning that it counts to the ``counted`` too.
+
+    vLLM asks them for its own usage, whoever wants that: for all tokens of a choice so far, once or with each chunk.
+    """
+    get_parser, known = manager.get_parser, set[type]()
+
+    def get_counting_parser(*args: Any, **kwargs: Any) -> Any:
+        parser = get_parser(*args, **kwargs)
+        if parser is not None and parser not in known:
+            known.add(parser)
+            parser.count_reasoning_tokens = _counted_reasoning(parser.count_reasoning_tokens)
+        return parser
+
+    manager.get_parser = get_counting_parser
+
+
+def _counted_reasoning(count: Callable[[Any, Any], int]) -> Callable[[Any, Any], int]:
+    def count_reasoning_tokens(parser: Any, token_ids: Any) -> int:
+        tokens = count(parser, token_ids)
+        counts = counted.get()
+        if counts is not None:
+            counts.reasoning_tokens += max(tokens - getattr(parser, _REPORTED, 0), 0)
+            setattr(parser, _REPORTED, tokens)
+        return tokens
+
+    return count_reasoning_tokens
 
 
 async def _generated(outputs: AsyncGenerator[Any], counts: Counted, *, deltas: bool) -> AsyncGenerator[Any]:

@@ -11,6 +11,7 @@ from switchyard.http.sse import USAGE_COMMENT
 
 TAIL_BYTES = 4096  # an object of counts has some 300 bytes, and what vLLM writes after it has less than the rest
 _FIELD = b'"usage":'
+_CACHE_READ = "cache_read_input_tokens"
 _MOST = 2**53 - 1  # the ledger counts in doubles where it is Redis
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "inferences", "pixels")
 _decoder = json.JSONDecoder()  # orjson has no way to read a value that something follows
@@ -49,16 +50,22 @@ class Usage:
 
 
 def usage_of(counted: object) -> Usage | None:
-    """Read OpenAI's ``usage`` object, of chats or responses, or our predictors' own; None for anything else."""
+    """Read OpenAI's ``usage`` object, of chats or responses, Anthropic's, or our predictors' own; else None."""
     if not isinstance(counted, Mapping):
         return None
     prompt = _count(counted, "prompt_tokens", "input_tokens")
+    cached = _detail(counted, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
+    if "prompt_tokens" not in counted and _CACHE_READ in counted:
+        # Anthropic's input_tokens are those that the cache has nothing to do with.
+        # https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance
+        cached = _count(counted, _CACHE_READ)
+        prompt += cached + _count(counted, "cache_creation_input_tokens")
     completion = _count(counted, "completion_tokens", "output_tokens")
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
         # No more than the whole that they are part of, whatever a model says: the rest is what is charged in full.
-        cached_tokens=min(prompt, _detail(counted, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")),
+        cached_tokens=min(prompt, cached),
         reasoning_tokens=min(
             completion, _detail(counted, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
         ),

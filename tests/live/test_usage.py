@@ -1,6 +1,8 @@
 """The predictor says what vLLM counted, when the gateway asks, for every protocol that a language model has."""
 
 import json
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -8,7 +10,7 @@ import httpx
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from tests.live.processes import Predictor
+from tests.live.processes import MODELS, Predictor, Preload
 from tests.live.test_llm_predictor import text_input, v2
 from tests.switchyard.router.running import node, router, services
 
@@ -146,3 +148,31 @@ def test_nothing_is_said_to_who_does_not_ask(chat: Predictor) -> None:
 def test_embeddings_are_counted(embed: Predictor) -> None:
     counted, response = whole(embed, "/openai/v1/embeddings", {"model": embed.name, "input": ["one", "two three"]})
     assert counted == {"prompt_tokens": response["usage"]["prompt_tokens"]}
+
+
+@pytest.fixture(scope="module")
+def thinker(preload: Preload, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predictor]:
+    """A model whose tokens 4 and 0 are those around reasoning."""
+    folder = tmp_path_factory.mktemp("models") / "thinker"
+    shutil.copytree(MODELS / "chat-fast", folder)
+    for file in folder.glob("tokenizer*.json"):
+        file.write_text(file.read_text().replace("<|tool|>", "<think>").replace("<|pad|>", "</think>"))
+    started = Predictor(preload, "chat-fast", f"--model_dir={folder}", "--reasoning-parser=deepseek_r1")
+    yield started.wait_ready()
+    started.stop()
+
+
+def test_tokens_of_reasoning_are_those_that_vllm_says(thinker: Predictor) -> None:
+    # It begins with the token that begins reasoning, which the penalty lets it write once only.
+    begins = {"logit_bias": {"4": 100}, "repetition_penalty": 1000, "ignore_eos": True, "n": 2, "temperature": 1}
+    counted, response = whole(thinker, "/openai/v1/chat/completions", {**CHAT, **begins})
+    said = response["usage"]["completion_tokens_details"]["reasoning_tokens"]
+    assert 0 < said < response["usage"]["completion_tokens"] == counted["completion_tokens"]
+    assert counted["reasoning_tokens"] == said
+    streams = {
+        **CHAT,
+        **begins,
+        "stream": True,
+        "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+    }
+    assert 0 < streamed(thinker, "/openai/v1/chat/completions", streams)["reasoning_tokens"] < 16

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from predictors.llm.usage import count_tokens
+from predictors.llm.usage import count_reasoning, count_tokens
 from switchyard.http.asgi.usage import Counted, counted
 
 CUMULATIVE, DELTA, FINAL_ONLY = 0, 1, 2
@@ -89,3 +89,39 @@ async def test_nothing_stands_between_when_nobody_asks() -> None:
     stream = engine.generate("a", SimpleNamespace(output_kind=SimpleNamespace(value=DELTA)), "1")
     assert stream.ag_code is generate.__func__.__code__  # type: ignore[attr-defined]
     await stream.aclose()
+
+
+class Parser:
+    """As vLLM's, of which each choice has one: counts the tokens below ten."""
+
+    def count_reasoning_tokens(self, token_ids: Sequence[int]) -> int:
+        return sum(token < 10 for token in token_ids)
+
+
+class Manager:
+    """Makes a parser for each way of serving, or has one for all."""
+
+    def __init__(self, *parsers: type[Parser] | None) -> None:
+        self._parsers = list(parsers)
+
+    def get_parser(self, **names: str) -> type[Parser] | None:
+        return self._parsers.pop(0)
+
+
+def test_reasoning_is_counted_once_however_often_vllm_asks() -> None:
+    class Made(Parser):
+        pass
+
+    manager, counts = Manager(Made, None, Made), Counted()
+    count_reasoning(manager)
+    parser, nothing, again = (manager.get_parser(reasoning_parser_name="r1") for _ in range(3))
+    assert (nothing, again) == (None, parser)
+    assert parser is not None
+    counted.set(counts)
+    first, second = parser(), parser()
+    assert [first.count_reasoning_tokens(range(size)) for size in (3, 3, 20)] == [3, 3, 10]
+    assert second.count_reasoning_tokens([1, 99]) == 1
+    assert counts.reasoning_tokens == 11
+    counted.set(None)
+    assert parser().count_reasoning_tokens([1]) == 1
+    assert counts.reasoning_tokens == 11

@@ -26,6 +26,9 @@ def test_usage_of_chats_and_of_responses_is_read() -> None:
         "output_tokens_details": {"reasoning_tokens": 3},
     }
     assert usage_of(CHAT) == usage_of(responses) == COUNTED
+    anthropic = {"input_tokens": 5, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 3, "output_tokens": 7}
+    assert usage_of(anthropic) == Usage(prompt_tokens=12, completion_tokens=7, cached_tokens=4)
+    assert usage_of({**CHAT, "cache_read_input_tokens": 4}) == COUNTED  # the whole prompt is in it already
     assert usage_of({"inferences": 2, "pixels": 5}) == Usage(inferences=2, pixels=5)
 
 
