@@ -23,6 +23,7 @@ class StartLog:
         self._began = self._file.seek(0, os.SEEK_END)
         self._rest = b""
         self._problems: dict[str, str] = {}
+        self.verdicts = 0  # lines that told a problem, or that one is solved
 
     def phases(self) -> Iterator[tuple[Phase, float]]:
         """Yield the phases that were logged since the last call, each with its seconds."""
@@ -39,6 +40,7 @@ class StartLog:
             if b'"problem"' not in line and b'"solved"' not in line:  # of a thousand lines a second for requests
                 continue
             row = _row(line) or {}
+            self.verdicts += "problem" in row or "solved" in row
             if "problem" in row:
                 self._problems[row["problem"]] = str(row.get("message", ""))
             elif "solved" in row:

@@ -114,7 +114,7 @@ def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], None]) ->
     by_port = {_port(sockets[name]): endpoint for name, endpoint in behind.items()}
     rpc = RpcActivator({_port(sockets[s.name]): behind[s.name] for s in plan.services if s.command.grpc})
     steps = {service.name: queues[service.name] for service in plan.services if service.model.kind == "step"}
-    edits = Edits(plan, settings.overlay, settings.options, mounts, on_edits)
+    edits = Edits(plan, settings.overlay, settings.options, mounts, settings.directory.log, on_edits)
     decisions = Decisions(steps, client)
     control = Control(board=board, queues=queues, decisions=decisions, registry=registry, take_edits=edits.take)
     return Parts(

@@ -135,14 +135,14 @@ def _take_edits(run: Run) -> str:
     """Let the supervisor take what was edited in the overlay since its start; empty if nothing was.
 
     Raises:
-        LocalError: more was edited than files that containers mount.
+        LocalError: more was edited than files that containers mount, or the gateway cannot use one.
     """
     if run.rendered == fingerprint(render_text(Path(run.overlay))):
         return ""
     request = urllib.request.Request(f"{run.control}/edits", method="POST")  # noqa: S310  (loopback)
     try:
         with urllib.request.urlopen(request, timeout=_EDITS_SECONDS) as response:  # noqa: S310
-            edited = ", ".join(json.load(response)["edited"])
+            taken = json.load(response)
     except urllib.error.HTTPError as err:
         why = json.load(err)["error"] if err.code == _CONFLICT else str(err)
         raise LocalError(
@@ -150,12 +150,11 @@ def _take_edits(run: Run) -> str:
         ) from err
     except OSError as err:
         raise _silent(run, err) from err
-    if not edited:
+    if taken["problem"]:
+        raise LocalError(f"{run.gateway_name} cannot use what was edited: {taken['problem']}")
+    if not taken["edited"]:
         return f"{run.overlay} runs already; what was edited changes nothing on this machine."
-    return (
-        f"{run.overlay} runs already, and the edited files are in place for {edited}. `{program()} status` says when "
-        "the gateway cannot use one."
-    )
+    return f"{run.overlay} runs already, and the edited files are in place for {', '.join(taken['edited'])}."
 
 
 def _await_gateway(run: Run, directory: StateDirectory) -> None:

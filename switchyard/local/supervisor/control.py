@@ -10,11 +10,12 @@ from switchyard.http.server import Exchange
 from switchyard.local.activator.request_queue import RequestQueue
 from switchyard.local.errors import LocalError
 from switchyard.local.status.board import StatusBoard
+from switchyard.local.supervisor.edits import Taken
 from switchyard.local.supervisor.graph_decisions import Decisions
 
 
 class Control:
-    """The handler of a server; ``take_edits`` returns whose files were edited."""
+    """The handler of a server; ``take_edits`` passes on edits of the overlay."""
 
     def __init__(
         self,
@@ -23,7 +24,7 @@ class Control:
         queues: Mapping[str, RequestQueue],
         decisions: Decisions,
         registry: CollectorRegistry,
-        take_edits: Callable[[], Awaitable[list[str]]],
+        take_edits: Callable[[], Awaitable[Taken]],
     ) -> None:
         self._board = board
         self._queues = queues
@@ -48,9 +49,10 @@ class Control:
 
     async def _edits(self) -> tuple[int, dict[str, object]]:
         try:
-            return 200, {"edited": await self._take_edits()}
+            taken = await self._take_edits()
         except LocalError as err:
             return 409, {"error": str(err)}
+        return 200, {"edited": taken.edited, "problem": taken.problem}
 
     async def _status(self) -> dict[str, dict[str, object]]:
         report = self._board.report()

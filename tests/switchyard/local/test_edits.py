@@ -83,9 +83,12 @@ def test_an_edited_secret_is_in_force_without_a_restart_and_after_one(local: Loc
 def test_status_says_what_the_gateway_cannot_use_of_an_edit_until_it_is_mended(local: Local, overlay: Path) -> None:
     started(local)
     (overlay / "tenants.yaml").write_text(json.dumps({"tenants": [{"name": "acme", "keys": [{"id": "x"}], "odd": 1}]}))
-    assert local.command("up", "overlay").returncode == 0
+    answer = local.command("up", "overlay")
     eventually(lambda: local.row("gateway")["reason"], "it is told")
     place = "tenants.yaml cannot be used: tenants[0].keys[0].sha256: Field required; tenants[0].odd: no such field"
+    assert answer.returncode == 1
+    assert "gateway cannot use what was edited: the last valid tenants stay in force: " in answer.stderr
+    assert place in answer.stderr
     (shown,) = [line for line in local.command("status").stdout.splitlines() if line.startswith("gateway  ")]
     assert "  ready  " in shown
     assert "the last valid tenants stay in force: " in shown
