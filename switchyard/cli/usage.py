@@ -67,7 +67,11 @@ def usage(
     first = since.date() if since else last.replace(day=1)
     if first > last:
         raise typer.BadParameter(f"--since {first} is after --until {last}")
-    found = _asked(url, lambda organization: summary(organization, groups, first, last, tenant or ()))
+    asked = _asked(url, lambda organization: summary(organization, groups, first, last, tenant or ()))
+    found = asked.sums
+    if asked.unwatched_hours:
+        hours = f"{asked.unwatched_hours:.1f} hours"
+        typer.echo(f"for {hours} no gateway watched: what accelerators cost then is not known", err=True)
     if as_csv:
         typer.echo(output.as_csv(groups, found), nl=False)
     elif as_json:

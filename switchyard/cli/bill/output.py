@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from switchyard.cli.bill.summary import Amounts, Group, Summary, dollars, total
+from switchyard.cli.bill.summary import Amounts, Group, Sums, dollars, total
 
 
-def as_csv(by: Sequence[Group], found: Summary) -> str:
+def as_csv(by: Sequence[Group], found: Sums) -> str:
     """Return a line for each group below one with names."""
     text = io.StringIO()
     names = [name for name in asdict(Amounts()) if name != "nano_dollars"]
@@ -20,7 +20,7 @@ def as_csv(by: Sequence[Group], found: Summary) -> str:
     return text.getvalue()
 
 
-def as_json(by: Sequence[Group], found: Summary) -> str:
+def as_json(by: Sequence[Group], found: Sums) -> str:
     """Return a list of objects; dollars are text, as a number would lose digits."""
     rows = [
         {**dict(zip(by, key, strict=True)), **asdict(amounts), "dollars": dollars(amounts.nano_dollars)}
@@ -29,7 +29,7 @@ def as_json(by: Sequence[Group], found: Summary) -> str:
     return json.dumps(rows, indent=1) + "\n"
 
 
-def print_table(by: Sequence[Group], found: Summary) -> None:
+def print_table(by: Sequence[Group], found: Sums) -> None:
     """Print a table with a sum below it, as wide as its cells: what is piped on is not cut."""
     from rich.console import Console
     from rich.table import Table

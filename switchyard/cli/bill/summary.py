@@ -14,6 +14,7 @@ _USAGE = ("usage/completions", "usage/embeddings", "usage/images")
 _COSTS = "costs"
 _BUCKETS = 180  # the most that a page has
 _NANO = 1_000_000_000
+_UNWATCHED = "not watched"
 PLATFORM = "(platform)"  # the project of what no tenant pays: hours of accelerators that nobody used
 
 
@@ -34,7 +35,15 @@ class Amounts:
         return Amounts(*map(int.__add__, astuple(self), astuple(other)))
 
 
-Summary = Mapping[tuple[str, ...], Amounts]
+Sums = Mapping[tuple[str, ...], Amounts]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Sums by the values that were asked for, and for how many hours nobody knows which replicas existed."""
+
+    sums: Sums
+    unwatched_hours: float
 
 
 def dollars(nano_dollars: int) -> str:
@@ -58,6 +67,7 @@ async def summary(
         BillError: the gateway cannot be asked.
     """
     found: dict[tuple[str, ...], Amounts] = {}
+    unwatched = 0.0
     for path in (*_USAGE, _COSTS):
         fields = [_field(path, group) for group in by if group != "day"]
         asked: Parameters = {
@@ -71,12 +81,15 @@ async def summary(
             for bucket in buckets:
                 day = datetime.fromtimestamp(bucket["start_time"], UTC).date().isoformat()
                 for result in bucket["results"]:
+                    if result["project_id"] == PLATFORM and result["line_item"] == _UNWATCHED:
+                        unwatched += result["quantity"]
+                        continue
                     key = _key(path, by, day, result)
                     found[key] = found.get(key, Amounts()) + _amounts(path, result)
-    return dict(sorted(found.items()))
+    return Summary(dict(sorted(found.items())), unwatched)
 
 
-def total(found: Summary) -> Amounts:
+def total(found: Sums) -> Amounts:
     """Return the sum of all."""
     return sum(found.values(), Amounts())
 

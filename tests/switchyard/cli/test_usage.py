@@ -141,11 +141,22 @@ async def test_hours_that_nobody_used_stay_apart_by_whatever_is_asked_for(
     bench: Bench, ledger: Ledger, by: str, line: str
 ) -> None:
     await ledger.settle(OWNER, "idle", (), entries.idle(NOON, "chat", PRICE, HOUR, HOUR))
-    await ledger.settle(OWNER, "before", (), entries.watched(NOON, HOUR))
     _, printed, _ = await usage(bench, "--by", by, "--csv", *SINCE)
     idle = {one[by]: one["dollars"] for one in lines(printed)}[line]
     assert idle == "1.234567891"
     assert sum(Fraction(one["dollars"]) for one in lines(printed)) == Fraction(7 * PRICE, 10**9)
+
+
+async def test_hours_that_nobody_watched_are_told_and_cost_nothing(
+    bench: Bench, ledger: Ledger, tmp_path: Path
+) -> None:
+    later = SqliteLedger(tmp_path / "ledger.db", clock=lambda: NOON + 4 * 3600)
+    await ledger.settle(OWNER, "before", (), entries.watched(NOON, HOUR))
+    await later.settle(OWNER, "after", (), entries.watched(NOON, HOUR))
+    await later.aclose()
+    _, printed, said = await usage(bench, "--csv", *SINCE)
+    assert said == "for 3.0 hours no gateway watched: what accelerators cost then is not known\n"
+    assert [one["model"] for one in lines(printed)] == ["chat", "ocr"]
 
 
 @pytest.mark.parametrize(

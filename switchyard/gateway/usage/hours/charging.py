@@ -23,6 +23,7 @@ _AFTER_SECONDS = 300
 _DAYS_BACK = 7  # how long all gateways may have been away: hours before that stay as they are
 _LEASE_SECONDS = 600.0
 _RENEW_EVERY = 200  # shares that are written
+_REMEMBERED_HOURS = 20  # for which every ledger knows what was written, less than a day
 _MILLISECONDS = AMOUNTS.index("milliseconds")
 _Used = Mapping[tuple[str, str], int]
 
@@ -56,17 +57,30 @@ class Charging:
 
     async def _charge_hour(self, hour: int) -> float:
         """Share out one hour; return when to look at it again."""
-        claim = Claim(f"charge {hour}", 1, 1, "period", ends=hour + (_DAYS_BACK + 1) * _DAY)
+        ends = hour + (_DAYS_BACK + 1) * _DAY
+        claim, begun = (Claim(f"{deed} {hour}", 1, 1, "period", ends=ends) for deed in ("charge", "begin"))
         call_id = request_id(None).decode()
         outcome = await self._ledger.reserve(OWNER, call_id, [claim], lease=_LEASE_SECONDS)
         if isinstance(outcome, Denial):  # it is done, or another gateway is at it, which may be killed
             return self._now() + _LEASE_SECONDS
+        if not await self._begins(begun) and self._now() > hour + _REMEMBERED_HOURS * _HOUR:
+            logger.error("an hour of replicas was shared out in part, and is left so", extra={"hour": hour})
+            await self._ledger.settle(OWNER, call_id, [claim], None)
+            return ends
         existed = await self._existed(hour)
         used = await self._used(hour, existed)
         for pool in sorted(existed):
             await self._charge_pool(hour, pool, existed[pool], used[pool], call_id)
         await self._ledger.settle(OWNER, call_id, [claim], None)
-        return claim.ends
+        return ends
+
+    async def _begins(self, begun: Claim) -> bool:
+        """Return whether nobody has begun before: what was written so long ago may be written twice."""
+        call_id = request_id(None).decode()
+        if isinstance(await self._ledger.reserve(OWNER, call_id, [begun], lease=_LEASE_SECONDS), Denial):
+            return False
+        await self._ledger.settle(OWNER, call_id, [begun], None)
+        return True
 
     async def _charge_pool(self, hour: int, pool: str, existed: Mapping[int, int], used: _Used, call_id: str) -> None:
         milliseconds = sum(existed.values())

@@ -92,7 +92,7 @@ async def test_calls_side_by_side_share_the_whole_price(ledger: Ledger, clock: C
     assert abs(found["globex", "chat"] - 2 * found["acme", "chat"]) <= 2
 
 
-@pytest.mark.parametrize("takes", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("takes", [0, 1, 2, 3, 4, 5])
 async def test_a_gateway_that_is_killed_meanwhile_leaves_the_rest_to_another_one(
     ledger: Ledger, clock: Clock, takes: int
 ) -> None:
@@ -109,6 +109,29 @@ async def test_a_gateway_that_is_killed_meanwhile_leaves_the_rest_to_another_one
     clock.now += 601
     await Charging(ledger, clock).charge()
     assert await bills(ledger) == (found, idle, price)
+
+
+async def test_what_was_begun_a_day_ago_is_left_as_it_is_and_said(
+    ledger: Ledger, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    await an_hour(ledger, clock)
+    clock.now += 300
+    with pytest.raises(StoreError):
+        await Charging(Failing(ledger, 2), clock).charge()  # its beginning and one share
+    before, _, _ = await bills(ledger)
+    clock.now += 21 * HOUR
+    await Charging(ledger, clock).charge()
+    assert "shared out in part" in caplog.text
+    assert (await bills(ledger))[0] == before
+    assert sum(before.values()) > 0
+
+
+async def test_hours_of_the_days_before_are_shared_out_when_gateways_are_back(ledger: Ledger, clock: Clock) -> None:
+    await an_hour(ledger, clock)
+    clock.now += 3 * 24 * HOUR
+    await Charging(ledger, clock).charge()
+    shares = [row for _, row in await ledger.rows("acme", since=START, until=2**40) if b"accelerator hours" in row]
+    assert len(shares) == 2
 
 
 async def test_an_admin_sees_what_was_idle_and_what_nobody_watched(ledger: Ledger, clock: Clock) -> None:
