@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import random
+import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from switchyard.store.contract import StoreError
 from switchyard.store.ledger import Claim, Entry, Ledger, Level
@@ -16,8 +18,7 @@ MOST_WAITING = 20_000  # calls, of 2 KB each at most: minutes of a busy gateway
 AGAIN_SECONDS = 0.25  # until then a gateway that is killed loses what waits
 
 
-@dataclass(frozen=True, slots=True)
-class _Settlement:
+class _Settlement(NamedTuple):
     owner: str
     call_id: str
     claims: Sequence[Claim]
@@ -41,14 +42,19 @@ class Settlements:
         metrics.usage_waiting.set_function(lambda: len(self._waiting))
 
     async def settle(self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None) -> Sequence[Level]:
-        """Write what a call took; if the store does not respond, later. Never raises ``StoreError``.
+        """Write what a call took; if the store does not respond, or the caller is cancelled meanwhile, later.
 
-        Returns the levels of ``claims``, of none where they are written later or the call was settled.
+        Returns the levels of ``claims``, of none where they are written later or the call was settled. Never raises
+        ``StoreError``.
         """
         one = _Settlement(owner, call_id, claims, entry)
-        levels = None if self._loop.time() < self._away_until else await self._written(one)
-        if levels is None:
-            self._keep(one)
+        levels = None
+        try:
+            if self._loop.time() >= self._away_until:
+                levels = await self._written(one)
+        finally:  # what was begun may not have been written: then nobody knows, and to settle it again is safe
+            if levels is None:
+                self._keep(one)
         return levels or ()
 
     async def aclose(self) -> None:
@@ -94,3 +100,11 @@ class Settlements:
         if one.entry is not None:
             self._metrics.usage_unwritten.inc()
             logger.error("usage was not written", extra={"usage": one.entry.row.decode()})
+
+
+def new_call_id() -> str:
+    """Return an id for a call in the ledger: clients choose their x-request-id, and may send one twice.
+
+    It begins with the time, so that the ledger's index of ids grows at its end, where it is in memory.
+    """
+    return f"{time.time_ns() // 1000:014x}{random.getrandbits(72):018x}"

@@ -14,8 +14,8 @@ import orjson
 
 from switchyard.backoff import Backoff
 from switchyard.gateway.quota.claims import AppliedLimit
-from switchyard.gateway.quota.reservations import new_id
 from switchyard.gateway.quota.webhook import Webhook, WebhookError
+from switchyard.gateway.settlements import new_call_id
 from switchyard.gateway.tenants.limits import SCALES
 from switchyard.store.contract import StoreError
 from switchyard.store.ledger import Claim, Grant, Ledger, Level
@@ -170,7 +170,7 @@ class Alerts:
     async def _claimed(self, alert: Alert, way: Literal["log", "webhook"]) -> "_Claimed | None":
         """Claim to tell an alert in one way; None if another gateway has."""
         claim = Claim(f"{alert.name} {way}", 1, 1, "period", ends=alert.budget.ends)
-        claimed = _Claimed(self._ledger, alert.tenant, new_id(), claim)
+        claimed = _Claimed(self._ledger, alert.tenant, new_call_id(), claim)
         outcome = await self._ledger.reserve(alert.tenant, claimed.call_id, [claim], lease=_LEASE_SECONDS)
         return claimed if isinstance(outcome, Grant) else None
 

@@ -1,20 +1,23 @@
 """From the limits of an identity to what a call takes of each of them."""
 
+import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from fnmatch import translate
 from functools import lru_cache
+from operator import attrgetter
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from switchyard.gateway.tenants.directory import Identity
-from switchyard.gateway.tenants.limits import SCALES, Limit, Per
+from switchyard.gateway.tenants.limits import SCALES, Limit, Limits, Per, Unit
 from switchyard.store.ledger import Claim
 
+_KNOWN = 8192  # keys by models, of some 2 KB each; a full table is begun anew
 
-@dataclass(frozen=True, slots=True)
-class Amounts:
+
+class Amounts(NamedTuple):
     """What a call takes, or took, beside being one request."""
 
     input_tokens: int = 0
@@ -23,47 +26,84 @@ class Amounts:
     pixels: int = 0
     nano_dollars: int = 0
 
-    def of(self, limit: Limit) -> int:
-        """Return the amount of what ``limit`` counts, in the unit of its counter."""
-        match limit.unit:
-            case "requests" | "in_flight":
-                return 1
-            case "tokens":
-                return self.input_tokens + self.output_tokens
-            case "input_tokens":
-                return self.input_tokens
-            case "output_tokens":
-                return self.output_tokens
-            case "inferences":
-                return self.inferences
-            case "megapixels":
-                return self.pixels
-            case "dollars":
-                return self.nano_dollars
+
+# Of what a limit counts, in the unit of its counter.
+_AMOUNTS: Mapping[Unit, Callable[[Amounts], int]] = {
+    "requests": lambda _: 1,
+    "in_flight": lambda _: 1,
+    "tokens": lambda amounts: amounts.input_tokens + amounts.output_tokens,
+    "input_tokens": attrgetter("input_tokens"),
+    "output_tokens": attrgetter("output_tokens"),
+    "inferences": attrgetter("inferences"),
+    "megapixels": attrgetter("pixels"),
+    "dollars": attrgetter("nano_dollars"),
+}
+_KINDS: Mapping[Per | None, tuple[Literal["held", "rolling", "period"], int]] = {
+    None: ("held", 0),
+    "minute": ("rolling", 60),
+    "day": ("period", 0),
+    "month": ("period", 0),
+}
 
 
-@dataclass(frozen=True, slots=True)
 class AppliedLimit:
-    """A limit that a call counts for, whose it is, and its counter, which for a day or month ``ends``."""
+    """A limit that a call counts for, whose it is, and its counter, which for a day or month ``ends``.
 
-    limit: Limit
-    owner: str
-    counter: str
-    ends: float = 0.0
+    ``most`` is the limit in the unit of its counter.
+    """
 
-    @property
-    def most(self) -> int:
-        """The limit in the unit of its counter."""
-        return self.limit.most * SCALES.get(self.limit.unit, 1)
+    __slots__ = ("_amount", "_kind", "_seconds", "_single", "counter", "ends", "limit", "most", "owner")
+
+    def __init__(self, limit: Limit, owner: str, counter: str, ends: float = 0.0) -> None:
+        self.limit = limit
+        self.owner = owner
+        self.counter = counter
+        self.ends = ends
+        self.most = limit.most * SCALES.get(limit.unit, 1)
+        self._amount = _AMOUNTS[limit.unit]
+        self._kind, self._seconds = _KINDS[limit.per]
+        # What most claims are: one request, one in flight.
+        self._single = Claim(counter, 1, self.most, self._kind, self._seconds, ends, not limit.shadow)
+
+    def reserved(self, estimate: Amounts) -> Claim:
+        """Return what a call reserves: its estimate, at most half of the limit.
+
+        An estimate is often too high, and one above the limit could never be reserved: half lets such a call through
+        alone, and two at a time else.
+        """
+        return self.claim(min(self._amount(estimate), max(1, self.most // 2)))
+
+    def spent(self, amounts: Amounts) -> Claim:
+        """Return what a call really took."""
+        return self.claim(self._amount(amounts))
 
     def claim(self, amount: int) -> Claim:
         """Return the claim of ``amount`` on the limit."""
-        limit = self.limit
-        if limit.per is None:
-            return Claim(self.counter, amount, self.most, "held", enforced=not limit.shadow)
-        if limit.per == "minute":
-            return Claim(self.counter, amount, self.most, "rolling", seconds=60, enforced=not limit.shadow)
-        return Claim(self.counter, amount, self.most, "period", ends=self.ends, enforced=not limit.shadow)
+        if amount == 1:
+            return self._single
+        return Claim(self.counter, amount, self.most, self._kind, self._seconds, self.ends, not self.limit.shadow)
+
+
+class AppliedLimits:
+    """The limits that calls count for, known for each key and model until a day or month ends."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str, str], tuple[Limits, float, tuple[AppliedLimit, ...]]] = {}
+
+    def of(self, identity: Identity, model: str, now: float) -> tuple[AppliedLimit, ...]:
+        """Return what ``applied`` does."""
+        limits = identity.limits
+        if limits is None:
+            return ()
+        key = identity.tenant, identity.team, identity.key_id, model
+        known = self._known.get(key)
+        if known is not None and known[0] == limits and now < known[1]:
+            return known[2]
+        found = applied(identity, model, now)
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+        self._known[key] = limits, min((one.ends for one in found if one.ends), default=math.inf), found
+        return found
 
 
 def applied(identity: Identity, model: str, now: float) -> tuple[AppliedLimit, ...]:
@@ -82,20 +122,6 @@ def applied(identity: Identity, model: str, now: float) -> tuple[AppliedLimit, .
                 start, ends = ("", 0.0) if limit.per in (None, "minute") else period(limit.per, limits.zone, now)
                 found.append(AppliedLimit(limit, owner, _counter(counter, limit, start), ends))
     return tuple(found)
-
-
-def reserved(limits: Sequence[AppliedLimit], estimate: Amounts) -> list[Claim]:
-    """Return what a call reserves of each limit: its estimate, at most half of the limit.
-
-    An estimate is often too high, and one above the limit could never be reserved: half lets such a call through
-    alone, and two at a time else.
-    """
-    return [one.claim(min(estimate.of(one.limit), max(1, one.most // 2))) for one in limits]
-
-
-def spent(limits: Sequence[AppliedLimit], amounts: Amounts) -> list[Claim]:
-    """Return what a call really took of each limit."""
-    return [one.claim(amounts.of(one.limit)) for one in limits]
 
 
 @lru_cache(2048)

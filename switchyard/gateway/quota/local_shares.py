@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from switchyard.gateway.quota.claims import AppliedLimit
-from switchyard.gateway.quota.reservations import Reservations, StoreAwayError, new_id
+from switchyard.gateway.quota.reservations import Reservations, StoreAwayError
+from switchyard.gateway.settlements import new_call_id
 from switchyard.store.contract import StoreError
 from switchyard.store.factory import open_ledger
 from switchyard.store.ledger import Claim, Denial, Grant, Ledger, Level
@@ -31,7 +32,7 @@ class LocalShares:
         self._loop = asyncio.get_running_loop()
         self._memory = open_ledger("sqlite::memory:")
         self._reservations = Reservations(self._memory, self._memory, lambda _: None)
-        self._id = new_id()
+        self._id = new_call_id()
         self._gateways = 0
         self._missed = False
         self._timer: asyncio.TimerHandle | None = None

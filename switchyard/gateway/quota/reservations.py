@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
+from switchyard.gateway.settlements import new_call_id
 from switchyard.store.contract import StoreError
 from switchyard.store.ledger import Claim, Denial, Entry, Grant, Ledger, Level
 
@@ -51,7 +51,7 @@ class Reservations:
         Raises:
             StoreAwayError: nobody knows.
         """
-        call_id = new_id()
+        call_id = new_call_id()
         if self._loop.time() < self._away_until:
             raise StoreAwayError
         try:
@@ -80,7 +80,7 @@ class Reservations:
             ids.discard(call_id)
             if not ids:
                 del self._live[owner]
-        return await asyncio.shield(self._start(self._settlements.settle(owner, call_id, claims, entry))) or ()
+        return await self._settlements.settle(owner, call_id, claims, entry) or ()
 
     def _renew_all(self) -> None:
         self._timer = None
@@ -104,8 +104,3 @@ class Reservations:
     def _failed(self, operation: str, err: StoreError) -> None:
         self._on_error(operation)
         logger.warning("the store did not %s: %s", operation, err)
-
-
-def new_id() -> str:
-    """Return an id for a call in the ledger: clients choose their x-request-id, and may send one twice."""
-    return f"{random.getrandbits(128):032x}"

@@ -1,6 +1,6 @@
 """What clients are told of their limits: headers as OpenAI and Anthropic have them, and errors."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -20,9 +20,12 @@ _UNITS = {
     "megapixels": "megapixels",
     "dollars": "US dollars",
 }
-# Of Anthropic's headers; OpenAI has the first two.
-_NAMES = {"requests": "requests", "tokens": "tokens", "input_tokens": "input-tokens", "output_tokens": "output-tokens"}
-_OPENAI = ("requests", "tokens")
+_PARTS = ("limit", "remaining", "reset")
+_OPENAI = {unit: [f"x-ratelimit-{part}-{unit}".encode() for part in _PARTS] for unit in ("requests", "tokens")}
+_ANTHROPIC = {
+    unit: [f"anthropic-ratelimit-{unit.replace('_', '-')}-{part}".encode() for part in _PARTS]
+    for unit in ("requests", "tokens", "input_tokens", "output_tokens")
+}
 
 
 def denied(limits: Sequence[AppliedLimit], claims: Sequence[Claim], denial: Denial, zone: str, now: float) -> ApiError:
@@ -53,32 +56,26 @@ def headers(limits: Sequence[AppliedLimit], levels: Sequence[Level], shape: Shap
 
     https://platform.openai.com/docs/guides/rate-limits and https://docs.anthropic.com/en/api/rate-limits
     """
+    anthropic = shape == "anthropic"
+    names = _ANTHROPIC if anthropic else _OPENAI
     tightest: dict[str, tuple[float, AppliedLimit, Level]] = {}
     for one, level in zip(limits, levels, strict=True):
-        if one.limit.shadow or one.limit.unit not in _NAMES:
+        unit = one.limit.unit
+        if unit not in names or one.limit.shadow:
             continue
         part = (one.most - level.used) / one.most
-        if one.limit.unit not in tightest or part < tightest[one.limit.unit][0]:
-            tightest[one.limit.unit] = part, one, level
-    make = _anthropic if shape == "anthropic" else _openai
-    return [header for unit, (_, one, level) in tightest.items() for header in make(unit, one, level, now)]
-
-
-def _openai(unit: str, one: AppliedLimit, level: Level, now: float) -> Iterable[Header]:
-    if unit not in _OPENAI:
-        return
-    for name, value in (
-        ("limit", str(one.most)),
-        ("remaining", str(max(0, one.most - level.used))),
-        ("reset", _duration(_reset(one, level, now))),
-    ):
-        yield f"x-ratelimit-{name}-{unit}".encode(), value.encode()
-
-
-def _anthropic(unit: str, one: AppliedLimit, level: Level, now: float) -> Iterable[Header]:
-    reset = datetime.fromtimestamp(now + _reset(one, level, now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    for name, value in (("limit", str(one.most)), ("remaining", str(max(0, one.most - level.used))), ("reset", reset)):
-        yield f"anthropic-ratelimit-{_NAMES[unit]}-{name}".encode(), value.encode()
+        if unit not in tightest or part < tightest[unit][0]:
+            tightest[unit] = part, one, level
+    found: list[Header] = []
+    for name, (_, one, level) in tightest.items():
+        limit, remaining, reset = names[name]
+        after = _reset(one, level, now)
+        found += (
+            (limit, b"%d" % one.most),
+            (remaining, b"%d" % max(0, one.most - level.used)),
+            (reset, (_time(now + after) if anthropic else _duration(after)).encode()),
+        )
+    return found
 
 
 def _reset(one: AppliedLimit, level: Level, now: float) -> float:
@@ -93,3 +90,7 @@ def _duration(seconds: float) -> str:
     whole = round(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest}s"
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

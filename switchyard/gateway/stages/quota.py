@@ -4,17 +4,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.quota import responses
 from switchyard.gateway.quota.alerts import Alerts
-from switchyard.gateway.quota.claims import Amounts, AppliedLimit, applied, reserved, spent
+from switchyard.gateway.quota.claims import Amounts, AppliedLimit, AppliedLimits
 from switchyard.gateway.quota.estimates import Estimates, as_usage, is_limited, used
 from switchyard.gateway.quota.local_shares import LocalShares
-from switchyard.gateway.quota.reservations import Reservations, StoreAwayError, new_id
-from switchyard.gateway.settlements import Settlements
+from switchyard.gateway.quota.reservations import Reservations, StoreAwayError
+from switchyard.gateway.settlements import Settlements, new_call_id
 from switchyard.gateway.usage.billing import Billing
 from switchyard.gateway.usage.entries import Outcome
 from switchyard.http.api_errors import ApiError
@@ -43,13 +43,14 @@ def quota(
     """
     reservations = Reservations(ledger, settlements, lambda operation: metrics.store_errors.labels(operation).inc())
     limited = _Quota(_Books(reservations, shares, billing, alerts, Estimates()), metrics, now)
+    applied = AppliedLimits()
 
     def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
         identity = call.identity
         if identity is None or identity.limits is None or not is_limited(call.route):
             return proceed(call)
         assert call.model is not None
-        limits = applied(identity, call.model.name, now())
+        limits = applied.of(identity, call.model.name, now())
         return limited.run(call, proceed, limits) if limits else proceed(call)
 
     return stage
@@ -77,9 +78,8 @@ class _Quota:
         identity = call.identity
         assert identity is not None
         assert call.model is not None
-        estimate = self._books.estimates.of(call)
-        estimate = replace(estimate, nano_dollars=self._books.billing.cost(call.model.name, as_usage(estimate)))
-        claims = reserved(limits, estimate)
+        estimate = _priced(self._books.billing, call.model.name, self._books.estimates.of(call))
+        claims = [one.reserved(estimate) for one in limits]
         try:
             call_id, outcome = await self._books.reservations.reserve(identity.tenant, claims)
         except StoreAwayError:
@@ -100,12 +100,11 @@ class _Quota:
         enforced = [one for one in limits if not one.limit.shadow]
         if closed := next((one for one in enforced if one.limit.without_store == "closed"), None):
             raise _unknown(closed)
-        call_id, local = new_id(), [one for one in enforced if one.limit.without_store == "local"]
+        call_id, local = new_call_id(), [one for one in enforced if one.limit.without_store == "local"]
         if local:
             try:
-                call_id, outcome = await self._books.shares.reserve(
-                    call.identity.tenant, local, reserved(local, estimate)
-                )
+                claims = [one.reserved(estimate) for one in local]
+                call_id, outcome = await self._books.shares.reserve(call.identity.tenant, local, claims)
             except StoreAwayError:
                 raise _unknown(local[0]) from None
             if isinstance(outcome, Denial):
@@ -181,12 +180,12 @@ class _Settling:
         self._begun = True
         assert self._call.identity is not None
         amounts = self._amounts()
-        claims = spent(self._limits, amounts)
+        claims = [one.spent(amounts) for one in self._limits]
         outcome: Outcome = "error" if self.failed else "cancelled" if self.cancelled else "ok"
         entry = self._books.billing.entry(self._call, self._call_id, outcome)
         tenant = self._call.identity.tenant
         if self._local:
-            await self._books.shares.settle(tenant, self._call_id, spent(self._local, amounts))
+            await self._books.shares.settle(tenant, self._call_id, [one.spent(amounts) for one in self._local])
         if levels := await self._books.reservations.settle(tenant, self._call_id, claims, entry):
             self._books.alerts.settled(tenant, self._limits, levels)
 
@@ -202,5 +201,9 @@ class _Settling:
             return used(usage, self._books.billing.cost(call.model.name, usage))
         if self.cancelled and not call.edge.started:  # nothing was generated, or nobody saw it
             sent = Amounts(input_tokens=self._estimate.input_tokens)
-            return replace(sent, nano_dollars=self._books.billing.cost(call.model.name, as_usage(sent)))
+            return _priced(self._books.billing, call.model.name, sent)
         return self._estimate
+
+
+def _priced(billing: Billing, model: str, estimate: Amounts) -> Amounts:
+    return estimate._replace(nano_dollars=billing.cost(model, as_usage(estimate)))

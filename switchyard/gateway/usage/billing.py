@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from prometheus_client import Counter
+
 from switchyard.catalog import Model
 from switchyard.gateway.call import Call
 from switchyard.gateway.routes.table import Route
@@ -44,26 +46,36 @@ class Billing:
         self._metrics = metrics
         self._now = now
         self._is_own = is_own
-        self._tenants: set[str] = set()
+        self._known_prices: tuple[Price, ...] = ()
+        self._price_of: dict[str, Price] = {}
+        self._tokens: dict[tuple[str, str], Counter] = {}  # of models and kinds, as many as the metric has
+        self._costs: dict[str, Counter] = {}
 
     def cost(self, model: str, usage: Usage) -> int:
         """Return what ``usage`` of a model costs in nano-dollars."""
-        prices = self._prices()
-        return cost(usage, price_of(model, prices)) if prices else 0
+        return cost(usage, self._price(model))
 
     def entry(self, call: Call, call_id: str, outcome: Outcome) -> Entry:
         """Return what the ledger keeps of a call; one to which the model responded with an error is an error."""
+        assert call.model is not None
         if call.status >= 400:
             outcome = "error"
         seconds = asyncio.get_running_loop().time() - call.started
         assert call.identity is not None
-        assert call.model is not None
-        own = self._is_own(call.identity, call.model)
-        settled = Settled(outcome, self._now(), seconds)
-        made, nano_dollars = entry(call, call_id, self._prices(), settled, own=own)
+        own, price = self._is_own(call.identity, call.model), self._price(call.model.name)
+        made, nano_dollars = entry(call, call_id, price, Settled(outcome, self._now(), seconds), own=own)
         if outcome != "error" and call.usage is not None:
             self._count(call, call.usage, nano_dollars)
         return made
+
+    def _price(self, model: str) -> Price:
+        prices = self._prices()
+        if prices is not self._known_prices:
+            self._known_prices, self._price_of = prices, {}
+        price = self._price_of.get(model)
+        if price is None:
+            price = self._price_of[model] = price_of(model, prices)
+        return price
 
     def _count(self, call: Call, usage: Usage, nano_dollars: int) -> None:
         assert call.identity is not None
@@ -74,10 +86,16 @@ class Billing:
             ("output", usage.completion_tokens),
         ):
             if tokens:
-                self._metrics.tokens.labels(call.model.name, kind).inc(tokens)
+                key = call.model.name, kind
+                counter = self._tokens.get(key)
+                if counter is None:
+                    counter = self._tokens[key] = self._metrics.tokens.labels(*key)
+                counter.inc(tokens)
         if nano_dollars:
-            tenant = call.identity.tenant
-            if tenant not in self._tenants:
-                tenant = tenant if len(self._tenants) < _TENANTS else _OTHERS
-                self._tenants.add(tenant)
-            self._metrics.cost.labels(tenant).inc(nano_dollars / NANO)
+            self._cost_of(call.identity.tenant).inc(nano_dollars / NANO)
+
+    def _cost_of(self, tenant: str) -> Counter:
+        if tenant not in self._costs:
+            tenant = tenant if len(self._costs) < _TENANTS else _OTHERS
+            self._costs[tenant] = self._metrics.cost.labels(tenant)
+        return self._costs[tenant]

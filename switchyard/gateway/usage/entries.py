@@ -8,7 +8,7 @@ import orjson
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.tenants.prices import Price
-from switchyard.gateway.usage.prices import cost, price_of
+from switchyard.gateway.usage.prices import cost
 from switchyard.http.usage import Usage
 from switchyard.store.ledger import Entry
 
@@ -66,9 +66,7 @@ class Settled:
     seconds: float
 
 
-def entry(
-    call: Call, call_id: str, prices: tuple[Price, ...], settled: Settled, *, own: bool = False
-) -> tuple[Entry, int]:
+def entry(call: Call, call_id: str, price: Price, settled: Settled, *, own: bool = False) -> tuple[Entry, int]:
     """Return what the ledger keeps of a call of a tenant, nothing of what was asked or said, and its cost.
 
     Errors cost nothing, and what was counted of them stays out of sums too. ``own`` says that the model runs for its
@@ -79,7 +77,6 @@ def entry(
     assert model is not None
     failed = settled.outcome == "error"
     usage = _NOTHING if failed or call.usage is None else call.usage
-    price = price_of(model.name, prices)
     nano_dollars, pool = cost(usage, price), pool_of(price, identity.tenant if own else "")
     row: dict[str, Any] = {
         "id": call_id,
@@ -92,7 +89,12 @@ def entry(
         "adapter": model.name if model.kind == "adapter" else "",
         "route": call.route.label,
         "tier": call.tier,
-        **_counts(usage),
+        "prompt_tokens": usage.prompt_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "inferences": usage.inferences,
+        "pixels": usage.pixels,
         "estimated": usage.estimated,
         "seconds": round(settled.seconds, 3),
         "outcome": settled.outcome,
@@ -127,17 +129,6 @@ def dimensions(endpoint: str, team: str, api_key_id: str, model: str, pool: str 
 def read_dimensions(text: str) -> Mapping[str, str]:
     """Return the values by the names of ``DIMENSIONS``."""
     return {"pool": "", **dict(zip(DIMENSIONS, orjson.loads(text), strict=False))}
-
-
-def _counts(usage: Usage) -> Mapping[str, int]:
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "inferences": usage.inferences,
-        "pixels": usage.pixels,
-    }
 
 
 def _endpoint(call: Call) -> str:

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from switchyard.gateway.call import Call, request_id
+from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed, Stage
-from switchyard.gateway.settlements import Settlements
+from switchyard.gateway.settlements import Settlements, new_call_id
 from switchyard.gateway.usage.billing import Billing, is_metered
 from switchyard.gateway.usage.entries import Outcome
 
@@ -33,25 +33,22 @@ def metering(*, settlements: Settlements, billing: Billing) -> Stage:
 
 
 class _Writing:
-    """Writes one call to the ledger, once, and to its end even if the call is cancelled meanwhile."""
+    """Writes one call to the ledger, once."""
 
     def __init__(self, settlements: Settlements, billing: Billing, call: Call) -> None:
         self._settlements = settlements
         self._billing = billing
         self._call = call
-        self._task: asyncio.Task[None] | None = None
+        self._begun = False
         self.outcome: Outcome = "ok"
 
     async def settle(self) -> None:
         """Write the entry, the first time."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._write())
-        await asyncio.shield(self._task)
-
-    async def _write(self) -> None:
+        if self._begun:
+            return
+        self._begun = True
         identity = self._call.identity
         assert identity is not None
-        # The gateway's own, as a client may send one x-request-id twice.
-        call_id = request_id(None).decode()
+        call_id = new_call_id()
         entry = self._billing.entry(self._call, call_id, self.outcome)
         await self._settlements.settle(identity.tenant, call_id, (), entry)

@@ -1,7 +1,6 @@
 """What calls cost, in whole nano-dollars: prices are for millions, so nothing is rounded before the sum of a call."""
 
 from fnmatch import fnmatchcase
-from functools import lru_cache
 
 from switchyard.gateway.tenants.prices import Price
 from switchyard.http.usage import Usage
@@ -22,7 +21,6 @@ def cost(usage: Usage, price: Price) -> int:
     return (millionths + _MILLION // 2) // _MILLION
 
 
-@lru_cache(1024)  # models of the catalog, in each reading of the file
 def price_of(model: str, prices: tuple[Price, ...]) -> Price:
     """Return the first price that names ``model``; without one it costs nothing."""
     return next((price for price in prices if any(fnmatchcase(model, one) for one in price.models)), _FREE)

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,27 @@ async def test_what_the_store_did_not_take_is_written_once_when_it_is_back(
     assert registry.get_sample_value("gateway_usage_waiting") == 0
     outcome = await away.reserve("acme", "asking", [CLAIM], lease=1)
     assert outcome.levels[0].used == 5 * 5
+
+
+async def test_what_a_cancelled_caller_wanted_written_is_written_once(
+    tmp_path: Path, away: Away, settlements: Settlements
+) -> None:
+    await settlements.settle("acme", "first", [CLAIM], Entry(b"row 1", "", (1,)))
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        task = asyncio.create_task(settlements.settle("acme", "second", [CLAIM], Entry(b"row 2", "", (1,))))
+        await asyncio.sleep(0)
+        assert not task.done()
+        task.cancel()
+        await asyncio.wait([task])
+        other.execute("COMMIT")
+    async with asyncio.timeout(20):
+        while await rows(away) != [b"row 1", b"row 2"]:
+            await asyncio.sleep(0.01)
+    await settlements.aclose()
+    assert await rows(away) == [b"row 1", b"row 2"]
+    outcome = await away.reserve("acme", "asking", [CLAIM], lease=1)
+    assert outcome.levels[0].used == 3 * 5
 
 
 async def test_more_than_can_wait_is_logged_and_counted(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.gateway.quota.claims import Amounts, AppliedLimit, applied, period, reserved, spent
+from switchyard.gateway.quota.claims import Amounts, AppliedLimit, AppliedLimits, applied, period
 from switchyard.gateway.tenants.directory import Identity
 from switchyard.gateway.tenants.limits import Limit, Limits, may_both_match
 
@@ -38,12 +38,12 @@ def one(limit: Limit, zone: str = "UTC") -> AppliedLimit:
     ],
 )
 def test_each_unit_has_its_amount_of_a_call(unit: str, amount: int, most: int) -> None:
-    (claim,) = reserved([one(Limit(unit, 1000, "minute"))], ESTIMATE)  # type: ignore[arg-type]
+    claim = one(Limit(unit, 1000, "minute")).reserved(ESTIMATE)  # type: ignore[arg-type]
     assert (claim.amount, claim.limit, claim.kind, claim.seconds, claim.enforced) == (amount, most, "rolling", 60, True)
 
 
 def test_requests_in_flight_are_held_and_a_shadow_denies_nothing() -> None:
-    (claim,) = reserved([one(Limit("in_flight", 8, None, shadow=True))], ESTIMATE)
+    claim = one(Limit("in_flight", 8, None, shadow=True)).reserved(ESTIMATE)
     assert (claim.amount, claim.limit, claim.kind, claim.enforced) == (1, 8, "held", False)
 
 
@@ -103,9 +103,9 @@ def test_a_reservation_always_fits_an_empty_limit_and_takes_half_of_it_at_most(
     most: int, prompt: int, output: int
 ) -> None:
     limit = one(Limit("tokens", most, "minute"))
-    (claim,) = reserved([limit], Amounts(prompt, output))
+    claim = limit.reserved(Amounts(prompt, output))
     assert 0 <= claim.amount <= max(1, most // 2) <= most
-    (settled,) = spent([limit], Amounts(prompt, output))
+    settled = limit.spent(Amounts(prompt, output))
     assert (settled.amount, settled.counter, settled.limit) == (prompt + output, claim.counter, claim.limit)
 
 
@@ -128,3 +128,15 @@ def test_patterns_that_a_name_matches_both_may_both_match(left: str, right: str,
 )
 def test_patterns_without_a_common_name_are_told(left: str, right: str, expected: bool) -> None:
     assert may_both_match(left, right) is expected
+
+
+def test_what_is_known_of_a_key_is_of_its_limits_its_model_and_its_day() -> None:
+    known, every, chats = AppliedLimits(), Limit("requests", 9, "day"), Limit("tokens", 9, "day", ("c*",))
+    who = identity(every, chats)
+    assert [limit.limit for limit in known.of(who, "chat", NOW)] == [every, chats]
+    assert known.of(who, "chat", NOW + 60) is known.of(who, "chat", NOW)
+    assert [limit.limit for limit in known.of(who, "ocr", NOW)] == [every]
+    assert [limit.limit for limit in known.of(identity(chats), "chat", NOW)] == [chats]
+    (today,), (tomorrow,) = known.of(identity(every), "chat", NOW), known.of(identity(every), "chat", NOW + 3600)
+    assert (today.counter, today.ends) == (one(every).counter, NOW + 1800)
+    assert (tomorrow.counter, tomorrow.ends) == (one(every).counter.replace("29", "30"), NOW + 1800 + 86400)
