@@ -10,8 +10,11 @@ from types import MappingProxyType
 from prometheus_client import CollectorRegistry
 
 from switchyard.catalog import CatalogSource
+from switchyard.gateway.administration.audit_logs import audit_logs
 from switchyard.gateway.administration.keys import administer_keys
+from switchyard.gateway.administration.model_acts import model_acts
 from switchyard.gateway.admission.queues import Queues, WaitingLimits
+from switchyard.gateway.audit.log import AuditLog
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.edges.rpc import rpc_call
@@ -77,6 +80,7 @@ class Parts:
     ledger: Ledger | None
     own: Mapping[str, CatalogSource]
     keys: StoredKeys | None
+    audit: AuditLog
 
 
 def parts(
@@ -88,6 +92,7 @@ def parts(
     ledger: Ledger | None = None,
     own: Mapping[str, CatalogSource] = MappingProxyType({}),
     keys: StoredKeys | None = None,
+    audit: AuditLog | None = None,
 ) -> Parts:
     """Build the parts of a gateway, with its own metrics registry."""
     registry = CollectorRegistry()
@@ -103,6 +108,7 @@ def parts(
         ledger=ledger,
         own=own,
         keys=keys,
+        audit=audit or AuditLog(None),
     )
 
 
@@ -173,9 +179,11 @@ def _pipelines(given: Parts, counted: Sequence[Stage], is_draining: Callable[[],
         parse(default_model=partial(default_model, visible, settings.default_model)),
     )
     # After ``resolve``, which knows the model. A call counts also while it waits for a place or a model that sleeps.
-    found = (resolve(locate=locate, visible=visible), *counted, *_admission(given, visible, locate))
+    acts = model_acts(audit=given.audit)
+    found = (acts, resolve(locate=locate, visible=visible), *counted, *_admission(given, visible, locate))
     operations = pages(given.source, given.registry, is_draining, b"https" if settings.tls else b"http")
     listed = listing(visible=visible, locate=locate, repositories=repositories)
+    listed_over_grpc = rpc_listing(visible=visible, repositories=repositories, locate=locate, upstream=upstream)
     unserved = pipeline((common[0], not_served(Cors(settings.cors_allow_origins))))
     return {
         "model": pipeline((*common, *found, forwarded)),
@@ -184,10 +192,8 @@ def _pipelines(given: Parts, counted: Sequence[Stage], is_draining: Callable[[],
         "pages": pipeline((with_errors, *access, operations) if access else (operations,)),
         "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listed)),
         "usage": pipeline((*common, usage_reports(ledger=given.ledger))),
-        "admin": pipeline((*common, _administration(given))),
-        "grpc gateway": pipeline(
-            (*common, rpc_listing(visible=visible, repositories=repositories, locate=locate, upstream=upstream))
-        ),
+        "admin": pipeline((*common, *_administration(given))),
+        "grpc gateway": pipeline((*common, listed_over_grpc)),
         # No ``limits``: the body of a request to a path that nothing serves is not waited for.
         **dict.fromkeys(("nobody", "grpc nobody"), unserved),
     }
@@ -218,10 +224,15 @@ def _access(given: Parts) -> tuple[Stage, ...]:
     return Authenticate(finder, lambda: tenants.current, tokens, lambda why: reject(why).inc()), authorize
 
 
-def _administration(given: Parts) -> Stage:
-    """Return the stage of an organization's administrators."""
-    tenants = given.tenants
-    return administer_keys(directory=lambda: tenants.current if tenants else Directory(), keys=given.keys)
+def _administration(given: Parts) -> tuple[Stage, ...]:
+    """Return the stages of an organization's administrators."""
+    tenants, audit = given.tenants, given.audit
+    audit.on_unwritten = given.meter.metrics.audit_unwritten.inc
+
+    def directory() -> Directory:
+        return tenants.current if tenants else Directory()
+
+    return audit_logs(journal=audit.journal), administer_keys(directory=directory, keys=given.keys, audit=audit)
 
 
 def _counted(given: Parts, settlements: Settlements | None, shares: LocalShares | None) -> tuple[Stage, ...]:

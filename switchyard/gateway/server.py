@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from dataclasses import dataclass
 
 from switchyard.gateway.app import Gateway, parts
+from switchyard.gateway.audit.edits import TenantsEdits
+from switchyard.gateway.audit.log import AuditLog
 from switchyard.gateway.edges.http import server_error
 from switchyard.gateway.keys.stored_keys import StoredKeys
 from switchyard.gateway.lookup import Sources
@@ -23,7 +26,7 @@ from switchyard.http.web_access import WebAccess, is_loopback
 from switchyard.memory import settle_for_serving
 from switchyard.rpc.health import Health, with_health
 from switchyard.settings import SettingsError
-from switchyard.store.factory import open_ledger, open_records
+from switchyard.store.factory import open_journal, open_ledger, open_records
 from switchyard.store.ledger import Ledger
 from switchyard.telemetry import tracing
 
@@ -39,10 +42,9 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
         OSError: a port cannot be bound.
         SettingsError: the store, the file of tenants or the files of TLS cannot be used.
     """
-    tenants, ledger = await _tenants(settings)
-    keys = await _keys(settings)
-    client = Client(Limits())
-    given = parts(settings, sources.shared, client, tracing.configure("gateway"), tenants, ledger, sources.own, keys)
+    tenancy, client, tracer = await _tenancy(settings), Client(Limits()), tracing.configure("gateway")
+    shared = tenancy.tenants, tenancy.ledger, sources.own, tenancy.keys, tenancy.audit
+    given = parts(settings, sources.shared, client, tracer, *shared)
     gateway, tls = Gateway(given), watched_tls(settings, given.meter)
 
     # False from the first moment of a drain, so that gRPC clients which balance by the health service leave in time.
@@ -62,8 +64,8 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
     wanted = [http_port, grpc_port] if grpc_port else [http_port]
     ports = [await server.listen(host, port) for host in hosts for port in wanted]
     settle_for_serving()
-    following = [asyncio.create_task(file.follow()) for file in (tenants, keys, tls) if file is not None]
-    following += _of_the_ledger(settings, sources, tenants, ledger)
+    followed = [*tenancy.followed(settings, sources), *([tls.follow()] if tls is not None else [])]
+    following = [asyncio.create_task(one) for one in followed]
     logger.info("serving", extra={"host": ", ".join(hosts), "ports": ports})
     try:
         drain, grace = settings.drain_seconds, settings.grace_seconds
@@ -74,45 +76,62 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
         # After the drain alone: responses in flight still come by these connections.
         await client.aclose()
         await gateway.aclose()
-        for opened in (ledger, keys):
-            if opened is not None:
-                await opened.aclose()
+        await tenancy.aclose()
     logger.info("stopped")
 
 
-async def _tenants(settings: Settings) -> tuple[TenantsFile | None, Ledger | None]:
-    """Read the file of tenants, if there is one, and open the ledger in which their calls are counted."""
-    if settings.switchyard_tenants is None:
-        return None, None
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Tenancy:
+    """What a gateway that has tenants reads and writes; one without writes its log alone."""
+
+    audit: AuditLog
+    tenants: TenantsFile | None = None
+    ledger: Ledger | None = None
+    keys: StoredKeys | None = None
+    edits: TenantsEdits | None = None
+
+    def followed(self, settings: Settings, sources: Sources) -> Iterator[Coroutine[None, None, None]]:
+        """Yield what runs beside the calls: files and keys are followed, hours counted, what is old is forgotten."""
+        tenants, ledger = self.tenants, self.ledger
+        for one in (tenants, self.keys, self.edits):
+            if one is not None:
+                yield one.follow()
+        if tenants is not None and ledger is not None:
+            yield follow_hours(ledger, looking(sources.shared, sources.own, lambda: tenants.current.prices))
+        if ledger is not None and settings.usage_days:
+            yield prune_by_age(ledger, settings.usage_days)
+        yield self.audit.follow(settings.audit_days)
+
+    async def aclose(self) -> None:
+        """Close the store."""
+        for one in (self.ledger, self.keys, self.audit):
+            if one is not None:
+                await one.aclose()
+
+
+async def _tenancy(settings: Settings) -> _Tenancy:
+    """Read the file of tenants, if there is one, and the keys of its store; a store that is away is read later.
+
+    Raises:
+        SettingsError: the store or the file cannot be used.
+    """
+    path, url = settings.switchyard_tenants, settings.switchyard_store
+    if path is None:
+        return _Tenancy(audit=AuditLog(None))
+    tenants = TenantsFile(path, has_store=bool(url))
+    if not url:
+        await tenants.load()
+        audit = AuditLog(None)
+        return _Tenancy(audit=audit, tenants=tenants, edits=TenantsEdits(tenants, audit, None))
     try:
-        ledger = open_ledger(settings.switchyard_store) if settings.switchyard_store else None
+        ledger, records, audit = open_ledger(url), open_records(url), AuditLog(open_journal(url))
     except ValueError as err:
         raise SettingsError(f"SWITCHYARD_STORE: {err}") from err
-    tenants = TenantsFile(settings.switchyard_tenants, has_store=ledger is not None)
+    keys = StoredKeys(records)
     await tenants.load()
-    return tenants, ledger
-
-
-def _of_the_ledger(
-    settings: Settings, sources: Sources, tenants: TenantsFile | None, ledger: Ledger | None
-) -> list[asyncio.Task[None]]:
-    """Start what keeps a ledger: hours of accelerators are counted and shared out, and what is old is forgotten."""
-    if tenants is None or ledger is None:
-        return []
-    look = looking(sources.shared, sources.own, lambda: tenants.current.prices)
-    tasks = [asyncio.create_task(follow_hours(ledger, look))]
-    if settings.usage_days:
-        tasks.append(asyncio.create_task(prune_by_age(ledger, settings.usage_days)))
-    return tasks
-
-
-async def _keys(settings: Settings) -> StoredKeys | None:
-    """Read the keys of the store, if there is one; one that does not respond now is read later."""
-    if settings.switchyard_tenants is None or not settings.switchyard_store:
-        return None
-    keys = StoredKeys(open_records(settings.switchyard_store))
     await keys.try_refresh()
-    return keys
+    edits = TenantsEdits(tenants, audit, records)
+    return _Tenancy(audit=audit, tenants=tenants, ledger=ledger, keys=keys, edits=edits)
 
 
 def watched_tls(settings: Settings, meter: Meter) -> WatchedTls | None:

@@ -29,7 +29,8 @@ class Settings:
     ``switchyard_tenant_namespaces`` are tenants with the namespaces of a cluster that hold instances of their own.
     ``switchyard_listen`` is an address or name to listen on beside the command line's host.
     ``budget_alerts`` are percents of budgets at which an alert tells of them, also to ``budget_webhook_url``, signed
-    with the secret in a file. ``usage_days`` is for how many days usage is kept, 0 for ever.
+    with the secret in a file. ``usage_days`` is for how many days usage is kept, 0 for ever, ``audit_days`` the
+    same of what administrators did.
     With ``tls_*`` the ports are encrypted; with an authority of clients, each of them needs a certificate.
     """
 
@@ -42,6 +43,7 @@ class Settings:
     switchyard_allow_open: bool = False
     switchyard_listen: str = ""
     usage_days: int = 0
+    audit_days: int = 365
     budget_alerts: tuple[int, ...] = (50, 80, 100)
     budget_webhook_url: str = ""
     budget_webhook_secret_file: Path | None = None
@@ -92,6 +94,7 @@ class Settings:
             switchyard_allow_open=switch(env, "SWITCHYARD_ALLOW_OPEN"),
             switchyard_listen=env.get("SWITCHYARD_LISTEN", ""),
             usage_days=whole_number(env, "USAGE_DAYS", unset.usage_days),
+            audit_days=whole_number(env, "AUDIT_DAYS", unset.audit_days),
             budget_alerts=_percents(env.get("BUDGET_ALERTS"), unset.budget_alerts),
             budget_webhook_url=webhook_url,
             budget_webhook_secret_file=webhook_secret,

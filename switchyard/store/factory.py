@@ -1,9 +1,10 @@
-"""Opens the store, ledger or records that a URL names; all may be in the same file or Redis."""
+"""Opens the store, ledger, records or journal that a URL names; all may be in the same file or Redis."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from switchyard.store.contract import Store
+from switchyard.store.journal.contract import Journal
 from switchyard.store.ledger import Ledger
 from switchyard.store.records.contract import Records
 
@@ -56,6 +57,22 @@ def open_records(url: str) -> Records:
     from switchyard.store.records.redis import RedisRecords
 
     return RedisRecords(url)
+
+
+def open_journal(url: str) -> Journal:
+    """Return the journal of a URL, not opened yet; the URL is one that ``open_store`` takes.
+
+    Raises:
+        ValueError: the URL names no store.
+    """
+    path = _sqlite_path(url)
+    if path is not None:
+        from switchyard.store.journal.sqlite import SqliteJournal
+
+        return SqliteJournal(path)
+    from switchyard.store.journal.redis import RedisJournal
+
+    return RedisJournal(url)
 
 
 def _sqlite_path(url: str) -> Path | None:

@@ -93,6 +93,9 @@ class GatewayMetrics:
         self.tenants_outdated = make.gauge(
             "gateway_tenants_outdated", "1 while the tenants in force are not those of the file, as that is not valid."
         )
+        self.audit_unwritten = make.counter(
+            "gateway_audit_unwritten", "Acts of administrators that the store did not take; the log has them."
+        )
         self.tls_outdated = make.gauge(
             "gateway_tls_outdated", "1 while the certificate in force is not that of the files, as those are not valid."
         )

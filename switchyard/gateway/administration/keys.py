@@ -1,4 +1,4 @@
-"""Stage of ``/v1/organization/admin_api_keys``: lists, makes, rotates and revokes keys."""
+"""Stage of ``/v1/organization/admin_api_keys``: lists, makes, rotates and revokes keys, and writes down who did."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 import orjson
 
 from switchyard.gateway.administration import key_objects
+from switchyard.gateway.administration.actors import actor_of
 from switchyard.gateway.administration.key_requests import read_new_key, read_overlap, read_page
+from switchyard.gateway.audit.log import Act, AuditLog
 from switchyard.gateway.call import Call
 from switchyard.gateway.keys.stored_key import StoredKey, TooManySecretsError, new_key, revoked, rotated
 from switchyard.gateway.keys.stored_keys import (
@@ -25,34 +27,55 @@ from switchyard.store.contract import StoreError
 
 KEYS = "/v1/organization/admin_api_keys"
 T = TypeVar("T")
+_ACTS = {
+    (b"POST", KEYS): "api_key.created",
+    (b"POST", KEYS + "/{key_id}/rotate"): "api_key.updated",
+    (b"DELETE", KEYS + "/{key_id}"): "api_key.deleted",
+}
 _JSON = (b"content-type", b"application/json")
 
 
-def administer_keys(*, directory: Callable[[], Directory], keys: StoredKeys | None) -> Stage:
-    """Respond from the store and the file of tenants; a gateway without either has no keys to administer."""
+def administer_keys(*, directory: Callable[[], Directory], keys: StoredKeys | None, audit: AuditLog) -> Stage:
+    """Respond from the store and the file of tenants, and write down what was done.
+
+    A gateway without either has no keys to administer.
+    """
     administration = None if keys is None else _Keys(directory, keys)
 
     async def stage(call: Call, proceed: Proceed) -> None:
         if administration is None or call.identity is None:
             message = "this gateway keeps no keys; name tenants by SWITCHYARD_TENANTS and a store by SWITCHYARD_STORE"
             raise ApiError("not_implemented", message)
-        if call.body:
-            check_json_type(call.fields.get(b"content-type", b""))
-            check_encoding(call.fields.get(b"content-encoding", b""))
+        act = _ACTS.get((call.method, call.route.path))
         try:
-            response = await administration.respond(call, call.identity)
-        except StoreError as err:
-            raise ApiError("store_unavailable", "the store of keys does not respond; try again", retry_after=5) from err
+            response = await _responded(administration, call, call.identity)
+        except ApiError as err:
+            if act is not None:
+                failed = Act(type=act, details={"id": call.params.get("key_id", "")}, outcome=err.code)
+                await audit.write(failed, actor_of(call))
+            raise
+        if act is not None:
+            await audit.write(administration.act(act, response), actor_of(call))
         call.edge.respond(200, [_JSON], orjson.dumps(response))
 
     return stage
+
+
+async def _responded(administration: "_Keys", call: Call, identity: Identity) -> dict[str, Any]:
+    if call.body:
+        check_json_type(call.fields.get(b"content-type", b""))
+        check_encoding(call.fields.get(b"content-encoding", b""))
+    try:
+        return await administration.respond(call, identity)
+    except StoreError as err:
+        raise ApiError("store_unavailable", "the store of keys does not respond; try again", retry_after=5) from err
 
 
 class _Keys:
     def __init__(self, directory: Callable[[], Directory], keys: StoredKeys) -> None:
         self._directory = directory
         self._keys = keys
-        self._acts: Mapping[tuple[bytes, str], Callable[[Call, Identity], Awaitable[dict[str, Any]]]] = {
+        self._responses: Mapping[tuple[bytes, str], Callable[[Call, Identity], Awaitable[dict[str, Any]]]] = {
             (b"GET", KEYS): self._list,
             (b"POST", KEYS): self._create,
             (b"GET", KEYS + "/{key_id}"): self._retrieve,
@@ -62,7 +85,20 @@ class _Keys:
 
     def respond(self, call: Call, identity: Identity) -> Awaitable[dict[str, Any]]:
         """Do what the route of the call does, for whoever asks."""
-        return self._acts[call.method, call.route.path](call, identity)
+        return self._responses[call.method, call.route.path](call, identity)
+
+    def act(self, kind: str, response: Mapping[str, Any]) -> Act:
+        """Return what was done to a key of the store, which ``response`` is about."""
+        key_id = response["id"]
+        if (key := self._keys.get(key_id)) is None:
+            return Act(type=kind, details={"id": key_id})
+        details: dict[str, Any] = {"id": key_id}
+        if kind == "api_key.created":
+            details["data"] = {"scopes": key.roles, "name": key.name, "team": key.team, "expires_at": key.ends}
+        elif kind == "api_key.updated":
+            replaced = response["previous_expires_at"]
+            details["changes_requested"] = {"expires_at": key.ends, "previous_expires_at": replaced}
+        return Act(type=kind, project=key.tenant, details=details)
 
     async def _list(self, call: Call, identity: Identity) -> dict[str, Any]:
         page = read_page(call.query)

@@ -143,6 +143,9 @@ DESCRIPTIONS: Mapping[str, Description] = {
     "/v1/organization/costs": Description(
         group="Usage", text="In US dollars; `nano_dollars` is exact.", responses=("UsagePage",)
     ),
+    "/v1/organization/audit_logs": Description(
+        group="Keys", text="The newest first. Acts older than `AUDIT_DAYS` are forgotten.", responses=("AuditLogList",)
+    ),
     "GET /v1/organization/admin_api_keys": Description(
         group="Keys", text="By the time at which they were made; those of the file come first.", responses=("KeyList",)
     ),

@@ -17,7 +17,7 @@ from switchyard.gateway.openapi.descriptions import (
     version_note,
 )
 from switchyard.gateway.openapi.errors import STATUSES, error_responses
-from switchyard.gateway.openapi.parameters import LIST_PARAMETERS, usage_parameters
+from switchyard.gateway.openapi.parameters import AUDIT_PARAMETERS, LIST_PARAMETERS, usage_parameters
 from switchyard.gateway.openapi.schemas import BYTES, COUNT, MODEL, NOT_BLANK, OWN, TEXT, engines, reference
 from switchyard.gateway.routes.table import ROUTES, Route
 
@@ -129,6 +129,8 @@ def _query(route: Route) -> Mapping[str, Mapping[str, Any]]:
     """Return the parameters of a route that answers from the store."""
     if route.by == "usage":
         return usage_parameters(route.path)
+    if route.path == "/v1/organization/audit_logs":
+        return AUDIT_PARAMETERS
     return LIST_PARAMETERS if route.by == "admin" and route.method == "GET" and "{" not in route.path else {}
 
 

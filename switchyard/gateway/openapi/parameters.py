@@ -22,6 +22,20 @@ LIST_PARAMETERS: dict[str, Node] = {
     "order": {"schema": {"enum": ["asc", "desc"], "default": "asc"}, "description": "By the time of creation."},
 }
 
+AUDIT_PARAMETERS: dict[str, Node] = {
+    **{
+        f"effective_at[{bound}]": {"schema": _TIME, "description": "In seconds since 1970."}
+        for bound in ("gt", "gte", "lt", "lte")
+    },
+    "event_types": {"schema": _LIST, "description": "Such as `api_key.created`, `tenants.updated` or `model.loaded`."},
+    "project_ids": {"schema": _LIST, "description": "Done to these tenants."},
+    "actor_ids": {"schema": _LIST, "description": "Done by these keys."},
+    "resource_ids": {"schema": _LIST, "description": "Done to these keys or models."},
+    "limit": LIST_PARAMETERS["limit"],
+    "after": {"schema": TEXT, "description": "The `last_id` of a page: what is older."},
+    "before": {"schema": TEXT, "description": "The `first_id` of a page: what is newer."},
+}
+
 
 def usage_parameters(path: str) -> dict[str, Node]:
     """Return the parameters of a route of usage, costs or rows; ``switchyard.gateway.usage`` reads them."""

@@ -189,6 +189,33 @@ OWN: dict[str, Schema] = {
         last_id={"type": ["string", "null"]},
         has_more=FLAG,
     ),
+    "AuditLogList": _object(
+        ("object", "data", "first_id", "last_id", "has_more"),
+        object={"const": "list"},
+        data=_list(reference("AuditLog")),
+        first_id={"type": ["string", "null"]},
+        last_id={"type": ["string", "null"]},
+        has_more=FLAG,
+    ),
+    "AuditLog": _said(
+        _object(
+            ("object", "id", "type", "effective_at", "project", "actor", "source", "outcome"),
+            object={"const": "organization.audit_log"},
+            id=TEXT,
+            type=TEXT,
+            effective_at=_TIME,
+            project={"type": ["object", "null"], "description": "The tenant."},
+            actor=_object(
+                ("type",),
+                type={"enum": ["api_key", "file", "local"], "description": "`file` is an edit of `tenants.yaml`."},
+                api_key={"type": "object", "description": "The key's `id` and the tenant that it belongs to."},
+                file={"type": "object"},
+            ),
+            source={"type": ["object", "null"], "description": "The address and the id of the request."},
+            outcome=_said(TEXT, "`succeeded`, or the code of the error."),
+        ),
+        "More is in the field that has the name of the type.",
+    ),
     "KeyRequest": _object(
         name=_said(TEXT, "For people; the id, if absent."),
         id=_said(TEXT, "Lower case letters, digits and hyphens, at most 63; a random one, if absent."),

@@ -177,6 +177,7 @@ ROUTES: tuple[Route, ...] = (
     _get("/v1/organization/usage/images", "What vision models were used.", "usage"),
     _get("/v1/organization/usage/rows", "The row of each call.", "usage"),
     _get("/v1/organization/costs", "What calls cost.", "usage"),
+    _get("/v1/organization/audit_logs", "What was done to keys, tenants and models, and by whom.", "admin"),
     _keys("GET", "", "Every API key, of the store and of the file of tenants."),
     _keys("POST", "", "Makes a key, which this response alone shows."),
     _keys("GET", "/{key_id}", "One key."),

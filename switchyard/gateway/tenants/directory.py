@@ -165,6 +165,25 @@ class Directory:
         group, end = self._groups[row], self._ends[row]
         return FileKey(key_id, group.tenant, group.team, self._roles[row], None if end == _NEVER else end)
 
+    def tenant_contents(self) -> Mapping[str, object]:
+        """Return what each tenant has beside its keys, by its name, to be compared."""
+        return {tenant: group for (tenant, team), group in self._group_of.items() if not team}
+
+    def team_contents(self) -> Mapping[str, object]:
+        """Return what each team has beside its keys, by the names ``tenant/team``, to be compared."""
+        return {f"{tenant}/{team}": group for (tenant, team), group in self._group_of.items() if team}
+
+    def key_contents(self) -> Callable[[int], object]:
+        """Return what tells the content of the key in each row of ``key_ids``, to be compared."""
+        hashes = list(self._row_of)
+
+        def content(row: int) -> object:
+            group = self._groups[row]
+            limits = self._key_limits.get(row)
+            return hashes[row], self._ends[row], self._roles[row], group.tenant, group.team, limits
+
+        return content
+
     def of_token(self, tenant: str, team: str, key_id: str, roles: frozenset[str]) -> Identity | None:
         """Return who a verified token names, None if there is no such tenant or team."""
         group = self._group_of.get((tenant, team))

@@ -35,14 +35,16 @@ class OnRead(Protocol):
 class TenantsFile:
     """The tenants of a file, which may be replaced at any time, as a ConfigMap's or Secret's volume does.
 
-    ``has_store`` says whether limits can be counted; a file with limits is not valid without.
+    ``has_store`` says whether limits can be counted; a file with limits is not valid without. ``problem`` is why the
+    last edit is not in force, empty if it is.
     """
 
     def __init__(self, path: Path, *, has_store: bool = True) -> None:
-        self._path = path
+        self.path = path
         self._has_store = has_store
         self._stamp: _Stamp | None = None
         self.current = Directory()
+        self.problem = ""
         self.on_read: OnRead = _ignore
 
     async def load(self) -> None:
@@ -67,8 +69,10 @@ class TenantsFile:
                 self.current = await self._read()
             except TenantsError as err:
                 logger.error("the last valid tenants stay in force: %s", err, extra={"problem": "tenants"})
+                self.problem = str(err)
                 self._tell(valid=False)
             else:
+                self.problem = ""
                 self._tell(valid=True)
                 counts = {"tenants": len(self.current.tenants), "keys": len(self.current)}
                 logger.info("tenants read", extra={**counts, "solved": "tenants"})
@@ -79,14 +83,14 @@ class TenantsFile:
     def _look(self) -> _Stamp | None:
         """Return what changes with the file: a volume swaps a link, so its target is looked at."""
         try:
-            stat = os.stat(self._path)
+            stat = os.stat(self.path)
         except OSError:
             return None
         return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
     async def _read(self) -> Directory:
         reader = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "switchyard.gateway.tenants.reader", str(self._path)),
+            *(sys.executable, "-m", "switchyard.gateway.tenants.reader", str(self.path)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -98,16 +102,16 @@ class TenantsFile:
                 assert reader.stderr is not None
                 problems = (await reader.stderr.read()).decode(errors="replace").strip()
                 if await reader.wait() != 0:
-                    raise TenantsError(f"{self._path} cannot be used:\n{problems}")
+                    raise TenantsError(f"{self.path} cannot be used:\n{problems}")
         except TimeoutError as err:
-            raise TenantsError(f"{self._path} took longer than {_READ_SECONDS:g} s to read; write it as JSON") from err
+            raise TenantsError(f"{self.path} took longer than {_READ_SECONDS:g} s to read; write it as JSON") from err
         finally:
             if reader.returncode is None:
                 reader.kill()
                 await reader.wait()
         if directory.has_limits and not self._has_store:
             raise TenantsError(
-                f"{self._path} has limits, and there is no store to count in: set SWITCHYARD_STORE to "
+                f"{self.path} has limits, and there is no store to count in: set SWITCHYARD_STORE to "
                 "sqlite:///path/to/file, or to redis://host:port where there are several gateways"
             )
         return directory

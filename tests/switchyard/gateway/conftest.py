@@ -16,6 +16,7 @@ import uvloop
 
 from switchyard.catalog import Catalog, CatalogFile, Model, State
 from switchyard.gateway.app import Gateway, parts
+from switchyard.gateway.audit.log import AuditLog
 from switchyard.gateway.edges.http import server_error
 from switchyard.gateway.keys.stored_keys import StoredKeys
 from switchyard.gateway.server import server_limits, web_access
@@ -188,12 +189,13 @@ async def gateway(
     tenants: TenantsFile | None = None,
     ledger: Ledger | None = None,
     keys: StoredKeys | None = None,
+    audit: AuditLog | None = None,
     **settings: Any,
 ) -> AsyncIterator[Bench]:
     """A bench with ``settings`` that differ from the defaults."""
     model, catalog, client = ModelServer(script), CatalogFile(tmp_path / "catalog.json"), Client()
     chosen = Settings(**{"grace_seconds": 2, **settings})
-    served = Gateway(parts(chosen, catalog, client, DisabledTracer(), tenants, ledger, keys=keys))
+    served = Gateway(parts(chosen, catalog, client, DisabledTracer(), tenants, ledger, keys=keys, audit=audit))
     limits = replace(server_limits(chosen), stall_seconds=stall_seconds)
     access = web_access(chosen, "127.0.0.1")
     server = Server(served.handle, limits, rpc=served.handle_rpc, error_response=server_error, access=access)

@@ -1,0 +1,1 @@
+"""A journal that is only added to, and forgets what is old."""
