@@ -36,5 +36,7 @@ def rpc_forward(*, upstream: UpstreamRetries) -> Stage:
         except asyncio.CancelledError:
             count_part(call, *edge.forwarded)
             raise
+        if not call.status:  # the target was lost during its response, and the client has an error in place of the rest
+            call.status = 503
 
     return stage
