@@ -135,7 +135,7 @@ def _asked(url: str, ask: "Callable[[Organization], Awaitable[T]]") -> T:
 
     from switchyard.cli.bill.organization import BillError, Organization
 
-    key = os.environ.get(_KEY_VARIABLE, "")
+    key = os.environ.get(_KEY_VARIABLE, "").strip()
     if not key:
         raise _fail(
             f"set {_KEY_VARIABLE} to an API key: on the command line every process of this machine would see it"

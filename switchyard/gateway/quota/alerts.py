@@ -102,12 +102,12 @@ class Alerts:
             return
         least = self._percents[0]
         for one, level in zip(limits, levels, strict=True):
-            if one.limit.per in ("day", "month") and level.used * 100 >= least * one.most:
+            if one.ends and level.used * 100 >= least * one.most:
                 self._reached(tenant, one, level.used)
 
     def denied(self, tenant: str, one: AppliedLimit, level: Level) -> None:
         """Note that a limit has denied a call: it is used up, whatever little is left."""
-        if one.limit.per in ("day", "month"):
+        if one.ends:
             self._reached(tenant, one, level.used, denied=True)
 
     def _reached(self, tenant: str, one: AppliedLimit, used: int, *, denied: bool = False) -> None:

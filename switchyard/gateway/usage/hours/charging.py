@@ -1,5 +1,6 @@
 """Shares out the hours that are over, each once, and to the end even if the gateway that does it is killed."""
 
+import asyncio
 import hashlib
 import logging
 import time
@@ -91,6 +92,7 @@ class Charging:
             charge_id = f"hours-{hour}-{hashlib.sha256(dimensions.encode()).hexdigest()[:32]}"
             entry = entries.charge(charge_id, tenant, dimensions, hour, nano_dollars)
             await self._ledger.settle(tenant, charge_id, (), entry)
+            await asyncio.sleep(0)  # a ledger may write in the event loop, and there may be thousands of shares
         idle = entries.idle(hour, pool, shared.idle, shared.idle_milliseconds, milliseconds)
         await self._ledger.settle(OWNER, f"idle {hour} {pool}", (), idle)
         logger.info("hours of replicas are shared out", extra={"pool": pool, "hour": hour, "calls_of": len(used)})
