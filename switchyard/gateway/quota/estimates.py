@@ -1,7 +1,8 @@
 """What a call will take, guessed before it runs: bounded, and settled on what the engine counts."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from math import ceil
+from typing import Any, NamedTuple
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.quota.claims import Amounts
@@ -42,20 +43,32 @@ def _counts(payload: Mapping[str, Any], names: Iterable[str]) -> list[int]:
     return [value for value in values if isinstance(value, int) and value > 0]
 
 
+class _Seen(NamedTuple):
+    """The most that calls of a route to a model used of late."""
+
+    output: float = 0.0
+    pixels: float = 0.0
+    inferences: float = 0.0
+
+    def with_call(self, usage: Usage) -> "_Seen":
+        now = (usage.completion_tokens, usage.pixels, usage.inferences)
+        return _Seen(*(max(float(count), before * _FORGET) for count, before in zip(now, self, strict=True)))
+
+
 class Estimates:
     """Estimates of calls, which learn for each route and model what calls used."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], tuple[float, float]] = {}  # the most tokens of output, and pixels, of late
+        self._seen: dict[tuple[str, str], _Seen] = {}
 
     def of(self, call: Call) -> Amounts:
         """Return what a call will take, as far as can be known: of its body's size, its limits, and calls before it."""
         model, route = call.model, call.route
         assert model is not None
-        output, pixels = self._seen.get((route.label, model.name), (None, None))
+        seen = self._seen.get((route.label, model.name))
         if model.kind == "vision":
-            return Amounts(inferences=1, pixels=int(_PIXELS if pixels is None else pixels))
-        inferences = 1 if route.label in _INFERENCES or route.rpc else 0
+            return Amounts(inferences=_whole(seen), pixels=int(_PIXELS if seen is None else seen.pixels))
+        inferences = _whole(seen) if route.label in _INFERENCES or route.rpc else ceil(seen.inferences if seen else 0)
         if route.path in _WITHOUT_TOKENS:
             return Amounts()
         most = model.context_length or _CONTEXT
@@ -63,22 +76,24 @@ class Estimates:
         if model.kind == "embedding":
             return Amounts(input_tokens=prompt, inferences=inferences)
         asked = call.asked_tokens
-        known = [most, *([] if asked is None else [asked]), *([] if output is None else [int(output) + 1])]
+        known = [most, *([] if asked is None else [asked]), *([] if seen is None else [int(seen.output) + 1])]
         if len(known) == 1:
             known.append(_OUTPUT)
-        return Amounts(input_tokens=prompt, output_tokens=min(known), inferences=inferences, pixels=int(pixels or 0))
+        pixels = int(seen.pixels) if seen else 0
+        return Amounts(input_tokens=prompt, output_tokens=min(known), inferences=inferences, pixels=pixels)
 
     def learn(self, call: Call, usage: Usage) -> None:
         """Remember what a complete call used."""
         assert call.model is not None
         key = call.route.label, call.model.name
-        output, pixels = self._seen.get(key, (0.0, 0.0))
         if len(self._seen) >= _ENTRIES and key not in self._seen:
             self._seen.clear()
-        self._seen[key] = (
-            max(float(usage.completion_tokens), output * _FORGET),
-            max(float(usage.pixels), pixels * _FORGET),
-        )
+        self._seen[key] = self._seen.get(key, _Seen()).with_call(usage)
+
+
+def _whole(seen: _Seen | None) -> int:
+    """Return the inferences of a call that makes one at least."""
+    return max(1, ceil(seen.inferences) if seen else 1)
 
 
 def used(usage: Usage, nano_dollars: int) -> Amounts:

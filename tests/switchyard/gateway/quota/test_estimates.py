@@ -83,6 +83,18 @@ def test_embeddings_have_no_output_vision_no_tokens_and_counting_tokens_nothing(
     assert Estimates().of(call(bytes(40), route=BY_PATH["POST", "/tokenize"])) == Amounts()
 
 
+def test_batches_and_images_of_late_are_what_the_next_call_reserves() -> None:
+    learned, image = Estimates(), call(route=BY_PATH["POST", "/v1/ocr"], kind="vision")
+    learned.learn(image, Usage(inferences=16, pixels=4_000_000))
+    assert learned.of(image) == Amounts(inferences=16, pixels=4_000_000)
+    for _ in range(1000):
+        learned.learn(image, Usage(inferences=1, pixels=100))
+    assert learned.of(image) == Amounts(inferences=1, pixels=100)
+    graph = call(kind="graph")
+    learned.learn(graph, Usage(inferences=2, pixels=300))
+    assert (learned.of(graph).inferences, learned.of(graph).pixels) == (2, 300)
+
+
 def test_what_is_learned_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimates, "_ENTRIES", 3)
     learned = Estimates()
