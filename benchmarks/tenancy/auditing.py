@@ -10,10 +10,11 @@ from typing import Any
 from benchmarks.tenancy.clients import Seen
 from switchyard.gateway.quota.claims import applied
 from switchyard.gateway.tenants.file import TenantsFile
-from switchyard.gateway.usage.entries import AMOUNTS
+from switchyard.gateway.usage.entries import AMOUNTS, FIELDS
 from switchyard.store.ledger import Ledger, Level, Width
 
 _DAY: Width = 86400
+_COUNTED = tuple(name for name in AMOUNTS if name in FIELDS)  # of what is added up, what a row has too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ async def _sums(ledger: Ledger, tenant: str) -> dict[str, int]:
 
 
 def _amounts(rows: list[dict[str, Any]]) -> dict[str, int]:
-    of_rows = {name: sum(row[name] for row in rows) for name in AMOUNTS[2:]}
+    of_rows = {name: sum(row[name] for row in rows) for name in _COUNTED}
     return {"requests": len(rows), "errors": sum(row["outcome"] == "error" for row in rows), **of_rows}
 
 
