@@ -3,15 +3,21 @@
 import json
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
+import grpc.aio
 import httpx
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from switchyard.catalog import Catalog, Model, State
+from switchyard.store.factory import open_ledger
 from tests.live.processes import MODELS, Predictor, Preload
 from tests.live.test_llm_predictor import text_input, v2
+from tests.switchyard.gateway.conftest import gateway
+from tests.switchyard.gateway.tenants.access import KEYS, tenants
 from tests.switchyard.router.running import node, router, services
 
 pytestmark = pytest.mark.live
@@ -83,20 +89,25 @@ def test_v2_of_a_language_model_is_counted(chat: Predictor) -> None:
     assert streamed(chat, "/v2/models/chat-fast/generate_stream", asked)["prompt_tokens"] == response["prompt_tokens"]
 
 
+def request(predictor: Predictor) -> Any:
+    made = service_pb2.ModelInferRequest(model_name=predictor.name)
+    tensor = text_input("Say a number.")
+    made.inputs.append(tensor._get_tensor())
+    made.raw_input_contents.append(tensor._get_content())
+    made.parameters["max_tokens"].int64_param = 6
+    return made
+
+
 def over_grpc(predictor: Predictor, messages: int) -> tuple[Usage, list[dict[str, int]]]:
     """The usage in the trailers of one call or of a stream, and the counts that stand in its responses."""
-    request = service_pb2.ModelInferRequest(model_name=predictor.name)
-    tensor = text_input("Say a number.")
-    request.inputs.append(tensor._get_tensor())
-    request.raw_input_contents.append(tensor._get_content())
-    request.parameters["max_tokens"].int64_param = 6
+    asked = request(predictor)
     with grpc.insecure_channel(f"127.0.0.1:{predictor.http}") as channel:
         stub, asks = service_pb2_grpc.GRPCInferenceServiceStub(channel), tuple(ASKS.items())
         if messages:
-            call = stub.ModelStreamInfer(iter([request] * messages), timeout=60, metadata=asks)
+            call = stub.ModelStreamInfer(iter([asked] * messages), timeout=60, metadata=asks)
             responses = [message.infer_response for message in call]
         else:
-            response, call = stub.ModelInfer.with_call(request, timeout=60, metadata=asks)
+            response, call = stub.ModelInfer.with_call(asked, timeout=60, metadata=asks)
             responses = [response]
         said = json.loads(dict(call.trailing_metadata())["x-switchyard-usage"])
     names = [[output.name for output in response.outputs] for response in responses]
@@ -129,6 +140,31 @@ async def test_a_graph_says_what_all_its_steps_used(chat: Predictor) -> None:
         response = await one.http.post("/", json=CHAT, headers=ASKS, timeout=60)
         before, last = (json.loads(response.headers[f"x-switchyard-usage{end}"]) for end in ("-before", ""))
     assert (before["prompt_tokens"], last["prompt_tokens"]) == (2 * alone["prompt_tokens"], alone["prompt_tokens"])
+
+
+async def test_through_the_gateway_all_protocols_are_on_the_bill_alike(chat: Predictor, tmp_path: Path) -> None:
+    ledger = open_ledger(f"sqlite://{tmp_path}/ledger.db")
+    state = State(phase="ready")
+    served = Model(name=chat.name, kind="llm", url=chat.url, grpc=f"127.0.0.1:{chat.http}", state=state)
+    async with gateway(tmp_path, tenants=await tenants(tmp_path), ledger=ledger) as bench:
+        bench.catalog.replace(Catalog({chat.name: served}))
+        bench.http.headers["x-api-key"] = KEYS["globex"]
+        whole = (await bench.http.post("/v1/chat/completions", json=CHAT)).raise_for_status()
+        stream = (await bench.http.post("/v1/chat/completions", json={**CHAT, "stream": True})).raise_for_status()
+        async with grpc.aio.insecure_channel(bench.url.removeprefix("http://")) as channel:
+            stub, key = service_pb2_grpc.GRPCInferenceServiceStub(channel), (("x-api-key", KEYS["globex"]),)
+            call = stub.ModelInfer(request(chat), timeout=60, metadata=key)
+            await call
+            trailers = dict(await call.trailing_metadata())
+        rows = [json.loads(row) for _, row in await ledger.rows("globex", since=0, until=2**40)]
+    await ledger.aclose()
+    assert ": usage" not in stream.text
+    assert stream.text.endswith("data: [DONE]\n\n")
+    assert not [name for name in (*whole.headers, *trailers) if "usage" in name]
+    assert [row["route"] for row in rows] == ["/v1/chat/completions"] * 2 + ["grpc ModelInfer"]
+    prompt = whole.json()["usage"]["prompt_tokens"]
+    assert [(row["prompt_tokens"], row["estimated"], row["outcome"]) for row in rows] == [(prompt, False, "ok")] * 3
+    assert all(row["completion_tokens"] for row in rows)
 
 
 def test_a_prompt_that_is_cached_is_counted_as_cached(chat: Predictor) -> None:

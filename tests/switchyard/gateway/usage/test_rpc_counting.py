@@ -7,15 +7,13 @@ from typing import Any
 
 import grpc.aio
 import pytest
-import yaml
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.http.h2.grpc_call.messages import framed
 from switchyard.http.usage import Usage
 from switchyard.store.factory import open_ledger
 from tests.switchyard.gateway.conftest import gateway, until
-from tests.switchyard.gateway.tenants.access import KEYS, document
+from tests.switchyard.gateway.tenants.access import KEYS, tenants
 from tests.switchyard.gateway.test_v2 import GrpcBench, rpc_gateway
 from tests.switchyard.http.h2.grpc_call.test_forwarding import HEADERS, block, data, saying
 
@@ -126,13 +124,10 @@ async def test_a_client_cannot_ask_for_it_and_sees_none_of_what_a_model_says_una
 
 
 async def test_a_target_that_is_lost_during_its_response_is_an_error_on_the_bill(tmp_path: Path) -> None:
-    path = tmp_path / "tenants.yaml"
-    path.write_text(yaml.safe_dump(document()))
-    tenants, ledger = TenantsFile(path), open_ledger(f"sqlite://{tmp_path}/ledger.db")
-    await tenants.load()
+    ledger = open_ledger(f"sqlite://{tmp_path}/ledger.db")
     async with (
         saying(block(HEADERS) + data(framed(b"")), close=True) as lost,
-        gateway(tmp_path, tenants=tenants, ledger=ledger) as bench,
+        gateway(tmp_path, tenants=await tenants(tmp_path), ledger=ledger) as bench,
         grpc.aio.insecure_channel(bench.url.removeprefix("http://")) as channel,
     ):
         bench.put("chat", grpc=lost)
