@@ -120,7 +120,9 @@ class Gateway:
         self.draining = False
         self._settlements = Settlements(given.ledger, given.meter.metrics) if given.ledger else None
         self._shares = LocalShares(given.ledger, given.meter.metrics) if given.ledger else None
-        self._pipelines = _pipelines(given, _counted(given, self._settlements, self._shares), lambda: self.draining)
+        self._alerts = _alerts(given)
+        counted = _counted(given, self._settlements, self._shares, self._alerts)
+        self._pipelines = _pipelines(given, counted, lambda: self.draining)
         self._cors = Cors(settings.cors_allow_origins)
         self._router = Router()
         self._rpc_routes = {route.path: route for route in RPC_ROUTES}
@@ -140,11 +142,10 @@ class Gateway:
         return self._pipelines["grpc " + route.by](rpc_call(rpc, route, self._time()))
 
     async def aclose(self) -> None:
-        """Write what calls used that the store has not taken; the ledger is still open."""
-        if self._shares is not None:
-            await self._shares.aclose()
-        if self._settlements is not None:
-            await self._settlements.aclose()
+        """Write what calls used that the store has not taken, and tell no more; the ledger is still open."""
+        for one in (self._alerts, self._shares, self._settlements):
+            if one is not None:
+                await one.aclose()
 
 
 def _pipelines(given: Parts, counted: Sequence[Stage], is_draining: Callable[[], bool]) -> Mapping[str, Proceed]:
@@ -235,33 +236,36 @@ def _administration(given: Parts) -> tuple[Stage, ...]:
     return audit_logs(journal=audit.journal), administer_keys(directory=directory, keys=given.keys, audit=audit)
 
 
-def _counted(given: Parts, settlements: Settlements | None, shares: LocalShares | None) -> tuple[Stage, ...]:
+def _counted(
+    given: Parts, settlements: Settlements | None, shares: LocalShares | None, alerts: Alerts | None
+) -> tuple[Stage, ...]:
     """Return the stages that limit calls and write their usage; none where there is nobody to count, or nowhere."""
     tenants, ledger, metrics = given.tenants, given.ledger, given.meter.metrics
-    if tenants is None or ledger is None or settlements is None or shares is None:
+    if tenants is None or ledger is None or settlements is None or shares is None or alerts is None:
         return ()
     billing = Billing(lambda: tenants.current.prices, metrics, is_own=own_instances(given.own))
-    alerts = Alerts(ledger, metrics, given.settings.budget_alerts, _webhook(given.settings))
     limited = quota(
         ledger=ledger, settlements=settlements, shares=shares, metrics=metrics, billing=billing, alerts=alerts
     )
     return limited, metering(settlements=settlements, billing=billing)
 
 
-def _webhook(settings: Settings) -> Webhook | None:
-    """Return where alerts of budgets are sent, None for nowhere.
+def _alerts(given: Parts) -> Alerts | None:
+    """Return who tells of budgets, None where there are none.
 
     Raises:
-        SettingsError: its secret cannot be read.
+        SettingsError: the secret of the webhook cannot be read.
     """
-    file = settings.budget_webhook_secret_file
-    if file is None:
+    if given.tenants is None or given.ledger is None:
         return None
-    try:
-        read_secret(file)
-    except (OSError, ValueError) as err:
-        raise SettingsError(f"BUDGET_WEBHOOK_SECRET_FILE: {err}") from err
-    return Webhook(settings.budget_webhook_url, file)
+    settings, webhook = given.settings, None
+    if (file := settings.budget_webhook_secret_file) is not None:
+        try:
+            read_secret(file)
+        except (OSError, ValueError) as err:
+            raise SettingsError(f"BUDGET_WEBHOOK_SECRET_FILE: {err}") from err
+        webhook = Webhook(settings.budget_webhook_url, file)
+    return Alerts(given.ledger, given.meter.metrics, settings.budget_alerts, webhook)
 
 
 def _admission(given: Parts, visible: Visible, locate: Locate) -> tuple[Stage, ...]:

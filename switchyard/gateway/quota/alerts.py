@@ -110,6 +110,13 @@ class Alerts:
         if one.ends:
             self._reached(tenant, one, level.used, denied=True)
 
+    async def aclose(self) -> None:
+        """Tell nothing more; what is not told yet is for another gateway, by the next call of its tenant."""
+        self._percents = []
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     def _reached(self, tenant: str, one: AppliedLimit, used: int, *, denied: bool = False) -> None:
         for percent in self._percents:
             if used * 100 < percent * one.most and not (denied and percent == 100):

@@ -117,13 +117,18 @@ async def on_one_store(url: str) -> AsyncIterator[tuple[Callable[[Webhook | None
     path = url.removeprefix("sqlite://")
     opened = SqliteLedger(Path(path), clock=clock) if path != url else RedisLedger(url, clock=clock)
 
+    made: list[Alerts] = []
+
     def make(webhook: Webhook | None) -> Alerts:
         metrics = GatewayMetrics(CollectorRegistry())
-        return Alerts(opened, metrics, (50, 80, 100), webhook, backoff=SOON, now=clock)
+        made.append(Alerts(opened, metrics, (50, 80, 100), webhook, backoff=SOON, now=clock))
+        return made[-1]
 
     try:
         yield make, clock
     finally:
+        for one in made:
+            await one.aclose()
         await opened.aclose()
 
 
@@ -266,6 +271,23 @@ async def test_another_gateway_goes_on_where_one_was_killed(url: str, receiver: 
         await until(lambda: len(receiver.got) == 2)
         receiver.silent.set()
         await until(lambda: not (killed._tasks or other._tasks))
+    assert len({headers["webhook-id"] for _, headers, _ in receiver.got}) == 1
+
+
+async def test_another_gateway_goes_on_at_once_where_one_was_stopped(
+    url: str, receiver: Receiver, secret: Path
+) -> None:
+    receiver.silent.clear()
+    async with on_one_store(url) as (make, _):
+        stopped, other, of = make(Webhook(receiver.url, secret)), make(Webhook(receiver.url, secret)), budget()
+        use(stopped, 500, of)
+        await until(lambda: len(receiver.got) == 1)
+        await stopped.aclose()
+        receiver.silent.set()
+        use(stopped, 900, of)
+        use(other, 500, of)
+        await until(lambda: not other._tasks)
+    assert receiver.percents == [50, 50]
     assert len({headers["webhook-id"] for _, headers, _ in receiver.got}) == 1
 
 
