@@ -279,7 +279,8 @@ def _admission(given: Parts, visible: Visible, locate: Locate) -> tuple[Stage, .
 
     settings = given.settings
     limits = WaitingLimits(calls=max(1, settings.max_in_flight // 2), body_bytes=settings.max_body_bytes)
-    return (admit(queues=Queues(limits, places_of), locate=locate, meter=given.meter),)
+    queues = Queues(limits, places_of)
+    return (admit(queues=queues, locate=locate, meter=given.meter, heartbeat_seconds=settings.heartbeat_seconds),)
 
 
 def _missed(missed: Missed) -> Route:

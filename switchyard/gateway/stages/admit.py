@@ -2,18 +2,24 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import AbstractContextManager, nullcontext
 
 from switchyard.gateway.admission.queues import Queues
 from switchyard.gateway.call import Call
 from switchyard.gateway.lookup import Locate
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.pipeline import Proceed, Stage
+from switchyard.gateway.upstream.heartbeats import heartbeats
+
+# Well within the minute after which proxies close a silent connection; until then an error has a status of its own.
+_SILENT_SECONDS = 10.0
 
 
-def admit(*, queues: Queues, locate: Locate, meter: Meter) -> Stage:
+def admit(*, queues: Queues, locate: Locate, meter: Meter, heartbeat_seconds: float) -> Stage:
     """Hold a place of the model's server until the response has ended; wait for one where none is free.
 
-    Models whose places nobody knows, graphs among them, are asked at once.
+    Models whose places nobody knows, graphs among them, are asked at once. A stream that waits for longer than
+    ``_SILENT_SECONDS`` begins with comments, every ``heartbeat_seconds``; what is wrong then is an event in it.
     """
     time = asyncio.get_running_loop().time
 
@@ -43,9 +49,22 @@ def admit(*, queues: Queues, locate: Locate, meter: Meter) -> Stage:
         name, began = call.model.name, time()
         meter.waiting(name, 1)
         try:
-            await queues.acquire(server, name, call.identity.tenant, call.identity.weight, len(call.body))
+            with _comments(call, heartbeat_seconds, meter):
+                await queues.acquire(server, name, call.identity.tenant, call.identity.weight, len(call.body))
         finally:
             meter.waiting(name, -1)
             meter.waited(name, time() - began)
 
     return stage
+
+
+def _comments(call: Call, seconds: float, meter: Meter) -> AbstractContextManager[None]:
+    if not call.stream or call.route.shape == "text":  # plain text has no comments
+        return nullcontext()
+    return heartbeats(
+        call,
+        seconds=seconds,
+        patience=_SILENT_SECONDS,
+        reason=lambda: f"model {call.model_name} is full: waiting for a place",
+        on_heartbeat=meter.heartbeat,
+    )

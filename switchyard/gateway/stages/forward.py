@@ -12,7 +12,7 @@ from switchyard.gateway.errors import code_of, from_model, is_in_shape, json_obj
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.short_forms import Form
-from switchyard.gateway.upstream.heartbeats import open_with_heartbeats
+from switchyard.gateway.upstream.heartbeats import heartbeats, waking
 from switchyard.gateway.upstream.retries import UpstreamRetries
 from switchyard.gateway.usage.counting import ResponseUsage
 from switchyard.http.api_errors import CODES, ApiError, error_event, event
@@ -56,14 +56,14 @@ def forward(
         # Plain text has no comments: a heartbeat would be part of what the model says. What waits without a stream
         # stays silent, because a status that has been sent cannot become the model's error any more.
         if call.stream and route.shape != "text" and (phase != "ready" or model.kind == "graph"):
-            response = await open_with_heartbeats(
+            with heartbeats(
                 call,
-                upstream.open,
                 seconds=heartbeat_seconds,
                 patience={"ready": _GRAPH_SECONDS, "failed": _FAILED_SECONDS}.get(phase, 0),
-                waits_for=waits_for,
+                reason=lambda: waking(call.model_name, waits_for(call.model_name)),
                 on_heartbeat=meter.heartbeat,
-            )
+            ):
+                response = await upstream.open(call)
         else:
             response = await upstream.open(call)
         call.status = response.status

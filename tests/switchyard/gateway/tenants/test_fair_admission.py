@@ -14,6 +14,7 @@ import yaml
 from tritonclient.grpc import service_pb2
 
 from switchyard.catalog import State
+from switchyard.gateway.stages import admit
 from switchyard.gateway.tenants.file import TenantsFile
 from tests.switchyard.gateway.conftest import Call, completion, until
 from tests.switchyard.gateway.tenants.access import KEYS, key
@@ -196,6 +197,67 @@ async def test_a_model_that_fails_meanwhile_is_not_asked(tmp_path: Path) -> None
         bench.model.held[0].set()
         response = await asyncio.wait_for(task, 30)
         assert (response.status_code, "its weights are gone" in response.text) == (503, True)
+
+
+FULL = b": model chat is full: waiting for a place\n\n"
+STREAMS = {
+    "openai": ("/v1/chat/completions", {"model": "chat", "messages": MESSAGES, "stream": True}),
+    "anthropic": ("/v1/messages", {"model": "chat", "messages": MESSAGES, "max_tokens": 1, "stream": True}),
+    "a short form": ("/v1/llm/chat", {"model": "chat", "prompt": "x", "stream": True}),
+}
+
+
+@asynccontextmanager
+async def commented(bench: Bench, protocol: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    """What is streamed to globex after the first three comments that say that the model is full."""
+    path, body = STREAMS[protocol]
+    headers = {"authorization": f"Bearer {KEYS['globex']}"}
+    async with bench.rpc.bench.http.stream("POST", path, json=body, headers=headers) as response:
+        assert (response.status_code, response.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        chunks, read = response.aiter_raw(), b""
+        while read.count(FULL) < 3:
+            read += await anext(chunks)
+        assert read.replace(FULL, b"") == b""
+        yield chunks
+
+
+@pytest.fixture
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admit, "_SILENT_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("no_patience")
+@pytest.mark.parametrize("protocol", STREAMS)
+async def test_a_stream_that_waits_has_comments_until_its_model_responds(tmp_path: Path, protocol: str) -> None:
+    async with full(tmp_path, heartbeat_seconds=0.01) as bench, commented(bench, protocol) as chunks:
+        bench.model.held[0].set()
+        rest = b"".join([chunk async for chunk in chunks]).replace(FULL, b"")
+        assert rest.startswith(b"data: {")
+        assert rest.endswith(b"data: [DONE]\n\n")
+
+
+@pytest.mark.usefixtures("no_patience")
+@pytest.mark.parametrize("protocol", STREAMS)
+async def test_what_goes_wrong_after_comments_is_an_event(tmp_path: Path, protocol: str) -> None:
+    async with full(tmp_path, heartbeat_seconds=0.01) as bench, commented(bench, protocol) as chunks:
+        bench.rpc.bench.put("chat", state=State(phase="failed", reason="its weights are gone"))
+        bench.model.held[0].set()
+        rest = b"".join([chunk async for chunk in chunks]).replace(FULL, b"").strip()
+        assert rest.startswith(b"event: error\ndata: {" if protocol == "anthropic" else b"data: {")
+        assert b"its weights are gone" in rest
+        assert b"[DONE]" not in rest
+
+
+@pytest.mark.usefixtures("no_patience")
+async def test_a_stream_whose_client_disconnects_while_it_waits_leaves_the_queue(tmp_path: Path) -> None:
+    async with full(tmp_path, heartbeat_seconds=0.01) as bench:
+        async with commented(bench, "openai"):
+            pass
+        await bench.counted(0)
+        following = await bench.waiting("globex", "openai")
+        bench.model.held[0].set()
+        await asyncio.wait_for(following, 30)
+        assert bench.tenants == ["globex"]
 
 
 async def leave(task: asyncio.Task[Any]) -> None:
