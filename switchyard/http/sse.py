@@ -65,7 +65,9 @@ class UsageComments:
         # Most chunks are whole events.
         if USAGE_COMMENT not in data and data.endswith(_EVENT_END) and self._before == _EVENT_END and not self._held:
             return data
-        text = _COMMENTS.sub(b"", self._before + self._held + data)
+        text = self._before + self._held + data
+        if USAGE_COMMENT in text:  # found a hundred times as fast as by a pattern
+            text = _COMMENTS.sub(b"", text)
         end = _held_from(text)
         out, self._held = text[len(self._before) : end], text[end:]
         last = text[max(end - 2, 0) : end]
@@ -80,7 +82,9 @@ class UsageComments:
 
 def _held_from(text: bytes) -> int:
     """Return where the beginning of a comment begins that ends ``text``; its length if it ends with none."""
-    if (found := _UNFINISHED.search(text, max(len(text) - _COMMENT_BYTES, 0))) is not None:
+    start = max(len(text) - _COMMENT_BYTES, 0)
+    found = _UNFINISHED.search(text, start) if text.find(USAGE_COMMENT, start) >= 0 else None
+    if found is not None:
         return found.start()
     for size in range(len(USAGE_COMMENT) - 1, 0, -1):
         if text.endswith(_EVENT_END + USAGE_COMMENT[:size]):
