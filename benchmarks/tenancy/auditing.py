@@ -71,7 +71,8 @@ async def audit(
     sums = await _sums(ledger, identity.tenant)
     limits = applied(identity, model, now)
     levels = await _levels(ledger, identity.tenant, [limit.claim(0) for limit in limits])
-    used = {limit.limit.unit: level.used for limit, level in zip(limits, levels, strict=True)}
+    # Of the limits per minute the first calls may have left the window.
+    used = {one.limit.unit: level.used for one, level in zip(limits, levels, strict=True) if one.limit.per != "minute"}
     charged = {"requests": len(rows), "tokens": sum(row["prompt_tokens"] + row["completion_tokens"] for row in rows)}
     return Audit(
         complete=len(complete),

@@ -22,6 +22,7 @@ LIMITS = [
     {"limit": "in_flight", "most": 10},
     {"limit": "requests", "most": 1000, "per": "month"},
     {"limit": "tokens", "most": 1000, "per": "month"},
+    {"limit": "requests", "most": 1000, "per": "minute"},
 ]
 
 
