@@ -13,6 +13,7 @@ from switchyard.store.contract import StoreError
 from switchyard.store.counters import stored_name
 from switchyard.store.ledger import Claim, Denial, Entry, Grant, Level, Total, Width, check_claims, check_lease
 from switchyard.store.redis import connect, tag
+from switchyard.store.redis_connection import RedisConnection, ReplyError
 
 _OWNERS = "switchyard:{ledger}:owners"
 _STARTS_AT_ONCE = 500  # of totals in one script: others wait for it
@@ -40,6 +41,7 @@ class RedisLedger:
 
     def __init__(self, url: str, *, seconds: float = 1.0, clock: Callable[[], float] | None = None) -> None:
         self._redis = connect(url, seconds)
+        self._connection = RedisConnection(url, seconds)
         self._clock = clock
         self._closed = False
         self._reserve = _Script("reserve", counts=True)
@@ -52,20 +54,21 @@ class RedisLedger:
     async def reserve(self, owner: str, call_id: str, claims: Sequence[Claim], *, lease: float) -> Grant | Denial:
         check_claims(claims)
         check_lease(lease)
-        result = await self._run(self._reserve, owner, self._time(), call_id, lease, _packed(claims))
+        result = await self._call(self._reserve, owner, self._time(), call_id, lease, _packed(claims))
+        assert result is not None
         denied, levels = _parsed(result)
         return Denial(levels, denied - 1) if denied else Grant(levels)
 
     async def renew(self, owner: str, call_ids: Sequence[str], *, lease: float) -> None:
         check_lease(lease)
-        await self._run(self._renew, owner, self._time(), lease, *call_ids)
+        await self._call(self._renew, owner, self._time(), lease, *call_ids)
 
     async def settle(
         self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None
     ) -> tuple[Level, ...] | None:
         check_claims(claims)
         usage = (entry.dimensions, " ".join(map(str, entry.amounts)), entry.row) if entry else ()
-        result = await self._run(self._settle, owner, self._time(), call_id, _packed(claims), *usage)
+        result = await self._call(self._settle, owner, self._time(), call_id, _packed(claims), *usage)
         if result is None:
             return None
         first, levels = _parsed(result)
@@ -109,10 +112,23 @@ class RedisLedger:
 
     async def aclose(self) -> None:
         self._closed = True
+        await self._connection.aclose()
         await self._redis.aclose()
 
     def _time(self) -> str:
         return repr(self._clock()) if self._clock else ""
+
+    async def _call(self, script: _Script, owner: str, *args: bytes | str | float) -> bytes | None:
+        """Run a script that calls wait for."""
+        try:
+            try:
+                return await self._connection.run("EVALSHA", script.sha, 1, _base(owner), *args)
+            except ReplyError as err:
+                if not str(err).startswith("NOSCRIPT"):
+                    raise
+                return await self._connection.run("EVAL", script.text, 1, _base(owner), *args)
+        except ReplyError as err:
+            raise StoreError(f"Redis does not respond: {err}") from err
 
     async def _run(self, script: _Script, owner: str, *args: Any) -> Any:
         try:

@@ -5,10 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from switchyard.store import sqlite_counters as counters
 from switchyard.store import sqlite_usage as usage
 from switchyard.store.ledger import Claim, Denial, Entry, Grant, Level, Total, Width, check_claims, check_lease
-from switchyard.store.sqlite_reservations import Reservations
+from switchyard.store.sqlite_reservations import SCHEMA, Groups, Reservations
 from switchyard.store.sqlite_thread import SqliteThread, transaction
 
 _SWEEP_SECONDS = 5.0  # also how much usage a reader of totals may have to add up first
@@ -19,11 +18,11 @@ class SqliteLedger:
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._groups = counters.Groups()
+        self._groups = Groups()
         self._reservations = Reservations(self._groups)
         self._thread = SqliteThread(
             path,
-            counters.SCHEMA + usage.SCHEMA,
+            SCHEMA + usage.SCHEMA,
             self._sweep,
             sweep_seconds=_SWEEP_SECONDS,
             on_rollback=self._groups.forget,
