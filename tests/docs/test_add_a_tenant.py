@@ -44,7 +44,7 @@ async def python(code: str, **env: str) -> str:
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, env={**os.environ, **env}, stdout=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         stdout, _ = await child.communicate()
     assert child.returncode == 0
     return stdout.decode()

@@ -80,7 +80,7 @@ async def bash(command: str, folder: Path, **env: str) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         stdout, stderr = await child.communicate()
     assert child.returncode == 0, f"{command}\n{stdout.decode()}{stderr.decode()}"
     return stdout.decode()

@@ -52,7 +52,7 @@ async def test_the_third_request_of_a_minute_is_a_rate_limit_error_and_an_edit_c
 async def until_used_up(url: str, key: str) -> None:
     """Returns once the gateway has read a budget that is used up: it denies calls, which so count for nothing."""
     headers, body = {"authorization": f"Bearer {key}"}, {"model": "chat-fast", "messages": [], "max_tokens": 1}
-    async with asyncio.timeout(30), httpx.AsyncClient() as client:
+    async with asyncio.timeout(90), httpx.AsyncClient() as client:
         while True:
             response = await client.post(f"{url}/v1/chat/completions", headers=headers, json=body)
             if response.json().get("error", {}).get("code") == "insufficient_quota":

@@ -32,7 +32,7 @@ async def process(catalog: Path, **env: str) -> AsyncIterator[tuple[asyncio.subp
     child = await asyncio.create_subprocess_exec(*COMMAND, *arguments, env=environment, stderr=asyncio.subprocess.PIPE)
     url = f"http://127.0.0.1:{http}"
     try:
-        async with asyncio.timeout(30), httpx.AsyncClient() as client:
+        async with asyncio.timeout(90), httpx.AsyncClient() as client:
             while child.returncode is None:
                 try:
                     await client.get(url + "/readyz")

@@ -37,7 +37,7 @@ class Sharing:
     async def until_known(self) -> None:
         """Waits until each gateway knows of all."""
         line = f"gateway_store_gateways {float(len(self.gateways))}"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             for bench in self.gateways:
                 while not await metric(bench, line):
                     await asyncio.sleep(0.01)
@@ -77,7 +77,7 @@ async def test_gateways_share_what_is_left_of_a_day_and_charge_it_when_the_store
     response = await first.http.post("/v1/chat/completions", json=CHAT, headers=HEADERS)
     assert response.json()["error"]["code"] == "limits_unknown"
     made.away(False)
-    await until(lambda: sum(len(one.settled) for one in made.ledgers) == 2 + 6 + 5)
+    await until(lambda: sum(len(one.settled) for one in made.ledgers) == 2 + 6 + 5, 30)
     response = await second.http.post("/v1/chat/completions", json=CHAT, headers=HEADERS)
     assert response.status_code == 429
     assert "and 13 are taken" in response.json()["error"]["message"]
@@ -110,7 +110,7 @@ async def test_a_part_of_a_minute_is_counted_here_alone(tmp_path: Path, url: str
     made.away(True)
     assert await statuses(*[first] * 4) == [200, 200, 200, 503]
     made.away(False)
-    await until(lambda: len(made.ledgers[0].settled) == 1 + 3)
+    await until(lambda: len(made.ledgers[0].settled) == 1 + 3, 30)
     assert await statuses(*[first] * 4) == [200, 200, 200, 429]
 
 
@@ -132,7 +132,7 @@ async def test_a_part_of_calls_at_once_is_given_back_when_a_call_ends(
     made.away(True)
     go_on.clear()
     running = asyncio.create_task(statuses(only))
-    await until(lambda: len(only.model.calls) == 2)
+    await until(lambda: len(only.model.calls) == 2, 30)
     assert await statuses(only) == [503]
     go_on.set()
     assert await running == [200]
@@ -154,7 +154,7 @@ async def test_what_a_gateway_that_ends_had_goes_to_the_others(tmp_path: Path, u
 
 
 async def until_shared_by(bench: Bench, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await metric(bench, f"gateway_store_gateways {float(count)}"):
             await asyncio.sleep(0.01)
 
@@ -169,7 +169,7 @@ async def test_what_an_open_limit_lets_through_counts_for_the_day_when_the_store
     assert await statuses(*[only] * 4) == [200] * 4
     made.away(False)
     (away,) = made.ledgers
-    await until(lambda: len(away.settled) == 4)
+    await until(lambda: len(away.settled) == 4, 30)
     assert [amounts for _, amounts in away.settled] == [{"requests": 1}] * 4
     response = await only.http.post("/v1/chat/completions", json=CHAT, headers=HEADERS)
     assert (response.status_code, response.json()["error"]["code"]) == (429, "insufficient_quota")
