@@ -15,6 +15,8 @@ _OF_THE_TASK = (request_id, trace_id, tenant, key_id)
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
+_TELLS_HEADERS = ("hpack",)  # libraries that log every header at debug, keys among them
+
 
 class JsonFormatter(logging.Formatter):
     """Formats a record as one JSON line; keys of ``extra=`` become top-level keys."""
@@ -57,3 +59,5 @@ def configure(service: str, level: str = "info") -> None:
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
+    for name in _TELLS_HEADERS:
+        logging.getLogger(name).setLevel(max(numeric, logging.INFO))

@@ -21,7 +21,7 @@ MOST = 200_000  # acts that are kept, some 500 bytes each
 SUCCEEDED = "succeeded"
 _PRUNE_SECONDS = 3600.0
 _DAY = 86400
-_SECRET = re.compile(FORM.encode())
+_SECRET = re.compile(FORM.removeprefix(r"\b").removesuffix(r"\b").encode())  # also within words
 _HIDDEN = f"{PREFIX}...".encode()
 
 

@@ -32,6 +32,19 @@ logging.getLogger("a").debug("silent")
     assert shown == ("s", "info", "r1", "t1", "load")
 
 
+def test_headers_that_a_library_decodes_are_in_no_log_whatever_the_level() -> None:
+    code = """
+import hpack
+import logging
+from switchyard.telemetry import logs
+logs.configure("s", "debug")
+logging.getLogger("a").debug("ours")
+hpack.Decoder().decode(hpack.Encoder().encode([("authorization", "Bearer secret")]))
+"""
+    (line,) = lines_of(code)
+    assert line["message"] == "ours"
+
+
 def test_a_traceback_stays_in_its_line() -> None:
     code = """
 import logging
