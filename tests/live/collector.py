@@ -11,6 +11,8 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.leaks.finding import keys_in
+
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -30,7 +32,7 @@ class Collector(ThreadingHTTPServer):
 
 @contextmanager
 def collecting() -> Iterator[Collector]:
-    """A collector that listens for the duration of the block."""
+    """A collector that listens for the duration of the block; no span that it gets may show a key."""
     with Collector() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -39,6 +41,7 @@ def collecting() -> Iterator[Collector]:
         finally:
             server.shutdown()
             thread.join()
+        assert keys_in("\n".join(map(str, server.spans)).encode()) == set()
 
 
 class _Handler(BaseHTTPRequestHandler):

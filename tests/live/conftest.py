@@ -1,9 +1,13 @@
-"""Real processes that the live tests share; a failing test prints the logs of those that it used."""
+"""Real processes that the live tests share; a failing test prints the logs of those that it used.
+
+All that they write is searched for API keys in the end.
+"""
 
 from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.leaks.plugin import no_key_is_written as no_key_is_written
 from tests.live.platform import Platform
 from tests.live.processes import Predictor, Preload
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import httpx
 import psutil
 
 from benchmarks.platform import write_overlay
-from tests.live.processes import DEADLINE, ROOT, eventually, fetch
+from tests.live.processes import DEADLINE, KEY, ROOT, eventually, fetch
 from tests.ports import free_port
 
 SWITCHYARD = Path(sys.executable).with_name("switchyard")
@@ -45,10 +46,17 @@ class Platform:
         self.printed = done.stdout
 
     def down(self) -> None:
-        """Stops everything; whatever is left then is a fault."""
+        """Stops everything; whatever is left then is a fault. What metrics said is kept, as the logs are."""
+        self._keep_metrics()
         done = self.command("down")
         assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{self.logs()}"
         eventually(lambda: not self.processes(), f"nothing runs any more, but {self.processes()} do", 10)
+
+    def _keep_metrics(self) -> None:
+        with suppress(OSError):  # nothing runs any more
+            pages = [fetch(f"{url}/metrics")[1] for url in (self.url, self.record()["control"])]
+            with (self.state / "metrics.txt").open("ab") as file:
+                file.write(b"".join(pages))
 
     def close(self) -> None:
         """Ends what a failed test may have left, so that the next one starts clean."""
@@ -113,8 +121,22 @@ def metric(url: str, name: str, *labels: str) -> float:
 
 
 def http_client(platform: Platform) -> httpx.Client:
-    """A plain client of the one base URL; a connection that does not answer in time is a failure of the test."""
-    return httpx.Client(base_url=platform.url, timeout=DEADLINE, trust_env=False)
+    """A plain client of the one base URL; a connection that does not answer in time is a failure of the test.
+
+    It sends ``KEY``, which no error may show.
+    """
+    return httpx.Client(
+        base_url=platform.url,
+        headers={"authorization": f"Bearer {KEY}"},
+        timeout=DEADLINE,
+        trust_env=False,
+        event_hooks={"response": [_shows_no_key]},
+    )
+
+
+def _shows_no_key(response: httpx.Response) -> None:
+    if response.is_error:
+        assert KEY not in f"{response.headers} {response.read().decode(errors='replace')}"
 
 
 def _environ(process: psutil.Process) -> dict[str, str]:

@@ -15,11 +15,14 @@ from typing import Any
 
 import psutil
 
+from switchyard.gateway.tenants.keys import create_key
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "model-repository" / "llm"
 DEADLINE = 180.0
+# Clients send it to every server, which write it nowhere: the end of a run looks for it in all that they wrote.
+KEY = create_key()
 
 ENGINE_FLAGS = ("--dtype=float32", "--enforce-eager", "--max-model-len=1024", "--kv-cache-memory-bytes=134217728")
 
@@ -49,15 +52,17 @@ def descendants(pid: int) -> list[int]:
 
 
 def fetch(url: str, body: Any = None, *, raw: bytes | None = None, **headers: str) -> tuple[int, bytes]:
-    """Status and body of one request; a body is sent as JSON."""
+    """Status and body of one request; a body is sent as JSON. It has ``KEY``, which no response may show."""
     data = raw if raw is not None else None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json", **headers})
+    sent = {"content-type": "application/json", "authorization": f"Bearer {KEY}", **headers}
     try:
-        with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
-            return answer.status, answer.read()
+        with urllib.request.urlopen(urllib.request.Request(url, data, sent), timeout=DEADLINE) as answer:
+            status, said = answer.status, answer.read()
     except urllib.error.HTTPError as err:
         with err:
-            return err.code, err.read()
+            status, said = err.code, err.read()
+    assert KEY.encode() not in said, f"{url} shows the key that it was sent"
+    return status, said
 
 
 class Preload:

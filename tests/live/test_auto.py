@@ -12,7 +12,7 @@ from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
 from tests.live.platform import Platform, http_client
-from tests.live.processes import DEADLINE, eventually
+from tests.live.processes import DEADLINE, KEY, eventually
 
 pytestmark = pytest.mark.live
 
@@ -24,7 +24,7 @@ TIERS = {"fast": "chat-fast", "reasoning": "chat-reasoning"}
 @pytest.fixture(scope="module")
 def sdk(platform: Platform) -> OpenAI:
     """A client of a platform whose models are awake: a stream that waits for one to wake gets its head before that."""
-    made = OpenAI(base_url=platform.url + "/v1", api_key="none", timeout=DEADLINE, max_retries=0)
+    made = OpenAI(base_url=platform.url + "/v1", api_key=KEY, timeout=DEADLINE, max_retries=0)
     for model in TIERS.values():
         made.chat.completions.create(model=model, messages=[{"role": "user", "content": EASY}], max_tokens=1)
     return made

@@ -21,7 +21,7 @@ from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionMes
 from pydantic import SecretStr
 
 from tests.live.platform import GRAPHS, LANGUAGE_MODELS, VISION_MODELS, Platform, http_client, metric
-from tests.live.processes import DEADLINE, ROOT, eventually
+from tests.live.processes import DEADLINE, KEY, ROOT, eventually
 
 pytestmark = pytest.mark.live
 
@@ -45,7 +45,7 @@ FORECAST: ChatCompletionFunctionToolParam = {
 
 @pytest.fixture
 def sdk(platform: Platform) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{platform.url}/v1", api_key="any", max_retries=0) as client:
+    with openai.OpenAI(base_url=f"{platform.url}/v1", api_key=KEY, max_retries=0) as client:
         yield client
 
 
@@ -119,7 +119,7 @@ async def test_cancelling_the_async_sdk_frees_the_engine(platform: Platform, str
     predictor, chat = platform.predictor_url(MODEL), {"role": "user", "content": QUESTION}
     options: Any = {"model": MODEL, "messages": [chat], "max_tokens": 1900, "extra_body": {"ignore_eos": True}}
     before = metric(predictor, "vllm:generation_tokens_total")
-    async with openai.AsyncOpenAI(base_url=f"{platform.url}/v1", api_key="any", max_retries=0) as client:
+    async with openai.AsyncOpenAI(base_url=f"{platform.url}/v1", api_key=KEY, max_retries=0) as client:
         task: asyncio.Future[Any] = asyncio.ensure_future(client.chat.completions.create(**options, stream=streaming))
         await asyncio.to_thread(eventually, lambda: metric(predictor, "vllm:num_requests_running") == 1, "it runs")
         if streaming:
@@ -133,9 +133,7 @@ async def test_cancelling_the_async_sdk_frees_the_engine(platform: Platform, str
 
 
 def test_langchain_asks_and_streams(platform: Platform) -> None:
-    model = ChatOpenAI(
-        model=MODEL, base_url=f"{platform.url}/v1", api_key=SecretStr("any"), temperature=0, max_retries=0
-    )
+    model = ChatOpenAI(model=MODEL, base_url=f"{platform.url}/v1", api_key=SecretStr(KEY), temperature=0, max_retries=0)
     whole = model.invoke(QUESTION)
     assert whole.content
     assert whole.usage_metadata is not None
@@ -202,7 +200,7 @@ def test_tritonclient_streams_a_models_tokens(platform: Platform) -> None:
 
 
 def test_anthropics_client_counts_tokens(platform: Platform) -> None:
-    with anthropic.Anthropic(base_url=platform.url, api_key="any", max_retries=0) as client:
+    with anthropic.Anthropic(base_url=platform.url, api_key=KEY, max_retries=0) as client:
         counted = client.messages.count_tokens(model=MODEL, messages=[{"role": "user", "content": QUESTION}])
         made = client.messages.create(model=MODEL, max_tokens=1, messages=[{"role": "user", "content": QUESTION}])
         with pytest.raises(anthropic.NotFoundError, match="does not exist"):

@@ -17,7 +17,7 @@ import pytest
 import tritonclient.grpc
 import tritonclient.http
 
-from tests.live.processes import Predictor, Preload, alive, descendants, eventually, fetch
+from tests.live.processes import KEY, Predictor, Preload, alive, descendants, eventually, fetch
 
 pytestmark = pytest.mark.live
 
@@ -27,7 +27,7 @@ LONG: dict[str, Any] = {"max_tokens": 900, "ignore_eos": True}
 
 @contextmanager
 def openai_client(predictor: Predictor) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{predictor.url}/openai/v1", api_key="none", max_retries=0) as client:
+    with openai.OpenAI(base_url=f"{predictor.url}/openai/v1", api_key=KEY, max_retries=0) as client:
         yield client
 
 
@@ -238,7 +238,7 @@ def test_the_openai_sdk_streams_by_http_2_from_the_same_port(chat: Predictor) ->
         whole = client.chat.completions.create(**asked).choices[0].message.content
     with httpx.Client(http1=False, http2=True, trust_env=False, timeout=60) as http2:
         client = openai.OpenAI(
-            base_url=f"{chat.url}/openai/v1", api_key="none", max_retries=0, http_client=cast(Any, http2)
+            base_url=f"{chat.url}/openai/v1", api_key=KEY, max_retries=0, http_client=cast(Any, http2)
         )
         answer = client.chat.completions.with_raw_response.create(**asked, stream=True)
         pieces = [chunk.choices[0].delta.content or "" for chunk in answer.parse()]
