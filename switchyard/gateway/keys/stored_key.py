@@ -1,7 +1,7 @@
 """One key of the store: how it is written, and how it is rotated and revoked."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import orjson
@@ -111,9 +111,18 @@ def encode(key: StoredKey) -> bytes:
 
 
 def decode(value: bytes) -> StoredKey:
-    fields: dict[str, Any] = orjson.loads(value)
-    secrets = tuple(Secret(**one) for one in fields.pop("secrets"))
-    return StoredKey(**{**fields, "roles": tuple(fields["roles"]), "secrets": secrets})
+    """Read a key as ``encode`` writes it; fields of later versions are ignored.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        given: dict[str, Any] = orjson.loads(value)
+        known = {field.name: given[field.name] for field in fields(StoredKey) if field.name in given}
+        secrets = tuple(Secret(one["sha256"], one["ends"]) for one in given["secrets"])
+        return StoredKey(**{**known, "roles": tuple(given["roles"]), "secrets": secrets})
+    except (TypeError, KeyError) as err:
+        raise ValueError(f"this is no key: {err!r}") from err
 
 
 def _new_secret() -> tuple[str, Secret]:

@@ -45,15 +45,20 @@ class _Known:
     by_hash: dict[bytes, tuple[StoredKey, int | None]] = field(default_factory=dict)
 
     def take(self, record: Record) -> None:
-        key = decode(record.value)
+        self.revision = max(self.revision, record.revision)
         if (before := self.by_id.get(record.name)) is not None:
             for secret in before[0].secrets:
                 self.by_hash.pop(bytes.fromhex(secret.sha256), None)
+        try:
+            key = decode(record.value)
+        except ValueError as err:  # one that cannot be read must not keep others from being
+            logger.error("the key %s of the store gives no access: %s", record.name, err)
+            self.by_id.pop(record.name, None)
+            return
         self.by_id[record.name] = key, record.revision
         for secret in key.secrets:
             ends = [end for end in (key.ends, secret.ends) if end is not None]
             self.by_hash[bytes.fromhex(secret.sha256)] = key, min(ends, default=None)
-        self.revision = max(self.revision, record.revision)
 
 
 class StoredKeys:

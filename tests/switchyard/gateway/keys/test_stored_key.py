@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from switchyard.gateway.keys.stored_key import (
@@ -38,6 +39,18 @@ def test_a_key_is_read_as_it_was_written() -> None:
     made, _ = rotated(key(NOW + YEAR), now=NOW + 5, overlap=60)
     assert decode(encode(made)) == made
     assert decode(encode(revoked(made, now=NOW))) == revoked(made, now=NOW)
+
+
+def test_a_key_of_a_later_version_is_read_without_what_only_that_knows() -> None:
+    made = key()
+    later = orjson.dumps({**orjson.loads(encode(made)), "limits": [1]})
+    assert decode(later) == made
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b"[]", b'{"secrets": [{}]}', b'{"secrets": 1, "roles": []}'])
+def test_what_is_no_key_is_said(value: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - JSON's own where it is none
+        decode(value)
 
 
 def test_a_rotated_key_takes_the_old_secret_until_the_overlap_ends() -> None:

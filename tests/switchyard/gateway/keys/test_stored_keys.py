@@ -117,6 +117,19 @@ async def test_a_secret_that_was_replaced_is_known_with_its_end_until_it_is_drop
     assert [keys.find(hashed) for hashed in hashes] == [None, None]
 
 
+async def test_a_record_that_cannot_be_read_hides_no_key(
+    keys: StoredKeys, counted: CountedRecords, caplog: pytest.LogCaptureFixture
+) -> None:
+    await keys.create(made("before")[0])
+    await counted.put(COLLECTION, "before", b"{}", expected=1)
+    await counted.put(COLLECTION, "odd", b"x", expected=0)
+    key, secret = made("after")
+    await keys.create(key)
+    assert finds(keys, secret)
+    assert [key.id for key in keys.listed()] == ["after"]
+    assert [record.args[0] for record in caplog.records if record.args] == ["before", "odd"]  # type: ignore[index]
+
+
 async def test_an_id_is_taken_once(keys: StoredKeys, url: str) -> None:
     other = StoredKeys(open_records(url), now=lambda: NOW)
     outcomes = await asyncio.gather(keys.create(made()[0]), other.create(made()[0]), return_exceptions=True)
