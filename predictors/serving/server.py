@@ -8,11 +8,13 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import grpc
 import grpc.aio
 import uvloop
+from google.protobuf.message import DecodeError
 from kserve import Model, ModelRepository, ModelServer
 from kserve.model_server import app as kserve_app
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
@@ -189,11 +191,32 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
 
 
 class ErrorStatuses(ExceptionToStatusInterceptor):  # type: ignore[misc]
-    """The statuses of ``errors.of_exception``; KServe's own take a model's failure for its client's fault."""
+    """The statuses of ``errors.of_exception``; KServe's own take a model's failure for its client's fault.
+
+    A message that is none is its client's fault too; gRPC's library would say UNKNOWN, and log it as ours.
+    """
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        handler = await super().intercept_service(continuation, handler_call_details)
+        if handler is None or handler.request_deserializer is None:
+            return handler
+        return handler._replace(request_deserializer=partial(_or_error, handler.request_deserializer))
+
+    async def intercept(self, method: Any, request_or_iterator: Any, context: Any, method_name: str) -> Any:
+        if isinstance(request_or_iterator, DecodeError):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"the request cannot be read: {request_or_iterator}")
+        return await super().intercept(method, request_or_iterator, context, method_name)
 
     async def handle_exception(self, ex: Exception, request_or_iterator: Any, context: Any, method_name: str) -> None:
         error = of_exception(ex)
         await context.abort(grpc.StatusCode[statuses.of_http(error.status).name], error.message)
+
+
+def _or_error(parse: Callable[[bytes], Any], message: bytes) -> Any:
+    try:
+        return parse(message)
+    except DecodeError as err:
+        return err
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import orjson
+from google.protobuf.message import DecodeError
 from kserve import InferRequest
 from kserve.errors import InferenceError, InvalidInput, ModelNotFound, ServerNotReady
 from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelInferRequest, ModelInferResponse
@@ -38,17 +39,19 @@ class RpcExtension(grpc.GenericRpcHandler):  # type: ignore[misc]
     def service(self, handler_call_details: Any) -> Any:
         method: str = handler_call_details.method
         if method == v2.path("ModelStreamInfer"):
-            return grpc.stream_stream_rpc_method_handler(self._stream, ModelInferRequest.FromString)
+            return grpc.stream_stream_rpc_method_handler(self._stream)
         return grpc.unary_unary_rpc_method_handler(_unimplemented) if method.startswith(v2.path("")) else None
 
-    async def _stream(self, requests: AsyncIterator[ModelInferRequest], context: Any) -> AsyncIterator[bytes]:
+    async def _stream(self, messages: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         headers = to_headers(context)
         with usage_in_trailers(context):
-            async for request in requests:
+            async for message in messages:
+                request = ModelInferRequest()
                 try:
+                    request.ParseFromString(message)
                     async for response in self._responses(request, headers):
                         yield write(2, response.SerializeToString())
-                except (ApiError, InvalidInput, InferenceError, ModelNotFound, ServerNotReady) as err:
+                except (ApiError, InvalidInput, InferenceError, ModelNotFound, ServerNotReady, DecodeError) as err:
                     named = ModelInferResponse(id=request.id, model_name=request.model_name)
                     yield write(1, str(err)) + write(2, named.SerializeToString())
 

@@ -1,11 +1,14 @@
 """What a connection sends: frames, in the order in which the flow-control windows allow."""
 
 import asyncio
+import logging
 from collections import OrderedDict, deque
 
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import NO_TABLE
 from switchyard.http.h2.stream import NOTHING, Payload, Stream
+
+logger = logging.getLogger(__name__)
 
 _JOINED = 32 * 1024  # bytes; up to here copying frames into one write is cheaper than writing several
 _SMALL = 1024  # bytes; up to here chunks are joined to their frame header, or to a pending chunk: each costs memory
@@ -49,10 +52,13 @@ class FrameSender:
         out, self._out = self._out, []
         if self._transport is None or self._transport.is_closing() or not out:
             return
-        if sum(map(len, out)) <= _JOINED:
-            self._transport.write(b"".join(out))
-        else:
-            self._transport.writelines(out)
+        try:
+            if sum(map(len, out)) <= _JOINED:
+                self._transport.write(b"".join(out))
+            else:
+                self._transport.writelines(out)
+        except RuntimeError:  # uvloop's, for a peer that was lost in this turn; ``connection_lost`` comes
+            logger.debug("a connection was lost before the last frames were written")
 
     def send(self, stream: Stream, kind: int, payload: bytes, end: bool) -> None:
         """Send HEADERS or DATA after what still waits for the stream's window."""

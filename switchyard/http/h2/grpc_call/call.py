@@ -36,26 +36,9 @@ class GrpcCall:
     """
 
     __slots__ = (
-        "_client",
-        "_context",
-        "_forwarding",
-        "_guard",
-        "_received",
-        "_request",
-        "_responding",
-        "_task",
-        "_timer",
-        "before_end",
-        "client",
-        "deadline",
-        "hidden",
-        "metadata",
-        "path",
-        "response_bytes",
-        "response_frames",
-        "response_metadata",
-        "server",
-        "status",
+        *("_client", "_context", "_forwarding", "_guard", "_received", "_request", "_responding", "_task", "_timer"),
+        *("before_end", "client", "deadline", "hidden", "metadata", "path", "response_bytes", "response_frames"),
+        *("response_metadata", "server", "status"),
     )
 
     def __init__(
@@ -130,12 +113,13 @@ class GrpcCall:
 
         Raises:
             UpstreamUnavailableError: the target sent no response; the call may be forwarded again, also elsewhere.
-            RpcError: the target was lost, and the call is too large to be sent again.
+            RpcError: the target was lost and the call is too large to be sent again, or its message is incomplete.
         """
         if self._received.chunks is None:
             raise RpcError(RpcStatus.UNAVAILABLE, _NOT_KEPT)
         while not (upstream := self._context.upstreams.get(target)).established:
             await upstream.ready()  # then get one again: this may be lost or full by the time this task runs
+        self._received.require_whole()
         ended: asyncio.Future[RpcStatus] = asyncio.get_running_loop().create_future()
 
         def end(result: Outcome) -> None:
@@ -188,7 +172,8 @@ class GrpcCall:
         self._client = stream
         self._received = Received(stream, self._context.retry_memory, self._context.body_memory, complete=end)
         if self._request.fault is not None:
-            self.fail(*self._request.fault)
+            fault = self._request.fault
+            self.fail(fault.status, fault.message, fault.metadata)
             return
         if (timeout := self._request.timeout) is not None:
             loop = asyncio.get_running_loop()
@@ -198,8 +183,11 @@ class GrpcCall:
 
     def data(self, stream: Stream, chunk: bytes, end: bool) -> None:
         received = self._received
+        received.follow(chunk)
         if self._guard is not None and self.status is None:
             self._check(self._guard, chunk)
+        if end and self._forwarding is not None and self.status is None:
+            self._check(received.check_whole, chunk)
         if self.status is not None:
             stream.sent(len(chunk))
         elif self._forwarding is not None:

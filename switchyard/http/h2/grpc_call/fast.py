@@ -9,7 +9,7 @@ from switchyard.http.h2.fields import literals
 from switchyard.http.h2.grpc_call.call import BUG, GrpcCall
 from switchyard.http.h2.grpc_call.handlers import CallContext, FastCall, FastHandler
 from switchyard.http.h2.grpc_call.headers import NO_STATUS, RpcRequest, RpcResponse, end_fields
-from switchyard.http.h2.grpc_call.messages import PREFIX
+from switchyard.http.h2.grpc_call.messages import PREFIX, incomplete
 from switchyard.http.h2.grpc_call.upstream import UpstreamConnection
 from switchyard.http.h2.stream import Stream
 from switchyard.rpc.status import RpcError, RpcStatus
@@ -26,7 +26,7 @@ class FastForwarding:
 
     __slots__ = (
         *("_addresses", "_beginning", "_call", "_client", "_context", "_handler", "_over", "_request", "_responding"),
-        *("_timer", "_upstream"),
+        *("_left", "_timer", "_upstream"),
     )
 
     def __init__(
@@ -41,6 +41,7 @@ class FastForwarding:
         self._request = request
         self._addresses = addresses
         self._beginning = b""
+        self._left = 0  # bytes of the message that have not come
         self._responding = self._over = False
         self._call: FastCall | None = None
         self._upstream: Stream | None = None
@@ -126,6 +127,7 @@ class FastForwarding:
         except RpcError as err:
             self._fail(err.status, err.message)
             return
+        self._left = PREFIX + int.from_bytes(beginning[1:PREFIX], "big")
         client, stream = self._client, connection.open(self)
         self._upstream, self._beginning = stream, b""
         stream.source, client.source = client, stream
@@ -135,6 +137,12 @@ class FastForwarding:
 
     def _send(self, upstream: Stream, chunk: bytes, end: bool) -> None:
         call = self._call
+        self._left -= len(chunk)
+        if end and self._left > 0:
+            failure = incomplete()
+            self._client.sent(len(chunk))
+            self._fail(failure.status, failure.message)
+            return
         if call is not None and call.guard is not None:
             try:
                 call.guard(chunk)

@@ -3,6 +3,8 @@
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 """
 
+import binascii
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,13 +13,17 @@ from switchyard.http.h2.request_headers import GRPC, RequestHeaders, is_plain
 from switchyard.http.request_errors import BadRequestError
 from switchyard.http.web_access import WebAccess
 from switchyard.rpc import status, timeouts
-from switchyard.rpc.status import RpcStatus
+from switchyard.rpc.status import RpcError, RpcStatus
 
 # How messages are encoded: forwarded with the messages, and not part of a call's metadata.
 _FRAMING = frozenset((b"content-type", b"grpc-encoding", b"grpc-accept-encoding", b"grpc-message-type"))
 # They belong to one hop. http/headers.py says which others cross which edge, for HTTP and gRPC alike.
 _HOP_FIELDS = _FRAMING | {b"host", b"te", b"content-length", b"expect"}
 _RESERVED = b"grpc-"
+ENCODINGS = (b"identity", b"gzip", b"deflate")
+ACCEPTED = ((b"grpc-accept-encoding", b"identity,deflate,gzip"),)
+_BINARY = b"-bin"
+_NAME = re.compile(rb"[0-9a-z_.-]+")
 
 Fault = tuple[RpcStatus, str]
 
@@ -36,7 +42,7 @@ class RpcRequest:
     metadata: tuple[Field, ...]
     fields: dict[bytes, bytes]
     timeout: float | None
-    fault: Fault | None
+    fault: RpcError | None
     encoding: bytes
     opening: bytes
     framing: bytes
@@ -92,16 +98,21 @@ def end_fields(ended: RpcStatus, message: str = "", metadata: Sequence[Field] = 
 def read_request(headers: RequestHeaders, access: WebAccess | None = None) -> RpcRequest:
     found = dict(headers.fields)
     timeout: float | None = None
-    fault: Fault | None = None
+    fault: RpcError | None = None
+    encoding = found.get(b"grpc-encoding", b"identity")
+    metadata = tuple(field for field in headers.fields if not _is_hop_field(field[0]))
     try:
         if access is not None:
             access.check(headers.method, found)
         timeout = timeouts.parse(found[b"grpc-timeout"]) if b"grpc-timeout" in found else None
+        _check_metadata(metadata)
+        check_encoding(encoding)
     except ValueError as err:
-        fault = RpcStatus.INVALID_ARGUMENT, str(err)
+        fault = RpcError(RpcStatus.INVALID_ARGUMENT, str(err))
     except BadRequestError as err:
-        fault = status.of_http(err.status), str(err)
-    metadata = tuple(field for field in headers.fields if not _is_hop_field(field[0]))
+        fault = RpcError(status.of_http(err.status), str(err))
+    except RpcError as err:
+        fault = err.with_traceback(None)  # it is kept with the headers, and frames would be too
     framing = [(b"te", b"trailers"), *(field for field in headers.fields if field[0] in _FRAMING)]
     return RpcRequest(
         path=headers.target.decode("latin-1"),
@@ -109,10 +120,46 @@ def read_request(headers: RequestHeaders, access: WebAccess | None = None) -> Rp
         fields=dict(metadata),
         timeout=timeout,
         fault=fault,
-        encoding=found.get(b"grpc-encoding", b"identity"),
+        encoding=encoding,
         opening=literals([(b":method", b"POST"), (b":scheme", b"http"), (b":path", headers.target)]),
         framing=literals(framing),
     )
+
+
+def check_encoding(encoding: bytes) -> None:
+    """Check that a server behind knows the encoding of messages; Triton's library closes the connection for another.
+
+    Raises:
+        RpcError: it is another; the error names those that are known.
+    """
+    if encoding not in ENCODINGS:
+        name = encoding[:20].decode("latin-1")
+        text = f"the message encoding {name!r} is not supported; use identity, gzip or deflate"
+        raise RpcError(RpcStatus.UNIMPLEMENTED, text, ACCEPTED)
+
+
+def _check_metadata(fields: Sequence[Field]) -> None:
+    """Check what gRPC's libraries take for an error of the call, or of the whole connection, which others may share.
+
+    Raises:
+        ValueError: a name has other characters than gRPC's, or the value of a binary field is no base64.
+    """
+    for name, value in fields:
+        if not _NAME.fullmatch(name):
+            text = name[:80].decode("latin-1")
+            raise ValueError(f"metadata {text!r}: names have lower-case letters, digits, hyphens, underscores and dots")
+        if name.endswith(_BINARY) and not _is_base64(value):
+            raise ValueError(f"metadata {name[:80].decode()!r} is no base64, which names that end in -bin ask for")
+
+
+def _is_base64(value: bytes) -> bool:
+    """Return whether all readers take ``value`` for the same bytes; its padding may be left out."""
+    plain = value.rstrip(b"=")
+    try:
+        data = binascii.a2b_base64(plain + b"=" * (-len(plain) % 4), strict_mode=True) if plain else b""
+    except binascii.Error:
+        return False
+    return binascii.b2a_base64(data, newline=False).rstrip(b"=") == plain
 
 
 def _is_hop_field(name: bytes) -> bool:

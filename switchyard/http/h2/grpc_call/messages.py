@@ -8,6 +8,7 @@ import asyncio
 import zlib
 from typing import Protocol
 
+from switchyard.http.h2.grpc_call.headers import ACCEPTED
 from switchyard.http.h2.stream import Stream
 from switchyard.rpc.status import RpcError, RpcStatus
 
@@ -20,14 +21,40 @@ CONNECTION_RETRY_BYTES = 4 * 1024 * 1024  # so a connection costs at most twice 
 
 _FAIR_BYTES = 64 * 1024  # of one message, which is taken even when the server's memory is full, as of HTTP's bodies
 
-_ENCODINGS = (b"gzip", b"deflate")
 _EITHER = 32 + zlib.MAX_WBITS  # gzip's or zlib's header, whichever is there
-_ACCEPTED = ((b"grpc-accept-encoding", b"identity,deflate,gzip"),)
 
 
 def framed(message: bytes) -> bytes:
     """Return an uncompressed message with its prefix."""
     return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+class _Boundaries:
+    """Follows the prefixes of a call's messages as its bytes pass by, to know whether they end with a message's end."""
+
+    __slots__ = ("_left", "_prefix")
+
+    def __init__(self) -> None:
+        self._prefix = b""
+        self._left = 0  # bytes of the current message
+
+    def feed(self, chunk: bytes) -> None:
+        at = 0
+        while at < len(chunk):
+            if self._left:
+                passed = min(self._left, len(chunk) - at)
+                self._left -= passed
+                at += passed
+                continue
+            self._prefix += (part := chunk[at : at + PREFIX - len(self._prefix)])
+            at += len(part)
+            if len(self._prefix) == PREFIX:
+                self._left, self._prefix = int.from_bytes(self._prefix[1:], "big"), b""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the last message has come to its end."""
+        return not (self._left or self._prefix)
 
 
 class Memory(Protocol):
@@ -53,24 +80,15 @@ class Received:
     """
 
     __slots__ = (
-        "_body_memory",
-        "_counted",
-        "_held",
-        "_reserved",
-        "_retry_memory",
-        "_stream",
-        "_waiter",
-        "_whole",
-        "acknowledged",
-        "chunks",
-        "complete",
-        "size",
+        *("_body_memory", "_boundaries", "_counted", "_held", "_reserved", "_retry_memory", "_stream", "_waiter"),
+        *("_whole", "acknowledged", "chunks", "complete", "size"),
     )
 
     def __init__(self, stream: Stream, retry_memory: Memory, body_memory: Memory, *, complete: bool) -> None:
         self.chunks: list[bytes] | None = []
         self.complete = complete
         self.size = self.acknowledged = 0
+        self._boundaries = _Boundaries()
         self._stream = stream
         self._retry_memory = retry_memory
         self._body_memory = body_memory
@@ -79,6 +97,24 @@ class Received:
         self._reserved = 0  # and there for others that hold the message
         self._whole = 0  # bytes of a first message that was read whole: they are kept, however many
         self._waiter: asyncio.Future[None] | None = None
+
+    def follow(self, chunk: bytes) -> None:
+        """Look at a chunk that has come, before it is kept or forwarded."""
+        self._boundaries.feed(chunk)
+
+    def require_whole(self) -> None:
+        """Check that the call does not end within a message: gRPC's library would wait for its rest for ever.
+
+        Raises:
+            RpcError: it does.
+        """
+        if self.complete and not self._boundaries.whole:
+            raise incomplete()
+
+    def check_whole(self, last: bytes) -> None:
+        """Do the same when the ``last`` chunk has come, as a guard of the call: a ``ValueError`` says so."""
+        if not self._boundaries.whole:
+            raise ValueError(incomplete().message)
 
     def add(self, chunk: bytes, *, end: bool) -> None:
         """Keep a chunk until the call is forwarded."""
@@ -134,7 +170,7 @@ class Received:
         await self._until(PREFIX)
         prefix = self.joined()[:PREFIX]
         if len(prefix) < PREFIX:
-            raise RpcError(RpcStatus.INVALID_ARGUMENT, "the call ended before its first message was complete")
+            raise incomplete()
         flag, length = prefix[0], int.from_bytes(prefix[1:], "big")
         if length > limit:
             raise _too_large(length, limit)
@@ -146,7 +182,7 @@ class Received:
         if self._whole:
             self._hold()
         if self.size < end:
-            raise RpcError(RpcStatus.INVALID_ARGUMENT, "the call ended before its first message was complete")
+            raise incomplete()
         return self.joined()[PREFIX:end], flag != 0
 
     async def reserve(self, limit: int, seconds: float | None) -> None:
@@ -157,6 +193,8 @@ class Received:
                 await self._until(PREFIX)
         except TimeoutError:
             raise _too_slow(seconds) from None
+        if self.size < PREFIX:
+            raise incomplete()
         length = int.from_bytes(self.joined()[1:PREFIX], "big")
         if length > limit:
             raise _too_large(length, limit)
@@ -227,11 +265,7 @@ class Received:
 def _decompressed(message: bytes, encoding: bytes, limit: int) -> bytes:
     if encoding == b"identity":
         text = "a message is marked as compressed, but grpc-encoding names no compression; name gzip or deflate"
-        raise RpcError(RpcStatus.UNIMPLEMENTED, text, _ACCEPTED)
-    if encoding not in _ENCODINGS:
-        name = encoding[:20].decode("latin-1")
-        text = f"the message encoding {name!r} is not supported; use identity, gzip or deflate"
-        raise RpcError(RpcStatus.UNIMPLEMENTED, text, _ACCEPTED)
+        raise RpcError(RpcStatus.UNIMPLEMENTED, text, ACCEPTED)
     stream = zlib.decompressobj(_EITHER)
     try:
         content = stream.decompress(message, limit + 1)
@@ -242,6 +276,11 @@ def _decompressed(message: bytes, encoding: bytes, limit: int) -> bytes:
     if stream.unused_data or not stream.eof:
         raise RpcError(RpcStatus.INVALID_ARGUMENT, "the first message is truncated, or has bytes after its end")
     return content
+
+
+def incomplete() -> RpcError:
+    """Return the error of a call that ends within a message, or without one."""
+    return RpcError(RpcStatus.INVALID_ARGUMENT, "the call ended before its message was complete")
 
 
 def _too_slow(seconds: float | None) -> RpcError:

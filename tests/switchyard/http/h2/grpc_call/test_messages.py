@@ -10,7 +10,7 @@ import grpc.aio
 import pytest
 
 from switchyard.http.h2 import frames
-from switchyard.http.h2.grpc_call import GrpcCall
+from switchyard.http.h2.grpc_call import GrpcCall, forward_to
 from switchyard.http.h2.grpc_call.messages import framed
 from switchyard.http.server import ServerLimits
 from switchyard.rpc.status import RpcError, RpcStatus
@@ -61,7 +61,6 @@ UNREADABLE: dict[str, tuple[bytes, bytes | None, RpcStatus]] = {
     "a gzip bomb": (compressed(gzip.compress(bytes(1001))), b"gzip", RpcStatus.RESOURCE_EXHAUSTED),
     "a deflate bomb": (compressed(zlib.compress(bytes(1001))), b"deflate", RpcStatus.RESOURCE_EXHAUSTED),
     "no gzip": (compressed(b"no gzip"), b"gzip", RpcStatus.INVALID_ARGUMENT),
-    "an unknown encoding": (compressed(b"x"), b"snappy", RpcStatus.UNIMPLEMENTED),
     "compressed without an encoding": (compressed(b"x"), None, RpcStatus.UNIMPLEMENTED),
     "nothing": (b"", None, RpcStatus.INVALID_ARGUMENT),
     "less than a prefix": (b"\0\0", None, RpcStatus.INVALID_ARGUMENT),
@@ -87,6 +86,53 @@ async def test_a_message_that_cannot_be_read_is_rejected_with_a_reason(
         await converse(at.port, GREETING + request_bytes(fields, sent), until=frames.HEADERS)
     assert [one.status for one in raised] == [code]
     assert raised[0].message
+
+
+BAD_FIELDS = {
+    "an unknown encoding": ((b"grpc-encoding", b"snappy"), b"grpc-status\x0212", b"grpc-accept-encoding"),
+    "binary that is no base64": ((b"a-bin", b"QR"), b"grpc-status\x013", b"no base64"),
+    "a name that gRPC has not": ((b"a!b", b"x"), b"grpc-status\x013", b"names have"),
+}
+
+
+@pytest.mark.parametrize(("field", "status", "text"), BAD_FIELDS.values(), ids=BAD_FIELDS)
+async def test_fields_for_which_servers_close_the_connection_reach_none(
+    field: tuple[bytes, bytes], status: bytes, text: bytes
+) -> None:
+    async def handle(call: GrpcCall) -> None:
+        raise AssertionError("no handler may have it")
+
+    async with world(handle) as at:
+        sent = GREETING + request_bytes([*CALL, field], framed(b"x"))
+        answer = await converse(at.port, sent, until=frames.HEADERS)
+    assert status in answer
+    assert text in answer
+
+
+@pytest.mark.parametrize("value", [b"", b"QQ", b"QQ==", b"QUI=", b"AAEC"])
+async def test_binary_metadata_passes_with_its_padding_or_without(value: bytes) -> None:
+    async def handle(call: GrpcCall) -> None:
+        call.respond(call.fields[b"a-bin"])
+
+    async with world(handle) as at:
+        sent = GREETING + request_bytes([*CALL, (b"a-bin", value)], framed(b"x"))
+        assert framed(value) in await converse(at.port, sent, until=frames.DATA)
+
+
+@pytest.mark.parametrize("sent", [[framed(b"x" * 100)[:50]], [framed(b"x"), framed(b"y" * 9)[:3]]])
+async def test_a_call_that_ends_within_a_message_waits_for_no_server(
+    sent: list[bytes],
+) -> None:
+    async with target() as behind, world(forward_to(behind.address)) as at:
+        talk = await Talk.to(at.port, CALL, ends=False)
+        for data in sent:
+            talk.sends(1, data, ends=False)
+        talk.sends(1, b"")
+        assert b"before its message was complete" in await talk.hears(frames.HEADERS)
+        await talk.hangs_up()
+    async with target() as behind, world(forward_to(behind.address)) as at:
+        answer = await converse(at.port, GREETING + request_bytes(CALL, *sent), until=frames.HEADERS)
+        assert b"before its message was complete" in answer
 
 
 async def test_a_message_that_is_marked_as_compressed_without_an_encoding_is_told_what_to_name() -> None:
