@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from switchyard.cli.app import app
 from switchyard.gateway.tenants.issuer import Issuer
-from switchyard.gateway.tenants.reader import KEYS_PER_ROW, InvalidTenantsError, issuer_rows, read, rows
+from switchyard.gateway.tenants.reader import KEYS_PER_ROW, InvalidTenantsError, issuer_rows, parsed, read, rows
 from tests.switchyard.gateway.tenants.access import KEYS, document
 
 HASH = "a" * 64
@@ -27,6 +27,34 @@ def test_yaml_and_json_say_the_same(tmp_path: Path) -> None:
         ("globex", "", []),
     ]
     assert [row["weight"] for row in of_yaml] == [2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [x, 1, 1.5, true, null, ~, 2026-11-29, 0x1f, 'true', !!str 7, !!int '7', '']",
+        "a: &limits [{most: 1}]\nb: *limits\nc: [*limits, *limits]",
+        "base: &base {x: 1, y: [2]}\na: {<<: *base, z: 3}\nb: {<<: [*base], z: 4}",
+        "{2: a, true: b, null: c}",
+        "a: !!set {x, y}\nb: !!binary aGk=\nc: !!omap [x: 1]",
+        "plain text",
+        "- |\n  several\n  lines\n- >\n  a long\n  one",
+        "",
+    ],
+)
+def test_yaml_means_what_it_means_elsewhere(text: str) -> None:
+    assert parsed(text.encode()) == yaml.safe_load(text)
+
+
+def test_what_is_named_again_and_again_is_made_once() -> None:
+    laughs = "a0: &a0 [ha]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 60))
+    made = parsed(laughs.encode())
+    assert made["a59"][0] is made["a59"][9] is made["a58"]
+
+
+def test_what_contains_itself_is_rejected() -> None:
+    with pytest.raises(InvalidTenantsError, match="line 1: this contains itself"):
+        parsed(b"a: &a [x, *a]")
 
 
 def test_many_keys_come_in_rows_of_a_bounded_size(tmp_path: Path) -> None:
