@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS ledger (
     owner TEXT NOT NULL, name TEXT NOT NULL, ends REAL NOT NULL, state BLOB NOT NULL, PRIMARY KEY (owner, name)
 ) WITHOUT ROWID;
 """
-_GROUPS_KEPT = 2048  # of some 2 KB
+_GROUPS_KEPT = 1024  # of some 5 KB
 _ENDED_AT_ONCE = 64  # reservations that one call gives back for others, so that it stays short
 _SWEPT_AT_ONCE = 5000  # rows that one sweep looks at: 2 ms
 _OF_OWNER = "FROM ledger WHERE owner = ? AND name >= 'call ' AND name < 'call!'"

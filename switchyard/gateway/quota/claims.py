@@ -14,7 +14,7 @@ from switchyard.gateway.tenants.directory import Identity
 from switchyard.gateway.tenants.limits import SCALES, Limit, Limits, Per, Unit
 from switchyard.store.ledger import Claim
 
-_KNOWN = 8192  # keys by models, of some 2 KB each; a full table is begun anew
+_KNOWN = 2048  # owners by models, of some 2 KB each; a full table is begun anew
 
 
 class Amounts(NamedTuple):
@@ -85,7 +85,7 @@ class AppliedLimit:
 
 
 class AppliedLimits:
-    """The limits that calls count for, known for each key and model until a day or month ends."""
+    """The limits that calls count for, known for each owner and model until a day or month ends."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str, str], tuple[Limits, float, tuple[AppliedLimit, ...]]] = {}
@@ -95,7 +95,7 @@ class AppliedLimits:
         limits = identity.limits
         if limits is None:
             return ()
-        key = identity.tenant, identity.team, identity.key_id, model
+        key = identity.tenant, identity.team, identity.key_id if limits.key else "", model
         known = self._known.get(key)
         if known is not None and known[0] == limits and now < known[1]:
             return known[2]

@@ -1,5 +1,6 @@
 """From limits to claims: which apply, of which counter, how much, and until when."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
@@ -137,6 +138,13 @@ def test_what_is_known_of_a_key_is_of_its_limits_its_model_and_its_day() -> None
     assert known.of(who, "chat", NOW + 60) is known.of(who, "chat", NOW)
     assert [limit.limit for limit in known.of(who, "ocr", NOW)] == [every]
     assert [limit.limit for limit in known.of(identity(chats), "chat", NOW)] == [chats]
+    ours = [replace(identity(every, key=own), key_id=key_id) for key_id in ("a", "b") for own in ((), (chats,))]
+    assert [[limit.owner for limit in known.of(one, "chat", NOW)] for one in ours] == [
+        ["tenant acme"],
+        ["tenant acme", "key a"],
+        ["tenant acme"],
+        ["tenant acme", "key b"],
+    ]
     (today,), (tomorrow,) = known.of(identity(every), "chat", NOW), known.of(identity(every), "chat", NOW + 3600)
     assert (today.counter, today.ends) == (one(every).counter, NOW + 1800)
     assert (tomorrow.counter, tomorrow.ends) == (one(every).counter.replace("29", "30"), NOW + 1800 + 86400)
