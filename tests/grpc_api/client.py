@@ -13,7 +13,6 @@ from switchyard.rpc.status import RpcStatus
 from tests.grpc_api.calls import Call
 
 SECONDS = 30.0  # for any call, a hundred times what it takes; more is a hang
-_BATCH = 10  # calls of one connection at a time
 _WINDOW = 2**30
 
 
@@ -64,19 +63,19 @@ def _start(call: Call) -> str:
     return f"{data[:300].hex()} ({len(data)} bytes)"
 
 
-def ask(port: int, calls: Iterable[Call], fields: Sequence[Field] = ()) -> list[Outcome]:
-    """Make all ``calls``, some at a time; ``fields`` are added to each."""
-    return asyncio.run(_ask(port, [*calls], fields))
+def ask(port: int, calls: Iterable[Call], *, at_once: int = 10) -> list[Outcome]:
+    """Make all ``calls``, ``at_once`` at a time on one connection."""
+    return asyncio.run(_ask(port, [*calls], at_once))
 
 
-async def _ask(port: int, calls: Sequence[Call], fields: Sequence[Field]) -> list[Outcome]:
+async def _ask(port: int, calls: Sequence[Call], at_once: int) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    for batch in _batches(calls):
-        outcomes += await _Connection(fields).run(port, batch)
+    for batch in _batches(calls, at_once):
+        outcomes += await _Connection().run(port, batch)
     return outcomes
 
 
-def _batches(calls: Sequence[Call]) -> Iterator[list[Call]]:
+def _batches(calls: Sequence[Call], at_once: int) -> Iterator[list[Call]]:
     """Calls that share a connection; one that may end it has its own."""
     batch: list[Call] = []
     for call in calls:
@@ -84,7 +83,7 @@ def _batches(calls: Sequence[Call]) -> Iterator[list[Call]]:
             yield [call]
             continue
         batch.append(call)
-        if len(batch) == _BATCH:
+        if len(batch) == at_once:
             yield batch
             batch = []
     if batch:
@@ -96,8 +95,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 class _Connection:
-    def __init__(self, fields: Sequence[Field]) -> None:
-        self._fields = fields
+    def __init__(self) -> None:
         self._decoder = hpack.Decoder()
         self._found: dict[int, dict[str, str]] = {}
         self._reset: dict[int, int] = {}
@@ -126,7 +124,7 @@ class _Connection:
     def _encoded(self, number: int, call: Call) -> bytes:
         given: list[Field] = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"localhost")]
         given += [(b":path", call.path.encode()), (b"content-type", b"application/grpc"), (b"te", b"trailers")]
-        block = literals([*given, *self._fields, *call.fields])
+        block = literals([*given, *call.fields])
         last = frames.END_STREAM if call.ends else 0
         sent: list[bytes] = []
         rest, kind, flags = block, frames.HEADERS, 0 if call.data else last

@@ -2,10 +2,7 @@
 
 import gzip
 import json
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
@@ -13,12 +10,10 @@ import grpc
 import psutil
 import pytest
 
-from switchyard.catalog import Catalog, CatalogFile, Model, State
 from switchyard.rpc.protobuf import write
-from tests.live.processes import ROOT, descendants, eventually, fetch
+from tests.live.processes import descendants, eventually, fetch
 from tests.live.vision.asking import echo
 from tests.live.vision.processes import Triton, Vision
-from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 
@@ -27,34 +22,6 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"  # curl's default
 HUGE = b"\x80\x80\x80\x80\x10"  # 2**32 on the wire
 ECHO, ANY_SIZE, GENERATE = "/v2/models/echo/infer", "/v2/models/any-size/infer", "/v2/models/stream/generate"
-
-
-@pytest.fixture(scope="module")
-def gateway(vision: Vision, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a gateway in front of the predictor."""
-    folder, port = tmp_path_factory.mktemp("gateway"), free_port()
-    listed = {
-        name: Model(
-            name=name, kind="vision", url=vision.url, grpc=f"127.0.0.1:{vision.http}", state=State(phase="ready")
-        )
-        for name in ("echo", "any-size", "stream", "image-decode", "ocr")
-    }
-    CatalogFile(folder / "catalog.json").replace(Catalog(listed))
-    command = [sys.executable, "-m", "switchyard.gateway", "--http_port", str(port), "--grpc_port", str(free_port())]
-    environment = {**os.environ, "SWITCHYARD_CATALOG": str(folder / "catalog.json")}
-    with (folder / "gateway.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
-    eventually(lambda: answers(port), "the gateway")
-    yield port
-    process.kill()
-    process.wait()
-
-
-def answers(port: int) -> bool:
-    try:
-        return fetch(f"http://127.0.0.1:{port}/readyz")[0] == 200
-    except OSError:
-        return False
 
 
 @pytest.fixture(params=["predictor", "gateway"])
