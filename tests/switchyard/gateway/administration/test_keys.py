@@ -16,6 +16,7 @@ from switchyard.gateway.tenants.keys import is_key
 from switchyard.store.factory import open_records
 from tests.switchyard.gateway.conftest import Bench, gateway, until
 from tests.switchyard.gateway.openapi.documents import DOCUMENT, problems
+from tests.switchyard.gateway.quota import limited
 from tests.switchyard.gateway.tenants.access import KEYS, document, tenants
 
 ROUTE = "/v1/organization/admin_api_keys"
@@ -297,4 +298,16 @@ async def test_the_last_use_is_shown_of_keys_of_both_places(tmp_path: Path) -> N
         await keys.uses.flush()
         shown = {key["id"]: key["last_used_at"] for key in (await bench.http.get(ROUTE)).json()["data"]}
         assert {key_id for key_id, at in shown.items() if at} == {"ci", "admin-key"}
+    await keys.aclose()
+
+
+async def test_a_key_of_the_store_has_the_limits_of_its_tenant(tmp_path: Path) -> None:
+    url = f"sqlite://{tmp_path}/store.db"
+    keys = StoredKeys(open_records(url))
+    file = await limited.tenants(tmp_path, {"limit": "requests", "most": 1, "per": "day"})
+    async with limited.ledger(url) as ledger, gateway(tmp_path, tenants=file, ledger=ledger, keys=keys) as bench:
+        bench.http.headers.update({"authorization": f"Bearer {KEYS['scraper']}"})
+        made, other = await created(bench, tenant="acme"), await created(bench, tenant="acme")
+        assert [await status_with(bench, one["value"]) for one in (made, other)] == [200, 429]
+        assert await status_with(bench, (await created(bench))["value"]) == 200
     await keys.aclose()
