@@ -25,6 +25,7 @@ from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import pages, with_errors
 from switchyard.gateway.pipeline import Proceed, Stage, pipeline
 from switchyard.gateway.quota.alerts import Alerts
+from switchyard.gateway.quota.estimates import Estimates
 from switchyard.gateway.quota.local_shares import LocalShares
 from switchyard.gateway.quota.webhook import Webhook, read_secret
 from switchyard.gateway.routes.match import Match, Missed, Router
@@ -244,10 +245,17 @@ def _counted(
     if tenants is None or ledger is None or settlements is None or shares is None or alerts is None:
         return ()
     billing = Billing(lambda: tenants.current.prices, metrics, is_own=own_instances(given.own))
+    estimates = Estimates()
     limited = quota(
-        ledger=ledger, settlements=settlements, shares=shares, metrics=metrics, billing=billing, alerts=alerts
+        ledger=ledger,
+        settlements=settlements,
+        shares=shares,
+        metrics=metrics,
+        billing=billing,
+        alerts=alerts,
+        estimates=estimates,
     )
-    return limited, metering(settlements=settlements, billing=billing)
+    return limited, metering(settlements=settlements, billing=billing, estimates=estimates)
 
 
 def _alerts(given: Parts) -> Alerts | None:

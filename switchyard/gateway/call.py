@@ -77,8 +77,9 @@ class Call:
     ``http.headers`` decides which of them are forwarded. ``started`` and ``deadline`` are in the event loop's time.
     ``identity`` is None in a gateway without keys. ``stream`` says that the caller wants events, ``holds_image`` that
     its messages hold an image. ``usage`` is what the engine counted, None while nobody knows. ``status`` is that of the
-    model's response, 0 before it. ``asked_tokens`` is how much output a request with limits asks for at most, None
-    where it does not say, and ``tier`` that of the model that ``auto`` chose.
+    model's response, 0 before it. ``asked_tokens`` is how much output a tenant's request asks for at most, None
+    where it does not say, and ``tier`` that of the model that ``auto`` chose. ``sent`` says that the model may have
+    begun to work on it.
 
     ``settle``, None in a call that nobody counts, writes what the call used to the ledger. Whoever responds awaits it
     immediately before the last bytes, so that a call whose caller saw the end is counted even if the gateway is killed
@@ -102,6 +103,7 @@ class Call:
         "query",
         "request_id",
         "route",
+        "sent",
         "settle",
         "span",
         "started",
@@ -148,6 +150,7 @@ class Call:
         self.status = 0
         self.asked_tokens: int | None = None
         self.tier = ""
+        self.sent = False
         self.settle: Callable[[], Awaitable[None]] | None = None
 
 

@@ -1,6 +1,7 @@
 """What a call will take, guessed before it runs: bounded, and settled on what the engine counts."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -99,6 +100,17 @@ def _whole(seen: _Seen | None) -> int:
 def used(usage: Usage, nano_dollars: int) -> Amounts:
     """Return what an engine counted, and what it costs, as amounts."""
     return Amounts(usage.prompt_tokens, usage.completion_tokens, usage.inferences, usage.pixels, nano_dollars)
+
+
+def used_by_cut(call: Call, estimate: Amounts) -> Usage | None:
+    """Return what a call used that its client has cut: what is known of it, else its estimate.
+
+    None of a call that its model has not had. A stream without an event is no exception: an engine that searches beams
+    sends the first one at the end.
+    """
+    if call.usage is not None or not call.sent:
+        return call.usage
+    return replace(as_usage(estimate), estimated=True)
 
 
 def as_usage(estimate: Amounts) -> Usage:

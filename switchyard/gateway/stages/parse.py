@@ -62,7 +62,7 @@ def parse(*, default_model: Callable[[Identity | None], str]) -> Stage:
 def _read(call: Call, payload: Mapping[str, Any], text: bytes) -> None:
     """Read what the gateway needs of a request, or of its outline, whose ``text`` it is: the model checks the rest."""
     call.model_name = _model_of(payload.get("model"))
-    if call.identity is not None and call.identity.limits is not None:
+    if call.identity is not None:
         call.asked_tokens = asked_tokens(payload)
     # Where vLLM takes "true" or 1 for true, the response's own content type still makes it a stream; only the
     # heartbeats are lost.
@@ -141,6 +141,6 @@ def _parse_form(call: Call, form: Form, default_model: Callable[[Identity | None
     # guess.
     payload["model"] = call.model_name = payload.get("model") or default_model(call.identity) or _model_of(None)
     call.stream = payload.get("stream") is True
-    if call.identity is not None and call.identity.limits is not None:
+    if call.identity is not None:
         call.asked_tokens = asked_tokens(payload)
     call.body = orjson.dumps(payload)

@@ -11,7 +11,7 @@ from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.quota import responses
 from switchyard.gateway.quota.alerts import Alerts
 from switchyard.gateway.quota.claims import Amounts, AppliedLimit, AppliedLimits
-from switchyard.gateway.quota.estimates import Estimates, as_usage, is_limited, used
+from switchyard.gateway.quota.estimates import Estimates, as_usage, is_limited, used, used_by_cut
 from switchyard.gateway.quota.local_shares import LocalShares
 from switchyard.gateway.quota.reservations import Reservations, StoreAwayError
 from switchyard.gateway.settlements import Settlements, new_call_id
@@ -35,6 +35,7 @@ def quota(
     metrics: GatewayMetrics,
     billing: Billing,
     alerts: Alerts,
+    estimates: Estimates,
     now: Callable[[], float] = time.time,
 ) -> Stage:
     """Reject calls that do not fit their limits; ``now`` returns seconds since 1970.
@@ -42,7 +43,7 @@ def quota(
     A running stream is never cut: what it takes beyond its reservation counts against the calls after it.
     """
     reservations = Reservations(ledger, settlements, lambda operation: metrics.store_errors.labels(operation).inc())
-    limited = _Quota(_Books(reservations, shares, billing, alerts, Estimates()), metrics, now)
+    limited = _Quota(_Books(reservations, shares, billing, alerts, estimates), metrics, now)
     applied = AppliedLimits()
 
     def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
@@ -179,6 +180,8 @@ class _Settling:
             return
         self._begun = True
         assert self._call.identity is not None
+        if self.cancelled:
+            self._call.usage = used_by_cut(self._call, self._estimate)
         amounts = self._amounts()
         claims = [one.spent(amounts) for one in self._limits]
         outcome: Outcome = "error" if self.failed else "cancelled" if self.cancelled else "ok"
@@ -199,10 +202,7 @@ class _Settling:
             if not self.cancelled:
                 self._books.estimates.learn(call, usage)
             return used(usage, self._books.billing.cost(call.model.name, usage))
-        if self.cancelled and not call.edge.started:  # nothing was generated, or nobody saw it
-            sent = Amounts(input_tokens=self._estimate.input_tokens)
-            return _priced(self._books.billing, call.model.name, sent)
-        return self._estimate
+        return Amounts() if self.cancelled else self._estimate
 
 
 def _priced(billing: Billing, model: str, estimate: Amounts) -> Amounts:

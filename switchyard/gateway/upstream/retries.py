@@ -9,6 +9,7 @@ from urllib.parse import quote
 from switchyard.backoff import Backoff
 from switchyard.gateway.call import Call
 from switchyard.gateway.lookup import Locate
+from switchyard.http.api_errors import ApiError
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import ConnectionClosedError, UpstreamError
 from switchyard.http.headers import CLIENT_TO_MODEL, FORM_TO_MODEL, TENANT, USAGE, Header
@@ -81,13 +82,18 @@ class UpstreamRetries:
         while True:
             error: UpstreamError | None = None
             try:
+                call.sent = True
                 response = await self._client.request(
                     call.method, _url(call), headers, call.body, timeouts=self._timeouts
                 )
             except UpstreamError as err:
+                call.sent = False
                 if not err.retryable:
                     raise
                 error = err
+            except asyncio.CancelledError:
+                call.sent = self._is_awake(call)
+                raise
             else:
                 # A POST is never sent again after a response: the model may have done the work, and a second generation
                 # costs an accelerator. With retry-after the model itself says when, and the client is the one to wait.
@@ -116,14 +122,26 @@ class UpstreamRetries:
         while True:
             assert call.model is not None
             try:
+                call.sent = True
                 await forward(call.model.grpc, metadata)
                 return
+            except asyncio.CancelledError:
+                call.sent = self._is_awake(call)
+                raise
             except UpstreamError as err:
+                call.sent = False
                 attempts = attempts or _Attempts(self._retry, began)
                 pause = attempts.pause(err) if err.retryable else None
                 if pause is None:
                     raise
             await self._wait(call, pause)
+
+    def _is_awake(self, call: Call) -> bool:
+        """Return whether the model, and not only what wakes it, has had a call that its client has cut."""
+        try:
+            return self._locate(call.model_name, call.identity).state.phase == "ready"
+        except ApiError:
+            return False
 
     async def _wait(self, call: Call, seconds: float) -> None:
         self._on_retry(call.model_name)

@@ -4,19 +4,20 @@ import asyncio
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed, Stage
+from switchyard.gateway.quota.estimates import Estimates, used_by_cut
 from switchyard.gateway.settlements import Settlements, new_call_id
 from switchyard.gateway.usage.billing import Billing, is_metered
 from switchyard.gateway.usage.entries import Outcome
 
 
-def metering(*, settlements: Settlements, billing: Billing) -> Stage:
+def metering(*, settlements: Settlements, billing: Billing, estimates: Estimates) -> Stage:
     """Write the entry of each call that uses a model, once; ``quota`` does so for calls that have limits."""
 
     async def stage(call: Call, proceed: Proceed) -> None:
         if call.identity is None or call.settle is not None or not is_metered(call.route):
             await proceed(call)
             return
-        writing = _Writing(settlements, billing, call)
+        writing = _Writing(settlements, billing, estimates, call)
         call.settle = writing.settle
         try:
             await proceed(call)
@@ -35,9 +36,11 @@ def metering(*, settlements: Settlements, billing: Billing) -> Stage:
 class _Writing:
     """Writes one call to the ledger, once."""
 
-    def __init__(self, settlements: Settlements, billing: Billing, call: Call) -> None:
+    def __init__(self, settlements: Settlements, billing: Billing, estimates: Estimates, call: Call) -> None:
         self._settlements = settlements
         self._billing = billing
+        self._estimates = estimates
+        self._estimate = estimates.of(call)  # now, as the body is released before the end
         self._call = call
         self._begun = False
         self.outcome: Outcome = "ok"
@@ -47,8 +50,12 @@ class _Writing:
         if self._begun:
             return
         self._begun = True
-        identity = self._call.identity
+        call, identity = self._call, self._call.identity
         assert identity is not None
+        if self.outcome == "cancelled":
+            call.usage = used_by_cut(call, self._estimate)
+        elif call.usage is not None and self.outcome == "ok" and call.status < 400:
+            self._estimates.learn(call, call.usage)
         call_id = new_call_id()
-        entry = self._billing.entry(self._call, call_id, self.outcome)
+        entry = self._billing.entry(call, call_id, self.outcome)
         await self._settlements.settle(identity.tenant, call_id, (), entry)

@@ -189,6 +189,9 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
     async def ModelStreamInfer(self, requests: Any, context: Any) -> AsyncIterator[Any]:
         context.set_trailing_metadata(self.trailing)
         async for request in requests:
+            if request.id == "hang":
+                self.arrived.set()
+                await asyncio.Event().wait()
             if request.id == "refuse":
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no memory")
             answer = service_pb2.ModelInferResponse(model_name=request.model_name, id=request.id)
