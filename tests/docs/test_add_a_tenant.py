@@ -12,7 +12,7 @@ from switchyard.catalog import Catalog, CatalogFile, Model, State
 from switchyard.gateway.tenants.keys import is_key
 from switchyard.local.plan.plan import plan
 from switchyard.local.plan.render import documents, render_text
-from switchyard.local.plan.workloads import Options
+from switchyard.local.plan.workloads import Command, Options
 from tests.docs.following import blocks, copy_of_the_tree, follow
 from tests.docs.test_how_to import HOW_TO, run
 from tests.switchyard.gateway.test_process import process
@@ -28,15 +28,15 @@ def catalog(path: Path) -> Path:
     return path
 
 
-def written(tree: Path, state: Path) -> Path:
-    """The file of tenants that local mode gives the gateway of the overlay, written as it would write it."""
+def gateway_of(tree: Path, state: Path) -> Command:
+    """How local mode starts the gateway of the overlay, with the files written that it gives it."""
     options = Options(root=tree, state=state, claims={"model-repository": tree / "model-repository"})
     folder = tree / OVERLAY
     (gateway,) = plan(documents(render_text(folder), folder), options).deployments
     for path, text in gateway.command.files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return Path(gateway.command.env["SWITCHYARD_TENANTS"])
+    return gateway.command
 
 
 async def python(code: str, **env: str) -> str:
@@ -64,11 +64,11 @@ async def test_a_tenant_of_the_page_sees_its_models_and_nobody_without_its_key_s
         keys.append(key)
     assert fine in run(tree, *checked)
 
-    tenants = written(tree, tmp_path / "state")
+    tenants = gateway_of(tree, tmp_path / "state").env["SWITCHYARD_TENANTS"]
     async with (
         process(
             catalog(tmp_path / "catalog.json"),
-            SWITCHYARD_TENANTS=str(tenants),
+            SWITCHYARD_TENANTS=tenants,
             SWITCHYARD_STORE=f"sqlite://{tmp_path}/ledger.db",
         ) as (_, url),
         httpx.AsyncClient(base_url=url) as client,

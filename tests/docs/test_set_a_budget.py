@@ -1,17 +1,24 @@
 """Who follows docs/how-to/set-a-budget.md sees what it promises, with OpenAI's client."""
 
 import asyncio
+import contextlib
 import re
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import httpx
 
 from switchyard.catalog import Catalog, CatalogFile, Model, State
+from switchyard.gateway.quota.webhook import Webhook
 from switchyard.gateway.tenants.keys import create_key, digest
-from tests.docs.following import blocks
+from tests.docs.following import blocks, copy_of_the_tree, follow
 from tests.docs.pages import ROOT
-from tests.docs.test_add_a_tenant import python
+from tests.docs.test_add_a_tenant import gateway_of, python
 from tests.docs.test_how_to import HOW_TO, run
+from tests.ports import free_port
 from tests.switchyard.gateway.conftest import ModelServer, running
 from tests.switchyard.gateway.test_process import process
 
@@ -23,7 +30,7 @@ async def test_the_third_request_of_a_minute_is_a_rate_limit_error_and_an_edit_c
 ) -> None:
     (document,) = [block.text for block in blocks(PAGE) if block.language == "yaml"]
     check, _ = [block.text.split() for block in blocks(PAGE) if block.language == "sh"]
-    (example,) = [block.text for block in blocks(PAGE) if block.language == "python"]
+    example, _ = [block.text for block in blocks(PAGE) if block.language == "python"]
     key = create_key()
     tenants = tmp_path / "tenants.yaml"
     tenants.write_text(re.sub("0{64}", digest(key.encode()).hex(), document))
@@ -47,6 +54,38 @@ async def test_the_third_request_of_a_minute_is_a_rate_limit_error_and_an_edit_c
     days = [int(line.removeprefix("insufficient_quota ")) / 86400 for line in after.splitlines()]
     assert len(days) == 3
     assert all(0 < some <= 31.1 for some in days)  # until the next month begins
+
+
+def test_the_webhook_of_the_page_is_the_gateways_and_its_receiver_takes_what_is_signed(tmp_path: Path) -> None:
+    tree = copy_of_the_tree(tmp_path)
+    follow(HOW_TO / "add-a-tenant.md", tree)
+    _, make_secret = [block.text for block in blocks(PAGE) if block.language == "sh"]
+    subprocess.run(["bash", "-ec", make_secret], cwd=tree, check=True)
+    follow(PAGE, tree)
+    env, port = gateway_of(tree, tmp_path / "state").env, free_port()
+    program = (tree / "ask/for_alerts.py").read_text()
+    assert env["BUDGET_WEBHOOK_URL"] == "http://127.0.0.1:9999/budgets"
+    receiver = subprocess.Popen(
+        [sys.executable, "-c", program.replace("9999", str(port))], cwd=tree, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        until_it_listens(port)
+        webhook = Webhook(f"http://127.0.0.1:{port}/budgets", Path(env["BUDGET_WEBHOOK_SECRET_FILE"]))
+        asyncio.run(webhook.send("alert_1", b'{"text": "a budget"}'))
+        assert receiver.stdout is not None
+        assert receiver.stdout.readline() == '{"text": "a budget"}\n'
+    finally:
+        receiver.kill()
+        receiver.communicate()
+
+
+def until_it_listens(port: int) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise AssertionError("the page's receiver does not listen")
 
 
 async def until_used_up(url: str, key: str) -> None:

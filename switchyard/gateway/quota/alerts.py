@@ -69,6 +69,15 @@ class Alert:
             "ends": _rfc3339(self.budget.ends),
         }
 
+    def sentence(self) -> str:
+        """Return what a person is told of it, as chats show a webhook's ``text``."""
+        said, limit = self.fields(), self.budget.limit
+        models = f" for {', '.join(limit.models)}" if limit.models else ""
+        budget = f"{said['most']} {limit.unit} per {limit.per}{models}"
+        denies = " It denies calls until then." if self.denied and not limit.shadow else ""
+        used = f"{said['of']} has used {self.percent} % of its {budget}: {said['used']}."
+        return f"{used} The next {limit.per} begins at {said['ends']}.{denies}"
+
 
 class Alerts:
     """Tells each alert once in a budget's day or month, whichever gateway of a store sees it first.
@@ -157,8 +166,8 @@ class Alerts:
             logger.warning("the store does not say whether a budget's alert was told: %s", err)
 
     async def _sent(self, webhook: Webhook, alert: Alert, sending: "_Claimed") -> bool:
-        message = {"type": "budget.threshold_reached", "timestamp": _rfc3339(self._now()), "data": alert.fields()}
-        body = orjson.dumps(message)
+        about = {"type": "budget.threshold_reached", "timestamp": _rfc3339(self._now()), "text": alert.sentence()}
+        body = orjson.dumps({**about, "data": alert.fields()})
         for failures in range(1, _ATTEMPTS + 1):
             try:
                 await webhook.send(alert.message_id, body)

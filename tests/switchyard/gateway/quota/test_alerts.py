@@ -157,6 +157,8 @@ async def test_a_webhook_tells_each_part_once_and_its_signature_is_verified_as_t
         **{"tenant": "acme", "of": "tenant acme", "limit": "tokens", "per": "day", "models": ["*"]},
         **{"percent": 50, "used": 500, "most": 1000, "denied": False, "shadow": False},
     }
+    texts = [json.loads(body)["text"] for _, _, body in receiver.got]
+    assert "tenant acme has used 50 % of its 1000 tokens per day: 500. The next day begins at 2" in "".join(texts)
     verify = openai.OpenAI(api_key="none").webhooks.verify_signature
     for _, headers, body in receiver.got:
         verify(body, headers, secret=SECRET)
