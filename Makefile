@@ -34,6 +34,7 @@ MINUTES ?= 10
 fuzz: setup ## fuzz every parser for MINUTES=10 in all, then every route, then 2 000 odd requests beside nginx, HAProxy and Envoy
 	python -m tests.fuzz --minutes $(MINUTES)
 	python -m tests.http_api
+	python -m tests.grpc_api
 	python -m tests.differential --cases 2000 --seed $$RANDOM
 
 cluster: setup ## run Kubernetes, Knative, KServe and the dev overlay on this machine; needs root; slow the first time
