@@ -3,7 +3,7 @@
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from switchyard.catalog import Model
 from switchyard.gateway.routes.table import Route
@@ -18,6 +18,13 @@ from switchyard.telemetry.tracing import Span
 _UUID4_CLEAR = ~(0xF000 << 64 | 0xC000 << 48)
 _UUID4_SET = 0x4000 << 64 | 0x8000 << 48
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+class Asked(NamedTuple):
+    """What a request asks of its output: ``tokens`` of each choice at most, None if it does not say; ``choices``."""
+
+    tokens: int | None = None
+    choices: int = 1
 
 
 class Edge(Protocol):
@@ -77,9 +84,8 @@ class Call:
     ``http.headers`` decides which of them are forwarded. ``started`` and ``deadline`` are in the event loop's time.
     ``identity`` is None in a gateway without keys. ``stream`` says that the caller wants events, ``holds_image`` that
     its messages hold an image. ``usage`` is what the engine counted, None while nobody knows. ``status`` is that of the
-    model's response, 0 before it. ``asked_tokens`` is how much output a tenant's request asks for at most, None
-    where it does not say, and ``tier`` that of the model that ``auto`` chose. ``sent`` says that the model may have
-    begun to work on it.
+    model's response, 0 before it. ``asked`` is how much output a tenant's request asks for, and ``tier`` that of the
+    model that ``auto`` chose. ``sent`` says that the model may have begun to work on it.
 
     ``settle``, None in a call that nobody counts, writes what the call used to the ledger. Whoever responds awaits it
     immediately before the last bytes, so that a call whose caller saw the end is counted even if the gateway is killed
@@ -87,7 +93,7 @@ class Call:
     """
 
     __slots__ = (
-        "asked_tokens",
+        "asked",
         "body",
         "deadline",
         "edge",
@@ -148,7 +154,7 @@ class Call:
         self.span: Span | None = None
         self.usage: Usage | None = None
         self.status = 0
-        self.asked_tokens: int | None = None
+        self.asked = Asked()
         self.tier = ""
         self.sent = False
         self.settle: Callable[[], Awaitable[None]] | None = None

@@ -36,7 +36,7 @@ class Settlements:
         self._ledger = ledger
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
-        self._away_until = 0.0
+        self._away = False  # then only what waits is tried, one after the other
         self._waiting: deque[_Settlement] = deque()
         self._task: asyncio.Task[None] | None = None
         metrics.usage_waiting.set_function(lambda: len(self._waiting))
@@ -50,7 +50,7 @@ class Settlements:
         one = _Settlement(owner, call_id, claims, entry)
         levels = None
         try:
-            if self._loop.time() >= self._away_until:
+            if not self._away:
                 levels = await self._written(one)
         finally:  # what was begun may not have been written: then nobody knows, and to settle it again is safe
             if levels is None:
@@ -88,12 +88,14 @@ class Settlements:
     async def _written(self, one: _Settlement) -> Sequence[Level] | None:
         """Return the levels, None if the store does not respond."""
         try:
-            return await self._ledger.settle(one.owner, one.call_id, one.claims, one.entry) or ()
+            levels = await self._ledger.settle(one.owner, one.call_id, one.claims, one.entry) or ()
         except StoreError as err:
-            self._away_until = self._loop.time() + AGAIN_SECONDS
+            self._away = True
             self._metrics.store_errors.labels("settle").inc()
             logger.warning("the store did not settle: %s", err)
             return None
+        self._away = False
+        return levels
 
     def _lose(self, one: _Settlement) -> None:
         """Log and count an entry that the store did not take: it can be added to the bill by hand."""

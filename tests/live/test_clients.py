@@ -238,7 +238,9 @@ def test_every_form_of_a_question_is_answered(curl: httpx.Client, path: str, bod
 @pytest.mark.parametrize("path", ["/v1/llm/chat", "/generate"])
 def test_a_short_form_streams_chunks_of_text(curl: httpx.Client, path: str) -> None:
     body = {"prompt" if path == "/v1/llm/chat" else "text": "Hello", "max_tokens": 8, "stream": True}
-    *events, done = curl.post(path, json=body).text.strip().split("\n\n")
+    blocks = curl.post(path, json=body).text.strip().split("\n\n")
+    # A stream whose model still wakes has comments first.
+    *events, done = [block for block in blocks if not block.startswith(":")]
     assert done == "data: [DONE]"
     assert "".join(json.loads(event.removeprefix("data: "))["text"] for event in events)
 

@@ -65,13 +65,14 @@ class AppliedLimit:
         # What most claims are: one request, one in flight.
         self._single = Claim(counter, 1, self.most, self._kind, self._seconds, ends, not limit.shadow)
 
-    def reserved(self, estimate: Amounts) -> Claim:
-        """Return what a call reserves: its estimate, at most half of the limit.
+    def reserved(self, estimate: Amounts, most: Amounts) -> Claim:
+        """Return what a call reserves: of a day or month the ``most`` that it asks for, else its estimate.
 
-        An estimate is often too high, and one above the limit could never be reserved: half lets such a call through
-        alone, and two at a time else.
+        What a minute had too much is made up for by the next one; a budget is not to be passed by calls that run at
+        once after others that were short. It is at most half of the limit: estimates are often too high, and one above
+        the limit could never be reserved; half lets such a call through alone, and two at a time else.
         """
-        return self.claim(min(self._amount(estimate), max(1, self.most // 2)))
+        return self.claim(min(self._amount(most if self.ends else estimate), max(1, self.most // 2)))
 
     def spent(self, amounts: Amounts) -> Claim:
         """Return what a call really took."""

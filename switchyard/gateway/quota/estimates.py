@@ -5,13 +5,14 @@ from dataclasses import replace
 from math import ceil
 from typing import Any, NamedTuple
 
-from switchyard.gateway.call import Call
+from switchyard.gateway.call import Asked, Call
 from switchyard.gateway.quota.claims import Amounts
 from switchyard.gateway.routes.table import Route
 from switchyard.http.usage import Usage
 
 _ASKED = ("max_completion_tokens", "max_tokens", "max_output_tokens", "max_new_tokens")
 _TIMES = ("n", "best_of")
+_CHOICES = 16_384  # at most, as vLLM has it; more are rejected by the model
 _BYTES_PER_TOKEN = 4  # of English text; JSON around it makes up for languages that have fewer
 _CONTEXT = 131_072  # tokens, of a model whose length nobody knows
 _OUTPUT = 512  # tokens, of a call that sets no limit to a model that has responded to none yet
@@ -30,13 +31,16 @@ def is_limited(route: Route) -> bool:
     return route.by == "model" and route.method == "POST" and route.access == "use"
 
 
-def asked_tokens(payload: Mapping[str, Any]) -> int | None:
-    """Return how many tokens of output a request limits itself to, of all its choices together; None without a limit.
+def asked_output(payload: Mapping[str, Any]) -> Asked:
+    """Return what a request asks of its output.
 
-    The largest of several fields counts, as engines differ in which they read.
+    The largest of several fields counts, as engines differ in which they read. One that sets no limit, but says that
+    it will not end before so many tokens, asks for these, or for all that the model can.
     """
-    most = max(_counts(payload, _ASKED), default=None)
-    return None if most is None else most * max(_counts(payload, _TIMES), default=1)
+    tokens = max(_counts(payload, _ASKED), default=None)
+    if tokens is None:
+        tokens = _CONTEXT if payload.get("ignore_eos") is True else max(_counts(payload, ("min_tokens",)), default=None)
+    return Asked(tokens, min(max(_counts(payload, _TIMES), default=1), _CHOICES))
 
 
 def _counts(payload: Mapping[str, Any], names: Iterable[str]) -> list[int]:
@@ -76,12 +80,22 @@ class Estimates:
         prompt = min(len(call.body) // _BYTES_PER_TOKEN + 1, most)
         if model.kind == "embedding":
             return Amounts(input_tokens=prompt, inferences=inferences)
-        asked = call.asked_tokens
-        known = [most, *([] if asked is None else [asked]), *([] if seen is None else [int(seen.output) + 1])]
-        if len(known) == 1:
-            known.append(_OUTPUT)
+        asked = call.asked
+        known = [] if seen is None else [int(seen.output) + 1]
+        if asked.tokens is not None:
+            known.append(min(asked.tokens, most) * asked.choices)
+        output = min(*known, most * asked.choices) if known else min(_OUTPUT, most) * asked.choices
         pixels = int(seen.pixels) if seen else 0
-        return Amounts(input_tokens=prompt, output_tokens=min(known), inferences=inferences, pixels=pixels)
+        return Amounts(input_tokens=prompt, output_tokens=output, inferences=inferences, pixels=pixels)
+
+    def most(self, call: Call, estimate: Amounts) -> Amounts:
+        """Return ``estimate`` with all the output that a request asks for, whatever calls used of late."""
+        asked, model = call.asked, call.model
+        assert model is not None
+        if asked.tokens is None or not estimate.output_tokens:
+            return estimate
+        output = min(asked.tokens, model.context_length or _CONTEXT) * asked.choices
+        return estimate._replace(output_tokens=max(output, estimate.output_tokens))
 
     def learn(self, call: Call, usage: Usage) -> None:
         """Remember what a complete call used."""

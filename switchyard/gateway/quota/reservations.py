@@ -16,7 +16,7 @@ T = TypeVar("T")
 # late, or one that fails, ends no reservation of a call that runs.
 LEASE_SECONDS = 30.0
 _RENEW_SECONDS = LEASE_SECONDS / 3
-_AWAY_SECONDS = 1.0  # a store that did not respond is not asked: each call would wait as long as the first
+_AWAY_SECONDS = 1.0  # a store that did not respond is asked so often, and not by calls: each would wait for it
 
 
 class StoreAwayError(Exception):
@@ -42,7 +42,7 @@ class Reservations:
         self._loop = asyncio.get_running_loop()
         self._live: dict[str, set[str]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._away_until = 0.0
+        self._away = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def reserve(self, owner: str, claims: Sequence[Claim]) -> tuple[str, Grant | Denial]:
@@ -52,13 +52,15 @@ class Reservations:
             StoreAwayError: nobody knows.
         """
         call_id = new_call_id()
-        if self._loop.time() < self._away_until:
+        if self._away:
             raise StoreAwayError
         try:
             outcome = await self._ledger.reserve(owner, call_id, claims, lease=LEASE_SECONDS)
         except StoreError as err:
-            self._away_until = self._loop.time() + _AWAY_SECONDS
             self._failed("reserve", err)
+            if not self._away:
+                self._away = True
+                self._start(self._wait_for_store(owner))
             raise StoreAwayError from err
         except asyncio.CancelledError:
             # It may have been made: without this it would hold what the call never used until its lease ends.
@@ -81,6 +83,18 @@ class Reservations:
             if not ids:
                 del self._live[owner]
         return await self._settlements.settle(owner, call_id, claims, entry) or ()
+
+    async def _wait_for_store(self, owner: str) -> None:
+        while self._away:
+            await asyncio.sleep(_AWAY_SECONDS)
+            try:
+                await self._ledger.renew(
+                    owner, [], lease=LEASE_SECONDS
+                )  # waits as a reservation would, and changes nothing
+            except StoreError as err:
+                logger.debug("the store is still away: %s", err)
+            else:
+                self._away = False
 
     def _renew_all(self) -> None:
         self._timer = None

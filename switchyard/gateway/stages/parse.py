@@ -8,7 +8,7 @@ import orjson
 from switchyard.gateway.call import Call
 from switchyard.gateway.edges.rpc import RpcEdge
 from switchyard.gateway.pipeline import Proceed, Stage
-from switchyard.gateway.quota.estimates import asked_tokens
+from switchyard.gateway.quota.estimates import asked_output
 from switchyard.gateway.routes.short_forms import Form
 from switchyard.gateway.tenants.directory import Identity
 from switchyard.http.api_errors import ApiError
@@ -63,7 +63,7 @@ def _read(call: Call, payload: Mapping[str, Any], text: bytes) -> None:
     """Read what the gateway needs of a request, or of its outline, whose ``text`` it is: the model checks the rest."""
     call.model_name = _model_of(payload.get("model"))
     if call.identity is not None:
-        call.asked_tokens = asked_tokens(payload)
+        call.asked = asked_output(payload)
     # Where vLLM takes "true" or 1 for true, the response's own content type still makes it a stream; only the
     # heartbeats are lost.
     call.stream = call.route.streams and payload.get("stream") is True
@@ -142,5 +142,5 @@ def _parse_form(call: Call, form: Form, default_model: Callable[[Identity | None
     payload["model"] = call.model_name = payload.get("model") or default_model(call.identity) or _model_of(None)
     call.stream = payload.get("stream") is True
     if call.identity is not None:
-        call.asked_tokens = asked_tokens(payload)
+        call.asked = asked_output(payload)
     call.body = orjson.dumps(payload)

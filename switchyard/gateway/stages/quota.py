@@ -79,12 +79,11 @@ class _Quota:
         identity = call.identity
         assert identity is not None
         assert call.model is not None
-        estimate = _priced(self._books.billing, call.model.name, self._books.estimates.of(call))
-        claims = [one.reserved(estimate) for one in limits]
+        estimate, claims = self._claims(call, limits)
         try:
             call_id, outcome = await self._books.reservations.reserve(identity.tenant, claims)
         except StoreAwayError:
-            await self._without_store(call, proceed, limits, estimate)
+            await self._without_store(call, proceed, limits, estimate, claims)
             return
         self._books.shares.saw(identity.tenant, limits, outcome.levels)
         call.edge.add_headers(responses.headers(limits, outcome.levels, call.route.shape, self._now()))
@@ -93,8 +92,23 @@ class _Quota:
         self._note_shadows(limits, outcome)
         await self._settled(call, proceed, _Settling(self._books, call, call_id, limits, estimate))
 
+    def _claims(self, call: Call, limits: Sequence[AppliedLimit]) -> tuple[Amounts, list[Claim]]:
+        """Return what a call is likely to take, and what it reserves of each limit."""
+        books = self._books
+        assert call.model is not None
+        guess = books.estimates.of(call)
+        most = books.estimates.most(call, guess)
+        estimate = _priced(books.billing, call.model.name, guess)
+        most = estimate if most == guess else _priced(books.billing, call.model.name, most)
+        return estimate, [one.reserved(estimate, most) for one in limits]
+
     async def _without_store(
-        self, call: Call, proceed: Proceed, limits: Sequence[AppliedLimit], estimate: Amounts
+        self,
+        call: Call,
+        proceed: Proceed,
+        limits: Sequence[AppliedLimit],
+        estimate: Amounts,
+        claims: Sequence[Claim],
     ) -> None:
         """Do as each limit says of a time without the store; days and months are charged when it is back."""
         assert call.identity is not None
@@ -104,8 +118,8 @@ class _Quota:
         call_id, local = new_call_id(), [one for one in enforced if one.limit.without_store == "local"]
         if local:
             try:
-                claims = [one.reserved(estimate) for one in local]
-                call_id, outcome = await self._books.shares.reserve(call.identity.tenant, local, claims)
+                of_local = [claim for one, claim in zip(limits, claims, strict=True) if one in local]
+                call_id, outcome = await self._books.shares.reserve(call.identity.tenant, local, of_local)
             except StoreAwayError:
                 raise _unknown(local[0]) from None
             if isinstance(outcome, Denial):

@@ -39,12 +39,12 @@ def one(limit: Limit, zone: str = "UTC") -> AppliedLimit:
     ],
 )
 def test_each_unit_has_its_amount_of_a_call(unit: str, amount: int, most: int) -> None:
-    claim = one(Limit(unit, 1000, "minute")).reserved(ESTIMATE)  # type: ignore[arg-type]
+    claim = one(Limit(unit, 1000, "minute")).reserved(ESTIMATE, ESTIMATE)  # type: ignore[arg-type]
     assert (claim.amount, claim.limit, claim.kind, claim.seconds, claim.enforced) == (amount, most, "rolling", 60, True)
 
 
 def test_requests_in_flight_are_held_and_a_shadow_denies_nothing() -> None:
-    claim = one(Limit("in_flight", 8, None, shadow=True)).reserved(ESTIMATE)
+    claim = one(Limit("in_flight", 8, None, shadow=True)).reserved(ESTIMATE, ESTIMATE)
     assert (claim.amount, claim.limit, claim.kind, claim.enforced) == (1, 8, "held", False)
 
 
@@ -104,7 +104,7 @@ def test_a_reservation_always_fits_an_empty_limit_and_takes_half_of_it_at_most(
     most: int, prompt: int, output: int
 ) -> None:
     limit = one(Limit("tokens", most, "minute"))
-    claim = limit.reserved(Amounts(prompt, output))
+    claim = limit.reserved(Amounts(prompt, output), Amounts(prompt, output))
     assert 0 <= claim.amount <= max(1, most // 2) <= most
     settled = limit.spent(Amounts(prompt, output))
     assert (settled.amount, settled.counter, settled.limit) == (prompt + output, claim.counter, claim.limit)

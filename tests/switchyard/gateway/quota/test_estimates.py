@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchyard.catalog import Kind, Model, State
-from switchyard.gateway.call import Call, Edge
+from switchyard.gateway.call import Asked, Call, Edge
 from switchyard.gateway.quota import estimates
 from switchyard.gateway.quota.claims import Amounts
-from switchyard.gateway.quota.estimates import Estimates, asked_tokens, is_limited
+from switchyard.gateway.quota.estimates import Estimates, asked_output, is_limited
 from switchyard.gateway.routes.table import ROUTES, RPC_ROUTES, Route
 from switchyard.http.usage import Usage
 
@@ -19,7 +19,13 @@ CHAT = BY_PATH["POST", "/v1/chat/completions"]
 
 
 def call(
-    body: bytes = b"", *, route: Route = CHAT, kind: Kind = "llm", context: int | None = None, asked: int | None = None
+    body: bytes = b"",
+    *,
+    route: Route = CHAT,
+    kind: Kind = "llm",
+    context: int | None = None,
+    asked: int | None = None,
+    choices: int = 1,
 ) -> Call:
     made = Call(
         cast(Edge, None),
@@ -34,7 +40,7 @@ def call(
         started=0,
     )
     made.body = body
-    made.asked_tokens = asked
+    made.asked = Asked(asked, choices)
     made.model = Model(name="m", kind=kind, url="", context_length=context, state=State(phase="ready"))
     return made
 
@@ -42,19 +48,41 @@ def call(
 @pytest.mark.parametrize(
     ("payload", "asked"),
     [
-        ({}, None),
-        ({"max_tokens": 7}, 7),
-        ({"max_completion_tokens": 7, "max_tokens": 3}, 7),
-        ({"max_output_tokens": 9}, 9),
-        ({"max_tokens": 7, "n": 3}, 21),
-        ({"max_tokens": 7, "n": 2, "best_of": 4}, 28),
-        ({"max_tokens": None, "n": None}, None),
-        ({"max_tokens": "7"}, None),
-        ({"max_tokens": -1}, None),
+        ({}, (None, 1)),
+        ({"max_tokens": 7}, (7, 1)),
+        ({"max_completion_tokens": 7, "max_tokens": 3}, (7, 1)),
+        ({"max_output_tokens": 9}, (9, 1)),
+        ({"max_tokens": 7, "n": 3}, (7, 3)),
+        ({"max_tokens": 7, "n": 2, "best_of": 4}, (7, 4)),
+        ({"n": 3}, (None, 3)),
+        ({"max_tokens": 7, "n": 10**30}, (7, 16_384)),
+        ({"max_tokens": None, "n": None}, (None, 1)),
+        ({"max_tokens": "7"}, (None, 1)),
+        ({"max_tokens": -1}, (None, 1)),
+        ({"min_tokens": 900}, (900, 1)),
+        ({"min_tokens": 900, "max_tokens": 1000}, (1000, 1)),
+        ({"ignore_eos": True}, (131_072, 1)),
+        ({"ignore_eos": True, "max_tokens": 5}, (5, 1)),
     ],
 )
-def test_output_is_what_the_request_limits_itself_to(payload: dict[str, Any], asked: int | None) -> None:
-    assert asked_tokens(payload) == asked
+def test_output_is_what_the_request_limits_itself_to(payload: dict[str, Any], asked: tuple[int | None, int]) -> None:
+    assert asked_output(payload) == asked
+
+
+def test_each_choice_may_be_as_long_as_the_model_can() -> None:
+    assert Estimates().of(call(asked=400, choices=20, context=2048)).output_tokens == 8000
+    assert Estimates().of(call(asked=4000, choices=20, context=2048)).output_tokens == 40_960
+    assert Estimates().of(call(choices=3)).output_tokens == 1536
+
+
+def test_the_most_that_a_call_may_take_is_what_it_asks_for_whatever_calls_used_of_late() -> None:
+    learned = Estimates()
+    learned.learn(call(), Usage(10, 100))
+    for one, most in ((call(asked=4096), 4096), (call(asked=10**9, context=2048), 2048), (call(), 101)):
+        estimate = learned.of(one)
+        assert learned.most(one, estimate) == estimate._replace(output_tokens=most)
+    image = call(route=BY_PATH["POST", "/v1/ocr"], kind="vision", asked=9)
+    assert learned.most(image, learned.of(image)) == learned.of(image)
 
 
 def test_input_is_guessed_from_the_bodys_size_and_is_no_longer_than_the_model() -> None:
@@ -111,10 +139,11 @@ def test_what_is_learned_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_estimates_are_bounded_whatever_is_asked(size: int, asked: int | None, context: int | None, seen: int) -> None:
     learned = Estimates()
     learned.learn(call(), Usage(0, seen))
-    found = learned.of(call(bytes(size), asked=asked, context=context))
+    one = call(bytes(size), asked=asked, context=context)
+    found = learned.of(one)
     most = context or 131_072
     assert 1 <= found.input_tokens <= most
-    assert 1 <= found.output_tokens <= most
+    assert 1 <= found.output_tokens <= learned.most(one, found).output_tokens <= most
 
 
 def test_inference_is_limited_and_questions_about_models_are_not() -> None:

@@ -289,6 +289,21 @@ async def test_dollars_are_what_the_engine_counted_by_the_price_list(tmp_path: P
         assert "tenant acme may have 2 US dollars per month, and 2.50 are taken" in error["message"]
 
 
+async def test_long_calls_at_once_after_short_ones_pass_no_budget(tmp_path: Path, url: str) -> None:
+    generated = [1]
+
+    async def script(call: Call) -> None:
+        await counting(1, generated[0])(call)
+
+    budget = {"limit": "output_tokens", "most": 4000, "per": "day"}
+    async with limited(tmp_path, url, budget, script=script) as bench:
+        for _ in range(20):
+            assert (await bench.chat(max_tokens=1)).status_code == 200
+        generated[0] = 1500
+        responses = await asyncio.gather(*(bench.chat(max_tokens=1500) for _ in range(10)))
+        assert [response.status_code for response in responses].count(200) == 2
+
+
 async def test_a_limit_smaller_than_any_estimate_lets_one_call_through(tmp_path: Path, url: str) -> None:
     async with limited(tmp_path, url, {"limit": "tokens", "most": 2, "per": "minute"}, script=counting(1, 1)) as bench:
         assert (await bench.chat(max_tokens=4096)).status_code == 200

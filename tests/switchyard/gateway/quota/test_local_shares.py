@@ -11,15 +11,15 @@ import pytest
 from switchyard.gateway.quota import local_shares, reservations
 from tests.switchyard.gateway.conftest import Bench, Call, completion, gateway, until
 from tests.switchyard.gateway.quota.limited import HEADERS, Away, ledger, metric, tenants
-from tests.switchyard.gateway.quota.test_store_away import CHAT, statuses
+from tests.switchyard.gateway.quota.test_store_away import CHAT, statuses, until_asked_again
 
 A_DAY = {"limit": "requests", "most": 12, "per": "day", "without_store": "local"}
 
 
 @pytest.fixture(autouse=True)
 def asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store is asked again by each call, and counts gateways all the time."""
-    monkeypatch.setattr(reservations, "_AWAY_SECONDS", 0.0)
+    """The store is asked again at once, and counts gateways all the time."""
+    monkeypatch.setattr(reservations, "_AWAY_SECONDS", 0.01)
     monkeypatch.setattr(local_shares, "_COUNT_SECONDS", 0.01)
 
 
@@ -78,6 +78,7 @@ async def test_gateways_share_what_is_left_of_a_day_and_charge_it_when_the_store
     assert response.json()["error"]["code"] == "limits_unknown"
     made.away(False)
     await until(lambda: sum(len(one.settled) for one in made.ledgers) == 2 + 6 + 5, 30)
+    assert await until_asked_again(second) == [429]
     response = await second.http.post("/v1/chat/completions", json=CHAT, headers=HEADERS)
     assert response.status_code == 429
     assert "and 13 are taken" in response.json()["error"]["message"]
@@ -97,7 +98,7 @@ async def test_a_gateway_that_does_not_know_its_part_rejects(tmp_path: Path, url
     made.away(True)
     assert await statuses(*made.gateways) == [503]
     made.away(False)
-    assert await statuses(*made.gateways) == [200]
+    assert await until_asked_again(*made.gateways) == [200]
 
 
 async def test_a_part_of_a_minute_is_counted_here_alone(tmp_path: Path, url: str, stack: AsyncExitStack) -> None:
@@ -111,7 +112,7 @@ async def test_a_part_of_a_minute_is_counted_here_alone(tmp_path: Path, url: str
     assert await statuses(*[first] * 4) == [200, 200, 200, 503]
     made.away(False)
     await until(lambda: len(made.ledgers[0].settled) == 1 + 3, 30)
-    assert await statuses(*[first] * 4) == [200, 200, 200, 429]
+    assert await until_asked_again(first) + await statuses(first, first, first) == [200, 200, 200, 429]
 
 
 async def test_a_part_of_calls_at_once_is_given_back_when_a_call_ends(
@@ -171,5 +172,6 @@ async def test_what_an_open_limit_lets_through_counts_for_the_day_when_the_store
     (away,) = made.ledgers
     await until(lambda: len(away.settled) == 4, 30)
     assert [amounts for _, amounts in away.settled] == [{"requests": 1}] * 4
+    assert await until_asked_again(only) == [429]
     response = await only.http.post("/v1/chat/completions", json=CHAT, headers=HEADERS)
     assert (response.status_code, response.json()["error"]["code"]) == (429, "insufficient_quota")
