@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from switchyard.gateway.admission.fair_queue import FairQueue
-from switchyard.gateway.admission.shares import Shares
 from switchyard.http.api_errors import ApiError
+from switchyard.shares import Shares
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

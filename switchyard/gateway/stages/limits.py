@@ -1,10 +1,10 @@
 """Stage: limits the calls in flight and the size of bodies."""
 
-from switchyard.gateway.admission.shares import Shares
 from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.tenants.directory import Identity
 from switchyard.http.api_errors import ApiError
+from switchyard.shares import Shares
 
 
 class InFlight:

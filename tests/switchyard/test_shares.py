@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.gateway.admission.shares import Shares
+from switchyard.shares import Shares
 
 
 def filled(shares: Shares, tenant: str) -> int:
