@@ -49,11 +49,14 @@ class Edge(Protocol):
     def cancelled(self) -> int | str:
         """The same for a call whose caller disconnected before the response was complete."""
 
+    def held_for(self, owner: str) -> None:
+        """Count what is held of the body for ``owner``, whose bodies are to leave room for others'."""
+
     async def body(self, limit: int) -> bytes:
         """Return the request's body, at most ``limit`` bytes; for a gRPC call, the beginning of its first message.
 
         Raises:
-            ApiError: it is too large, arrived too slowly or breaks the protocol.
+            ApiError: it is too large, arrived too slowly or breaks the protocol, or too many are held.
         """
 
     def respond(self, status: int, headers: list[Header], body: bytes) -> None: ...

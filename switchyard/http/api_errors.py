@@ -64,6 +64,7 @@ _SERVER_CODES = {
     408: "body_too_slow",
     413: "body_too_large",
     421: "name_not_served",
+    429: "too_many_requests",
     500: "internal_error",
     501: "not_implemented",
     503: "overloaded",
@@ -137,7 +138,7 @@ def of_body(err: BadRequestError | BodyTooLargeError | BodyTooSlowError, hint: s
     if isinstance(err, BodyTooLargeError):
         return ApiError("body_too_large", f"{err}; {hint}")
     if isinstance(err, BadRequestError):
-        return ApiError(_SERVER_CODES.get(err.status, "invalid_http"), str(err), status=err.status)
+        return _own(err.status, str(err))
     return ApiError("body_too_slow", str(err))
 
 
@@ -156,9 +157,15 @@ def shape_of(path: bytes | str) -> Shape:
 
 def error_response(status: int, message: str, path: bytes) -> tuple[list[Header], bytes]:
     """Return headers and body of a response by the server itself, in the error shape of its path."""
-    error = ApiError(_SERVER_CODES.get(status, "invalid_http"), message, status=status)
+    error = _own(status, message)
     content_type, body = render(error, shape_of(path))
     return [(b"content-type", content_type), *error.headers], body
+
+
+def _own(status: int, message: str) -> ApiError:
+    """Return a server's own error; a 429 is about what a client holds, which it may give back at any time."""
+    code, after = _SERVER_CODES.get(status, "invalid_http"), 1 if status == 429 else None
+    return ApiError(code, message, status=status, retry_after=after)
 
 
 def as_object(error: ApiError, shape: Shape) -> dict[str, object]:

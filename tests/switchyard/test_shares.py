@@ -17,7 +17,7 @@ def filled(shares: Shares, tenant: str) -> int:
 def test_a_lone_tenant_gets_half_and_further_ones_as_much_as_they_leave() -> None:
     shares = Shares(100)
     assert [filled(shares, tenant) for tenant in "abc"] == [50, 25, 13]
-    assert shares.full("a") == "tenant"
+    assert shares.full("a") == "owner"
     shares.give_back("a", 25)
     assert shares.full("a") is None
     assert filled(shares, "b") == 31

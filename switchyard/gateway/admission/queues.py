@@ -112,7 +112,7 @@ class Queues:
 
     def _require_room(self, model: str, tenant: str, size: int) -> None:
         full = self._calls.full(tenant) or self._bytes.full(tenant, size)
-        if full == "tenant":
+        if full == "owner":
             held, kept = self._calls.held(tenant), self._bytes.held(tenant)
             raise ApiError(
                 "too_many_requests",

@@ -36,6 +36,9 @@ class HttpEdge:
     def started(self) -> bool:
         return self._exchange.started
 
+    def held_for(self, owner: str) -> None:
+        self._exchange.held_for(owner)
+
     async def body(self, limit: int) -> bytes:
         try:
             return await self._exchange.body(limit)

@@ -41,6 +41,9 @@ class RpcEdge:
     def cancelled(self) -> int | str:
         return self.code  # the caller's own CANCELLED, or DEADLINE_EXCEEDED
 
+    def held_for(self, owner: str) -> None:
+        self._call.held_for(owner)
+
     async def body(self, limit: int) -> bytes:
         try:
             message = await self._call.first_message(limit, peek=_PEEKED)

@@ -83,6 +83,7 @@ class Authenticate:
 
 def _admit(call: Call, identity: Identity) -> None:
     call.identity = identity
+    call.edge.held_for(identity.tenant)
     logs.tenant.set(identity.tenant)
     logs.key_id.set(identity.key_id)
     if call.span is not None:

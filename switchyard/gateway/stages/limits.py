@@ -28,7 +28,7 @@ class InFlight:
         if full == "platform":
             message = f"the gateway has {self._shares.total} requests in flight; try again"
             raise ApiError("overloaded", message, retry_after=1)
-        if full == "tenant" and tenant is not None:
+        if full == "owner" and tenant is not None:
             message = (
                 f"tenant {tenant} has {self._shares.held(tenant)} requests in flight, as many as the gateway has room "
                 "for; send fewer at a time, and try again"

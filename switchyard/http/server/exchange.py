@@ -6,9 +6,9 @@ from typing import cast
 
 from switchyard.http.addresses import Address
 from switchyard.http.api_errors import ApiError, Shape, render, shape_of
+from switchyard.http.body_memory import BodyMemory
 from switchyard.http.headers import Header
-from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, ClientDisconnectedError
-from switchyard.http.server.limits import BodyMemory
+from switchyard.http.request_errors import BodyTooLargeError, ClientDisconnectedError
 
 BODILESS = frozenset((204, 304))  # RFC 9110 §6.4.1: never followed by content
 _SMALL = 1024  # bytes; shorter chunks are joined up to it, as every object costs some 40 bytes of its own
@@ -24,27 +24,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "_chunks",
-        "_error",
-        "_gathering",
-        "_loop",
-        "_memory",
-        "_on_disconnect",
-        "_pause_at",
-        "_remaining",
-        "_size",
-        "_waiter",
-        "complete",
-        "expects",
-        "fields",
-        "finished",
-        "gone",
-        "headers",
-        "method",
-        "started",
-        "target",
-        "task",
-        "version",
+        *("_chunks", "_error", "_gathering", "_loop", "_memory", "_on_disconnect", "_owner", "_pause_at", "_remaining"),
+        *("_size", "_waiter", "complete", "expects", "fields", "finished", "gone", "headers", "method", "started"),
+        *("target", "task", "version"),
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, buffer_bytes: int, memory: BodyMemory) -> None:
@@ -57,6 +39,7 @@ class Exchange:
         self.task: asyncio.Task[None] | None = None  # the handler's
         self._loop = loop
         self._memory = memory
+        self._owner: str | None = None
         self._chunks: list[bytes] = []  # the first is a bytearray while a large body grows
         self._size = 0
         self._pause_at = buffer_bytes
@@ -149,8 +132,16 @@ class Exchange:
             await self._more()
         chunk = self._chunks.pop(0)
         self._size -= len(chunk)
-        self._memory.used -= len(chunk)
+        self._memory.give_back(self._owner, len(chunk))
         return chunk
+
+    def held_for(self, owner: str) -> None:
+        """Count what is held of the body for ``owner``, whose bodies are to leave room for others'."""
+        if self._size:
+            self._memory.give_back(self._owner, self._size)
+            self._memory.take(owner, self._size)
+        self._owner = owner
+        self._require_memory()
 
     @property
     def read_to_end(self) -> bool:
@@ -256,13 +247,15 @@ class Exchange:
         else:
             chunks.append(data)
         self._size += size
-        memory = self._memory
-        memory.used += size
-        if memory.used > memory.limit and not memory.spares(self._size):
-            self.fail(BadRequestError(503, "the server holds as many request bodies as it may; try again shortly"))
-            self.release()  # now: before its handler runs, every other connection may have read as much
+        self._memory.take(self._owner, size)
+        self._require_memory()
         if self._waiter is not None and (not self._gathering or self._size > self._pause_at):
             self._wake()
+
+    def _require_memory(self) -> None:
+        if self._size and (excess := self._memory.excess(self._owner, self._size)) is not None:
+            self.fail(excess)
+            self.release()  # now: before its handler runs, every other connection may have read as much
 
     def arrived(self) -> None:
         """The request is complete."""
@@ -291,7 +284,7 @@ class Exchange:
         if self._size:
             memory = self._memory
             memory.most = max(memory.most, memory.used)
-            memory.used -= self._size
+            memory.give_back(self._owner, self._size)
             self._size = 0
             self._chunks.clear()
 

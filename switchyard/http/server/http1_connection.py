@@ -5,11 +5,12 @@ from typing import Any, Protocol, cast
 
 from switchyard.http.addresses import Address, address_of
 from switchyard.http.api_errors import ErrorResponse
+from switchyard.http.body_memory import BodyMemory
 from switchyard.http.request_errors import BadRequestError, BodyTooSlowError
 from switchyard.http.server.exchange import Exchange
 from switchyard.http.server.http1_exchange import Http1Exchange
 from switchyard.http.server.http1_reader import Http1Reader
-from switchyard.http.server.limits import BodyMemory, ServerLimits
+from switchyard.http.server.limits import ServerLimits
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE = b"connection: close\r\n"

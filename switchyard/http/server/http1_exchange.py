@@ -6,9 +6,9 @@ from http import HTTPStatus
 from typing import Protocol
 
 from switchyard.http.addresses import Address
+from switchyard.http.body_memory import BodyMemory
 from switchyard.http.headers import Header
 from switchyard.http.server.exchange import BODILESS, Exchange
-from switchyard.http.server.limits import BodyMemory
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {code: f"HTTP/1.1 {code} {phrase}\r\n".encode() for code, phrase in _REASONS.items()}

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from switchyard.http.addresses import address_of
 from switchyard.http.api_errors import ErrorResponse
+from switchyard.http.body_memory import BodyMemory
 from switchyard.http.h2 import frames
 from switchyard.http.h2.budget import RESET_COST, FrameBudget
 from switchyard.http.h2.fields import BlockCache
@@ -18,7 +19,7 @@ from switchyard.http.h2.stream import Stream
 from switchyard.http.request_errors import BodyTooSlowError
 from switchyard.http.server.exchange import Exchange
 from switchyard.http.server.http2_exchange import Http2Exchange
-from switchyard.http.server.limits import BodyMemory, ServerLimits
+from switchyard.http.server.limits import ServerLimits
 from switchyard.http.web_access import WebAccess
 
 # Bytes of responses that a client has not taken; while there are more, none of its further requests is started.

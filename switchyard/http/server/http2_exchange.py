@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from switchyard.http.addresses import Address
+from switchyard.http.body_memory import BodyMemory
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import Field, literals
 from switchyard.http.h2.request_headers import CONNECTION_FIELDS, RequestHeaders
 from switchyard.http.h2.stream import Stream
 from switchyard.http.headers import Header
 from switchyard.http.server.exchange import BODILESS, Exchange
-from switchyard.http.server.limits import BodyMemory
 
 # Bytes of a response that the client has not taken; ``drain`` waits while there are more. What the windows and the
 # socket take at once is none of them.

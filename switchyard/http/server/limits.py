@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-_FAIR_BYTES = 64 * 1024
-_BESIDE_BYTES = 8 * 1024 * 1024
+from switchyard.http.body_memory import BESIDE_BYTES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,18 +37,4 @@ class ServerLimits:
     @staticmethod
     def memory_for(longest: int) -> int:
         """Return memory for the longest body and shorter ones beside it, in bytes."""
-        return max(ServerLimits().body_memory, longest + _BESIDE_BYTES)
-
-
-class BodyMemory:
-    """Counts the bytes of all request bodies of a server against ``limit``; ``most`` were used at a time of late."""
-
-    __slots__ = ("limit", "most", "used")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = self.most = 0
-
-    def spares(self, size: int) -> bool:
-        """Return whether a body of ``size`` bytes is accepted over the limit: small ones are, 8 MiB of them at most."""
-        return size <= _FAIR_BYTES and self.used <= self.limit + min(self.limit // 2, _BESIDE_BYTES)
+        return max(ServerLimits().body_memory, longest + BESIDE_BYTES)

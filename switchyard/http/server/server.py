@@ -18,12 +18,13 @@ from time import time
 from typing import Any, Protocol
 
 from switchyard.http.api_errors import ErrorResponse, error_response
+from switchyard.http.body_memory import BodyMemory
 from switchyard.http.h2.fields import BlockCache
 from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.http.h2.request_headers import parse_request_headers
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError, ClientDisconnectedError
 from switchyard.http.server.exchange import Exchange
-from switchyard.http.server.limits import BodyMemory, ServerLimits
+from switchyard.http.server.limits import ServerLimits
 from switchyard.http.server.opening import ProtocolDetection, TlsListener
 from switchyard.http.web_access import WebAccess
 from switchyard.memory import give_back

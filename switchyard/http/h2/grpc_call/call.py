@@ -77,6 +77,7 @@ class GrpcCall:
 
         Raises:
             RpcError: there is no message, or it is incomplete, too slow, too large or in an unknown encoding.
+            ApiError: the server, or the owner of the call, holds too many.
         """
         return await self._received.first_message(limit, peek, self._request.encoding, self._context.read_seconds)
 
@@ -84,9 +85,14 @@ class GrpcCall:
         """Count the first message as memory of the server until the call is over: whoever it is forwarded to holds it.
 
         Raises:
-            RpcError: there is none, it is longer than ``limit`` bytes, or the server holds too many.
+            RpcError: there is none, or it is longer than ``limit`` bytes.
+            ApiError: the server, or the owner of the call, holds too many.
         """
         await self._received.reserve(limit, self._context.read_seconds)
+
+    def held_for(self, owner: str) -> None:
+        """Count what is held of messages for ``owner``, whose messages are to leave room for others'."""
+        self._received.held_for(owner)
 
     def guard(self, check: Callable[[bytes], None], *, compressed: bool = True) -> None:
         """Show ``check`` what the client sends before it is forwarded; a ``ValueError`` that it raises ends the call.

@@ -1,11 +1,11 @@
 """The gRPC calls of one client's connection."""
 
 from switchyard.http.addresses import Address
+from switchyard.http.body_memory import BodyMemory
 from switchyard.http.h2.grpc_call.call import GrpcCall
 from switchyard.http.h2.grpc_call.fast import FastForwarding
 from switchyard.http.h2.grpc_call.handlers import CallContext, FastHandler, RpcHandler, Start
 from switchyard.http.h2.grpc_call.headers import RpcRequest, read_request
-from switchyard.http.h2.grpc_call.messages import Memory
 from switchyard.http.h2.request_headers import RequestHeaders
 from switchyard.http.h2.server import RequestHandler
 from switchyard.http.web_access import WebAccess
@@ -23,7 +23,7 @@ class Calls:
         handler: RpcHandler | None,
         start: Start,
         read_seconds: float | None,
-        memory: Memory,
+        memory: BodyMemory,
         access: WebAccess | None = None,
     ) -> None:
         self._access = access

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from switchyard.http.body_memory import BodyMemory
 from switchyard.http.h2.grpc_call.headers import RpcRequest
-from switchyard.http.h2.grpc_call.messages import Memory, RetryMemory
+from switchyard.http.h2.grpc_call.messages import RetryMemory
 from switchyard.http.h2.grpc_call.upstream import Upstreams
 from switchyard.rpc.status import RpcStatus
 
@@ -57,6 +58,6 @@ class CallContext:
     handler: RpcHandler
     start: Start
     read_seconds: float | None
-    body_memory: Memory
+    body_memory: BodyMemory
     upstreams: Upstreams = field(default_factory=Upstreams)
-    retry_memory: Memory = field(default_factory=RetryMemory)
+    retry_memory: RetryMemory = field(default_factory=RetryMemory)

@@ -6,8 +6,9 @@ A message is one byte that says whether it is compressed, four bytes of length, 
 
 import asyncio
 import zlib
-from typing import Protocol
 
+from switchyard.http.api_errors import of_body
+from switchyard.http.body_memory import BodyMemory
 from switchyard.http.h2.grpc_call.headers import ACCEPTED
 from switchyard.http.h2.stream import Stream
 from switchyard.rpc.status import RpcError, RpcStatus
@@ -18,8 +19,6 @@ _LONGEST = 2**32  # of a message
 # For a retry. gRPC's own clients keep as much of a call (grpc.per_rpc_retry_buffer_size).
 RETRY_BYTES = 256 * 1024
 CONNECTION_RETRY_BYTES = 4 * 1024 * 1024  # so a connection costs at most twice its window
-
-_FAIR_BYTES = 64 * 1024  # of one message, which is taken even when the server's memory is full, as of HTTP's bodies
 
 _EITHER = 32 + zlib.MAX_WBITS  # gzip's or zlib's header, whichever is there
 
@@ -57,13 +56,6 @@ class _Boundaries:
         return not (self._left or self._prefix)
 
 
-class Memory(Protocol):
-    """What is held for several calls or requests together, in bytes, and how much that may be."""
-
-    limit: int
-    used: int
-
-
 class RetryMemory:
     """What the calls of one connection keep for a retry."""
 
@@ -80,11 +72,11 @@ class Received:
     """
 
     __slots__ = (
-        *("_body_memory", "_boundaries", "_counted", "_held", "_reserved", "_retry_memory", "_stream", "_waiter"),
-        *("_whole", "acknowledged", "chunks", "complete", "size"),
+        *("_body_memory", "_boundaries", "_counted", "_held", "_owner", "_reserved", "_retry_memory", "_stream"),
+        *("_waiter", "_whole", "acknowledged", "chunks", "complete", "size"),
     )
 
-    def __init__(self, stream: Stream, retry_memory: Memory, body_memory: Memory, *, complete: bool) -> None:
+    def __init__(self, stream: Stream, retry_memory: RetryMemory, body_memory: BodyMemory, *, complete: bool) -> None:
         self.chunks: list[bytes] | None = []
         self.complete = complete
         self.size = self.acknowledged = 0
@@ -92,11 +84,19 @@ class Received:
         self._stream = stream
         self._retry_memory = retry_memory
         self._body_memory = body_memory
+        self._owner: str | None = None
         self._counted = 0  # bytes of this call in ``retry_memory``
         self._held = 0  # and in ``body_memory``
         self._reserved = 0  # and there for others that hold the message
         self._whole = 0  # bytes of a first message that was read whole: they are kept, however many
         self._waiter: asyncio.Future[None] | None = None
+
+    def held_for(self, owner: str) -> None:
+        """Count what is held of messages for ``owner``, whose messages are to leave room for others'."""
+        if held := self._held + self._reserved:
+            self._body_memory.give_back(self._owner, held)
+            self._body_memory.take(owner, held)
+        self._owner = owner
 
     def follow(self, chunk: bytes) -> None:
         """Look at a chunk that has come, before it is kept or forwarded."""
@@ -150,7 +150,8 @@ class Received:
 
         Raises:
             RpcError: there is no message, or it is incomplete, too slow, longer than ``limit`` bytes or in an unknown
-                encoding; or the server holds too many messages.
+                encoding.
+            ApiError: the server, or who sent it, holds too many messages.
         """
         await self._until(1)  # without a timeout: clients open streams before they have anything to send
         if self.peekable(_LONGEST):  # nothing to wait for
@@ -198,14 +199,13 @@ class Received:
         length = int.from_bytes(self.joined()[1:PREFIX], "big")
         if length > limit:
             raise _too_large(length, limit)
-        self._body_memory.used += length
+        self._body_memory.take(self._owner, length)
         self._reserved = length
-        if self._body_memory.used > self._body_memory.limit and length > _FAIR_BYTES:
-            raise _too_many()
+        self._require_memory(length)
 
     def release(self) -> None:
         """Count no longer what ``reserve`` did."""
-        self._body_memory.used -= self._reserved
+        self._body_memory.give_back(self._owner, self._reserved)
         self._reserved = 0
 
     async def _until(self, size: int) -> None:
@@ -223,13 +223,15 @@ class Received:
         """Count what was received of a message that is read whole.
 
         Raises:
-            RpcError: the messages and bodies that the server holds are too large together.
+            ApiError: the messages and bodies that the server holds are too large together, or those of one owner.
         """
-        memory = self._body_memory
-        memory.used += self.size - self._held
+        self._body_memory.take(self._owner, self.size - self._held)
         self._held = self.size
-        if memory.used > memory.limit and self.size > _FAIR_BYTES:
-            raise _too_many()
+        self._require_memory(self.size)
+
+    def _require_memory(self, size: int) -> None:
+        if (excess := self._body_memory.excess(self._owner, size)) is not None:
+            raise of_body(excess)
 
     def acknowledge(self) -> None:
         """Let the client send as much again as it has sent."""
@@ -259,7 +261,7 @@ class Received:
             self.acknowledge()
             self.chunks = None
             self._retry_memory.used -= self._counted
-            self._body_memory.used -= self._held
+            self._body_memory.give_back(self._owner, self._held)
 
 
 def _decompressed(message: bytes, encoding: bytes, limit: int) -> bytes:
@@ -285,10 +287,6 @@ def incomplete() -> RpcError:
 
 def _too_slow(seconds: float | None) -> RpcError:
     return RpcError(RpcStatus.DEADLINE_EXCEEDED, f"the message did not arrive within {seconds:g} s")
-
-
-def _too_many() -> RpcError:
-    return RpcError(RpcStatus.UNAVAILABLE, "the server holds as many messages as it may; try again shortly")
 
 
 def _too_large(size: int, limit: int) -> RpcError:

@@ -8,8 +8,8 @@ import tracemalloc
 
 import pytest
 
+from switchyard.http.body_memory import BodyMemory
 from switchyard.http.server import Exchange, Server, ServerLimits, server
-from switchyard.http.server.limits import BodyMemory
 from tests.switchyard.http.serving import GET, echo, post, serving, until
 
 

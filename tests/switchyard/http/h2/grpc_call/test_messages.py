@@ -187,3 +187,35 @@ async def test_messages_take_no_more_memory_together_than_the_server_allows(
         await asyncio.gather(*asked, small)
         assert codes[3:] == ["OK"] * 3
         assert at.server.memory.used == 0
+
+
+@pytest.mark.parametrize("take", [GrpcCall.first_message, GrpcCall.hold_memory], ids=["read whole", "held by others"])
+async def test_an_owners_messages_leave_room_for_another_ones(
+    take: Callable[[GrpcCall, int], Awaitable[object]],
+) -> None:
+    go_on = asyncio.Event()
+    codes: list[str] = []
+
+    async def handle(call: GrpcCall) -> None:
+        call.held_for(call.path[1:2])
+        await take(call, LARGE)
+        await go_on.wait()
+        call.respond(b"")
+
+    async def ask(at: World, owner: str) -> None:
+        try:
+            await at.ask(f"/{owner}/B", bytes(200_000))
+            codes.append("OK")
+        except grpc.aio.AioRpcError as err:
+            codes.append(f"{err.code().name} {dict(err.trailing_metadata() or ()).get('retry-after')}")
+
+    async with world(handle, ServerLimits(body_memory=1_000_000)) as at:
+        asked = [asyncio.ensure_future(ask(at, "a")) for _ in range(4)]
+        await happens(lambda: len(codes) == 2)
+        assert codes == ["RESOURCE_EXHAUSTED 1"] * 2
+        asked.append(asyncio.ensure_future(ask(at, "b")))
+        await happens(lambda: at.server.memory.held("b") >= 200_000)
+        go_on.set()
+        await asyncio.gather(*asked)
+        assert codes[2:] == ["OK"] * 3
+        assert at.server.memory.used == 0
