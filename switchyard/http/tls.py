@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from switchyard.files import read_file
+
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.5
+_FILE_BYTES = 4 * 1024 * 1024  # all authorities that a system trusts have 250 KB
 # Forward secret and authenticated; RFC 9113 §9.2.2 forbids HTTP/2 all others. Of TLS 1.3 every one is.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
@@ -75,7 +78,7 @@ class TlsFiles:
         from cryptography import x509  # not at the top: it takes 30 ms, and most servers have no TLS
 
         try:
-            chain = x509.load_pem_x509_certificates(self.certificate.read_bytes())
+            chain = x509.load_pem_x509_certificates(read_file(self.certificate, _FILE_BYTES))
         except (OSError, ValueError) as err:
             raise TlsError(f"{self.certificate} has no certificates: {err}") from err
         return min(one.not_valid_after_utc.timestamp() for one in chain)
@@ -149,8 +152,7 @@ class WatchedTls:
 
 def _require_readable(path: Path) -> None:
     try:
-        with path.open("rb"):
-            return
+        read_file(path, _FILE_BYTES)
     except OSError as err:
         raise TlsError(f"{path} cannot be read: {err.strerror}") from err
 

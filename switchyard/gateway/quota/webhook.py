@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from switchyard.files import read_file
 from switchyard.http.client import Client, Limits
 from switchyard.http.client.errors import UpstreamError
 
@@ -67,8 +68,7 @@ def read_secret(path: Path) -> bytes:
         OSError: the file cannot be read.
         ValueError: it holds no secret.
     """
-    with path.open("rb") as file:
-        text = file.read(_SECRET_BYTES).strip()
+    text = read_file(path, _SECRET_BYTES).strip()
     if not text:
         raise ValueError(f"{path} is empty; it holds the secret by which webhooks are signed")
     if not text.startswith(_BASE64_SECRET):

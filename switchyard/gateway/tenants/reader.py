@@ -6,6 +6,7 @@ for a second as JSON, for ten as YAML. The gateway takes the rows, each a line o
 
 import gc
 import itertools
+import resource
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,10 +16,12 @@ import orjson
 import yaml
 from pydantic import ValidationError
 
+from switchyard.files import read_file
 from switchyard.gateway.tenants.clashes import clashes
 from switchyard.gateway.tenants.document import Issuer, Key, Limit, ModelPrice, Tenant, TenantsFile
 
 FILE_BYTES = 64 * 1024 * 1024  # 300,000 keys; a Secret has at most 1 MiB
+MEMORY_BYTES = 4 * 1024 * 1024 * 1024  # of this process; 300,000 keys in YAML take 1.5 GB, brackets alone far more
 KEYS_PER_ROW = 64
 _PROBLEMS = 10  # told at a time
 _NANO = 1_000_000_000
@@ -94,12 +97,9 @@ def read(path: Path) -> TenantsFile:
 
     Raises:
         InvalidTenantsError: it is not valid.
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is no file of at most ``FILE_BYTES``.
     """
-    data = path.read_bytes()
-    if len(data) > FILE_BYTES:
-        raise InvalidTenantsError(f"the file has {len(data)} bytes; at most {FILE_BYTES} are read")
-    said = parsed(data)
+    said = parsed(read_file(path, FILE_BYTES))
     problems = [*clashes(said)]
     try:
         file = TenantsFile.model_validate(said)
@@ -217,6 +217,7 @@ def _end(key: Key) -> float | None:
 
 def main() -> int:
     """Write the rows of the file that is named, or what is wrong with it; return the exit status."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     gc.disable()  # all that is read is kept: collections would find nothing, in three quarters of the time
     try:
         path = Path(sys.argv[1])
@@ -228,6 +229,9 @@ def main() -> int:
         return 1
     except OSError as err:
         print(err.strerror, file=sys.stderr)
+        return 1
+    except MemoryError:
+        print(f"to read it takes more than {MEMORY_BYTES >> 20} MiB of memory", file=sys.stderr)
         return 1
     return 0
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from switchyard.files import read_file
 from switchyard.gateway.tenants.issuer import Issuer
 from switchyard.gateway.tokens.grant import RejectedTokenError, shown
 from switchyard.gateway.tokens.signature import SigningKey, read_keys
@@ -115,7 +116,11 @@ class KeySet:
     async def _read(self) -> bool:
         issuer = self.issuer
         try:
-            document = await (self._fetched() if issuer.jwks_url else asyncio.to_thread(_contents, issuer.jwks_file))
+            document = await (
+                self._fetched()
+                if issuer.jwks_url
+                else asyncio.to_thread(read_file, Path(issuer.jwks_file), _DOCUMENT_BYTES)
+            )
             keys = self._keys if document == self._document else read_keys(document)
         except (OSError, ValueError, UpstreamError) as err:
             source = issuer.jwks_url or issuer.jwks_file
@@ -131,6 +136,9 @@ class KeySet:
         self._failed = False
         logger.info("keys of an issuer read", extra={"issuer": issuer.name, "keys": len(keys), "solved": self._about})
         return True
+
+    async def _of_file(self) -> bytes:
+        return await asyncio.to_thread(read_file, Path(self.issuer.jwks_file), _DOCUMENT_BYTES)
 
     async def _fetched(self) -> bytes:
         """Get the document by its URL; a redirect is not followed, as it may lead anywhere."""
@@ -150,11 +158,3 @@ class KeySet:
         if response.status != 200:
             raise OSError(f"the response is {response.status}")
         return body
-
-
-def _contents(path: str) -> bytes:
-    with Path(path).open("rb") as file:
-        data = file.read(_DOCUMENT_BYTES + 1)
-    if len(data) > _DOCUMENT_BYTES:
-        raise ValueError(f"the file exceeds {_DOCUMENT_BYTES} bytes")
-    return data

@@ -101,6 +101,13 @@ async def test_a_first_reading_that_fails_is_an_error_with_the_files_name(tmp_pa
         await TenantsFile(tmp_path / "tenants.yaml").load()
 
 
+@pytest.mark.parametrize("target", ["/dev/zero", "/"])
+async def test_a_link_to_no_file_is_said_at_once(target: str, tmp_path: Path) -> None:
+    (tmp_path / "tenants.yaml").symlink_to(target)
+    with pytest.raises(TenantsError, match="It is no regular file"):
+        await TenantsFile(tmp_path / "tenants.yaml").load()
+
+
 async def test_requests_go_on_while_a_large_file_is_read(tmp_path: Path) -> None:
     tenants = [
         {"name": f"t{one}", "keys": [{"id": f"k{one}-{two}", "sha256": f"{one * 10 + two:064x}"} for two in range(10)]}

@@ -1,6 +1,8 @@
 """What ``tenants.yaml`` may say, and the sentence for what it may not."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -208,3 +210,12 @@ def test_a_valid_file_is_said_to_be(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(document()))
     checked = CliRunner().invoke(app, ["key", "check", str(path)])
     assert (checked.exit_code, checked.stdout) == (0, f"{path}: fine, 2 tenants with 7 keys\n")
+
+
+def test_a_file_that_would_take_all_memory_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "tenants.yaml"
+    path.write_bytes(b"[" + b"{}," * (2 * 1024 * 1024) + b"{}]")
+    module = "switchyard.gateway.tenants.reader"
+    code = f"import {module} as reader, sys; reader.MEMORY_BYTES = 300 << 20; sys.exit(reader.main())"
+    result = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stderr) == (1, "to read it takes more than 300 MiB of memory\n")
