@@ -10,6 +10,7 @@ from typing import Protocol
 import orjson
 
 from switchyard.gateway.tenants.directory import Directory
+from switchyard.gateway.tenants.shown import INVALID
 from switchyard.settings import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -101,8 +102,10 @@ class TenantsFile:
                 directory = await _collected(reader)
                 assert reader.stderr is not None
                 problems = (await reader.stderr.read()).decode(errors="replace").strip()
-                if await reader.wait() != 0:
-                    raise TenantsError(f"{self.path} cannot be used:\n{problems}")
+                if (status := await reader.wait()) != 0:
+                    # What a process that failed in another way wrote may have parts of the file.
+                    why = problems if status == INVALID else f"its reader ended with {status}: it may be nested deeply"
+                    raise TenantsError(f"{self.path} cannot be used:\n{why}")
         except TimeoutError as err:
             raise TenantsError(f"{self.path} took longer than {_READ_SECONDS:g} s to read; write it as JSON") from err
         finally:

@@ -13,8 +13,9 @@ PREFIX = "sy-"
 _RANDOM, _CHECKSUM = 43, 6  # characters: 62**43 > 2**256, and 62**6 > 2**32
 NAME = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # of a key, and of tenants and teams
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
-FORM = rf"\b{PREFIX}[0-9A-Za-z]{{{_RANDOM + _CHECKSUM}}}\b"
-_KEY = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_RANDOM + _CHECKSUM}}}".encode())
+UNBOUND_FORM = rf"{PREFIX}[0-9A-Za-z]{{{_RANDOM + _CHECKSUM}}}"  # also within a longer word
+FORM = rf"\b{UNBOUND_FORM}\b"
+_KEY = re.compile(UNBOUND_FORM.encode())
 
 
 def create_key() -> str:

@@ -19,13 +19,15 @@ from pydantic import ValidationError
 from switchyard.files import read_file
 from switchyard.gateway.tenants.clashes import clashes
 from switchyard.gateway.tenants.document import Issuer, Key, Limit, ModelPrice, Tenant, TenantsFile
+from switchyard.gateway.tenants.shown import INVALID, field, sentence, yaml_problem
 
 FILE_BYTES = 64 * 1024 * 1024  # 300,000 keys; a Secret has at most 1 MiB
 MEMORY_BYTES = 4 * 1024 * 1024 * 1024  # of this process; 300,000 keys in YAML take 1.5 GB, brackets alone far more
 KEYS_PER_ROW = 64
 _PROBLEMS = 10  # told at a time
 _NANO = 1_000_000_000
-_TEXT, _LIST, _MAPPING = (f"tag:yaml.org,2002:{name}" for name in ("str", "seq", "map"))
+_TAG = "tag:yaml.org,2002:"
+_TEXT, _LIST, _MAPPING = (f"{_TAG}{name}" for name in ("str", "seq", "map"))
 _SHORT = 16  # characters of a value: less than hashes have, of which each is another
 _UNFINISHED = object()
 
@@ -70,7 +72,13 @@ class _Loader(yaml.CSafeLoader):
             return node.value
         if node not in self._made:  # else an anchor's, which is not to be made as often as it is named
             self._made[node] = _UNFINISHED
-            self._made[node] = self._new_value(node)
+            try:
+                self._made[node] = self._new_value(node)
+            except InvalidTenantsError:
+                raise
+            except (ValueError, LookupError, AttributeError, TypeError):  # of Python's types, with what is in the file
+                kind = field(node.tag.removeprefix(_TAG))
+                raise InvalidTenantsError(f"line {node.start_mark.line + 1}: this is no valid {kind}") from None
         if self._made[node] is _UNFINISHED:
             raise InvalidTenantsError(f"line {node.start_mark.line + 1}: this contains itself")
         return self._made[node]
@@ -107,7 +115,8 @@ def read(path: Path) -> TenantsFile:
         problems = [*map(_sentence, _causes(err.errors(include_input=False))), *problems]
     if problems:
         more = len(problems) - _PROBLEMS
-        raise InvalidTenantsError("\n".join([*problems[:_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]))
+        told = [sentence(problem) for problem in problems[:_PROBLEMS]]
+        raise InvalidTenantsError("\n".join([*told, *([f"and {more} more"] if more > 0 else [])]))
     return file
 
 
@@ -133,13 +142,18 @@ def parsed(data: bytes) -> Any:
         return yaml.load(data, Loader=_Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as err:
         mark = getattr(err, "problem_mark", None)
-        # Without the excerpt of the file that the error's own text has.
+        # Without the excerpt of the file that the error's own text has, nor what its problem quotes.
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
-        raise InvalidTenantsError(f"{place}{getattr(err, 'problem', None) or 'this is not YAML'}") from err
+        problem = yaml_problem(getattr(err, "problem", None) or "this is not YAML")
+        raise InvalidTenantsError(sentence(f"{place}{problem}")) from None
+    except RecursionError:
+        raise InvalidTenantsError("the file is nested deeper than any of its fields") from None
 
 
 def _sentence(fault: Mapping[str, Any]) -> str:
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).removeprefix(".")
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{field(part)}" for part in fault["loc"]).removeprefix(
+        "."
+    )
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         message = "no such field; docs/reference/tenants.md lists them"
@@ -225,15 +239,15 @@ def main() -> int:
         for row in itertools.chain(issuer_rows(file, path.absolute().parent), rows(file)):
             sys.stdout.buffer.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
     except InvalidTenantsError as err:
-        print(err, file=sys.stderr)
-        return 1
+        problem = str(err)
     except OSError as err:
-        print(err.strerror, file=sys.stderr)
-        return 1
+        problem = err.strerror or "it cannot be read"
     except MemoryError:
-        print(f"to read it takes more than {MEMORY_BYTES >> 20} MiB of memory", file=sys.stderr)
-        return 1
-    return 0
+        problem = f"to read it takes more than {MEMORY_BYTES >> 20} MiB of memory"
+    else:
+        return 0
+    print(problem, file=sys.stderr)
+    return INVALID
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -106,6 +107,18 @@ async def test_a_link_to_no_file_is_said_at_once(target: str, tmp_path: Path) ->
     (tmp_path / "tenants.yaml").symlink_to(target)
     with pytest.raises(TenantsError, match="It is no regular file"):
         await TenantsFile(tmp_path / "tenants.yaml").load()
+
+
+async def test_of_a_reader_that_fails_in_another_way_nothing_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho 'ValueError: {KEY}' >&2\nexit 1\n")
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(TenantsError, match="its reader ended with 1: it may be nested deeply") as raised:
+        await TenantsFile(tmp_path / "tenants.yaml").load()
+    assert KEY not in str(raised.value)
 
 
 async def test_requests_go_on_while_a_large_file_is_read(tmp_path: Path) -> None:

@@ -132,7 +132,22 @@ WRONG = {
     "an issuer twice": (f"{ISSUER}, jwks_file: b}}, {{name: b, issuer: i, audience: a, jwks_file: b}}]", "issuer i is"),
     "roles of no claim": (f"{ISSUER}, jwks_file: b, roles: {{x: [use]}}}}]", "jwt[0]: roles translates"),
     "no YAML": ("tenants: [\n", "line 2, column 1: "),
-    "code": ("tenants: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
+    "a key for a field": (
+        f"tenants: [{{name: a, keys: [{{id: a, sha256: {HASH}, {KEYS['acme']}: 1}}]}}]",
+        "keys[0].…: no",
+    ),
+    "a key within a name": (
+        f"tenants: [{{name: x{KEYS['acme']}}}, {{name: x{KEYS['acme']}}}]",
+        "tenant xsy-… is there",
+    ),
+    "a key for a zone": (f"tenants: [{{name: a, timezone: {KEYS['acme']}}}]", "'sy-…' is no time zone"),
+    "a key for an alias": (f"tenants: *{KEYS['acme']}", "line 1, column 10: found undefined alias"),
+    "a key for a number": (f"tenants: !!int {KEYS['acme']}", "line 1: this is no valid int"),
+    "a number for ever": (f"tenants: [{{name: a, weight: {'9' * 5000}}}]", "line 1: this is no valid int"),
+    "a day that is none": ("tenants: [{name: a, weight: 2026-13-45}]", "line 1: this is no valid timestamp"),
+    "lists for ever": ("tenants: " + "[" * 2000 + "]" * 2000, "nested deeper than any of its fields"),
+    "a long sentence": (f"tenants: [{{name: a, timezone: {'x' * 1000}}}]", "xxx…"),
+    "code": ("tenants: !!python/object/apply:os.system [ls]", "could not determine a constructor for the tag '…'"),
 }
 
 
@@ -146,6 +161,7 @@ def test_what_is_wrong_is_said_with_its_place_and_without_what_may_be_a_secret(
         read(path)
     assert sentence in str(raised.value)
     assert KEYS["acme"] not in str(raised.value)
+    assert raised.value.__cause__ is None  # which would be shown with it
     checked = CliRunner().invoke(app, ["key", "check", str(path)])
     assert checked.exit_code == 2
     assert sentence in checked.stderr
@@ -218,4 +234,4 @@ def test_a_file_that_would_take_all_memory_is_not_read(tmp_path: Path) -> None:
     module = "switchyard.gateway.tenants.reader"
     code = f"import {module} as reader, sys; reader.MEMORY_BYTES = 300 << 20; sys.exit(reader.main())"
     result = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=120)
-    assert (result.returncode, result.stderr) == (1, "to read it takes more than 300 MiB of memory\n")
+    assert (result.returncode, result.stderr) == (2, "to read it takes more than 300 MiB of memory\n")
