@@ -15,8 +15,11 @@ def count_tokens(engine: Any) -> None:
     generate, encode = engine.generate, engine.encode
 
     def counted_generate(prompt: Any, sampling_params: Any, *args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
-        outputs: AsyncGenerator[Any] = generate(prompt, sampling_params, *args, **kwargs)
         counts = counted.get()
+        if counts is not None:
+            # A client could have all text in one event, and cut the stream before anybody knows how much it was.
+            sampling_params.stream_interval = None
+        outputs: AsyncGenerator[Any] = generate(prompt, sampling_params, *args, **kwargs)
         if counts is None:
             return outputs
         return _generated(outputs, counts, deltas=sampling_params.output_kind.value == _DELTA)

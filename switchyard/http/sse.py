@@ -7,6 +7,8 @@ EVENT_BYTES = 16 * 1024 * 1024  # an image as base64 fits, and an event without 
 # Begins the comment by which a predictor says what a stream used, when the gateway asks: clients skip comments.
 USAGE_COMMENT = b": usage "
 
+EVENT = b"data: {"  # begins an event that is JSON, of which a stream has one for each token
+
 _EVENT_END = b"\n\n"
 # Whole comments behind an event: what follows the last is known, so that no line break is taken that is not theirs.
 _COMMENTS = re.compile(rb"(?<=\n\n)(?:%b[^\n]*\n(?:\n|(?=[^\n])))+" % USAGE_COMMENT)

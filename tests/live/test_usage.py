@@ -44,7 +44,7 @@ def whole(predictor: Predictor, path: str, body: object) -> tuple[Usage, Any]:
 def streamed(predictor: Predictor, path: str, body: object) -> Usage:
     """The usage that stands in the stream's comment, which its last event follows."""
     response = httpx.post(predictor.url + path, json=body, headers=ASKS, timeout=60).raise_for_status()
-    before, _, after = response.text.partition(": usage ")
+    before, _, after = response.text.rpartition(": usage ")
     assert before.endswith("\n\n")
     assert "event:" not in after.partition("\n\n")[0]
     return dict(json.loads(after.partition("\n\n")[0]))
@@ -71,6 +71,16 @@ def test_a_stream_counts_what_vllm_counts_in_it(chat: Predictor) -> None:
     events = [line for line in response.text.splitlines() if line.startswith("data: {")]
     usage = json.loads(events[-1].removeprefix("data: "))["usage"]
     assert same(counted, usage["prompt_tokens"], usage["completion_tokens"])
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "completions"])
+@pytest.mark.parametrize("asked", [{"stream_interval": 1000}, {"vllm_xargs": {"stream_interval": 1000}}])
+def test_a_client_cannot_have_its_tokens_in_one_event(chat: Predictor, path: str, asked: dict[str, Any]) -> None:
+    body = {**(CHAT if path.startswith("chat") else {**TEXT, "prompt": "One two", "n": 1}), "stream": True, **asked}
+    body |= {"max_tokens": 32, "ignore_eos": True}
+    response = httpx.post(f"{chat.url}/openai/v1/{path}", json=body, headers=ASKS, timeout=60).raise_for_status()
+    # Not all: the engine puts together what its server has not taken yet.
+    assert response.text.count("data: {") > 8
 
 
 def test_responses_are_counted_whole_and_streamed(chat: Predictor) -> None:

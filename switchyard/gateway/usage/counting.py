@@ -1,14 +1,15 @@
 """Finds out what a call used while its response is forwarded, without holding the response."""
 
+from dataclasses import replace
+
 from switchyard.gateway.call import Call
 from switchyard.http.client import Response
 from switchyard.http.client.response import Sink
 from switchyard.http.headers import USAGE, USAGE_BEFORE
-from switchyard.http.sse import UsageComments
+from switchyard.http.sse import EVENT, USAGE_COMMENT, UsageComments
 from switchyard.http.usage import TAIL_BYTES, Usage, usage_of_tail, usage_of_text
 
 _TOKEN_BYTES = 4  # of JSON with English text; only for streams of which nobody said what they used
-_EVENT = b"data: {"
 _TIER = b"x-switchyard-tier"
 _TIER_BYTES = 32
 
@@ -17,24 +18,33 @@ class ResponseUsage:
     """Sets ``call.usage`` from the response's header, or from the end of its body.
 
     Create it while the call has its body. Where nobody says what a stream used, as it was cut or comes from a server
-    that does not count, usage is an estimate: the prompt by its bytes, a token for each event. What a graph says of
-    its earlier steps is added.
+    that does not count, usage is an estimate: the prompt by its bytes, a token for each event; or what a predictor has
+    said so far, and a token for each event since. What a graph says of its earlier steps is added.
     """
 
-    __slots__ = ("_call", "_comments", "_events", "_request_bytes", "_tail")
+    __slots__ = ("_call", "_comments", "_events", "_request_bytes", "_so_far", "_tail")
 
     def __init__(self, call: Call, response: Response) -> None:
         self._call = call
         self._comments = UsageComments() if response.is_events else None
         self._request_bytes = len(call.body)
-        self._events = 0
+        self._events = 0  # since ``_so_far``
+        self._so_far: Usage | None = None
         self._tail = b""
 
     def add(self, data: bytes) -> bytes:
         """Look at a chunk of the body; return what of it is for the client, which is not what is said here alone."""
-        self._events += data.count(_EVENT)
+        self._events += data.count(EVENT)
+        if self._comments is not None and USAGE_COMMENT in data:
+            self._read_so_far(self._tail + data)
         self._tail = data[-TAIL_BYTES:] if len(data) >= TAIL_BYTES else (self._tail + data)[-TAIL_BYTES:]
         return data if self._comments is None else self._comments.feed(data)
+
+    def _read_so_far(self, text: bytes) -> None:
+        at = text.rfind(b"\n" + USAGE_COMMENT)  # what a model writes is within a line
+        said = None if at < 0 else usage_of_text(text[at + 1 + len(USAGE_COMMENT) :])
+        if said is not None:
+            self._so_far, self._events = said, text.count(EVENT, at)
 
     def rest(self) -> bytes:
         """Return what ``add`` still held of a stream that has ended."""
@@ -50,7 +60,11 @@ class ResponseUsage:
             return
         self._call.tier = (response.header(_TIER) or b"")[:_TIER_BYTES].decode("latin-1")
         said, before = response.header(USAGE), response.header(USAGE_BEFORE)
-        usage = (usage_of_text(said) if said is not None else usage_of_tail(self._tail)) or self._estimate()
+        if said is None and self._so_far is not None and not response.complete:
+            completion = self._so_far.completion_tokens + self._events
+            usage: Usage | None = replace(self._so_far, completion_tokens=completion, estimated=True)
+        else:
+            usage = (usage_of_text(said) if said is not None else usage_of_tail(self._tail)) or self._estimate()
         earlier = None if before is None else usage_of_text(before)
         self._call.usage = usage if earlier is None else earlier if usage is None else earlier + usage
 

@@ -1,4 +1,4 @@
-"""Says what a request used, when the gateway asks: in a header, a comment at a stream's end, or trailers of gRPC."""
+"""Says what a request used, when the gateway asks: in a header, comments of a stream, or trailers of gRPC."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import orjson
 from switchyard.http.asgi.replies import header
 from switchyard.http.asgi.types import App, Message, Receive, Scope, Send
 from switchyard.http.headers import USAGE
-from switchyard.http.sse import USAGE_COMMENT
+from switchyard.http.sse import EVENT, USAGE_COMMENT
 
 # The events after which clients read no further: OpenAI's of chats and completions, Anthropic's, OpenAI's of responses.
 _LAST_EVENTS = (b"data: [DONE]", b"event: message_stop", b"event: response.completed")
@@ -75,6 +75,7 @@ class _Reporting:
         self._counts = counts
         self._send = send
         self._pending = False  # a stream has not said it yet
+        self._known = 0  # tokens that whoever reads the stream knows of, as each event has one
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -93,9 +94,14 @@ class _Reporting:
 
     def _add_comment(self, message: Message) -> None:
         body: Any = message.get("body", b"")
+        self._known += bytes(body).count(EVENT)
         last = bytes(body[:32]).startswith(_LAST_EVENTS)
         if last or not message.get("more_body", False):
             comment = USAGE_COMMENT + self._counts.as_json() + b"\n\n"
             # An event ends with an empty line: the comment stands before the last one, else behind all.
             message["body"] = comment + body if last else body + comment
             self._pending = False
+        elif self._counts.completion_tokens > self._known and body[-2:] == b"\n\n":
+            # Tokens without an event, as those of reasoning that is hidden: the stream may be cut before its end.
+            self._known = self._counts.completion_tokens
+            message["body"] = body + USAGE_COMMENT + self._counts.as_json() + b"\n\n"

@@ -60,6 +60,17 @@ async def test_tokens_of_all_choices_add_up_and_the_prompt_counts_once(kind: int
     assert (counts.prompt_tokens, counts.cached_tokens, counts.completion_tokens) == (5, 4, 7)
 
 
+async def test_a_client_whose_tokens_are_counted_cannot_have_them_in_fewer_events() -> None:
+    for asked, kept in ((True, None), (False, 1000)):
+        engine = Engine([[(0, 1)]])
+        counting(engine)
+        counted.set(Counted() if asked else None)
+        params = SimpleNamespace(output_kind=SimpleNamespace(value=DELTA), stream_interval=1000)
+        async for _ in engine.generate("a", params, "1"):
+            pass
+        assert params.stream_interval == kept
+
+
 async def test_prompts_of_one_request_add_up() -> None:
     engine = Engine([[(0, 2)]])
     counts = counting(engine)

@@ -139,6 +139,33 @@ async def test_a_stream_that_its_client_cuts_is_estimated(bench: Bench, counted:
     assert usage.estimated
 
 
+async def test_a_stream_that_is_cut_has_used_what_was_said_so_far_and_a_token_for_each_event_since(
+    bench: Bench, counted: list[Usage | None]
+) -> None:
+    fake = b'data: {"choices":[{"delta":{"content":": usage {}"}}]}\n\n'
+
+    async def script(call: Call) -> None:
+        await call.start(content_type=b"text/event-stream")
+        await call.piece(EVENT + b': usage {"prompt_tokens":3,"completion_tokens":500}\n\n' + EVENT)
+        await call.piece(fake)
+        await call.hung_up()
+
+    bench.model.script = script
+    async with (
+        httpx.AsyncClient(base_url=bench.url) as client,
+        client.stream(
+            "POST", "/v1/chat/completions", json={"model": "chat", "messages": [], "stream": True}
+        ) as response,
+    ):
+        seen = b""
+        async for chunk in response.aiter_raw():
+            seen += chunk
+            if seen == EVENT * 2 + fake:
+                break
+    await until(lambda: bool(counted))
+    assert counted == [Usage(prompt_tokens=3, completion_tokens=502, estimated=True)]
+
+
 async def test_an_error_has_no_usage(bench: Bench, counted: list[Usage | None]) -> None:
     async def script(call: Call) -> None:
         await call.answer({"error": {"message": "no"}, "usage": COUNTED}, 400)
