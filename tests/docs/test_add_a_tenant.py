@@ -54,7 +54,7 @@ async def test_a_tenant_of_the_page_sees_its_models_and_nobody_without_its_key_s
     tree = copy_of_the_tree(tmp_path)
     follow(PAGE, tree)
     create, check, *_ = [block.text.strip() for block in blocks(PAGE) if block.language == "sh"]
-    checked, fine = ["python", "-m", "switchyard.cli", *check.split()[1:]], "fine, 2 tenants with 2 keys"
+    checked, fine = ["python", "-m", "switchyard.cli", *check.split()[1:]], "fine, 3 tenants with 3 keys"
     assert fine in run(tree, *checked)  # as it is pasted
     file, keys = tree / OVERLAY / "tenants.yaml", []
     for number, command in enumerate(create.splitlines()):
@@ -74,7 +74,7 @@ async def test_a_tenant_of_the_page_sees_its_models_and_nobody_without_its_key_s
         httpx.AsyncClient(base_url=url) as client,
     ):
         seen = [await models(client, key) for key in keys]
-        assert seen == [{"chat-fast", "chat-reasoning", "auto"}, NAMES]
+        assert seen == [{"chat-fast", "chat-reasoning", "auto"}, NAMES, NAMES]
         paths = ("/v1/models", "/v1/models/chat-fast", "/health", "/v1/nothing")
         statuses = [(await client.get(path)).status_code for path in paths]
         statuses.append((await client.post("/v1/chat/completions", json={})).status_code)

@@ -116,7 +116,7 @@ class Key(_Strict):
     roles: tuple[Role, ...] = Field(
         ("use",),
         min_length=1,
-        description="`use` models; `admin`: load, unload, statistics of all, metrics; `adapters` is reserved.",
+        description="`use` models; `admin`: load, unload, statistics, metrics, keys and bills of all tenants, not `use`.",
     )
     expires: AwareDatetime | None = Field(
         None, description="When it ends to be valid, with a time zone; never, if absent."
