@@ -63,7 +63,7 @@ class Alert:
             "models": list(limit.models) or ["*"],
             "percent": self.percent,
             "used": self.used if scale == 1 else self.used / scale,
-            "most": limit.most,
+            "most": limit.most_units,
             "denied": self.denied,
             "shadow": limit.shadow,
             "ends": _rfc3339(self.budget.ends),

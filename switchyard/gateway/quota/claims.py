@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from switchyard.gateway.tenants.directory import Identity
-from switchyard.gateway.tenants.limits import SCALES, Limit, Limits, Per, Unit
+from switchyard.gateway.tenants.limits import Limit, Limits, Per, Unit
 from switchyard.store.ledger import Claim
 
 _KNOWN = 2048  # owners by models, of some 2 KB each; a full table is begun anew
@@ -47,10 +47,7 @@ _KINDS: Mapping[Per | None, tuple[Literal["held", "rolling", "period"], int]] = 
 
 
 class AppliedLimit:
-    """A limit that a call counts for, whose it is, and its counter, which for a day or month ``ends``.
-
-    ``most`` is the limit in the unit of its counter.
-    """
+    """A limit that a call counts for, whose it is, and its counter, which for a day or month ``ends``."""
 
     __slots__ = ("_amount", "_kind", "_seconds", "_single", "counter", "ends", "limit", "most", "owner")
 
@@ -59,7 +56,7 @@ class AppliedLimit:
         self.owner = owner
         self.counter = counter
         self.ends = ends
-        self.most = limit.most * SCALES.get(limit.unit, 1)
+        self.most = limit.most
         self._amount = _AMOUNTS[limit.unit]
         self._kind, self._seconds = _KINDS[limit.per]
         # What most claims are: one request, one in flight.

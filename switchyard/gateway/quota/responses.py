@@ -34,7 +34,7 @@ def denied(limits: Sequence[AppliedLimit], claims: Sequence[Claim], denial: Deni
     limit = one.limit
     window = f" per {limit.per}" if limit.per else ""
     models = f" of {', '.join(limit.models)}" if limit.models else ""
-    has = f"{one.owner} may have {limit.most} {_UNITS[limit.unit]}{window}{models}"
+    has = f"{one.owner} may have {limit.most_units} {_UNITS[limit.unit]}{window}{models}"
     scale = SCALES.get(limit.unit, 1)
     taken = f"{_shown(level.used, scale)} are taken and this request takes {_shown(claim.amount, scale)}"
     if limit.per is None:
@@ -48,7 +48,9 @@ def denied(limits: Sequence[AppliedLimit], claims: Sequence[Claim], denial: Deni
 
 
 def _shown(amount: int, scale: int) -> str:
-    return str(amount) if scale == 1 else f"{amount / scale:.2f}"
+    if scale == 1:
+        return str(amount)
+    return f"{amount / scale:.2f}" if amount * 10 >= scale or not amount else f"{amount / scale:.9f}".rstrip("0")
 
 
 def headers(limits: Sequence[AppliedLimit], levels: Sequence[Level], shape: Shape, now: float) -> list[Header]:

@@ -153,7 +153,12 @@ class _Quota:
                 self._count(one, "shadow")
                 if self._now() - self._shadow_logged > _SHADOW_SECONDS:
                     self._shadow_logged = self._now()
-                    fields = {"limit": one.limit.unit, "per": one.limit.per, "of": one.owner, "most": one.limit.most}
+                    fields = {
+                        "limit": one.limit.unit,
+                        "per": one.limit.per,
+                        "of": one.owner,
+                        "most": one.limit.most_units,
+                    }
                     logger.info("a shadow limit would deny calls", extra=fields)
 
     def _count(self, one: AppliedLimit, mode: str) -> None:

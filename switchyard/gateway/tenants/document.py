@@ -77,7 +77,12 @@ class Limit(_Strict):
         "together), `input_tokens`, `output_tokens`, `inferences` or `megapixels` of vision models, `dollars` of "
         "`prices`."
     )
-    most: int = Field(ge=1, lt=_MOST, description="How many there may be.")
+    most: Decimal = Field(
+        gt=0,
+        lt=_MOST,
+        description="How many there may be: a whole number, of `dollars` to the nano-dollar and of `megapixels` to the "
+        "pixel, as 0.5.",
+    )
     per: Per | None = Field(
         None,
         description="`minute`: in any 60 seconds; `day`, `month`: of the calendar. None for `in_flight` alone.",
@@ -96,9 +101,18 @@ class Limit(_Strict):
     def _of_a_time(self) -> "Limit":
         if (self.limit == "in_flight") == (self.per is not None):
             raise ValueError("in_flight has no per, and everything else has one: minute, day or month")
-        if self.most * (scale := SCALES.get(self.limit, 1)) >= _MOST:
-            raise ValueError(f"at most {_MOST // scale} {self.limit} can be counted")
+        if self.counted != self.counted.to_integral_value():
+            places = len(str(SCALES.get(self.limit, 1))) - 1
+            said = f"has at most {places} decimal places" if places else "is a whole number"
+            raise ValueError(f"most of {self.limit} {said}, and not {self.most}")
+        if self.counted >= _MOST:
+            raise ValueError(f"at most {_MOST // SCALES.get(self.limit, 1)} {self.limit} can be counted")
         return self
+
+    @property
+    def counted(self) -> Decimal:
+        """``most`` in what counters count: nano-dollars, pixels, else the unit itself."""
+        return self.most * SCALES.get(self.limit, 1)
 
     @property
     def counter(self) -> tuple[object, ...]:
@@ -116,7 +130,7 @@ class Key(_Strict):
     roles: tuple[Role, ...] = Field(
         ("use",),
         min_length=1,
-        description="`use` models; `admin`: load, unload, statistics, metrics, keys and bills of all tenants, not `use`.",
+        description="`use` models; `admin`: load, unload, statistics, metrics, keys and bills of all; no `use`.",
     )
     expires: AwareDatetime | None = Field(
         None, description="When it ends to be valid, with a time zone; never, if absent."

@@ -16,8 +16,9 @@ SCALES: Mapping[Unit, int] = {"megapixels": 1_000_000, "dollars": 1_000_000_000}
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most ``most`` units ``per`` a time, of calls to models with a name that one of ``models`` matches.
+    """At most ``most`` ``per`` a time, of calls to models with a name that one of ``models`` matches.
 
+    ``most`` is in what counters count, which is ``SCALES`` of the unit.
     ``per`` is None for requests in flight, ``models`` empty for all. A ``shadow`` is counted and denies nothing.
     While the store is away, ``without_store`` lets calls through, rejects them, or gives each gateway a part.
     """
@@ -28,6 +29,12 @@ class Limit:
     models: tuple[str, ...] = ()
     shadow: bool = False
     without_store: WithoutStore = "open"
+
+    @property
+    def most_units(self) -> int | float:
+        """``most`` in the limit's unit, as people write it."""
+        whole, rest = divmod(self.most, scale := SCALES.get(self.unit, 1))
+        return self.most / scale if rest else whole
 
 
 @dataclass(frozen=True, slots=True)

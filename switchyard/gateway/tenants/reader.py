@@ -197,7 +197,7 @@ def _limits(limits: Sequence[Limit]) -> Sequence[Any]:
     return [
         (
             limit.limit,
-            limit.most,
+            int(limit.counted),
             limit.per,
             () if "*" in limit.models else limit.models,
             limit.shadow,

@@ -39,7 +39,7 @@ def one(limit: Limit, zone: str = "UTC") -> AppliedLimit:
     ],
 )
 def test_each_unit_has_its_amount_of_a_call(unit: str, amount: int, most: int) -> None:
-    claim = one(Limit(unit, 1000, "minute")).reserved(ESTIMATE, ESTIMATE)  # type: ignore[arg-type]
+    claim = one(Limit(unit, most, "minute")).reserved(ESTIMATE, ESTIMATE)  # type: ignore[arg-type]
     assert (claim.amount, claim.limit, claim.kind, claim.seconds, claim.enforced) == (amount, most, "rolling", 60, True)
 
 

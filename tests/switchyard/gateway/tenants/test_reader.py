@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from switchyard.cli.app import app
 from switchyard.gateway.tenants.issuer import Issuer
+from switchyard.gateway.tenants.limits import read_limits
 from switchyard.gateway.tenants.reader import KEYS_PER_ROW, InvalidTenantsError, issuer_rows, parsed, read, rows
 from tests.switchyard.gateway.tenants.access import KEYS, document
 
@@ -94,6 +95,12 @@ WRONG = {
     "a limit without a time": (with_limit("limit: tokens, most: 1"), "in_flight has no per, and everything else has"),
     "a limit at once with one": (with_limit("limit: in_flight, most: 1, per: day"), "in_flight has no per"),
     "a limit of nothing": (with_limit("limit: requests, most: 0, per: day"), "limits[0].most: "),
+    "half a request": (with_limit("limit: requests, most: 1.5, per: day"), "requests is a whole number, and not 1.5"),
+    "a part of a nano-dollar": (
+        with_limit("limit: dollars, most: 0.1234567891, per: day"),
+        "most of dollars has at most 9 decimal places, and not 0.1234567891",
+    ),
+    "a part of a pixel": (with_limit("limit: megapixels, most: 0.1234567, per: day"), "at most 6 decimal places"),
     "dollars without prices": (with_limit("limit: dollars, most: 1, per: day"), "limits of dollars and no prices"),
     "a limit of something else": (with_limit("limit: euros, most: 1, per: day"), "limits[0].limit: "),
     "too many megapixels": (
@@ -219,6 +226,28 @@ def test_a_file_that_is_not_there_is_said_in_words(tmp_path: Path) -> None:
         2,
         f"{tmp_path / 'none'}: cannot be read: No such file or directory\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("unit", "most", "counted", "units"),
+    [
+        ("dollars", "0.1", 100_000_000, 0.1),
+        ("dollars", "1234567.123456789", 1_234_567_123_456_789, 1234567.123456789),
+        ("dollars", "50.0", 50_000_000_000, 50),
+        ("megapixels", "0.000001", 1, 0.000001),
+        ("requests", "2.0", 2, 2),
+    ],
+)
+def test_decimals_of_dollars_and_megapixels_are_counted_exactly(
+    unit: str, most: str, counted: int, units: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "tenants.yaml"
+    limits = f"[{{limit: {unit}, most: {most}, per: month}}]"
+    path.write_text(f"{{tenants: [{{name: a, limits: {limits}}}], prices: [{{models: ['*']}}]}}")
+    *_, row = rows(read(path))
+    (limit,) = read_limits(row["limits"]["tenant"])
+    assert (limit.most, limit.most_units) == (counted, units)
+    assert type(limit.most) is int
 
 
 def test_a_valid_file_is_said_to_be(tmp_path: Path) -> None:
