@@ -3,10 +3,12 @@
 https://platform.openai.com/docs/api-reference/admin-api-keys
 """
 
+import json
 import re
 import secrets
 import string
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -108,11 +110,22 @@ def _fields(body: bytes, known: tuple[str, ...]) -> Mapping[str, Any]:
     if len(body) > _BODY_BYTES:
         raise ApiError("body_too_large", f"a request about a key has at most {_BODY_BYTES} bytes")
     fields = parse_object(body)
+    try:
+        json.loads(body, object_pairs_hook=_distinct, parse_int=str)
+    except RecursionError:
+        raise ApiError("invalid_value", "the fields of a request about a key are not nested") from None
     for name in fields:
         if name not in known:
             message = f"there is no field {name[:80]!r} here; use {', '.join(known)}"
             raise ApiError("invalid_value", message, param=name[:80])
     return fields
+
+
+def _distinct(pairs: Sequence[tuple[str, Any]]) -> None:
+    """Check that no field is there twice: of the two, what logs a request on the way may show the other one."""
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            raise ApiError("invalid_value", f"the field {name[:80]!r} is there twice; send it once", param=name[:80])
 
 
 def _text(fields: Mapping[str, Any], name: str, default: Any) -> Any:

@@ -175,6 +175,22 @@ async def test_what_cannot_be_made_is_said(bench: Bench, fields: dict[str, Any],
     assert sentence in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ('{"name": "a", "tenant": "acme", "tenant": "globex"}', "the field 'tenant' is there twice"),
+        ('{"name": "a", "tenant": "acme", "\\u0074enant": "globex"}', "the field 'tenant' is there twice"),
+        ('{"name": "a", "roles": ' + "[" * 1000 + "]" * 1000 + "}", "roles is a list"),
+    ],
+    ids=["twice", "twice in another spelling", "nested"],
+)
+async def test_a_field_is_there_once(bench: Bench, body: str, sentence: str) -> None:
+    response = await bench.http.post(ROUTE, content=body, headers={"content-type": "application/json"})
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (400, "invalid_value")
+    assert sentence in error["message"] or "not nested" in error["message"]
+
+
 @pytest.mark.parametrize("key_id", ["ci", "acme-key"])
 async def test_an_id_that_is_taken_is_a_conflict(bench: Bench, key_id: str) -> None:
     await created(bench, id="ci")
