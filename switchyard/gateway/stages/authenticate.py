@@ -1,7 +1,7 @@
 """Stages: whose key or token a call has, and whether that may do what the route does."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Literal
 
 from switchyard.gateway.call import Call
@@ -12,13 +12,16 @@ from switchyard.gateway.tokens.grant import Grant, RejectedTokenError, unknown_t
 from switchyard.gateway.tokens.grant import Rejection as TokenRejection
 from switchyard.gateway.tokens.verifier import Tokens
 from switchyard.http.api_errors import ApiError
+from switchyard.http.headers import Header
 from switchyard.telemetry import logs
 
-Reason = Literal["missing"] | Rejection | TokenRejection
+Reason = Literal["missing", "repeated"] | Rejection | TokenRejection
 
+_HEADERS = (b"authorization", b"x-api-key", b"api-key")
 _HOW = "send one as authorization: Bearer, x-api-key or api-key"
 _SENTENCES = {
     "missing": f"the request has no API key; {_HOW}",
+    "repeated": "the request has one of the headers authorization, x-api-key and api-key more than once; send it once",
     "malformed": "the API key has another form, or a letter of it is wrong; keys are sy- and 49 letters and digits",
     "unknown": "the API key is not known here; ask whoever gave it to you",
     "expired": "the API key {id} has expired; ask for another",
@@ -41,6 +44,8 @@ class Authenticate:
     def __call__(self, call: Call, proceed: Proceed) -> Awaitable[None]:
         if call.route.access == "open":
             return proceed(call)
+        if len(call.fields) != len(call.headers) and _is_repeated(call.headers):
+            raise self._rejected("repeated", _SENTENCES["repeated"])
         key = _key(call.fields)
         if not key:
             raise self._rejected("missing", _SENTENCES["missing"])
@@ -101,6 +106,12 @@ def authorize(call: Call, proceed: Proceed) -> Awaitable[None]:
 
 def _named(identity: Identity) -> str:
     return f"the {'token' if ':' in identity.key_id else 'API key'} {identity.key_id}"
+
+
+def _is_repeated(headers: Sequence[Header]) -> bool:
+    """Return whether there are two of a header with a key: whoever looks at one of them may not see what counts."""
+    names = [name for name, _ in headers if name in _HEADERS]
+    return len(names) != len(set(names))
 
 
 def _key(fields: Mapping[bytes, bytes]) -> bytes:

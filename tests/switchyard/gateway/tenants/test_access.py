@@ -117,6 +117,21 @@ async def outcome(call: Any) -> tuple[str, str]:
     return "OK", ""
 
 
+@pytest.mark.parametrize("other", ["acme", "unknown"])
+@pytest.mark.parametrize("name", ["authorization", "api-key", "x-api-key"])
+async def test_a_header_with_a_key_is_there_once(name: str, other: str, rpc: GrpcBench) -> None:
+    both = [*headers(KEYS["acme"], name).items(), *headers(KEYS[other], name).items()]
+    for sent in (both, both[::-1]):
+        response = await rpc.bench.http.post("/v1/chat/completions", json=CHAT, headers=sent)
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
+        assert "more than once" in response.json()["error"]["message"]
+        request = service_pb2.ModelInferRequest(model_name="chat")
+        code, said = await outcome(rpc.stub.ModelInfer(request, metadata=tuple(sent)))
+        assert (code, "more than once" in said) == ("UNAUTHENTICATED", True)
+    assert not rpc.bench.model.calls
+    assert not rpc.model.metadata
+
+
 @pytest.mark.parametrize("name", ["authorization", "api-key", "x-api-key"])
 async def test_each_header_that_clients_send_a_key_in_is_read_and_goes_no_further(name: str, rpc: GrpcBench) -> None:
     sent = headers(KEYS["acme"], name) | {"x-switchyard-tenant": "globex"}
