@@ -137,13 +137,19 @@ def check(file: Annotated[Path, typer.Argument(help="A tenants.yaml.")]) -> None
     from switchyard.gateway.tenants.reader import InvalidTenantsError, read
 
     try:
-        tenants = read(file).tenants
+        content = read(file)
     except (InvalidTenantsError, OSError) as err:
-        problem = f"cannot be read: {err.strerror}" if isinstance(err, OSError) else err
-        typer.echo(f"{file}: {problem}", err=True)
+        problems = [f"cannot be read: {err.strerror}"] if isinstance(err, OSError) else str(err).splitlines()
+        typer.echo("\n".join(f"{file}: {problem}" for problem in problems), err=True)
         raise typer.Exit(2) from None
-    keys = sum(1 for tenant in tenants for _ in tenant.every_key())
-    typer.echo(f"{file}: fine, {_counted(len(tenants), 'tenant')} with {_counted(keys, 'key')}")
+    counts = {
+        "team": sum(len(tenant.teams) for tenant in content.tenants),
+        "limit": sum(1 for tenant in content.tenants for _ in tenant.every_limit()),
+        "price": len(content.prices),
+    }
+    keys = sum(1 for tenant in content.tenants for _ in tenant.every_key())
+    rest = "".join(f", {_counted(number, word)}" for word, number in counts.items())
+    typer.echo(f"{file}: fine, {_counted(len(content.tenants), 'tenant')} with {_counted(keys, 'key')}{rest}")
 
 
 def _counted(number: int, word: str) -> str:

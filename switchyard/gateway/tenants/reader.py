@@ -19,6 +19,8 @@ from pydantic import ValidationError
 from switchyard.files import read_file
 from switchyard.gateway.tenants.clashes import clashes
 from switchyard.gateway.tenants.document import Issuer, Key, Limit, ModelPrice, Tenant, TenantsFile
+from switchyard.gateway.tenants.faults import causes
+from switchyard.gateway.tenants.faults import sentence as fault_sentence
 from switchyard.gateway.tenants.shown import INVALID, field, sentence, yaml_problem
 
 FILE_BYTES = 64 * 1024 * 1024  # 300,000 keys; a Secret has at most 1 MiB
@@ -112,18 +114,12 @@ def read(path: Path) -> TenantsFile:
     try:
         file = TenantsFile.model_validate(said)
     except ValidationError as err:
-        problems = [*map(_sentence, _causes(err.errors(include_input=False))), *problems]
+        problems = [*(fault_sentence(fault, said) for fault in causes(err.errors(include_input=False))), *problems]
     if problems:
         more = len(problems) - _PROBLEMS
         told = [sentence(problem) for problem in problems[:_PROBLEMS]]
         raise InvalidTenantsError("\n".join([*told, *([f"and {more} more"] if more > 0 else [])]))
     return file
-
-
-def _causes(faults: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield the faults without those that follow from others: a list is too short when its items are wrong."""
-    lists = {fault["loc"][:-1] for fault in faults}
-    yield from (fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in lists)
 
 
 def parsed(data: bytes) -> Any:
@@ -148,18 +144,6 @@ def parsed(data: bytes) -> Any:
         raise InvalidTenantsError(sentence(f"{place}{problem}")) from None
     except RecursionError:
         raise InvalidTenantsError("the file is nested deeper than any of its fields") from None
-
-
-def _sentence(fault: Mapping[str, Any]) -> str:
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{field(part)}" for part in fault["loc"]).removeprefix(
-        "."
-    )
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        message = "no such field; docs/reference/tenants.md lists them"
-    elif fault["type"] == "string_type":
-        message = "this is no text; what YAML may take for a number or a date, such as digits alone, goes into quotes"
-    return f"{place}: {message}" if place else message
 
 
 def rows(file: TenantsFile) -> Iterator[Mapping[str, Any]]:

@@ -151,7 +151,8 @@ def _take_edits(run: Run) -> str:
     except OSError as err:
         raise _silent(run, err) from err
     if taken["problem"]:
-        raise LocalError(f"{run.gateway_name} cannot use what was edited: {taken['problem']}")
+        where = f"what was edited in {run.overlay}, of which it has a copy"
+        raise LocalError(f"{run.gateway_name} cannot use {where}: {taken['problem']}")
     if not taken["edited"]:
         return f"{run.overlay} runs already; what was edited changes nothing on this machine."
     return f"{run.overlay} runs already, and the edited files are in place for {', '.join(taken['edited'])}."

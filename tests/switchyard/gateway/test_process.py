@@ -170,7 +170,7 @@ async def test_with_tenants_it_listens_anywhere_and_says_what_is_wrong_with_them
     status, sentence = await refused("--host", "0.0.0.0", **found)
     assert (status, sentence.splitlines()[-1]) == (
         2,
-        "tenants[0].quotas: no such field; docs/reference/tenants.md lists them",
+        "tenants[0] (acme).quotas: no such field; docs/reference/tenants.md lists them",
     )
     assert f"gateway: {tenants} cannot be used:" in sentence
 

@@ -85,9 +85,12 @@ def test_status_says_what_the_gateway_cannot_use_of_an_edit_until_it_is_mended(l
     (overlay / "tenants.yaml").write_text(json.dumps({"tenants": [{"name": "acme", "keys": [{"id": "x"}], "odd": 1}]}))
     answer = local.command("up", "overlay")
     eventually(lambda: local.row("gateway")["reason"], "it is told")
-    place = "tenants.yaml cannot be used: tenants[0].keys[0].sha256: Field required; tenants[0].odd: no such field"
+    place = (
+        "tenants.yaml cannot be used: tenants[0] (acme).keys[0] (x).sha256: this field is missing; "
+        "tenants[0] (acme).odd: no such field"
+    )
     assert answer.returncode == 1
-    assert "gateway cannot use what was edited: the last valid tenants stay in force: " in answer.stderr
+    assert f"gateway cannot use what was edited in {overlay}, of which it has a copy: the last valid" in answer.stderr
     assert place in answer.stderr
     (shown,) = [line for line in local.command("status").stdout.splitlines() if line.startswith("gateway  ")]
     assert "  ready  " in shown

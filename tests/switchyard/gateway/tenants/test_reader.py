@@ -81,20 +81,40 @@ def with_limit(fields: str) -> str:
 
 REQUESTS = "{limit: requests, most: 1, per: day}"
 WRONG = {
-    "an unknown field": ("tenants: [{name: a, budget: 5}]", "tenants[0].budget: no such field"),
-    "a field of a key": (with_key(f"sha256: {HASH}, role: x"), "tenants[0].keys[0].role: no such field"),
+    "an unknown field": ("tenants: [{name: a, budget: 5}]", "tenants[0] (a).budget: no such field"),
+    "a field of a key": (
+        with_key(f"sha256: {HASH}, role: x"),
+        "tenants[0] (a).keys[0] (a).role: no such field; did you mean roles?",
+    ),
     "no list": ("tenants: {a: {}}", "tenants: "),
-    "nothing": ("", "valid dictionary"),
-    "a name": ("tenants: [{name: Acme Inc}]", "tenants[0].name: "),
-    "a plain key": (with_key(f"sha256: {KEYS['acme']}"), "keys[0].sha256: "),
-    "a hash that YAML takes for a number": (with_key(f"sha256: {'0' * 64}"), "keys[0].sha256: this is no text; what"),
+    "nothing": ("", "the file is empty; one without tenants says `tenants: []`"),
+    "a name": (
+        "tenants: [{name: Acme Inc}]",
+        "tenants[0].name: use lower case letters, digits and hyphens, at most 63",
+    ),
+    "a plain key": (
+        with_key(f"sha256: {KEYS['acme']}"),
+        "keys[0] (a).sha256: this is a key, not its SHA-256; make another, as this one has been in a file",
+    ),
+    "half a hash": (with_key("sha256: abc"), "keys[0] (a).sha256: use the 64 digits, of 0-9 and a-f, that"),
+    "a field with a typing error": ("tenants: [{name: a, model: [x]}]", "no such field; did you mean models?"),
+    "yes and no": (with_limit("limit: tokens, most: 1, per: day, shadow: some"), "limits[0].shadow: use true or false"),
+    "a number in words": (with_limit("limit: tokens, most: many, per: day"), "limits[0].most: use a number"),
+    "a time that is none": (with_key(f"sha256: {HASH}, expires: soon"), "use a time with its zone, as 2030-01-31T0"),
+    "a hash that YAML takes for a number": (
+        with_key(f"sha256: {'0' * 64}"),
+        "keys[0] (a).sha256: this is no text; what",
+    ),
     "a role": (with_key(f"sha256: {HASH}, roles: [root]"), "'use', 'adapters' or 'admin'"),
     "no role": (with_key(f"sha256: {HASH}, roles: []"), "roles: "),
-    "a local time": (with_key(f"sha256: {HASH}, expires: 2030-01-01T00:00:00"), "should have timezone info"),
+    "a local time": (with_key(f"sha256: {HASH}, expires: 2030-01-01T00:00:00"), "expires: use a time with its zone"),
     "a pattern": ("tenants: [{name: a, models: ['chat (all)']}]", "is no pattern of names"),
     "a limit without a time": (with_limit("limit: tokens, most: 1"), "in_flight has no per, and everything else has"),
     "a limit at once with one": (with_limit("limit: in_flight, most: 1, per: day"), "in_flight has no per"),
-    "a limit of nothing": (with_limit("limit: requests, most: 0, per: day"), "limits[0].most: "),
+    "a limit of nothing": (
+        with_limit("limit: requests, most: 0, per: day"),
+        "tenants[0] (a).limits[0].most: use a number above 0",
+    ),
     "half a request": (with_limit("limit: requests, most: 1.5, per: day"), "requests is a whole number, and not 1.5"),
     "a part of a nano-dollar": (
         with_limit("limit: dollars, most: 0.1234567891, per: day"),
@@ -121,27 +141,40 @@ WRONG = {
         "limits: two are of the same kind, time and models",
     ),
     "a time zone": ("tenants: [{name: a, timezone: Mars/Olympus}]", "'Mars/Olympus' is no time zone"),
-    "a tenant twice": ("tenants: [{name: a}, {name: a}]", "tenant a is there 2 times"),
+    "a tenant twice": (
+        "tenants: [{name: a}, {name: a}]",
+        "tenant a is there 2 times; each may be there once: tenants[0] (a), tenants[1] (a)",
+    ),
     "a team twice": ("tenants: [{name: a, teams: [{name: t}, {name: t}]}]", "team a/t is there 2 times"),
     "a key id twice": (
         f"tenants: [{{name: a, keys: [{KEY}]}}, {{name: b, teams: [{{name: t, keys: [{KEY}]}}]}}]",
-        "key id a is there 2 times",
+        "key id a is there 2 times; each may be there once: tenants[0] (a).keys[0] (a), "
+        "tenants[1] (b).teams[0] (t).keys[0] (a)",
     ),
     "a hash twice": (f"tenants: [{{name: a, keys: [{KEY}, {{id: b, sha256: {HASH}}}]}}]", "sha256 aaaa"),
     "a field twice": ("tenants:\n- name: a\n  name: b\n", "line 2: a field is there twice"),
-    "an issuer without keys": (f"{ISSUER}}}]", "jwt[0]: say where its keys are"),
-    "two places of keys": (f"{ISSUER}, jwks_url: 'https://a/', jwks_file: b}}]", "jwt[0]: say where its keys are"),
-    "keys by plain http": (f"{ISSUER}, jwks_url: 'http://a.example/'}}]", "jwt[0].jwks_url: 'http://a.example/' is no"),
-    "a shared secret": (f"{ISSUER}, jwks_file: b, algorithms: [HS256]}}]", "jwt[0].algorithms[0]: "),
-    "no signature": (f"{ISSUER}, jwks_file: b, algorithms: [none]}}]", "jwt[0].algorithms[0]: "),
-    "no audience": ("tenants: []\njwt: [{name: a, issuer: b, jwks_file: c}]", "jwt[0].audience: "),
+    "an issuer without keys": (f"{ISSUER}}}]", "jwt[0] (login): say where its keys are"),
+    "two places of keys": (
+        f"{ISSUER}, jwks_url: 'https://a/', jwks_file: b}}]",
+        "jwt[0] (login): say where its keys are",
+    ),
+    "keys by plain http": (
+        f"{ISSUER}, jwks_url: 'http://a.example/'}}]",
+        "jwt[0] (login).jwks_url: 'http://a.example/' is no",
+    ),
+    "a shared secret": (f"{ISSUER}, jwks_file: b, algorithms: [HS256]}}]", "jwt[0] (login).algorithms[0]: "),
+    "no signature": (f"{ISSUER}, jwks_file: b, algorithms: [none]}}]", "jwt[0] (login).algorithms[0]: "),
+    "no audience": (
+        "tenants: []\njwt: [{name: a, issuer: b, jwks_file: c}]",
+        "jwt[0] (a).audience: this field is missing",
+    ),
     "a tenant of no entry": (f"{ISSUER}, jwks_file: b, tenants: {{x: gone}}}}]", "login names the tenant gone"),
     "an issuer twice": (f"{ISSUER}, jwks_file: b}}, {{name: b, issuer: i, audience: a, jwks_file: b}}]", "issuer i is"),
-    "roles of no claim": (f"{ISSUER}, jwks_file: b, roles: {{x: [use]}}}}]", "jwt[0]: roles translates"),
+    "roles of no claim": (f"{ISSUER}, jwks_file: b, roles: {{x: [use]}}}}]", "jwt[0] (login): roles translates"),
     "no YAML": ("tenants: [\n", "line 2, column 1: "),
     "a key for a field": (
         f"tenants: [{{name: a, keys: [{{id: a, sha256: {HASH}, {KEYS['acme']}: 1}}]}}]",
-        "keys[0].…: no",
+        "keys[0] (a).…: no",
     ),
     "a key within a name": (
         f"tenants: [{{name: x{KEYS['acme']}}}, {{name: x{KEYS['acme']}}}]",
@@ -212,8 +245,8 @@ def test_a_clash_is_said_beside_other_faults_and_no_fault_that_follows_from_anot
     keys = f"[{KEY}, {{id: a, sha256: {'b' * 64}, roles: [root]}}, {{id: b, sha256: {HASH}}}]"
     path.write_text(f"tenants: [{{name: a, keys: {keys}}}, 7]\njwt: [{{name: [], tenants: {{x: gone}}}}]")
     checked = CliRunner().invoke(app, ["key", "check", str(path)])
-    assert [line.partition(": ")[0] for line in checked.stderr.removeprefix(f"{path}: ").splitlines()] == [
-        *("tenants[0].keys[1].roles[0]", "tenants[1]", "jwt[0].name", "jwt[0].issuer", "jwt[0].audience"),
+    assert [line.removeprefix(f"{path}: ").partition(": ")[0] for line in checked.stderr.splitlines()] == [
+        *("tenants[0] (a).keys[1] (a).roles[0]", "tenants[1]", "jwt[0].name", "jwt[0].issuer", "jwt[0].audience"),
         "key id a is there 2 times; each may be there once",
         f"sha256 {HASH} is there 2 times; each may be there once",
         "jwt",
@@ -254,7 +287,10 @@ def test_a_valid_file_is_said_to_be(tmp_path: Path) -> None:
     path = tmp_path / "tenants.yaml"
     path.write_text(yaml.safe_dump(document()))
     checked = CliRunner().invoke(app, ["key", "check", str(path)])
-    assert (checked.exit_code, checked.stdout) == (0, f"{path}: fine, 2 tenants with 7 keys\n")
+    assert (checked.exit_code, checked.stdout) == (
+        0,
+        f"{path}: fine, 2 tenants with 7 keys, 1 team, 0 limits, 0 prices\n",
+    )
 
 
 def test_a_file_that_would_take_all_memory_is_not_read(tmp_path: Path) -> None:
