@@ -2,17 +2,38 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
+from urllib.parse import urlsplit
 
 import typer
+
+from switchyard.local.program import PORT_VARIABLE
 
 KEY_VARIABLE = "SWITCHYARD_KEY"
 Url = Annotated[
     str,
-    typer.Option(envvar="SWITCHYARD_URL", help=f"The gateway; an administrator's key is in {KEY_VARIABLE}."),
+    typer.Option(
+        envvar="SWITCHYARD_URL",
+        help=f"The gateway, to which the key in {KEY_VARIABLE} is sent. Without it: at the port {PORT_VARIABLE}, or "
+        "the one that `switchyard up` runs in this folder, or http://localhost:8000.",
+        show_default=False,
+    ),
 ]
-DEFAULT_URL = "http://localhost:8000"
 _SECONDS = 30.0
+
+
+def gateway_url(given: str) -> str:
+    """Return the URL of a gateway; without one that of this folder's, so that no key goes to somebody else's."""
+    if given:
+        return given
+    from switchyard.local.supervisor import project
+
+    run = project.directory_of(project.root_of(Path.cwd())).running()
+    port = os.environ.get(PORT_VARIABLE, "")
+    if run and port in ("", str(urlsplit(run.gateway).port)):
+        return run.gateway
+    return f"http://localhost:{port or 8000}"
 
 
 def ask(url: str, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
@@ -24,7 +45,7 @@ def ask(url: str, method: str, path: str, body: Mapping[str, object] | None = No
         _fail(f"{KEY_VARIABLE} has characters that no key has")
     import asyncio  # late, as `switchyard --help` need not wait for it
 
-    return asyncio.run(_ask(url.rstrip("/") + path, method, key, body))
+    return asyncio.run(_ask(gateway_url(url).rstrip("/") + path, method, key, body))
 
 
 async def _ask(url: str, method: str, key: str, body: Mapping[str, object] | None) -> Any:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import typer
 
-from switchyard.cli.gateway import DEFAULT_URL, Url, ask
+from switchyard.cli.gateway import Url, ask
 from switchyard.gateway.tenants.keys import NAME, create_key, digest
 
 app = typer.Typer(help="API keys and the tenants who have them.", no_args_is_help=True, rich_markup_mode=None)
@@ -45,7 +45,7 @@ def create(
     tenant: Annotated[str, typer.Option(help="Make it at a running gateway, for this tenant.")] = "",
     team: Annotated[str, typer.Option(help="A team of the tenant.")] = "",
     name: Annotated[str, typer.Option(help="What people call it; the id, if absent.")] = "",
-    url: Url = DEFAULT_URL,
+    url: Url = "",
     as_json: Json = False,
 ) -> None:
     """Print a new key, which nothing keeps: of a tenant at a running gateway, or with its entry for tenants.yaml."""
@@ -67,7 +67,7 @@ def create(
 
 
 @app.command(name="list")
-def list_keys(url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+def list_keys(url: Url = "", as_json: Json = False) -> None:
     """Print the keys of a running gateway: of its store, and of its tenants.yaml."""
     keys: list[Mapping[str, Any]] = []
     more, after = True, ""
@@ -92,7 +92,7 @@ def rotate(
     overlap_hours: Annotated[
         float, typer.Option(min=0, max=8784, help="How long the old secret stays valid; 0 ends it now.")
     ] = 24,
-    url: Url = DEFAULT_URL,
+    url: Url = "",
     as_json: Json = False,
 ) -> None:
     """Print a new secret of a key; the old one stays valid for a while."""
@@ -101,7 +101,7 @@ def rotate(
 
 
 @app.command()
-def revoke(key_id: Id, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+def revoke(key_id: Id, url: Url = "", as_json: Json = False) -> None:
     """End a key now."""
     response = ask(url, "DELETE", f"{_ROUTE}/{key_id}")
     typer.echo(json.dumps(response) if as_json else f"{key_id} is revoked; no gateway takes it a second from now")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from switchyard.cli.gateway import Url, gateway_url
+
 if TYPE_CHECKING:
     from switchyard.cli.bill.organization import Organization
     from switchyard.cli.bill.summary import Group
@@ -19,8 +21,6 @@ app = typer.Typer(
 T = TypeVar("T")
 _KEY_VARIABLE = "SWITCHYARD_KEY"
 _DAY = ["%Y-%m-%d"]
-
-Url = Annotated[str, typer.Option(envvar="SWITCHYARD_URL", help="The gateway.")]
 
 
 class Format(StrEnum):
@@ -55,7 +55,7 @@ def usage(
     tenant: Annotated[list[str] | None, typer.Option(help="These tenants alone; may be given several times.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    url: Url = "http://localhost:8000",
+    url: Url = "",
 ) -> None:
     """Print what calls used and cost. A key sees its own tenant, one with the role admin sees all."""
     if context.invoked_subcommand is not None:
@@ -87,7 +87,7 @@ def export(
     day: Annotated[datetime, typer.Option(formats=_DAY, help="The day (UTC), which must be over.")],
     to: Annotated[Path, typer.Option(help="Folder of the file usage-<day>.<format>.")],
     form: Annotated[Format, typer.Option("--format", help="jsonl, or parquet with pyarrow.")] = Format.jsonl,
-    url: Url = "http://localhost:8000",
+    url: Url = "",
 ) -> None:
     """Write the row of each call of a day to a file, which appears when it is whole."""
     from switchyard.cli.bill import export as writing
@@ -142,7 +142,7 @@ def _asked(url: str, ask: "Callable[[Organization], Awaitable[T]]") -> T:
         )
 
     async def run() -> T:
-        organization = Organization(url, key)
+        organization = Organization(gateway_url(url), key)
         try:
             return await ask(organization)
         finally:

@@ -29,7 +29,7 @@ class Run:
     ``rendered`` is the fingerprint of the overlay's documents; ``gateway`` is the gateway's base URL, ``gateway_name``
     the name of its Deployment, ``control`` the URL of the supervisor's own ``/metrics`` and ``/status``; ``run_id`` is
     in the environment of every process it started; ``listen`` is where the gateway serves others than this machine, and
-    ``certificate`` the file that took the place of the overlay's.
+    ``certificate`` the file that took the place of the overlay's. A gateway with tenants ``asks_for_keys``.
     """
 
     supervisor: Identity
@@ -41,6 +41,7 @@ class Run:
     control: str
     listen: str = ""
     certificate: str = ""
+    asks_for_keys: bool = False
     processes: Mapping[str, Identity] = field(default_factory=dict)
 
     def dumps(self) -> str:

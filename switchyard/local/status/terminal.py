@@ -72,7 +72,10 @@ def next_steps(run: Run, models: Iterable[Model], states: Mapping[str, str]) -> 
     json = "-H 'content-type: application/json'"
     # Nobody is on the way within this machine, and the certificate is for the names by which others reach it.
     curl = "curl -k" if base.startswith("https:") else "curl"
-    lines = [f"Serving at {base}. Try:", f"  {curl} {base}/v1/models"]
+    if run.asks_for_keys:
+        curl += ' -H "authorization: Bearer $SWITCHYARD_KEY"'
+    asked = ", which asks for a key of yours, in SWITCHYARD_KEY here" if run.asks_for_keys else ""
+    lines = [f"Serving at {base}{asked}. Try:", f"  {curl} {base}/v1/models"]
     if name := by_kind.get("llm"):
         body = f'{{"model": "{name}", "stream": true, "messages": [{{"role": "user", "content": "Hello"}}]}}'
         lines.append(f"  {curl} -N {base}/v1/chat/completions {json} -d '{body}'")

@@ -78,7 +78,7 @@ def up_detached(wanted: Wanted) -> str:
         _require_same(run, wanted)
         taken = _take_edits(run)
         _await_gateway(run, directory)
-        return f"{taken or f'{run.overlay} runs already.'}\n{_next_steps(run, directory)}"
+        return taken or f"{run.overlay} runs already.\n{_next_steps(run, directory)}"
     directory.make()
     reading, writing = os.pipe()
     with directory.log("supervisor").open("ab") as log:

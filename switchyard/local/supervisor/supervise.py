@@ -72,6 +72,7 @@ class Supervisor:
             control="",
             listen=settings.environ.get(LISTEN_VARIABLE, ""),
             certificate=str(settings.options.gateway_tls[0]) if settings.options.gateway_tls else "",
+            asks_for_keys=bool({**settings.environ, **gateway.command.env}.get("SWITCHYARD_TENANTS")),
         )
         self._record = RunRecord(settings.directory, run)
         self._stop = asyncio.Event()
