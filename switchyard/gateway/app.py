@@ -27,7 +27,7 @@ from switchyard.gateway.pipeline import Proceed, Stage, pipeline
 from switchyard.gateway.quota.alerts import Alerts
 from switchyard.gateway.quota.estimates import Estimates
 from switchyard.gateway.quota.local_shares import LocalShares
-from switchyard.gateway.quota.webhook import Webhook, read_secret
+from switchyard.gateway.quota.webhook import Webhook, read_secret, warn_if_shared
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import RPC_ROUTES, Route
 from switchyard.gateway.settings import Settings
@@ -270,6 +270,7 @@ def _alerts(given: Parts) -> Alerts | None:
     if (file := settings.budget_webhook_secret_file) is not None:
         try:
             read_secret(file)
+            warn_if_shared(file)
         except (OSError, ValueError) as err:
             raise SettingsError(f"BUDGET_WEBHOOK_SECRET_FILE: {err}") from err
         webhook = Webhook(settings.budget_webhook_url, file)

@@ -6,11 +6,14 @@ moments but never damages the file (https://www.sqlite.org/wal.html, "Performanc
 
 import asyncio
 import logging
+import os
 import queue
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -68,6 +71,7 @@ class SqliteThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._connection: sqlite3.Connection | None = None
+        self._inode = 0  # of the file that the connection has
         self._in_thread = 0  # operations; while there are any, the connection is the thread's
         self._slow_writes = 0
         self._slow_until = 0.0
@@ -185,6 +189,8 @@ class SqliteThread:
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        if not self._path.exists():
+            _create(self._path)
         connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         # Of two connections that change the journal of a new file at once, SQLite fails one without any wait: each
         # holds the lock that the other one needs.
@@ -192,12 +198,18 @@ class SqliteThread:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         _when_free(lambda: connection.executescript(self._schema))
+        self._inode = self._path.stat().st_ino
         return connection
 
     def _sweep_if_due(self, connection: sqlite3.Connection) -> None:
         if not self._is_sweep_due(now := time.monotonic()):
             return
         self._swept, self._writes = now, 0
+        if not self._is_in_place():
+            # Not opened again: SQLite's files beside it may be those of either (https://www.sqlite.org/howtocorrupt.html).
+            logger.error(
+                "the store's file %s was moved or replaced: start again, to write to what is there", self._path
+            )
         try:
             # The first commit after it waits for the disk. Here that is the sweep's.
             _, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -206,6 +218,12 @@ class SqliteThread:
             self._sweep(connection)
         except sqlite3.Error as err:
             logger.warning("what is over stays in the store %s for now: %s", self._path, err)
+
+    def _is_in_place(self) -> bool:
+        try:
+            return self._path.stat().st_ino == self._inode
+        except OSError:
+            return False
 
     def _execute(self, connection: sqlite3.Connection, batch: list[_Operation]) -> list[Any]:
         def run_all(connection: sqlite3.Connection) -> list[Any]:
@@ -220,6 +238,18 @@ class SqliteThread:
         assert self._loop is not None
         if not self._loop.is_closed():  # a closed loop has no waiters
             self._loop.call_soon_threadsafe(self._take_back, outcomes)
+
+
+def _create(path: Path) -> None:
+    """Create an empty file that its owner alone can read; SQLite's files beside it get the same mode.
+
+    It appears under its name when it is closed: closing a file ends the locks that this process has on it.
+    """
+    handle, staged = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    with suppress(OSError):  # another process was faster, or the file system has no links
+        os.link(staged, path)
+    os.unlink(staged)
 
 
 def transaction(

@@ -5,7 +5,9 @@ import base64
 import binascii
 import hashlib
 import hmac
+import logging
 import ssl
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from pathlib import Path
 from switchyard.files import read_file
 from switchyard.http.client import Client, Limits
 from switchyard.http.client.errors import UpstreamError
+
+logger = logging.getLogger(__name__)
 
 _SECONDS = 15.0  # for one attempt
 _RESPONSE_BYTES = 64 * 1024  # nothing of it is used
@@ -77,6 +81,13 @@ def read_secret(path: Path) -> bytes:
         return base64.b64decode(text.removeprefix(_BASE64_SECRET), validate=True)
     except binascii.Error:
         raise ValueError(f"{path} holds no base64 after whsec_") from None
+
+
+def warn_if_shared(path: Path) -> None:
+    """Write that others can read the secret, if they can."""
+    if path.stat().st_mode & stat.S_IROTH:
+        message = "everybody on this machine can read %s, by which webhooks are signed: chmod 600 %s"
+        logger.warning(message, path, path)
 
 
 def signed(secret: bytes, message_id: str, timestamp: int, body: bytes) -> list[tuple[bytes, bytes]]:

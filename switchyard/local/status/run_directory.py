@@ -82,8 +82,9 @@ class StateDirectory:
         return self.logs / f"{name}.log"
 
     def make(self) -> None:
-        """Make the directory."""
-        self.logs.mkdir(parents=True, exist_ok=True)
+        """Make the directory, for its owner alone: logs and stores say who asked for what."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.logs.mkdir(exist_ok=True)
 
     def begin_logs(self) -> None:
         """Put the logs of the last run aside; call it with the lock held: a process keeps the file that it opened."""

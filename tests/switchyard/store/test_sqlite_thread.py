@@ -1,4 +1,5 @@
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -99,3 +100,27 @@ async def test_the_log_goes_into_the_file_before_it_is_long(file: SqliteThread, 
     frame = 4096 + 24
     assert path.with_name("file.db-wal").stat().st_size < 2500 * frame
     assert count(path) == 5000
+
+
+async def test_the_file_and_those_beside_it_are_their_owners_alone(path: Path) -> None:
+    path.parent.chmod(0o755)
+    files = [SqliteThread(path, SCHEMA, lambda _: None, sweep_seconds=1000) for _ in range(4)]
+    await asyncio.gather(*(file.write(add) for file in files))
+    found = {one.name: oct(one.stat().st_mode & 0o777) for one in path.parent.iterdir()}
+    assert found == dict.fromkeys(("file.db", "file.db-wal", "file.db-shm"), "0o600")
+    assert count(path) == 4
+    for file in files:
+        await file.aclose()
+
+
+@pytest.mark.parametrize("act", ["moved", "replaced", "left"])
+async def test_a_file_that_was_moved_is_noticed(act: str, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = SqliteThread(path, SCHEMA, lambda _: None, sweep_seconds=0)
+    await file.write(add)
+    if act != "left":
+        os.rename(path, path.parent / "away.db")
+    if act == "replaced":
+        os.close(os.open(path, os.O_CREAT))
+    await file.read(lambda _: None)
+    assert ("was moved or replaced" in caplog.text) is (act != "left")
+    await file.aclose()

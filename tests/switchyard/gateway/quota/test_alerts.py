@@ -19,7 +19,7 @@ from switchyard.backoff import Backoff
 from switchyard.gateway.quota import alerts as module
 from switchyard.gateway.quota.alerts import Alerts
 from switchyard.gateway.quota.claims import AppliedLimit
-from switchyard.gateway.quota.webhook import Webhook, WebhookError, read_secret
+from switchyard.gateway.quota.webhook import Webhook, WebhookError, read_secret, warn_if_shared
 from switchyard.gateway.tenants.limits import Limit
 from switchyard.http.asgi import Receive, Scope, Send
 from switchyard.store.contract import StoreError
@@ -338,3 +338,14 @@ def test_a_secret_is_text_or_base64(tmp_path: Path) -> None:
         path.write_text(wrong)
         with pytest.raises(ValueError, match="secret"):
             read_secret(path)
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o640, False), (0o644, True)])
+def test_a_secret_that_everybody_can_read_is_said(
+    mode: int, told: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "secret"
+    path.touch()
+    path.chmod(mode)
+    warn_if_shared(path)
+    assert ("everybody on this machine can read" in caplog.text) is told

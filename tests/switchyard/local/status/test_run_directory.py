@@ -29,6 +29,12 @@ def test_a_written_run_is_read_as_it_was(tmp_path: Path) -> None:
     assert directory.read() == run
 
 
+def test_the_directory_is_its_owners_alone(tmp_path: Path) -> None:
+    StateDirectory(tmp_path / "state").make()
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    StateDirectory(tmp_path).make()  # one that is there keeps its mode
+
+
 def test_a_record_that_is_broken_is_no_run(tmp_path: Path) -> None:
     directory = StateDirectory(tmp_path)
     (tmp_path / "run.json").write_text('{"supervisor": 1}')
