@@ -21,7 +21,6 @@ class Role(StrEnum):
     """What a key may do."""
 
     use = "use"
-    adapters = "adapters"
     admin = "admin"
 
 
@@ -48,7 +47,10 @@ def create(
     url: Url = "",
     as_json: Json = False,
 ) -> None:
-    """Print a new key, which nothing keeps: of a tenant at a running gateway, or with its entry for tenants.yaml."""
+    """Print a new key, which nothing keeps: of a tenant at a running gateway, or with its entry for tenants.yaml.
+
+    One at a gateway has the limits of its tenant and team; limits of its own are for keys of tenants.yaml.
+    """
     if tenant:
         roles = list(dict.fromkeys(role))
         fields = {"id": key_id, "name": name or key_id, "tenant": tenant, "team": team, "roles": roles}

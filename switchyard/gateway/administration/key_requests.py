@@ -17,7 +17,7 @@ from switchyard.gateway.tenants.keys import NAME
 from switchyard.http.api_errors import ApiError
 from switchyard.http.json_body import parse_object
 
-_ROLES = ("use", "adapters", "admin")
+_ROLES = ("use", "admin")
 _FIELDS = ("name", "id", "tenant", "team", "roles", "expires_in_seconds", "expires_at")
 _NAME_CHARACTERS = 200
 _MOST_SECONDS = 2**40  # since 1970: later than any end
@@ -72,6 +72,15 @@ def read_new_key(body: bytes, now: int) -> NewKey:
         _roles(fields.get("roles")),
         _end(fields, now),
     )
+
+
+def asked_id(body: bytes) -> str:
+    """Return the id that a request for a new key asks for; empty for none, or for what is no id and may be a secret."""
+    try:
+        key_id = _fields(body, _FIELDS).get("id")
+    except ApiError:
+        return ""
+    return key_id if isinstance(key_id, str) and re.fullmatch(NAME, key_id) else ""
 
 
 def read_overlap(body: bytes) -> int:

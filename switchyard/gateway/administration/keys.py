@@ -8,7 +8,7 @@ import orjson
 
 from switchyard.gateway.administration import key_objects
 from switchyard.gateway.administration.actors import actor_of
-from switchyard.gateway.administration.key_requests import read_new_key, read_overlap, read_page
+from switchyard.gateway.administration.key_requests import asked_id, read_new_key, read_overlap, read_page
 from switchyard.gateway.audit.log import Act, AuditLog
 from switchyard.gateway.call import Call
 from switchyard.gateway.keys.stored_key import StoredKey, TooManySecretsError, new_key, revoked, rotated
@@ -51,8 +51,8 @@ def administer_keys(*, directory: Callable[[], Directory], keys: StoredKeys | No
             response = await _responded(administration, call, call.identity)
         except ApiError as err:
             if act is not None:
-                failed = Act(type=act, details={"id": call.params.get("key_id", "")}, outcome=err.code)
-                await audit.write(failed, actor_of(call))
+                key_id = call.params.get("key_id") or asked_id(call.body)
+                await audit.write(Act(type=act, details={"id": key_id}, outcome=err.code), actor_of(call))
             raise
         if act is not None:
             await audit.write(administration.act(act, response), actor_of(call))
@@ -184,8 +184,8 @@ class _Keys:
         except UnknownKeyError:
             self._require(key_id)
             message = (
-                f"the key {key_id} is in tenants.yaml: change it there, by `revoked: true` or `expires`, which is in "
-                "force within a second"
+                f"the key {key_id} is in tenants.yaml: change it there, by `revoked: true` or `expires`, and bring the "
+                "file to the gateway, by `switchyard up` on one machine or by `kubectl apply -k`"
             )
             raise ApiError("key_conflict", message) from None
 

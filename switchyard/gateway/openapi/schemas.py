@@ -58,7 +58,7 @@ _BASE64 = _said(TEXT, "The encoded image file as base64 or as a `data:` URI.")
 
 _TIME = _said(COUNT, "In seconds since 1970.")
 _MAYBE_TIME: Schema = {"type": ["integer", "null"], "minimum": 0}
-_ROLES = _list({"enum": ["use", "adapters", "admin"]})
+_ROLES = _list({"enum": ["use", "admin"]})
 _KEY_FIELDS: dict[str, Schema] = {
     "object": {"const": "organization.admin_api_key"},
     "id": _said(TEXT, "The key's name in logs and on the bill."),

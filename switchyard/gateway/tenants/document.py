@@ -32,7 +32,7 @@ def _pattern(text: str) -> str:
 
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
-Role = Literal["use", "adapters", "admin"]
+Role = Literal["use", "admin"]
 # Signed by one, verified by all who have the public key. With a shared secret (HS256) every verifier could issue
 # tokens, and whoever takes ``none`` takes anything (RFC 8725 §2.1).
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]

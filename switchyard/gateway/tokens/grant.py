@@ -22,7 +22,7 @@ Rejection = Literal[
     "token_tenant",
     "token_unverifiable",
 ]
-_ROLES = frozenset(("use", "adapters", "admin"))
+_ROLES = frozenset(("use", "admin"))
 # A subject that is safe to log as it is; key ids have no colon, so the two never meet.
 _SANE_SUBJECT = re.compile(r"[A-Za-z0-9._@|:/+=-]{1,128}")
 _SHOWN = 80  # characters of a claim in a sentence

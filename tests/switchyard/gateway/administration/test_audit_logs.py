@@ -75,8 +75,11 @@ async def test_openais_client_reads_who_did_what_to_which_key(bench: Bench) -> N
 async def test_an_act_that_failed_is_there_with_its_code(bench: Bench) -> None:
     await bench.http.delete(f"{KEY_ROUTE}/nobody")
     await bench.http.post(KEY_ROUTE, json={"tenant": "nobody"})
+    await bench.http.post(KEY_ROUTE, json={"tenant": "nobody", "id": "ci"})
+    await bench.http.post(KEY_ROUTE, json={"tenant": "acme", "id": KEYS["acme"]})  # which is a secret
     found = [(act["type"], act["outcome"], act[act["type"]]["id"]) for act in await acts(bench)]
-    assert found == [("api_key.created", "invalid_value", ""), ("api_key.deleted", "not_found", "nobody")]
+    created = [("api_key.created", "invalid_value", key_id) for key_id in ("", "ci", "")]
+    assert found == [*created, ("api_key.deleted", "not_found", "nobody")]
 
 
 async def test_to_look_is_no_act(bench: Bench) -> None:

@@ -105,7 +105,7 @@ WRONG = {
         with_key(f"sha256: {'0' * 64}"),
         "keys[0] (a).sha256: this is no text; what",
     ),
-    "a role": (with_key(f"sha256: {HASH}, roles: [root]"), "'use', 'adapters' or 'admin'"),
+    "a role": (with_key(f"sha256: {HASH}, roles: [root]"), "roles[0]: use 'use' or 'admin'"),
     "no role": (with_key(f"sha256: {HASH}, roles: []"), "roles: "),
     "a local time": (with_key(f"sha256: {HASH}, expires: 2030-01-01T00:00:00"), "expires: use a time with its zone"),
     "a pattern": ("tenants: [{name: a, models: ['chat (all)']}]", "is no pattern of names"),
