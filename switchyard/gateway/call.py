@@ -90,6 +90,9 @@ class Call:
     model's response, 0 before it. ``asked`` is how much output a tenant's request asks for, and ``tier`` that of the
     model that ``auto`` chose. ``sent`` says that the model may have begun to work on it.
 
+    ``messages`` are those of a gRPC stream that the model was sent. ``message_checks`` are awaited before each after
+    the first: an ``ApiError`` that one raises ends the stream.
+
     ``settle``, None in a call that nobody counts, writes what the call used to the ledger. Whoever responds awaits it
     immediately before the last bytes, so that a call whose caller saw the end is counted even if the gateway is killed
     then. It never raises, and does nothing the second time.
@@ -104,6 +107,8 @@ class Call:
         "headers",
         "holds_image",
         "identity",
+        "message_checks",
+        "messages",
         "method",
         "model",
         "model_name",
@@ -160,6 +165,8 @@ class Call:
         self.asked = Asked()
         self.tier = ""
         self.sent = False
+        self.messages = 1
+        self.message_checks: tuple[Callable[[], Awaitable[None]], ...] = ()
         self.settle: Callable[[], Awaitable[None]] | None = None
 
 

@@ -77,6 +77,13 @@ class RpcEdge:
         except RpcError as err:
             raise ApiError(*statuses.api_code(err)) from err
 
+    def check_messages(self, check: Callable[[], Awaitable[None]]) -> None:
+        """Let ``forward`` await ``check()`` before each message of a stream after the first.
+
+        An ``ApiError`` that it raises ends the stream after the responses to the messages before.
+        """
+        self._call.check_messages(check)
+
     def before_end(self, ended: Callable[[RpcResponse], Awaitable[None]]) -> None:
         """Let ``forward`` await ``ended(trailers)`` before it sends the target's trailers."""
         self._call.before_end = ended

@@ -55,9 +55,9 @@ class _Seen(NamedTuple):
     pixels: float = 0.0
     inferences: float = 0.0
 
-    def with_call(self, usage: Usage) -> "_Seen":
+    def with_call(self, usage: Usage, messages: int) -> "_Seen":
         now = (usage.completion_tokens, usage.pixels, usage.inferences)
-        return _Seen(*(max(float(count), before * _FORGET) for count, before in zip(now, self, strict=True)))
+        return _Seen(*(max(count / messages, before * _FORGET) for count, before in zip(now, self, strict=True)))
 
 
 class Estimates:
@@ -98,12 +98,12 @@ class Estimates:
         return estimate._replace(output_tokens=max(output, estimate.output_tokens))
 
     def learn(self, call: Call, usage: Usage) -> None:
-        """Remember what a complete call used."""
+        """Remember what a complete call used, for each message of a stream."""
         assert call.model is not None
         key = call.route.label, call.model.name
         if len(self._seen) >= _ENTRIES and key not in self._seen:
             self._seen.clear()
-        self._seen[key] = self._seen.get(key, _Seen()).with_call(usage)
+        self._seen[key] = self._seen.get(key, _Seen()).with_call(usage, call.messages)
 
 
 def _whole(seen: _Seen | None) -> int:
@@ -124,7 +124,7 @@ def used_by_cut(call: Call, estimate: Amounts) -> Usage | None:
     """
     if call.usage is not None or not call.sent:
         return call.usage
-    return replace(as_usage(estimate), estimated=True)
+    return replace(as_usage(Amounts(*(amount * call.messages for amount in estimate))), estimated=True)
 
 
 def as_usage(estimate: Amounts) -> Usage:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 from switchyard.gateway.call import Call
@@ -13,6 +14,7 @@ from switchyard.gateway.tokens.grant import Rejection as TokenRejection
 from switchyard.gateway.tokens.verifier import Tokens
 from switchyard.http.api_errors import ApiError
 from switchyard.http.headers import Header
+from switchyard.rpc.v2 import STREAMS
 from switchyard.telemetry import logs
 
 Reason = Literal["missing", "repeated"] | Rejection | TokenRejection
@@ -49,29 +51,48 @@ class Authenticate:
         key = _key(call.fields)
         if not key:
             raise self._rejected("missing", _SENTENCES["missing"])
+        if call.route.rpc in STREAMS:
+            call.message_checks = (partial(self._check_again, call, key),)
         if self._tokens.is_token(key):
             grant = self._tokens.remembered(key, time.time)
             if grant is None:
                 return self._verify(call, key, proceed)
             _admit(call, self._of(grant))
             return proceed(call)
-        try:
-            identity = self._keys.find(key, time.time)
-        except RejectedKeyError as err:
-            raise self._rejected(err.why, _SENTENCES[err.why].replace("{id}", err.key_id)) from None
-        _admit(call, identity)
+        _admit(call, self._find(key))
         return proceed(call)
 
     async def _verify(self, call: Call, token: bytes, proceed: Proceed) -> None:
+        _admit(call, self._of(await self._verified(token)))
+        await proceed(call)
+
+    async def _check_again(self, call: Call, key: bytes) -> None:
+        """Reject a call, of which a part is to come, whose key or token is not valid any more."""
+        if self._tokens.is_token(key):
+            identity = self._of(self._tokens.remembered(key, time.time) or await self._verified(key))
+        else:
+            identity = self._find(key)
+        before = call.identity
+        assert before is not None
+        if (identity.tenant, identity.team) != (before.tenant, before.team):
+            raise self._rejected("tenant", _SENTENCES["tenant"].replace("{id}", identity.key_id))
+        call.identity = identity  # its limits, too, may be others now
+        check_role(call)
+
+    def _find(self, key: bytes) -> Identity:
         try:
-            grant = await self._tokens.verify(token)
+            return self._keys.find(key, time.time)
+        except RejectedKeyError as err:
+            raise self._rejected(err.why, _SENTENCES[err.why].replace("{id}", err.key_id)) from None
+
+    async def _verified(self, token: bytes) -> Grant:
+        try:
+            return await self._tokens.verify(token)
         except RejectedTokenError as err:
             raise self._rejected(err.why, str(err)) from None
         except ApiError:
             self._on_rejected("token_unverifiable")
             raise
-        _admit(call, self._of(grant))
-        await proceed(call)
 
     def _of(self, grant: Grant) -> Identity:
         # For each call, as tenants come and go while a token is valid.
@@ -97,11 +118,20 @@ def _admit(call: Call, identity: Identity) -> None:
 
 def authorize(call: Call, proceed: Proceed) -> Awaitable[None]:
     """Reject what the key's roles do not allow; which models it may use, ``lookup`` knows."""
+    check_role(call)
+    return proceed(call)
+
+
+def check_role(call: Call) -> None:
+    """Check that the roles of a call's identity allow what its route does.
+
+    Raises:
+        ApiError: they do not.
+    """
     identity, role = call.identity, call.route.access
     if identity is not None and role in ("use", "admin") and role not in identity.roles:
         message = f"{_named(identity)} has no role {role}, which {call.route.label} needs; ask for one that has"
         raise ApiError("permission_denied", message)
-    return proceed(call)
 
 
 def _named(identity: Identity) -> str:

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed, Stage
@@ -23,7 +25,7 @@ from switchyard.telemetry.metrics import GatewayMetrics
 
 logger = logging.getLogger(__name__)
 
-
+_MESSAGES = 32  # of a stream, the estimates of which are held until it is known what all took
 _SHADOW_SECONDS = 10.0  # between two lines in the log, of all limits together; the metric has every one
 
 
@@ -43,8 +45,8 @@ def quota(
     A running stream is never cut: what it takes beyond its reservation counts against the calls after it.
     """
     reservations = Reservations(ledger, settlements, lambda operation: metrics.store_errors.labels(operation).inc())
-    limited = _Quota(_Books(reservations, shares, billing, alerts, estimates), metrics, now)
     applied = AppliedLimits()
+    limited = _Quota(_Books(reservations, shares, billing, alerts, estimates), metrics, applied, now)
 
     def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
         identity = call.identity
@@ -69,9 +71,12 @@ class _Books:
 
 
 class _Quota:
-    def __init__(self, books: _Books, metrics: GatewayMetrics, now: Callable[[], float]) -> None:
+    def __init__(
+        self, books: _Books, metrics: GatewayMetrics, applied: AppliedLimits, now: Callable[[], float]
+    ) -> None:
         self._books = books
         self._metrics = metrics
+        self._applied = applied
         self._now = now
         self._shadow_logged = float("-inf")
 
@@ -129,6 +134,8 @@ class _Quota:
 
     async def _settled(self, call: Call, proceed: Proceed, settling: "_Settling") -> None:
         call.settle = settling.settle
+        if call.message_checks:
+            call.message_checks = (*call.message_checks, partial(self._reserve_message, call, settling))
         try:
             await proceed(call)
         except asyncio.CancelledError:
@@ -139,6 +146,27 @@ class _Quota:
             raise
         finally:
             await settling.settle()
+
+    async def _reserve_message(self, call: Call, settling: "_Settling") -> None:
+        """Reserve what another message of a stream takes; the stream stays one call in flight."""
+        identity, model = call.identity, call.model
+        assert identity is not None
+        assert model is not None
+        limits = [one for one in self._applied.of(identity, model.name, self._now()) if one.limit.per]
+        if not limits:
+            return
+        estimate, claims = self._claims(call, limits)
+        try:
+            call_id, outcome = await self._books.reservations.reserve(identity.tenant, claims)
+        except StoreAwayError:
+            if closed := next((one for one in limits if one.limit.without_store == "closed"), None):
+                raise _unknown(closed) from None
+            return
+        self._books.shares.saw(identity.tenant, limits, outcome.levels)
+        if isinstance(outcome, Denial):
+            raise self._denied(call, limits, claims, outcome)
+        self._note_shadows(limits, outcome)
+        await settling.hold(_Message(call_id, limits, estimate))
 
     def _denied(self, call: Call, limits: Sequence[AppliedLimit], claims: Sequence[Claim], denial: Denial) -> ApiError:
         assert call.identity is not None
@@ -171,6 +199,15 @@ def _unknown(one: AppliedLimit) -> ApiError:
     return ApiError("limits_unknown", message, retry_after=1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What a message of a stream after the first has reserved, by an id of its own."""
+
+    call_id: str
+    limits: Sequence[AppliedLimit]
+    estimate: Amounts
+
+
 class _Settling:
     """How one call is settled: once, by whoever comes first."""
 
@@ -190,8 +227,26 @@ class _Settling:
         self._estimate = estimate
         self._local = local
         self._begun = False
+        self._messages: deque[_Message] = deque()
+        self._charged = Amounts()  # for earlier messages
         self.cancelled = False
         self.failed = False
+
+    async def hold(self, message: "_Message") -> None:
+        """Keep what a message of a stream has reserved until the end; of many, charge the earliest as estimated."""
+        self._messages.append(message)
+        if self._begun:
+            await self._settle_message(Amounts())
+        elif len(self._messages) > _MESSAGES:
+            earliest = self._messages[0].estimate
+            self._charged = Amounts(*(sum(both) for both in zip(self._charged, earliest, strict=True)))
+            await self._settle_message(earliest)
+
+    async def _settle_message(self, amounts: Amounts) -> None:
+        assert self._call.identity is not None
+        message = self._messages.popleft()
+        claims = [one.spent(amounts) for one in message.limits]
+        await self._books.reservations.settle(self._call.identity.tenant, message.call_id, claims, None)
 
     async def settle(self) -> None:
         """Write what the call took."""
@@ -202,7 +257,8 @@ class _Settling:
         if self.cancelled:
             self._call.usage = used_by_cut(self._call, self._estimate)
         amounts = self._amounts()
-        claims = [one.spent(amounts) for one in self._limits]
+        left = Amounts(*(max(0, amount - charged) for amount, charged in zip(amounts, self._charged, strict=True)))
+        claims = [one.spent(left) for one in self._limits]
         outcome: Outcome = "error" if self.failed else "cancelled" if self.cancelled else "ok"
         entry = self._books.billing.entry(self._call, self._call_id, outcome)
         tenant = self._call.identity.tenant
@@ -210,6 +266,8 @@ class _Settling:
             await self._books.shares.settle(tenant, self._call_id, [one.spent(amounts) for one in self._local])
         if levels := await self._books.reservations.settle(tenant, self._call_id, claims, entry):
             self._books.alerts.settled(tenant, self._limits, levels)
+        while self._messages:  # each was one request; what they took is in the call's own claims
+            await self._settle_message(Amounts())
 
     def _amounts(self) -> Amounts:
         """Return what the call took: nothing if it failed, and what was estimated where no engine says."""

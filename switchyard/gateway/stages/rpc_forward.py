@@ -1,6 +1,7 @@
 """Stage: forwards a gRPC call to its model, frame by frame."""
 
 import asyncio
+from functools import partial
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.edges.rpc import RpcEdge
@@ -22,15 +23,18 @@ def rpc_forward(*, upstream: UpstreamRetries) -> Stage:
             instead = "HTTP" if model.kind == "graph" else "V2 over HTTP"
             raise ApiError("not_implemented", f"model {model.name} serves no gRPC; use {instead}")
         settle = call.settle
-        if settle is None:
+        if settle is None and not call.message_checks:
             await upstream.forward(call, edge.forward)
             return
 
         async def ended(trailers: RpcResponse) -> None:
             count(call, trailers, *edge.forwarded)
-            await settle()
+            if settle is not None:
+                await settle()
 
         edge.before_end(ended)
+        if call.message_checks:
+            edge.check_messages(partial(_check_message, call))
         try:
             await upstream.forward(call, edge.forward)
         except asyncio.CancelledError:
@@ -40,3 +44,9 @@ def rpc_forward(*, upstream: UpstreamRetries) -> Stage:
             call.status = 503
 
     return stage
+
+
+async def _check_message(call: Call) -> None:
+    for check in call.message_checks:
+        await check()
+    call.messages += 1

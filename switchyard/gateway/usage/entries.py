@@ -101,7 +101,7 @@ def entry(call: Call, call_id: str, price: Price, settled: Settled, *, own: bool
         "nano_dollars": nano_dollars,
     }
     amounts = (
-        1,
+        call.messages,
         int(failed),
         usage.prompt_tokens,
         usage.cached_tokens,

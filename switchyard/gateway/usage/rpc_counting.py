@@ -39,4 +39,5 @@ def _estimate(call: Call, frames: int, size: int) -> Usage:
         return Usage(inferences=frames if streams else 1, estimated=True)
     # A message of a stream has a token; the one message of another call has all of them, or vectors.
     tokens = 0 if kind == "embedding" else frames if streams else size // _TOKEN_BYTES
-    return Usage(prompt_tokens=len(call.body) // _TOKEN_BYTES, completion_tokens=tokens, estimated=True)
+    prompt = len(call.body) // _TOKEN_BYTES * call.messages
+    return Usage(prompt_tokens=prompt, completion_tokens=tokens, estimated=True)

@@ -153,6 +153,7 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
     remaining: list[float | None] = field(default_factory=list)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
     loads: list[str] = field(default_factory=list)
     trailing: tuple[tuple[str, str], ...] = (("x-trailing", "1"),)
 
@@ -192,6 +193,9 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
             if request.id == "hang":
                 self.arrived.set()
                 await asyncio.Event().wait()
+            if request.id == "wait":
+                self.arrived.set()
+                await self.go_on.wait()
             if request.id == "refuse":
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no memory")
             answer = service_pb2.ModelInferResponse(model_name=request.model_name, id=request.id)

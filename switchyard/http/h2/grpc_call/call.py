@@ -9,6 +9,7 @@ from switchyard.http.api_errors import ApiError
 from switchyard.http.h2 import frames
 from switchyard.http.h2.fields import Field, literals
 from switchyard.http.h2.grpc_call.forwarding import Forwarding, Outcome
+from switchyard.http.h2.grpc_call.gate import MessageGate
 from switchyard.http.h2.grpc_call.handlers import CallContext
 from switchyard.http.h2.grpc_call.headers import RESPONSE_HEADERS, RpcRequest, RpcResponse, end_fields
 from switchyard.http.h2.grpc_call.messages import Received, framed
@@ -36,9 +37,9 @@ class GrpcCall:
     """
 
     __slots__ = (
-        *("_client", "_context", "_forwarding", "_guard", "_received", "_request", "_responding", "_task", "_timer"),
-        *("before_end", "client", "deadline", "hidden", "metadata", "path", "response_bytes", "response_frames"),
-        *("response_metadata", "server", "status"),
+        *("_client", "_context", "_forwarding", "_gate", "_guard", "_received", "_request", "_responding", "_task"),
+        *("_timer", "before_end", "client", "deadline", "hidden", "metadata", "path", "response_bytes"),
+        *("response_frames", "response_metadata", "server", "status"),
     )
 
     def __init__(
@@ -60,6 +61,7 @@ class GrpcCall:
         self._timer: asyncio.TimerHandle | None = None
         self._forwarding: Forwarding | None = None
         self._guard: Callable[[bytes], None] | None = None
+        self._gate: MessageGate | None = None
         self._responding = False
 
     # -- for handlers
@@ -111,6 +113,14 @@ class GrpcCall:
             raise RpcError(RpcStatus.INVALID_ARGUMENT, str(err)) from err
         self._guard = None if self._received.complete else check
 
+    def check_messages(self, check: Callable[[], Awaitable[None]]) -> None:
+        """Await ``check`` before each message after the first, which has been read, is forwarded.
+
+        An ``ApiError`` that it raises ends the call when the target has responded to the messages before; there must be
+        a ``before_end``.
+        """
+        self._gate = MessageGate(check, self._take, self._client.sent, self._context.start, self._received)
+
     async def forward(self, target: str, metadata: Sequence[Field] = ()) -> RpcStatus:
         """Forward frames both ways between the client and ``target`` (``host:port``) until the call is over.
 
@@ -140,6 +150,8 @@ class GrpcCall:
             status = await ended
             if (forwarding := self._forwarding) and self.before_end and forwarding.trailers:
                 await self.before_end(forwarding.trailers)
+                if self._gate is not None and self._gate.error is not None and status is RpcStatus.OK:
+                    raise self._gate.error
                 forwarding.finish()
             return status
         except asyncio.CancelledError:
@@ -194,15 +206,10 @@ class GrpcCall:
             self._check(self._guard, chunk)
         if end and self._forwarding is not None and self.status is None:
             self._check(received.check_whole, chunk)
-        if self.status is not None:
-            stream.sent(len(chunk))
-        elif self._forwarding is not None:
-            received.complete = end
-            received.forwarded(chunk)
-            upstream = self._forwarding.stream
-            upstream.connection.send(upstream, frames.DATA, chunk, end)
+        if self._gate is not None and self.status is None:
+            self._gate.feed(chunk, end)
         else:
-            received.add(chunk, end=end)
+            self._take(chunk, end)
 
     def reset(self, stream: Stream, code: int) -> None:
         if self.status is None:
@@ -226,6 +233,19 @@ class GrpcCall:
         self._forwarding = None
 
     # -- private
+
+    def _take(self, chunk: bytes, end: bool) -> None:
+        """Forward what the client has sent, or keep it until then."""
+        received = self._received
+        if self.status is not None:
+            self._client.sent(len(chunk))
+        elif self._forwarding is not None:
+            received.complete = end
+            received.forwarded(chunk)
+            upstream = self._forwarding.stream
+            upstream.connection.send(upstream, frames.DATA, chunk, end)
+        else:
+            received.add(chunk, end=end)
 
     def _check(self, guard: Callable[[bytes], None], chunk: bytes) -> None:
         try:
@@ -282,6 +302,8 @@ class GrpcCall:
         self.status = status
         if self._timer is not None:
             self._timer.cancel()
+        if self._gate is not None:
+            self._gate.close()
         self._received.drop()
         self._received.release()
 

@@ -156,7 +156,10 @@ async def test_over_grpc_bill_and_limits_have_its_input_and_what_was_seen_else_t
     assert (row["outcome"], row["estimated"], row["completion_tokens"]) == ("cancelled", True, output)
     assert row["inferences"] == inferences
     if key == "acme":
-        ((_, taken),) = away.settled
+        async with asyncio.timeout(5):
+            while len(away.settled) < max(responses, 1):  # each message has reserved its own
+                await asyncio.sleep(0.01)
+        taken = {unit: sum(amounts[unit] for _, amounts in away.settled) for unit in away.settled[0][1]}
         assert (taken["input_tokens"], taken["output_tokens"]) == (row["prompt_tokens"], output)
         assert taken["inferences"] == inferences
 
