@@ -123,6 +123,6 @@ async def test_the_bill_of_the_page_has_what_was_called_at_its_prices(tmp_path: 
     assert (of_key["api_key_id"], of_key["num_model_requests"]) == ("acme-key", 1)
     assert (of_key["input_tokens"], of_key["input_cached_tokens"], of_key["output_tokens"]) == (1000, 400, 50)
     tables = [text for command, text in printed.items() if re.search(r"switchyard usage( --by.*)?$", command)]
-    assert len(tables) == 2
+    assert len(tables) == 3
     assert all("chat-fast" in table and "ocr" in table for table in tables)
     assert list((tmp_path / "bills").glob("usage-*.parquet"))

@@ -68,8 +68,9 @@ async def summary(
     """
     found: dict[tuple[str, ...], Amounts] = {}
     unwatched = 0.0
+    groups: set[Group] = {*by, "tenant"} if "team" in by else {*by}  # two tenants' teams may have one name
     for path in (*_USAGE, _COSTS):
-        fields = [_field(path, group) for group in by if group != "day"]
+        fields = [_field(path, group) for group in GROUPS if group in groups and group != "day"]
         asked: Parameters = {
             "start_time": midnight(since),
             "end_time": midnight(until + timedelta(days=1)),
@@ -96,7 +97,10 @@ def total(found: Sums) -> Amounts:
 
 def _key(path: str, by: Sequence[Group], day: str, result: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the values of ``by``; what is nobody's but the platform's stays apart, whatever these are."""
-    values = [day if group == "day" else result[_field(path, group)] or "" for group in by]
+    said = {group: day if group == "day" else result[_field(path, group)] or "" for group in by}
+    if "team" in by and "tenant" not in by:
+        said["team"] = "/".join(filter(None, (result["project_id"], said["team"])))
+    values = list(said.values())
     if result["project_id"] == PLATFORM and "model" not in by:
         values[-1] = f"{values[-1]} {result['line_item']}".strip()
     return tuple(values)

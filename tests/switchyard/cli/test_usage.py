@@ -113,6 +113,21 @@ async def test_a_tenant_sees_its_own_and_days_are_told_apart(bench: Bench) -> No
     ]
 
 
+async def test_a_team_is_shown_with_its_tenant_as_another_may_have_one_of_the_same_name(
+    bench: Bench, ledger: Ledger
+) -> None:
+    for tenant in ("acme", "globex"):
+        amounts = dict.fromkeys(AMOUNTS, 0) | {"requests": 1}
+        entry = Entry(b"{}", dimensions("completions", "readers", "k", "chat"), tuple(amounts.values()))
+        await ledger.settle(tenant, "of a team", (), entry)
+    for by in ("team", "key,team", "tenant,team"):
+        _, printed, _ = await usage(bench, "--by", by, "--csv", *SINCE)
+        found = {one["team"]: one["requests"] for one in lines(printed) if "readers" in one["team"]}
+        assert found == ({"readers": "1"} if "tenant" in by else {"acme/readers": "1", "globex/readers": "1"})
+    _, printed, _ = await usage(bench, "--by", "team", "--csv", *SINCE)
+    assert {one["team"]: one["requests"] for one in lines(printed)}["acme"] == "4"  # of keys without a team
+
+
 async def test_the_table_has_a_sum_and_no_column_without_numbers(bench: Bench) -> None:
     status, printed, _ = await usage(bench, *SINCE)
     head, *_, last = printed.splitlines()
