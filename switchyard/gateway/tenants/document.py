@@ -101,18 +101,19 @@ class Limit(_Strict):
     def _of_a_time(self) -> "Limit":
         if (self.limit == "in_flight") == (self.per is not None):
             raise ValueError("in_flight has no per, and everything else has one: minute, day or month")
-        if self.counted != self.counted.to_integral_value():
+        if (counted := self.counted) % 1:
             places = len(str(SCALES.get(self.limit, 1))) - 1
             said = f"has at most {places} decimal places" if places else "is a whole number"
             raise ValueError(f"most of {self.limit} {said}, and not {self.most}")
-        if self.counted >= _MOST:
+        if counted >= _MOST:
             raise ValueError(f"at most {_MOST // SCALES.get(self.limit, 1)} {self.limit} can be counted")
         return self
 
     @property
     def counted(self) -> Decimal:
         """``most`` in what counters count: nano-dollars, pixels, else the unit itself."""
-        return self.most * SCALES.get(self.limit, 1)
+        scale = SCALES.get(self.limit)
+        return self.most if scale is None else self.most * scale
 
     @property
     def counter(self) -> tuple[object, ...]:
