@@ -62,6 +62,7 @@ class SqliteThread:
         on_rollback: Callable[[], None] = lambda: None,
     ) -> None:
         self._path = path
+        self._in_memory = path == Path(":memory:")  # SQLite's name of what is no file
         self._schema = schema
         self._sweep = sweep
         self._sweep_seconds = sweep_seconds
@@ -188,9 +189,10 @@ class SqliteThread:
         return batch, False
 
     def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        if not self._path.exists():
-            _create(self._path)
+        if not self._in_memory:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._path.exists():
+                _create(self._path)
         connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         # Of two connections that change the journal of a new file at once, SQLite fails one without any wait: each
         # holds the lock that the other one needs.
@@ -198,7 +200,7 @@ class SqliteThread:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         _when_free(lambda: connection.executescript(self._schema))
-        self._inode = self._path.stat().st_ino
+        self._inode = 0 if self._in_memory else self._path.stat().st_ino
         return connection
 
     def _sweep_if_due(self, connection: sqlite3.Connection) -> None:
@@ -207,9 +209,7 @@ class SqliteThread:
         self._swept, self._writes = now, 0
         if not self._is_in_place():
             # Not opened again: SQLite's files beside it may be those of either (https://www.sqlite.org/howtocorrupt.html).
-            logger.error(
-                "the store's file %s was moved or replaced: start again, to write to what is there", self._path
-            )
+            logger.error("the store's file %s was moved or replaced: start again to use what is there", self._path)
         try:
             # The first commit after it waits for the disk. Here that is the sweep's.
             _, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -221,7 +221,7 @@ class SqliteThread:
 
     def _is_in_place(self) -> bool:
         try:
-            return self._path.stat().st_ino == self._inode
+            return self._in_memory or self._path.stat().st_ino == self._inode
         except OSError:
             return False
 

@@ -124,3 +124,15 @@ async def test_a_file_that_was_moved_is_noticed(act: str, path: Path, caplog: py
     await file.read(lambda _: None)
     assert ("was moved or replaced" in caplog.text) is (act != "left")
     await file.aclose()
+
+
+async def test_what_is_in_memory_alone_makes_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    memory = SqliteThread(Path(":memory:"), SCHEMA, lambda _: None, sweep_seconds=0)
+    await memory.write(add)
+    assert await memory.read(lambda connection: connection.execute("SELECT count(*) FROM numbers").fetchone()) == (1,)
+    assert os.listdir(tmp_path) == []
+    assert caplog.text == ""
+    await memory.aclose()
