@@ -21,8 +21,9 @@ class Record:
 class Changes:
     """What changed, in order, and the ``revision`` of the collection's last change.
 
-    Whoever follows reads all again when ``epoch`` is another text, as records were removed, or ``revision`` is less
-    than one that was seen, as the store has lost some: what is gone is in no list of changes.
+    Whoever follows reads all again when ``epoch`` is another text, as records were removed or the store may have lost
+    some and given their revisions to others, or when ``revision`` is less than one that was seen: what is gone is in no
+    list of changes.
     """
 
     records: tuple[Record, ...]

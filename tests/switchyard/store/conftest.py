@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from switchyard.store.contract import Store
 from switchyard.store.factory import open_ledger, open_store
@@ -18,7 +19,7 @@ DEADLINE = 20.0
 
 
 class RedisServer:
-    """A Redis on a socket file, which keeps nothing."""
+    """A Redis on a socket file, which keeps nothing but what ``snapshot`` is asked for."""
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "redis.sock"
@@ -31,8 +32,13 @@ class RedisServer:
         command = [program, "--port", "0", "--unixsocket", str(self.socket), "--save", "", "--appendonly", "no"]
         self.process = subprocess.Popen([*command, "--dir", str(self.socket.parent)], stdout=subprocess.DEVNULL)
 
+    async def snapshot(self) -> None:
+        """Keep what it has now: ``restart`` begins with that."""
+        async with Redis(unix_socket_path=str(self.socket)) as client:
+            await client.save()
+
     async def restart(self) -> None:
-        """Start it again, empty, after ``stop``."""
+        """Start it again after ``stop``, empty or with the snapshot."""
         self.socket.unlink()
         self._start()
         await self.wait_ready()

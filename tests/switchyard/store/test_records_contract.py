@@ -157,3 +157,20 @@ async def test_a_redis_that_is_away_is_an_error_and_comes_back_in_another_epoch(
     assert await records.put("keys", "one", b"", expected=0) == 1
     assert (await records.changes("keys", after=0)).epoch not in ("", before.epoch)
     await records.aclose()
+
+
+async def test_a_redis_that_starts_again_from_a_snapshot_is_in_another_epoch(redis_server: RedisServer) -> None:
+    records = open_records(redis_server.url)
+    await records.put("keys", "kept", b"", expected=0)
+    await redis_server.snapshot()
+    await records.put("keys", "lost", b"", expected=0)
+    before = await records.changes("keys", after=0)
+    assert (await records.changes("keys", after=2)).epoch == before.epoch
+
+    redis_server.stop()
+    await redis_server.restart()
+    assert await records.put("keys", "kept", b"changed", expected=1) == 2  # the revision of the record that was lost
+    after = await records.changes("keys", after=0)
+    assert ([record.name for record in after.records], after.revision) == (["kept"], before.revision)
+    assert after.epoch != before.epoch
+    await records.aclose()
