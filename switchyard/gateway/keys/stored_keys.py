@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 MOST = 10_000
 _LOOK_SECONDS = 0.5
 _ATTEMPTS = 5  # to change a key that others change at the same time
+_NAMED = 100  # keys in one line of the log
 
 T = TypeVar("T")
 
@@ -111,7 +112,26 @@ class StoredKeys:
                 for record in page.records:
                     known.take(record)
                 page = await self._records.changes(COLLECTION, after=known.revision)
+            if known is not self._known:
+                self._log_returned(known)
             self._known = known
+
+    def _log_returned(self, read: _Known) -> None:
+        """Log which keys a store that has lost changes makes valid again: it is the truth, but operators must know."""
+        before, now = self._known.by_id, self._now()
+        returned = sorted(
+            key.id
+            for key, _ in read.by_id.values()
+            if key.id in before and key.status(now) == "active" and _is_earlier(key, before[key.id][0])
+        )
+        if returned:
+            more = f" and {len(returned) - _NAMED} more" if len(returned) > _NAMED else ""
+            logger.error(
+                "the store has lost changes of keys: what was revoked or replaced may be valid again; revoke or rotate"
+                " these keys once more: %s%s",
+                ", ".join(returned[:_NAMED]),
+                more,
+            )
 
     async def follow(self) -> None:
         """Read again and again, and write down last uses, until cancelled."""
@@ -179,3 +199,8 @@ class StoredKeys:
         if ended:
             await self._records.remove(COLLECTION, ended)
             await self.refresh()
+
+
+def _is_earlier(key: StoredKey, known: StoredKey) -> bool:
+    """Return whether this is ``known`` as it was before it was revoked or rotated, and no new key of its id."""
+    return key.created == known.created and (known.revoked is not None or key.issued < known.issued)
