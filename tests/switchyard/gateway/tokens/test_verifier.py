@@ -124,6 +124,12 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "no end": ({"exp": None}, "token_claims", "exp, iss and aud"),
     "an end that is no time": ({"exp": "soon"}, "token_claims", "cannot be read"),
     "an endless end": ({"exp": float("inf")}, "token_claims", "cannot be read"),
+    "an end that fits no float": ({"exp": 10**309}, "token_claims", "cannot be read"),
+    "an end as text": ({"exp": str(NOW + 3600)}, "token_claims", "cannot be read"),
+    "a start that fits no float": ({"nbf": -(10**309)}, "token_claims", "cannot be read"),
+    "a start as text": ({"nbf": str(NOW - 3600)}, "token_claims", "cannot be read"),
+    "an issue that fits no float": ({"iat": -(10**309)}, "token_claims", "cannot be read"),
+    "an issue that is a truth": ({"iat": True}, "token_claims", "cannot be read"),
     "no tenant": ({"tenant": None}, "token_claims", "'tenant' names no tenant"),
     "a list of tenants": ({"tenant": ["acme"]}, "token_claims", "'tenant' names no tenant"),
 }
