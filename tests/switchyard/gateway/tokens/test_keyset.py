@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from switchyard.gateway.tokens import keyset
 from switchyard.gateway.tokens.grant import RejectedTokenError
 from switchyard.gateway.tokens.keyset import KeySet
+from switchyard.gateway.tokens.signature import read_keys
 from switchyard.gateway.tokens.verifier import Tokens
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import Receive, Scope, Send
@@ -179,6 +181,18 @@ async def test_a_redirect_is_not_followed_and_a_document_that_is_too_long_is_not
                 with pytest.raises(ApiError):
                     await keys.find("one", "RS256")
                 assert readings == [False]
+
+
+def test_a_jwks_has_as_many_keys_and_bytes_as_the_page_says_and_no_more() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "how-to" / "use-jwt.md").read_text()
+    bounds = re.search(r"more than (\d+) keys, of whatever kind, or ([\d,]+) bytes", page)
+    assert bounds is not None
+    most = int(bounds[1])
+    assert int(bounds[2].replace(",", "")) == keyset._DOCUMENT_BYTES
+    others = [{"kty": "future"}] * (most - 1)
+    assert len(read_keys(json.dumps({"keys": [jwk("one"), *others]}).encode())) == 1
+    with pytest.raises(ValueError, match=f"at most {most} keys"):
+        read_keys(json.dumps({"keys": [jwk("one"), jwk("two"), *others]}).encode())
 
 
 async def test_an_edit_keeps_the_keys_of_issuers_that_it_does_not_change() -> None:
