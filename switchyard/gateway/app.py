@@ -120,7 +120,11 @@ class Gateway:
         settings = given.settings
         self.draining = False
         self._settlements = Settlements(given.ledger, given.meter.metrics) if given.ledger else None
-        self._shares = LocalShares(given.ledger, given.meter.metrics) if given.ledger else None
+        self._shares = (
+            LocalShares(given.ledger, self._settlements, given.meter.metrics)
+            if given.ledger and self._settlements
+            else None
+        )
         self._alerts = _alerts(given)
         counted = _counted(given, self._settlements, self._shares, self._alerts)
         self._pipelines = _pipelines(given, counted, lambda: self.draining)

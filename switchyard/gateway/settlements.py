@@ -41,6 +41,11 @@ class Settlements:
         self._task: asyncio.Task[None] | None = None
         metrics.usage_waiting.set_function(lambda: len(self._waiting))
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there are calls that the store does not know yet."""
+        return bool(self._waiting)
+
     async def settle(self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None) -> Sequence[Level]:
         """Write what a call took; if the store does not respond, or the caller is cancelled meanwhile, later.
 

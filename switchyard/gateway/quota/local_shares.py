@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from switchyard.gateway.quota.claims import AppliedLimit
 from switchyard.gateway.quota.reservations import Reservations, StoreAwayError
-from switchyard.gateway.settlements import new_call_id
+from switchyard.gateway.settlements import Settlements, new_call_id
 from switchyard.store.contract import StoreError
 from switchyard.store.factory import open_ledger
 from switchyard.store.ledger import Claim, Denial, Grant, Ledger, Level
@@ -19,6 +19,20 @@ _COUNT_SECONDS = _LEASE_SECONDS / 3
 _REMEMBERED = 10_000  # budgets of which it is known how much is used
 
 
+class _Budget:
+    """What is known of a counter of a day or month: of the store's, and of what was taken here without the store."""
+
+    __slots__ = ("charged", "taken", "used")
+
+    def __init__(self) -> None:
+        self.used = 0  # as the store last said
+        self.taken = 0  # by calls without the store that have ended, for as long as the counter exists
+        self.charged = 0  # the part of ``taken`` that ``used`` has too
+
+
+_NOTHING = _Budget()
+
+
 class LocalShares:
     """Counts the gateways that share the store, and has this one's part of limits while the store is away.
 
@@ -26,8 +40,9 @@ class LocalShares:
     once, whose past is soon over), divided by the gateways that shared the store last, rounded up.
     """
 
-    def __init__(self, ledger: Ledger, metrics: GatewayMetrics) -> None:
+    def __init__(self, ledger: Ledger, settlements: Settlements, metrics: GatewayMetrics) -> None:
         self._ledger = ledger
+        self._settlements = settlements
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._memory = open_ledger("sqlite::memory:")
@@ -37,7 +52,7 @@ class LocalShares:
         self._missed = False
         self._timer: asyncio.TimerHandle | None = None
         self._counting: asyncio.Task[None] | None = None
-        self._used: dict[tuple[str, str], int] = {}
+        self._budgets: dict[tuple[str, str], _Budget] = {}
         metrics.store_gateways.set_function(lambda: self._gateways)
 
     def saw(self, tenant: str, limits: Sequence[AppliedLimit], levels: Sequence[Level]) -> None:
@@ -48,10 +63,10 @@ class LocalShares:
             if self._timer is None:
                 self._count_now()
             if one.ends:
-                self._used.pop((tenant, one.counter), None)  # the latest is last
-                self._used[tenant, one.counter] = level.used
-                if len(self._used) > _REMEMBERED:
-                    del self._used[next(iter(self._used))]
+                budget = self._budget(tenant, one.counter)
+                budget.used = level.used
+                if not self._settlements.waiting:
+                    budget.charged = budget.taken
 
     async def reserve(
         self, tenant: str, limits: Sequence[AppliedLimit], claims: Sequence[Claim]
@@ -70,6 +85,12 @@ class LocalShares:
         """Put what a call took in the place of what it had reserved."""
         await self._reservations.settle(tenant, call_id, claims, None)
 
+    def sent(self, tenant: str, claims: Sequence[Claim]) -> None:
+        """Note what a call took that is now on its way to the store: written, or waiting."""
+        for claim in claims:
+            if claim.ends:
+                self._budget(tenant, claim.counter).taken += claim.amount
+
     async def aclose(self) -> None:
         """Leave the gateways that share the store; may be called again."""
         if self._timer is not None:
@@ -81,9 +102,18 @@ class LocalShares:
         await self._memory.aclose()
 
     def _part(self, tenant: str, one: AppliedLimit, claim: Claim) -> Claim:
-        left = max(0, one.most - self._used.get((tenant, one.counter), 0))
+        budget = self._budgets.get((tenant, one.counter), _NOTHING)
+        left = max(0, one.most - budget.used)
         part = -(-left // self._gateways)
-        return claim._replace(limit=part, amount=min(claim.amount, max(1, part // 2)))
+        # The counter here goes on from earlier outages, and what the store knows of them is not left any more.
+        return claim._replace(limit=part + budget.charged, amount=min(claim.amount, max(1, part // 2)))
+
+    def _budget(self, tenant: str, counter: str) -> _Budget:
+        budget = self._budgets.pop((tenant, counter), None) or _Budget()
+        self._budgets[tenant, counter] = budget  # the latest is last
+        if len(self._budgets) > _REMEMBERED:
+            del self._budgets[next(iter(self._budgets))]
+        return budget
 
     def _count_now(self) -> None:
         self._timer = self._loop.call_later(_COUNT_SECONDS, self._count_now)

@@ -262,10 +262,14 @@ class _Settling:
         outcome: Outcome = "error" if self.failed else "cancelled" if self.cancelled else "ok"
         entry = self._books.billing.entry(self._call, self._call_id, outcome)
         tenant = self._call.identity.tenant
-        if self._local:
-            await self._books.shares.settle(tenant, self._call_id, [one.spent(amounts) for one in self._local])
-        if levels := await self._books.reservations.settle(tenant, self._call_id, claims, entry):
-            self._books.alerts.settled(tenant, self._limits, levels)
+        local = [one.spent(amounts) for one in self._local]
+        if local:
+            await self._books.shares.settle(tenant, self._call_id, local)
+        try:
+            if levels := await self._books.reservations.settle(tenant, self._call_id, claims, entry):
+                self._books.alerts.settled(tenant, self._limits, levels)
+        finally:
+            self._books.shares.sent(tenant, local)
         while self._messages:  # each was one request; what they took is in the call's own claims
             await self._settle_message(Amounts())
 

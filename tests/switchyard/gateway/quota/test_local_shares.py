@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from switchyard.gateway import settlements
 from switchyard.gateway.quota import local_shares, reservations
 from tests.switchyard.gateway.conftest import Bench, Call, completion, gateway, until
 from tests.switchyard.gateway.quota.limited import HEADERS, Away, ledger, metric, tenants
@@ -82,6 +83,76 @@ async def test_gateways_share_what_is_left_of_a_day_and_charge_it_when_the_store
     response = await second.http.post("/v1/chat/completions", json=CHAT, headers=HEADERS)
     assert response.status_code == 429
     assert "and 13 are taken" in response.json()["error"]["message"]
+
+
+async def left_of(bench: Bench) -> int:
+    """What the store tells of acme's budget, once nothing waits for it."""
+    await until_asked_again(bench)
+    async with asyncio.timeout(30):
+        while not await metric(bench, "gateway_usage_waiting 0.0"):
+            await asyncio.sleep(0.01)
+    response = await bench.http.post("/v1/chat/completions", json=CHAT, headers=HEADERS)
+    return int(response.headers["x-ratelimit-remaining-requests"])
+
+
+async def test_each_outage_of_a_day_shares_what_is_left_then(tmp_path: Path, url: str, stack: AsyncExitStack) -> None:
+    made = await sharing(stack, tmp_path, url, 2, {**A_DAY, "most": 100})
+    first, second = made.gateways
+    assert await statuses(first, second) == [200, 200]
+    await made.until_known()
+    for _ in range(3):
+        made.away(True)
+        assert await statuses(*[first, second] * 8) == [200] * 16
+        made.away(False)
+        for bench in made.gateways:
+            await left_of(bench)
+    for bench in made.gateways:
+        left = await left_of(bench)
+        made.away(True)
+        assert (await statuses(*[bench] * (left // 2 + 3))).count(200) == -(-left // 2)
+        made.away(False)
+
+
+async def test_a_call_of_an_earlier_outage_that_still_runs_counts(
+    tmp_path: Path, url: str, stack: AsyncExitStack
+) -> None:
+    go_on = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        if len(only.model.calls) == 2:
+            await go_on.wait()
+        await completion(call)
+
+    made = await sharing(stack, tmp_path, url, 1, A_DAY, script=script)
+    (only,) = made.gateways
+    assert await statuses(only) == [200]
+    await made.until_known()
+    made.away(True)
+    running = asyncio.create_task(statuses(only))
+    await until(lambda: len(only.model.calls) == 2, 30)
+    assert await statuses(only, only) == [200, 200]
+    made.away(False)
+    left = await left_of(only)
+    made.away(True)
+    assert (await statuses(*[only] * 12)).count(200) == left - 1
+    go_on.set()
+    assert await running == [200]
+
+
+async def test_calls_of_an_earlier_outage_that_the_store_does_not_know_yet_count(
+    tmp_path: Path, url: str, stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlements, "AGAIN_SECONDS", 60.0)
+    made = await sharing(stack, tmp_path, url, 1, A_DAY)
+    (only,) = made.gateways
+    assert await statuses(only) == [200]
+    await made.until_known()
+    made.away(True)
+    assert await statuses(only, only, only) == [200] * 3
+    made.away(False)
+    assert await until_asked_again(only) == [200]
+    made.away(True)
+    assert (await statuses(*[only] * 12)).count(200) <= 12 - 1 - 3 - 1
 
 
 async def test_a_budget_that_was_used_up_stays_so(tmp_path: Path, url: str, stack: AsyncExitStack) -> None:
