@@ -117,14 +117,10 @@ class Gateway:
     """Responds to HTTP and gRPC; create it in the event loop that serves it."""
 
     def __init__(self, given: Parts) -> None:
-        settings = given.settings
+        settings, ledger, metrics = given.settings, given.ledger, given.meter.metrics
         self.draining = False
-        self._settlements = Settlements(given.ledger, given.meter.metrics) if given.ledger else None
-        self._shares = (
-            LocalShares(given.ledger, self._settlements, given.meter.metrics)
-            if given.ledger and self._settlements
-            else None
-        )
+        self._settlements = settlements = Settlements(ledger, metrics) if ledger else None
+        self._shares = LocalShares(ledger, settlements, metrics) if ledger and settlements else None
         self._alerts = _alerts(given)
         counted = _counted(given, self._settlements, self._shares, self._alerts)
         self._pipelines = _pipelines(given, counted, lambda: self.draining)
