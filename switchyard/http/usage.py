@@ -12,7 +12,7 @@ from switchyard.http.sse import USAGE_COMMENT
 TAIL_BYTES = 4096  # an object of counts has some 300 bytes, and what vLLM writes after it has less than the rest
 _FIELD = b'"usage":'
 _CACHE_READ = "cache_read_input_tokens"
-_MOST = 2**53 - 1  # the ledger counts in doubles where it is Redis
+_MOST = 2**40  # more than any call uses; sums and costs of such counts are still numbers that a ledger can have
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "inferences", "pixels")
 _decoder = json.JSONDecoder()  # orjson has no way to read a value that something follows
 
@@ -50,9 +50,19 @@ class Usage:
 
 
 def usage_of(counted: object) -> Usage | None:
-    """Read OpenAI's ``usage`` object, of chats or responses, Anthropic's, or our predictors' own; else None."""
-    if not isinstance(counted, Mapping):
+    """Read OpenAI's ``usage`` object, of chats or responses, Anthropic's, or our predictors' own; else None.
+
+    None too where a count is no count, or all are null: what an engine says wrongly of one, it does not say.
+    """
+    if not isinstance(counted, Mapping) or (counted and all(value is None for value in counted.values())):
         return None
+    try:
+        return _read(counted)
+    except ValueError:
+        return None
+
+
+def _read(counted: Mapping[str, Any]) -> Usage:
     prompt = _count(counted, "prompt_tokens", "input_tokens")
     cached = _detail(counted, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
     if "prompt_tokens" not in counted and _CACHE_READ in counted:
@@ -76,11 +86,7 @@ def usage_of(counted: object) -> Usage | None:
 
 def usage_of_text(text: bytes) -> Usage | None:
     """Read a usage object at the beginning of ``text``; None where there is none."""
-    try:
-        counted, _ = _decoder.raw_decode(text.decode(errors="replace").lstrip())
-    except (ValueError, RecursionError):
-        return None
-    return usage_of(counted)
+    return usage_of(_parsed(text))
 
 
 def usage_of_tail(tail: bytes) -> Usage | None:
@@ -94,23 +100,35 @@ def usage_of_tail(tail: bytes) -> Usage | None:
         return usage_of_text(tail[start + len(USAGE_COMMENT) :])
     start = tail.rfind(_FIELD)
     while start >= 0:
-        if (usage := usage_of_text(tail[start + len(_FIELD) :])) is not None:
-            return usage
+        if isinstance(counted := _parsed(tail[start + len(_FIELD) :]), Mapping):
+            return usage_of(counted)
         start = tail.rfind(_FIELD, 0, start)  # ``null`` in the event after the one with the counts
     return None
 
 
+def _parsed(text: bytes) -> object:
+    try:
+        return _decoder.raw_decode(text.decode(errors="replace").lstrip())[0]
+    except (ValueError, RecursionError):
+        return None
+
+
 def _count(counted: Mapping[str, Any], *names: str) -> int:
-    for name in names:
-        value = counted.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST:
-            return value
-    return 0
+    """Return the count by the first of ``names`` that is there and not null, as vLLM's may be; 0 without one.
+
+    Raises:
+        ValueError: what is there is no count.
+    """
+    value = next((value for name in names if (value := counted.get(name)) is not None), 0)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
+        raise ValueError(f"{names[0]} is no count")
+    return value
 
 
 def _detail(counted: Mapping[str, Any], groups: tuple[str, ...], name: str) -> int:
-    for group in groups:
-        details = counted.get(group)
-        if isinstance(details, Mapping):
-            return _count(details, name)
-    return _count(counted, name)
+    """Return a part of another count; one that is no count is 0, so the whole is charged in full."""
+    details = next((counted[group] for group in groups if isinstance(counted.get(group), Mapping)), counted)
+    try:
+        return _count(details, name)
+    except ValueError:
+        return 0

@@ -14,6 +14,7 @@ from switchyard.gateway.tenants.directory import Identity
 from switchyard.gateway.tenants.limits import Limit, Limits, Per, Unit
 from switchyard.store.ledger import Claim
 
+_MOST = 2**53 - 1  # that a ledger takes of one claim
 _KNOWN = 2048  # owners by models, of some 2 KB each; a full table is begun anew
 
 
@@ -73,7 +74,7 @@ class AppliedLimit:
 
     def spent(self, amounts: Amounts) -> Claim:
         """Return what a call really took."""
-        return self.claim(self._amount(amounts))
+        return self.claim(min(self._amount(amounts), _MOST))
 
     def claim(self, amount: int) -> Claim:
         """Return the claim of ``amount`` on the limit."""

@@ -20,7 +20,7 @@ _PIXELS = 1_000_000
 _FORGET = 0.98  # of the most that was seen, for each call: a long response counts for some 50 calls
 _ENTRIES = 4096  # models by routes; a full table is begun anew
 # They count and split text, which no accelerator does.
-_WITHOUT_TOKENS = frozenset(("/tokenize", "/detokenize", "/v1/messages/count_tokens"))
+WITHOUT_TOKENS = frozenset(("/tokenize", "/detokenize", "/v1/messages/count_tokens"))
 _INFERENCES = frozenset(("/v1/models/{model}:predict", "ModelInfer", "ModelStreamInfer"))
 
 
@@ -74,7 +74,7 @@ class Estimates:
         if model.kind == "vision":
             return Amounts(inferences=_whole(seen), pixels=int(_PIXELS if seen is None else seen.pixels))
         inferences = _whole(seen) if route.label in _INFERENCES or route.rpc else ceil(seen.inferences if seen else 0)
-        if route.path in _WITHOUT_TOKENS:
+        if route.path in WITHOUT_TOKENS:
             return Amounts()
         most = model.context_length or _CONTEXT
         prompt = min(len(call.body) // _BYTES_PER_TOKEN + 1, most)

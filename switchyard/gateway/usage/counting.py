@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 from switchyard.gateway.call import Call
+from switchyard.gateway.quota.estimates import WITHOUT_TOKENS
+from switchyard.gateway.routes.table import EMBEDDING
 from switchyard.http.client import Response
 from switchyard.http.client.response import Sink
 from switchyard.http.headers import USAGE, USAGE_BEFORE
 from switchyard.http.sse import EVENT, USAGE_COMMENT, UsageComments
 from switchyard.http.usage import TAIL_BYTES, Usage, usage_of_tail, usage_of_text
 
-_TOKEN_BYTES = 4  # of JSON with English text; only for streams of which nobody said what they used
+_TOKEN_BYTES = 4  # of JSON with English text; only for calls of which nobody said what they used
 _TIER = b"x-switchyard-tier"
 _TIER_BYTES = 32
 
@@ -17,23 +19,26 @@ _TIER_BYTES = 32
 class ResponseUsage:
     """Sets ``call.usage`` from the response's header, or from the end of its body.
 
-    Create it while the call has its body. Where nobody says what a stream used, as it was cut or comes from a server
-    that does not count, usage is an estimate: the prompt by its bytes, a token for each event; or what a predictor has
-    said so far, and a token for each event since. What a graph says of its earlier steps is added.
+    Create it while the call has its body. Where nobody says what a call used, as its stream was cut, or its server does
+    not count or says what is no count, usage is an estimate: the prompt by its bytes, a token for each event, or for
+    each four bytes of another response; or what a predictor has said so far, and a token for each event since. What a
+    graph says of its earlier steps is added.
     """
 
-    __slots__ = ("_call", "_comments", "_events", "_request_bytes", "_so_far", "_tail")
+    __slots__ = ("_call", "_comments", "_events", "_request_bytes", "_response_bytes", "_so_far", "_tail")
 
     def __init__(self, call: Call, response: Response) -> None:
         self._call = call
         self._comments = UsageComments() if response.is_events else None
         self._request_bytes = len(call.body)
+        self._response_bytes = 0
         self._events = 0  # since ``_so_far``
         self._so_far: Usage | None = None
         self._tail = b""
 
     def add(self, data: bytes) -> bytes:
         """Look at a chunk of the body; return what of it is for the client, which is not what is said here alone."""
+        self._response_bytes += len(data)
         self._events += data.count(EVENT)
         if self._comments is not None and USAGE_COMMENT in data:
             self._read_so_far(self._tail + data)
@@ -64,18 +69,25 @@ class ResponseUsage:
             completion = self._so_far.completion_tokens + self._events
             usage: Usage | None = replace(self._so_far, completion_tokens=completion, estimated=True)
         else:
-            usage = (usage_of_text(said) if said is not None else usage_of_tail(self._tail)) or self._estimate()
+            usage = (usage_of_text(said) if said is not None else usage_of_tail(self._tail)) or self._estimate(response)
         earlier = None if before is None else usage_of_text(before)
         self._call.usage = usage if earlier is None else earlier if usage is None else earlier + usage
 
-    def _estimate(self) -> Usage | None:
-        model = self._call.model
-        if model is not None and model.kind == "vision":
+    def _estimate(self, response: Response) -> Usage | None:
+        model, route = self._call.model, self._call.route
+        kind = "" if model is None else model.kind
+        if kind == "vision":
             return Usage(inferences=1)
-        if not self._events:
-            return None
         prompt = self._request_bytes // _TOKEN_BYTES
-        return Usage(prompt_tokens=prompt, completion_tokens=self._events, estimated=True)
+        if self._comments is not None:
+            return Usage(prompt_tokens=prompt, completion_tokens=self._events, estimated=True) if self._events else None
+        # Of one that was cut its reservation is known, and nobody knows what a graph of vision models takes for tokens.
+        vision = kind == "graph" and "vision" in route.kinds
+        if not response.complete or vision or route.path in WITHOUT_TOKENS:
+            return None
+        embeds = kind == "embedding" or route.kinds <= EMBEDDING
+        completion = 0 if embeds else self._response_bytes // _TOKEN_BYTES
+        return Usage(prompt_tokens=prompt, completion_tokens=completion, estimated=True)
 
 
 class _Watched:

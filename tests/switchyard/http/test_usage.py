@@ -63,9 +63,26 @@ def test_what_is_no_object_is_no_usage(wrong: object) -> None:
     assert usage_of(wrong) is None
 
 
-@pytest.mark.parametrize("wrong", [-1, 1.5, True, "7", None, [1], 2**53])
-def test_what_is_no_count_counts_as_nothing(wrong: object) -> None:
-    assert usage_of({"prompt_tokens": wrong, "completion_tokens": 7}) == Usage(completion_tokens=7)
+WRONG = [-1, 1.5, True, "7", [1], 2**53, float("nan"), float("inf")]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens", "inferences", "pixels"])
+def test_usage_with_what_is_no_count_is_none(name: str, wrong: object) -> None:
+    said = {**CHAT, name: wrong}
+    assert usage_of(said) is None
+    earlier = b'data: {"usage":{"prompt_tokens":1}}\n\n'
+    assert usage_of_tail(earlier + b'data: {"usage":' + json.dumps(said).encode() + b"}\n\n") is None
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_part_that_is_no_count_and_a_count_that_is_null_are_nothing(wrong: object) -> None:
+    parts = {"prompt_tokens_details": {"cached_tokens": wrong}, "completion_tokens_details": wrong}
+    assert usage_of({**CHAT, **parts}) == Usage(prompt_tokens=12, completion_tokens=7)
+    assert usage_of({"prompt_tokens": 5, "completion_tokens": None}) == Usage(prompt_tokens=5)
+    assert usage_of({"prompt_tokens": None, "completion_tokens": None}) is None
+    none = {"cache_read_input_tokens": None, "cache_creation_input_tokens": None}
+    assert usage_of({"input_tokens": 5, "output_tokens": 7, **none}) == Usage(prompt_tokens=5, completion_tokens=7)
 
 
 def test_parts_never_exceed_their_whole() -> None:

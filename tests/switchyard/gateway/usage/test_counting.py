@@ -119,6 +119,46 @@ async def test_a_stream_that_nobody_counts_is_estimated(bench: Bench, counted: l
     assert usage.estimated
 
 
+UNUSABLE = [
+    *(
+        f'{{"prompt_tokens":{count},"completion_tokens":2}}'
+        for count in ("-1", "9007199254740992", '"7"', "NaN", "1.5")
+    ),
+    *('{"prompt_tokens":3,"completion_tokens":true}', '{"prompt_tokens":null}', "null", "[3]", '{"prompt_tokens":'),
+]
+
+
+@pytest.mark.parametrize("said", UNUSABLE)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_is_no_usage_is_estimated(
+    bench: Bench, counted: list[Usage | None], stream: bool, said: str
+) -> None:
+    async def script(call: Call) -> None:
+        if stream:
+            await call.start(content_type=b"text/event-stream")
+            await call.end(EVENT * 3 + b'data: {"usage":' + said.encode() + b"}\n\ndata: [DONE]\n\n")
+        else:
+            await call.start(content_type=b"application/json")
+            await call.end(b'{"text":"' + b"x" * 400 + b'","usage":' + said.encode() + b"}")
+
+    bench.model.script = script
+    assert (await bench.chat(stream=stream, user="u" * 400)).status_code == 200
+    (usage,) = counted
+    assert usage is not None
+    assert usage.estimated
+    assert 100 < usage.prompt_tokens < 150
+    assert usage.completion_tokens == 4 if stream else 100 < usage.completion_tokens < 130
+
+
+async def test_counting_tokens_uses_none(bench: Bench, counted: list[Usage | None]) -> None:
+    async def script(call: Call) -> None:
+        await call.answer({"count": 3, "tokens": [1, 2, 3]})
+
+    bench.model.script = script
+    assert (await bench.http.post("/tokenize", json={"model": "chat", "prompt": "hi"})).status_code == 200
+    assert counted == [None]
+
+
 async def test_a_stream_that_its_client_cuts_is_estimated(bench: Bench, counted: list[Usage | None]) -> None:
     async def script(call: Call) -> None:
         await call.start(content_type=b"text/event-stream")
