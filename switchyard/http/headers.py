@@ -44,6 +44,8 @@ OF_USAGE = frozenset((USAGE, USAGE_BEFORE))
 # The one of them that is a client's to say: its requests with the same value stay on one tier, as with a body's
 # ``prompt_cache_key``.
 _OF_THE_CLIENT = frozenset((b"x-switchyard-conversation",))
+# A response that has them repeats what was said to the model.
+_TO_MODELS_ALONE = OF_USAGE | _OF_THE_CLIENT | {TENANT, b"x-switchyard-policy"}
 # V2's binary tensor extension: the number of bytes of JSON at a body's beginning, before the tensors.
 JSON_LENGTH = b"inference-header-content-length"
 # They describe the body that was received, not the one that replaces it.
@@ -84,16 +86,17 @@ class Edge:
 
 # The gateway. It adds x-request-id to both directions, and traceparent where a span continues the client's.
 CLIENT_TO_MODEL = Edge(_OF_THE_REQUEST | CREDENTIALS, (INTERNAL,), _OF_THE_CLIENT)
-# The gateway says which web pages may read a response (CORS).
-_OF_THE_GATEWAY = (b"x-request-id", b"access-control-")
-MODEL_TO_CLIENT = Edge(_OF_THE_RESPONSE | OF_USAGE, _OF_THE_GATEWAY)
+# The gateway says which web pages may read a response (CORS), and what is left of its own limits: a model's limits are
+# not the client's. Of ``INTERNAL`` a graph's steps choose what the client learns.
+_OF_THE_GATEWAY = (b"x-request-id", b"access-control-", b"x-ratelimit-", b"anthropic-ratelimit-")
+MODEL_TO_CLIENT = Edge(_OF_THE_RESPONSE | _TO_MODELS_ALONE, _OF_THE_GATEWAY)
 # The length of a whole response is set when it is sent, and an error event may follow what the model streamed.
-MODEL_TO_STREAM = Edge(_OF_THE_RESPONSE | OF_USAGE | {b"content-length"}, _OF_THE_GATEWAY)
+MODEL_TO_STREAM = Edge(_OF_THE_RESPONSE | _TO_MODELS_ALONE | {b"content-length"}, _OF_THE_GATEWAY)
 # A short form is translated for the model, and the response for the client: what the client accepts is not the model's.
 FORM_TO_MODEL = Edge(
     CLIENT_TO_MODEL.dropped | _OF_THE_BODY | {b"accept", b"accept-encoding"}, (INTERNAL,), _OF_THE_CLIENT
 )
-MODEL_TO_FORM = Edge(_OF_THE_RESPONSE | _OF_THE_BODY | OF_USAGE, _OF_THE_GATEWAY)
+MODEL_TO_FORM = Edge(_OF_THE_RESPONSE | _OF_THE_BODY | _TO_MODELS_ALONE, _OF_THE_GATEWAY)
 
 # A graph. What its steps get beyond this is chosen by PROPAGATE_HEADERS, as KServe's router does; a client may reach a
 # graph only through the gateway, so what is internal comes from there and passes.

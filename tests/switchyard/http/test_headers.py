@@ -12,21 +12,28 @@ HOP = (
 REQUEST = (b"host", b"content-length", b"expect", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest")
 SECRETS = (b"authorization", b"x-api-key", b"api-key", b"cookie")
 BODY = (b"content-type", b"content-length", b"content-encoding")
-INTERNAL = (b"x-switchyard-tenant", b"x-switchyard-policy", b"x-switchyard-")
+INTERNAL = (
+    *(b"x-switchyard-tenant", b"x-switchyard-policy", b"x-switchyard-", b"x-switchyard-tier", b"x-switchyard-own"),
+    *(b"x-switchyard-usage", b"x-switchyard-usage-before"),
+)
 CORS = (b"access-control-allow-origin", b"access-control-allow-credentials")
+RATES = (b"x-ratelimit-remaining-requests", b"anthropic-ratelimit-tokens-limit")
+TOLD = (b"x-switchyard-tenant", b"x-switchyard-policy", b"x-switchyard-conversation")
+USAGE = (b"x-switchyard-usage", b"x-switchyard-usage-before")
+OF_MODELS = (b"x-request-id", *CORS, *RATES, *TOLD, *USAGE)
 OTHERS = (
     *(b"traceparent", b"tracestate", b"x-request-id", b"accept", b"accept-encoding", b"user-agent", b"server", b"date"),
     *(b"set-cookie", b"retry-after", b"x-switchyard", b"via", b"inference-header-content-length"),
 )
 CONVERSATION = b"x-switchyard-conversation"  # a client's to say, for the steps of graphs
-HEADERS = sorted({CONVERSATION, *HOP, *REQUEST, *SECRETS, *BODY, *INTERNAL, *CORS, *OTHERS})
+HEADERS = sorted({CONVERSATION, *HOP, *REQUEST, *SECRETS, *BODY, *INTERNAL, *CORS, *RATES, *OTHERS})
 
 STAYS_BEHIND: dict[str, tuple[bytes, ...]] = {
     "CLIENT_TO_MODEL": (*HOP, *REQUEST, *SECRETS, *INTERNAL),
-    "MODEL_TO_CLIENT": (*HOP, b"server", b"date", b"x-request-id", *CORS),
-    "MODEL_TO_STREAM": (*HOP, b"server", b"date", b"content-length", b"x-request-id", *CORS),
+    "MODEL_TO_CLIENT": (*HOP, b"server", b"date", *OF_MODELS),
+    "MODEL_TO_STREAM": (*HOP, b"server", b"date", b"content-length", *OF_MODELS),
     "FORM_TO_MODEL": (*HOP, *REQUEST, *SECRETS, *INTERNAL, *BODY, b"accept", b"accept-encoding"),
-    "MODEL_TO_FORM": (*HOP, b"server", b"date", *BODY, b"x-request-id", *CORS),
+    "MODEL_TO_FORM": (*HOP, b"server", b"date", *BODY, *OF_MODELS),
     "CLIENT_TO_STEP": (*HOP, *REQUEST),
     "STEP_TO_CLIENT": (*HOP, b"server", b"date"),
     "WHOLE_STEP_TO_CLIENT": (*HOP, b"server", b"date", b"content-length"),
