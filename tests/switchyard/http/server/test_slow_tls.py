@@ -17,8 +17,9 @@ from tests.switchyard.http.certificates import Authority
 from tests.switchyard.http.h2.raw import DEADLINE, HOST
 from tests.switchyard.http.serving import until
 
+# A connection is idle later than its headers are late, so that the same limit always ends it.
 LIMITS = ServerLimits(
-    header_seconds=0.5, read_seconds=0.5, idle_seconds=0.5, stall_seconds=0.5, linger_seconds=0.2, connections=100
+    header_seconds=0.5, read_seconds=0.5, idle_seconds=2, stall_seconds=0.5, linger_seconds=0.2, connections=100
 )
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n"
