@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from switchyard.gateway.usage.entries import FIELDS, dimensions, read_dimensions
 from switchyard.gateway.usage.hours import entries
 from switchyard.gateway.usage.platform import OWNER
 from switchyard.store.factory import open_ledger
-from switchyard.store.ledger import Ledger
+from switchyard.store.ledger import Claim, Entry, Ledger
 from tests.switchyard.gateway.conftest import Bench, Call, gateway
 from tests.switchyard.gateway.tenants.access import KEYS, document
 
@@ -43,7 +43,8 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 async def bench(tmp_path: Path, ledger: Ledger) -> AsyncIterator[Bench]:
     """acme has limits, and globex none: both are counted."""
     said: dict[str, Any] = {**document(), "prices": PRICES}
-    said["tenants"][0]["limits"] = [{"limit": "requests", "most": 100, "per": "minute"}]
+    limits = [{"limit": unit, "most": 10**6, "per": "minute"} for unit in ("requests", "tokens")]
+    said["tenants"][0]["limits"] = limits
     path = tmp_path / "tenants.yaml"
     path.write_text(yaml.safe_dump(said))
     tenants = TenantsFile(path)
@@ -54,6 +55,20 @@ async def bench(tmp_path: Path, ledger: Ledger) -> AsyncIterator[Bench]:
 
     async with gateway(tmp_path, script, tenants=tenants, ledger=ledger) as bench:
         yield bench
+
+
+@pytest.fixture
+def settled(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> list[Claim]:
+    """What was charged to limits."""
+    found: list[Claim] = []
+    settle = ledger.settle
+
+    async def watched(owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None) -> Any:
+        found.extend(claims)
+        return await settle(owner, call_id, claims, entry)
+
+    monkeypatch.setattr(ledger, "settle", watched)
+    return found
 
 
 async def rows(ledger: Ledger, tenant: str = "acme") -> Rows:
@@ -106,6 +121,22 @@ async def test_the_entry_is_there_when_the_client_has_the_response(bench: Bench,
     for number in range(1, 6):
         await bench.http.post("/v1/chat/completions", json=CHAT, headers=by("acme"))
         assert len(await rows(ledger)) == number
+
+
+async def test_what_an_engine_counts_wrongly_is_estimated_alike_for_the_bill_and_for_limits(
+    bench: Bench, ledger: Ledger, settled: list[Claim]
+) -> None:
+    async def script(call: Call) -> None:
+        await call.answer({"text": "x" * 400, "usage": {"prompt_tokens": -1, "completion_tokens": 2}})
+
+    bench.model.script = script
+    assert (await bench.http.post("/v1/chat/completions", json=CHAT, headers=by("acme"))).status_code == 200
+    (row,) = await rows(ledger)
+    assert row["estimated"]
+    assert row["completion_tokens"] > 100
+    assert row["nano_dollars"] == row["prompt_tokens"] * 150 + row["completion_tokens"] * 600
+    taken = {claim.counter.split()[1]: claim.amount for claim in settled}
+    assert taken["tokens"] == row["prompt_tokens"] + row["completion_tokens"]
 
 
 async def test_an_error_is_counted_and_costs_nothing(bench: Bench, ledger: Ledger) -> None:
