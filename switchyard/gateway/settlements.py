@@ -87,7 +87,13 @@ class Settlements:
         self._task = None
 
     async def _write_waiting(self) -> None:
-        while self._waiting and await self._written(self._waiting[0]) is not None:
+        while self._waiting:
+            try:
+                if await self._written(self._waiting[0]) is None:
+                    return
+            except Exception:  # one call that cannot be settled must not keep all after it from being so
+                logger.exception("a call cannot be settled")
+                self._lose(self._waiting[0])
             self._waiting.popleft()
 
     async def _written(self, one: _Settlement) -> Sequence[Level] | None:

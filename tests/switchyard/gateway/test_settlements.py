@@ -142,3 +142,15 @@ async def test_a_call_that_ran_while_the_store_was_away_is_on_the_bill(
         (row,) = map(json.loads, await rows(away))
         assert await metric(bench, "gateway_usage_waiting 0.0")
         assert (row["outcome"], row["prompt_tokens"], row["completion_tokens"]) == ("ok", 3, 4)
+
+
+async def test_a_call_that_cannot_be_settled_keeps_none_after_it_from_being_so(
+    settlements: Settlements, away: Away, caplog: pytest.LogCaptureFixture
+) -> None:
+    away.away = True
+    await settlements.settle("acme", "bad", [CLAIM._replace(amount=2**60)], Entry(b"bad", "x", (1,)))
+    await settlements.settle("acme", "good", [CLAIM], Entry(b"good", "x", (1,)))
+    away.away = False
+    await until(lambda: not settlements.waiting)
+    assert await rows(away) == [b"good"]
+    assert "a call cannot be settled" in caplog.text
