@@ -7,6 +7,7 @@ import struct
 
 _MOST_PARTS = 1024  # segments of a JPEG before its size, entries of a TIFF's directory: real ones have some dozens
 _RIFF_KIND = 12
+_VP8X_BYTES = 30
 # ITU-T T.81, table B.1: frames begin with SOF0 to SOF15, but three of these numbers are other segments; markers that
 # stand alone have no length.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -64,7 +65,7 @@ def _jpeg(data: bytes) -> tuple[int, int]:
 def _webp(data: bytes) -> tuple[int, int]:
     # https://developers.google.com/speed/webp/docs/riff_container
     match data[_RIFF_KIND : _RIFF_KIND + 4]:
-        case b"VP8X":
+        case b"VP8X" if len(data) >= _VP8X_BYTES:
             return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
         case b"VP8L":
             (packed,) = struct.unpack_from("<I", data, 21)

@@ -51,7 +51,10 @@ def test_other_ways_to_write_a_size() -> None:
     assert pixels_of(b"MM\0*" + struct.pack(">IH", 8, 2) + entries) == 600
 
 
-@pytest.mark.parametrize("data", [b"", b"text", b"%PDF-1.7", b"\xff\xd8", b"\xff\xd8\xff\xda\xff", b"RIFF....WEBPxxxx"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"text", b"%PDF-1.7", b"\xff\xd8", b"\xff\xd8\xff\xda\xff", b"RIFF....WEBPxxxx", b"RIFF....WEBPVP8X\x0a"],
+)
 def test_what_has_no_size_has_no_pixels(data: bytes) -> None:
     assert pixels_of(data) == 0
 
