@@ -1,30 +1,23 @@
 """Collections in Redis, for several replicas on several machines; one hash slot for each collection."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
-from typing import TypeVar
 from uuid import uuid4
 
-from redis.exceptions import RedisError
-
-from switchyard.store.contract import StoreError
 from switchyard.store.records.contract import TOUCHES_KEPT, Changes, Record
-from switchyard.store.redis import connect, tag
-
-T = TypeVar("T")
+from switchyard.store.redis import RedisClient, tag
 
 
-class RedisRecords:
-    """``url`` as in ``RedisStore``; after ``seconds`` without a response a call fails."""
+class RedisRecords(RedisClient):
+    """Collections at a URL, as ``RedisClient`` has it."""
 
     def __init__(self, url: str, *, seconds: float = 1.0, clock: Callable[[], float] = time.time) -> None:
-        self._redis = connect(url, seconds)
+        super().__init__(url, seconds=seconds)
         self._clock = clock
         self._put = self._redis.register_script(_source("records_put"))
         self._changes = self._redis.register_script(_source("records_changes"))
         self._remove = self._redis.register_script(_source("records_remove"))
-        self._closed = False
 
     async def put(self, collection: str, name: str, value: bytes, *, expected: int) -> int | None:
         arguments: list[str | bytes | int] = [name, value, expected, uuid4().hex]
@@ -52,18 +45,6 @@ class RedisRecords:
             return {}
         found = await self._do(lambda: self._redis.zmscore(_touched(collection), list(names)))
         return {name: int(at) for name, at in zip(names, found, strict=True) if at is not None}
-
-    async def aclose(self) -> None:
-        self._closed = True
-        await self._redis.aclose()
-
-    async def _do(self, run: Callable[[], Awaitable[T]]) -> T:
-        if self._closed:
-            raise StoreError("the store is closed")
-        try:
-            return await run()
-        except (RedisError, OSError) as err:
-            raise StoreError(f"Redis does not respond: {err}") from err
 
 
 def _source(name: str) -> str:
