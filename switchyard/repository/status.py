@@ -1,0 +1,127 @@
+"""``status.json``: the state of every folder of the repository, written at each change by whoever publishes it."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from switchyard.repository.verdict import Facts, FaultCode, Group, Kind, Memory, Tensor
+
+STATUS = "status.json"
+
+Phase = Literal["downloading", "copying", "checking", "published", "failed"]
+
+
+class StatusError(ValueError):
+    """The file is not a ``status.json``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelStatus:
+    """The state of one folder.
+
+    ``digest`` and ``facts`` are of what is published, and empty or None where nothing is. ``phase`` and ``reason`` are
+    of the folder's newest content: a failed one leaves the last good content published. ``progress`` is the bytes that
+    are there and all bytes, while they are downloaded; ``since`` is a time in RFC 3339.
+    """
+
+    group: Group
+    name: str
+    phase: Phase
+    reason: str = ""
+    code: FaultCode | None = None
+    file: str = ""
+    digest: str = ""
+    facts: Facts | None = None
+    progress: tuple[int, int] = (0, 0)
+    source: str = ""
+    revision: str = ""
+    since: str = ""
+    seconds: Mapping[str, float] | None = None
+
+    @property
+    def kind(self) -> Kind | None:
+        return self.facts.kind if self.facts else None
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryStatus:
+    """All folders, by group and name."""
+
+    models: tuple[ModelStatus, ...] = ()
+
+    def of_group(self, group: Group) -> Iterable[ModelStatus]:
+        return (model for model in self.models if model.group == group)
+
+    def find(self, name: str) -> ModelStatus | None:
+        return next((model for model in self.models if model.name == name), None)
+
+    def dumps(self) -> str:
+        return json.dumps({"models": [asdict(model) for model in self.models]}, indent=1)
+
+    @staticmethod
+    def loads(text: str) -> "RepositoryStatus":
+        """Read what ``dumps`` wrote.
+
+        Raises:
+            StatusError: the text is not that.
+        """
+        try:
+            return RepositoryStatus(tuple(_model(row) for row in json.loads(text)["models"]))
+        except (ValueError, KeyError, TypeError) as err:
+            raise StatusError(f"not a {STATUS}: {err!r}") from err
+
+
+def _model(row: Mapping[str, Any]) -> ModelStatus:
+    facts = row.get("facts")
+    return ModelStatus(
+        **{
+            **row,
+            "code": FaultCode(row["code"]) if row.get("code") else None,
+            "facts": _facts(facts) if facts else None,
+            "progress": tuple(row.get("progress", (0, 0))),
+        }
+    )
+
+
+def _facts(row: Mapping[str, Any]) -> Facts:
+    tuples = {name: tuple(row.get(name, ())) for name in ("versions", "steps", "notes")}
+    tensors = {name: tuple(_tensor(tensor) for tensor in row.get(name, ())) for name in ("inputs", "outputs")}
+    return Facts(**{**row, **tuples, **tensors, "memory": Memory(**row["memory"])})
+
+
+def _tensor(row: Mapping[str, Any]) -> Tensor:
+    return replace(Tensor(**row), shape=tuple(row["shape"]))
+
+
+class StatusFile:
+    """``status.json`` below the root of what is published; a reader sees the old one or the new one."""
+
+    def __init__(self, published: Path) -> None:
+        self._path = published / STATUS
+        self._stamp: tuple[int, int] | None = None
+        self._status = RepositoryStatus()
+
+    def current(self) -> RepositoryStatus:
+        """Read the file again if it was replaced; a missing one has no models.
+
+        Raises:
+            StatusError: it is not a status.
+        """
+        try:
+            stat = os.stat(self._path)
+        except FileNotFoundError:
+            return self._status
+        stamp = (stat.st_mtime_ns, stat.st_ino)
+        if stamp != self._stamp:
+            self._status = RepositoryStatus.loads(self._path.read_text())
+            self._stamp = stamp
+        return self._status
+
+    def replace(self, status: RepositoryStatus) -> None:
+        """Write ``status`` atomically."""
+        staged = self._path.with_name(f".{STATUS}.new")
+        staged.write_text(status.dumps())
+        os.replace(staged, self._path)
