@@ -39,6 +39,11 @@ class _Families:
         return OneThreadHistogram(name, text, labels, buckets=buckets, registry=self._registry)
 
 
+def _load_time(make: _Families) -> Gauge:
+    """Make the one family of all that must happen before a model responds, whichever process does it."""
+    return make.gauge("model_load_time_seconds", "Seconds of each phase of the last load.", "model", "phase")
+
+
 class InferenceMetrics:
     """Metrics of inference, the same for language and vision predictors."""
 
@@ -50,12 +55,7 @@ class InferenceMetrics:
         self.latency = make.histogram("inference_latency_seconds", "From request to last byte.", "model", "protocol")
         self.in_flight = make.gauge("inference_requests_in_flight", "Requests in flight.", "model")
         self.gpu_utilization = make.gauge("gpu_utilization", "Share of time that the device was busy, 0..1.", "device")
-        self.load_time = make.gauge(
-            "model_load_time_seconds", "From process start until the model finished its warm-up.", "model"
-        )
-        self.start_phase = make.gauge(
-            "model_start_phase_seconds", "Seconds of each phase of the last start.", "model", "phase"
-        )
+        self.load_time = _load_time(make)
 
 
 class GatewayMetrics:
@@ -142,6 +142,24 @@ class LocalMetrics:
         )
         self.held = make.gauge("local_requests_held", "Requests waiting for a model to wake.", "model")
         self.replicas = make.gauge("local_replicas", "Running processes of a model.", "model")
+
+
+class RepositoryMetrics:
+    """Metrics of ``switchyard.sync``: what it found, judged and published.
+
+    ``model`` is a folder's name, whose series go with the folder; ``phase`` of a load is a key of ``seconds`` in
+    ``status.json``. ``code`` is a ``FaultCode``, or ``ok``; ``scheme`` is that of a source, such as s3.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        make = _Families(registry)
+        self.load_time = _load_time(make)
+        self.verdicts = make.counter(
+            "repository_verdicts", "Folders that were judged, by the first fault's code.", "group", "code"
+        )
+        self.models = make.gauge("repository_models", "Folders by the state of their newest content.", "group", "phase")
+        self.published = make.gauge("repository_models_published", "Models that are there to be served.", "group")
+        self.downloaded = make.counter("repository_downloaded_bytes", "Bytes that were downloaded.", "scheme")
 
 
 class GraphMetrics:

@@ -6,19 +6,28 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from switchyard.telemetry.metrics import GatewayMetrics, GraphMetrics, InferenceMetrics, LocalMetrics, RoutingMetrics
+from switchyard.telemetry.metrics import (
+    GatewayMetrics,
+    GraphMetrics,
+    InferenceMetrics,
+    LocalMetrics,
+    RepositoryMetrics,
+    RoutingMetrics,
+)
 
+HOLDERS = (InferenceMetrics, GatewayMetrics, GraphMetrics, LocalMetrics, RepositoryMetrics, RoutingMetrics)
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text()
 
 
 def declared() -> dict[str, tuple[str | None, str]]:
     """Exposed name to type and labels, as the page writes them."""
     found: dict[str, tuple[str | None, str]] = {}
-    for holder in (InferenceMetrics, GatewayMetrics, GraphMetrics, LocalMetrics, RoutingMetrics):
+    for holder in HOLDERS:
         for metric in vars(holder(CollectorRegistry())).values():
             assert isinstance(metric, MetricWrapperBase)
             name = metric._name + ("_total" if metric._type == "counter" else "")
-            found[name] = (metric._type, ", ".join(metric._labelnames) or "–")
+            shape = (metric._type, ", ".join(metric._labelnames) or "–")
+            assert found.setdefault(name, shape) == shape, f"{name} differs between processes"
     return found
 
 
