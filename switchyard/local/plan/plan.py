@@ -93,7 +93,7 @@ def _service(document: Document, index: containers.Index, options: Options) -> S
 def _storage(predictor: Mapping[str, Any], found: Sequence[Mapping[str, Any]], options: Options) -> volumes.Storage:
     own = {item["name"]: item.get("value") for container in found for item in container.get("env") or ()}
     uri = (predictor.get("model") or {}).get("storageUri") or own.get("STORAGE_URI")
-    return volumes.model_storage(uri, options.claims)
+    return volumes.model_storage(uri, options.claims, options.published)
 
 
 def _runtime_pod(document: Document, index: containers.Index, predictor: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, get_args
 
 from switchyard.local.errors import LocalError
 from switchyard.local.plan.containers import Index
 from switchyard.local.program import program, shown
+from switchyard.repository.verdict import Group
 
 MODEL_MOUNT = "/mnt/models"
 HUB = "hub"  # folder of a claim for models from Hugging Face; git ignores it in the model repository
@@ -30,8 +31,11 @@ class Storage:
     problem: str = ""
 
 
-def model_storage(uri: str | None, claims: Mapping[str, Path]) -> Storage:
-    """Return the folder of a service's model; local mode downloads nothing."""
+def model_storage(uri: str | None, claims: Mapping[str, Path], published: Mapping[str, Path] | None = None) -> Storage:
+    """Return the folder of a service's model; local mode downloads nothing.
+
+    ``published`` has, by claim, where the repository's models lie that were judged, in place of the claim's own folder.
+    """
     if uri is None:
         return Storage()
     scheme, _, rest = uri.partition("://")
@@ -41,7 +45,8 @@ def model_storage(uri: str | None, claims: Mapping[str, Path]) -> Storage:
         # Resolved first: `..` and links must not lead a service to the files of another one.
         if not folder.is_relative_to(claims[claim].resolve()):
             return Storage(problem=f"storageUri {uri} points outside the claim {claim}; name a folder inside it")
-        return Storage(folder=folder)
+        judged = published_folder(path, published[claim]) if published and claim in published else None
+        return Storage(folder=judged or folder)
     here = ", ".join(f"pvc://{name}/<folder> for {folder}/<folder>" for name, folder in claims.items())
     advice = f"put the model in a folder and use {here}"
     if scheme == "hf" and claims:
@@ -53,6 +58,18 @@ def model_storage(uri: str | None, claims: Mapping[str, Path]) -> Storage:
             f"pvc://{claim}/{HUB}/{model} in the overlay, and run `{program()} down` and `up` again"
         )
     return Storage(problem=f"storageUri {uri}: local mode downloads nothing; {advice}")
+
+
+def published_folder(path: str, published: Path) -> Path | None:
+    """Return the published folder of a path in the claim, None for one that holds no models which are judged.
+
+    Such are ``vision``, a repository as a whole, and ``llm/<name>``, one model. The last part is a link that whoever
+    publishes replaces, so it is not resolved here.
+    """
+    group, *model = PurePosixPath(path).parts or ("",)
+    if group not in get_args(Group) or len(model) != (0 if group == "vision" else 1):
+        return None
+    return published.joinpath(group, *model)
 
 
 def of_pod(

@@ -18,6 +18,7 @@ Probe = Literal["http", "https", "tcp"]
 class Options:
     """This machine: ``claims`` maps a volume claim's name to its folder, ``state`` is the run directory.
 
+    ``published`` maps it to the folder with what was judged of it, where models are served from in its place.
     ``gateway_port`` takes the place of the port that the overlay gives to the gateway, ``gateway_tls`` (a certificate
     with its chain, and its key) that of its certificate.
     """
@@ -25,6 +26,7 @@ class Options:
     root: Path
     state: Path
     claims: Mapping[str, Path]
+    published: Mapping[str, Path] = field(default_factory=dict)
     python: str = sys.executable
     gateway_port: int | None = None
     gateway_tls: tuple[Path, Path] | None = None

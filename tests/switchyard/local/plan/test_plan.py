@@ -341,3 +341,26 @@ def test_a_port_beside_which_the_gateway_finds_no_second_one_is_rejected() -> No
     of_gateway["spec"]["template"]["spec"]["containers"][0]["args"][1] = "--grpc_port=8001"
     with pytest.raises(LocalError, match="with port 65535, gateway would also need port 65536"):
         plan([of_gateway], replace(OPTIONS, gateway_port=65535))
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("vision", "/project/.switchyard/repository/vision"),
+        ("llm/chat", "/project/.switchyard/repository/llm/chat"),
+        ("llm", "/project/model-repository/llm"),
+        ("llm/chat/part", "/project/model-repository/llm/chat/part"),
+        ("vision/ocr", "/project/model-repository/vision/ocr"),
+        ("hub/org/model", "/project/model-repository/hub/org/model"),
+        ("", "/project/model-repository"),
+    ],
+)
+def test_what_is_judged_is_served_from_where_it_is_published_and_the_rest_of_the_claim_from_its_folder(
+    path: str, folder: str
+) -> None:
+    options = replace(OPTIONS, published={"model-repository": ROOT / ".switchyard/repository"})
+    document = Stub(name="chat").document()
+    document["spec"]["predictor"]["model"]["storageUri"] = f"pvc://model-repository/{path}"
+    found = plan([runtime(), SETTINGS, document], options).services[0]
+    assert found.model_dir == Path(folder)
+    assert f"--model_dir={folder}" in found.command.argv
