@@ -15,7 +15,9 @@ from typing import Any
 
 import yaml
 
+from switchyard.repository.service import Place, derived
 from tests.manifests.documents import Document, render_all
+from tests.manifests.test_derived_services import DROPPED
 
 KUBERNETES = "k8s.io/kubernetes@v1.34.4"
 KSERVE = "github.com/kserve/kserve@v0.20.0"
@@ -100,6 +102,7 @@ def source(kind: str, api_version: str) -> tuple[str, Schema, Resolve]:
 
 def main() -> int:
     rendered: list[Document] = [document for documents in render_all().values() for document in documents]
+    rendered += [derived(name, facts, Place(gpus=1)) for name, facts in DROPPED.items()]
     kinds = {document["kind"]: document["apiVersion"] for document in rendered}
     for old in HERE.glob("*.json"):
         old.unlink()
