@@ -64,14 +64,14 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
     wanted = [http_port, grpc_port] if grpc_port else [http_port]
     ports = [await server.listen(host, port) for host in hosts for port in wanted]
     settle_for_serving()
-    followed = [*tenancy.followed(settings, sources), *([tls.follow()] if tls is not None else [])]
-    following = [asyncio.create_task(one) for one in followed]
+    background = [*tenancy.background_tasks(settings, sources), *([tls.follow()] if tls is not None else [])]
+    tasks = [asyncio.create_task(one) for one in background]
     logger.info("serving", extra={"host": ", ".join(hosts), "ports": ports})
     try:
         drain, grace = settings.drain_seconds, settings.grace_seconds
         await serve_until_signal(server, drain_seconds=drain, grace_seconds=grace, on_drain=on_drain)
     finally:
-        for task in following:
+        for task in tasks:
             task.cancel()
         # After the drain alone: responses in flight still come by these connections.
         await client.aclose()
@@ -90,7 +90,7 @@ class _Tenancy:
     keys: StoredKeys | None = None
     edits: TenantsEdits | None = None
 
-    def followed(self, settings: Settings, sources: Sources) -> Iterator[Coroutine[None, None, None]]:
+    def background_tasks(self, settings: Settings, sources: Sources) -> Iterator[Coroutine[None, None, None]]:
         """Yield what runs beside the calls: files and keys are followed, hours counted, what is old is forgotten."""
         tenants, ledger = self.tenants, self.ledger
         for one in (tenants, self.keys, self.edits):

@@ -3,10 +3,11 @@
 import asyncio
 import os
 import shutil
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 _START_SECONDS = 30
@@ -102,7 +103,7 @@ async def proxy(name: str, folder: Path, upstream: int) -> AsyncIterator[int]:
     program = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")  # where Debian keeps servers
     if program is None:
         raise FileNotFoundError(f"there is no {name} on PATH: {_INSTALL}")
-    port = _free_port()
+    port = free_port()
     command = (program, *_configured(name, folder, port, upstream))
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
@@ -140,9 +141,3 @@ async def _listens(name: str, port: int, process: asyncio.subprocess.Process, lo
 
 def _end_of(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace")[-2000:]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -189,13 +189,13 @@ class Tenant(_Strict):
 
     @model_validator(mode="after")
     def _with_limits_of_its_models(self) -> "Tenant":
-        _check_limits("", self.limits, self.models)
+        _require_used_models("", self.limits, self.models)
         for team in self.teams:
-            _check_limits(f"team {team.name}, ", team.limits, self.models, team.models)
+            _require_used_models(f"team {team.name}, ", team.limits, self.models, team.models)
             for key in team.keys:
-                _check_limits(f"key {key.id}, ", key.limits, self.models, team.models)
+                _require_used_models(f"key {key.id}, ", key.limits, self.models, team.models)
         for key in self.keys:
-            _check_limits(f"key {key.id}, ", key.limits, self.models)
+            _require_used_models(f"key {key.id}, ", key.limits, self.models)
         return self
 
 
@@ -278,7 +278,7 @@ class TenantsFile(_Strict):
         return self
 
 
-def _check_limits(owner: str, limits: tuple[Limit, ...], *allowed: Iterable[str]) -> None:
+def _require_used_models(owner: str, limits: tuple[Limit, ...], *allowed: Iterable[str]) -> None:
     """Reject a limit that could never count, and one that counts what another counts already."""
     if len({limit.counter for limit in limits}) != len(limits):
         raise ValueError(f"{owner}limits: two are of the same kind, time and models; keep one")
