@@ -10,12 +10,14 @@ from switchyard.catalog.documents import (
     hosts_repository,
 )
 from switchyard.catalog.file import CatalogFile
-from switchyard.catalog.models import Catalog, CatalogError, CatalogSource, Kind, Model, Phase, State
+from switchyard.catalog.models import Card, Catalog, CatalogError, CatalogSource, Kind, Model, Phase, State
+from switchyard.catalog.repository import with_repository
 
 __all__ = [
     "CONTEXT_LENGTH_ANNOTATION",
     "INPUTS_ANNOTATION",
     "KIND_LABEL",
+    "Card",
     "Catalog",
     "CatalogError",
     "CatalogFile",
@@ -29,4 +31,5 @@ __all__ = [
     "hosted",
     "hosts_repository",
     "settle",
+    "with_repository",
 ]

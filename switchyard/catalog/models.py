@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 Kind = Literal["llm", "embedding", "vision", "graph", "adapter", "step"]  # a step serves graphs, not clients
-Phase = Literal["ready", "asleep", "waking", "failed"]
+Phase = Literal[
+    "ready", "asleep", "waking", "failed", "pending"
+]  # pending: not yet served, its folder is being checked
 
 
 class CatalogError(ValueError):
@@ -20,11 +22,31 @@ class CatalogError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class State:
-    """The phase of a model; of a failed one, the sentence that says why, and whether a request starts it again."""
+    """The phase of a model; the sentence that says why it is not ready, and whether a request starts a failed one."""
 
     phase: Phase
     reason: str = ""
     retryable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """What people want to know of a model before they use it, as the model repository found it; empty if unknown.
+
+    ``description`` is the first paragraph of the model's own card. ``source`` and ``revision`` say where it came from.
+    """
+
+    format: str = ""
+    bytes: int = 0
+    license: str = ""
+    description: str = ""
+    architecture: str = ""
+    parameters: int = 0
+    dtype: str = ""
+    quantization: str = ""
+    source: str = ""
+    revision: str = ""
+    signed_by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +58,7 @@ class Model:
     images. ``versions`` are those of V2, empty where only the model's server knows them. ``concurrency`` is how many
     requests the replicas behind ``url`` take at a time, for all models there together; None where nothing limits them.
     ``replicas`` is how many of them exist, those that start or stop included; None where nobody knows, as of graphs.
+    ``notice`` is what its users should know while it is served, such as why the newest content of its folder is not.
     """
 
     name: str
@@ -47,6 +70,8 @@ class Model:
     versions: tuple[str, ...] = ("1",)
     concurrency: int | None = None
     replicas: int | None = None
+    notice: str = ""
+    card: Card | None = None
     state: State = field(default_factory=lambda: State(phase="asleep"))
 
 
@@ -71,10 +96,15 @@ class Catalog:
         """
         try:
             rows = json.loads(text)["models"]
-            models = [Model(**{**_renamed(row), "state": State(**row["state"])}) for row in rows]
+            models = [_model(row) for row in rows]
         except (ValueError, KeyError, TypeError) as err:
             raise CatalogError(f"not a catalog: {err}") from err
         return Catalog({model.name: model for model in models})
+
+
+def _model(row: Mapping[str, Any]) -> Model:
+    card = row.get("card")
+    return Model(**{**_renamed(row), "card": Card(**card) if card else None, "state": State(**row["state"])})
 
 
 def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:

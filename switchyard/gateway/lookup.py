@@ -86,7 +86,7 @@ def locator(visible: Visible) -> Locate:
         if model is None:
             message = f"The model `{name[:200]}` does not exist; GET /v1/models lists those that do."
             raise ApiError("model_not_found", message, param="model")
-        if model.state.phase == "failed" and not model.state.retryable:
+        if is_unserved(model) and not model.state.retryable:
             raise failure(model)
         return model
 
@@ -138,9 +138,16 @@ def has_version(model: Model, version: str) -> bool:
     return not version or not model.versions or version in model.versions
 
 
+def is_unserved(model: Model) -> bool:
+    """Whether no request would get a response of the model, however long it waits; one that sleeps wakes."""
+    return model.state.phase in ("failed", "pending")
+
+
 def failure(model: Model) -> ApiError:
-    """Return the error for a model that failed."""
+    """Return the error for a model that failed, or whose folder is still being checked."""
     reason = model.state.reason or "no reason was recorded"
+    if model.state.phase == "pending":
+        return ApiError("model_not_ready", f"model {model.name} is not served yet: {reason}", retry_after=1)
     after = 1 if model.state.retryable else 10
     return ApiError("model_failed", f"model {model.name} failed: {reason}", retry_after=after)
 

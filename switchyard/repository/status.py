@@ -13,6 +13,12 @@ STATUS = "status.json"
 
 Phase = Literal["downloading", "copying", "checking", "published", "failed"]
 
+_UNFINISHED: Mapping[Phase, str] = {
+    "downloading": "it is being downloaded",
+    "copying": "its folder is still being copied",
+    "checking": "its folder is being checked",
+}
+
 
 class StatusError(ValueError):
     """The file is not a ``status.json``."""
@@ -44,6 +50,15 @@ class ModelStatus:
     @property
     def kind(self) -> Kind | None:
         return self.facts.kind if self.facts else None
+
+    @property
+    def sentence(self) -> str:
+        """What is said of the newest content where it is not simply served; empty where it is."""
+        if self.reason or self.phase not in _UNFINISHED:
+            return self.reason
+        there, whole = self.progress
+        share = f", {there / 1e6:.1f} of {whole / 1e6:.1f} MB are there" if whole else ""
+        return _UNFINISHED[self.phase] + share
 
 
 @dataclass(frozen=True, slots=True)

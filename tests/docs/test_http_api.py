@@ -51,5 +51,6 @@ def test_every_setting_is_documented_with_its_default() -> None:
 def test_the_page_names_no_code_that_does_not_exist() -> None:
     mentioned = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", PAGE.read_text()))
     fields = {"max_model_len", "max_tokens", "text_input", "sampling_parameters", "error_message"}
+    fields |= {"size_bytes", "signed_by"}
     names = {"count_tokens", "generate_stream", "triton_final_response"}
     assert mentioned - set(CODES) == fields | names

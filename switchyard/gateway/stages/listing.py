@@ -1,6 +1,7 @@
 """Stage of the routes that the catalog can answer; none of them wakes a model."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -8,7 +9,7 @@ import orjson
 
 from switchyard.catalog import Catalog, Model
 from switchyard.gateway.call import Call
-from switchyard.gateway.lookup import Locate, Visible, failure, require_version
+from switchyard.gateway.lookup import Locate, Visible, failure, is_unserved, require_version
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.upstream.repositories import Repositories, knows_itself
 from switchyard.gateway.upstream.retries import UpstreamRetries
@@ -35,30 +36,45 @@ def openai_model(model: Model) -> dict[str, Any]:
         "owned_by": SERVER,
         "kind": model.kind,
         "state": model.state.phase,
-        "ready": model.state.phase != "failed",  # one that sleeps wakes when it is asked
+        "ready": not is_unserved(model),
     }
     if model.context_length is not None:
         entry["max_model_len"] = model.context_length
-    if model.state.reason:
-        entry["reason"] = model.state.reason
+    if reason := model.state.reason or model.notice:
+        entry["reason"] = reason
+    if model.card is not None and model.card.license:
+        entry["license"] = model.card.license
+    return entry
+
+
+def _described(model: Model) -> dict[str, Any]:
+    """Return a model in OpenAI's form with all that the model repository knows of it."""
+    entry = openai_model(model)
+    if model.kind == "vision":
+        entry["versions"] = list(model.versions)
+    if model.card is not None:
+        fields = asdict(model.card)
+        entry["size_bytes"] = fields.pop("bytes")
+        entry |= {name: value for name, value in fields.items() if value}
     return entry
 
 
 def index_entries(catalog: Catalog) -> Iterator[dict[str, str]]:
     """Yield each version of each model as an entry of Triton's repository index.
 
-    A model that sleeps is READY, because a request wakes it; one that a client unloaded has a reason and is not.
+    A model that sleeps is READY, because a request wakes it; one that a client unloaded has a reason and is not. One
+    that is served while the newest content of its folder is not is READY, with the reason for that.
     """
     for model in catalog.models.values():
-        state, reason = model.state, model.state.reason
-        shown = "UNAVAILABLE" if state.phase == "failed" or reason else "READY"
+        reason = model.state.reason
+        shown = "UNAVAILABLE" if is_unserved(model) or reason else "READY"
         for number in model.versions or ("",):
-            yield {"name": model.name, "version": number, "state": shown, "reason": reason}
+            yield {"name": model.name, "version": number, "state": shown, "reason": reason or model.notice}
 
 
 def _one(catalog: Catalog, model: Model | None) -> Any:
     assert model is not None
-    return openai_model(model)
+    return _described(model)
 
 
 def _all(catalog: Catalog, model: Model | None) -> Any:
@@ -67,7 +83,7 @@ def _all(catalog: Catalog, model: Model | None) -> Any:
 
 def _ready(catalog: Catalog, model: Model | None) -> Any:
     assert model is not None
-    if model.state.phase == "failed":
+    if is_unserved(model):
         raise failure(model)
     # Asleep too: clients that wait for readiness before their first request would wait for ever, as only that wakes it.
     return {"name": model.name, "ready": True}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from switchyard.catalog import Catalog
 from switchyard.gateway.call import Call
 from switchyard.gateway.edges.rpc import RpcEdge
-from switchyard.gateway.lookup import Locate, Visible, has_version
+from switchyard.gateway.lookup import Locate, Visible, has_version, is_unserved
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.stages.listing import EXTENSIONS, SERVER, index_entries, server_version
 from switchyard.gateway.upstream.repositories import Repositories, knows_itself
@@ -49,8 +49,8 @@ def _server_must_say(call: Call, locate: Locate) -> bool:
     try:
         model = call.model = locate(call.model_name, call.identity)
     except ApiError as err:
-        # A failed model is known and not ready, which a boolean can say; over HTTP it is a 503 with the reason.
-        if err.code != "model_failed":
+        # Such a model is known and not ready, which a boolean can say; over HTTP it is a 503 with the reason.
+        if err.code not in ("model_failed", "model_not_ready"):
             raise
         return False
     return knows_itself(model) and bool(model.grpc)
@@ -63,7 +63,7 @@ def _server_ready(visible: Visible) -> bytes:
 
 def _is_ready(call: Call) -> bool:
     model = call.model
-    if model is None or model.state.phase == "failed":
+    if model is None or is_unserved(model):
         return False
     try:
         return has_version(model, read_text(call.body, MODEL_VERSION))

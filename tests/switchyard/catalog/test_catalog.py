@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchyard.catalog import Catalog, CatalogError, CatalogFile, Model, State, describe, hosted, hosts_repository
+from switchyard.catalog import (
+    Card,
+    Catalog,
+    CatalogError,
+    CatalogFile,
+    Model,
+    State,
+    describe,
+    hosted,
+    hosts_repository,
+)
 
 models = st.builds(
     Model,
@@ -15,7 +25,9 @@ models = st.builds(
     context_length=st.none() | st.integers(1, 10**6),
     accepts_images=st.booleans(),
     concurrency=st.none() | st.integers(1, 1000),
-    state=st.builds(State, phase=st.sampled_from(["ready", "asleep", "waking", "failed"]), reason=st.text()),
+    notice=st.text(),
+    card=st.none() | st.builds(Card, bytes=st.integers(0), license=st.text(), description=st.text()),
+    state=st.builds(State, phase=st.sampled_from(["ready", "asleep", "waking", "failed", "pending"]), reason=st.text()),
 )
 
 

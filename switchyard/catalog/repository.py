@@ -1,0 +1,48 @@
+"""What the model repository knows of a model, as the catalog says it."""
+
+from dataclasses import replace
+
+from switchyard.catalog.models import Card, Model, Phase, State
+from switchyard.repository.status import ModelStatus
+
+
+def with_repository(model: Model, status: ModelStatus) -> Model:
+    """Return ``model``, which has the state of the process that serves it, with what its folder's ``status`` adds.
+
+    A folder of which nothing is published has failed or is pending, whatever its process does. One of which an earlier
+    content is published is served, with a notice that says why the newest is not.
+    """
+    facts = status.facts
+    if facts is None:
+        phase: Phase = "failed" if status.phase == "failed" else "pending"
+        return replace(model, state=State(phase=phase, reason=status.sentence), card=None)
+    newest = f"the newest content of its folder is not served: {status.sentence}"
+    return replace(
+        model,
+        kind=facts.kind,
+        context_length=facts.context_length,
+        accepts_images=facts.accepts_images,
+        versions=facts.versions or model.versions,
+        notice=newest if status.phase == "failed" else status.reason if status.phase == "published" else "",
+        card=card(status),
+    )
+
+
+def card(status: ModelStatus) -> Card | None:
+    """Return what is published of a folder, for people; None where nothing is."""
+    facts = status.facts
+    if facts is None:
+        return None
+    return Card(
+        format=facts.format,
+        bytes=facts.bytes,
+        license=facts.license,
+        description=facts.description,
+        architecture=facts.architecture,
+        parameters=facts.parameters,
+        dtype=facts.dtype,
+        quantization=facts.quantization,
+        source=status.source,
+        revision=status.revision,
+        signed_by=facts.signed_by,
+    )
