@@ -11,6 +11,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 KSERVE = "github.com/kserve/kserve@v0.20.0"
+VERSITYGW = "github.com/versity/versitygw@v1.8.0"
+REGISTRY = "github.com/distribution/distribution/v3@v3.1.2"
 _KEPT = REPOSITORY / "build" / "go"
 _OLDEST_GO = (1, 25)
 _FIXED_ADDRESS = '":" + strconv.Itoa(constants.RouterPort)'
@@ -89,6 +91,32 @@ def h2spec() -> Path:
         GoError: it cannot be built.
     """
     return _tool("h2spec", "github.com/summerwind/h2spec/cmd/h2spec")
+
+
+def s3_server() -> Path:
+    """The S3 server versitygw (a minute the first time).
+
+    Raises:
+        GoError: it cannot be built.
+    """
+    return _of_module(VERSITYGW, "./cmd/versitygw")
+
+
+def registry() -> Path:
+    """The OCI registry distribution (a minute the first time).
+
+    Raises:
+        GoError: it cannot be built.
+    """
+    return _of_module(REGISTRY, "./cmd/registry")
+
+
+def _of_module(module: str, package: str) -> Path:
+    """The program ``package`` of a module as it was published, with the versions of its own go.sum."""
+    kept = _KEPT / f"{package.rpartition('/')[2]}-{_key(module)}"
+    if not kept.exists():
+        _build(_module(module), package, kept)
+    return kept
 
 
 def _tool(folder: str, package: str) -> Path:

@@ -1,0 +1,43 @@
+"""From the address that a person wrote to the source behind it; a store's library is imported when needed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from switchyard.repository.sources.listing import LIMITS, Limits
+from switchyard.repository.sources.remote import Source, SourceError
+from switchyard.repository.sources.stores.folder import FolderSource
+from switchyard.repository.sources.uri import Location, parse
+
+
+def open_source(
+    address: str | Location,
+    *,
+    claims: Mapping[str, Path] = {},
+    limits: Limits = LIMITS,
+) -> Source:
+    """Return the source at ``address``; ``claims`` has the folder where each claim is mounted here.
+
+    Raises:
+        SourceError: the address cannot be used.
+    """
+    location = parse(address) if isinstance(address, str) else address
+    match location.scheme:
+        case "file":
+            root = Path("/", location.path)
+            return FolderSource(root=root, uri=root.name, follows=location.follows, limits=limits)
+        case "pvc":
+            mounted = claims.get(location.place)
+            if mounted is None:
+                known = ", ".join(sorted(claims)) or "none"
+                raise SourceError(f"{location.uri} names a claim that is not mounted here; mounted: {known}")
+            return FolderSource(root=mounted / location.path, uri=location.uri, follows=location.follows, limits=limits)
+        case "s3":
+            from switchyard.repository.sources.stores.s3 import S3Source
+
+            return S3Source(location=location, limits=limits)
+        case "hf":
+            from switchyard.repository.sources.stores.hub import HubSource
+
+            return HubSource(location=location, limits=limits)
+        case scheme:
+            raise SourceError(f"{scheme}:// cannot be read yet: use s3://, hf://, pvc:// or a folder")

@@ -1,0 +1,146 @@
+"""A model of the Hugging Face hub, by huggingface_hub, which reads HF_TOKEN and HF_ENDPOINT.
+
+Its own download checks sizes alone and keeps a cache of its own; here every file is checked by the hub's SHA-256 or
+git id, and read from a commit, which nobody can move.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from switchyard.repository.names import quoted
+from switchyard.repository.sources.listing import LIMITS, Limits, checked
+from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
+from switchyard.repository.sources.uri import Location
+
+_CHUNK = 1 << 20
+_SECONDS = 30.0  # without a byte; a whole file may take hours
+# Weights of other frameworks, most of them pickles, which the platform never loads.
+_OTHER_WEIGHTS = frozenset(
+    (".bin", ".ckpt", ".gguf", ".h5", ".joblib", ".msgpack", ".ot", ".pickle", ".pkl", ".pt", ".pth", ".tflite")
+)
+_OTHER_FOLDERS = frozenset(("coreml", "onnx", "openvino", "original"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HubSource:
+    """``hf://owner/model[:revision]``; without a revision it is ``main``."""
+
+    location: Location
+    limits: Limits = LIMITS
+    api: Any = field(default_factory=lambda: _api())
+
+    @property
+    def uri(self) -> str:
+        return self.location.uri
+
+    @property
+    def follows(self) -> bool:
+        return self.location.follows
+
+    def resolve(self) -> Remote:
+        """List the files of the commit that the revision names now.
+
+        Raises:
+            SourceError: there is no such model or revision, HF_TOKEN may not read it, or a name is not taken.
+        """
+        with _errors(self.uri):
+            info = self.api.model_info(
+                self._model, revision=self.location.revision or None, files_metadata=True, timeout=_SECONDS
+            )
+        names = {sibling.rfilename for sibling in info.siblings or ()}
+        left_out = tuple(sorted(name for name in names if _is_left_out(name, names)))
+        taken = (sibling for sibling in info.siblings or () if sibling.rfilename not in left_out)
+        files = checked(self.uri, (self._file(sibling, info.sha) for sibling in taken), self.limits)
+        return Remote(uri=self.uri, revision=info.sha, files=files, left_out=left_out)
+
+    def read(self, file: RemoteFile, start: int) -> Iterator[bytes]:
+        """Yield the file of the listed commit from byte ``start`` on.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+        from huggingface_hub.utils._headers import build_hf_headers
+        from huggingface_hub.utils._http import get_session, hf_raise_for_status
+
+        headers = {**build_hf_headers(), "range": f"bytes={start}-", "accept-encoding": "identity"}
+        with (
+            _errors(f"{self.uri}: {quoted(file.path)}"),
+            get_session().stream("GET", file.key, headers=headers, timeout=_SECONDS, follow_redirects=True) as response,
+        ):
+            hf_raise_for_status(response)
+            if start and response.status_code != 206:
+                raise SourceError(f"{self.uri}: {quoted(file.path)} cannot be read from byte {start:,} on")
+            yield from response.iter_bytes(_CHUNK)
+
+    def checksum(self, file: RemoteFile) -> Checksum | None:
+        """Return what the hub listed: the SHA-256 of a large file, git's id of a small one."""
+        return file.checksum
+
+    @property
+    def _model(self) -> str:
+        return f"{self.location.place}/{self.location.path}"
+
+    def _file(self, sibling: Any, commit: str) -> RemoteFile:
+        from huggingface_hub import hf_hub_url
+
+        if sibling.lfs:
+            checksum = Checksum(algorithm="sha256", value=sibling.lfs.sha256)
+        else:
+            checksum = Checksum(algorithm="git-sha1", value=sibling.blob_id)
+        url = hf_hub_url(self._model, sibling.rfilename, revision=commit, endpoint=self.api.endpoint)
+        return RemoteFile(path=sibling.rfilename, key=url, size=sibling.size, etag=checksum.value, checksum=checksum)
+
+
+def _is_left_out(name: str, names: set[str]) -> bool:
+    path = PurePosixPath(name)
+    if path.name.startswith(".git"):
+        return True
+    if not any("/" not in other and other.endswith(".safetensors") for other in names):
+        return False
+    return path.suffix in _OTHER_WEIGHTS or path.parts[0] in _OTHER_FOLDERS
+
+
+def _api() -> Any:
+    from huggingface_hub import HfApi
+
+    return HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+
+
+@contextmanager
+def _errors(subject: str) -> Iterator[None]:
+    """Turn the hub's errors into ours; their texts hold URLs, which may be presigned, so none is repeated."""
+    from httpx2 import HTTPError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        yield
+    except RevisionNotFoundError:
+        raise SourceError(f"{subject} has no such revision: name a branch, tag or commit of it") from None
+    except GatedRepoError:
+        raise SourceError(
+            f"{subject} is gated: accept its terms at the hub, and set HF_TOKEN to a token of yours"
+        ) from None
+    except RepositoryNotFoundError:
+        raise SourceError(f"{subject} is not at the hub, or HF_TOKEN may not read it") from None
+    except HFValidationError:
+        raise SourceError(f"{subject} is no name of a model at the hub: write hf://owner/model") from None
+    except HfHubHTTPError as err:
+        status = err.response.status_code
+        if status in (404, 416):
+            raise SourceChangedError(f"{subject} was removed since it was listed") from None
+        raise SourceError(
+            f"{subject} cannot be read: the hub responded with status {status}",
+            transient=status in (408, 429) or status >= 500,
+        ) from None
+    except (HTTPError, OSError) as err:
+        raise SourceError(f"{subject} cannot be read: {type(err).__name__}", transient=True) from None

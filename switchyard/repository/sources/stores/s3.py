@@ -1,0 +1,172 @@
+"""Objects below a prefix of an S3 bucket, by boto3; credentials, region and endpoint are AWS's own variables."""
+
+import os
+import re
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from switchyard.repository.names import quoted
+from switchyard.repository.sources.listing import LIMITS, Limits, checked, revision_of
+from switchyard.repository.sources.remote import (
+    Algorithm,
+    Checksum,
+    Remote,
+    RemoteFile,
+    SourceChangedError,
+    SourceError,
+)
+from switchyard.repository.sources.uri import Location
+
+_CHUNK = 1 << 20
+_SECONDS = {"connect_timeout": 10, "read_timeout": 30}  # of silence; a whole object may take hours
+_CODES = {
+    "NoSuchBucket": "there is no such bucket",
+    "AccessDenied": "these credentials may not read it",
+    "403": "these credentials may not read it",
+    "InvalidAccessKeyId": "the store does not know AWS_ACCESS_KEY_ID",
+    "SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID",
+    "ExpiredToken": "AWS_SESSION_TOKEN has expired",
+}
+_CHECKSUMS: tuple[tuple[str, Algorithm], ...] = (
+    ("ChecksumSHA256", "sha256"),
+    ("ChecksumSHA1", "sha1"),
+    ("ChecksumCRC32C", "crc32c"),
+    ("ChecksumCRC32", "crc32"),
+)
+_CHANGED = ("PreconditionFailed", "412", "NoSuchKey", "404", "InvalidRange", "416")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class S3Source:
+    """The objects of ``location``; one read asks for the ETag that was listed, so that two contents never mix."""
+
+    location: Location
+    limits: Limits = LIMITS
+    client: Any = field(default_factory=lambda: _client())
+
+    @property
+    def uri(self) -> str:
+        return self.location.uri
+
+    @property
+    def follows(self) -> bool:
+        return self.location.follows
+
+    def resolve(self) -> Remote:
+        """List the objects below the prefix, 1,000 with each request.
+
+        Raises:
+            SourceError: the bucket cannot be listed, or has keys that are not taken.
+        """
+        with _errors(self.uri):
+            files = checked(self.uri, self._objects(), self.limits)
+        return Remote(uri=self.uri, revision=revision_of(files), files=files)
+
+    def read(self, file: RemoteFile, start: int) -> Iterator[bytes]:
+        """Yield the object from byte ``start`` on.
+
+        Raises:
+            SourceChangedError: its ETag is another one now.
+            SourceError: it cannot be read.
+        """
+        with _errors(f"{self.uri}: {quoted(file.path)}"):
+            response = self.client.get_object(
+                Bucket=self.location.place, Key=file.key, Range=f"bytes={start}-", IfMatch=f'"{file.etag}"'
+            )
+            if response["ETag"].strip('"') != file.etag:  # a store that does not know If-Match
+                raise SourceChangedError(f"{self.uri}: {quoted(file.path)} was replaced since it was listed")
+            if start and not response.get("ContentRange", "").startswith(f"bytes {start}-"):
+                raise SourceError(f"{self.uri}: {quoted(file.path)} cannot be read from byte {start:,} on")
+            with closing(response["Body"]) as body:
+                yield from body.iter_chunks(_CHUNK)
+
+    def checksum(self, file: RemoteFile) -> Checksum | None:
+        """Return what the store says of the object: a checksum of the upload, or the ETag where that is an MD5.
+
+        Raises:
+            SourceChangedError: its ETag is another one now.
+            SourceError: the store does not respond.
+        """
+        with _errors(f"{self.uri}: {quoted(file.path)}"):
+            about = {"Bucket": self.location.place, "Key": file.key, "IfMatch": f'"{file.etag}"'}
+            said = self.client.head_object(**about, ChecksumMode="ENABLED")
+            parts = file.etag.partition("-")[2]
+            size = self.client.head_object(**about, PartNumber=1)["ContentLength"] if parts else 0
+        return checksum_of(said, file.etag, size)
+
+    def _objects(self) -> Iterator[RemoteFile]:
+        prefix = f"{self.location.path}/" if self.location.path else ""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.location.place, Prefix=prefix)
+        for page in pages:
+            for item in page.get("Contents", ()):
+                path = item["Key"].removeprefix(prefix)
+                if path.endswith("/") or not path:
+                    continue  # consoles make empty objects to show a folder
+                yield RemoteFile(path=path, key=item["Key"], size=item["Size"], etag=item["ETag"].strip('"'))
+
+
+def checksum_of(said: Mapping[str, Any], etag: str, part_size: int) -> Checksum | None:
+    """Return the strongest checksum over the whole object that a HEAD response and its ETag tell.
+
+    An ETag is the MD5 of the content, or of the parts' MD5s, unless the object is encrypted with a key of its own.
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    """
+    for name, algorithm in _CHECKSUMS:
+        value = said.get(name, "")
+        if value and "-" not in value and said.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
+            return Checksum(algorithm=algorithm, value=b64decode(value).hex())
+    if said.get("ServerSideEncryption", "AES256") != "AES256" or said.get("SSECustomerAlgorithm"):
+        return None
+    md5, _, parts = etag.partition("-")
+    if not re.fullmatch(r"[0-9a-f]{32}", md5):
+        return None
+    if not parts:
+        return Checksum(algorithm="md5", value=md5)
+    # Parts of different sizes are allowed, and then nothing says where each ends.
+    if part_size and -(-said["ContentLength"] // part_size) == int(parts):
+        return Checksum(algorithm="md5-parts", value=md5, part_size=part_size)
+    return None
+
+
+def _client() -> Any:
+    import boto3
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    session = boto3.session.Session()
+    settings: dict[str, Any] = {
+        **_SECONDS,
+        "retries": {"mode": "standard", "total_max_attempts": 3},
+        # A range of an object has no checksum: whole files are checked after they came.
+        "response_checksum_validation": "when_required",
+    }
+    if session.get_credentials() is None:
+        settings["signature_version"] = UNSIGNED  # a public bucket
+    if os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
+        settings["s3"] = {"addressing_style": "path"}  # other stores rarely have a host name for each bucket
+    return session.client("s3", config=Config(**settings))
+
+
+@contextmanager
+def _errors(subject: str) -> Iterator[None]:
+    """Turn boto3's errors into ours; their texts hold URLs, which may hold credentials, so only codes are repeated."""
+    from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+
+    try:
+        yield
+    except ClientError as err:
+        code = str(err.response.get("Error", {}).get("Code", "")) or "no code"
+        if code in _CHANGED:
+            raise SourceChangedError(f"{subject} was replaced or removed since it was listed") from None
+        status = err.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        reason = _CODES.get(code) or f"the store responded with {quoted(code)}, status {status}"
+        raise SourceError(
+            f"{subject} cannot be read: {reason}", transient=status in (408, 429) or status >= 500
+        ) from None
+    except NoRegionError:
+        raise SourceError(f"{subject} cannot be read: set AWS_REGION or AWS_ENDPOINT_URL") from None
+    except BotoCoreError as err:
+        raise SourceError(f"{subject} cannot be read: {type(err).__name__}", transient=True) from None
