@@ -143,6 +143,11 @@ class LocalMetrics:
         self.held = make.gauge("local_requests_held", "Requests waiting for a model to wake.", "model")
         self.replicas = make.gauge("local_replicas", "Running processes of a model.", "model")
 
+    def forget(self, model: str) -> None:
+        """Remove the series of a model that is served no more."""
+        for family in (self.starts, self.start_seconds, self.held, self.replicas):
+            family.remove_by_labels({"model": model})
+
 
 class RepositoryMetrics:
     """Metrics of ``switchyard.sync``: what it found, judged and published.

@@ -89,7 +89,7 @@ class Server:
         self._handler = handler
         self.access = access
         self._tls = tls
-        self._listeners: list[asyncio.Server | TlsListener] = []
+        self._listeners: list[tuple[int, asyncio.Server | TlsListener]] = []  # with their ports
         self._most = _connections_that_fit(self.limits.connections)
         self._connections: dict[Connection, None] = {}  # the oldest first
         self._tasks: set[asyncio.Task[None]] = set()
@@ -108,13 +108,21 @@ class Server:
             sock = _everywhere(port)
         if self._tls is not None:
             sockets = [sock] if sock is not None else await self._bind(host, port)
-            self._listeners += [TlsListener(self, one, self._tls) for one in sockets]
-            return int(sockets[0].getsockname()[1])
+            bound = int(sockets[0].getsockname()[1])
+            self._listeners += [(bound, TlsListener(self, one, self._tls)) for one in sockets]
+            return bound
         address: dict[str, Any] = {"sock": sock} if sock is not None else {"host": host, "port": port}
         listener = await self.loop.create_server(lambda: ProtocolDetection(self), backlog=_BACKLOG, **address)
-        self._listeners.append(listener)
-        bound: int = listener.sockets[0].getsockname()[1]
+        bound = int(listener.sockets[0].getsockname()[1])
+        self._listeners.append((bound, listener))
         return bound
+
+    def close_port(self, port: int) -> None:
+        """Accept no more connections at ``port``; those that are open stay, and other ports too."""
+        for bound, listener in self._listeners:
+            if bound == port:
+                listener.close()
+        self._listeners = [(bound, listener) for bound, listener in self._listeners if bound != port]
 
     async def _bind(self, host: str | None, port: int) -> list[socket.socket]:
         """Listen on every address of ``host``, on one port for all of them."""
@@ -139,7 +147,7 @@ class Server:
     async def drain(self) -> None:
         """Accept no more, close idle connections, and return when every request in flight has its response."""
         self.retiring = self.draining = True
-        for listener in self._listeners:
+        for _, listener in self._listeners:
             listener.close()
         for connection in tuple(self._connections):
             connection.drain()
@@ -151,7 +159,7 @@ class Server:
 
     async def aclose(self) -> None:
         """Stop at once: cancel requests in flight."""
-        for listener in self._listeners:
+        for _, listener in self._listeners:
             listener.close()
         for connection in tuple(self._connections):
             connection.abort()

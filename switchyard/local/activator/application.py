@@ -70,7 +70,10 @@ class Activator:
         if address is None:  # the client has disconnected already
             exchange.abort()
             return
-        endpoint = self._endpoints[address[1]]
+        endpoint = self._endpoints.get(address[1])
+        if endpoint is None:  # on a connection that its client kept open
+            exchange.respond_error(ApiError("model_not_found", "this service was removed from this machine"))
+            return
         logs.request_id.set(exchange.fields.get(b"x-request-id", b"").decode("latin-1"))
         try:
             await self._respond(endpoint, exchange)

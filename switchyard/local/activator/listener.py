@@ -20,17 +20,19 @@ def loopback_socket() -> socket.socket:
 
 
 class Listener:
-    """Serves ``handler`` on ``sockets``, and ``rpc`` to gRPC calls."""
+    """Serves ``handler``, and ``rpc`` to gRPC calls, on the sockets that it is given."""
 
-    def __init__(self, handler: Handler, sockets: list[socket.socket], rpc: RpcHandler | None = None) -> None:
+    def __init__(self, handler: Handler, rpc: RpcHandler | None = None) -> None:
         limits = ServerLimits(body_memory=ServerLimits.memory_for(BODY_BYTES))
         self._server = Server(handler, limits, rpc=rpc, access=loopback_access(arguments.LOOPBACK))
-        self._sockets = sockets
 
-    async def start(self) -> None:
+    async def listen(self, listener: socket.socket) -> None:
         """Accept connections from now on."""
-        for listener in self._sockets:
-            await self._server.listen(sock=listener)
+        await self._server.listen(sock=listener)
+
+    def close(self, port: int) -> None:
+        """Accept no more connections at ``port``; those that are open stay, and other ports too."""
+        self._server.close_port(port)
 
     async def stop(self, grace: float) -> None:
         """Accept no more and finish what is in flight within ``grace`` seconds."""

@@ -17,7 +17,7 @@ class Mounts:
         """Make the folders and files of a container that is about to start."""
         for folder in command.folders:
             folder.mkdir(parents=True, exist_ok=True)
-        for path, text in self._files.get(command.name, {}).items():
+        for path, text in self._files.get(command.name, command.files).items():
             _replace(path, text)
 
     def update(self, commands: Iterable[Command]) -> list[str]:

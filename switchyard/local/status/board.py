@@ -77,6 +77,20 @@ class StatusBoard:
         """Notify ``listener`` of every change from now on."""
         self._listeners.append(listener)
 
+    def add(self, name: str, models: Sequence[Model] = ()) -> None:
+        """Add a process that sleeps, and the models that it serves."""
+        self._served[name] = list(models)
+        self.entries[name] = ProcessStatus(since=self._now())
+        self._publish()
+        self._tell(name, self.entries[name])
+
+    def remove(self, name: str) -> None:
+        """Forget a process that has ended, and its models."""
+        del self.entries[name]
+        if self._served.pop(name, None):
+            self._publish()
+        self._tell(name, ProcessStatus(since=self._now()))
+
     def set(self, name: str, state: ProcessState, reason: str = "", *, blocked: bool = False) -> None:
         """Set the state of ``name``."""
         entry = self.entries[name]
@@ -141,8 +155,11 @@ class StatusBoard:
         self._metrics.replicas.labels(name).set(int(entry.pid > 0))
         if name in self._served:
             self.serve(name, self._served[name])
+        self._tell(name, self.entries[name])
+
+    def _tell(self, name: str, entry: ProcessStatus) -> None:
         for listener in self._listeners:
-            listener.changed(name, self.entries[name])
+            listener.changed(name, entry)
 
     def _publish(self) -> None:
         claims = (

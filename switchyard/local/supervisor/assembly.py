@@ -1,21 +1,16 @@
 """Builds the parts of a run from its plan; ``supervise`` runs them."""
 
-import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from switchyard.backoff import ConsecutiveFailures
-from switchyard.catalog import CatalogFile, Model
+from switchyard.catalog import CatalogFile
 from switchyard.http.client import Client
-from switchyard.local.activator.application import Activator, Endpoint
 from switchyard.local.activator.listener import Listener, loopback_socket
 from switchyard.local.activator.request_queue import QueueLimits
-from switchyard.local.activator.rpc import RpcActivator
-from switchyard.local.plan import arguments
-from switchyard.local.plan.graphs import cluster_hosts
 from switchyard.local.plan.workloads import Options, Plan, Service
 from switchyard.local.processes import preload
 from switchyard.local.processes.launch import Launcher, SpawnLauncher
@@ -31,6 +26,7 @@ from switchyard.local.status.run_directory import StateDirectory
 from switchyard.local.supervisor.control import Control
 from switchyard.local.supervisor.edits import Edits, commands
 from switchyard.local.supervisor.graph_decisions import Decisions
+from switchyard.local.supervisor.services import Services
 from switchyard.telemetry.metrics import LocalMetrics
 
 
@@ -57,45 +53,69 @@ class Parts:
     """The parts of a run."""
 
     board: StatusBoard
-    replicas: Mapping[str, Replica]
+    services: Services
     deployments: Mapping[str, DeploymentRunner]
     preload: PreloadedLauncher | None
     repository_models: RepositoryModels
-    listeners: Sequence[Listener]
+    control: Listener
     client: Client
     control_port: int
 
 
-def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], None]) -> Parts:
-    """Build the parts of ``plan`` inside the event loop; ``on_edits`` is told the fingerprint of an edit it took."""
+async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], None]) -> Parts:
+    """Build the parts of ``plan``; ``on_edits`` is told the fingerprint of an edit it took."""
     registry = CollectorRegistry()
     metrics, client = LocalMetrics(registry), Client(tls=probing_tls())
-    # First, because catalog, environments and endpoints all name their ports.
-    sockets = {service.name: loopback_socket() for service in plan.services}
-    control_socket = loopback_socket()
-    models = {service.name: _model(service, sockets[service.name]) for service in plan.services}
+    file = CatalogFile(settings.directory.catalog)
+    board = StatusBoard(served={}, names=(), file=file, metrics=metrics, root=settings.options.root)
     preloads = _preloads(plan.services, settings.options) if settings.preloading else {}
-    board = StatusBoard(
-        served={service.name: [models[service.name]] if _listed(service) else [] for service in plan.services},
-        names=[
-            *(service.name for service in plan.services),
-            *(deployment.name for deployment in plan.deployments),
-            *([preload.NAME] if preloads else []),
-        ],
-        file=CatalogFile(settings.directory.catalog),
-        metrics=metrics,
-        root=settings.options.root,
-    )
     preloaded = _preload(plan.services, preloads, settings, board) if preloads else None
-    named = {
-        host: f"{arguments.LOOPBACK}:{_port(sockets[service.name])}"
-        for service in plan.services
-        for host in cluster_hosts(service.name, service.namespace)
-    }
-    mounts = Mounts(commands(plan))
-    starter = _starter(preloaded or SpawnLauncher(), client, mounts, settings, named)
-    replicas = {
-        service.name: Replica(
+    mounts, hosts = Mounts(commands(plan)), dict[str, str]()
+    starter = _starter(preloaded or SpawnLauncher(), client, mounts, settings, hosts)
+    make = _replicas(starter, client, board, metrics, settings)
+    services = Services(replica=make, hosts=hosts, board=board, metrics=metrics, client=client)
+    hosted = []
+    for service in plan.services:
+        model = await services.add(service)
+        if service.hosts and service.model_dir is not None:
+            hosted.append(RepositoryHost(model=model, folder=service.model_dir))
+    for name in (*(deployment.name for deployment in plan.deployments), *([preload.NAME] if preloads else [])):
+        board.add(name)
+    for name in (*board.entries, *(command.name for command in commands(plan))):
+        settings.directory.log(name).touch()  # so that it can be followed before the first start
+    steps = {service.name: services.queues[service.name] for service in plan.services if service.model.kind == "step"}
+    edits = Edits(plan, settings.overlay, settings.options, mounts, settings.directory.log, on_edits)
+    handler = Control(
+        board=board,
+        queues=lambda: services.queues,
+        decisions=Decisions(steps, client),
+        registry=registry,
+        take_edits=edits.take,
+    )
+    control, socket = Listener(handler.handle), loopback_socket()
+    await control.listen(socket)
+    return Parts(
+        board=board,
+        services=services,
+        deployments={
+            one.name: DeploymentRunner(
+                one, starter=starter, board=board, log=settings.directory.log(one.name), grace=settings.grace
+            )
+            for one in plan.deployments
+        },
+        preload=preloaded,
+        repository_models=RepositoryModels(hosted, board=board),
+        control=control,
+        client=client,
+        control_port=int(socket.getsockname()[1]),
+    )
+
+
+def _replicas(
+    starter: Starter, client: Client, board: StatusBoard, metrics: LocalMetrics, settings: Settings
+) -> Callable[[Service], Replica]:
+    def replica(service: Service) -> Replica:
+        return Replica(
             service,
             starter=starter,
             client=client,
@@ -105,59 +125,8 @@ def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], None]) ->
             limits=settings.limits,
             grace=settings.grace,
         )
-        for service in plan.services
-    }
-    for name in (*board.entries, *(command.name for command in commands(plan))):
-        settings.directory.log(name).touch()  # so that it can be followed before the first start
-    queues = {name: replica.queue for name, replica in replicas.items()}
-    behind = {s.name: Endpoint(s.name, queues[s.name], timeout=s.scale.timeout) for s in plan.services}
-    by_port = {_port(sockets[name]): endpoint for name, endpoint in behind.items()}
-    rpc = RpcActivator({_port(sockets[s.name]): behind[s.name] for s in plan.services if s.command.grpc})
-    steps = {service.name: queues[service.name] for service in plan.services if service.model.kind == "step"}
-    edits = Edits(plan, settings.overlay, settings.options, mounts, settings.directory.log, on_edits)
-    decisions = Decisions(steps, client)
-    control = Control(board=board, queues=queues, decisions=decisions, registry=registry, take_edits=edits.take)
-    return Parts(
-        board=board,
-        replicas=replicas,
-        deployments={
-            one.name: DeploymentRunner(
-                one, starter=starter, board=board, log=settings.directory.log(one.name), grace=settings.grace
-            )
-            for one in plan.deployments
-        },
-        preload=preloaded,
-        repository_models=RepositoryModels(_hosts(plan, models), board=board),
-        listeners=[
-            Listener(control.handle, [control_socket]),
-            Listener(Activator(by_port, client).handle, list(sockets.values()), rpc.handle),
-        ],
-        client=client,
-        control_port=_port(control_socket),
-    )
 
-
-def _hosts(plan: Plan, models: Mapping[str, Model]) -> list[RepositoryHost]:
-    return [
-        RepositoryHost(model=models[service.name], folder=service.model_dir)
-        for service in plan.services
-        if service.hosts and service.model_dir is not None
-    ]
-
-
-def _listed(service: Service) -> bool:
-    """Whether clients may name the service: not a step of graphs, and not the host of a repository of models."""
-    return not service.hosts and service.model.kind != "step"
-
-
-def _port(listening: socket.socket) -> int:
-    port: int = listening.getsockname()[1]
-    return port
-
-
-def _model(service: Service, listening: socket.socket) -> Model:
-    address = f"{arguments.LOOPBACK}:{_port(listening)}"
-    return replace(service.model, url=f"http://{address}", grpc=address if service.command.grpc else "")
+    return replica
 
 
 def _starter(

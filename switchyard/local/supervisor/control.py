@@ -21,7 +21,7 @@ class Control:
         self,
         *,
         board: StatusBoard,
-        queues: Mapping[str, RequestQueue],
+        queues: Callable[[], Mapping[str, RequestQueue]],
         decisions: Decisions,
         registry: CollectorRegistry,
         take_edits: Callable[[], Awaitable[Taken]],
@@ -56,7 +56,7 @@ class Control:
 
     async def _status(self) -> dict[str, dict[str, object]]:
         report = self._board.report()
-        for name, queue in self._queues.items():
+        for name, queue in self._queues().items():
             report[name] |= {"held": queue.waiting, "in_flight": queue.in_flight}
         for name, decided in (await self._decisions.by_step()).items():
             report[name]["decisions"] = decided

@@ -6,9 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
-from switchyard.http.api_errors import ApiError
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Deployment, Plan
 from switchyard.local.processes import identities
@@ -84,23 +82,21 @@ class Supervisor:
             if signal.getsignal(number) == signal.SIG_IGN:
                 continue  # nohup ignores it on purpose
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
-        parts = assemble(self._plan, self._settings, self._record.took)
+        parts = await assemble(self._plan, self._settings, self._record.took)
         self._record.run = replace(self._record.run, control=arguments.loopback_url(parts.control_port))
         # Written before the first process starts, so that a kill at any time leaves a record to clean up by.
         self._settings.directory.write(self._record.run)
         parts.board.listen(self._record)
-        for listener in parts.listeners:
-            await listener.start()
         on_up(self._record.run, parts.board)
         deployments = [asyncio.ensure_future(deployment.run()) for deployment in parts.deployments.values()]
-        replicas = [asyncio.ensure_future(replica.run()) for replica in parts.replicas.values()]
+        services = asyncio.ensure_future(parts.services.run())
         preload = [asyncio.ensure_future(parts.preload.run())] if parts.preload else []
         repository_models = asyncio.ensure_future(parts.repository_models.run())
         try:
-            await self._until_stopped([*deployments, *replicas, *preload, repository_models])
+            await self._until_stopped([*deployments, services, *preload, repository_models])
         finally:
-            await _cancelled([repository_models])
-            await self._take_down(parts, deployments, replicas, preload)
+            await _cancelled([repository_models, services])
+            await self._take_down(parts, deployments, preload)
 
     def _on_signal(self) -> None:
         (self._force if self._stop.is_set() else self._stop).set()
@@ -118,7 +114,6 @@ class Supervisor:
         self,
         parts: Parts,
         deployments: list["asyncio.Task[None]"],
-        replicas: list["asyncio.Task[None]"],
         preload: list["asyncio.Task[None]"],
     ) -> None:
         """Stop the gateway first, so that no request arrives; then queues, activator, replicas, preloaded parent."""
@@ -126,10 +121,8 @@ class Supervisor:
         hurry = asyncio.ensure_future(self._kill_when_forced())
         await _cancelled(deployments)
         # Who still waits gets a reason; what is in flight finishes, on replicas that stop only afterwards.
-        for name, replica in parts.replicas.items():
-            replica.queue.stop(partial(ApiError, "shutting_down", f"{name}: switchyard is stopping"))
-        await asyncio.gather(*(listener.stop(grace) for listener in parts.listeners))
-        await _cancelled(replicas)
+        await asyncio.gather(parts.services.drain(grace), parts.control.stop(grace))
+        await parts.services.stop()
         await _cancelled(preload)  # after its children, which the kernel kills with it
         await parts.client.aclose()
         hurry.cancel()

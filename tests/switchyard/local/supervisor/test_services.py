@@ -1,0 +1,154 @@
+"""Services that come and go while a run lasts, with stub predictors as their processes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+
+from switchyard.catalog import CatalogFile, Model
+from switchyard.http.client import Client
+from switchyard.local.activator.request_queue import QueueLimits
+from switchyard.local.plan.plan import plan
+from switchyard.local.plan.workloads import Options, Service
+from switchyard.local.processes import identities
+from switchyard.local.processes.launch import SpawnLauncher
+from switchyard.local.processes.mounts import Mounts
+from switchyard.local.processes.start import Starter
+from switchyard.local.replicas.replica import Replica
+from switchyard.local.status.board import StatusBoard
+from switchyard.local.supervisor.services import Services
+from switchyard.telemetry.metrics import LocalMetrics
+from tests.switchyard.local.conftest import until
+from tests.switchyard.local.overlays import Stub, runtime
+
+SETTINGS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "stub-settings"}, "data": {"FROM_MAP": "yes"}}
+
+
+class Run:
+    """The services of a run without a gateway."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._registry = CollectorRegistry()
+        self._metrics = LocalMetrics(self._registry)
+        self.client = Client()
+        self.catalog = CatalogFile(root / "catalog.json")
+        self.board = StatusBoard(served={}, names=(), file=self.catalog, metrics=self._metrics, root=root)
+        self.hosts: dict[str, str] = {}
+        self._starter = Starter(
+            launcher=SpawnLauncher(),
+            client=self.client,
+            mounts=Mounts(()),
+            logs=self._log,
+            run_id="services",
+            base={},
+            hosts=self.hosts,
+        )
+        self.services = Services(
+            replica=self._replica, hosts=self.hosts, board=self.board, metrics=self._metrics, client=self.client
+        )
+
+    def _log(self, name: str) -> Path:
+        return self._root / f"{name}.log"
+
+    def _replica(self, service: Service) -> Replica:
+        self._log(service.name).touch()
+        return Replica(
+            service,
+            starter=self._starter,
+            client=self.client,
+            board=self.board,
+            metrics=self._metrics,
+            logs=[self._log(service.name)],
+            limits=QueueLimits(),
+            grace=10.0,
+        )
+
+    def planned(self, stub: Stub) -> Service:
+        (self._root / "llm/stub").mkdir(parents=True, exist_ok=True)
+        options = Options(root=self._root, state=self._root, claims={"model-repository": self._root})
+        (service,) = plan([SETTINGS, runtime(), stub.document()], options).services
+        return service
+
+    def models(self) -> dict[str, Model]:
+        return dict(self.catalog.current().models)
+
+    def metrics(self) -> str:
+        return generate_latest(self._registry).decode()
+
+
+@pytest.fixture
+async def run(tmp_path: Path) -> AsyncIterator[Run]:
+    made = Run(tmp_path)
+    task = asyncio.ensure_future(made.services.run())
+    yield made
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    await made.services.drain(10.0)
+    await made.services.stop()
+    await made.client.aclose()
+    assert identities.of_run("services") == []
+
+
+async def test_a_service_that_is_added_is_listed_and_wakes_when_asked(run: Run, client: httpx.AsyncClient) -> None:
+    await run.services.add(run.planned(Stub(name="first")))
+    await run.services.add(run.planned(Stub(name="second")))
+
+    assert run.models().keys() == {"first", "second"}
+    response = await client.post(run.models()["second"].url + "/echo", json={"word": "hello"})
+    assert (response.status_code, response.json()["body"]) == (200, {"word": "hello"})
+    assert run.models()["first"].state.phase == "asleep"
+
+
+async def test_one_that_is_removed_finishes_what_is_in_flight_and_the_others_serve_on(
+    run: Run, client: httpx.AsyncClient
+) -> None:
+    await run.services.add(run.planned(Stub(name="stays")))
+    await run.services.add(run.planned(Stub(name="goes", env={"STUB_STOP_SECONDS": "1"})))
+    stays, goes = (run.models()[name].url + "/echo" for name in ("stays", "goes"))
+    before = (await client.post(stays, json={})).json()["pid"]
+    gone = (await client.post(goes, json={})).json()["pid"]
+    slow = asyncio.ensure_future(client.post(goes, json={"wait": 0.5}))
+    await until(lambda: run.services.queues["goes"].in_flight == 1, "a request is in flight")
+
+    removal = asyncio.ensure_future(run.services.remove("goes"))
+    await until(lambda: run.models().keys() == {"stays"}, "it is not listed")
+    late = await client.post(goes, json={})
+    await removal
+
+    assert (await slow).status_code == 200
+    assert late.status_code == 404
+    assert "goes was removed from this machine" in late.json()["error"]["message"]
+    assert identities.identify(gone) is None
+    assert (await client.post(stays, json={})).json()["pid"] == before
+    assert 'model="goes"' not in run.metrics()
+    assert not [host for host in run.hosts if host.startswith("goes")]
+
+
+async def test_a_port_that_was_given_back_takes_no_connections_and_names_the_removal_on_those_that_are_open(
+    run: Run, client: httpx.AsyncClient
+) -> None:
+    await run.services.add(run.planned(Stub(name="goes")))
+    url = run.models()["goes"].url + "/echo"
+    assert (await client.post(url, json={})).status_code == 200
+    await run.services.remove("goes")
+
+    assert (await client.post(url, json={})).status_code == 404  # on the connection of the request before
+    async with httpx.AsyncClient(trust_env=False) as other:
+        with pytest.raises(httpx.ConnectError):
+            await other.post(url, json={})
+
+
+async def test_the_name_of_one_that_was_removed_can_be_taken_again(run: Run, client: httpx.AsyncClient) -> None:
+    await run.services.add(run.planned(Stub(name="chat")))
+    first = (await client.post(run.models()["chat"].url + "/echo", json={})).json()["pid"]
+    await run.services.remove("chat")
+    await run.services.add(run.planned(Stub(name="chat")))
+
+    assert (await client.post(run.models()["chat"].url + "/echo", json={})).json()["pid"] != first
