@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.model_config import ModelConfig
 from switchyard.http.api_errors import ApiError
 from switchyard.http.request_errors import ClientDisconnectedError

@@ -29,7 +29,7 @@ from predictors.vision.rpc.fast_path import FastPath
 from predictors.vision.rpc.service import Service
 from predictors.vision.settings import VisionSettings
 from predictors.vision.triton.client import TritonClient
-from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.metrics import metrics_page
 from predictors.vision.triton.model_folders import ModelFolders
 from predictors.vision.triton.repository_index import RepositoryIndex

@@ -10,7 +10,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferParameter
 from predictors.vision.images.inference import Image, ImageInference, ImageResult
 from predictors.vision.images.request_bodies import decode_base64, image_of
 from predictors.vision.images.v2 import IMAGE, check_inputs
-from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.tensors import datatype
 from switchyard.http.api_errors import ApiError
 

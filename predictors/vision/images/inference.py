@@ -13,7 +13,7 @@ from predictors.vision.admission import Admission
 from predictors.vision.images.layout import NotAnImageError, image_layout
 from predictors.vision.images.usage import count_image
 from predictors.vision.triton.client import TritonClient
-from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.model_config import ModelConfig
 from predictors.vision.triton.tensors import RequestedOutput, Tensor
 from switchyard.http.api_errors import ApiError

@@ -24,7 +24,7 @@ from predictors.vision.rest.request_checks import (
 )
 from predictors.vision.rest.routes import Route, route
 from predictors.vision.triton.control import of_json
-from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.repository_index import RepositoryIndex
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send

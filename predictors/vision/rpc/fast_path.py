@@ -7,7 +7,7 @@ from predictors.vision.admission import Admission, Slot
 from predictors.vision.images.inference import takes_images
 from predictors.vision.images.usage import Shape, add_tensors
 from predictors.vision.rpc.inference_request import RAW_CONTENTS, read_request
-from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.model_config import ModelConfig
 from switchyard.http.asgi.usage import Counted
 from switchyard.http.h2.fields import Field, literal, literals

@@ -15,7 +15,7 @@ from predictors.vision.images.usage import Shape, count_tensors
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
 from predictors.vision.rpc.inference_request import read_request, texts_of
 from predictors.vision.triton.control import of_message
-from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.model_config import ModelConfig
 from predictors.vision.triton.repository_index import FIELDS, RepositoryIndex
 from switchyard.http.api_errors import ApiError

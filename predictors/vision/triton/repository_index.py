@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.model_folders import ModelFolders
 from switchyard.http.api_errors import ApiError
 from switchyard.http.json_body import parse_object

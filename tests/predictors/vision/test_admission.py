@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from predictors.vision.admission import Admission
 from predictors.vision.triton.control import Control
-from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.loading.loaded_models import LoadedModels
 from switchyard.http.api_errors import ApiError
 from switchyard.http.request_errors import ClientDisconnectedError
 from switchyard.telemetry.metrics import InferenceMetrics

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from predictors.vision.admission import Admission
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, INFER, FastPath
 from predictors.vision.triton.control import Control
-from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.loading.loaded_models import LoadedModels
 from switchyard.http.h2 import frames
 from switchyard.http.h2.grpc_call import forward_to
 from switchyard.http.h2.grpc_call.messages import framed

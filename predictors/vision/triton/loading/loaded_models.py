@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from predictors.vision.triton.control import ModelControl, control_request
+from predictors.vision.triton.loading.model_state import RETRY_SECONDS, ModelState, ended_models, unknown
 from predictors.vision.triton.model_config import ModelConfig, parse_config
-from predictors.vision.triton.model_state import RETRY_SECONDS, ModelState, ended_models, unknown
 from predictors.vision.triton.triton_log import NOT_POLLED
 from switchyard.http.api_errors import ApiError
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from predictors.vision.triton.control import Control, control_request
-from predictors.vision.triton.loaded_models import LoadedModels
+from predictors.vision.triton.loading.loaded_models import LoadedModels
 from switchyard.http.api_errors import ApiError
 from switchyard.rpc.protobuf import read_text
 

@@ -1,0 +1,1 @@
+"""Which models Triton has loaded, and in which state each is."""
