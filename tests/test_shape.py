@@ -18,7 +18,6 @@ LONGER_FILES = {
     "switchyard/local/plan/field_tables.py": (310, "a table: one line per field of Kubernetes' and KServe's objects"),
     "switchyard/http/client/connection.py": (310, "one protocol, whose callbacks share one state"),
     "switchyard/http/h2/grpc_call/call.py": (316, "one call, whose every callback shares its state"),
-    "predictors/vision/triton/loading/loaded_models.py": (312, "one state, whose every change belongs together"),
 }
 LONGER_FUNCTIONS = {
     "predictors/vision/assembly.py assemble": (70, "wiring: a line for each argument of each part"),

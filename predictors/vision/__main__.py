@@ -46,7 +46,7 @@ async def serve(arguments: Arguments, settings: Settings, vision: VisionSettings
     parts = assemble(arguments, settings, vision, clock)
     settle_for_serving()
     # Beside the server and not before it: a predictor whose Triton still starts responds, with a sentence that says so.
-    works = (parts.watch.run(), parts.loaded_models.run(), parts.log.run())
+    works = (parts.watch.run(), parts.loaded_models.run(), parts.follower.run(), parts.log.run())
     background = [beside(parts.server, work) for work in works]
     try:
         stopped = await parts.server.run(parts.service, parts.wrap, parts.grpc, parts.front)

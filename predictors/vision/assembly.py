@@ -30,6 +30,7 @@ from predictors.vision.rpc.service import Service
 from predictors.vision.settings import VisionSettings
 from predictors.vision.triton.client import TritonClient
 from predictors.vision.triton.loading.loaded_models import LoadedModels
+from predictors.vision.triton.loading.repository_follower import RepositoryFollower
 from predictors.vision.triton.metrics import metrics_page
 from predictors.vision.triton.model_folders import ModelFolders
 from predictors.vision.triton.repository_index import RepositoryIndex
@@ -56,6 +57,7 @@ class Parts:
     watch: TritonWatch
     log: TritonLog
     loaded_models: LoadedModels
+    follower: RepositoryFollower
     client: Client
     channel: Any
 
@@ -130,6 +132,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
         watch=watch,
         log=log,
         loaded_models=loaded_models,
+        follower=RepositoryFollower(folders, loaded_models),
         client=client,
         channel=channel,
     )

@@ -1,6 +1,8 @@
 """The folders of the repository, as far as this container can read them."""
 
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from switchyard.rpc.v2 import name_fault
@@ -23,6 +25,21 @@ class ModelFolders:
             return []
         found = [path.name for path in folder.iterdir() if path.name.isdecimal() and path.is_dir()]
         return sorted(found, key=int)
+
+    def links(self) -> Mapping[str, str]:
+        """Return where each link in the root leads, by its name; whoever publishes a model there replaces its link.
+
+        Raises:
+            OSError: the root cannot be read.
+        """
+        if self._root is None:
+            return {}
+        with os.scandir(self._root) as entries:
+            return {entry.name: os.readlink(entry.path) for entry in entries if entry.is_symlink()}
+
+    def exists(self, name: str) -> bool:
+        """Return whether the model has a folder."""
+        return self._folder(name) is not None
 
     def fault(self, name: str) -> str:
         """Return why a model's folder cannot be loaded yet, empty if nothing is known to be missing.

@@ -13,6 +13,8 @@ from switchyard.rpc.v2 import name_fault
 
 FIELDS = ("name", "version", "state", "reason")  # in the order of their numbers in ``ModelIndex``
 
+_STALE = "what was loaded before goes on, as the newest content of its folder cannot be loaded: "
+
 Row = Mapping[str, str]
 
 
@@ -78,10 +80,11 @@ class RepositoryIndex:
         return self._loaded_models.loaded(model) is None or await self._triton.version_ready(model, version)
 
     def _of_model(self, name: str, of_triton: list[Row]) -> Iterator[Row]:
-        if self._loaded_models.loaded(name) is not None:
-            yield from of_triton
-            return
         model = self._loaded_models.states().get(name)
+        if self._loaded_models.loaded(name) is not None:
+            told: Row = {"reason": _STALE + model.reload_failure} if model is not None and model.reload_failure else {}
+            yield from ({**row, **told} for row in of_triton)
+            return
         state: Row = {}
         failure = name_fault(name) or (model.failure if model is not None else "")
         if failure:

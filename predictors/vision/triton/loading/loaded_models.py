@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 from predictors.vision.triton.control import ModelControl, control_request
-from predictors.vision.triton.loading.model_state import RETRY_SECONDS, ModelState, ended_models, unknown
-from predictors.vision.triton.model_config import ModelConfig, parse_config
-from predictors.vision.triton.triton_log import NOT_POLLED
+from predictors.vision.triton.loading.model_state import ModelState, ended_models, unknown
+from predictors.vision.triton.loading.operations import Operations
+from predictors.vision.triton.model_config import ModelConfig
 from switchyard.http.api_errors import ApiError
 
 logger = logging.getLogger(__name__)
@@ -25,6 +24,7 @@ class LoadedModels:
 
     def __init__(self, triton: ModelControl, *, idle_seconds: float, wait_seconds: float, max_waiting: int) -> None:
         self._triton = triton
+        self._operations = Operations(triton)
         self._idle = idle_seconds
         self._wait = wait_seconds
         self._max_waiting = max_waiting
@@ -82,7 +82,7 @@ class LoadedModels:
             raise ApiError("model_not_found", f"failed to load {name!r}: the repository has no such model")
         await model.settled()
         # Shielded: a client that disconnects must not leave Triton loading a model that nobody accounts for.
-        await asyncio.shield(self._start(model, self._load(model, request)))
+        await asyncio.shield(self._operations.load(model, request))
         await self._ensure_dependencies(model, frozenset())
 
     async def unload(self, name: str, request: bytes) -> None:
@@ -95,14 +95,47 @@ class LoadedModels:
         if model is None:
             raise ApiError("model_not_found", f"failed to unload {name!r}: the repository has no such model")
         await model.settled()
-        # From ``settled`` to ``_unload`` nothing awaits, so no load can begin in between. Users of the model itself do
+        # From ``settled`` to the unload nothing awaits, so no load can begin in between. Users of the model itself do
         # not matter: Triton lets what it has begun finish.
-        if needing := ", ".join(other.name for other in self._models.values() if other.needs(name)):
-            message = f"model {name!r} is a step of {needing}, which is loaded or in use: unload that first"
+        if needing := self._needing(name):
+            message = f"model {name!r} is a step of {', '.join(needing)}, which is loaded or in use: unload that first"
             raise ApiError("model_in_use", message)
         model.unloaded_by_client = True
-        await asyncio.shield(self._unload(model, request))
+        await asyncio.shield(self._operations.unload(model, request))
         await self.synchronize()
+
+    async def reload(self, name: str) -> None:
+        """Load a loaded model anew, whose content is another; it serves until that is ready, and goes on if it fails.
+
+        Raises:
+            ApiError: with Triton's reason.
+        """
+        model = self._models.get(name)
+        if model is None:
+            return
+        await model.settled()  # what is being loaded may be the content before
+        if model.config is not None:
+            await asyncio.shield(self._operations.load(model, control_request(name)))
+            await self._ensure_dependencies(model, frozenset())
+
+    async def remove(self, name: str) -> bool:
+        """Unload a model whose folder is gone, once no loaded model needs it; return whether it is unloaded.
+
+        Raises:
+            ApiError: Triton does not respond.
+        """
+        model = self._models.get(name)
+        if model is None:
+            return True
+        await model.settled()
+        if not model.loaded_before:
+            return True
+        if self._needing(name):
+            return False
+        # Also where it is not known to be loaded: an index that was read meanwhile did not have it any more.
+        logger.info("unloading %s: its folder was removed", name, extra={"model": name})
+        await asyncio.shield(self._operations.unload(model, control_request(name)))
+        return True
 
     async def ready(self, name: str) -> bool:
         """Whether a request would succeed; loads the model to find out only if it was never loaded.
@@ -132,7 +165,7 @@ class LoadedModels:
             if model.work is None and not loaded:
                 model.config = None
             elif model.work is None and model.config is None:
-                await self._record_loaded(model)
+                await self._operations.record_loaded(model)
         # A folder that was removed: the name stays known, so that metrics keep its label.
         for name in self._models.keys() - index.keys():
             self._models[name].config = None
@@ -143,7 +176,7 @@ class LoadedModels:
             if model is not None and model.config is not None and model.work is None:
                 logger.error("the process of model %s has ended", model.name, extra={"reason": reason})
                 model.config, model.process_ended = None, True
-                self._start(model, self._replace(model))
+                self._operations.replace(model)
 
     def forget(self) -> None:
         """Mark every model as not loaded, after Triton has ended."""
@@ -172,7 +205,7 @@ class LoadedModels:
             for model in idle:
                 if self._is_idle(model):  # a request may have arrived while the previous model was unloaded
                     logger.info("unloading %s", model.name, extra={"model": model.name, "idle_seconds": self._idle})
-                    await asyncio.shield(self._unload(model, control_request(model.name)))
+                    await asyncio.shield(self._operations.unload(model, control_request(model.name)))
 
     @contextmanager
     def _held(self, model: ModelState) -> Iterator[None]:
@@ -185,7 +218,10 @@ class LoadedModels:
     def _is_idle(self, model: ModelState) -> bool:
         if model.config is None or model.users or model.work or self._now() - model.used < self._idle:
             return False
-        return not any(other.needs(model.name) for other in self._models.values())
+        return not self._needing(model.name)
+
+    def _needing(self, step: str) -> list[str]:
+        return [model.name for model in self._models.values() if model.needs(step)]
 
     def _is_loaded(self, model: ModelState, above: frozenset[str] = frozenset()) -> bool:
         """Whether the model and all its dependencies are loaded; ``above`` are the models that depend on it."""
@@ -240,7 +276,7 @@ class LoadedModels:
             if model.work is None:
                 if model.failure and self._now() < model.retry_at:
                     raise model.unloadable()
-                self._start(model, self._load(model, control_request(model.name)))
+                self._operations.load(model, control_request(model.name))
             assert model.work is not None
             try:
                 await asyncio.shield(model.work)
@@ -259,54 +295,3 @@ class LoadedModels:
             message = f"the repository does not have the model {name!r}, which {' and '.join(above)} needs"
             raise ApiError("model_failed", message)
         await asyncio.gather(self._ensure_loaded(step), self._ensure_dependencies(step, above))
-
-    def _start(self, model: ModelState, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        async def run() -> None:
-            try:
-                await work
-            finally:
-                # In the task itself, before its end wakes anybody: whoever waits in ``settled`` looks at it again.
-                model.work = None
-
-        model.work = task = asyncio.create_task(run())
-        # Its requester may be gone: without this, asyncio would log an exception that nobody retrieved.
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return task
-
-    async def _load(self, model: ModelState, request: bytes) -> None:
-        began = self._now()
-        model.failure, model.unloaded_by_client = "", False
-        try:
-            await self._triton.control("RepositoryModelLoad", request)
-        except ApiError as err:
-            if err.message.endswith(NOT_POLLED) and model.name not in await self._triton.index():
-                raise unknown(model.name) from err  # its folder was removed
-            # 503 is Triton's absence, not the model's fault; a failed reload leaves the loaded model in service.
-            if err.status != 503 and model.config is None:
-                model.failure = err.message
-                model.retry_at = self._now() + RETRY_SECONDS
-            logger.error("model %s cannot be loaded", model.name, extra={"model": model.name, "reason": err.message})
-            raise
-        await self._record_loaded(model)
-        seconds = round(self._now() - began, 3)
-        logger.info("loaded %s", model.name, extra={"model": model.name, "seconds": seconds})
-
-    async def _replace(self, model: ModelState) -> None:
-        """Unload and load: to load what is loaded and has not changed does nothing. Triton never ends that unload."""
-        request = control_request(model.name)
-        await self._triton.control("RepositoryModelUnload", request)
-        await self._load(model, request)
-
-    def _unload(self, model: ModelState, request: bytes) -> "asyncio.Task[None]":
-        """Mark the model as not loaded before the unload is sent: a request from now on loads it again."""
-        model.config = None
-        return self._start(model, self._triton.control("RepositoryModelUnload", request))
-
-    async def _record_loaded(self, model: ModelState) -> None:
-        model.config = parse_config(await self._triton.config(model.name))
-        model.dependencies = model.config.dependencies
-        # Counts as a use: a model that a client loaded, or that nobody waits for any more, stays for its idle time as
-        # well.
-        model.used = self._now()
-        model.process_ended = False
-        model.loaded_before = True

@@ -18,6 +18,7 @@ RETRY_SECONDS = 1  # how long a failed load is not retried
 class ModelState:
     """``config`` is set while the model is loaded, ``work`` while it is being loaded or unloaded.
 
+    ``failure`` says why it is not loaded, ``reload_failure`` why what is loaded is not the newest content.
     ``dependencies`` are kept after an unload, so that the next time all can be loaded concurrently.
     """
 
@@ -29,6 +30,7 @@ class ModelState:
     used: float = 0.0
     work: "asyncio.Task[None] | None" = None
     failure: str = ""
+    reload_failure: str = ""
     retry_at: float = 0.0
     unloaded_by_client: bool = False
     process_ended: bool = False

@@ -59,6 +59,18 @@ async def test_the_index_tells_what_became_of_each_model() -> None:
     assert [row["name"] for row in await index.rows(ready=True)] == ["loaded"]
 
 
+async def test_a_model_whose_newest_content_cannot_be_loaded_is_ready_with_the_reason() -> None:
+    server = Indexed("a")
+    models = loaded_models(server)
+    await use(models, "a")
+    server.broken["a"] = "no weights"
+    with pytest.raises(ApiError, match="no weights"):
+        await models.reload("a")
+    (row,) = await RepositoryIndex(server, models, ModelFolders("")).rows()
+    assert row["state"] == "READY"
+    assert row["reason"].endswith("cannot be loaded: no weights")
+
+
 async def test_a_model_whose_name_cannot_be_served_is_unavailable_before_anyone_asks_for_it() -> None:
     server = Indexed("my model")
     (row,) = await RepositoryIndex(server, loaded_models(server), ModelFolders("")).rows()
