@@ -95,13 +95,14 @@ def _model(row: Mapping[str, Any]) -> ModelStatus:
         **{
             **row,
             "code": FaultCode(row["code"]) if row.get("code") else None,
-            "facts": _facts(facts) if facts else None,
+            "facts": facts_of(facts) if facts else None,
             "progress": tuple(row.get("progress", (0, 0))),
         }
     )
 
 
-def _facts(row: Mapping[str, Any]) -> Facts:
+def facts_of(row: Mapping[str, Any]) -> Facts:
+    """Read facts that ``asdict`` wrote."""
     tuples = {name: tuple(row.get(name, ())) for name in ("versions", "steps", "notes")}
     tensors = {name: tuple(_tensor(tensor) for tensor in row.get(name, ())) for name in ("inputs", "outputs")}
     return Facts(**{**row, **tuples, **tensors, "memory": Memory(**row["memory"])})

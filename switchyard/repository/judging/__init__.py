@@ -1,0 +1,7 @@
+"""Judges a folder in a child process with limits: ``Judge`` for a program that goes on, ``check`` for one folder."""
+
+from switchyard.repository.judging.confinement import ProcessLimits
+from switchyard.repository.judging.judge import Judge, JudgeError, check
+from switchyard.repository.judging.wire import JUDGE_VERSION, Job, Judged
+
+__all__ = ["JUDGE_VERSION", "Job", "Judge", "JudgeError", "Judged", "ProcessLimits", "check"]

@@ -1,0 +1,66 @@
+"""What a process that reads strangers' files may do: as little as Linux lets it give up without privileges."""
+
+import ctypes
+import os
+import resource
+import signal
+from dataclasses import dataclass
+
+from switchyard.repository.verdict import Group
+
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # prctl(2)
+_CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000  # unshare(2)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessLimits:
+    """``memory`` is bytes of address space beyond what the process has now; times are seconds."""
+
+    memory: int
+    cpu_seconds: int
+    wall_seconds: float
+    open_files: int = 256
+
+    @staticmethod
+    def of(size: int, group: Group) -> "ProcessLimits":
+        """Return the limits for a folder of ``size`` bytes.
+
+        A session holds the weights up to four times while it is made: file, graph, constants folded, packed for the
+        CPU. Of language models headers and tokenizers are read. 50 MB/s is what a slow network disk gives.
+        """
+        seconds = 60 + size // 50_000_000
+        memory = (1 << 30) + 4 * size if group == "vision" else 2 << 30
+        return ProcessLimits(memory=memory, cpu_seconds=2 * seconds, wall_seconds=float(seconds))
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when the thread of process ``parent`` that started it ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # the parent ended before the call above
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave_network() -> bool:
+    """Enter a network namespace without any interface; return whether the kernel allowed that.
+
+    It does for root, and for others where user namespaces are on, which containers often turn off. The process must
+    have a single thread.
+    """
+    return any(_libc.unshare(flags) == 0 for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET))
+
+
+def limit(limits: ProcessLimits) -> None:
+    """Take the limits, for good: no files can be written, nothing is dumped."""
+    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    with open("/proc/self/statm") as file:
+        mapped = int(file.read().split()[0]) * resource.getpagesize()
+    for kind, most in (
+        (resource.RLIMIT_AS, mapped + limits.memory),
+        (resource.RLIMIT_CPU, limits.cpu_seconds),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, limits.open_files),
+    ):
+        # One second lies between SIGXCPU, which says what it is, and SIGKILL.
+        resource.setrlimit(kind, (most, most + 1 if kind == resource.RLIMIT_CPU else most))

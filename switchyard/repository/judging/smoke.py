@@ -1,0 +1,194 @@
+"""One inference of an ONNX model, as Triton would run it: what comes out must be what config.pbtxt says.
+
+Models in Python and ensembles are not run here: their code needs Triton, which says at the load what is wrong. Language
+models are run by their predictor's warm-up, before a request reaches them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from switchyard.repository.inspection import Inspection
+from switchyard.repository.names import quoted
+from switchyard.repository.verdict import Facts, Fault, FaultCode
+
+_DTYPES: dict[str, Any] = {
+    "TYPE_BOOL": np.bool_,
+    "TYPE_UINT8": np.uint8,
+    "TYPE_UINT16": np.uint16,
+    "TYPE_UINT32": np.uint32,
+    "TYPE_UINT64": np.uint64,
+    "TYPE_INT8": np.int8,
+    "TYPE_INT16": np.int16,
+    "TYPE_INT32": np.int32,
+    "TYPE_INT64": np.int64,
+    "TYPE_FP16": np.float16,
+    "TYPE_FP32": np.float32,
+    "TYPE_FP64": np.float64,
+    "TYPE_STRING": np.object_,
+}
+_NAMES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
+# Dimensions of -1 and integers are tried in these values, in this order: networks of images need a least size, tables
+# of few rows have no row 1.
+_TRIES = ((1, 1), (32, 1), (64, 0), (224, 0))
+_SEED = 20
+_MESSAGE_CHARACTERS = 300
+
+
+def smoke(folder: Path, facts: Facts) -> Inspection:
+    """Run each served version once; return the faults, and the facts without the versions that have one."""
+    if facts.format != "onnx":
+        return Inspection(facts=facts)
+    config = _config(folder, facts)
+    faults: list[Fault] = []
+    notes: list[str] = []
+    served: list[str] = []
+    for version in facts.versions:
+        run = _Run(folder, version, config)
+        found = run.faults()
+        faults += found
+        notes += run.notes
+        if not found:
+            served.append(version)
+    if not served:
+        return Inspection(faults=tuple(faults))
+    return Inspection(faults=tuple(faults), facts=replace(facts, versions=tuple(served), notes=(*facts.notes, *notes)))
+
+
+def _config(folder: Path, facts: Facts) -> Any:
+    text = facts.config or (folder / "config.pbtxt").read_text()
+    return text_format.Parse(text, model_config_pb2.ModelConfig())
+
+
+class _Run:
+    def __init__(self, folder: Path, version: str, config: Any) -> None:
+        self._folder = folder
+        self._file = f"{version}/{config.default_model_filename or 'model.onnx'}"
+        self._version = version
+        self._config = config
+        self.notes: list[str] = []
+
+    def faults(self) -> list[Fault]:
+        """Return what is wrong; empty if a run gave what the configuration says."""
+        try:
+            session = onnxruntime.InferenceSession(
+                str(self._folder / self._file), sess_options=_options(), providers=["CPUExecutionProvider"]
+            )
+        except Exception as err:  # its exceptions have no common class
+            return [self._fault(err, "cannot be loaded by ONNX Runtime")]
+        error: Exception | None = None
+        for size, whole in self._tries():
+            try:
+                outputs = session.run([output.name for output in self._config.output], self._feed(size, whole))
+            except Exception as err:
+                if _is_of_memory(err):
+                    return [self._fault(err, "")]
+                error = error or err
+            else:
+                return list(self._of_outputs(outputs))
+        assert error is not None
+        if self._is_free():
+            # Which sizes it takes, only its author knows; Triton will take the same graph.
+            self.notes.append(
+                f"{self._file} could be loaded but not tried: it took none of the sizes that were tried for the -1 in "
+                "config.pbtxt. A model_warmup sample there says which it takes."
+            )
+            return []
+        return [self._fault(error, "fails on an input of the shapes and types in config.pbtxt")]
+
+    def _is_free(self) -> bool:
+        return any(-1 in _dims(tensor) for tensor in self._config.input)
+
+    def _tries(self) -> Sequence[tuple[int, int]]:
+        if self._is_free():
+            return _TRIES
+        return ((0, 1), (0, 0))
+
+    def _feed(self, size: int, whole: int) -> dict[str, Any]:
+        random = np.random.default_rng(_SEED)
+        feed: dict[str, Any] = {}
+        for tensor in self._config.input:
+            if tensor.optional:
+                continue
+            shape = [size if dim == -1 else dim for dim in _dims(tensor)]
+            if self._config.max_batch_size > 0:
+                shape.insert(0, 1)
+            dtype = _DTYPES[model_config_pb2.DataType.Name(tensor.data_type)]
+            if dtype is np.object_:
+                feed[tensor.name] = np.full(shape, "text", dtype=object)
+            elif np.issubdtype(dtype, np.floating):
+                feed[tensor.name] = random.random(shape).astype(dtype)
+            else:
+                feed[tensor.name] = np.full(shape, whole, dtype=dtype)
+        return feed
+
+    def _of_outputs(self, outputs: Sequence[Any]) -> Iterator[Fault]:
+        for tensor, value in zip(self._config.output, outputs, strict=True):
+            told = model_config_pb2.DataType.Name(tensor.data_type)
+            dims = list(_dims(tensor))
+            if not isinstance(value, np.ndarray):
+                yield self._contradiction(tensor.name, told, dims, "a sequence or map, which Triton cannot return", "")
+                continue
+            found = _NAMES.get(value.dtype, str(value.dtype))
+            shape = list(value.shape[1:] if self._config.max_batch_size > 0 else value.shape)
+            if found != told or not _fits(shape, dims):
+                free = [-1 if dim == -1 else size for dim, size in zip(dims, shape, strict=False)]
+                advice = f"write `data_type: {found} dims: {free if len(free) == len(shape) else shape}`"
+                yield self._contradiction(tensor.name, told, dims, f"{found} {shape}", advice)
+            elif np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+                self.notes.append(
+                    f"{self._file} gives values that are no numbers in {quoted(tensor.name)} for random inputs."
+                )
+
+    def _contradiction(self, name: str, told: str, dims: list[int], found: str, advice: str) -> Fault:
+        advice = advice or "export it with a tensor as output (skl2onnx: `zipmap=False`)"
+        return Fault(
+            code=FaultCode.GRAPH,
+            file="config.pbtxt",
+            version=self._version,
+            message=f"config.pbtxt says that output {quoted(name)} is {told} {dims}, but a run of {self._file} gives "
+            f"{found}: {advice}.",
+        )
+
+    def _fault(self, err: Exception, what: str) -> Fault:
+        if _is_of_memory(err):
+            message = (
+                f"{self._file} needs more memory for one run than a check may take: make the model, or its inputs in "
+                "config.pbtxt, smaller."
+            )
+            return Fault(code=FaultCode.LIMIT, file=self._file, version=self._version, message=message)
+        text = " ".join(str(err).replace(str(self._folder) + "/", "").split())
+        said = quoted(text, _MESSAGE_CHARACTERS)
+        return Fault(
+            code=FaultCode.SMOKE,
+            file=self._file,
+            version=self._version,
+            message=f"{self._file} {what} ({said}): export it again, and try it with onnxruntime.",
+        )
+
+
+def _options() -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4
+    return options
+
+
+def _dims(tensor: Any) -> Sequence[int]:
+    """Return the dimensions that the graph itself sees."""
+    return tuple(tensor.reshape.shape if tensor.HasField("reshape") else tensor.dims)
+
+
+def _fits(shape: Sequence[int], dims: Sequence[int]) -> bool:
+    return len(shape) == len(dims) and all(dim in (-1, size) for dim, size in zip(dims, shape, strict=True))
+
+
+def _is_of_memory(err: Exception) -> bool:
+    return isinstance(err, MemoryError) or "bad_alloc" in str(err) or "Failed to allocate" in str(err)

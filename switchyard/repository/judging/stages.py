@@ -1,0 +1,75 @@
+"""The stages of judging one folder, in the process that may do little."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from switchyard.repository.folder import FolderError, hash_files, list_files
+from switchyard.repository.inspection import Inspection
+from switchyard.repository.judging.inspectors import INSPECTORS
+from switchyard.repository.judging.smoke import smoke
+from switchyard.repository.judging.wire import Job, Judged
+from switchyard.repository.names import name_fault
+from switchyard.repository.verdict import Fault, Verdict
+
+
+class _Clock:
+    """Takes the time of each stage, and tells which one it is."""
+
+    def __init__(self, on_stage: Callable[[str], None]) -> None:
+        self._on_stage = on_stage
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self._on_stage(name)
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.monotonic() - started, 3)
+
+
+def judge(job: Job, on_stage: Callable[[str], None]) -> Judged:
+    """Judge a folder: what may be in it, its format, its content's digest, and one run.
+
+    The files are listed first and hashed after they were inspected; hashing fails if one was touched since.
+    """
+    clock = _Clock(on_stage)
+
+    def verdict(*faults: Fault) -> Judged:
+        return Judged(verdict=Verdict(group=job.group, name=job.name, digest="", faults=faults, seconds=clock.seconds))
+
+    if fault := name_fault(job.name, job.surroundings.names):
+        return verdict(fault)
+    with clock.stage("list"):
+        listing = list_files(job.folder, job.group)
+    if listing.faults:
+        return verdict(*listing.faults)
+    with clock.stage("inspect"):
+        inspection = INSPECTORS[job.group](job.folder, job.surroundings)
+    if inspection.facts is None:
+        return verdict(*inspection.faults)
+    try:
+        with clock.stage("hash"):
+            manifest = hash_files(job.folder, listing)
+    except FolderError as err:
+        return verdict(err.fault)
+    if job.smoke:
+        with clock.stage("smoke"):
+            inspection = _after(inspection, smoke(job.folder, inspection.facts))
+    whole = Verdict(
+        group=job.group,
+        name=job.name,
+        digest=manifest.digest,
+        faults=inspection.faults,
+        facts=inspection.facts,
+        seconds=clock.seconds,
+    )
+    return Judged(verdict=whole, manifest=manifest)
+
+
+def _after(inspection: Inspection, run: Inspection) -> Inspection:
+    """Add what a run found: versions that failed are not served."""
+    return replace(run, faults=(*inspection.faults, *run.faults))

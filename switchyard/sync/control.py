@@ -1,0 +1,27 @@
+"""The program's own port: whether it goes on, and its metrics."""
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from switchyard.http.server import Exchange
+from switchyard.sync.board import Board
+
+
+class Control:
+    """The handler of a server for ``/healthz``, ``/status`` and ``/metrics``."""
+
+    def __init__(self, board: Board, registry: CollectorRegistry) -> None:
+        self._board = board
+        self._registry = registry
+
+    async def handle(self, exchange: Exchange) -> None:
+        """Respond to one request."""
+        if exchange.path == b"/healthz":
+            exchange.respond(200, [(b"content-type", b"text/plain")], b"ok\n")
+        elif exchange.path == b"/status":
+            exchange.respond(200, [(b"content-type", b"application/json")], self._board.status.dumps().encode())
+        elif exchange.path == b"/metrics":
+            page = generate_latest(self._registry)
+            exchange.respond(200, [(b"content-type", CONTENT_TYPE_LATEST.encode())], page)
+        else:
+            exchange.respond(404, [(b"content-type", b"text/plain")], b"there are /healthz, /status and /metrics\n")

@@ -1,0 +1,93 @@
+"""Puts the parts together and runs them until a signal."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from switchyard.http.server import Server
+from switchyard.http.web_access import loopback_access
+from switchyard.repository.inspection import Device
+from switchyard.repository.judging import Judge
+from switchyard.repository.published import Generation, Published
+from switchyard.sync.board import Board, FileReporter, Reporter
+from switchyard.sync.control import Control
+from switchyard.sync.folders import Roots
+from switchyard.sync.model import Parts
+from switchyard.sync.records import Records
+from switchyard.sync.reserved import ReservedNames
+from switchyard.sync.slots import NewestFirst
+from switchyard.sync.syncer import Syncer
+
+HOST = "127.0.0.1"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The command line; ``slots`` is how many folders are judged and copied at a time."""
+
+    source: Path
+    published: Path
+    reserved: Path | None = None
+    http_port: int | None = None
+    device: Device
+    slots: int = 2
+
+
+async def run(settings: Settings, reporters: Iterable[Reporter] = ()) -> None:
+    """Follow the repository until SIGTERM or SIGINT.
+
+    Raises:
+        PublishedError: another process publishes there.
+        OSError: the tree cannot be written, or the port not be bound.
+        JudgeError: the judging process does not start.
+    """
+    published = Published(settings.published)
+    generations = await asyncio.to_thread(published.recover)
+    board = Board((FileReporter(settings.published), *reporters))
+    judge = Judge(settings.slots)
+    parts = Parts(
+        roots=Roots((settings.source,)),
+        published=published,
+        records=Records(settings.published, repr(settings.device)),
+        judge=judge,
+        board=board,
+        slots=NewestFirst(settings.slots),
+    )
+    syncer = Syncer(parts, reserved=ReservedNames(settings.reserved), device=settings.device)
+    control = await _listen(settings.http_port, Control(board, CollectorRegistry()))
+    following = asyncio.create_task(_follow(syncer, board, judge, generations))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, following.cancel)
+    logger.info("following", extra={"source": str(settings.source), "published": len(generations)})
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+    finally:
+        parts.stopping.set()  # copies in threads end within a step
+        await judge.aclose()
+        if control:
+            await control.aclose()
+    logger.info("stopped")
+
+
+async def _follow(syncer: Syncer, board: Board, judge: Judge, generations: list[Generation]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(board.run())
+        tasks.create_task(judge.start())
+        tasks.create_task(syncer.run(generations))
+
+
+async def _listen(port: int | None, control: Control) -> Server | None:
+    if port is None:
+        return None
+    server = Server(control.handle, access=loopback_access(HOST))
+    await server.listen(HOST, port)
+    return server

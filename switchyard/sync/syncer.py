@@ -1,0 +1,114 @@
+"""Follows all folders of the repository."""
+
+import asyncio
+import logging
+
+from switchyard.repository.inspection import Device, Surroundings
+from switchyard.repository.published import Generation
+from switchyard.repository.verdict import FaultCode
+from switchyard.sync.folders import ModelKey
+from switchyard.sync.model import RETRY_SECONDS, Model, Parts
+from switchyard.sync.reserved import ReservedNames
+from switchyard.sync.watching import changes
+
+COLLECT_SECONDS = 20.0
+
+logger = logging.getLogger(__name__)
+
+
+class Syncer:
+    """Has a ``Model`` for each folder, and tells each of what it depends on in others."""
+
+    def __init__(self, parts: Parts, *, reserved: ReservedNames, device: Device) -> None:
+        self._parts = parts
+        self._reserved = reserved
+        self._device = device
+        self._models: dict[ModelKey, Model] = {}
+        self._tasks: asyncio.TaskGroup
+
+    async def run(self, generations: list[Generation]) -> None:
+        """Follow the folders until cancelled; ``generations`` are what is published already."""
+        known = {ModelKey(generation.group, generation.name): generation for generation in generations}
+        async with asyncio.TaskGroup() as self._tasks:
+            for task in (self._watch(), self._collect(), self._reserved.follow(self._on_reserved)):
+                self._tasks.create_task(task)
+            for key in sorted({*known, *await self._keys()}):
+                self._follow(key, known.get(key))
+
+    def surroundings(self, key: ModelKey) -> Surroundings:
+        """Return what a verdict on ``key`` depends on.
+
+        Of two folders with one name, the one that is published has it, or the first by group where none is.
+        """
+        names = dict(self._reserved.names)
+        models = {}
+        for other in self._models.values():
+            if other.key == key:
+                continue
+            if other.generation:
+                models[other.key.name] = other.generation.facts
+            if other.key.name != key.name or other.generation or not self._is_first(key, other):
+                names[other.key.name] = str(other.key)
+        return Surroundings(names=names, models=models, device=self._device)
+
+    def on_published(self, key: ModelKey) -> None:
+        """Judge again what depends on ``key``: ensembles that call it, and folders that have its name."""
+        for model in self._models.values():
+            verdict = model.verdict
+            if model.key == key or verdict is None:
+                continue
+            codes = {fault.code for fault in verdict.faults}
+            calls = verdict.facts is not None and key.name in verdict.facts.steps
+            if calls or FaultCode.ENSEMBLE in codes or (FaultCode.NAME in codes and model.key.name == key.name):
+                model.look_again(judge=True)
+
+    def _is_first(self, key: ModelKey, other: Model) -> bool:
+        mine = self._models.get(key)
+        return key < other.key or (mine is not None and mine.generation is not None)
+
+    def _follow(self, key: ModelKey, generation: Generation | None = None) -> None:
+        model = self._models[key] = Model(key, self._parts, self, generation)
+        self._tasks.create_task(self._run(model))
+
+    async def _run(self, model: Model) -> None:
+        await model.run()
+        del self._models[model.key]
+        self.on_published(model.key)
+        # An event of a folder that came back meanwhile was told to the model that is gone.
+        if model.key in await self._keys():
+            self._look(model.key)
+
+    def _look(self, key: ModelKey) -> None:
+        if model := self._models.get(key):
+            model.look_again()
+        else:
+            self._follow(key)
+
+    async def _watch(self) -> None:
+        async for paths in changes(self._parts.roots.paths):
+            found = {None} if paths is None else {self._parts.roots.key_of(path) for path in paths}
+            keys = await self._keys()
+            for key in {*keys, *self._models}:
+                if not found.isdisjoint((None, key, key.group)):
+                    self._look(key)
+
+    async def _keys(self) -> set[ModelKey]:
+        while True:
+            try:
+                return await asyncio.to_thread(self._parts.roots.keys)
+            except OSError as err:
+                logger.error("the repository cannot be read: %s", err)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _collect(self) -> None:
+        while True:
+            await asyncio.sleep(COLLECT_SECONDS)
+            try:
+                await asyncio.to_thread(self._parts.published.collect)
+            except OSError as err:
+                logger.error("files that nobody reads any more cannot be removed: %s", err)
+
+    def _on_reserved(self, changed: set[str]) -> None:
+        for model in self._models.values():
+            if model.key.name in changed:
+                model.look_again(judge=True)

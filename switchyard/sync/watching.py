@@ -1,0 +1,59 @@
+"""Notices that something in a folder changed: by the kernel's events, and by looking again where there are none."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import watchfiles
+
+EVENT_MILLISECONDS = 100  # events of one moment come together
+POLL_SECONDS = 2.0  # where there are no events
+SWEEP_SECONDS = 30.0  # where there are, since a queue of the kernel can overflow
+
+# Another machine's changes make no events here.
+_REMOTE = ("nfs", "cifs", "smb", "9p", "ceph", "gluster", "lustre", "fuse", "virtiofs", "afs", "gpfs", "beegfs")
+
+logger = logging.getLogger(__name__)
+
+
+async def changes(paths: Iterable[Path]) -> AsyncIterator[set[Path] | None]:
+    """Yield the paths that changed, or None where everything is to be looked at again."""
+    queue: asyncio.Queue[set[Path] | None] = asyncio.Queue(maxsize=16)
+    events = asyncio.create_task(_events([str(path) for path in paths], queue))
+    seconds = POLL_SECONDS if any(map(is_remote, paths)) else SWEEP_SECONDS
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(POLL_SECONDS if events.done() else seconds):
+                    yield await queue.get()
+            except TimeoutError:
+                yield None
+    finally:
+        events.cancel()
+        with suppress(asyncio.CancelledError):
+            await events
+
+
+async def _events(paths: list[str], queue: asyncio.Queue[set[Path] | None]) -> None:
+    """Put changed paths into the queue; end where the kernel gives no events."""
+    try:
+        async for found in watchfiles.awatch(
+            *paths, watch_filter=None, debounce=EVENT_MILLISECONDS, step=20, ignore_permission_denied=True
+        ):
+            await queue.put({Path(path) for _, path in found})
+    except (OSError, RuntimeError) as err:  # mostly the limit on inotify watches (fs.inotify.max_user_watches)
+        logger.warning("no events of changed files, so folders are looked at every %s s: %s", POLL_SECONDS, err)
+        await queue.put(None)
+
+
+def is_remote(path: Path) -> bool:
+    """Return whether others can change what is below ``path`` without an event."""
+    path = path.resolve()
+    mounts = [mount for mount in psutil.disk_partitions(all=True) if path.is_relative_to(mount.mountpoint)]
+    if not mounts:
+        return False
+    nearest = max(mounts, key=lambda mount: len(mount.mountpoint))
+    return str(nearest.fstype).startswith(_REMOTE)

@@ -1,0 +1,171 @@
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from switchyard.repository.copying import ChangedError, StoppedError
+from switchyard.repository.folder import Manifest, hash_files, list_files
+from switchyard.repository.published import OBJECTS, STAGING, Generation, Published, PublishedError, SpaceError
+from switchyard.repository.verdict import Facts, Memory
+
+FACTS = Facts(format="onnx", kind="vision", bytes=3, memory=Memory(weights=3), versions=("1",))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "incoming/vision/digits"
+    for version in ("1", "2"):
+        (folder / version).mkdir(parents=True)
+        (folder / version / "model.onnx").write_text(f"model {version}")
+    (folder / "config.pbtxt").write_text("max_batch_size: 0")
+    return folder
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Published:
+    published = Published(tmp_path / "published", grace_seconds=0.0)
+    published.recover()
+    return published
+
+
+def manifest_of(folder: Path) -> Manifest:
+    return hash_files(folder, list_files(folder, "vision"))
+
+
+def publish(published: Published, folder: Path, facts: Facts = FACTS) -> Generation:
+    return published.publish(folder, manifest_of(folder), facts, group="vision", name="digits")
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_a_folder_is_copied_and_an_edit_of_it_reaches_no_engine(
+    tmp_path: Path, folder: Path, published: Published
+) -> None:
+    publish(published, folder, replace(FACTS, versions=("1", "2")))
+    (folder / "1/model.onnx").write_text("edited!")
+    link = tmp_path / "published/vision/digits"
+    assert link.is_symlink()
+    assert (link / "1/model.onnx").read_text() == "model 1"
+    assert os.stat(link / "1/model.onnx").st_mode & 0o777 == 0o444
+    assert not os.path.isabs(os.readlink(link))  # so that another mount of the volume has it
+
+
+def test_versions_that_are_left_out_are_not_there_and_the_completed_config_is(
+    tmp_path: Path, folder: Path, published: Published
+) -> None:
+    generation = publish(published, folder, replace(FACTS, config="completed"))
+    link = tmp_path / "published/vision/digits"
+    assert files_below(link) == ["1", "1/model.onnx", "config.pbtxt"]
+    assert (link / "config.pbtxt").read_text() == "completed"
+    assert generation.digest != manifest_of(folder).digest
+    assert (folder / "config.pbtxt").read_text() == "max_batch_size: 0"
+
+
+def test_an_ensemble_has_the_empty_folder_of_its_version(tmp_path: Path, published: Published) -> None:
+    folder = tmp_path / "ensemble"
+    (folder / "1").mkdir(parents=True)
+    (folder / "config.pbtxt").write_text('platform: "ensemble"')
+    publish(published, folder, replace(FACTS, format="ensemble"))
+    assert files_below(tmp_path / "published/vision/digits") == ["1", "config.pbtxt"]
+
+
+@pytest.mark.parametrize("change", ["edit", "remove", "link", "link a folder"])
+def test_a_folder_that_is_not_what_was_judged_is_not_published(
+    change: str, tmp_path: Path, folder: Path, published: Published
+) -> None:
+    publish(published, folder)
+    before = os.readlink(tmp_path / "published/vision/digits")
+    (folder / "1/model.onnx").write_text("model 3")
+    manifest = manifest_of(folder)
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/model.onnx").write_text("model 3")
+    if change == "edit":
+        (folder / "1/model.onnx").write_text("model 4")
+    elif change == "link a folder":
+        shutil.rmtree(folder / "1")
+        (folder / "1").symlink_to(tmp_path / "secret")
+    else:
+        (folder / "1/model.onnx").unlink()
+    if change == "link":
+        (folder / "1/model.onnx").symlink_to(tmp_path / "secret/model.onnx")
+    with pytest.raises(ChangedError):
+        published.publish(folder, manifest, FACTS, group="vision", name="digits")
+    assert os.readlink(tmp_path / "published/vision/digits") == before
+    assert files_below(tmp_path / "published" / STAGING) == []
+
+
+def test_the_generation_before_is_kept_until_the_next_switch(
+    tmp_path: Path, folder: Path, published: Published
+) -> None:
+    digests = []
+    for content in ("one", "two", "three"):
+        (folder / "1/model.onnx").write_text(content)
+        digests.append(publish(published, folder).digest)
+        published.collect()
+    objects = tmp_path / "published" / OBJECTS / "vision/digits"
+    assert sorted(path.name for path in objects.iterdir() if path.is_dir()) == sorted(digests[1:])
+    published.unpublish("vision", "digits")
+    published.collect()
+    assert not objects.exists()
+    assert published.current("vision", "digits") is None
+
+
+def test_files_stay_for_a_grace_after_they_were_unpublished(tmp_path: Path, folder: Path) -> None:
+    published = Published(tmp_path / "published", grace_seconds=60.0)
+    published.recover()
+    generation = publish(published, folder)
+    published.unpublish("vision", "digits")
+    published.collect()
+    assert (tmp_path / "published" / OBJECTS / "vision/digits" / generation.digest).is_dir()
+
+
+def test_content_that_comes_back_is_published_again_from_where_it_was(
+    tmp_path: Path, folder: Path, published: Published
+) -> None:
+    first = publish(published, folder)
+    (folder / "1/model.onnx").write_text("two")
+    second = publish(published, folder)
+    (folder / "1/model.onnx").write_text("model 1")
+    again = publish(published, folder)
+    assert (again.digest, again.previous) == (first.digest, second.digest)
+    published.collect()
+    assert (tmp_path / "published" / OBJECTS / "vision/digits" / second.digest).is_dir()
+
+
+def test_a_start_finds_what_is_published_and_removes_what_a_killed_one_left(tmp_path: Path, folder: Path) -> None:
+    root = tmp_path / "published"
+    first = Published(root, grace_seconds=0.0)
+    first.recover()
+    generation = publish(first, folder)
+    (root / STAGING / "half").mkdir()
+    (root / STAGING / "half/model.onnx").write_text("half of a mo")
+    os.symlink("../.objects/vision/ghost/0", root / "vision/ghost")
+    orphan = root / OBJECTS / "vision/digits/orphan"  # renamed, and killed before the link was switched
+    shutil.copytree(root / OBJECTS / "vision/digits" / generation.digest, orphan)
+    first.close()
+    found = Published(root, grace_seconds=0.0).recover()
+    assert found == [generation]
+    assert files_below(root / STAGING) == []
+    assert not (root / "vision/ghost").is_symlink()
+    assert not orphan.exists()
+
+
+def test_a_model_that_does_not_fit_the_disk_is_told_with_the_numbers(folder: Path, published: Published) -> None:
+    manifest = replace(manifest_of(folder), bytes=1 << 60)
+    with pytest.raises(SpaceError, match=r"MB free, and a copy of this model needs 1152921504607 MB"):
+        published.publish(folder, manifest, FACTS, group="vision", name="digits")
+
+
+def test_a_copy_can_be_given_up(tmp_path: Path, folder: Path, published: Published) -> None:
+    with pytest.raises(StoppedError):
+        published.publish(folder, manifest_of(folder), FACTS, group="vision", name="digits", stopped=lambda: True)
+    assert files_below(tmp_path / "published" / STAGING) == []
+
+
+def test_two_do_not_publish_below_one_root(tmp_path: Path, published: Published) -> None:
+    with pytest.raises(PublishedError, match="another process"):
+        Published(tmp_path / "published").recover()
