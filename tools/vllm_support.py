@@ -71,13 +71,12 @@ def _quantization() -> Iterable[tuple[str, dict[str, Any]]]:
         yield name, {"capability": config.get_min_capability(), "dtypes": names}
 
 
-def dumps(value: dict[str, Any]) -> str:
-    """Return ``value`` with one name per line."""
-    return json.dumps(value, indent=1) + "\n"
+def text() -> str:
+    return json.dumps(support(), indent=1) + "\n"
 
 
 def main() -> None:
-    FILE.write_text(dumps(support()))
+    FILE.write_text(text())
 
 
 if __name__ == "__main__":

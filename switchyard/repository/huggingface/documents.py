@@ -10,6 +10,7 @@ from switchyard.repository.verdict import Fault, FaultCode
 
 MIB = 1024 * 1024
 JSON_BYTES = 4 * MIB  # configurations have a few KB, and those that name each layer's quantization a few 100
+_POINTER = b"version https://git-lfs"
 _NAME_CHARACTERS = 80
 _WHOLE_NUMBER = 2**40  # beyond every count of a model; products of a few stay exact and cheap
 
@@ -48,12 +49,21 @@ def read_bytes(folder: Path, name: str, most: int, code: FaultCode) -> bytes:
         if size > most:
             sentence = f"{name} has {size} bytes, of which at most {most} are read: replace it by one of a usual size."
             raise FaultError(FaultCode.TOO_LARGE, sentence, name)
-        return read_file(path, most)
+        data = read_file(path, most)
     except FileNotFoundError:
         raise FaultError(FaultCode.INCOMPLETE, f"{name} is missing: copy it into the folder.", name) from None
     except OSError as err:
         sentence = f"{name} cannot be read ({err.strerror}): copy it into the folder again."
         raise FaultError(code, sentence, name) from err
+    reject_pointer(data, name)
+    return data
+
+
+def reject_pointer(start: bytes, name: str) -> None:
+    """Raise a FaultError if a file that begins with ``start`` only says where Git LFS keeps the file."""
+    if start.startswith(_POINTER):
+        sentence = f"{name} is a pointer of Git LFS and not the file: run `git lfs pull`, and copy what it brings."
+        raise FaultError(FaultCode.INCOMPLETE, sentence, name)
 
 
 def read_text(folder: Path, name: str, most: int, code: FaultCode) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from switchyard.repository.folder import list_files
 from switchyard.repository.huggingface import embedding, engine, memory
 from switchyard.repository.huggingface.card import read_card
 from switchyard.repository.huggingface.chat_template import check_template, read_template
@@ -22,10 +23,6 @@ from switchyard.repository.huggingface.tokenizer import TokenizerFacts, check_to
 from switchyard.repository.inspection import Device, Inspection, Surroundings
 from switchyard.repository.verdict import Facts, Fault, FaultCode, Kind
 
-_MOST_FILES = 10_000
-_PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".dill")
-# Of *.bin some are none; zip archives and pickles from protocol 2 begin so (torch.save writes one or the other).
-_PICKLE_STARTS = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _UNKNOWN_LENGTH = 2048  # what vLLM assumes of a model that names none
 _ADAPTER = "adapter_config.json"
 
@@ -45,11 +42,11 @@ class _Model:
 
 def inspect(folder: Path, surroundings: Surroundings) -> Inspection:
     """Judge ``folder``; this is the ``Inspector`` of Hugging Face's layout."""
-    sizes = _sizes(folder)
-    if pickles := list(_check_pickles(folder, sizes)):
-        return Inspection(faults=tuple(pickles))
+    listing = list_files(folder, "llm")
+    if listing.faults:
+        return Inspection(faults=listing.faults)
     try:
-        _check_layout(sizes)
+        _check_layout(listing.paths)
         model = _read(folder)
     except FaultError as err:
         return Inspection(faults=(err.fault,))
@@ -61,7 +58,7 @@ def inspect(folder: Path, surroundings: Surroundings) -> Inspection:
     fit = memory.fit(model.config, tensors, model.kind, dtype, model.longest, surroundings.device)
     if fit.fault:
         return Inspection(faults=(fit.fault,))
-    return Inspection(facts=_facts(folder, model, tensors, fit, dtype, sum(sizes.values())))
+    return Inspection(facts=_facts(folder, model, tensors, fit, dtype, listing.bytes))
 
 
 def _read(folder: Path) -> _Model:
@@ -146,44 +143,6 @@ def _facts(
         description=card.description,
         notes=tuple(notes),
     )
-
-
-def _sizes(folder: Path) -> dict[str, int]:
-    """Return the size of each file by its path below ``folder``."""
-    sizes: dict[str, int] = {}
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)
-            sizes[os.path.relpath(path, folder)] = os.lstat(path).st_size
-            if len(sizes) > _MOST_FILES:
-                return sizes
-    return sizes
-
-
-def _check_pickles(folder: Path, files: Iterable[str]) -> Iterator[Fault]:
-    names = sorted(name for name in files if _is_pickle(folder, name))
-    if not names:
-        return
-    if any(name.endswith(".safetensors") for name in files):
-        hint = "delete it: the model is served from its safetensors."
-    else:
-        hint = "save the weights as safetensors, by save_pretrained of transformers, and delete it."
-    it = hint if len(names) == 1 else hint.replace("delete it", "delete them")
-    sentence = f"{listed(names)} can run code when loaded (pickle), and no code of a model is run here: {it}"
-    yield Fault(code=FaultCode.PICKLE, message=sentence, file=names[0])
-
-
-def _is_pickle(folder: Path, name: str) -> bool:
-    if name.endswith(_PICKLES):
-        return True
-    if not name.endswith(".bin"):
-        return False
-    try:
-        with open(folder / name, "rb") as file:
-            start = file.read(2)
-    except OSError:
-        return True
-    return start in _PICKLE_STARTS or os.path.basename(name).startswith("pytorch_model")
 
 
 def _check_layout(files: Iterable[str]) -> None:

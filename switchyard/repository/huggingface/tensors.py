@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from switchyard.repository.huggingface.documents import MIB, FaultError, listed, read_object, shown
+from switchyard.repository.huggingface.documents import MIB, FaultError, listed, read_object, reject_pointer, shown
 from switchyard.repository.verdict import FaultCode
 
 INDEX = "model.safetensors.index.json"
@@ -132,10 +132,11 @@ def _check_lengths(path: Path, file: str) -> None:
     """Raise a FaultError for a header that is too long to be read, and for a file that ends before its header."""
     size = path.stat().st_size
     with path.open("rb") as opened:
-        first = opened.read(8)
-    if len(first) < 8:
+        start = opened.read(64)
+    reject_pointer(start, file)
+    if size < 8:
         raise FaultError(FaultCode.INCOMPLETE, f"{file} has only {size} bytes: copy it again.", file)
-    length = struct.unpack("<Q", first)[0]
+    length = struct.unpack("<Q", start[:8])[0]
     if length > _HEADER_BYTES:
         sentence = (
             f"{file} says that its header has {length} bytes, of which at most {_HEADER_BYTES} are read: "
@@ -152,9 +153,8 @@ def _declared_bytes(path: Path) -> int:
     with path.open("rb") as opened:
         length = struct.unpack("<Q", opened.read(8))[0]
         try:
-            header: dict[str, dict[str, list[int]]] = json.loads(opened.read(length))
-            return (
-                8 + length + max(tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__")
-            )
+            header = json.loads(opened.read(length))
+            ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+            return int(8 + length + max(ends))
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
             return 0
