@@ -38,12 +38,17 @@ def main() -> int:
         http_port=arguments.http_port,
         device=Device(),
     )
+    status = 0
     try:
         asyncio.run(run(settings))
-    except (PublishedError, JudgeError, OSError) as err:
-        print(f"sync: {err}", file=sys.stderr)
-        return 1
-    return 0
+    except* (PublishedError, JudgeError, OSError) as group:
+        print(f"sync: {_first(group)}", file=sys.stderr)
+        status = 1
+    return status
+
+
+def _first(err: BaseException) -> BaseException:
+    return _first(err.exceptions[0]) if isinstance(err, BaseExceptionGroup) else err
 
 
 if __name__ == "__main__":
