@@ -16,7 +16,6 @@ from switchyard.repository.sources.listing import LIMITS, Limits, checked
 from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
 from switchyard.repository.sources.uri import Location
 
-_CHUNK = 1 << 20
 _SECONDS = 30.0  # without a byte; a whole file may take hours
 # Weights of other frameworks, most of them pickles, which the platform never loads.
 _OTHER_WEIGHTS = frozenset(
@@ -66,7 +65,7 @@ class HubSource:
         from huggingface_hub.utils._headers import build_hf_headers
         from huggingface_hub.utils._http import get_session, hf_raise_for_status
 
-        headers = {**build_hf_headers(), "range": f"bytes={start}-", "accept-encoding": "identity"}
+        headers = {**build_hf_headers(token=self.api.token), "range": f"bytes={start}-", "accept-encoding": "identity"}
         with (
             _errors(f"{self.uri}: {quoted(file.path)}"),
             get_session().stream("GET", file.key, headers=headers, timeout=_SECONDS, follow_redirects=True) as response,
@@ -74,7 +73,7 @@ class HubSource:
             hf_raise_for_status(response)
             if start and response.status_code != 206:
                 raise SourceError(f"{self.uri}: {quoted(file.path)} cannot be read from byte {start:,} on")
-            yield from response.iter_bytes(_CHUNK)
+            yield from response.iter_raw()  # as it comes: what came before a break is kept
 
     def checksum(self, file: RemoteFile) -> Checksum | None:
         """Return what the hub listed: the SHA-256 of a large file, git's id of a small one."""
@@ -107,7 +106,7 @@ def _is_left_out(name: str, names: set[str]) -> bool:
 def _api() -> Any:
     from huggingface_hub import HfApi
 
-    return HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    return HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ.get("HF_TOKEN"))
 
 
 @contextmanager

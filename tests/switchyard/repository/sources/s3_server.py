@@ -84,6 +84,9 @@ class Wire:
     def __init__(self, port: int, *, cut: int = 0, cuts: int = 0, flip: bytes = b"") -> None:
         self.cut, self.cuts, self.flip = cut, cuts, flip
         self.bytes = 0
+        self.stall_after = 0  # bytes, after which nothing more is sent until ``release``
+        self.stalled = threading.Event()
+        self._released = threading.Event()
         wire = self
 
         class Handler(socketserver.BaseRequestHandler):
@@ -108,6 +111,11 @@ class Wire:
         self._server.shutdown()
         self._server.server_close()
 
+    def release(self) -> None:
+        """End the connections that stalled."""
+        self._released.set()
+        self._released, self.stalled = threading.Event(), threading.Event()
+
     def _up(self, client: socket.socket, upstream: socket.socket) -> None:
         try:
             while data := client.recv(65536):
@@ -129,5 +137,9 @@ class Wire:
                 client.sendall(data)
                 sent += len(data)
                 self.bytes += len(data)
+                if self.stall_after and self.bytes >= self.stall_after:
+                    self.stalled.set()
+                    self._released.wait(60)
+                    return
         except OSError:
             pass
