@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from switchyard.repository.huggingface.documents import FaultError, read_object, read_text, shown
+from switchyard.repository.huggingface.sandbox import TEMPLATE_BYTES, BoundError, RaisedError, render
 from switchyard.repository.huggingface.tokenizer import TOKENIZER_CONFIG, TokenizerFacts
 from switchyard.repository.verdict import Fault, FaultCode
 
@@ -35,8 +36,6 @@ def read_template(folder: Path, tokenizer: TokenizerFacts) -> tuple[str, str]:
     Raises:
         FaultError: it cannot be read.
     """
-    from switchyard.repository.huggingface.sandbox import TEMPLATE_BYTES
-
     if (folder / TEMPLATE).exists():
         return read_text(folder, TEMPLATE, TEMPLATE_BYTES, FaultCode.CHAT_TEMPLATE), TEMPLATE
     if (folder / PROCESSOR_TEMPLATE).exists():
@@ -55,8 +54,6 @@ def read_template(folder: Path, tokenizer: TokenizerFacts) -> tuple[str, str]:
 
 def check_template(template: str, file: str, tokenizer: TokenizerFacts) -> Iterator[Fault]:
     """Yield why chats cannot be rendered: a user's message, and what else the template claims to take."""
-    from switchyard.repository.huggingface.sandbox import BoundError, RaisedError, render
-
     tools = _claims(template, "tools")
     for meaning, messages, given in (
         ("a user's message", _USER, None),

@@ -1,7 +1,7 @@
 """The headers of ``*.safetensors``: which tensors a model has, of which shape and type, in which file.
 
 The format: 8 bytes with the length of a JSON header, that header, the tensors' bytes without gaps
-(https://github.com/huggingface/safetensors#format). The library checks it when a file is opened.
+(https://github.com/huggingface/safetensors#format).
 """
 
 import json
@@ -12,6 +12,9 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
 
 from switchyard.repository.huggingface.documents import MIB, FaultError, listed, read_object, reject_pointer, shown
 from switchyard.repository.verdict import FaultCode
@@ -19,13 +22,17 @@ from switchyard.repository.verdict import FaultCode
 INDEX = "model.safetensors.index.json"
 _INDEX_BYTES = 64 * MIB  # a line for each of some 100,000 tensors
 # The format allows 100 MB. A tensor takes about 150 bytes, so that the largest models of today have under 1 MB a file.
-_HEADER_BYTES = 32 * MIB
+_HEADER_BYTES = 16 * MIB
+_LENGTH_BYTES = 8
+# The library maps the whole file, for which the address space of a judging process is too small.
+_MAPPED_BYTES = 1024 * MIB
 _FILES = 1000
+_NUMBERS = 34  # 32 dimensions, as many as NumPy has had, and where the bytes begin and end
 _NUMBERED = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors")
 # The format's names of types, in bits (safetensors, Dtype::bitsize).
 _BITS = {"BOOL": 8, "U8": 8, "I8": 8, "F4": 4, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "U16": 16, "I16": 16}
 _BITS |= {"F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64, "C64": 64}
-_BITS |= {"F6_E2M3": 6, "F6_E3M2": 6}
+_BITS |= {"F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +49,7 @@ class WeightTensor:
 
     @property
     def bytes(self) -> int:
-        return self.size * _BITS.get(self.dtype, 8) // 8
+        return self.size * _BITS[self.dtype] // 8
 
 
 def read_weights(folder: Path) -> dict[str, WeightTensor]:
@@ -107,54 +114,81 @@ def _are(names: list[str]) -> str:
 
 
 def _read_headers(folder: Path, file: str) -> Iterator[tuple[str, WeightTensor]]:
-    from safetensors import SafetensorError, safe_open  # with numpy: 0.1 s, which not every command needs
-
-    _check_lengths(folder / file, file)
+    path = folder / file
     try:
-        with safe_open(folder / file, "np") as opened:
-            for name in opened.keys():  # noqa: SIM118 - the library's object is no mapping
-                header = opened.get_slice(name)
-                yield name, WeightTensor(file=file, shape=tuple(header.get_shape()), dtype=header.get_dtype())
-    except SafetensorError as err:
-        size, whole = (folder / file).stat().st_size, _declared_bytes(folder / file)
-        if size < whole:
-            sentence = f"{file} has {size} bytes, but its header says {whole}: copy it again."
-            raise FaultError(FaultCode.INCOMPLETE, sentence, file) from None
-        reason = shown(str(err).removeprefix("Error while deserializing header: "))
-        sentence = f"{file} is no valid safetensors file ({reason}): copy it again, or export the model again."
-        raise FaultError(FaultCode.WEIGHTS, sentence, file) from None
+        size = path.stat().st_size
+        with path.open("rb") as opened:
+            start = opened.read(64)
+            reject_pointer(start, file)
+            length = _header_length(start, size, file)
+            opened.seek(_LENGTH_BYTES)
+            header = opened.read(length)
     except OSError as err:
         sentence = f"{file} cannot be read ({err.strerror}): copy it again."
         raise FaultError(FaultCode.WEIGHTS, sentence, file) from None
+    try:
+        tensors = json.loads(header, object_pairs_hook=_once)
+        tensors.pop("__metadata__", None)
+        end = max((int(tensor["data_offsets"][1]) for tensor in tensors.values()), default=0)
+        yield from _tensors(tensors, file)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as err:
+        raise _invalid(file, str(err)) from None
+    whole = _LENGTH_BYTES + length + end
+    if size < whole:
+        sentence = f"{file} has {size} bytes, but its header says {whole}: copy it again."
+        raise FaultError(FaultCode.INCOMPLETE, sentence, file)
+    if size > whole:
+        raise _invalid(file, f"{size - whole} bytes follow its tensors")
+    if size <= _MAPPED_BYTES:
+        _check_by_library(path, file)
 
 
-def _check_lengths(path: Path, file: str) -> None:
-    """Raise a FaultError for a header that is too long to be read, and for a file that ends before its header."""
-    size = path.stat().st_size
-    with path.open("rb") as opened:
-        start = opened.read(64)
-    reject_pointer(start, file)
-    if size < 8:
+def _header_length(start: bytes, size: int, file: str) -> int:
+    if size < _LENGTH_BYTES:
         raise FaultError(FaultCode.INCOMPLETE, f"{file} has only {size} bytes: copy it again.", file)
-    length = struct.unpack("<Q", start[:8])[0]
+    length: int = struct.unpack("<Q", start[:_LENGTH_BYTES])[0]
     if length > _HEADER_BYTES:
         sentence = (
             f"{file} says that its header has {length} bytes, of which at most {_HEADER_BYTES} are read: "
             "it is no safetensors file, or a broken one; export the model again."
         )
         raise FaultError(FaultCode.TOO_LARGE, sentence, file)
-    if 8 + length > size:
-        sentence = f"{file} has {size} bytes, but its header alone has {8 + length}: copy it again."
+    if _LENGTH_BYTES + length > size:
+        sentence = f"{file} has {size} bytes, but its header alone has {_LENGTH_BYTES + length}: copy it again."
         raise FaultError(FaultCode.INCOMPLETE, sentence, file)
+    return length
 
 
-def _declared_bytes(path: Path) -> int:
-    """Return the length of the file by its header, 0 if the header does not say."""
-    with path.open("rb") as opened:
-        length = struct.unpack("<Q", opened.read(8))[0]
-        try:
-            header = json.loads(opened.read(length))
-            ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
-            return int(8 + length + max(ends))
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-            return 0
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a name stands twice in its header")
+    return values
+
+
+def _tensors(header: Mapping[str, Any], file: str) -> Iterator[tuple[str, WeightTensor]]:
+    """Yield the tensors of a header; raise a ValueError if their bytes do not follow each other."""
+    end = 0
+    for name, value in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        tensor = WeightTensor(file=file, shape=tuple(value["shape"]), dtype=value["dtype"])
+        numbers = (*tensor.shape, *value["data_offsets"])
+        if len(numbers) > _NUMBERS or any(type(number) is not int or not 0 <= number < 2**48 for number in numbers):
+            raise ValueError(f"the tensor {name} has a size that is no whole number")
+        first, last = value["data_offsets"]
+        if first != end or (last - first) * 8 != tensor.size * _BITS[tensor.dtype]:
+            raise ValueError(f"the tensor {name} has other bytes than its shape says, or a gap before them")
+        end = last
+        yield name, tensor
+
+
+def _check_by_library(path: Path, file: str) -> None:
+    try:
+        with safe_open(path, "np"):
+            pass
+    except (SafetensorError, OSError) as err:
+        raise _invalid(file, str(err).removeprefix("Error while deserializing header: ")) from None
+
+
+def _invalid(file: str, reason: str) -> FaultError:
+    sentence = f"{file} is no valid safetensors file ({shown(reason)}): copy it again, or export the model again."
+    return FaultError(FaultCode.WEIGHTS, sentence, file)

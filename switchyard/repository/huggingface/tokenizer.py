@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from tokenizers import Tokenizer
 
 from switchyard.repository.huggingface.documents import MIB, FaultError, listed, read_bytes, read_object, shown
 from switchyard.repository.huggingface.model_config import CONFIG, GENERATION_CONFIG, ModelConfig, reject_code
 from switchyard.repository.verdict import Fault, FaultCode
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 _TOKENIZER_BYTES = 128 * MIB  # the largest of today have 35
@@ -92,9 +91,7 @@ def _fault(sentence: str, file: str = TOKENIZER) -> Fault:
     return Fault(code=FaultCode.TOKENIZER, message=sentence, file=file)
 
 
-def _load(folder: Path) -> "Tokenizer":
-    from tokenizers import Tokenizer
-
+def _load(folder: Path) -> Tokenizer:
     if not (folder / TOKENIZER).exists():
         if slow := [name for name in _SLOW if (folder / name).exists()]:
             sentence = (
@@ -121,7 +118,7 @@ def _reason(err: BaseException) -> str:
     raise err
 
 
-def _check_sample(tokenizer: "Tokenizer") -> Iterator[Fault]:
+def _check_sample(tokenizer: Tokenizer) -> Iterator[Fault]:
     try:
         ids = tokenizer.encode(_SAMPLE).ids
     except BaseException as err:
@@ -133,7 +130,7 @@ def _check_sample(tokenizer: "Tokenizer") -> Iterator[Fault]:
         )
 
 
-def _check_end(folder: Path, tokenizer: "Tokenizer", config: ModelConfig) -> Iterator[Fault]:
+def _check_end(folder: Path, tokenizer: Tokenizer, config: ModelConfig) -> Iterator[Fault]:
     """Yield a fault if no token ends a text, by which every response would be as long as it may."""
     ids, file = config.special_ids["eos_token_id"], CONFIG
     if (folder / GENERATION_CONFIG).exists():

@@ -79,13 +79,13 @@ def both(*changes: Break) -> Break:
     return change
 
 
-def safetensors(tensors: dict[str, tuple[str, tuple[int, ...], int]]) -> bytes:
-    """Return a file of zeros; a tensor is its type, its shape and its number of bytes."""
+def safetensors(tensors: dict[str, tuple[str, tuple[int, ...], int]], *, data: bool = True) -> bytes:
+    """Return a file of zeros, or what comes before them; a tensor is its type, its shape and its number of bytes."""
     header, offset = {}, 0
     for name, (dtype, shape, size) in tensors.items():
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + size]}
         offset += size
-    return with_header(json.dumps(header).encode(), bytes(offset))
+    return with_header(json.dumps(header).encode(), bytes(offset if data else 0))
 
 
 def with_header(header: bytes, data: bytes = b"") -> bytes:

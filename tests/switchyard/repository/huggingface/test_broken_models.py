@@ -135,7 +135,7 @@ BROKEN: dict[str, tuple[Break, FaultCode, str, str]] = {
         append("model.safetensors", b"more"),
         C.WEIGHTS,
         "model.safetensors",
-        "file not fully covered",
+        "4 bytes follow its tensors",
     ),
     "absurd header": (write("model.safetensors", b"\xff" * 100), C.TOO_LARGE, "model.safetensors", "its header has"),
     "a page as weights": (
