@@ -20,7 +20,8 @@ def with_repository(model: Model, status: ModelStatus) -> Model:
     return replace(
         model,
         kind=facts.kind,
-        context_length=facts.context_length,
+        # A service may give its model less than the model could take.
+        context_length=facts.context_length if model.context_length is None else model.context_length,
         accepts_images=facts.accepts_images,
         versions=facts.versions or model.versions,
         notice=newest if status.phase == "failed" else status.reason if status.phase == "published" else "",

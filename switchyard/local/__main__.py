@@ -65,11 +65,11 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
     Raises:
         LocalError, SettingsError: the overlay cannot be run.
     """
-    root, overlay, device = project.root_of(Path.cwd()), asked.overlay, project.device_of(os.environ)
+    root, overlay = project.root_of(Path.cwd()), asked.overlay
     cleaned = run_directory.clean(directory)
     text = render_text(overlay)
     options = project.options_of(root, directory, asked.port, asked.tls)
-    planned = plan(documents(text, overlay), options)
+    planned = plan(rendered := documents(text, overlay), options)
     gateway = preflight.require_gateway(planned, overlay)
     preflight.require_keys(gateway, os.environ)
     preflight.require_free_ports(planned)
@@ -98,9 +98,9 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
     settings = Settings(
         options=options,
         directory=directory,
-        environ={**os.environ, **device.environment},
-        device=device,
+        environ=dict(os.environ),
         overlay=overlay,
+        documents=rendered,
         rendered=fingerprint(text),
         run_id=uuid.uuid4().hex,
         preloading=asked.preloading,

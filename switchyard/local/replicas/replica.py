@@ -79,7 +79,7 @@ class Replica:
             told = self._board.for_clients(reason)
             self.queue.reject(lambda: ApiError("model_failed", f"{self._service.name}: {told}"))
             return  # for the rest of the run: only other documents would help, and `up` reads them once
-        if reason := self._missing_model():
+        if (reason := self._missing_model()) and not self._arriving():
             self._board.set(self._service.name, "failed", reason)  # told before somebody asks; a request is still tried
         try:
             while True:
@@ -106,6 +106,26 @@ class Replica:
         missing = folder is not None and not folder.is_dir()
         return f"its model folder {folder} does not exist; put the model there" if missing else ""
 
+    def _arriving(self) -> str:
+        """Return what is done with the model's folder before it can be served at all; empty if nothing is."""
+        folder = self._board.folder(self._service.name)
+        return folder.sentence if folder and folder.facts is None and folder.phase != "failed" else ""
+
+    async def _await_folder(self) -> None:
+        """Wait while the model's folder is brought and checked.
+
+        Raises:
+            StartError: there is none, or nothing in it can be served.
+        """
+        loop, name = asyncio.get_running_loop(), self._service.name
+        deadline = loop.time() + self._service.scale.progress_deadline
+        while (missing := self._missing_model()) and (reason := self._arriving()) and loop.time() < deadline:
+            self._board.set(name, "waking", reason)
+            await asyncio.sleep(PROBE_SECONDS)
+        if missing:
+            folder = self._board.folder(name)
+            raise StartError((folder.sentence if folder else "") or missing, final=True)
+
     async def _demand(self) -> None:
         """Wait until a process is wanted: because a request waits, or always, once a pause after a failure is over."""
         always_on = self._service.scale.minimum > 0
@@ -121,8 +141,7 @@ class Replica:
     async def _start(self) -> RunningPod:
         service, name = self._service, self._service.name
         # At each start, not only at `up`: a model may be put there while the run lasts.
-        if reason := self._missing_model():
-            raise StartError(reason, final=True)
+        await self._await_folder()
         containers = (service.command, *service.sidecars)
         ports = free_ports({port for container in containers for port in container.ports})
         return await self._starter.start(

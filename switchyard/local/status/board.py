@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from switchyard.catalog import CatalogFile, Claim, Model, State, settle
+from switchyard.catalog import CatalogFile, Claim, Model, State, settle, with_repository
 from switchyard.catalog import Phase as CatalogPhase
 from switchyard.local.status.client_reason import for_clients
+from switchyard.repository.status import ModelStatus
 from switchyard.telemetry.metrics import LocalMetrics, Phase
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ class StatusBoard:
     """Keeps one ``ProcessStatus`` per process and rewrites the catalog whenever a model's state changes.
 
     ``served`` maps a service to the models that its process serves; ``settle`` decides when several serve one name.
-    In the catalog, which clients see, a reason has no paths but those below ``root``.
+    The catalog adds what the repository says of their folders. In the catalog, which clients see, a reason has no paths
+    but those below ``root``.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class StatusBoard:
         self._root = root
         self._listeners: list[Listener] = []
         self._clashes: list[str] = []
+        self._folders: dict[str, ModelStatus] = {}
         self.entries: dict[str, ProcessStatus] = {name: ProcessStatus(since=self._now()) for name in names}
         self._publish()
 
@@ -104,14 +107,35 @@ class StatusBoard:
         """Set the models that process ``name`` serves; they have its state."""
         entry = self.entries[name]
         phase = _IN_CATALOG.get(entry.state, "asleep")
-        reason = self.for_clients(entry.reason)
-        state = State(phase=phase, reason=reason, retryable=phase == "failed" and not entry.blocked)
+        reason, served = self.for_clients(entry.reason), phase in ("ready", "asleep")
+        state = State(phase=phase, reason="" if served else reason, retryable=phase == "failed" and not entry.blocked)
         replicas = int(entry.pid > 0)
-        now = [replace(model, state=state, replicas=None if model.kind == "graph" else replicas) for model in models]
+        now = [
+            replace(
+                model,
+                state=state,
+                replicas=None if model.kind == "graph" else replicas,
+                notice=reason if served else "",
+            )
+            for model in models
+        ]
         # A write per real change: the gateway reads the file again whenever its stamp differs.
         if now != self._served[name]:
             self._served[name] = now
             self._publish()
+
+    def follow(self, model: str, folder: ModelStatus | None) -> None:
+        """Let the catalog say what the repository says of a model's ``folder``, if it has one."""
+        if folder == self._folders.get(model):
+            return
+        self._folders.pop(model, None)
+        if folder is not None:
+            self._folders[model] = folder
+        self._publish()
+
+    def folder(self, model: str) -> ModelStatus | None:
+        """Return what the repository says of a model's folder, None if it says nothing."""
+        return self._folders.get(model)
 
     def for_clients(self, reason: str) -> str:
         """Return a reason as the catalog has it."""
@@ -163,7 +187,7 @@ class StatusBoard:
 
     def _publish(self) -> None:
         claims = (
-            Claim(f"service {name}", model, own=model.name == name)
+            Claim(f"service {name}", self._described(model), own=model.name == name)
             for name, served in self._served.items()
             for model in served
         )
@@ -173,6 +197,17 @@ class StatusBoard:
             if reason not in self._clashes:
                 logger.warning("a model is not served by its name", extra={"reason": reason})
         self._clashes = clashes
+
+    def _described(self, model: Model) -> Model:
+        folder = self._folders.get(model.name)
+        if folder is None:
+            return model
+        described = with_repository(model, folder)
+        described = replace(described, notice=described.notice or model.notice)
+        if described.state.phase == "pending" and model.url and model.kind != "vision":
+            # Its service is there and holds requests until the folder is checked.
+            return replace(described, state=replace(described.state, retryable=True))
+        return described
 
     @staticmethod
     def _now() -> float:

@@ -87,8 +87,7 @@ def next_steps(run: Run, models: Iterable[Model], states: Mapping[str, str]) -> 
             "The first request waits until imports that models share are done, for up to half a minute from now:",
             f"  {own} status    shows them as `{PRELOAD}`",
         ]
-    device = [f"{run.device[0].upper()}{run.device[1:]}."] if run.device else []
-    return "\n".join([*lines, f"  {own} status | {own} logs -f NAME | {own} down", *device])
+    return "\n".join([*lines, f"  {own} status | {own} logs -f NAME | {own} down"])
 
 
 class PlainView:

@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry
 
 from switchyard.backoff import ConsecutiveFailures
 from switchyard.catalog import CatalogFile
-from switchyard.devices.choice import Choice
 from switchyard.http.client import Client
 from switchyard.local.activator.listener import Listener, loopback_socket
 from switchyard.local.activator.request_queue import QueueLimits
+from switchyard.local.plan.render import Document
 from switchyard.local.plan.workloads import Options, Plan, Service
 from switchyard.local.processes import preload
 from switchyard.local.processes.launch import Launcher, SpawnLauncher
@@ -27,6 +27,7 @@ from switchyard.local.status.run_directory import StateDirectory
 from switchyard.local.supervisor.control import Control
 from switchyard.local.supervisor.edits import Edits, commands
 from switchyard.local.supervisor.graph_decisions import Decisions
+from switchyard.local.supervisor.published_models import PublishedModels, ServicePlanner
 from switchyard.local.supervisor.services import Services
 from switchyard.telemetry.metrics import LocalMetrics
 
@@ -35,14 +36,14 @@ from switchyard.telemetry.metrics import LocalMetrics
 class Settings:
     """How to run a plan; each step of a stop takes at most ``grace`` seconds.
 
-    ``rendered`` is the fingerprint of the documents of ``overlay`` that were planned; ``device`` is what models run on.
+    ``rendered`` is the fingerprint of the ``documents`` of ``overlay`` that were planned.
     """
 
     options: Options
     directory: StateDirectory
     environ: Mapping[str, str]
-    device: Choice
     overlay: Path
+    documents: Sequence[Document]
     rendered: str
     run_id: str
     preloading: bool = True
@@ -59,6 +60,7 @@ class Parts:
     deployments: Mapping[str, DeploymentRunner]
     preload: PreloadedLauncher | None
     repository_models: RepositoryModels
+    published_models: Sequence[PublishedModels]
     control: Listener
     client: Client
     control_port: int
@@ -107,10 +109,19 @@ async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], Non
         },
         preload=preloaded,
         repository_models=RepositoryModels(hosted, board=board),
+        published_models=_published_models(plan, settings, services, board),
         control=control,
         client=client,
         control_port=int(socket.getsockname()[1]),
     )
+
+
+def _published_models(plan: Plan, settings: Settings, services: Services, board: StatusBoard) -> list[PublishedModels]:
+    planner = ServicePlanner(settings.documents, settings.options)
+    return [
+        PublishedModels(folder, declared=plan.services, planner=planner, services=services, board=board)
+        for folder in settings.options.published.values()
+    ]
 
 
 def _replicas(

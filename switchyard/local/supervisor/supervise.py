@@ -61,7 +61,6 @@ class Supervisor:
         run = Run(
             supervisor=me or Identity(os.getpid(), 0),
             overlay=str(settings.overlay),
-            device=settings.device.sentence,
             rendered=settings.rendered,
             run_id=settings.run_id,
             gateway=arguments.loopback_url(
@@ -92,11 +91,12 @@ class Supervisor:
         deployments = [asyncio.ensure_future(deployment.run()) for deployment in parts.deployments.values()]
         services = asyncio.ensure_future(parts.services.run())
         preload = [asyncio.ensure_future(parts.preload.run())] if parts.preload else []
-        repository_models = asyncio.ensure_future(parts.repository_models.run())
+        followers = [asyncio.ensure_future(parts.repository_models.run())]
+        followers += [asyncio.ensure_future(published.run()) for published in parts.published_models]
         try:
-            await self._until_stopped([*deployments, services, *preload, repository_models])
+            await self._until_stopped([*deployments, services, *preload, *followers])
         finally:
-            await _cancelled([repository_models, services])
+            await _cancelled([*followers, services])
             await self._take_down(parts, deployments, preload)
 
     def _on_signal(self) -> None:

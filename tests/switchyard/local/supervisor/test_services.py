@@ -2,98 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import generate_latest
 
-from switchyard.catalog import CatalogFile, Model
-from switchyard.http.client import Client
-from switchyard.local.activator.request_queue import QueueLimits
-from switchyard.local.plan.plan import plan
-from switchyard.local.plan.workloads import Options, Service
 from switchyard.local.processes import identities
-from switchyard.local.processes.launch import SpawnLauncher
-from switchyard.local.processes.mounts import Mounts
-from switchyard.local.processes.start import Starter
-from switchyard.local.replicas.replica import Replica
-from switchyard.local.status.board import StatusBoard
-from switchyard.local.supervisor.services import Services
-from switchyard.telemetry.metrics import LocalMetrics
 from tests.switchyard.local.conftest import until
-from tests.switchyard.local.overlays import Stub, runtime
-
-SETTINGS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "stub-settings"}, "data": {"FROM_MAP": "yes"}}
-
-
-class Run:
-    """The services of a run without a gateway."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._registry = CollectorRegistry()
-        self._metrics = LocalMetrics(self._registry)
-        self.client = Client()
-        self.catalog = CatalogFile(root / "catalog.json")
-        self.board = StatusBoard(served={}, names=(), file=self.catalog, metrics=self._metrics, root=root)
-        self.hosts: dict[str, str] = {}
-        self._starter = Starter(
-            launcher=SpawnLauncher(),
-            client=self.client,
-            mounts=Mounts(()),
-            logs=self._log,
-            run_id="services",
-            base={},
-            hosts=self.hosts,
-        )
-        self.services = Services(
-            replica=self._replica, hosts=self.hosts, board=self.board, metrics=self._metrics, client=self.client
-        )
-
-    def _log(self, name: str) -> Path:
-        return self._root / f"{name}.log"
-
-    def _replica(self, service: Service) -> Replica:
-        self._log(service.name).touch()
-        return Replica(
-            service,
-            starter=self._starter,
-            client=self.client,
-            board=self.board,
-            metrics=self._metrics,
-            logs=[self._log(service.name)],
-            limits=QueueLimits(),
-            grace=10.0,
-        )
-
-    def planned(self, stub: Stub) -> Service:
-        (self._root / "llm/stub").mkdir(parents=True, exist_ok=True)
-        options = Options(root=self._root, state=self._root, claims={"model-repository": self._root})
-        (service,) = plan([SETTINGS, runtime(), stub.document()], options).services
-        return service
-
-    def models(self) -> dict[str, Model]:
-        return dict(self.catalog.current().models)
-
-    def metrics(self) -> str:
-        return generate_latest(self._registry).decode()
+from tests.switchyard.local.overlays import Stub
+from tests.switchyard.local.supervisor.running import Run, running
 
 
 @pytest.fixture
 async def run(tmp_path: Path) -> AsyncIterator[Run]:
-    made = Run(tmp_path)
-    task = asyncio.ensure_future(made.services.run())
-    yield made
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-    await made.services.drain(10.0)
-    await made.services.stop()
-    await made.client.aclose()
-    assert identities.of_run("services") == []
+    async with running(tmp_path) as made:
+        yield made
 
 
 async def test_a_service_that_is_added_is_listed_and_wakes_when_asked(run: Run, client: httpx.AsyncClient) -> None:

@@ -1,0 +1,258 @@
+"""Models that are published while a run lasts get a service, and lose it; what is not served says why."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from switchyard.catalog import State
+from switchyard.local.plan.render import Document
+from switchyard.local.plan.workloads import Options
+from switchyard.local.supervisor.published_models import PublishedModels, ServicePlanner
+from switchyard.repository.status import ModelStatus, RepositoryStatus, StatusFile
+from switchyard.repository.verdict import Facts, FaultCode, Memory
+from tests.switchyard.local.conftest import until
+from tests.switchyard.local.overlays import Stub, runtime
+from tests.switchyard.local.supervisor.running import SETTINGS, Run, running
+
+FACTS = Facts(
+    format="huggingface", kind="llm", bytes=1, memory=Memory(weights=1), context_length=64, license="apache-2.0"
+)
+SENTENCE = "config.json is not JSON: export the model again."
+
+
+def vllm() -> dict[str, Any]:
+    """The stub under the name and with the format of the runtime that derived services ask for."""
+    document = runtime()
+    document["metadata"]["name"] = "switchyard-vllm"
+    document["spec"] |= {"supportedModelFormats": [{"name": "vllm"}], "protocolVersions": ["v2"]}
+    return document
+
+
+def documents(*stubs: Stub) -> list[Document]:
+    found = [stub.document() for stub in stubs]
+    for service in found:
+        service["metadata"]["namespace"] = "apart"
+        service["spec"]["predictor"]["annotations"]["autoscaling.knative.dev/scale-down-delay"] = "5s"
+    return [SETTINGS, runtime(), vllm(), *found]
+
+
+class Repository:
+    """A published tree that a test writes by hand, and the follower of it."""
+
+    def __init__(self, run: Run, root: Path) -> None:
+        self.run = run
+        self.published = root / "published"
+        self.published.mkdir()
+        self._file = StatusFile(self.published)
+        self._models: dict[str, ModelStatus] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.options = Options(
+            root=root,
+            state=root,
+            claims={"model-repository": root},
+            published={"model-repository": self.published},
+        )
+
+    def follow(self, *stubs: Stub) -> None:
+        declared = [self.run.planned(stub, self.options) for stub in stubs]
+        follower = PublishedModels(
+            self.published,
+            declared=declared,
+            planner=ServicePlanner(documents(*stubs), self.options),
+            services=self.run.services,
+            board=self.run.board,
+        )
+
+        async def begin() -> None:
+            for service in declared:
+                await self.run.services.add(service)
+            await follower.run()
+
+        self._task = asyncio.ensure_future(begin())
+
+    def publish(self, name: str, content: str = "one", **fields: Any) -> None:
+        generation = self.published / ".objects/llm" / name / content
+        generation.mkdir(parents=True, exist_ok=True)
+        link = self.published / "llm" / name
+        link.parent.mkdir(exist_ok=True)
+        link.with_name(".new").symlink_to(generation)
+        os.replace(link.with_name(".new"), link)
+        known = ModelStatus(group="llm", name=name, phase="published", digest=content, facts=FACTS)
+        self.say(replace(known, **fields))
+
+    def say(self, status: ModelStatus) -> None:
+        self._models[status.name] = status
+        self._file.replace(RepositoryStatus(tuple(self._models.values())))
+
+    def remove(self, name: str) -> None:
+        (self.published / "llm" / name).unlink(missing_ok=True)
+        del self._models[name]
+        self._file.replace(RepositoryStatus(tuple(self._models.values())))
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+
+@pytest.fixture
+async def repository(tmp_path: Path) -> AsyncIterator[Repository]:
+    async with running(tmp_path) as run:
+        made = Repository(run, tmp_path)
+        yield made
+        await made.stop()
+
+
+async def echo(client: httpx.AsyncClient, repository: Repository, name: str) -> Mapping[str, Any]:
+    response = await client.post(repository.run.models()[name].url + "/echo", json={})
+    assert response.status_code == 200, response.text
+    found: Mapping[str, Any] = response.json()
+    return found
+
+
+async def test_a_model_that_is_published_is_listed_with_its_card_and_answers_by_its_own_flags(
+    repository: Repository, client: httpx.AsyncClient
+) -> None:
+    repository.follow(Stub(name="chat"))
+    repository.publish("dropped")
+    await until(lambda: "dropped" in repository.run.models(), "it is listed")
+
+    model = repository.run.models()["dropped"]
+    assert (model.kind, model.context_length, model.state.phase) == ("llm", 64, "asleep")
+    assert model.card is not None
+    assert model.card.license == "apache-2.0"
+    argv = (await echo(client, repository, "dropped"))["argv"]
+    assert "--max-model-len=64" in argv
+    assert "--model_name=dropped" in argv
+    assert "dropped.apart.svc" in repository.run.hosts
+
+
+async def test_a_folder_that_is_removed_takes_its_service_with_it_and_no_other(
+    repository: Repository, client: httpx.AsyncClient
+) -> None:
+    repository.follow()
+    repository.publish("first")
+    repository.publish("second")
+    await until(lambda: len(repository.run.models()) == 2, "both are listed")
+    pid = (await echo(client, repository, "second"))["pid"]
+
+    repository.remove("first")
+    await until(lambda: repository.run.models().keys() == {"second"}, "it is gone")
+
+    assert (await echo(client, repository, "second"))["pid"] == pid
+    assert repository.run.board.entries.keys() == {"second"}
+
+
+async def test_a_folder_that_cannot_be_served_is_listed_with_its_sentence_until_it_is_mended(
+    repository: Repository, client: httpx.AsyncClient
+) -> None:
+    repository.follow()
+    broken = ModelStatus(group="llm", name="dropped", phase="copying")
+    repository.say(broken)
+    await until(lambda: "dropped" in repository.run.models(), "it is listed while it is copied")
+    assert repository.run.models()["dropped"].state == State(phase="pending", reason="its folder is still being copied")
+    repository.say(replace(broken, phase="failed", reason=SENTENCE, code=FaultCode.MODEL_CONFIG))
+    await until(lambda: repository.run.models()["dropped"].state.phase == "failed", "it has failed")
+    assert repository.run.models()["dropped"].state.reason == SENTENCE
+    assert repository.run.board.report()["llm/dropped"]["reason"] == SENTENCE
+
+    repository.publish("dropped")
+    await until(lambda: repository.run.models()["dropped"].url != "", "it is served")
+    await echo(client, repository, "dropped")
+    assert repository.run.board.entries.keys() == {"dropped"}
+
+
+async def test_a_broken_edit_says_so_while_the_content_before_it_is_served(
+    repository: Repository, client: httpx.AsyncClient
+) -> None:
+    repository.follow()
+    repository.publish("dropped")
+    await until(lambda: "dropped" in repository.run.models(), "it is listed")
+    pid = (await echo(client, repository, "dropped"))["pid"]
+
+    repository.publish("dropped", phase="failed", reason=SENTENCE)
+    await until(lambda: SENTENCE in repository.run.models()["dropped"].notice, "it is said")
+
+    assert repository.run.models()["dropped"].state.phase == "ready"
+    assert (await echo(client, repository, "dropped"))["pid"] == pid
+
+
+async def test_a_declared_service_waits_for_its_folder_to_be_checked_and_keeps_its_own_settings(
+    repository: Repository, client: httpx.AsyncClient
+) -> None:
+    repository.follow(Stub(name="chat", storage="pvc://model-repository/llm/chat"))
+    await until(lambda: repository.run.models().get("chat") is not None, "it is listed")
+    await until(lambda: repository.run.models()["chat"].state.phase == "pending", "its folder was not seen yet")
+    assert repository.run.models()["chat"].state.retryable
+    asked = asyncio.ensure_future(echo(client, repository, "chat"))
+    await until(lambda: repository.run.board.report()["chat"]["state"] == "waking", "the request waits")
+
+    repository.publish("chat")
+
+    assert f"--model_dir={repository.published / 'llm/chat'}" in (await asked)["argv"]
+    assert repository.run.board.entries.keys() == {"chat"}
+
+
+async def test_a_declared_service_whose_folder_is_broken_says_what_is_wrong_with_it(
+    repository: Repository, client: httpx.AsyncClient
+) -> None:
+    repository.follow(Stub(name="chat", storage="pvc://model-repository/llm/chat"))
+    repository.say(ModelStatus(group="llm", name="chat", phase="failed", reason=SENTENCE))
+    await until(lambda: "chat" in repository.run.models(), "it is listed")
+    await until(lambda: repository.run.models()["chat"].state.phase == "failed", "it has failed")
+
+    response = await client.post(repository.run.models()["chat"].url + "/echo", json={})
+
+    assert response.status_code == 503
+    assert SENTENCE in response.json()["error"]["message"]
+
+
+async def test_a_folder_with_the_name_of_something_else_leaves_that_alone(
+    repository: Repository, tmp_path: Path
+) -> None:
+    repository.run.board.add("gateway")
+    (tmp_path / "elsewhere").mkdir()
+    repository.follow(Stub(name="chat", storage="pvc://model-repository/elsewhere"))
+    repository.publish("gateway")
+    repository.publish("chat")
+    await until(lambda: {"llm/chat", "llm/gateway"} <= repository.run.models().keys(), "both are listed")
+
+    assert repository.run.models()["chat"].state.phase == "asleep"
+    assert "the name chat belongs to another part" in repository.run.models()["llm/chat"].state.reason
+    assert repository.run.models()["llm/gateway"].state.phase == "failed"
+
+
+async def test_an_overlay_without_the_runtime_says_so(repository: Repository, tmp_path: Path) -> None:
+    planner = ServicePlanner([SETTINGS, runtime()], repository.options)
+    follower = PublishedModels(
+        repository.published,
+        declared=(),
+        planner=planner,
+        services=repository.run.services,
+        board=repository.run.board,
+    )
+    repository.publish("dropped")
+    task = asyncio.ensure_future(follower.run())
+    await until(lambda: "dropped" in repository.run.models(), "it is listed")
+
+    assert "runtime switchyard-vllm is not in the overlay" in repository.run.models()["dropped"].state.reason
+    task.cancel()
+
+
+async def test_a_status_that_cannot_be_read_changes_nothing(repository: Repository) -> None:
+    repository.follow()
+    repository.publish("dropped")
+    await until(lambda: "dropped" in repository.run.models(), "it is listed")
+    (repository.published / "status.json").write_text("{")
+    repository.publish("other")
+    await until(lambda: "other" in repository.run.models(), "the next one is read")
+
+    assert "dropped" in repository.run.models()
