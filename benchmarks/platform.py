@@ -34,9 +34,9 @@ patches:
 """
 
 
-def write_overlay(folder: Path, *, http: int, grpc: int, window: str) -> None:
-    """The local overlay with a gateway on these ports and models that sleep after ``window`` (a Go duration)."""
-    base = os.path.relpath(ROOT / "kustomize" / "overlays" / "local", folder.resolve())
+def write_overlay(folder: Path, *, http: int, grpc: int, window: str, of: str = "local") -> None:
+    """An overlay with a gateway on these ports and models that sleep after ``window`` (a Go duration)."""
+    base = os.path.relpath(ROOT / "kustomize" / "overlays" / of, folder.resolve())
     text = _OVERLAY.format(base=base, http=http, grpc=grpc, window=window)
     (folder / "kustomization.yaml").write_text(text)
 
@@ -63,13 +63,13 @@ class Platform:
 
 
 @contextmanager
-def running(*, preload: bool = True, window: str = "6s") -> Iterator[Platform]:
-    """``switchyard up`` with models that sleep after ``window``; stopped by ``switchyard down``."""
+def running(*, preload: bool = True, window: str = "6s", of: str = "local") -> Iterator[Platform]:
+    """``switchyard up`` of an overlay with models that sleep after ``window``; stopped by ``switchyard down``."""
     switchyard = str(Path(sys.executable).with_name("switchyard"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         http = free_port()
-        write_overlay(folder, http=http, grpc=free_port(), window=window)
+        write_overlay(folder, http=http, grpc=free_port(), window=window, of=of)
         env = dict(os.environ, SWITCHYARD_STATE_DIR=str(folder / "state"))
         command = [switchyard, "up", str(folder), "--detach", *([] if preload else ["--no-preload"])]
         began = time.monotonic()

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from switchyard.cli import graphs, keys, local, tiers, usage
+from switchyard.cli.models.app import app as models
 
 app = typer.Typer(
     help="Serve language and vision models: on this machine with `up`, in a cluster with kustomize overlays.",
@@ -16,6 +17,7 @@ app = typer.Typer(
 
 for command in (local.up, local.down, local.status, local.logs, local.render):
     app.command()(command)
+app.add_typer(models, name="model")
 app.add_typer(graphs.app, name="graph")
 app.add_typer(tiers.app, name="route")
 app.add_typer(keys.app, name="key")

@@ -20,7 +20,7 @@ Url = Annotated[
         show_default=False,
     ),
 ]
-_SECONDS = 30.0
+_SECONDS = 30.0  # for a response, unless a command says that it may take longer
 
 
 def gateway_url(given: str) -> str:
@@ -36,29 +36,42 @@ def gateway_url(given: str) -> str:
     return f"http://localhost:{port or 8000}"
 
 
-def ask(url: str, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
-    """Return the JSON of a gateway's response; print its error, and exit with 1, where it has one."""
+def ask(
+    url: str,
+    method: str,
+    path: str,
+    body: Mapping[str, object] | None = None,
+    *,
+    anonymous: bool = False,
+    seconds: float = _SECONDS,
+) -> Any:
+    """Return the JSON of a gateway's response, None of another; print its error, and exit with 1, where it has one.
+
+    An ``anonymous`` request is sent without a key where none is set: a gateway on one machine may ask for none.
+    """
     key = os.environ.get(KEY_VARIABLE, "")
-    if not key:
+    if not key and not anonymous:
         _fail(f"{KEY_VARIABLE} is not set: the key of an administrator, which has the role admin in tenants.yaml")
     if not (key.isascii() and key.isprintable()):
         _fail(f"{KEY_VARIABLE} has characters that no key has")
     import asyncio  # late, as `switchyard --help` need not wait for it
 
-    return asyncio.run(_ask(gateway_url(url).rstrip("/") + path, method, key, body))
+    return asyncio.run(_ask(gateway_url(url).rstrip("/") + path, method, key, body, seconds))
 
 
-async def _ask(url: str, method: str, key: str, body: Mapping[str, object] | None) -> Any:
+async def _ask(url: str, method: str, key: str, body: Mapping[str, object] | None, seconds: float) -> Any:
     import orjson
 
     from switchyard.http.client import Client, Timeouts
     from switchyard.http.client.errors import UpstreamError
 
     client = Client()
-    headers = [(b"authorization", b"Bearer " + key.encode()), (b"content-type", b"application/json")]
+    headers = [(b"content-type", b"application/json")]
+    if key:
+        headers.append((b"authorization", b"Bearer " + key.encode()))
     sent = b"" if body is None else orjson.dumps(body)
     try:
-        response = await client.request(method.encode(), url, headers, sent, timeouts=Timeouts(total=_SECONDS))
+        response = await client.request(method.encode(), url, headers, sent, timeouts=Timeouts(total=seconds))
         content = await response.read()
     except (UpstreamError, ValueError) as err:
         _fail(f"{url}: {err}; --url names the gateway")
@@ -69,11 +82,15 @@ async def _ask(url: str, method: str, key: str, body: Mapping[str, object] | Non
     except orjson.JSONDecodeError:
         parsed = None
     if response.status != 200:
-        error = parsed.get("error") if isinstance(parsed, dict) else None
-        _fail(
-            error["message"] if isinstance(error, dict) and "message" in error else f"{url}: status {response.status}"
-        )
+        _fail(_message(parsed) or f"{url}: status {response.status}")
     return parsed
+
+
+def _message(parsed: Any) -> str:
+    """Return what an error says, in OpenAI's shape or in V2's."""
+    error = parsed.get("error") if isinstance(parsed, dict) else None
+    message = error.get("message") if isinstance(error, dict) else error
+    return str(message or "")
 
 
 def _fail(message: str) -> NoReturn:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +12,7 @@ from urllib.parse import quote
 import typer
 
 from switchyard.cli.gateway import Url, ask
+from switchyard.cli.table import table
 from switchyard.gateway.tenants.keys import NAME, create_key, digest
 
 app = typer.Typer(help="API keys and the tenants who have them.", no_args_is_help=True, rich_markup_mode=None)
@@ -85,7 +86,7 @@ def list_keys(url: Url = "", as_json: Json = False) -> None:
         owner = f"{key['tenant']}/{key['team']}" if key["team"] else key["tenant"]
         times = (_day(key["expires_at"]), _day(key["last_used_at"]))
         rows.append((key["id"], owner, ",".join(key["roles"]), key["status"], *times, key["source"]))
-    typer.echo("\n".join(_table(rows)))
+    typer.echo("\n".join(table(rows)))
 
 
 @app.command()
@@ -118,11 +119,6 @@ def _show_new(key: Mapping[str, Any], *, as_json: bool) -> None:
     typer.echo(f"This is shown once. {key['id']} of {key['owner']['name']} is {until}.", err=True)
     if key["previous_expires_at"]:
         typer.echo(f"The old secret is valid until {_time(key['previous_expires_at'])}.", err=True)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _day(at: int | None) -> str:

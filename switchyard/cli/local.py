@@ -12,7 +12,8 @@ import typer
 
 from switchyard.local.program import LISTEN_VARIABLE, PORT_VARIABLE
 
-Overlay = Annotated[Path | None, typer.Argument(help="Folder with a kustomization; default kustomize/overlays/local.")]
+_OVERLAY = "Folder with a kustomization; default kustomize/overlays/local, or local-gpu where a GPU can be used."
+Overlay = Annotated[Path | None, typer.Argument(help=_OVERLAY)]
 Port = Annotated[
     int | None,
     typer.Option(envvar=PORT_VARIABLE, min=1, max=65535, help="Port of the gateway, in place of the overlay's."),
@@ -88,6 +89,7 @@ def status(
         typer.echo(report.as_json(run, rows))
         return
     typer.echo(f"{run.overlay}\ngateway {run.gateway}, supervisor {run.control} (process {run.supervisor.pid})")
+    typer.echo(run.device)
     typer.echo("\n".join(report.lines(rows, report.width())))
     for name, row in rows.items():
         if "decisions" in row:

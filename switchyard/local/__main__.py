@@ -65,7 +65,7 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
     Raises:
         LocalError, SettingsError: the overlay cannot be run.
     """
-    root, overlay = project.root_of(Path.cwd()), asked.overlay
+    root, overlay, device = project.root_of(Path.cwd()), asked.overlay, project.device_of(os.environ)
     cleaned = run_directory.clean(directory)
     text = render_text(overlay)
     options = project.options_of(root, directory, asked.port, asked.tls)
@@ -98,7 +98,8 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
     settings = Settings(
         options=options,
         directory=directory,
-        environ=dict(os.environ),
+        environ={**os.environ, **device.environment},
+        device=device,
         overlay=overlay,
         documents=rendered,
         rendered=fingerprint(text),

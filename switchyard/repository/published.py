@@ -182,6 +182,8 @@ class Published:
         os.replace(staged, record)
         sync_folder(record.parent)
         if current is None or current.digest != digest:
+            for version in facts.versions:  # Triton loads anew only what is newer than all that it loaded
+                os.utime(record.with_suffix("") / version)
             link = self._root / group / name
             os.symlink(f"../{OBJECTS}/{group}/{name}/{digest}", staged)
             os.replace(staged, link)

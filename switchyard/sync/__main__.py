@@ -2,10 +2,12 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from pathlib import Path
 
-from switchyard.repository.inspection import Device
+from switchyard.devices.choice import DeviceError, of_environment
+from switchyard.devices.probe import probe
 from switchyard.repository.judging import JudgeError
 from switchyard.repository.published import PublishedError
 from switchyard.settings import SettingsError
@@ -31,19 +33,29 @@ def main() -> int:
     if not arguments.source.is_dir():
         print(f"sync: {arguments.source} is not a folder", file=sys.stderr)
         return SettingsError.exit_code
+    try:
+        device = of_environment(probe(os.environ)).device
+    except DeviceError as err:
+        print(f"sync: {err}", file=sys.stderr)
+        return SettingsError.exit_code
     settings = Settings(
         source=arguments.source.resolve(),
         published=arguments.published.absolute(),
         reserved=arguments.reserved,
         http_port=arguments.http_port,
-        device=Device(),
+        device=device,
     )
+    status = 0
     try:
         asyncio.run(run(settings))
-    except (PublishedError, JudgeError, OSError) as err:
-        print(f"sync: {err}", file=sys.stderr)
-        return 1
-    return 0
+    except* (PublishedError, JudgeError, OSError) as group:
+        print(f"sync: {_first(group)}", file=sys.stderr)
+        status = 1
+    return status
+
+
+def _first(err: BaseException) -> BaseException:
+    return _first(err.exceptions[0]) if isinstance(err, BaseExceptionGroup) else err
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from switchyard.repository.status import ModelStatus, RepositoryStatus, StatusFile
+from switchyard.sync.downloads import Download
 from switchyard.sync.folders import ModelKey
 
-_PAUSE_SECONDS = 0.02  # changes of one moment are told together
+_PAUSE_SECONDS = 0.05  # changes of one moment are told together
 
 logger = logging.getLogger(__name__)
 
@@ -44,30 +45,44 @@ class Board:
     def __init__(self, reporters: Iterable[Reporter]) -> None:
         self._reporters = tuple(reporters)
         self._models: dict[ModelKey, ModelStatus] = {}
+        self._downloads: dict[ModelKey, Download] = {}
+        self._told: dict[ModelKey, ModelStatus] = {}
         self._changed = asyncio.Event()
         self._changed.set()  # the first report takes the place of the last run's
 
     @property
     def status(self) -> RepositoryStatus:
-        return RepositoryStatus(tuple(self._models[key] for key in sorted(self._models)))
-
-    def get(self, key: ModelKey) -> ModelStatus | None:
-        return self._models.get(key)
+        return RepositoryStatus(tuple(self._told[key] for key in sorted(self._told)))
 
     def set(self, status: ModelStatus) -> None:
-        """Take a status; ``since`` is set to now where it says something else than the one before."""
+        """Take the status of a folder; ``since``, ``source`` and ``revision`` are added to it."""
         key = ModelKey(status.group, status.name)
-        before = self._models.get(key)
-        since = before.since if before else ""
-        if before and replace(status, since=since) == before:
-            return
-        if before is None or (before.phase, before.reason) != (status.phase, status.reason):
-            since = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._models[key] = replace(status, since=since)
-        self._changed.set()
+        self._models[key] = status
+        self._refresh(key)
 
     def remove(self, key: ModelKey) -> None:
-        if self._models.pop(key, None):
+        """Forget a folder."""
+        self._models.pop(key, None)
+        self._refresh(key)
+
+    def set_download(self, download: Download) -> None:
+        """Take how far a model has come that is brought from elsewhere."""
+        key = ModelKey(download.group, download.name)
+        if download.state == "removed":
+            self._downloads.pop(key, None)
+        else:
+            self._downloads[key] = download
+        self._refresh(key)
+
+    def _refresh(self, key: ModelKey) -> None:
+        """Tell of a model what is said of its folder and its download; ``since`` is when that became something else."""
+        before = self._told.pop(key, None)
+        status = _merged(self._models.get(key), self._downloads.get(key))
+        if status is not None:
+            is_same = before is not None and (before.phase, before.reason) == (status.phase, status.reason)
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            status = self._told[key] = replace(status, since=before.since if before and is_same else now)
+        if status != before:
             self._changed.set()
 
     async def run(self) -> None:
@@ -92,3 +107,21 @@ class Board:
                 await reporter.report(status)
             except OSError as err:
                 logger.error("the status of the repository cannot be told: %s", err)
+
+
+def _merged(status: ModelStatus | None, download: Download | None) -> ModelStatus | None:
+    """Return the folder's status with its source; of a folder that is not there yet, that of its download."""
+    if download is None:
+        return status
+    if status is None:
+        return ModelStatus(
+            group=download.group,
+            name=download.name,
+            phase="failed" if download.state == "failed" else "downloading",
+            reason=download.reason,
+            progress=download.progress,
+            source=download.source,
+            revision=download.revision,
+        )
+    reason = status.reason or download.reason  # what is published goes on, but its source is not followed
+    return replace(status, source=download.source, revision=download.revision, reason=reason)

@@ -19,6 +19,7 @@ from switchyard.repository.status import ModelStatus, Phase
 from switchyard.repository.verdict import FaultCode, Verdict
 from switchyard.sync.board import Board
 from switchyard.sync.folders import Look, ModelKey, Roots, look
+from switchyard.sync.meter import Meter
 from switchyard.sync.records import Record, Records
 from switchyard.sync.slots import NewestFirst
 
@@ -63,6 +64,7 @@ class Parts:
     records: Records
     judge: Judge
     board: Board
+    meter: Meter
     slots: NewestFirst
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -162,6 +164,7 @@ class Model:
         seconds = {**judged.verdict.seconds, "quiet": quiet, "publish": time.monotonic() - started}
         self.verdict = replace(judged.verdict, seconds={phase: round(took, 3) for phase, took in seconds.items()})
         self._judged = seen.stamp
+        self._parts.meter.judged(self.verdict)
         digest = self.generation.digest if self.generation else ""
         record = Record(stamp=seen.stamp, verdict=self.verdict, digest=digest)
         await asyncio.to_thread(self._parts.records.write, self.key, record)

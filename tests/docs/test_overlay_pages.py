@@ -43,7 +43,7 @@ def test_the_table_of_components_is_what_overlays_list() -> None:
     table = {
         re.sub(r"\[(.+?)\].*", r"\1", name): [name for name, dot in zip(order, dots, strict=True) if dot]
         for name, _, *dots in (row for row in rows(REFERENCE) if "kustomize/components/" in row[0])
-        for order in [("local", "dev", "staging", "prod")]
+        for order in [("local", "local-gpu", "dev", "staging", "prod")]
     }
 
     assert table.keys() == {path.name for path in COMPONENTS.iterdir()}

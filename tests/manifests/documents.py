@@ -15,7 +15,7 @@ COMPONENTS = ROOT / "kustomize/components"
 PLATFORM = ROOT / "kustomize/platform"
 SERVICES = ROOT / "manifests/services"
 ENVIRONMENTS = sorted(path.parent.name for path in OVERLAYS.glob("*/kustomization.yaml"))
-CLUSTERS = [name for name in ENVIRONMENTS if name != "local"]
+CLUSTERS = [name for name in ENVIRONMENTS if not name.startswith("local")]
 
 
 def render_all() -> Rendered:

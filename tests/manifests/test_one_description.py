@@ -60,7 +60,7 @@ MAY_DIFFER = {
 # Args that an environment may add or change, by flag.
 MAY_DIFFER_ARGS = {
     "InferenceService": {"--domain", "--fast_window", "--max-model-len", "--tool-call-parser"},
-    "ClusterServingRuntime": {"--dtype", "--enforce-eager", "--kv-cache-memory-bytes"},
+    "ClusterServingRuntime": {"--dtype", "--enforce-eager", "--gpu-memory-utilization", "--kv-cache-memory-bytes"},
     "Deployment": {"--host"},
 }
 

@@ -223,7 +223,7 @@ def test_only_a_cluster_exposes_the_gateway_beyond_loopback(rendered: Rendered) 
         for name, documents in rendered.items()
     }
 
-    assert hosts["local"] == ["--host=127.0.0.1"]
+    assert hosts["local"] == hosts["local-gpu"] == ["--host=127.0.0.1"]
     assert all(hosts[name] == ["--host=0.0.0.0"] for name in CLUSTERS)
 
 

@@ -23,6 +23,7 @@ def width() -> int | None:
 def as_json(run: "Run", rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the run and its ``rows`` as JSON for programs."""
     about = {"overlay": run.overlay, "gateway": run.gateway, "supervisor": run.supervisor.pid, "control": run.control}
+    about["device"] = run.device
     return json.dumps({**about, "processes": rows}, indent=2)
 
 

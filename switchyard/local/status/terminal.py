@@ -87,7 +87,8 @@ def next_steps(run: Run, models: Iterable[Model], states: Mapping[str, str]) -> 
             "The first request waits until imports that models share are done, for up to half a minute from now:",
             f"  {own} status    shows them as `{PRELOAD}`",
         ]
-    return "\n".join([*lines, f"  {own} status | {own} logs -f NAME | {own} down"])
+    device = [f"{run.device[0].upper()}{run.device[1:]}."] if run.device else []
+    return "\n".join([*lines, f"  {own} status | {own} logs -f NAME | {own} down", *device])
 
 
 class PlainView:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from switchyard.backoff import ConsecutiveFailures
 from switchyard.catalog import CatalogFile
+from switchyard.devices.choice import Choice
 from switchyard.http.client import Client
 from switchyard.local.activator.listener import Listener, loopback_socket
 from switchyard.local.activator.request_queue import QueueLimits
@@ -36,12 +37,14 @@ from switchyard.telemetry.metrics import LocalMetrics
 class Settings:
     """How to run a plan; each step of a stop takes at most ``grace`` seconds.
 
-    ``rendered`` is the fingerprint of the ``documents`` of ``overlay`` that were planned.
+    ``rendered`` is the fingerprint of the ``documents`` of ``overlay`` that were planned; ``device`` is what models run
+    on.
     """
 
     options: Options
     directory: StateDirectory
     environ: Mapping[str, str]
+    device: Choice
     overlay: Path
     documents: Sequence[Document]
     rendered: str

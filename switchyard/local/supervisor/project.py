@@ -1,13 +1,21 @@
 """Where a project, its claims and its run directory are."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
+from switchyard.devices import choice
+from switchyard.devices.choice import Choice, DeviceError
+from switchyard.devices.probe import probe
 from switchyard.local.errors import LocalError
 from switchyard.local.plan.workloads import Options
 from switchyard.local.status.run_directory import StateDirectory
 
-DEFAULT_OVERLAY = Path("kustomize/overlays/local")
+DEFAULT_OVERLAYS: Mapping[Literal["cpu", "cuda"], Path] = {
+    "cpu": Path("kustomize/overlays/local"),
+    "cuda": Path("kustomize/overlays/local-gpu"),
+}
 
 _MARKS = ("model-repository", "pyproject.toml", ".git")
 _CLAIM = "model-repository"
@@ -25,9 +33,27 @@ def root_of(path: Path) -> Path:
     return path
 
 
+def device_of(environ: Mapping[str, str]) -> Choice:
+    """Return what models run on here.
+
+    Raises:
+        LocalError: the device that the environment names cannot be used.
+    """
+    try:
+        return choice.of_environment(probe(environ))
+    except DeviceError as err:
+        raise LocalError(str(err)) from err
+
+
 def overlay_of(given: Path | None, here: Path) -> Path:
-    """Return the overlay to run: ``given`` relative to ``here``, or the project's local one."""
-    return (root_of(here) / DEFAULT_OVERLAY if given is None else here / given).resolve()
+    """Return the overlay to run: ``given`` relative to ``here``, or the project's own for this machine's device.
+
+    Raises:
+        LocalError: as ``device_of``.
+    """
+    if given is not None:
+        return (here / given).resolve()
+    return (root_of(here) / DEFAULT_OVERLAYS[device_of(os.environ).kind]).resolve()
 
 
 def tls_of(certificate: Path | None, key: Path | None, here: Path) -> tuple[Path, Path] | None:

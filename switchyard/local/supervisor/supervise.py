@@ -61,6 +61,7 @@ class Supervisor:
         run = Run(
             supervisor=me or Identity(os.getpid(), 0),
             overlay=str(settings.overlay),
+            device=settings.device.sentence,
             rendered=settings.rendered,
             run_id=settings.run_id,
             gateway=arguments.loopback_url(

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from switchyard.repository.huggingface import inspector as huggingface
 from switchyard.repository.inspection import Inspection, Inspector, Surroundings
-from switchyard.repository.verdict import Facts, Fault, FaultCode, Format, Group, Kind, Memory
+from switchyard.repository.verdict import Facts, Fault, FaultCode, Format, Group, Memory
 
 
 def _triton(folder: Path, surroundings: Surroundings) -> Inspection:
@@ -20,14 +21,4 @@ def _triton(folder: Path, surroundings: Surroundings) -> Inspection:
     return Inspection(facts=Facts(format=form, kind="vision", bytes=size, memory=Memory(weights=size), versions=served))
 
 
-def _huggingface(folder: Path, surroundings: Surroundings) -> Inspection:
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    for name in ("config.json", "model.safetensors"):
-        if not (folder / name).is_file():
-            message = f"There is no {name}: copy it into the folder."
-            return Inspection(faults=(Fault(code=FaultCode.INCOMPLETE, message=message, file=name),))
-    kind: Kind = "embedding" if (folder / "modules.json").is_file() else "llm"
-    return Inspection(facts=Facts(format="huggingface", kind=kind, bytes=size, memory=Memory(weights=size)))
-
-
-INSPECTORS: Mapping[Group, Inspector] = {"vision": _triton, "llm": _huggingface}
+INSPECTORS: Mapping[Group, Inspector] = {"vision": _triton, "llm": huggingface.inspect}

@@ -52,6 +52,30 @@ def test_a_second_up_of_something_else_is_an_error_that_says_what_differs(local:
     assert local.row("gateway")["starts"] == 1
 
 
+def test_up_and_status_say_what_models_run_on_and_why(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    smi = local.root / "bin/nvidia-smi"
+    smi.parent.mkdir()
+    smi.write_text("#!/bin/sh\necho GPU-5f, NVIDIA H200, 535.183.01, 143771, 9.0, Disabled\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{smi.parent}:{os.environ['PATH']}")
+    write(local.root, [Stub(name="chat")], local.port)
+    why = "odels run on the CPU: driver 535.183.01 is older than 580, which CUDA 13 of torch 2.13 needs: update it"
+
+    assert f"\nM{why}.\n" in local.command("up", "overlay", "--detach").stdout
+    assert f"\nm{why}\n" in local.command("status").stdout
+    assert json.loads(local.command("status", "--json").stdout)["device"] == f"m{why}"
+
+
+def test_a_device_that_is_wanted_and_is_not_there_is_an_error_at_once(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWITCHYARD_DEVICE", "tpu")
+    for overlay in ([], ["overlay"]):
+        answer = local.command("up", *overlay)
+        assert answer.returncode == 1
+        assert "error: SWITCHYARD_DEVICE is 'tpu': it must be cpu, cuda, or empty to find out" in answer.stderr
+
+
 def test_an_overlay_without_a_gateway_is_an_error_at_once(local: Local) -> None:
     overlay = write(local.root, [Stub(name="chat")], local.port)
     documents = overlay / "documents.yaml"

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import urllib.request
 from pathlib import Path
 
 import pytest
 from onnx import TensorProto, helper
 
+from switchyard.repository.status import RepositoryStatus
 from switchyard.repository.verdict import FaultCode
+from tests.ports import free_port
 from tests.switchyard.repository import onnx_models
 from tests.switchyard.sync.program import Program
 
@@ -144,3 +147,26 @@ def test_sigterm_ends_it_at_once_with_success(tmp_path: Path) -> None:
     sync.start()
     sync.wait(lambda: (sync.published / "status.json").exists())
     assert sync.stop() == 0
+
+
+def test_its_port_says_what_is_published_and_how_long_that_took(tmp_path: Path, models: Path) -> None:
+    port = free_port()
+    with Program(tmp_path, "--http_port", str(port)) as sync:
+        shutil.copytree(onnx_models.relu(models / "good"), sync.source / "vision/digits")
+        (sync.source / "vision/My Model").mkdir()
+        sync.wait_for("digits", "published")
+        sync.wait_for("My Model", "failed")
+
+        def get(path: str) -> str:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as response:
+                return str(response.read().decode())
+
+        assert get("/healthz") == "ok\n"
+        assert RepositoryStatus.loads(get("/status")).find("digits") == sync.status("digits")
+        metrics = get("/metrics")
+        assert 'repository_verdicts_total{code="name",group="vision"} 1.0' in metrics
+        assert 'repository_verdicts_total{code="ok",group="vision"} 1.0' in metrics
+        assert 'repository_models_published{group="vision"} 1.0' in metrics
+        assert 'model_load_time_seconds{model="digits",phase="smoke"}' in metrics
+        shutil.rmtree(sync.source / "vision/digits")
+        sync.wait(lambda: 'model="digits"' not in get("/metrics"))

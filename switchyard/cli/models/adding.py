@@ -1,0 +1,143 @@
+"""Puts a model into the repository: judged first, copied whole beside its place, and there by one rename."""
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from switchyard.cli.models.contents import as_folder, group_of, name_of, paths_below
+from switchyard.cli.models.errors import ModelError
+from switchyard.cli.models.folders import Folders
+from switchyard.cli.models.progress import progress
+from switchyard.repository.inspection import Surroundings
+from switchyard.repository.judging import check
+from switchyard.repository.names import name_fault
+from switchyard.repository.sources.exchange import exchange
+from switchyard.repository.sources.fetch import fetch
+from switchyard.repository.sources.opening import open_source
+from switchyard.repository.sources.remote import Source
+from switchyard.repository.sources.stores.folder import FolderSource
+from switchyard.repository.sources.uri import parse
+from switchyard.repository.verdict import Group, Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """A model that somebody wants: a path or an address, its name if it has another, whether it may replace one."""
+
+    place: str
+    name: str = ""
+    replace: bool = False
+
+
+class RejectedError(Exception):
+    """Nothing in the folder can be served."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.sentence)
+        self.verdict = verdict
+
+
+def judge(folders: Folders, folder: Path, group: Group, name: str) -> Verdict:
+    """Judge a folder as if it were ``name`` of the repository.
+
+    Raises:
+        JudgeError: no verdict could be had, for a reason that is not the folder's.
+    """
+    around = Surroundings(names=folders.names_beside(group, name), models=folders.facts_beside(name))
+    return check(folder, group=group, name=name, surroundings=around)
+
+
+def judge_place(folders: Folders, place: Path, name: str) -> Verdict:
+    """Judge a folder, or a single ONNX file, which need not be in the repository.
+
+    Raises:
+        ModelError: it is neither, or looks like no model.
+        JudgeError: no verdict could be had, for a reason that is not the folder's.
+    """
+    with as_folder(place) as folder:
+        group = group_of(paths_below(folder), str(place))
+        return judge(folders, folder, group, name or name_of(str(place)))
+
+
+def add(folders: Folders, wish: Wish) -> Verdict:
+    """Add a model and return the verdict on it; faults in it are of versions that are left out.
+
+    Raises:
+        RejectedError: nothing in it can be served; the repository is as it was.
+        ModelError: it is no model, its name is taken, or a file cannot be written.
+        SourceError: it cannot be fetched.
+        JudgeError: no verdict could be had, for a reason that is not the folder's.
+    """
+    return _add_remote(folders, wish) if "://" in wish.place else _add_local(folders, wish)
+
+
+def _add_local(folders: Folders, wish: Wish) -> Verdict:
+    with as_folder(Path(wish.place)) as folder:
+        group = group_of(paths_below(folder), wish.place)
+        name = wish.name or name_of(os.path.abspath(wish.place))
+        target = _target(folders, group, name, replace=wish.replace)
+        verdict = _good(judge(folders, folder, group, name))  # before it is copied, as that can take long
+        staged = _fetched(FolderSource(root=folder, uri=Path(wish.place).name), target, f"copying {name}")
+    _put(staged, target)
+    return verdict
+
+
+def _add_remote(folders: Folders, wish: Wish) -> Verdict:
+    location = parse(wish.place)
+    name = wish.name or location.name or name_of(location.path or location.place)
+    source = open_source(location)
+    group = group_of([file.path for file in source.resolve().files], wish.place)
+    target = _target(folders, group, name, replace=wish.replace)
+    staged = _fetched(source, target, f"downloading {name}")
+    try:
+        verdict = _good(judge(folders, staged, group, name))
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+    _put(staged, target)
+    return verdict
+
+
+def _target(folders: Folders, group: Group, name: str, *, replace: bool) -> Path:
+    """Return where the model goes.
+
+    Raises:
+        ModelError: its name is none, or taken.
+    """
+    if fault := name_fault(name, folders.names_beside(group, name)):
+        raise ModelError(f"{fault.message} Or give this one another name with --name.")
+    target = folders.of_group(group) / name
+    if target.exists() and not replace:
+        raise ModelError(
+            f"{group}/{name} is there already: --replace puts this in its place, --name gives this another name"
+        )
+    return target
+
+
+def _good(verdict: Verdict) -> Verdict:
+    if verdict.facts is None:
+        raise RejectedError(verdict)
+    return verdict
+
+
+def _fetched(source: Source, target: Path, title: str) -> Path:
+    """Fetch into a hidden folder beside the target, which no watcher looks at; a fetch that was killed goes on."""
+    staged = target.with_name(f".{target.name}.adding")
+    with progress(title) as on_progress:
+        fetch(source, source.resolve(), staged, on_progress=on_progress)
+    for path in staged.rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)  # it is its owner's to edit from now on
+    return staged
+
+
+def _put(staged: Path, target: Path) -> None:
+    try:
+        exchange(staged, target)
+    except OSError as err:
+        raise ModelError(f"{target} cannot be written: {err.strerror}") from err
+    for former in (staged, staged.with_name(f"{staged.name}.old")):
+        with suppress(OSError):
+            shutil.rmtree(former)

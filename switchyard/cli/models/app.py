@@ -1,0 +1,184 @@
+"""The commands of ``switchyard model``; slow imports happen in the command that needs them."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from switchyard.cli.gateway import Url, ask, gateway_url
+
+app = typer.Typer(
+    help="Models: bring one, say what is wrong with it, take it out.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, as `list` prints it.")]
+Called = Annotated[str, typer.Option(help="How it is to be called; without it, as the folder or file is.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Cluster = Annotated[
+    str,
+    typer.Option(
+        "--url",
+        envvar="SWITCHYARD_URL",
+        help="Ask this gateway, with the key in SWITCHYARD_KEY. Without it: the folders of this project.",
+        show_default=False,
+    ),
+]
+_LOAD_SECONDS = 150.0  # a predictor gives up a load after MODEL_LOAD_SECONDS, 120 as it is shipped
+_REMOVED_SECONDS = 10.0
+
+
+@contextmanager
+def _errors_as_messages() -> Iterator[None]:
+    """Print errors that are meant for a person, and exit with code 1."""
+    from switchyard.cli.models.errors import ModelError
+    from switchyard.repository.judging import JudgeError
+    from switchyard.repository.sources.remote import SourceError
+
+    try:
+        yield
+    except (ModelError, SourceError, JudgeError) as err:
+        typer.echo(f"error: {err}", err=True)
+        raise typer.Exit(1) from err
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder, or a file *.onnx.")],
+    name: Called = "",
+    as_json: Json = False,
+) -> None:
+    """Say whether a model could be served, and what is wrong with it; nothing needs to run."""
+    from switchyard.cli.models import output
+    from switchyard.cli.models.adding import judge_place
+    from switchyard.cli.models.folders import Folders
+
+    with _errors_as_messages():
+        verdict = judge_place(Folders.here(), path, name)
+    typer.echo(_json(asdict(verdict)) if as_json else "\n".join(output.verdict_lines(verdict)))
+    raise typer.Exit(1 if verdict.faults else 0)
+
+
+@app.command()
+def add(
+    place: Annotated[
+        str, typer.Argument(metavar="PATH|URI", help="A folder, a file *.onnx, or hf://, s3://, gs://, oci://.")
+    ],
+    name: Called = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of the model of this name.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the InferenceService of a language model to manifests/services/.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(min=0, max=3600, help="How many seconds to wait for the platform that runs here.")
+    ] = 120,
+    as_json: Json = False,
+) -> None:
+    """Copy or download a model into the repository, if it can be served, and say how it is called."""
+    from switchyard.cli.models import adding
+    from switchyard.cli.models.folders import Folders
+    from switchyard.cli.models.manifests import write_service
+    from switchyard.cli.models.outcome import Outcome, outcome
+
+    began, seconds = time.monotonic(), 0.0
+    with _errors_as_messages():
+        folders = Folders.here()
+        known = folders.status()
+        try:
+            verdict = adding.add(folders, adding.Wish(place=place, name=name, replace=replace))
+        except adding.RejectedError as err:
+            end = Outcome(verdict=err.verdict)
+        else:
+            seconds = time.monotonic() - began
+            assert verdict.facts is not None
+            written = str(write_service(folders.root, verdict.name, verdict.facts)) if write else ""
+            before = next((one for one in known.of_group(verdict.group) if one.name == verdict.name), None)
+            end = outcome(folders, verdict, before=before, seconds=wait, written=written)
+    typer.echo(_json(end.row()) if as_json else "\n".join(end.lines(seconds)))
+    raise typer.Exit(1 if end.failed else 0)
+
+
+@app.command(name="list")
+def list_models(url: Cluster = "", as_json: Json = False) -> None:
+    """Print the models of this project's folders, or of a gateway, and what is wrong with them."""
+    from switchyard.cli.models import output
+    from switchyard.cli.models.folders import Folders
+    from switchyard.cli.table import table
+
+    if url:
+        cards = ask(url, "GET", "/v1/models", anonymous=True)["data"]
+        rows = [output.card_row(card) for card in cards]
+    else:
+        with _errors_as_messages():
+            models = Folders.here().models()
+        cards = [model.row() for model in models]
+        rows = [output.model_row(model) for model in models]
+    typer.echo(_json(cards) if as_json else "\n".join(table([output.HEADER, *rows])))
+
+
+@app.command()
+def show(name: Name, url: Cluster = "", as_json: Json = False) -> None:
+    """Print all that is known of a model: its state and why, size, versions, license, source, times, memory."""
+    from switchyard.cli.models import output
+    from switchyard.cli.models.folders import Folders
+
+    if url:
+        card = ask(url, "GET", f"/v1/models/{quote(name, safe='')}", anonymous=True)
+        typer.echo(_json(card) if as_json else "\n".join(output.card_lines(card)))
+        return
+    with _errors_as_messages():
+        model = Folders.here().model(name)
+    typer.echo(_json(model.row()) if as_json else "\n".join(output.model_lines(model)))
+
+
+@app.command()
+def remove(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete a model's folder; the platform that runs here lets go of it."""
+    from switchyard.cli.models.folders import Folders
+    from switchyard.cli.models.waiting import gone
+
+    with _errors_as_messages():
+        folders = Folders.here()
+        group, folder = folders.require(name)
+        callers = folders.callers(name)
+        if not yes:
+            called = f" {', '.join(callers)} would fail without it." if callers else ""
+            typer.confirm(f"Delete {folder.relative_to(folders.root)}?{called}", abort=True)
+        folders.remove(folder)
+        unserved = folders.run() is None or gone(folders, group, name, _REMOVED_SECONDS)
+    end = "removed" if unserved else "removed, and the platform has yet to let go of it"
+    typer.echo(_json({"group": group, "name": name, "unserved": unserved}) if as_json else f"{name}: {end}")
+
+
+@app.command()
+def load(name: Name, url: Url = "", as_json: Json = False) -> None:
+    """Have a gateway load a model before somebody asks for it."""
+    _ask_repository(url, name, "load", as_json=as_json)
+
+
+@app.command()
+def unload(name: Name, url: Url = "", as_json: Json = False) -> None:
+    """Have a gateway unload a model, which the next request loads again."""
+    _ask_repository(url, name, "unload", as_json=as_json)
+
+
+def _ask_repository(url: str, name: str, what: str, *, as_json: bool) -> None:
+    path = f"/v2/repository/models/{quote(name, safe='')}/{what}"
+    began = time.monotonic()
+    ask(gateway_url(url), "POST", path, anonymous=True, seconds=_LOAD_SECONDS)
+    seconds = time.monotonic() - began
+    row = {"name": name, f"{what}ed": True, "seconds": round(seconds, 3)}
+    typer.echo(_json(row) if as_json else f"{name}: {what}ed in {seconds:.1f} s")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, default=str)

@@ -1,0 +1,156 @@
+"""The folders of this project's model repository, and what was last said of them."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from switchyard.cli.models.errors import ModelError
+from switchyard.local.status.run_directory import Run, StateDirectory
+from switchyard.repository.status import ModelStatus, RepositoryStatus, StatusError, StatusFile
+from switchyard.repository.verdict import Facts, Group
+
+FOLDER = "model-repository"
+PUBLISHED = "repository"  # below the run directory
+UNCHECKED = "unchecked"
+NOT_CHECKED = "nothing has checked it yet; `switchyard up` does, or `switchyard model check`"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """A model, and what was last said of it; None where nothing was yet."""
+
+    group: Group
+    name: str
+    status: ModelStatus | None
+
+    def row(self) -> dict[str, Any]:
+        """Return it for programs."""
+        if self.status is not None:
+            return asdict(self.status)
+        return {"group": self.group, "name": self.name, "phase": UNCHECKED, "reason": NOT_CHECKED}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Folders:
+    """The repository of the project at ``root``, whose runs are recorded in ``state``."""
+
+    root: Path
+    state: StateDirectory
+
+    @staticmethod
+    def here() -> "Folders":
+        """Return those of the project that contains the working directory."""
+        from switchyard.local.supervisor import project
+
+        root = project.root_of(Path.cwd())
+        return Folders(root=root, state=project.directory_of(root))
+
+    def of_group(self, group: Group) -> Path:
+        return self.root / FOLDER / group
+
+    def find(self, name: str) -> tuple[Group, Path] | None:
+        """Return the group and the folder of a model."""
+        for group in get_args(Group):
+            folder = self.of_group(group) / name
+            if folder.is_dir():
+                return group, folder
+        return None
+
+    def require(self, name: str) -> tuple[Group, Path]:
+        """Return the group and the folder of a model.
+
+        Raises:
+            ModelError: it has none.
+        """
+        found = self.find(name) if name and not {"/", "\0"} & {*name} and not name.startswith(".") else None
+        if found is None:
+            raise ModelError(f"there is no model {name!r} in {FOLDER}; `switchyard model list` shows those that are")
+        return found
+
+    def run(self) -> Run | None:
+        """Return the platform that runs here."""
+        return self.state.running()
+
+    def status_file(self) -> StatusFile:
+        return StatusFile(self.state.path / PUBLISHED)
+
+    def status(self) -> RepositoryStatus:
+        """Return what was last said of every folder, by the platform that runs or one that ran before.
+
+        Raises:
+            ModelError: it cannot be read.
+        """
+        try:
+            return self.status_file().current()
+        except (StatusError, OSError) as err:
+            raise ModelError(f"what is known of the models cannot be read: {err}") from err
+
+    def models(self) -> list[Listed]:
+        """Return every model that has a folder or is being downloaded.
+
+        Raises:
+            ModelError: what is known of them cannot be read.
+        """
+        known = {(status.group, status.name): status for status in self.status().models}
+        found = {(group, entry.name) for group in get_args(Group) for entry in _folders_in(self.of_group(group))}
+        # Of what was removed since the last run, nobody has said so yet.
+        listed = found | {key for key, status in known.items() if status.source or self.run()}
+        return [Listed(group=group, name=name, status=known.get((group, name))) for group, name in sorted(listed)]
+
+    def model(self, name: str) -> Listed:
+        """Return one model.
+
+        Raises:
+            ModelError: there is none, or what is known of it cannot be read.
+        """
+        for model in self.models():
+            if model.name == name:
+                return model
+        raise ModelError(f"there is no model {name!r} in {FOLDER}; `switchyard model list` shows those that are")
+
+    def callers(self, name: str) -> list[str]:
+        """Return the models that call a model, as far as they were judged."""
+        return [status.name for status in self.status().models if status.facts and name in status.facts.steps]
+
+    def names_beside(self, group: Group, name: str) -> Mapping[str, str]:
+        """Return the names that are taken, and by whom, but for ``name`` of ``group`` itself."""
+        folders = {
+            entry.name: f"{one}/{entry.name}"
+            for one in get_args(Group)
+            for entry in _folders_in(self.of_group(one))
+            if (one, entry.name) != (group, name)
+        }
+        # A language model and its InferenceService share a name.
+        services = {
+            entry.name: f"InferenceService {entry.name}"
+            for entry in _folders_in(self.root / "manifests" / "services")
+            if group != "llm" or entry.name != name
+        }
+        return {**services, **folders}
+
+    def facts_beside(self, name: str) -> Mapping[str, Facts]:
+        """Return the facts of the other models, as far as they were judged."""
+        return {status.name: status.facts for status in self.status().models if status.facts and status.name != name}
+
+    def remove(self, folder: Path) -> None:
+        """Remove a model's folder: at once for who watches, before its files are deleted.
+
+        Raises:
+            ModelError: it cannot be removed.
+        """
+        hidden = folder.with_name(f".{folder.name}.removing-{os.getpid()}")
+        try:
+            os.rename(folder, hidden)
+            shutil.rmtree(hidden)
+        except OSError as err:
+            raise ModelError(f"{folder} cannot be removed: {err.strerror}") from err
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError:
+        return []

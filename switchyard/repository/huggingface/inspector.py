@@ -1,0 +1,169 @@
+"""Judges a folder in Hugging Face's layout, without running the model."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from switchyard.repository.folder import list_files
+from switchyard.repository.huggingface import embedding, engine, memory
+from switchyard.repository.huggingface.card import read_card
+from switchyard.repository.huggingface.chat_template import check_template, read_template
+from switchyard.repository.huggingface.documents import FaultError, listed
+from switchyard.repository.huggingface.model_config import (
+    CONFIG,
+    ModelConfig,
+    check_dimensions,
+    check_generation,
+    read_config,
+)
+from switchyard.repository.huggingface.shapes import check_shapes
+from switchyard.repository.huggingface.tensors import WeightTensor, read_weights
+from switchyard.repository.huggingface.tokenizer import TokenizerFacts, check_tokenizer, read_tokenizer_config
+from switchyard.repository.inspection import Device, Inspection, Surroundings
+from switchyard.repository.verdict import Facts, Fault, FaultCode, Kind
+
+_UNKNOWN_LENGTH = 2048  # what vLLM assumes of a model that names none
+_ADAPTER = "adapter_config.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Model:
+    """What the small files say."""
+
+    config: ModelConfig
+    kind: Kind
+    method: str  # of quantization
+    tokenizer: TokenizerFacts
+    longest: int
+    template: str
+    template_file: str
+
+
+def inspect(folder: Path, surroundings: Surroundings) -> Inspection:
+    """Judge ``folder``; this is the ``Inspector`` of Hugging Face's layout."""
+    listing = list_files(folder, "llm")
+    if listing.faults:
+        return Inspection(faults=listing.faults)
+    try:
+        _check_layout(listing.paths)
+        model = _read(folder)
+    except FaultError as err:
+        return Inspection(faults=(err.fault,))
+    tensors: dict[str, WeightTensor] = {}
+    faults = [fault for check in _checks(folder, model, tensors, surroundings.device) for fault in _found(check)]
+    if faults:
+        return Inspection(faults=tuple(faults))
+    dtype = memory.served_dtype(model.config, model.kind, surroundings.device)
+    fit = memory.fit(model.config, tensors, model.kind, dtype, model.longest, surroundings.device)
+    if fit.fault:
+        return Inspection(faults=(fit.fault,))
+    return Inspection(facts=_facts(folder, model, tensors, fit, dtype, listing.bytes))
+
+
+def _read(folder: Path) -> _Model:
+    config = read_config(folder)
+    kind = engine.kind_of(config.architecture, embeds=embedding.is_embedding(folder))
+    tokenizer = read_tokenizer_config(folder)
+    template, template_file = read_template(folder, tokenizer)
+    return _Model(
+        config=config,
+        kind=kind,
+        method=engine.quantization_method(config),
+        tokenizer=tokenizer,
+        longest=_context_length(config, kind, tokenizer, embedding.longest_text(folder)),
+        template=template,
+        template_file=template_file,
+    )
+
+
+def _context_length(config: ModelConfig, kind: Kind, tokenizer: TokenizerFacts, longest: int | None) -> int:
+    """Return the longest context, as vLLM's ``_get_and_verify_max_len`` derives it."""
+    if longest is not None:
+        return longest
+    length = config.context_length or _UNKNOWN_LENGTH
+    return min(length, tokenizer.longest or length) if kind == "embedding" else length
+
+
+def _checks(folder: Path, model: _Model, tensors: dict[str, WeightTensor], device: Device) -> Iterator[Iterable[Fault]]:
+    """Yield the checks that depend on none of the others, and put the weights into ``tensors``."""
+    config, generates = model.config, model.kind == "llm"
+    yield check_dimensions(config)
+    yield check_generation(folder)
+    yield engine.check_quantization(model.method, device)
+    yield _check_weights(folder, config, tensors, generates=generates)
+    yield check_tokenizer(folder, config, model.tokenizer, generates=generates)
+    yield embedding.check_modules(folder, config)
+    if generates and model.template:
+        yield check_template(model.template, model.template_file, model.tokenizer)
+
+
+def _found(check: Iterable[Fault]) -> Iterator[Fault]:
+    """Yield the faults; a file of which nothing can be said ends its own check alone."""
+    try:
+        yield from check
+    except FaultError as err:
+        yield err.fault
+
+
+def _check_weights(
+    folder: Path, config: ModelConfig, tensors: dict[str, WeightTensor], *, generates: bool
+) -> Iterator[Fault]:
+    tensors |= read_weights(folder)
+    yield from check_shapes(config, tensors, generates=generates)
+
+
+def _facts(
+    folder: Path, model: _Model, tensors: Mapping[str, WeightTensor], fit: memory.Fit, dtype: str, size: int
+) -> Facts:
+    card = read_card(folder)
+    notes = [card.note] if card.note else []
+    if model.kind == "llm" and not model.template:
+        notes.append(
+            "The model has no chat template, so that it completes texts (/v1/completions) and takes no chats: add "
+            "chat_template.jinja if it is meant for them."
+        )
+    if fit.context_length < model.longest:
+        notes.append(
+            f"The context is {fit.context_length} tokens of the model's {model.longest}, for whose KV cache there is "
+            "not enough memory here."
+        )
+    return Facts(
+        format="huggingface",
+        kind=model.kind,
+        bytes=size,
+        memory=fit.memory,
+        architecture=model.config.architecture,
+        parameters=sum(tensor.size for tensor in tensors.values()),
+        dtype=dtype,
+        quantization=model.method,
+        context_length=fit.context_length,
+        accepts_images=model.config.architecture in engine.support().multimodal,
+        license=card.license,
+        description=card.description,
+        notes=tuple(notes),
+    )
+
+
+def _check_layout(files: Iterable[str]) -> None:
+    """Raise a FaultError for folders of other kinds that people take for a model of this layout."""
+    names = sorted(files)
+    if CONFIG in names:
+        return
+    if gguf := [name for name in names if name.endswith(".gguf")]:
+        sentence = (
+            f"{listed(gguf)} is GGUF, which this vLLM does not load: take the model's repository with safetensors."
+        )
+        raise FaultError(FaultCode.WEIGHTS, sentence, gguf[0])
+    if _ADAPTER in names:
+        sentence = (
+            f"{_ADAPTER} says that this is an adapter (LoRA), and {CONFIG} of a model is missing: merge it into its "
+            "base model by merge_and_unload of peft, and save that."
+        )
+        raise FaultError(FaultCode.MODEL_CONFIG, sentence, _ADAPTER)
+    inner = sorted({os.path.dirname(name) for name in names if os.path.basename(name) == CONFIG and "/" in name})
+    if inner and len(inner) == 1 and all(name.startswith(inner[0] + "/") for name in names):
+        sentence = f"The model lies in {listed(inner)}, one folder too deep: move its files up."
+        raise FaultError(FaultCode.MODEL_CONFIG, sentence, f"{inner[0]}/{CONFIG}")
+    sentence = f"{CONFIG} is missing: copy all files of the model into its folder."
+    raise FaultError(FaultCode.INCOMPLETE, sentence, CONFIG)

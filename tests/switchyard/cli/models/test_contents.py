@@ -1,0 +1,66 @@
+"""What a folder or file is taken for, before anybody reads it."""
+
+from pathlib import Path
+
+import pytest
+
+from switchyard.cli.models.contents import as_folder, group_of, name_of, paths_below
+from switchyard.cli.models.errors import ModelError
+
+
+@pytest.mark.parametrize(
+    ("paths", "group"),
+    [
+        (["1", "1/model.onnx"], "vision"),
+        (["config.pbtxt"], "vision"),  # an ensemble
+        (["model.onnx"], "vision"),  # the judge says where it belongs
+        (["config.json", "model.safetensors"], "llm"),
+        (["config.json", "model.safetensors", "onnx/model.onnx"], "llm"),  # as sentence-transformers are published
+        (["config.json", "pytorch_model.bin"], "llm"),  # the judge says that it is a pickle
+        (["config.json", "config.pbtxt", "1/model.py"], "vision"),
+    ],
+)
+def test_the_names_of_files_tell_the_group(paths: list[str], group: str) -> None:
+    assert group_of(paths, "here") == group
+
+
+@pytest.mark.parametrize("paths", [[], ["README.md"], ["weights.bin", "src/model.py"]])
+def test_what_looks_like_no_model_is_said_with_what_one_has(paths: list[str]) -> None:
+    with pytest.raises(ModelError, match=r"here is neither a vision model.*config.json and"):
+        group_of(paths, "here")
+
+
+def test_two_levels_of_a_folder_are_looked_at_and_no_hidden_one(tmp_path: Path) -> None:
+    for path in ("1/model.onnx", "1/deep/er", ".git/HEAD", "config.pbtxt"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    assert sorted(paths_below(tmp_path)) == ["1", "1/deep", "1/model.onnx", "config.pbtxt"]
+
+
+def test_one_onnx_file_becomes_the_first_version_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "digits.onnx").write_bytes(b"graph")
+    with as_folder(tmp_path / "digits.onnx") as folder:
+        assert [path.relative_to(folder).as_posix() for path in folder.rglob("*.*")] == ["1/model.onnx"]
+        assert (folder / "1/model.onnx").read_bytes() == b"graph"
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(("name", "words"), [("absent", "does not exist"), ("notes.txt", "no file \\*.onnx")])
+def test_other_files_are_no_models(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ModelError, match=words), as_folder(tmp_path / name):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [("models/digits", "digits"), ("digits/", "digits"), ("a/digits.onnx", "digits"), ("owner/Qwen2.5", "Qwen2.5")],
+)
+def test_a_model_is_called_as_its_folder_or_file(place: str, name: str) -> None:
+    assert name_of(place) == name
+
+
+@pytest.mark.parametrize("place", ["model.onnx", "a/1", "/", ""])
+def test_a_name_that_says_nothing_is_asked_for(place: str) -> None:
+    with pytest.raises(ModelError, match="--name NAME"):
+        name_of(place)

@@ -1,0 +1,43 @@
+"""``--write``: the files of a service, and its place in the one list of services."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from switchyard.cli.models.errors import ModelError
+from switchyard.cli.models.manifests import with_resource, write_service
+from switchyard.repository.verdict import Facts, Memory
+
+FACTS = Facts(format="huggingface", kind="llm", bytes=1, memory=Memory(weights=1), context_length=512)
+LIST = "# The one list.\nkind: Kustomization\nresources:\n  - a\n  - c\nlabels: []\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "manifests/services").mkdir(parents=True)
+    (tmp_path / "manifests/services/kustomization.yaml").write_text(LIST)
+    return tmp_path
+
+
+def test_a_name_is_put_in_its_place_and_the_rest_of_the_list_stays() -> None:
+    assert with_resource(LIST, "b") == LIST.replace("  - c\n", "  - b\n  - c\n")
+    assert with_resource(LIST, "a") == LIST
+    assert yaml.safe_load(with_resource("kind: Kustomization\n", "b"))["resources"] == ["b"]
+
+
+def test_a_service_is_written_once_and_is_its_owners_then(root: Path) -> None:
+    folder = write_service(root, "b", FACTS)
+    assert folder == Path("manifests/services/b")
+    assert yaml.safe_load((root / folder / "inferenceservice.yaml").read_text())["metadata"]["name"] == "b"
+    assert "  - b\n" in (root / "manifests/services/kustomization.yaml").read_text()
+    with pytest.raises(ModelError, match="yours to change"):
+        write_service(root, "b", FACTS)
+
+
+def test_a_vision_model_has_no_service_of_its_own(root: Path) -> None:
+    with pytest.raises(ModelError, match="--write: b is a vision model"):
+        write_service(root, "b", replace(FACTS, kind="vision"))
+    assert not (root / "manifests/services/b").exists()
+    assert (root / "manifests/services/kustomization.yaml").read_text() == LIST

@@ -1,0 +1,66 @@
+import asyncio
+from dataclasses import replace
+
+from switchyard.repository.status import ModelStatus, RepositoryStatus
+from switchyard.sync.board import Board
+from switchyard.sync.downloads import Download
+from switchyard.sync.folders import ModelKey
+
+KEY = ModelKey("vision", "digits")
+DOWNLOAD = Download(
+    group="vision", name="digits", state="running", source="s3://models/digits", revision="7", progress=(1, 3)
+)
+FOLDER = ModelStatus(group="vision", name="digits", phase="published", digest="d")
+
+
+def told(board: Board) -> ModelStatus:
+    (status,) = board.status.models
+    return replace(status, since="")
+
+
+def test_a_download_is_told_until_its_folder_is_there_and_its_source_from_then_on() -> None:
+    board = Board(())
+    board.set_download(DOWNLOAD)
+    downloading = ModelStatus(
+        group="vision", name="digits", phase="downloading", progress=(1, 3), source="s3://models/digits", revision="7"
+    )
+    assert told(board) == downloading
+    board.set(FOLDER)
+    folder = replace(FOLDER, source=downloading.source, revision=downloading.revision)
+    assert told(board) == folder
+    board.set_download(replace(DOWNLOAD, state="failed", reason="the bucket is gone"))
+    assert told(board) == replace(folder, reason="the bucket is gone")
+    board.remove(KEY)
+    assert told(board).phase == "failed"
+    board.set_download(replace(DOWNLOAD, state="removed"))
+    assert board.status.models == ()
+
+
+def test_since_is_when_something_else_was_said_first() -> None:
+    board = Board(())
+    board.set(replace(FOLDER, phase="copying"))
+    first = board.status.models[0].since
+    board.set(replace(FOLDER, phase="copying", digest="e"))
+    assert board.status.models[0].since == first
+
+
+async def test_a_reporter_that_fails_stops_neither_the_others_nor_the_next_report() -> None:
+    reports = asyncio.Queue[RepositoryStatus]()
+
+    class Failing:
+        async def report(self, status: RepositoryStatus) -> None:
+            raise OSError("no route to the API server")
+
+    class Collecting:
+        async def report(self, status: RepositoryStatus) -> None:
+            reports.put_nowait(status)
+
+    board = Board((Failing(), Collecting()))
+    task = asyncio.create_task(board.run())
+    try:
+        assert (await asyncio.wait_for(reports.get(), 10)).models == ()
+        board.set(FOLDER)
+        assert (await asyncio.wait_for(reports.get(), 10)).models[0].phase == "published"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

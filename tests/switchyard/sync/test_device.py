@@ -1,0 +1,15 @@
+"""The sync judges for the device that models run on."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_a_device_that_cannot_be_used_is_said_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "switchyard.sync", "--source", str(tmp_path), "--published", str(tmp_path / "p")]
+    env = {**os.environ, "SWITCHYARD_DEVICE": "tpu"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 2
+    assert done.stderr == "sync: SWITCHYARD_DEVICE is 'tpu': it must be cpu, cuda, or empty to find out\n"
