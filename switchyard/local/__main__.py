@@ -70,9 +70,7 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
     text = render_text(overlay)
     options = project.options_of(root, directory, asked.port, asked.tls)
     planned = plan(rendered := documents(text, overlay), options)
-    gateway = preflight.require_gateway(planned, overlay)
-    preflight.require_keys(gateway, os.environ)
-    preflight.require_free_ports(planned)
+    gateway = preflight.check(planned, overlay, os.environ)
     directory.begin_logs()
     _log_to(directory.log("supervisor"), outputs=asked.report is not None)
     if cleaned:

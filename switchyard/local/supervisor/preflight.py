@@ -10,6 +10,18 @@ from switchyard.local.processes import ports
 from switchyard.local.program import LISTEN_VARIABLE, PORT_VARIABLE, program
 
 
+def check(plan: Plan, overlay: Path, environ: Mapping[str, str]) -> Deployment:
+    """Fail when ``plan`` cannot be run here as it is asked for; return its gateway.
+
+    Raises:
+        LocalError: there is no gateway, it would ask strangers for no keys, or a port is taken.
+    """
+    gateway = require_gateway(plan, overlay)
+    require_keys(gateway, environ)
+    require_free_ports(plan)
+    return gateway
+
+
 def require_gateway(plan: Plan, overlay: Path) -> Deployment:
     """Return the gateway of ``plan``, through which clients reach the models.
 
