@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from switchyard.repository.judging import JUDGE_VERSION
+from switchyard.repository.judging import rules_version
 from switchyard.repository.judging.wire import verdict_of
 from switchyard.repository.verdict import Verdict
 from switchyard.sync.folders import ModelKey
@@ -26,12 +26,12 @@ class Record:
 class Records:
     """Keeps a record per model below the root of what is published.
 
-    ``basis`` is what verdicts depend on beside the folder; a record of another basis or version of the rules is none.
+    ``basis`` is what verdicts depend on beside the folder; a record of another basis, or of other rules, is none.
     """
 
     def __init__(self, published: Path, basis: str = "") -> None:
         self._folder = published / RECORDS
-        self._basis = f"{JUDGE_VERSION} {basis}"
+        self._basis = f"{rules_version()} {basis}"
 
     def read(self, key: ModelKey) -> Record | None:
         try:

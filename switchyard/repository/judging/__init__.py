@@ -2,6 +2,7 @@
 
 from switchyard.repository.judging.confinement import ProcessLimits
 from switchyard.repository.judging.judge import Judge, JudgeError, check
-from switchyard.repository.judging.wire import JUDGE_VERSION, Job, Judged
+from switchyard.repository.judging.rules import rules_version
+from switchyard.repository.judging.wire import Job, Judged
 
-__all__ = ["JUDGE_VERSION", "Job", "Judge", "JudgeError", "Judged", "ProcessLimits", "check"]
+__all__ = ["Job", "Judge", "JudgeError", "Judged", "ProcessLimits", "check", "rules_version"]

@@ -12,7 +12,6 @@ from switchyard.repository.judging.confinement import ProcessLimits
 from switchyard.repository.status import facts_of
 from switchyard.repository.verdict import Fault, FaultCode, Group, Verdict
 
-JUDGE_VERSION = 1  # a verdict of another version is not trusted: raise it when a rule changes
 LINE_BYTES = 32 << 20  # the most of one line: 4,096 files with paths of 512 bytes take 3 MiB
 
 

@@ -58,14 +58,14 @@ class Program:
     def statuses(self) -> tuple[ModelStatus, ...]:
         return StatusFile(self.published).current().models
 
-    def wait(self, what: Callable[[], object]) -> None:
+    def wait(self, what: Callable[[], object], *, pause: float = 0.02) -> None:
         """Wait until ``what`` is true."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not what():
             assert self._process
             assert self._process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()[-4000:]
-            time.sleep(0.02)
+            time.sleep(pause)
 
     def wait_for(self, name: str, phase: str, *, other_than: str = "") -> ModelStatus:
         """Wait until a model is in a phase, with another content than the digest ``other_than``; return its status."""

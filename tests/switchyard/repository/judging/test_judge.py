@@ -1,0 +1,133 @@
+"""What folders can do to the process that judges them, and what it says then."""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from switchyard.repository.inspection import Surroundings
+from switchyard.repository.judging import Job, Judge, ProcessLimits, check
+from switchyard.repository.verdict import FaultCode
+from tests.switchyard.repository import onnx_models
+
+LIMITS = ProcessLimits(memory=1 << 30, cpu_seconds=60, wall_seconds=60.0)
+
+
+@pytest.fixture
+async def judge() -> AsyncIterator[Judge]:
+    judge = Judge()
+    await judge.start()
+    yield judge
+    await judge.aclose()
+
+
+def job(folder: Path, limits: ProcessLimits = LIMITS) -> Job:
+    return Job(group="vision", name=folder.name, folder=folder, surroundings=Surroundings(), limits=limits)
+
+
+def endless(folder: Path) -> Path:
+    """Write a model that loops nearly for ever."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["going"], ["still"]), helper.make_node("Neg", ["value"], ["next"])],
+        "body",
+        [
+            helper.make_tensor_value_info("round", TensorProto.INT64, []),
+            helper.make_tensor_value_info("going", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value", TensorProto.FLOAT, [None, 4]),
+        ],
+        [
+            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("next", TensorProto.FLOAT, [None, 4]),
+        ],
+    )
+    rounds = numpy_helper.from_array(np.array(1 << 60, dtype=np.int64), "rounds")
+    going = numpy_helper.from_array(np.array(True), "true")
+    nodes = [
+        helper.make_node("Constant", [], ["rounds"], value=rounds),
+        helper.make_node("Constant", [], ["true"], value=going),
+        helper.make_node("Loop", ["rounds", "true", "x"], ["y"], body=body),
+    ]
+    return onnx_models.with_config(onnx_models.save(folder, nodes))
+
+
+def vast(folder: Path) -> Path:
+    """Write a model of some bytes that needs 64 GiB to run."""
+    shape = numpy_helper.from_array(np.array([1 << 32, 4], dtype=np.int64), "shape")
+    nodes = [
+        helper.make_node("Constant", [], ["shape"], value=shape),
+        helper.make_node("Expand", ["x", "shape"], ["wide"]),
+        helper.make_node("ReduceSum", ["wide"], ["sum"], keepdims=1),
+        helper.make_node("Mul", ["x", "sum"], ["y"]),
+    ]
+    return onnx_models.with_config(onnx_models.save(folder, nodes))
+
+
+async def test_a_good_model_is_judged_and_what_its_files_are_comes_back(judge: Judge, tmp_path: Path) -> None:
+    judged = await judge.judge(job(onnx_models.relu(tmp_path / "digits")))
+    assert judged.verdict.faults == ()
+    assert judged.verdict.facts is not None
+    assert judged.manifest is not None
+    assert sorted(judged.manifest.files) == ["1/model.onnx", "config.pbtxt"]
+    assert judged.verdict.digest == judged.manifest.digest
+    assert {"hash", "inspect", "smoke"} <= judged.verdict.seconds.keys()
+
+
+@pytest.mark.parametrize(
+    ("make", "limits"),
+    [(vast, LIMITS), (endless, replace(LIMITS, wall_seconds=1.0)), (endless, replace(LIMITS, cpu_seconds=1))],
+    ids=["memory", "wall time", "CPU time"],
+)
+async def test_a_model_that_takes_too_much_is_ended_and_the_next_one_judged(
+    make: Callable[[Path], Path], limits: ProcessLimits, judge: Judge, tmp_path: Path
+) -> None:
+    judged = await judge.judge(job(make(tmp_path / "greedy"), limits))
+    assert judged.verdict.facts is None
+    assert judged.verdict.faults[0].code is FaultCode.LIMIT
+    assert "smaller" in judged.verdict.sentence
+    assert (await judge.judge(job(onnx_models.relu(tmp_path / "good")))).verdict.faults == ()
+
+
+async def test_a_judging_process_that_is_killed_is_replaced_and_the_folder_judged(judge: Judge, tmp_path: Path) -> None:
+    folder = endless(tmp_path / "endless")
+    task = asyncio.create_task(judge.judge(job(folder, replace(LIMITS, wall_seconds=2.0))))
+    (process,) = psutil.Process().children()
+    while not (forks := process.children()):
+        await asyncio.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    await asyncio.to_thread(psutil.wait_procs, forks, 30)
+    assert not any(fork.is_running() and fork.status() != psutil.STATUS_ZOMBIE for fork in forks)
+    assert (await task).verdict.faults[0].code is FaultCode.LIMIT
+
+
+async def test_a_cancelled_verdict_is_not_taken_for_the_next(judge: Judge, tmp_path: Path) -> None:
+    task = asyncio.create_task(judge.judge(job(endless(tmp_path / "endless"))))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (await judge.judge(job(onnx_models.relu(tmp_path / "good")))).verdict.name == "good"
+
+
+async def test_the_process_has_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    judge = Judge()
+    await judge.start()
+    try:
+        (process,) = psutil.Process().children()
+        assert "AWS_SECRET_ACCESS_KEY" not in process.environ()
+    finally:
+        await judge.aclose()
+
+
+def test_a_folder_is_checked_without_anything_that_runs(tmp_path: Path) -> None:
+    assert check(onnx_models.relu(tmp_path / "digits")).faults == ()
+    shutil.rmtree(tmp_path / "digits")
+    assert check(tmp_path / "digits").faults[0].code is FaultCode.INCOMPLETE
+    assert not [child for child in psutil.Process(os.getpid()).children() if "judging" in " ".join(child.cmdline())]

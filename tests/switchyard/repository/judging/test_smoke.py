@@ -1,0 +1,98 @@
+"""What one run of an ONNX model shows that reading it does not."""
+
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+from switchyard.repository.judging import check
+from switchyard.repository.verdict import FaultCode
+from tests.switchyard.repository import onnx_models
+
+
+def reshape_to(folder: Path, shape: list[int], *, width: int = 4) -> Path:
+    """Write a model that fails at the run for inputs that do not fit ``shape``."""
+    wanted = numpy_helper.from_array(np.array(shape, dtype=np.int64), "shape")
+    nodes = [
+        helper.make_node("Constant", [], ["shape"], value=wanted),
+        helper.make_node("Reshape", ["x", "shape"], ["y"]),
+    ]
+    return onnx_models.save(folder, nodes, width=width)
+
+
+def test_a_model_that_fails_on_its_own_input_is_not_served(tmp_path: Path) -> None:
+    verdict = check(onnx_models.with_config(reshape_to(tmp_path / "digits", [3, 5])))
+    assert verdict.facts is None
+    assert verdict.faults[0].code is FaultCode.SMOKE
+    assert verdict.faults[0].file == "1/model.onnx"
+    assert str(tmp_path) not in verdict.sentence
+
+
+def test_what_a_run_gives_must_be_what_the_config_says(tmp_path: Path) -> None:
+    folder = onnx_models.with_config(reshape_to(tmp_path / "digits", [1, 2, 2]))
+    verdict = check(folder)
+    assert verdict.facts is None
+    assert verdict.faults[0].code is FaultCode.GRAPH
+
+
+def test_only_the_version_that_fails_is_left_out(tmp_path: Path) -> None:
+    folder = onnx_models.relu(tmp_path / "digits")
+    reshape_to(tmp_path / "broken", [3, 5])
+    (tmp_path / "broken/1").rename(folder / "2")
+    (folder / "config.pbtxt").write_text((folder / "config.pbtxt").read_text() + "version_policy { all {} }\n")
+    verdict = check(folder)
+    assert verdict.facts is not None
+    assert verdict.facts.versions == ("1",)
+    assert [(fault.code, fault.version) for fault in verdict.faults] == [(FaultCode.SMOKE, "2")]
+
+
+def test_a_model_whose_sizes_only_its_author_knows_is_served_with_a_note(tmp_path: Path) -> None:
+    folder = reshape_to(tmp_path / "digits", [-1, 111])
+    (folder / "config.pbtxt").write_text(
+        """backend: "onnxruntime"
+input { name: "x" data_type: TYPE_FP32 dims: [-1, 4] }
+output { name: "y" data_type: TYPE_FP32 dims: [-1, -1] }
+"""
+    )
+    verdict = check(folder)
+    assert verdict.faults == ()
+    assert verdict.facts is not None
+    assert "took none of the sizes" in verdict.facts.notes[-1]
+
+
+def test_values_that_are_no_numbers_are_noted(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Neg", ["x"], ["less"]), helper.make_node("Log", ["less"], ["y"])]
+    verdict = check(onnx_models.with_config(onnx_models.save(tmp_path / "digits", nodes)))
+    assert verdict.faults == ()
+    assert verdict.facts is not None
+    assert "no numbers in 'y'" in verdict.facts.notes[-1]
+
+
+def test_indices_are_tried_that_any_table_has(tmp_path: Path) -> None:
+    folder, values = tmp_path / "digits", 4
+    table = numpy_helper.from_array(np.ones((1, values), dtype=np.float32), "table")  # row 0 is the only one
+    nodes = [
+        helper.make_node("Constant", [], ["table"], value=table),
+        helper.make_node("Cast", ["x"], ["rows"], to=TensorProto.INT64),
+        helper.make_node("Mul", ["rows", "rows"], ["index"]),
+        helper.make_node("Gather", ["table", "index"], ["y"], axis=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.INT32, [None])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, values])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (folder / "1").mkdir(parents=True)
+    (folder / "1/model.onnx").write_bytes(model.SerializeToString())
+    (folder / "config.pbtxt").write_text(
+        f"""backend: "onnxruntime"
+input {{ name: "x" data_type: TYPE_INT32 dims: [-1] }}
+output {{ name: "y" data_type: TYPE_FP32 dims: [-1, {values}] }}
+"""
+    )
+    verdict = check(folder)
+    assert verdict.faults == ()
+    assert verdict.facts is not None
+    assert verdict.facts.notes == ()
