@@ -15,6 +15,7 @@ from switchyard.repository.inspection import Surroundings
 from switchyard.repository.judging import Job, Judge, Judged, JudgeError, ProcessLimits
 from switchyard.repository.names import name_fault
 from switchyard.repository.published import Generation, Published, SpaceError
+from switchyard.repository.sources.origin import Origin
 from switchyard.repository.status import ModelStatus, Phase
 from switchyard.repository.verdict import FaultCode, Verdict
 from switchyard.sync.board import Board
@@ -83,6 +84,7 @@ class Model:
         self._is_stale = False  # what the last verdict depends on changed
         self._changed = self._began = time.monotonic()
         self._is_new = True  # to this process
+        self._origin: Origin | None = None
 
     def look_again(self, *, judge: bool = False) -> None:
         """Look at the folder; with ``judge`` a new verdict is wanted even if it is unchanged."""
@@ -91,8 +93,10 @@ class Model:
 
     async def run(self) -> None:
         """Follow the folder until it is gone."""
+        await self._read_origin()
         self._restore()
         while seen := await self._quiet():
+            await self._read_origin()
             retry: float | None = None
             if seen[1].stamp != self._judged or self._is_stale:
                 retry = await self._take(*seen)
@@ -102,6 +106,12 @@ class Model:
         await asyncio.to_thread(self._parts.published.unpublish, *self.key)
         self._parts.records.remove(self.key)
         self._parts.board.remove(self.key)
+
+    async def _read_origin(self) -> None:
+        """Look up where the folder was downloaded from, which whoever downloaded it wrote into it."""
+        with contextlib.suppress(OSError):
+            folder = await asyncio.to_thread(self._parts.roots.folder, self.key)
+            self._origin = await asyncio.to_thread(Origin.read, folder) if folder else None
 
     def _restore(self) -> None:
         """Take up what was known of the folder before this process started."""
@@ -248,6 +258,8 @@ class Model:
                 file=file,
                 digest=self.generation.digest if self.generation else "",
                 facts=self.generation.facts if self.generation else None,
+                source=self._origin.uri if self._origin else "",
+                revision=self._origin.revision if self._origin else "",
                 seconds=seconds,
             )
         )

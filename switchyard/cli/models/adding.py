@@ -16,6 +16,7 @@ from switchyard.repository.names import name_fault
 from switchyard.repository.sources.exchange import exchange
 from switchyard.repository.sources.fetch import fetch
 from switchyard.repository.sources.opening import open_source
+from switchyard.repository.sources.origin import Origin
 from switchyard.repository.sources.remote import Source
 from switchyard.repository.sources.stores.folder import FolderSource
 from switchyard.repository.sources.uri import parse
@@ -80,6 +81,7 @@ def _add_local(folders: Folders, wish: Wish) -> Verdict:
         target = _target(folders, group, name, replace=wish.replace)
         verdict = _good(judge(folders, folder, group, name))  # before it is copied, as that can take long
         staged = _fetched(FolderSource(root=folder, uri=Path(wish.place).name), target, f"copying {name}")
+        Origin.forget(staged)  # a path of this machine says nothing to those who use the model
     _put(staged, target)
     return verdict
 

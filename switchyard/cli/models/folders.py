@@ -1,5 +1,6 @@
 """The folders of this project's model repository, and what was last said of them."""
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from switchyard.repository.verdict import Facts, Group
 
 FOLDER = "model-repository"
 PUBLISHED = "repository"  # below the run directory
+RESERVED = "reserved-names.json"  # there, too
 UNCHECKED = "unchecked"
 NOT_CHECKED = "nothing has checked it yet; `switchyard up` does, or `switchyard model check`"
 
@@ -129,7 +131,15 @@ class Folders:
             for entry in _folders_in(self.root / "manifests" / "services")
             if group != "llm" or entry.name != name
         }
-        return {**services, **folders}
+        return {**services, **self._reserved(), **folders}
+
+    def _reserved(self) -> Mapping[str, str]:
+        """Return the names that the platform keeps for its services, which may be of another overlay's."""
+        try:
+            found = json.loads((self.state.path / RESERVED).read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def facts_beside(self, name: str) -> Mapping[str, Facts]:
         """Return the facts of the other models, as far as they were judged."""

@@ -34,6 +34,11 @@ class Origin:
         except (OSError, ValueError, TypeError):
             return None
 
+    @staticmethod
+    def forget(folder: Path) -> None:
+        """Leave no origin in ``folder``."""
+        (folder / _FILE).unlink(missing_ok=True)
+
     def write(self, folder: Path) -> None:
         """Write it into ``folder``, whole or not at all."""
         staged = folder / f"{_FILE}.new"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper
 
+from switchyard.repository.sources.origin import Origin
 from switchyard.repository.status import RepositoryStatus
 from switchyard.repository.verdict import FaultCode
 from tests.ports import free_port
@@ -66,6 +67,16 @@ def test_a_start_with_nothing_changed_judges_and_publishes_nothing(tmp_path: Pat
         assert sync.wait_for("one", "published").seconds == before["one"].seconds  # as told then, not measured now
         assert sync.wait_for("two", "published").seconds == before["two"].seconds
     assert record.stat().st_mtime_ns == stamp
+
+
+def test_a_folder_says_where_it_was_downloaded_from_also_after_a_start(tmp_path: Path, models: Path) -> None:
+    sync = Program(tmp_path)
+    folder = shutil.copytree(onnx_models.relu(models / "one"), sync.source / "vision" / "one")
+    Origin(uri="hf://lab/one", revision="abc", listing="").write(folder)
+    for _ in range(2):
+        with sync:
+            status = sync.wait_for("one", "published")
+            assert (status.source, status.revision) == ("hf://lab/one", "abc")
 
 
 def test_the_last_good_content_stays_over_a_start_with_a_broken_one(tmp_path: Path, models: Path) -> None:

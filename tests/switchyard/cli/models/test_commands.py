@@ -8,37 +8,37 @@ import pytest
 from switchyard.repository.status import ModelStatus
 from switchyard.repository.verdict import FaultCode
 from tests.switchyard.cli.models.conftest import FACTS, GATEWAY, Judge, Platform, Project, served
-from tests.switchyard.cli.models.onnx_files import doubler_folder
+from tests.switchyard.repository import onnx_models
 
 GRAPH = "1/model.onnx"
 SENTENCE = "1/model.onnx is not an ONNX file: export the model again."
 
 
 @pytest.fixture
-def doubler(tmp_path: Path) -> Path:
-    return doubler_folder(tmp_path / "doubler")
+def digits(tmp_path: Path) -> Path:
+    return onnx_models.relu(tmp_path / "digits")
 
 
 def content(project: Project) -> bytes:
-    return project.folder(f"vision/doubler/{GRAPH}").read_bytes()
+    return project.folder(f"vision/digits/{GRAPH}").read_bytes()
 
 
 def files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_good_folder_is_checked_without_a_platform(project: Project, doubler: Path) -> None:
-    said = project.run("check", str(doubler))
+def test_a_good_folder_is_checked_without_a_platform(project: Project, digits: Path) -> None:
+    said = project.run("check", str(digits))
     assert said.code == 0, said.out
-    for words in ("doubler: it would be served", "license", "memory", "versions"):
+    for words in ("digits: it would be served", "license", "memory", "versions"):
         assert words in said.out
-    row = project.run("check", str(doubler), "--json").json
-    assert (row["group"], row["name"], row["faults"], row["facts"]["versions"]) == ("vision", "doubler", [], ["1"])
+    row = project.run("check", str(digits), "--json").json
+    assert (row["group"], row["name"], row["faults"], row["facts"]["versions"]) == ("vision", "digits", [], ["1"])
     assert files(project.root / "model-repository") == []
 
 
 def test_a_broken_one_is_explained_and_not_added(project: Project, tmp_path: Path) -> None:
-    broken = doubler_folder(tmp_path / "broken") / "1" / "model.onnx"
+    broken = onnx_models.relu(tmp_path / "broken") / "1" / "model.onnx"
     broken.write_bytes(b"no graph at all")
     for command in ("check", "add"):
         said = project.run(command, str(broken.parents[1]))
@@ -50,50 +50,49 @@ def test_a_broken_one_is_explained_and_not_added(project: Project, tmp_path: Pat
     assert fault["message"] in said.out
 
 
-def test_a_model_is_added_whole_and_waits_for_a_platform(project: Project, doubler: Path) -> None:
-    said = project.run("add", str(doubler))
+def test_a_model_is_added_whole_and_waits_for_a_platform(project: Project, digits: Path) -> None:
+    said = project.run("add", str(digits))
     assert said.code == 0, said.err
-    assert "doubler: added to vision" in said.out
+    assert "digits: added to vision" in said.out
     assert "`switchyard up` serves it" in said.out
     assert files(project.folder("vision")) == [
-        "doubler/.source.json",
-        "doubler/1/model.onnx",
-        "doubler/config.pbtxt",
+        "digits/1/model.onnx",
+        "digits/config.pbtxt",
     ]
-    assert content(project) == (doubler / GRAPH).read_bytes()
+    assert content(project) == (digits / GRAPH).read_bytes()
     listed = project.run("list")
-    assert "doubler" in listed.out
+    assert "digits" in listed.out
     assert "unchecked" in listed.out
-    assert "nothing has checked it yet" in project.run("show", "doubler").out
+    assert "nothing has checked it yet" in project.run("show", "digits").out
 
 
 def test_a_name_that_is_in_use_is_said_and_replaced_only_if_asked(
-    project: Project, doubler: Path, tmp_path: Path
+    project: Project, digits: Path, tmp_path: Path
 ) -> None:
-    assert project.run("add", str(doubler)).code == 0
-    other = doubler_folder(tmp_path / "other", size=8)
+    assert project.run("add", str(digits)).code == 0
+    other = onnx_models.relu(tmp_path / "other", width=8)
     for name, words in (
-        ("doubler", "vision/doubler is there already: --replace"),
+        ("digits", "vision/digits is there already: --replace"),
         ("embed", "The name 'embed' is taken by InferenceService embed"),
         ("Odd Name", "'odd-name', for example. Or give this one another name with --name."),
     ):
         said = project.run("add", str(other), "--name", name)
         assert (said.code, words in said.err) == (1, True), said.err
-    assert content(project) == (doubler / GRAPH).read_bytes()
-    assert project.run("add", str(other), "--name", "doubler", "--replace").code == 0
+    assert content(project) == (digits / GRAPH).read_bytes()
+    assert project.run("add", str(other), "--name", "digits", "--replace").code == 0
     assert content(project) == (other / GRAPH).read_bytes()
-    assert [entry.name for entry in project.folder("vision").iterdir()] == ["doubler"]
+    assert [entry.name for entry in project.folder("vision").iterdir()] == ["digits"]
 
 
 def test_what_runs_says_that_it_serves_it_and_how_it_is_called(
-    project: Project, platform: Platform, doubler: Path
+    project: Project, platform: Platform, digits: Path
 ) -> None:
-    said = project.run("add", str(doubler))
+    said = project.run("add", str(digits))
     assert said.code == 0, said.err
-    assert "doubler: published" in said.out
-    assert f"curl -s {GATEWAY}/v2/models/doubler/infer" in said.out
-    row = project.run("add", str(doubler), "--replace", "--json").json
-    assert (row["verdict"]["name"], row["status"]["phase"]) == ("doubler", "published")
+    assert "digits: published" in said.out
+    assert f"curl -s {GATEWAY}/v2/models/digits/infer" in said.out
+    row = project.run("add", str(digits), "--replace", "--json").json
+    assert (row["verdict"]["name"], row["status"]["phase"]) == ("digits", "published")
     assert row["call"].startswith("curl ")
 
 
@@ -102,9 +101,9 @@ def failed(folder: Path) -> ModelStatus:
 
 
 @pytest.mark.parametrize("judge", [failed])
-def test_what_runs_has_the_last_word(project: Project, judge: Judge, platform: Platform, doubler: Path) -> None:
-    said = project.run("add", str(doubler))
-    assert (said.code, f"doubler: failed: {SENTENCE}" in said.out) == (1, True), said.out
+def test_what_runs_has_the_last_word(project: Project, judge: Judge, platform: Platform, digits: Path) -> None:
+    said = project.run("add", str(digits))
+    assert (said.code, f"digits: failed: {SENTENCE}" in said.out) == (1, True), said.out
     assert "curl" not in said.out
 
 
@@ -146,17 +145,17 @@ def test_a_model_is_shown_with_all_that_is_known_of_it(project: Project) -> None
     assert (unknown.code, "`switchyard model list` shows those that are" in unknown.err) == (1, True)
 
 
-def test_a_model_is_removed_once_that_is_confirmed(project: Project, platform: Platform, doubler: Path) -> None:
-    assert project.run("add", str(doubler)).code == 0
-    project.say(replace(served(Path("caller")), facts=replace(FACTS, steps=("doubler",))))
-    asked = project.run("remove", "doubler", typed="n\n")
+def test_a_model_is_removed_once_that_is_confirmed(project: Project, platform: Platform, digits: Path) -> None:
+    assert project.run("add", str(digits)).code == 0
+    project.say(replace(served(Path("caller")), facts=replace(FACTS, steps=("digits",))))
+    asked = project.run("remove", "digits", typed="n\n")
     assert asked.code == 1
     assert "caller would fail without it" in asked.out
-    assert project.folder("vision/doubler").is_dir()
-    said = project.run("remove", "doubler", "--yes")
-    assert (said.code, said.out) == (0, "doubler: removed\n")
+    assert project.folder("vision/digits").is_dir()
+    said = project.run("remove", "digits", "--yes")
+    assert (said.code, said.out) == (0, "digits: removed\n")
     assert list(project.folder("vision").iterdir()) == []
-    assert "doubler" not in project.run("list").out
+    assert "digits" not in project.run("list").out
 
 
 @pytest.mark.parametrize("name", ["nope", "../vision", "", ".", ".hidden", "a\0b"])
