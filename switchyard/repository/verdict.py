@@ -34,7 +34,8 @@ class FaultCode(StrEnum):
     GRAPH = "graph"  # the ONNX graph and config.pbtxt contradict each other, or the runtime cannot run the graph
     VERSION = "version"
     LABELS = "labels"
-    ENSEMBLE = "ensemble"
+    ENSEMBLE = "ensemble"  # a model that is called is missing, or its tensors are not those that it is called with
+    PYTHON = "python"  # model.py is no model of Triton's, or needs what is not installed
     # Of Hugging Face's layout.
     MODEL_CONFIG = "model_config"
     ARCHITECTURE = "architecture"
@@ -66,6 +67,7 @@ class Tensor:
     name: str
     datatype: str
     shape: tuple[int, ...]
+    optional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,8 +87,9 @@ class Memory:
 class Facts:
     """What a folder holds; fields that its format does not have are empty.
 
-    ``steps`` are the models that this one calls. ``config`` is the ``config.pbtxt`` that is served if the folder's own
-    was completed from the graph. ``notes`` are sentences about what is served but could be better.
+    ``steps`` are the models that this one calls. ``max_batch_size`` is 0 where requests are not batched. ``config`` is
+    the ``config.pbtxt`` that is served if the folder's own was completed from the graph. ``notes`` are sentences about
+    what is served but could be better.
     """
 
     format: Format
@@ -97,6 +100,7 @@ class Facts:
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
     steps: tuple[str, ...] = ()
+    max_batch_size: int = 0
     config: str = ""
     architecture: str = ""
     parameters: int = 0

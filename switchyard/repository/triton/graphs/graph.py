@@ -1,0 +1,229 @@
+"""An ONNX file as far as it can be read without its weights: inputs, outputs, operators, and where weights lie."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from switchyard.files import read_file
+from switchyard.repository.names import quoted
+from switchyard.repository.triton.faults import FaultError
+from switchyard.repository.triton.tensors import TYPES, GraphTensor
+from switchyard.repository.verdict import Fault, FaultCode
+
+MOST_BYTES = (1 << 31) - 1  # of one message of protobuf
+MOST_NODES = 200_000  # a language model unrolled for 100 layers has some 10 000
+_MOST_TENSORS = 1000
+_FIRST_BYTE = b"\x08"  # the tag of ir_version, with which every exporter begins
+_KINDS = {"sequence_type": "a sequence", "map_type": "a map", "sparse_tensor_type": "a sparse tensor"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExternalData:
+    """Where one tensor's weights lie outside the graph's file; ``length`` is 0 where it goes to the file's end."""
+
+    location: str
+    offset: int = 0
+    length: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Graph:
+    """What a graph declares; ``operators`` are pairs of domain and name, functions of the file's own left out."""
+
+    inputs: tuple[GraphTensor, ...]
+    outputs: tuple[GraphTensor, ...]
+    ir_version: int
+    opsets: tuple[tuple[str, int], ...]
+    operators: frozenset[tuple[str, str]] = frozenset()
+    external: tuple[ExternalData, ...] = ()
+    bytes: int = 0
+
+    @property
+    def batches(self) -> bool:
+        """Whether the first dimension of every tensor is free, and the same one in all inputs as far as it has a name.
+
+        Two names are two sizes, such as rows and columns, and joining requests along one of them would mix them.
+        """
+        carried = [tensor for tensor in (*self.inputs, *self.outputs) if tensor.data_type and tensor.dims is not None]
+        symbols = {tensor.batch for tensor in self.inputs} - {""}
+        return bool(self.inputs) and all(tensor.is_batched for tensor in carried) and len(symbols) <= 1
+
+
+def read_graph(path: Path, file: str, version: str) -> Graph:
+    """Read the graph in ``path``, called ``file`` in sentences.
+
+    Raises:
+        FaultError: it is no ONNX file, or beyond its bounds.
+    """
+
+    def fault(code: FaultCode, message: str) -> FaultError:
+        return FaultError(Fault(code=code, file=file, version=version, message=message))
+
+    try:
+        data = read_file(path, MOST_BYTES)
+    except OSError as err:
+        raise fault(
+            FaultCode.UNREADABLE,
+            f"{quoted(file)} cannot be read ({err.strerror}). A graph has less than 2 GiB: export it with its weights "
+            "beside it (`onnx.save(…, save_as_external_data=True)`).",
+        ) from err
+    if not data:
+        raise fault(FaultCode.INCOMPLETE, f"{quoted(file)} is empty: copy it again.")
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as err:
+        if data.startswith(_FIRST_BYTE):
+            raise fault(
+                FaultCode.INCOMPLETE,
+                f"{quoted(file)} is cut off or damaged after {len(data)} bytes: copy it again, as a whole.",
+            ) from err
+        raise fault(FaultCode.UNREADABLE, f"{quoted(file)} {_what_it_is(data)}: export the model to ONNX.") from err
+    if not model.graph.node and not model.graph.output:
+        raise fault(FaultCode.UNREADABLE, f"{quoted(file)} has no graph of ONNX: export the model to ONNX.")
+    walk = _Walk()
+    try:
+        walk.model(model)
+    except _TooLargeError as err:
+        raise fault(FaultCode.TOO_LARGE, f"{quoted(file)} has more than {err}: simplify the graph.") from err
+    initializers = {tensor.name for tensor in model.graph.initializer}
+    initializers |= {tensor.values.name for tensor in model.graph.sparse_initializer}
+    return Graph(
+        # Before IR version 4, constants are inputs too (https://onnx.ai/onnx/repo-docs/IR.html).
+        inputs=tuple(_tensor(value) for value in model.graph.input if value.name not in initializers),
+        outputs=tuple(_tensor(value) for value in model.graph.output),
+        ir_version=model.ir_version,
+        opsets=tuple((opset.domain, opset.version) for opset in model.opset_import),
+        operators=frozenset(walk.operators - {(function.domain, function.name) for function in model.functions}),
+        external=tuple(walk.external),
+        bytes=len(data),
+    )
+
+
+class _TooLargeError(Exception):
+    """The graph has more of something than is looked at."""
+
+
+class _Walk:
+    """Goes through graphs within graphs; protobuf nests them some 30 deep at most."""
+
+    def __init__(self) -> None:
+        self.operators: set[tuple[str, str]] = set()
+        self.external: list[ExternalData] = []
+        self._nodes = 0
+
+    def model(self, model: Any) -> None:
+        if len(model.graph.output) > _MOST_TENSORS:
+            raise _TooLargeError(f"{_MOST_TENSORS} outputs")
+        self._graph(model.graph)
+        for function in model.functions:
+            self._all_nodes(function.node)
+
+    def _graph(self, graph: Any) -> None:
+        self._tensors(graph.initializer)
+        for sparse in graph.sparse_initializer:
+            self._tensors((sparse.values, sparse.indices))
+        self._all_nodes(graph.node)
+
+    def _all_nodes(self, nodes: Any) -> None:
+        self._nodes += len(nodes)
+        if self._nodes > MOST_NODES:
+            raise _TooLargeError(f"{MOST_NODES} nodes")
+        for node in nodes:
+            self.operators.add((node.domain, node.op_type))
+            for attribute in node.attribute:
+                if attribute.HasField("t"):
+                    self._tensors((attribute.t,))
+                self._tensors(attribute.tensors)
+                if attribute.HasField("g"):
+                    self._graph(attribute.g)
+                for graph in attribute.graphs:
+                    self._graph(graph)
+
+    def _tensors(self, tensors: Iterable[Any]) -> None:
+        for tensor in tensors:
+            if tensor.data_location == onnx.TensorProto.EXTERNAL:
+                entries = {entry.key: entry.value for entry in tensor.external_data}
+                self.external.append(
+                    ExternalData(
+                        location=entries.get("location", ""),
+                        offset=_whole_number(entries.get("offset", "")),
+                        length=_whole_number(entries.get("length", "")),
+                    )
+                )
+
+
+def external_faults(graph: Graph, file: str, version: str, sizes: dict[str, int]) -> Iterator[Fault]:
+    """Say which weights beside the graph are missing, short or elsewhere; ``sizes`` are the folder's files."""
+    below = file.rpartition("/")[0]
+    ends: dict[str, int] = {}
+    for data in graph.external:
+        ends[data.location] = max(ends.get(data.location, 0), data.offset + data.length)
+    for location, end in ends.items():
+        path = f"{below}/{location}"
+        if location.startswith("/") or ".." in location.split("/") or not location:
+            yield Fault(
+                code=FaultCode.LINK,
+                file=file,
+                version=version,
+                message=f"{quoted(file)} has weights in {quoted(location)}, outside {below}/: export it with the "
+                "weights in a file beside it.",
+            )
+        elif path not in sizes:
+            yield Fault(
+                code=FaultCode.INCOMPLETE,
+                file=path,
+                version=version,
+                message=f"{quoted(file)} has its weights in {quoted(path)}, which is missing: copy it there.",
+            )
+        elif sizes[path] < end:
+            yield Fault(
+                code=FaultCode.INCOMPLETE,
+                file=path,
+                version=version,
+                message=f"{quoted(path)} has {sizes[path]} bytes, of {end} that {quoted(file)} has weights in: copy it "
+                "again, as a whole.",
+            )
+
+
+def _tensor(value: Any) -> GraphTensor:
+    kind = value.type.WhichOneof("value")
+    if kind != "tensor_type":
+        return GraphTensor(name=value.name, what=_KINDS.get(kind or "", "a value without a type"))
+    tensor = value.type.tensor_type
+    known = onnx.TensorProto.DataType.Name(tensor.elem_type) if tensor.elem_type in _ELEMENTS else "unknown elements"
+    dims = tuple(_size(dim) for dim in tensor.shape.dim) if tensor.HasField("shape") else None
+    return GraphTensor(
+        name=value.name,
+        data_type=TYPES.get(tensor.elem_type, ""),
+        what=f"a tensor of {known}",
+        dims=dims,
+        batch=tensor.shape.dim[0].dim_param if dims else "",
+    )
+
+
+_ELEMENTS = frozenset(onnx.TensorProto.DataType.values())
+
+
+def _size(dim: Any) -> int:
+    return dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else -1
+
+
+def _whole_number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
+
+
+def _what_it_is(data: bytes) -> str:
+    for magic, what in (
+        (b"\x80", "is a pickle, not an ONNX file"),
+        (b"PK\x03\x04", "is a zip archive (as PyTorch saves models), not an ONNX file"),
+        (b"\x89HDF", "is an HDF5 file (as Keras saves models), not an ONNX file"),
+        (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself; run `git lfs pull`"),
+        (b"<", "is a web page, not an ONNX file"),
+    ):
+        if data.startswith(magic):
+            return what
+    return "is not an ONNX file"
