@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from google.protobuf import text_format
-from tritonclient.grpc import model_config_pb2
 
 from switchyard.repository.inspection import Inspection
 from switchyard.repository.names import quoted
+from switchyard.repository.triton import schema
 from switchyard.repository.verdict import Facts, Fault, FaultCode
 
 _DTYPES: dict[str, Any] = {
@@ -63,7 +62,7 @@ def smoke(folder: Path, facts: Facts) -> Inspection:
 
 def _config(folder: Path, facts: Facts) -> Any:
     text = facts.config or (folder / "config.pbtxt").read_text()
-    return text_format.Parse(text, model_config_pb2.ModelConfig())
+    return schema.parse(text)
 
 
 class _Run:
@@ -119,7 +118,7 @@ class _Run:
             shape = [size if dim == -1 else dim for dim in _dims(tensor)]
             if self._config.max_batch_size > 0:
                 shape.insert(0, 1)
-            dtype = _DTYPES[model_config_pb2.DataType.Name(tensor.data_type)]
+            dtype = _DTYPES[schema.DataType.Name(tensor.data_type)]
             if dtype is np.object_:
                 feed[tensor.name] = np.full(shape, "text", dtype=object)
             elif np.issubdtype(dtype, np.floating):
@@ -130,7 +129,7 @@ class _Run:
 
     def _of_outputs(self, outputs: Sequence[Any]) -> Iterator[Fault]:
         for tensor, value in zip(self._config.output, outputs, strict=True):
-            told = model_config_pb2.DataType.Name(tensor.data_type)
+            told = schema.DataType.Name(tensor.data_type)
             dims = list(_dims(tensor))
             if not isinstance(value, np.ndarray):
                 yield self._contradiction(tensor.name, told, dims, "a sequence or map, which Triton cannot return", "")

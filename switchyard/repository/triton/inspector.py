@@ -111,7 +111,7 @@ def _onnx(model: _Model, version: str) -> Iterable[Fault]:
     if file not in sizes:
         yield _no_graph(file, version, sizes)
         return
-    graph = read_graph(model.folder / file, file, version)
+    graph = read_graph(model.folder / file, file, version, sizes[file])
     config, notes = complete(model.config, graph)
     faults = [*external_faults(graph, file, version, sizes), *runtime_faults(graph, file, version)]
     faults += graph_faults(config, graph, file, version)

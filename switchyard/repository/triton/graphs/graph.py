@@ -1,5 +1,6 @@
 """An ONNX file as far as it can be read without its weights: inputs, outputs, operators, and where weights lie."""
 
+import errno
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +54,8 @@ class Graph:
         return bool(self.inputs) and all(tensor.is_batched for tensor in carried) and len(symbols) <= 1
 
 
-def read_graph(path: Path, file: str, version: str) -> Graph:
-    """Read the graph in ``path``, called ``file`` in sentences.
+def read_graph(path: Path, file: str, version: str, size: int) -> Graph:
+    """Read the graph in ``path``, called ``file`` in sentences, which had ``size`` bytes.
 
     Raises:
         FaultError: it is no ONNX file, or beyond its bounds.
@@ -63,14 +64,19 @@ def read_graph(path: Path, file: str, version: str) -> Graph:
     def fault(code: FaultCode, message: str) -> FaultError:
         return FaultError(Fault(code=code, file=file, version=version, message=message))
 
-    try:
-        data = read_file(path, MOST_BYTES)
-    except OSError as err:
+    if size > MOST_BYTES:
         raise fault(
-            FaultCode.UNREADABLE,
-            f"{quoted(file)} cannot be read ({err.strerror}). A graph has less than 2 GiB: export it with its weights "
-            "beside it (`onnx.save(…, save_as_external_data=True)`).",
-        ) from err
+            FaultCode.TOO_LARGE,
+            f"{quoted(file)} has {size} bytes, and a graph has less than 2 GiB: export it with its weights beside it "
+            "(`onnx.save(…, save_as_external_data=True)`).",
+        )
+    try:
+        data = read_file(path, size)  # which reserves all that may come
+    except OSError as err:
+        if err.errno == errno.EFBIG:
+            raise fault(FaultCode.INCOMPLETE, f"{quoted(file)} is being written: wait for it.") from err
+        message = f"{quoted(file)} cannot be read ({err.strerror}): correct its permissions."
+        raise fault(FaultCode.UNREADABLE, message) from err
     if not data:
         raise fault(FaultCode.INCOMPLETE, f"{quoted(file)} is empty: copy it again.")
     try:
