@@ -48,7 +48,7 @@ class Board:
         self._downloads: dict[ModelKey, Download] = {}
         self._told: dict[ModelKey, ModelStatus] = {}
         self._changed = asyncio.Event()
-        self._changed.set()  # the first report takes the place of the last run's
+        self._changed.set()  # a repository without models is told, too
 
     @property
     def status(self) -> RepositoryStatus:

@@ -93,8 +93,6 @@ class Model:
 
     async def run(self) -> None:
         """Follow the folder until it is gone."""
-        await self._read_origin()
-        self._restore()
         while seen := await self._quiet():
             await self._read_origin()
             retry: float | None = None
@@ -113,8 +111,10 @@ class Model:
             folder = await asyncio.to_thread(self._parts.roots.folder, self.key)
             self._origin = await asyncio.to_thread(Origin.read, folder) if folder else None
 
-    def _restore(self) -> None:
+    async def restore(self) -> None:
         """Take up what was known of the folder before this process started."""
+        await self._read_origin()
+        self._tell("checking")
         record = self._parts.records.read(self.key)
         if record is None or record.digest != (self.generation.digest if self.generation else ""):
             return

@@ -77,14 +77,14 @@ async def run(
     )
     syncer = Syncer(parts, reserved=ReservedNames(settings.reserved), device=settings.device)
     control = await _listen(settings.http_port, Control(board, registry))
-    following = asyncio.create_task(
-        _together(
-            board.run(),
-            judge.start(),
-            syncer.run(generations),
-            *(downloader.run(incoming, board.set_download) for downloader in downloaders),
-        )
-    )
+
+    async def follow() -> None:
+        # The last run's status.json stands until all models are known again: one that is not in it, engines let go of.
+        await syncer.prepare(generations)
+        downloads = [downloader.run(incoming, board.set_download) for downloader in downloaders]
+        await _together(board.run(), judge.start(), syncer.run(), *downloads)
+
+    following = asyncio.create_task(follow())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, following.cancel)
     logger.info("following", extra={"source": str(settings.source), "published": len(generations)})

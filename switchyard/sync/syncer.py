@@ -26,14 +26,21 @@ class Syncer:
         self._models: dict[ModelKey, Model] = {}
         self._tasks: asyncio.TaskGroup
 
-    async def run(self, generations: list[Generation]) -> None:
-        """Follow the folders until cancelled; ``generations`` are what is published already."""
+    async def prepare(self, generations: list[Generation]) -> None:
+        """Take up what was known; ``generations`` are what is published. Then the statuses of all models are there."""
         known = {ModelKey(generation.group, generation.name): generation for generation in generations}
+        for key in sorted({*known, *await self._keys()}):
+            self._models[key] = Model(key, self._parts, self, known.get(key))
+        for model in self._models.values():
+            await model.restore()
+
+    async def run(self) -> None:
+        """Follow the folders until cancelled."""
         async with asyncio.TaskGroup() as self._tasks:
             for task in (self._watch(), self._collect(), self._reserved.follow(self._on_reserved)):
                 self._tasks.create_task(task)
-            for key in sorted({*known, *await self._keys()}):
-                self._follow(key, known.get(key))
+            for model in self._models.values():
+                self._tasks.create_task(self._run(model))
 
     def surroundings(self, key: ModelKey) -> Surroundings:
         """Return what a verdict on ``key`` depends on.
@@ -45,7 +52,7 @@ class Syncer:
         for other in self._models.values():
             if other.key == key:
                 continue
-            if other.generation:
+            if other.generation and other.key.group == key.group == "vision":  # of which some call others
                 models[other.key.name] = other.generation.facts
             if other.key.name != key.name or other.generation or not self._is_first(key, other):
                 names[other.key.name] = str(other.key)
@@ -66,8 +73,8 @@ class Syncer:
         mine = self._models.get(key)
         return key < other.key or (mine is not None and mine.generation is not None)
 
-    def _follow(self, key: ModelKey, generation: Generation | None = None) -> None:
-        model = self._models[key] = Model(key, self._parts, self, generation)
+    def _follow(self, key: ModelKey) -> None:
+        model = self._models[key] = Model(key, self._parts, self, None)
         self._tasks.create_task(self._run(model))
 
     async def _run(self, model: Model) -> None:

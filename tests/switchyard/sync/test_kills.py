@@ -94,3 +94,27 @@ def test_a_kill_leaves_a_whole_content_and_the_next_start_publishes_the_newest(
         assert_whole(sync, {newest})
         assert list((sync.published / ".staging").iterdir()) == []
         assert not is_renamed(sync)
+
+
+def test_who_reads_the_status_never_misses_a_model_while_the_program_starts_again(tmp_path: Path) -> None:
+    sync = Program(tmp_path)
+    write(sync.source / "vision/digits", 0)
+    for number in range(20):
+        (sync.source / "llm" / f"broken-{number}").mkdir(parents=True)
+    with sync:
+        first = sync.wait_for("digits", "published")
+        sync.wait(lambda: len(sync.statuses()) == 21)
+    (sync.published / ".records").rename(tmp_path / "lost")  # as after an update of the rules
+    sync.start()
+    seen = set[tuple[str, str, int]]()
+
+    def is_published() -> bool:
+        statuses = sync.statuses()
+        status = next(status for status in statuses if status.name == "digits")
+        seen.add((status.phase, status.digest, len(statuses)))
+        return status.phase == "published" and status.seconds != first.seconds
+
+    sync.wait(is_published, pause=0.0)
+    sync.stop(signal.SIGKILL)
+    assert {digest for _, digest, _ in seen} == {first.digest}
+    assert {number for _, _, number in seen} == {21}
