@@ -9,9 +9,8 @@ from pathlib import Path
 from switchyard.cli.models.contents import as_folder, group_of, name_of, paths_below
 from switchyard.cli.models.errors import ModelError
 from switchyard.cli.models.folders import Folders
+from switchyard.cli.models.judging import judge
 from switchyard.cli.models.progress import progress
-from switchyard.repository.inspection import Surroundings
-from switchyard.repository.judging import check
 from switchyard.repository.names import name_fault
 from switchyard.repository.sources.exchange import exchange
 from switchyard.repository.sources.fetch import fetch
@@ -38,28 +37,6 @@ class RejectedError(Exception):
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.sentence)
         self.verdict = verdict
-
-
-def judge(folders: Folders, folder: Path, group: Group, name: str) -> Verdict:
-    """Judge a folder as if it were ``name`` of the repository.
-
-    Raises:
-        JudgeError: no verdict could be had, for a reason that is not the folder's.
-    """
-    around = Surroundings(names=folders.names_beside(group, name), models=folders.facts_beside(name))
-    return check(folder, group=group, name=name, surroundings=around)
-
-
-def judge_place(folders: Folders, place: Path, name: str) -> Verdict:
-    """Judge a folder, or a single ONNX file, which need not be in the repository.
-
-    Raises:
-        ModelError: it is neither, or looks like no model.
-        JudgeError: no verdict could be had, for a reason that is not the folder's.
-    """
-    with as_folder(place) as folder:
-        group = group_of(paths_below(folder), str(place))
-        return judge(folders, folder, group, name or name_of(str(place)))
 
 
 def add(folders: Folders, wish: Wish) -> Verdict:

@@ -55,8 +55,8 @@ def check(
 ) -> None:
     """Say whether a model could be served, and what is wrong with it; nothing needs to run."""
     from switchyard.cli.models import output
-    from switchyard.cli.models.adding import judge_place
     from switchyard.cli.models.folders import Folders
+    from switchyard.cli.models.judging import judge_place
 
     with _errors_as_messages():
         verdict = judge_place(Folders.here(), path, name)

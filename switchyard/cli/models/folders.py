@@ -53,6 +53,10 @@ class Folders:
     def of_group(self, group: Group) -> Path:
         return self.root / FOLDER / group
 
+    def models_of(self, group: Group) -> list[Path]:
+        """Return the folders of a group's models."""
+        return sorted(_folders_in(self.of_group(group)))
+
     def find(self, name: str) -> tuple[Group, Path] | None:
         """Return the group and the folder of a model."""
         for group in get_args(Group):

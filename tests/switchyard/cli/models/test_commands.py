@@ -30,11 +30,42 @@ def files(folder: Path) -> list[str]:
 def test_a_good_folder_is_checked_without_a_platform(project: Project, digits: Path) -> None:
     said = project.run("check", str(digits))
     assert said.code == 0, said.out
-    for words in ("digits: it would be served", "license", "memory", "versions"):
+    for words in ("digits: it would be served", "x FP32 [-1, 4]", "license", "memory", "versions"):
         assert words in said.out
     row = project.run("check", str(digits), "--json").json
     assert (row["group"], row["name"], row["faults"], row["facts"]["versions"]) == ("vision", "digits", [], ["1"])
     assert files(project.root / "model-repository") == []
+
+
+def test_a_single_graph_is_a_model_whose_configuration_is_shown(project: Project, digits: Path) -> None:
+    graph = digits.with_name("single.onnx")
+    (digits / GRAPH).rename(graph)
+    said = project.run("check", str(graph))
+    assert said.code == 0, said.out
+    for words in ("single: it would be served", "x FP32 [-1, 4]", "y FP32 [-1, 4]", "completed from the graph", "dims"):
+        assert words in said.out
+    assert project.run("add", str(graph)).code == 0
+    assert files(project.folder("vision")) == ["single/1/model.onnx"]
+
+
+def test_what_a_model_calls_is_found_in_a_repository_that_nothing_has_judged_yet(
+    project: Project, digits: Path
+) -> None:
+    caller = digits.with_name("caller")
+    (caller / "1").mkdir(parents=True)
+    (caller / "1/model.py").write_text(
+        "class TritonPythonModel:\n    def execute(self, requests):\n        return []\n"
+    )
+    (caller / "config.pbtxt").write_text(
+        'backend: "python"\ninput { name: "x" data_type: TYPE_FP32 dims: [4] }\n'
+        'output { name: "y" data_type: TYPE_FP32 dims: [4] }\n'
+        'parameters { key: "steps" value { string_value: "digits" } }\n'
+    )
+    lonely = project.run("check", str(caller))
+    assert (lonely.code, "'digits', which is not in the repository" in lonely.out) == (1, True), lonely.out
+    assert project.run("add", str(digits)).code == 0
+    said = project.run("check", str(caller))
+    assert (said.code, "caller: it would be served" in said.out) == (0, True), said.out
 
 
 def test_a_broken_one_is_explained_and_not_added(project: Project, tmp_path: Path) -> None:

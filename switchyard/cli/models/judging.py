@@ -1,0 +1,70 @@
+"""Judges a folder as if it were in the repository; no platform needs to run."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from switchyard.cli.models.contents import as_folder, group_of, name_of, paths_below
+from switchyard.cli.models.folders import Folders
+from switchyard.repository.folder import list_files
+from switchyard.repository.inspection import Surroundings
+from switchyard.repository.judging import Job, Judge, ProcessLimits
+from switchyard.repository.verdict import Facts, FaultCode, Group, Verdict
+
+
+def judge_place(folders: Folders, place: Path, name: str) -> Verdict:
+    """Judge a folder, or a single ONNX file, which need not be in the repository.
+
+    Raises:
+        ModelError: it is neither, or looks like no model.
+        JudgeError: no verdict could be had, for a reason that is not the folder's.
+    """
+    with as_folder(place) as folder:
+        group = group_of(paths_below(folder), str(place))
+        return judge(folders, folder, group, name or name_of(str(place.absolute())))
+
+
+def judge(folders: Folders, folder: Path, group: Group, name: str) -> Verdict:
+    """Judge a folder as ``name`` of the repository.
+
+    Raises:
+        JudgeError: no verdict could be had, for a reason that is not the folder's.
+    """
+    return asyncio.run(_judge(folders, folder, group, name))
+
+
+async def _judge(folders: Folders, folder: Path, group: Group, name: str) -> Verdict:
+    judge = Judge()
+    try:
+        names, known = folders.names_beside(group, name), folders.facts_beside(name)
+        verdict = await _one(judge, folder, group, name, Surroundings(names=names, models=known))
+        if not any(fault.code is FaultCode.ENSEMBLE for fault in verdict.faults):
+            return verdict
+        # What it calls may be in the repository and never have been judged, as in a fresh clone.
+        known = {**await _unjudged(judge, folders, known, name), **known}
+        return await _one(judge, folder, group, name, Surroundings(names=names, models=known))
+    finally:
+        await judge.aclose()
+
+
+async def _unjudged(judge: Judge, folders: Folders, known: Mapping[str, Facts], name: str) -> Mapping[str, Facts]:
+    """Return the facts of the vision models that are not ``known``; of one that calls others, once these are."""
+    found: dict[str, Facts] = {}
+    left = [path for path in folders.models_of("vision") if path.name not in {name, *known}]
+    while left:
+        around = Surroundings(models={**known, **found})
+        verdicts = [await _one(judge, path, "vision", path.name, around, smoke=False) for path in left]
+        good = {verdict.name: verdict.facts for verdict in verdicts if verdict.facts is not None}
+        if not good:
+            break
+        found |= good
+        left = [path for path in left if path.name not in found]
+    return found
+
+
+async def _one(
+    judge: Judge, folder: Path, group: Group, name: str, around: Surroundings, *, smoke: bool = True
+) -> Verdict:
+    limits = ProcessLimits.of(list_files(folder, group).bytes, group)
+    job = Job(group=group, name=name, folder=folder, surroundings=around, limits=limits, smoke=smoke)
+    return (await judge.judge(job)).verdict
