@@ -3,30 +3,42 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
+from switchyard.repository.folder import FolderLimits
 from switchyard.repository.names import quoted
 from switchyard.repository.sources.remote import RemoteFile, SourceError
 
-_LONGEST_PATH = 512
-_LONGEST_NAME = 200  # below 255, the most that file systems take, as names get a suffix while they are fetched
+_LONGEST_NAME = 200  # bytes; file systems take 255
+_MODEL = FolderLimits()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """The most that one source may hold.
+    """The most that is listed of one source: a repository of 200 models of 100 files each, twice."""
 
-    A repository of 200 models with 50 files each fits; 2 TiB is more than any model's weights today.
-    """
-
-    files: int = 20_000
-    bytes: int = 2 << 40
+    files: int = 40_000
 
 
 LIMITS = Limits()
 
 
-def checked(uri: str, files: Iterable[RemoteFile], limits: Limits) -> tuple[RemoteFile, ...]:
+def bounded(uri: str, files: Iterable[RemoteFile], limits: Limits) -> tuple[RemoteFile, ...]:
     """Return ``files`` in the order of their paths; no more than ``limits.files`` + 1 are read.
+
+    Raises:
+        SourceError: there are none, or more.
+    """
+    listed = tuple(islice(files, limits.files + 1))
+    if len(listed) > limits.files:
+        raise SourceError(f"{uri} has more than {limits.files:,} files: name a folder with fewer")
+    if not listed:
+        raise SourceError(f"{uri} has no files: is the name right, and the upload complete?")
+    return tuple(sorted(listed, key=lambda file: file.path))
+
+
+def checked(uri: str, files: Iterable[RemoteFile], limits: FolderLimits = _MODEL) -> tuple[RemoteFile, ...]:
+    """Return the ``files`` of one model that are fetched; those whose names begin with a dot are none of it.
 
     Raises:
         SourceError: a name leaves its folder or is no name of a file, two names differ only in case, or there is more
@@ -35,6 +47,8 @@ def checked(uri: str, files: Iterable[RemoteFile], limits: Limits) -> tuple[Remo
     taken: dict[str, RemoteFile] = {}
     total = 0
     for file in files:
+        if is_hidden(file.path):
+            continue
         if fault := unsafe(file.path):
             raise SourceError(
                 f"{uri} has a file {quoted(file.path)}, which {fault}: rename it, or remove it from there"
@@ -46,14 +60,17 @@ def checked(uri: str, files: Iterable[RemoteFile], limits: Limits) -> tuple[Remo
                 "rename one of them"
             )
         total += file.size
-        if len(taken) > limits.files:
-            raise SourceError(f"{uri} has more than {limits.files:,} files: name a folder with fewer")
-        if total > limits.bytes:
-            raise SourceError(f"{uri} has more than {limits.bytes:,} bytes: name a folder with fewer")
-    if not taken:
-        raise SourceError(f"{uri} has no files: is the name right, and the upload complete?")
+    if len(taken) > limits.files:
+        raise SourceError(f"{uri} has {len(taken):,} files, of {limits.files:,} that a model may have")
+    if total > limits.bytes:
+        raise SourceError(f"{uri} has {total:,} bytes, of {limits.bytes:,} that a model may have")
     _no_file_is_a_folder(uri, taken)
-    return tuple(sorted(taken.values(), key=lambda file: file.path))
+    return tuple(taken.values())
+
+
+def is_hidden(path: str) -> bool:
+    """Return whether ``path`` has a name that begins with a dot; ``.`` and ``..`` are no names."""
+    return any(name.startswith(".") and name not in (".", "..") for name in path.split("/"))
 
 
 def unsafe(path: str) -> str:
@@ -65,8 +82,8 @@ def unsafe(path: str) -> str:
         return "leaves its folder"
     if "\\" in path or not path.isprintable():
         return "has a control character or a backslash in its name"
-    if len(path.encode()) > _LONGEST_PATH or any(len(name.encode()) > _LONGEST_NAME for name in names):
-        return f"has a path of more than {_LONGEST_PATH} bytes, or a name of more than {_LONGEST_NAME}"
+    if len(path.encode()) > _MODEL.path or any(len(name.encode()) > _LONGEST_NAME for name in names):
+        return f"has a path of more than {_MODEL.path} bytes, or a name of more than {_LONGEST_NAME}"
     return ""
 
 

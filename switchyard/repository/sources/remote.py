@@ -62,7 +62,8 @@ class Remote:
     """What is at a source now.
 
     ``revision`` pins it: the hub's commit, the registry's digest, or a SHA-256 over names, sizes and ETags where the
-    store has no revisions. ``left_out`` are files that are not fetched, such as weights in pickles beside safetensors.
+    store has no revisions. Names are as the store has them: ``fetch`` checks them. ``left_out`` are files that are not
+    fetched, such as weights in pickles beside safetensors.
     """
 
     uri: str
@@ -92,7 +93,7 @@ class Source(Protocol):
         """List what is there.
 
         Raises:
-            SourceError: it cannot be listed, or has names or sizes that are not taken.
+            SourceError: it cannot be listed, or has no files, or too many.
         """
         ...
 

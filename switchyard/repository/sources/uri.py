@@ -74,6 +74,15 @@ def parse(text: str) -> Location:
     return Location(scheme=scheme, place=place, path=path, revision=revision, follows=follows, group=group, name=name)
 
 
+def base_of(uri: str) -> str:
+    """Return an address without its revision: the same model, whichever content of it."""
+    scheme, mark, rest = uri.partition("://")
+    if scheme not in ("hf", "oci"):
+        return uri
+    folder, slash, last = rest.rpartition("/")
+    return f"{scheme}{mark}{folder}{slash}{re.split('[:@]', last)[0]}"
+
+
 _PLACES = {"s3": "bucket", "gs": "bucket", "hf": "owner", "oci": "registry", "pvc": "claim"}
 _EXAMPLES = {
     "s3": "s3://bucket/prefix",

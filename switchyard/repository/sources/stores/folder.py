@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from switchyard.repository.names import quoted
-from switchyard.repository.sources.listing import LIMITS, Limits, checked, revision_of
+from switchyard.repository.sources.listing import LIMITS, Limits, bounded, revision_of
 from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
 
 _CHUNK = 1 << 20
@@ -26,12 +26,12 @@ class FolderSource:
         """List the folder; a change of size or time of modification is another revision.
 
         Raises:
-            SourceError: it cannot be read, or holds links, devices or names that are not taken.
+            SourceError: it cannot be read, or holds links or devices.
         """
         if not self.root.is_dir():
             raise SourceError(f"{self.uri} is no folder that this process can see")
         try:
-            files = checked(self.uri, self._walk(self.root), self.limits)
+            files = bounded(self.uri, self._walk(self.root), self.limits)
         except OSError as err:
             raise SourceError(f"{self.uri} cannot be listed: {err.strerror}", transient=True) from None
         return Remote(uri=self.uri, revision=revision_of(files), files=files)

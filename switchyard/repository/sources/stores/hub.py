@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from switchyard.repository.names import quoted
-from switchyard.repository.sources.listing import LIMITS, Limits, checked
+from switchyard.repository.sources.listing import LIMITS, Limits, bounded
 from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
 from switchyard.repository.sources.uri import Location
 
@@ -44,7 +44,7 @@ class HubSource:
         """List the files of the commit that the revision names now.
 
         Raises:
-            SourceError: there is no such model or revision, HF_TOKEN may not read it, or a name is not taken.
+            SourceError: there is no such model or revision, HF_TOKEN may not read it, or too many files.
         """
         with _errors(self.uri):
             info = self.api.model_info(
@@ -53,7 +53,7 @@ class HubSource:
         names = {sibling.rfilename for sibling in info.siblings or ()}
         left_out = tuple(sorted(name for name in names if _is_left_out(name, names)))
         taken = (sibling for sibling in info.siblings or () if sibling.rfilename not in left_out)
-        files = checked(self.uri, (self._file(sibling, info.sha) for sibling in taken), self.limits)
+        files = bounded(self.uri, (self._file(sibling, info.sha) for sibling in taken), self.limits)
         return Remote(uri=self.uri, revision=info.sha, files=files, left_out=left_out)
 
     def read(self, file: RemoteFile, start: int) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from switchyard.repository.names import quoted
-from switchyard.repository.sources.listing import LIMITS, Limits, checked, revision_of
+from switchyard.repository.sources.listing import LIMITS, Limits, bounded, revision_of
 from switchyard.repository.sources.remote import (
     Algorithm,
     Checksum,
@@ -59,10 +59,10 @@ class S3Source:
         """List the objects below the prefix, 1,000 with each request.
 
         Raises:
-            SourceError: the bucket cannot be listed, or has keys that are not taken.
+            SourceError: the bucket cannot be listed, or has no objects, or too many.
         """
         with _errors(self.uri):
-            files = checked(self.uri, self._objects(), self.limits)
+            files = bounded(self.uri, self._objects(), self.limits)
         return Remote(uri=self.uri, revision=revision_of(files), files=files)
 
     def read(self, file: RemoteFile, start: int) -> Iterator[bytes]:

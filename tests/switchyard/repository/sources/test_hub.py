@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from switchyard.repository.sources import Source, SourceChangedError, SourceError, fetch, open_source
-from tests.switchyard.repository.sources.test_fetch import content_of
+from tests.switchyard.repository.sources.test_fetching import content_of
 
 WEIGHTS = b"w" * 1_500_000
 FILES = {

@@ -2,10 +2,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from switchyard.repository.folder import FolderLimits
 from switchyard.repository.sources import RemoteFile, SourceError
-from switchyard.repository.sources.listing import Limits, checked, revision_of
+from switchyard.repository.sources.listing import Limits, bounded, checked, revision_of
 
-LIMITS = Limits(files=5, bytes=100)
+LIMITS = FolderLimits(files=5, bytes=100)
 
 
 def listed(*paths: str, size: int = 1) -> list[RemoteFile]:
@@ -13,7 +14,7 @@ def listed(*paths: str, size: int = 1) -> list[RemoteFile]:
 
 
 def test_files_come_in_the_order_of_their_paths() -> None:
-    assert [file.path for file in checked("s3://b", listed("b", "a/c", "a/b"), LIMITS)] == ["a/b", "a/c", "b"]
+    assert [file.path for file in bounded("s3://b", listed("b", "a/c", "a/b"), Limits())] == ["a/b", "a/c", "b"]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_a_name_is_not_a_file_and_a_folder() -> None:
         checked("s3://b", listed("a/b", "a/b/c"), LIMITS)
 
 
-def test_too_many_files_are_not_listed_to_the_end() -> None:
+def test_more_files_than_a_source_may_have_are_not_listed_to_the_end() -> None:
     read = []
 
     def endless() -> Iterator[RemoteFile]:
@@ -61,18 +62,27 @@ def test_too_many_files_are_not_listed_to_the_end() -> None:
             yield from listed(str(number))
 
     with pytest.raises(SourceError, match="more than 5 files"):
-        checked("s3://b", endless(), LIMITS)
+        bounded("s3://b", endless(), Limits(files=5))
     assert len(read) == 6
 
 
+def test_more_files_than_a_model_may_have_are_not_taken() -> None:
+    with pytest.raises(SourceError, match="6 files, of 5"):
+        checked("s3://b", listed(*"abcdef"), LIMITS)
+
+
+def test_hidden_files_are_no_part_of_a_model() -> None:
+    assert [file.path for file in checked("s3://b", listed(".git/config", "a", "b/.source.json"), LIMITS)] == ["a"]
+
+
 def test_too_many_bytes_are_not_taken() -> None:
-    with pytest.raises(SourceError, match="more than 100 bytes"):
+    with pytest.raises(SourceError, match="102 bytes, of 100"):
         checked("s3://b", listed("a", "b", size=51), LIMITS)
 
 
 def test_nothing_at_all_is_said_to_be_so() -> None:
     with pytest.raises(SourceError, match="has no files"):
-        checked("s3://b/typo", [], LIMITS)
+        bounded("s3://b/typo", [], Limits())
 
 
 def test_a_revision_changes_with_every_name_size_and_etag() -> None:

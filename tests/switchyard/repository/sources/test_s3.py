@@ -12,11 +12,11 @@ import pytest
 
 from switchyard.backoff import Backoff
 from switchyard.repository.sources import SourceChangedError, SourceError, fetch, open_source, staging_folder
-from switchyard.repository.sources.fetch import Patience
+from switchyard.repository.sources.fetching import Patience
 from switchyard.repository.sources.stores.s3 import checksum_of
 from tests.switchyard.repository.sources.conftest import Bucket
 from tests.switchyard.repository.sources.s3_server import Wire
-from tests.switchyard.repository.sources.test_fetch import content_of
+from tests.switchyard.repository.sources.test_fetching import content_of
 
 QUICK = Patience(backoff=Backoff(first=0.01, most=0.05))
 PART = 5 << 20  # S3's least
@@ -166,10 +166,11 @@ def test_ten_thousand_objects_are_listed(bucket: Bucket) -> None:
     assert [file.path for file in remote.files] == [f"{number:05}" for number in range(10_000)]
 
 
-def test_keys_that_are_no_paths_of_files_are_said(bucket: Bucket) -> None:
+def test_keys_that_are_no_paths_of_files_are_said(bucket: Bucket, tmp_path: Path) -> None:
     bucket.put("m/a\nb", b"x")
+    source = open_source(f"s3://{bucket.name}/m")
     with pytest.raises(SourceError, match=r"a\\nb.*control character"):
-        open_source(f"s3://{bucket.name}/m").resolve()
+        fetch(source, source.resolve(), tmp_path / "m")
 
 
 @pytest.mark.parametrize(

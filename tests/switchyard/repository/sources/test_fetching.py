@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from switchyard.repository.sources import (
     open_source,
     staging_folder,
 )
-from switchyard.repository.sources.fetch import Patience
+from switchyard.repository.sources.fetching import Patience
 from switchyard.repository.sources.origin import Origin
 from switchyard.repository.sources.remote import Checksum
 from switchyard.repository.sources.stores.folder import FolderSource
@@ -199,12 +199,14 @@ def test_a_stopped_fetch_keeps_what_came_for_the_next_one(source: FolderSource, 
 
 
 def test_what_does_not_fit_the_disk_is_said_with_numbers_before_a_byte_is_read(
-    source: FolderSource, tmp_path: Path
+    source: FolderSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remote = source.resolve()
-    huge = replace(remote, files=(replace(remote.files[0], size=1 << 60), *remote.files[1:]))
-    with pytest.raises(NoSpaceError, match=r"there needs 1,152,921,\S+ bytes more, but .* has [\d,]+ bytes free"):
-        fetch(source, huge, tmp_path / "m")
+    monkeypatch.setattr("switchyard.repository.sources.fetching.RESERVE", 1 << 60)
+    said = (
+        r"there needs 3,000,012 bytes more, but the disk .* has [\d,]+ bytes free, .*: make room for 1,15[\d,]+ bytes"
+    )
+    with pytest.raises(NoSpaceError, match=said):
+        fetch(source, source.resolve(), tmp_path / "m")
     assert list(tmp_path.rglob("*.part")) == []
 
 

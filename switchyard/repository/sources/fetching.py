@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -27,6 +27,7 @@ from switchyard.backoff import Backoff
 from switchyard.repository.names import quoted
 from switchyard.repository.sources.checksums import digest
 from switchyard.repository.sources.exchange import exchange
+from switchyard.repository.sources.listing import checked
 from switchyard.repository.sources.origin import Origin
 from switchyard.repository.sources.remote import (
     NoSpaceError,
@@ -38,7 +39,7 @@ from switchyard.repository.sources.remote import (
     StoppedError,
 )
 
-_RESERVE = 64 << 20  # bytes of the disk that stay free: status files and logs are written beside the models
+RESERVE = 64 << 20  # bytes of the disk that stay free: status files and logs are written beside the models
 _AT_ONCE = 4  # files: one connection to a store rarely fills the network, many are throttled
 _ATTEMPTS = 6  # in a row without a new byte; about 30 s with their pauses
 _PAUSES = Backoff(first=0.5, most=15.0)
@@ -84,8 +85,9 @@ def fetch(
     Raises:
         NoSpaceError: the disk has no room for them.
         SourceChangedError: the source has other files by now.
-        SourceError: a file cannot be fetched, or is not what its checksum says.
+        SourceError: a name or size is not taken, a file cannot be fetched, or is not what its checksum says.
     """
+    remote = replace(remote, files=checked(remote.uri, remote.files))
     staging = staging_folder(target)
     wanted = Origin.of(remote)
     with _locked(staging):
@@ -143,10 +145,10 @@ class _Job:
         missing = max(0, self._remote.size - there)
         disk = os.statvfs(self._files)
         free = disk.f_bavail * disk.f_frsize
-        if missing + _RESERVE > free:
+        if missing + RESERVE > free:
             raise NoSpaceError(
                 f"{self._remote.uri} needs {missing:,} bytes more, but the disk of the model repository has {free:,} "
-                f"bytes free, of which {_RESERVE:,} stay free: make room for {missing + _RESERVE - free:,} bytes"
+                f"bytes free, of which {RESERVE:,} stay free: make room for {missing + RESERVE - free:,} bytes"
             )
 
     def fetch_all(self) -> None:
