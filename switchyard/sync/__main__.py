@@ -1,4 +1,4 @@
-"""``python -m switchyard.sync --source DIR --published DIR``: publishes what is good of a model repository."""
+"""``python -m switchyard.sync --source PLACE --published DIR``: publishes what is good of a model repository."""
 
 import argparse
 import asyncio
@@ -10,48 +10,88 @@ from switchyard.devices.choice import DeviceError, of_environment
 from switchyard.devices.probe import probe
 from switchyard.repository.judging import JudgeError
 from switchyard.repository.published import PublishedError
+from switchyard.repository.sources import SourceError
 from switchyard.settings import SettingsError
+from switchyard.sync.downloads.sources import downloaders
 from switchyard.sync.program import Settings, run
 from switchyard.telemetry import logs
 
 
 def main() -> int:
     """Follow the repository until a signal arrives; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m switchyard.sync", description="Judges the models in a folder and publishes what is good."
-    )
-    parser.add_argument("--source", type=Path, required=True, help="has vision/<model>/ and llm/<model>/ in it")
-    parser.add_argument("--published", type=Path, required=True, help="where engines read what is good")
-    parser.add_argument("--reserved", type=Path, help="a JSON object of names that others have, and whose they are")
-    parser.add_argument("--http_port", type=int, help="serve /healthz, /status and /metrics there, on 127.0.0.1")
-    parser.add_argument("--log_level", default="info")
+    parser = _parser()
     arguments = parser.parse_args()
     try:
         logs.configure("sync", arguments.log_level)
     except ValueError as err:
         parser.error(str(err))
-    if not arguments.source.is_dir():
-        print(f"sync: {arguments.source} is not a folder", file=sys.stderr)
+    folders = [source for source in arguments.source if "://" not in source]
+    addresses = [source for source in arguments.source if "://" in source]
+    if len(folders) > 1:
+        parser.error(f"--source names {len(folders)} folders: one may be watched, the others are addresses")
+    if folders and not Path(folders[0]).is_dir():
+        print(f"sync: {folders[0]} is not a folder", file=sys.stderr)
         return SettingsError.exit_code
+    published = arguments.published.absolute()
     try:
         device = of_environment(probe(os.environ)).device
-    except DeviceError as err:
+        following = downloaders(addresses, published, claims=dict(arguments.claim), seconds=arguments.listing_seconds)
+    except (DeviceError, SourceError) as err:
         print(f"sync: {err}", file=sys.stderr)
         return SettingsError.exit_code
     settings = Settings(
-        source=arguments.source.resolve(),
-        published=arguments.published.absolute(),
+        source=Path(folders[0]).resolve() if folders else None,
+        published=published,
         reserved=arguments.reserved,
         http_port=arguments.http_port,
         device=device,
     )
     status = 0
     try:
-        asyncio.run(run(settings))
+        asyncio.run(run(settings, downloaders=following))
     except* (PublishedError, JudgeError, OSError) as group:
         print(f"sync: {_first(group)}", file=sys.stderr)
         status = 1
     return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m switchyard.sync", description="Judges the models in a folder and publishes what is good."
+    )
+    parser.add_argument(
+        "--source",
+        action="append",
+        required=True,
+        metavar="FOLDER|ADDRESS",
+        help="has vision/<model>/ and llm/<model>/ in it: one folder of this machine, and any number of s3://, gs://, "
+        "hf://, oci:// and pvc:// addresses, or [group/name=]ADDRESS for one model",
+    )
+    parser.add_argument("--published", type=Path, required=True, help="where engines read what is good")
+    parser.add_argument(
+        "--claim", action="append", default=[], type=_claim, metavar="NAME=FOLDER", help="where pvc://NAME is mounted"
+    )
+    parser.add_argument(
+        "--listing_seconds", type=_pause, default=10.0, help="between two listings of an address: from 1 to 3600"
+    )
+    parser.add_argument("--reserved", type=Path, help="a JSON object of names that others have, and whose they are")
+    parser.add_argument("--http_port", type=int, help="serve /healthz, /status and /metrics there, on 127.0.0.1")
+    parser.add_argument("--log_level", default="info")
+    return parser
+
+
+def _claim(text: str) -> tuple[str, Path]:
+    name, mark, folder = text.partition("=")
+    if not mark:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FOLDER")
+    return name, Path(folder)
+
+
+def _pause(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 3600")
+    return seconds
 
 
 def _first(err: BaseException) -> BaseException:

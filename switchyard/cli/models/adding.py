@@ -13,7 +13,7 @@ from switchyard.cli.models.judging import judge
 from switchyard.cli.models.progress import progress
 from switchyard.repository.names import name_fault
 from switchyard.repository.sources.exchange import exchange
-from switchyard.repository.sources.fetch import fetch
+from switchyard.repository.sources.fetching import fetch
 from switchyard.repository.sources.opening import open_source
 from switchyard.repository.sources.origin import Origin
 from switchyard.repository.sources.remote import Source

@@ -17,7 +17,7 @@ from typing import Literal, get_args
 
 from switchyard.backoff import Backoff, ConsecutiveFailures
 from switchyard.repository.sources.fetching import Cache, fetch
-from switchyard.repository.sources.models import Place, models_of
+from switchyard.repository.sources.models import Place, models_of, name_of
 from switchyard.repository.sources.origin import Origin
 from switchyard.repository.sources.remote import Remote, Source, SourceChangedError, SourceError, StoppedError
 from switchyard.repository.sources.uri import Location, base_of
@@ -33,7 +33,8 @@ logger = logging.getLogger(__name__)
 class SourceEvent:
     """What happened; ``place`` is None where it is the whole source, ``progress`` the bytes that are here and all.
 
-    ``moved``: the source has ``revision`` now, and the one before stays. ``failed``: ``message`` says why.
+    ``fetched``: it is here as it is there. ``moved``: the source has another revision now, as ``message`` says, and
+    ``revision`` stays. ``failed``: ``message`` says why.
     """
 
     kind: Literal["fetching", "fetched", "moved", "failed", "removed"]
@@ -72,7 +73,7 @@ class Follower:
         self._settle = settle
         self._pauses = Backoff(first=seconds, most=seconds)
         self._failures = ConsecutiveFailures(backoff=Backoff(first=seconds, most=10 * seconds))
-        self._told: dict[Place | None, tuple[str, str]] = {}
+        self._told: dict[Place | None, tuple[str, str, str]] = {}
         self._stop = threading.Event()
 
     def run(self) -> None:
@@ -95,9 +96,8 @@ class Follower:
                 self._stop.wait(self._settle)
                 models = self._list()
         except SourceError as err:
-            self._fail(None, self._source.uri, str(err))
+            self._fail_all(str(err))
             return False
-        self._told.pop(None, None)
         settled = {place: remote for place, remote in models.items() if before.get(place) == remote}
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="model") as pool:
             done = all(list(pool.map(self._take, settled, settled.values()))) and settled == models
@@ -118,7 +118,7 @@ class Follower:
         """Fetch a model unless it is here; return whether it is here now, or is not to be."""
         origin = Origin.read(self._folder(place))
         if origin == Origin.of(remote):
-            self._told.pop(place, None)
+            self._tell(SourceEvent(kind="fetched", uri=remote.uri, place=place, revision=remote.revision))
             return True
         if origin and base_of(origin.uri) != base_of(remote.uri):
             self._fail(place, remote.uri, f"{place} comes from {origin.uri} already: give one of them another name")
@@ -128,7 +128,7 @@ class Follower:
                 f"{remote.uri} is {remote.revision} now, and {place} stays {origin.revision}: write the new revision "
                 "into the address to take it, or ?follow=true to take every one"
             )
-            event = SourceEvent(kind="moved", uri=remote.uri, place=place, revision=remote.revision, message=message)
+            event = SourceEvent(kind="moved", uri=remote.uri, place=place, revision=origin.revision, message=message)
             self._tell(event)
             return True
         return self._fetch(place, remote)
@@ -151,9 +151,8 @@ class Follower:
         except SourceError as err:
             self._fail(place, remote.uri, str(err))
             return False
-        self._told.pop(place, None)
         logger.info("fetched a model", extra={"model": str(place), "source": remote.uri, "revision": remote.revision})
-        self._on_event(event(kind="fetched", progress=(remote.size, remote.size)))
+        self._tell(event(kind="fetched", progress=(remote.size, remote.size)))
         return True
 
     def _taken(self) -> dict[Place, str]:
@@ -166,15 +165,27 @@ class Follower:
         self._told.pop(place, None)
         self._on_event(SourceEvent(kind="removed", uri=uri, place=place))
 
+    def _fail_all(self, message: str) -> None:
+        """Say of every model of this source that it is not followed now."""
+        taken = self._taken()
+        if not taken and (self._location.name or self._location.scheme in ("hf", "oci")):
+            taken = {Place(self._location.group or "llm", self._location.name or name_of(self._location)): ""}
+        for place, uri in taken.items():
+            self._fail(place, uri or self._source.uri, message)
+        if not taken:
+            self._fail(None, self._source.uri, message)
+
     def _fail(self, place: Place | None, uri: str, message: str) -> None:
         self._tell(SourceEvent(kind="failed", uri=uri, place=place, message=message))
 
     def _tell(self, event: SourceEvent) -> None:
         """Pass on an event that stays true until something changes, once."""
-        if self._told.get(event.place) == (event.kind, event.message):
+        said = (event.kind, event.revision, event.message)
+        if self._told.get(event.place) == said:
             return
-        self._told[event.place] = (event.kind, event.message)
-        logger.warning("%s", event.message, extra={"model": str(event.place or ""), "source": event.uri})
+        self._told[event.place] = said
+        if event.message:
+            logger.warning("%s", event.message, extra={"model": str(event.place or ""), "source": event.uri})
         self._on_event(event)
 
     def _folder(self, place: Place) -> Path:

@@ -28,7 +28,7 @@ def models_of(location: Location, remote: Remote) -> Mapping[Place, Remote]:
     """Return the models at ``location``, each with the files of its folder."""
     if not location.name and any(_place(file.path) for file in remote.files):
         return _repository(remote)
-    return {Place(location.group or _group(remote), location.name or _name(location)): remote}
+    return {Place(location.group or _group(remote), location.name or name_of(location)): remote}
 
 
 def _repository(remote: Remote) -> Mapping[Place, Remote]:
@@ -56,7 +56,7 @@ def _group(remote: Remote) -> Group:
     return "llm" if any(file.path == "config.json" for file in remote.files) else "vision"
 
 
-def _name(location: Location) -> str:
+def name_of(location: Location) -> str:
     """Return the last name of the address in kebab-case, as requests say it."""
     last = location.path.rpartition("/")[2] or location.place
     plain = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode().lower()
