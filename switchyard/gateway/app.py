@@ -181,7 +181,7 @@ def _pipelines(given: Parts, counted: Sequence[Stage], is_draining: Callable[[],
         parse(default_model=partial(default_model, visible, settings.default_model)),
     )
     # After ``resolve``, which knows the model. A call counts also while it waits for a place or a model that sleeps.
-    acts = model_acts(audit=given.audit)
+    acts = model_acts(audit=given.audit, overrides=given.tenants is not None or not settings.switchyard_allow_open)
     found = (acts, resolve(locate=locate, visible=visible), *counted, *_admission(given, visible, locate))
     operations = pages(given.source, given.registry, is_draining, b"https" if settings.tls else b"http")
     listed = listing(visible=visible, locate=locate, repositories=repositories)

@@ -23,7 +23,7 @@ from predictors.vision.rest.request_checks import (
     json_length,
 )
 from predictors.vision.rest.routes import Route, route
-from predictors.vision.triton.control import of_json
+from predictors.vision.triton.control import load_of_json, unload_of_json
 from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.repository_index import RepositoryIndex
 from switchyard.http.api_errors import ApiError
@@ -148,9 +148,9 @@ class Application:
         self._require_triton()
         body = await self._forwarding.body(scope, receive)
         if where.kind == "load":
-            await self._loaded_models.load(where.model, of_json("RepositoryModelLoad", where.model, body))
+            await self._loaded_models.load(where.model, load_of_json(body))
         else:
-            await self._loaded_models.unload(where.model, of_json("RepositoryModelUnload", where.model, body))
+            await self._loaded_models.unload(where.model, unload_of_json(where.model, body))
         await reply(send, 200, b"", JSON)
 
     async def _closed(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:

@@ -14,7 +14,7 @@ from predictors.vision.images.inference import takes_images
 from predictors.vision.images.usage import Shape, count_tensors
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
 from predictors.vision.rpc.inference_request import read_request, texts_of
-from predictors.vision.triton.control import of_message
+from predictors.vision.triton.control import load_of_message, unload_of_message
 from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.model_config import ModelConfig
 from predictors.vision.triton.repository_index import FIELDS, RepositoryIndex
@@ -113,13 +113,12 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def _load(self, request: bytes, context: Any) -> bytes:
         self._need_triton()
-        # Looked for in the bytes: a false alarm costs an odd request to load, a miss would run a stranger's code.
-        await self._loaded_models.load(*of_message("RepositoryModelLoad", request))
+        await self._loaded_models.load(*load_of_message(request))
         return b""
 
     async def _unload(self, request: bytes, context: Any) -> bytes:
         self._need_triton()
-        await self._loaded_models.unload(*of_message("RepositoryModelUnload", request))
+        await self._loaded_models.unload(*unload_of_message(request))
         return b""
 
     async def _infer(self, request: bytes, context: Any) -> bytes:

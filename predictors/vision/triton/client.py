@@ -121,7 +121,7 @@ class TritonClient:
                 raise ApiError("upstream_timeout", message) from err
             if err.code() == grpc.StatusCode.UNAVAILABLE:
                 raise triton_is_away() from err
-            reason = (err.details() or "").strip(" \n;")
+            reason = without_traceback((err.details() or "").strip(" \n;"))
             if reason.endswith(NOT_POLLED):
                 reason = self._log.reason(model, logged) or reason
             raise of_triton(http_status(err.code()), reason) from err
@@ -185,7 +185,12 @@ def error_message(body: bytes) -> str:
         said = str(orjson.loads(body)["error"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return "Triton gave no reason"
-    return said.removeprefix("[request id: <id_unknown>] ").partition("\n\nAt:\n")[0].strip()
+    return without_traceback(said.removeprefix("[request id: <id_unknown>] "))
+
+
+def without_traceback(said: str) -> str:
+    """Return what a model in Python said when it failed, without the lines and paths of its code."""
+    return said.partition("\n\nAt:\n")[0].strip()
 
 
 def _rejection(model: str, status: int, body: bytes) -> ApiError:

@@ -1,7 +1,6 @@
-"""Requests to load and unload a model, written anew: of a client's own nothing reaches Triton but the model's name.
+"""Requests to load and unload a model, written anew from what is taken of a client's own.
 
-Triton would take files and a whole configuration with it: code, paths of its machine, and any number of processes.
-Messages and field numbers are those of Triton's ``grpc_service.proto``.
+Triton would take files with them, which is code. Messages and field numbers are those of its ``grpc_service.proto``.
 """
 
 from collections.abc import Mapping
@@ -15,8 +14,12 @@ Control = Literal["RepositoryModelLoad", "RepositoryModelUnload"]
 
 MODEL, _PARAMETERS = 2, 3
 _KEY, _VALUE = 1, 2  # of an entry of a map
-_BOOL = 1  # of a parameter
+_BOOL, _STRING = 1, 3  # of a parameter
+_CONFIG = "config"  # JSON, in place of the model's config.pbtxt
 _DEPENDENTS = "unload_dependents"  # which Triton's clients always send with an unload
+
+
+Parameters = Mapping[str, Any]
 
 
 class ModelControl(Protocol):
@@ -27,30 +30,62 @@ class ModelControl(Protocol):
     async def control(self, method: Control, request: bytes) -> None: ...
 
 
-def control_request(model: str, *, unload_dependents: bool = False) -> bytes:
+def control_request(model: str, *, unload_dependents: bool = False, config: str = "") -> bytes:
     """Encode a RepositoryModelLoadRequest or RepositoryModelUnloadRequest."""
-    value = write(_KEY, _DEPENDENTS) + write(_VALUE, write(_BOOL, True))
-    return write(MODEL, model) + (write(_PARAMETERS, value) if unload_dependents else b"")
+    request = write(MODEL, model)
+    if unload_dependents:
+        request += write(_PARAMETERS, write(_KEY, _DEPENDENTS) + write(_VALUE, write(_BOOL, True)))
+    if config:
+        request += write(_PARAMETERS, write(_KEY, _CONFIG) + write(_VALUE, write(_STRING, config)))
+    return request
 
 
-def of_json(method: Control, model: str, body: bytes) -> bytes:
-    """Encode the request that a client made for ``model`` over HTTP.
+def load_of_json(body: bytes) -> str:
+    """Return the configuration that a client sent with a load over HTTP, empty for none.
 
     Raises:
         ApiError: 400 it is not such a request, or has other parameters.
     """
+    return _config(_of_json(body))
+
+
+def load_of_message(request: bytes) -> tuple[str, str]:
+    """Return the model of a load over gRPC and the configuration that the client sent with it, empty for none.
+
+    Raises:
+        ApiError: 400 it is not such a request, or has other parameters.
+    """
+    model, parameters = _of_message(request)
+    return model, _config(parameters)
+
+
+def unload_of_json(model: str, body: bytes) -> bytes:
+    """Encode the request to unload ``model`` that a client made over HTTP.
+
+    Raises:
+        ApiError: 400 it is not such a request, or has other parameters.
+    """
+    return control_request(model, unload_dependents=_dependents(_of_json(body)))
+
+
+def unload_of_message(request: bytes) -> tuple[str, bytes]:
+    """Return the model that a client wants unloaded over gRPC, and the request for it.
+
+    Raises:
+        ApiError: 400 it is not such a request, or has other parameters.
+    """
+    model, parameters = _of_message(request)
+    return model, control_request(model, unload_dependents=_dependents(parameters))
+
+
+def _of_json(body: bytes) -> Parameters:
     parameters = (parse_object(body) if body.strip() else {}).get("parameters") or {}
     if not isinstance(parameters, dict):
-        raise ApiError("invalid_value", "`parameters` must be an object; a load takes none, so leave it out")
-    return control_request(model, unload_dependents=_dependents(method, parameters))
+        raise ApiError("invalid_value", "`parameters` must be an object; a load needs none, so leave it out")
+    return parameters
 
 
-def of_message(method: Control, request: bytes) -> tuple[str, bytes]:
-    """Return the model that a client named over gRPC, and the request for it.
-
-    Raises:
-        ApiError: 400 it is not such a request, or has other parameters.
-    """
+def _of_message(request: bytes) -> tuple[str, Parameters]:
     try:
         model = read_text(request, MODEL)
         parameters = dict(
@@ -60,23 +95,40 @@ def of_message(method: Control, request: bytes) -> tuple[str, bytes]:
         )
     except ValueError as err:
         raise ApiError("invalid_value", f"the request is not a V2 message: {err}") from err
-    return model, control_request(model, unload_dependents=_dependents(method, parameters))
+    return model, parameters
 
 
-def _dependents(method: Control, parameters: dict[str, Any]) -> bool:
+def _config(parameters: Parameters) -> str:
     for name, value in parameters.items():
-        if method != "RepositoryModelUnload" or name != _DEPENDENTS or not isinstance(value, bool):
-            message = f"parameter {name[:80]!r} is not taken: models are loaded as their folders in the repository say"
-            raise ApiError("invalid_value", message)
+        if name != _CONFIG or not isinstance(value, str):
+            message = f"parameter {name[:80]!r} is not taken: a model's files are those of its folder in the repository"
+            raise ApiError("invalid_value", f"{message}, and `{_CONFIG}` is a string of JSON")
+    return str(parameters.get(_CONFIG, ""))
+
+
+def _dependents(parameters: Parameters) -> bool:
+    for name, value in parameters.items():
+        if name != _DEPENDENTS or not isinstance(value, bool):
+            raise ApiError("invalid_value", f"parameter {name[:80]!r} is not taken with an unload")
     return bool(parameters.get(_DEPENDENTS, False))
 
 
-def _entry(entry: bytes) -> tuple[str, bool | None]:
-    """Return the name of a parameter, and its value if that is a boolean."""
-    value: bool | None = None
+def _entry(entry: bytes) -> tuple[str, bool | str | None]:
+    """Return the name of a parameter, and its value if that is a boolean or a string."""
+    value: bool | str | None = None
     for number, kind, start, end in fields(entry):
         if number == _VALUE and kind == BYTES:
-            inner = list(fields(entry, start, end))
-            plain = [end - start == 1 for number, kind, start, end in inner if (number, kind) == (_BOOL, VARINT)]
-            value = entry[inner[0][2]] != 0 if len(inner) == len(plain) == 1 and plain[0] else None
+            value = _value(entry[start:end])
     return read_text(entry, _KEY), value
+
+
+def _value(parameter: bytes) -> bool | str | None:
+    inner = list(fields(parameter))
+    if len(inner) != 1:
+        return None
+    number, kind, start, end = inner[0]
+    if (number, kind) == (_BOOL, VARINT) and end - start == 1:
+        return parameter[start] != 0
+    if (number, kind) == (_STRING, BYTES):
+        return parameter[start:end].decode()
+    return None

@@ -1,4 +1,4 @@
-"""Stage: writes down who has a model loaded or unloaded, over HTTP and gRPC."""
+"""Stage: who has a model loaded or unloaded, over HTTP and gRPC, is written down; who changes one is an operator."""
 
 from collections.abc import Awaitable
 
@@ -7,6 +7,8 @@ from switchyard.gateway.audit.log import SUCCEEDED, Act, AuditLog
 from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.http.api_errors import ApiError
+from switchyard.http.json_body import parse_object
+from switchyard.rpc.protobuf import fields
 
 _ACTS = {
     "/v2/repository/models/{model}/load": "model.loaded",
@@ -15,10 +17,14 @@ _ACTS = {
     "RepositoryModelUnload": "model.unloaded",
 }
 _FINE = (200, "OK")
+_PARAMETERS = 3  # of a RepositoryModelLoadRequest
 
 
-def model_acts(*, audit: AuditLog) -> Stage:
-    """Write such calls down when they have ended, whatever their outcome; others pass."""
+def model_acts(*, audit: AuditLog, overrides: bool) -> Stage:
+    """Write such calls down when they have ended, whatever their outcome; others pass.
+
+    Without ``overrides``, for a gateway that anybody may ask, a load brings no configuration for its model.
+    """
 
     def stage(call: Call, proceed: Proceed) -> Awaitable[None]:
         kind = _ACTS.get(call.route.rpc or call.route.path)
@@ -27,6 +33,8 @@ def model_acts(*, audit: AuditLog) -> Stage:
     async def written(call: Call, proceed: Proceed, kind: str) -> None:
         outcome = "cancelled"
         try:
+            if kind == "model.loaded" and not overrides:
+                _require_no_parameters(call)
             await proceed(call)
             outcome = SUCCEEDED if call.edge.code in _FINE else str(call.edge.code)
         except ApiError as err:
@@ -39,3 +47,16 @@ def model_acts(*, audit: AuditLog) -> Stage:
             await audit.write(Act(type=kind, details={"id": call.model_name}, outcome=outcome), actor_of(call))
 
     return stage
+
+
+def _require_no_parameters(call: Call) -> None:
+    try:
+        if call.route.rpc:
+            given = any(number == _PARAMETERS for number, *_ in fields(call.body))
+        else:
+            given = bool(call.body.strip()) and bool(parse_object(call.body).get("parameters"))
+    except ValueError as err:
+        raise ApiError("invalid_value", f"the request is not a V2 message: {err}") from err
+    if given:
+        message = "a load with a config is for an operator, and this gateway asks nobody for a key: give it tenants"
+        raise ApiError("permission_denied", message)

@@ -12,7 +12,7 @@ import orjson
 from predictors.vision.images import chat
 from predictors.vision.images.request_bodies import json_object
 from predictors.vision.images.v2 import read_v2
-from predictors.vision.triton.control import control_request, of_json
+from predictors.vision.triton.control import control_request, unload_of_json
 from predictors.vision.triton.tensors import Tensor, decode, texts
 from switchyard.http.api_errors import ApiError
 from tests.fuzz.mutation import changed_behind_length
@@ -72,7 +72,7 @@ def _chat(body: bytes) -> None:
 
 def _repository(body: bytes) -> None:
     try:
-        made = of_json("RepositoryModelUnload", "model", body)
+        made = unload_of_json("model", body)
     except ApiError as err:
         if err.status != 400:
             raise

@@ -7,13 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from typing import Any
 
+import numpy as np
 import pytest
 from onnx import TensorProto, helper
+from tritonclient.utils import InferenceServerException
 
 from tests.live.processes import eventually, fetch
 from tests.live.test_triton_models import onnx_model
-from tests.live.vision.asking import echo
+from tests.live.vision.asking import ask, echo
 from tests.live.vision.processes import Triton, Vision, publish, write_echo
 
 pytestmark = pytest.mark.live
@@ -147,3 +150,15 @@ def test_a_model_whose_link_is_removed_is_unloaded_and_unknown_and_one_that_is_n
     assert ready != 200
     publish_times(triton, tmp_path, "leaving", 2)
     assert times(vision, "leaving") == 2
+
+
+def test_an_operators_config_lasts_until_the_next_load(client: Any, vision: Vision, triton: Triton) -> None:
+    made, _ = client
+    sizes = np.ones((4, 3, 8, 6), np.float32)
+    made.load_model("colors", config=json.dumps({"max_batch_size": 2}))
+    with pytest.raises(InferenceServerException, match="must be <= 2"):
+        ask(client, "colors", sizes, name="pixels")
+    with pytest.raises(InferenceServerException, match="changes 'backend'"):
+        made.load_model("colors", config=json.dumps({"backend": "onnxruntime"}))
+    made.load_model("colors")
+    assert ask(client, "colors", sizes, name="pixels").as_numpy("shares").shape == (4, 3)

@@ -71,8 +71,10 @@ class LoadedModels:
         model.users -= 1
         model.used = self._now()
 
-    async def load(self, name: str, request: bytes) -> None:
+    async def load(self, name: str, override: str = "") -> None:
         """Execute a client's load request; a loaded model keeps serving until the new one is ready.
+
+        ``override`` is JSON of fields that take the place of the configuration's own until the next load or unload.
 
         Raises:
             ApiError: with Triton's reason.
@@ -80,9 +82,12 @@ class LoadedModels:
         model = await self._find(name)
         if model is None:
             raise ApiError("model_not_found", f"failed to load {name!r}: the repository has no such model")
+        if override:
+            await self._ensure_loaded(model)  # as its folder says: what is left out of the override is that
         await model.settled()
+        work = self._operations.override(model, override) if override else self._operations.load(model)
         # Shielded: a client that disconnects must not leave Triton loading a model that nobody accounts for.
-        await asyncio.shield(self._operations.load(model, request))
+        await asyncio.shield(work)
         await self._ensure_dependencies(model, frozenset())
 
     async def unload(self, name: str, request: bytes) -> None:
@@ -110,12 +115,11 @@ class LoadedModels:
         Raises:
             ApiError: with Triton's reason.
         """
-        model = self._models.get(name)
-        if model is None:
+        if (model := self._models.get(name)) is None:
             return
         await model.settled()  # what is being loaded may be the content before
         if model.config is not None:
-            await asyncio.shield(self._operations.load(model, control_request(name)))
+            await asyncio.shield(self._operations.reload(model))
             await self._ensure_dependencies(model, frozenset())
 
     async def remove(self, name: str) -> bool:
@@ -124,11 +128,9 @@ class LoadedModels:
         Raises:
             ApiError: Triton does not respond.
         """
-        model = self._models.get(name)
-        if model is None:
-            return True
-        await model.settled()
-        if not model.loaded_before:
+        if (model := self._models.get(name)) is not None:
+            await model.settled()
+        if model is None or not model.loaded_before:
             return True
         if self._needing(name):
             return False
@@ -276,7 +278,7 @@ class LoadedModels:
             if model.work is None:
                 if model.failure and self._now() < model.retry_at:
                     raise model.unloadable()
-                self._operations.load(model, control_request(model.name))
+                self._operations.load(model)
             assert model.work is not None
             try:
                 await asyncio.shield(model.work)

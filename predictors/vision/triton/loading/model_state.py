@@ -18,8 +18,9 @@ RETRY_SECONDS = 1  # how long a failed load is not retried
 class ModelState:
     """``config`` is set while the model is loaded, ``work`` while it is being loaded or unloaded.
 
-    ``failure`` says why it is not loaded, ``reload_failure`` why what is loaded is not the newest content.
-    ``dependencies`` are kept after an unload, so that the next time all can be loaded concurrently.
+    ``overridden`` says that its configuration is not as its folder has it; ``failure`` why it is not loaded;
+    ``reload_failure`` why what is loaded is not the newest content. ``dependencies`` are kept after an unload, so that
+    the next time all can be loaded concurrently.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ModelState:
     retry_at: float = 0.0
     unloaded_by_client: bool = False
     process_ended: bool = False
+    overridden: bool = False
     loaded_before: bool = False
 
     def needs(self, step: str) -> bool:

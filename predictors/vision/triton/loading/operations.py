@@ -5,6 +5,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from predictors.vision.triton.config_override import overridden
 from predictors.vision.triton.control import ModelControl, control_request
 from predictors.vision.triton.loading.model_state import RETRY_SECONDS, ModelState, unknown
 from predictors.vision.triton.model_config import parse_config
@@ -21,9 +22,21 @@ class Operations:
         self._triton = triton
         self._now = asyncio.get_running_loop().time
 
-    def load(self, model: ModelState, request: bytes) -> "asyncio.Task[None]":
+    def load(self, model: ModelState) -> "asyncio.Task[None]":
         """Load a model; one that is loaded serves until its new content is ready, and goes on if that cannot be."""
-        return _begin(model, self._load(model, request))
+        if not model.overridden:
+            return _begin(model, self._load(model))
+        # Triton takes the folder's own configuration for no change; requests wait, as for a first load.
+        model.config = None
+        return self.replace(model)
+
+    def override(self, model: ModelState, override: str) -> "asyncio.Task[None]":
+        """Load a loaded model with the fields of ``override`` in its configuration; it serves as in ``load``."""
+        return _begin(model, self._override(model, override))
+
+    def reload(self, model: ModelState) -> "asyncio.Task[None]":
+        """Load new content of a loaded model, and record why if that cannot be."""
+        return _begin(model, self._reload(model))
 
     def replace(self, model: ModelState) -> "asyncio.Task[None]":
         """Unload and load: to load what is loaded and has not changed does nothing. Triton never ends that unload."""
@@ -31,7 +44,7 @@ class Operations:
 
     def unload(self, model: ModelState, request: bytes) -> "asyncio.Task[None]":
         """Mark the model as not loaded before the unload is sent: a request from now on loads it again."""
-        model.config = None
+        model.config, model.overridden = None, False
         return _begin(model, self._triton.control("RepositoryModelUnload", request))
 
     async def record_loaded(self, model: ModelState) -> None:
@@ -48,11 +61,11 @@ class Operations:
         model.process_ended = False
         model.loaded_before = True
 
-    async def _load(self, model: ModelState, request: bytes) -> None:
+    async def _load(self, model: ModelState, *, config: str = "") -> None:
         began = self._now()
-        model.failure, model.reload_failure, model.unloaded_by_client = "", "", False
+        model.failure, model.unloaded_by_client = "", False
         try:
-            await self._triton.control("RepositoryModelLoad", request)
+            await self._triton.control("RepositoryModelLoad", control_request(model.name, config=config))
         except ApiError as err:
             if err.message.endswith(NOT_POLLED) and model.name not in await self._triton.index():
                 raise unknown(model.name) from err  # its folder was removed
@@ -60,18 +73,27 @@ class Operations:
             if err.status != 503 and model.config is None:
                 model.failure = err.message
                 model.retry_at = self._now() + RETRY_SECONDS
-            elif err.status != 503:
-                model.reload_failure = err.message
             logger.error("model %s cannot be loaded", model.name, extra={"model": model.name, "reason": err.message})
             raise
+        model.reload_failure, model.overridden = "", bool(config)
         await self.record_loaded(model)
         seconds = round(self._now() - began, 3)
         logger.info("loaded %s", model.name, extra={"model": model.name, "seconds": seconds})
 
+    async def _reload(self, model: ModelState) -> None:
+        try:
+            await self._load(model)
+        except ApiError as err:
+            if err.status != 503:
+                model.reload_failure = err.message
+            raise
+
     async def _replace(self, model: ModelState) -> None:
-        request = control_request(model.name)
-        await self._triton.control("RepositoryModelUnload", request)
-        await self._load(model, request)
+        await self._triton.control("RepositoryModelUnload", control_request(model.name))
+        await self._load(model)
+
+    async def _override(self, model: ModelState, override: str) -> None:
+        await self._load(model, config=overridden(await self._triton.config(model.name), override))
 
 
 def _begin(model: ModelState, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

@@ -6,23 +6,30 @@ from typing import Any
 import pytest
 from tritonclient.grpc import service_pb2
 
-from predictors.vision.triton.control import Control, control_request, of_json, of_message
+from predictors.vision.triton.control import (
+    control_request,
+    load_of_json,
+    load_of_message,
+    unload_of_json,
+    unload_of_message,
+)
 from switchyard.http.api_errors import ApiError
 from switchyard.rpc.protobuf import write
 
-LOAD: Control = "RepositoryModelLoad"
-UNLOAD: Control = "RepositoryModelUnload"
-
-# What a client may not say of a model: it would be code, a path of Triton's machine, or any number of processes.
-PARAMETERS: list[dict[str, Any]] = [
-    {"config": "{}"},
-    {"config": json.dumps({"backend": "python", "default_model_filename": "../../x"})},
+# What a client may not say of a model: it would be code.
+FILES: list[dict[str, Any]] = [
     {"file:1/model.py": "aW1wb3J0IG9z"},
     {"file:1/model.py": ""},
     {"FILE:1/model.py": True},
+    {"config": "{}", "file:1/model.py": "x"},
+    {"": True},
+]
+OF_LOADS: list[dict[str, Any]] = [*FILES, {"unload_dependents": True}, {"config": True}, {"config": 5}]
+OF_UNLOADS: list[dict[str, Any]] = [
+    *FILES,
+    {"config": "{}"},
     {"unload_dependents": "true"},
     {"unload_dependents": 1},
-    {"": True},
     {"unload_dependents": True, "x": False},
 ]
 
@@ -35,33 +42,46 @@ def message(request: Any, parameters: dict[str, Any]) -> bytes:
     return encoded
 
 
-@pytest.mark.parametrize("parameters", PARAMETERS, ids=str)
-@pytest.mark.parametrize("method", [LOAD, UNLOAD])
-def test_no_parameter_reaches_triton(method: Control, parameters: dict[str, Any]) -> None:
+@pytest.mark.parametrize("parameters", OF_LOADS, ids=str)
+def test_a_load_takes_no_parameter_but_a_config(parameters: dict[str, Any]) -> None:
     with pytest.raises(ApiError, match="is not taken") as raised:
-        of_json(method, "ocr", json.dumps({"parameters": parameters}).encode())
+        load_of_json(json.dumps({"parameters": parameters}).encode())
     assert raised.value.status == 400
-    kind = service_pb2.RepositoryModelLoadRequest if method == LOAD else service_pb2.RepositoryModelUnloadRequest
     with pytest.raises(ApiError, match="is not taken"):
-        of_message(method, message(kind(model_name="ocr"), parameters))
+        load_of_message(message(service_pb2.RepositoryModelLoadRequest(model_name="ocr"), parameters))
+
+
+@pytest.mark.parametrize("parameters", OF_UNLOADS, ids=str)
+def test_an_unload_takes_no_parameter_but_its_own(parameters: dict[str, Any]) -> None:
+    with pytest.raises(ApiError, match="is not taken") as raised:
+        unload_of_json("ocr", json.dumps({"parameters": parameters}).encode())
+    assert raised.value.status == 400
+    with pytest.raises(ApiError, match="is not taken"):
+        unload_of_message(message(service_pb2.RepositoryModelUnloadRequest(model_name="ocr"), parameters))
 
 
 @pytest.mark.parametrize("flag", [True, False])
 def test_what_tritons_clients_always_say_of_an_unload_is_understood(flag: bool) -> None:
     expected = control_request("ocr", unload_dependents=flag)
     sent = message(service_pb2.RepositoryModelUnloadRequest(model_name="ocr"), {"unload_dependents": flag})
-    assert of_message(UNLOAD, sent) == ("ocr", expected)
-    assert of_json(UNLOAD, "ocr", json.dumps({"parameters": {"unload_dependents": flag}}).encode()) == expected
+    assert unload_of_message(sent) == ("ocr", expected)
+    assert unload_of_json("ocr", json.dumps({"parameters": {"unload_dependents": flag}}).encode()) == expected
     read = service_pb2.RepositoryModelUnloadRequest.FromString(expected)
     assert (read.model_name, read.parameters["unload_dependents"].bool_param) == ("ocr", flag)
-    for method, given in ((LOAD, {"unload_dependents": flag}),):
-        with pytest.raises(ApiError):
-            of_json(method, "ocr", json.dumps({"parameters": given}).encode())
+
+
+def test_the_config_of_a_load_is_read_and_written_as_tritons_clients_do() -> None:
+    config = json.dumps({"max_batch_size": 4, "ü": 1})
+    sent = message(service_pb2.RepositoryModelLoadRequest(model_name="ocr"), {"config": config})
+    assert load_of_message(sent) == ("ocr", config)
+    assert load_of_json(json.dumps({"parameters": {"config": config}}).encode()) == config
+    read = service_pb2.RepositoryModelLoadRequest.FromString(control_request("ocr", config=config))
+    assert (read.model_name, read.parameters["config"].string_param) == ("ocr", config)
 
 
 def test_a_message_is_written_anew_from_its_name() -> None:
-    sent = service_pb2.RepositoryModelLoadRequest(model_name="ocr", repository_name="/etc").SerializeToString()
-    assert of_message(LOAD, sent + write(9, "more")) == ("ocr", control_request("ocr"))
+    sent = service_pb2.RepositoryModelUnloadRequest(model_name="ocr", repository_name="/etc").SerializeToString()
+    assert unload_of_message(sent + write(9, "more")) == ("ocr", control_request("ocr"))
     assert service_pb2.RepositoryModelLoadRequest.FromString(control_request("ocr")).model_name == "ocr"
 
 
@@ -79,7 +99,7 @@ def test_a_message_is_written_anew_from_its_name() -> None:
 )
 def test_a_message_that_two_parsers_could_read_in_two_ways_is_rejected(sent: bytes) -> None:
     with pytest.raises(ApiError):
-        of_message(UNLOAD, sent)
+        unload_of_message(sent)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +113,9 @@ def test_a_message_that_two_parsers_could_read_in_two_ways_is_rejected(sent: byt
 )
 def test_a_body_that_is_no_request_is_rejected(body: bytes, sentence: str) -> None:
     with pytest.raises(ApiError, match=sentence):
-        of_json(LOAD, "ocr", body)
+        load_of_json(body)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"parameters": null}', b'{"parameters": {}, "x": 1}'])
 def test_a_body_without_parameters_asks_for_the_model_alone(body: bytes) -> None:
-    assert of_json(LOAD, "ocr", body) == control_request("ocr")
+    assert load_of_json(body) == ""

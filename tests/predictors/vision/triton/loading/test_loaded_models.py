@@ -20,6 +20,7 @@ class Server:
         self.dependencies = steps
         self.loaded: set[str] = set()
         self.orders: list[str] = []
+        self.requests: list[bytes] = []
         self.broken: dict[str, str] = {}
         self.removed: set[str] = set()
         self.away = False
@@ -37,6 +38,7 @@ class Server:
     async def control(self, method: Control, request: bytes) -> None:
         model = read_text(request, 2)
         loads = method == "RepositoryModelLoad"
+        self.requests.append(request)
         self.orders.append(("+" if loads else "-") + model)
         await self.gate.wait()
         if self.away:
@@ -230,7 +232,7 @@ async def test_a_request_that_meets_an_unload_waits_and_has_it_loaded_again() ->
 async def test_clients_load_and_unload_through_the_same_account() -> None:
     server = Server("a", "step", whole="step")
     account = loaded_models(server)
-    await account.load("whole", control_request("whole"))
+    await account.load("whole")
     assert server.loaded == {"whole", "step"}
     with pytest.raises(ApiError, match="'step' is a step of whole") as raised:
         await account.unload("step", control_request("step"))
@@ -240,7 +242,21 @@ async def test_clients_load_and_unload_through_the_same_account() -> None:
     assert await use(account, "whole") == "whole"
     assert await account.ready("whole")
     with pytest.raises(ApiError, match="failed to load 'nobody'"):
-        await account.load("nobody", control_request("nobody"))
+        await account.load("nobody")
+
+
+async def test_a_load_with_a_config_changes_fields_of_the_folders_own_and_the_next_has_that_again() -> None:
+    server = Server("a")
+    account = loaded_models(server)
+    await account.load("a", '{"max_batch_size": 4}')
+    assert server.orders == ["+a", "+a"]
+    assert b'"max_batch_size":4' in server.requests[-1]
+    await account.load("a")  # by way of an unload: to Triton the folder would not have changed
+    assert server.orders == ["+a", "+a", "-a", "+a"]
+    assert server.requests[-1] == control_request("a")
+    with pytest.raises(ApiError, match="changes 'backend'"):
+        await account.load("a", '{"backend": "python"}')
+    assert await use(account, "a") == "a"
 
 
 async def test_a_model_that_was_never_loaded_is_loaded_to_say_whether_it_is_ready() -> None:
