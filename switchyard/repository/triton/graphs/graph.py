@@ -60,41 +60,12 @@ def read_graph(path: Path, file: str, version: str, size: int) -> Graph:
     Raises:
         FaultError: it is no ONNX file, or beyond its bounds.
     """
-
-    def fault(code: FaultCode, message: str) -> FaultError:
-        return FaultError(Fault(code=code, file=file, version=version, message=message))
-
-    if size > MOST_BYTES:
-        raise fault(
-            FaultCode.TOO_LARGE,
-            f"{quoted(file)} has {size} bytes, and a graph has less than 2 GiB: export it with its weights beside it "
-            "(`onnx.save(…, save_as_external_data=True)`).",
-        )
     try:
-        data = read_file(path, size)  # which reserves all that may come
-    except OSError as err:
-        if err.errno == errno.EFBIG:
-            raise fault(FaultCode.INCOMPLETE, f"{quoted(file)} is being written: wait for it.") from err
-        message = f"{quoted(file)} cannot be read ({err.strerror}): correct its permissions."
-        raise fault(FaultCode.UNREADABLE, message) from err
-    if not data:
-        raise fault(FaultCode.INCOMPLETE, f"{quoted(file)} is empty: copy it again.")
-    try:
-        model = onnx.load_model_from_string(data)
-    except DecodeError as err:
-        if data.startswith(_FIRST_BYTE):
-            raise fault(
-                FaultCode.INCOMPLETE,
-                f"{quoted(file)} is cut off or damaged after {len(data)} bytes: copy it again, as a whole.",
-            ) from err
-        raise fault(FaultCode.UNREADABLE, f"{quoted(file)} {_what_it_is(data)}: export the model to ONNX.") from err
-    if not model.graph.node and not model.graph.output:
-        raise fault(FaultCode.UNREADABLE, f"{quoted(file)} has no graph of ONNX: export the model to ONNX.")
-    walk = _Walk()
-    try:
-        walk.model(model)
-    except _TooLargeError as err:
-        raise fault(FaultCode.TOO_LARGE, f"{quoted(file)} has more than {err}: simplify the graph.") from err
+        model = _model(path, size)
+        walk = _Walk(model)
+    except _ReadError as err:
+        fault = Fault(code=err.code, file=file, version=version, message=f"{quoted(file)} {err}")
+        raise FaultError(fault) from err
     initializers = {tensor.name for tensor in model.graph.initializer}
     initializers |= {tensor.values.name for tensor in model.graph.sparse_initializer}
     return Graph(
@@ -105,25 +76,54 @@ def read_graph(path: Path, file: str, version: str, size: int) -> Graph:
         opsets=tuple((opset.domain, opset.version) for opset in model.opset_import),
         operators=frozenset(walk.operators - {(function.domain, function.name) for function in model.functions}),
         external=tuple(walk.external),
-        bytes=len(data),
+        bytes=size,
     )
 
 
-class _TooLargeError(Exception):
-    """The graph has more of something than is looked at."""
+class _ReadError(Exception):
+    """The file is not read; the message goes on with the sentence that its name begins."""
+
+    def __init__(self, code: FaultCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _model(path: Path, size: int) -> Any:
+    if size > MOST_BYTES:
+        raise _ReadError(
+            FaultCode.TOO_LARGE,
+            f"has {size} bytes, and a graph has less than 2 GiB: export it with its weights beside it "
+            "(`onnx.save(…, save_as_external_data=True)`).",
+        )
+    try:
+        data = read_file(path, size)  # which reserves all that may come
+    except OSError as err:
+        if err.errno == errno.EFBIG:
+            raise _ReadError(FaultCode.INCOMPLETE, "is being written: wait for it.") from err
+        raise _ReadError(FaultCode.UNREADABLE, f"cannot be read ({err.strerror}): correct its permissions.") from err
+    if not data:
+        raise _ReadError(FaultCode.INCOMPLETE, "is empty: copy it again.")
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as err:
+        if data.startswith(_FIRST_BYTE):
+            message = f"is cut off or damaged after {len(data)} bytes: copy it again, as a whole."
+            raise _ReadError(FaultCode.INCOMPLETE, message) from err
+        raise _ReadError(FaultCode.UNREADABLE, f"{_what_it_is(data)}: export the model to ONNX.") from err
+    if not model.graph.node and not model.graph.output:
+        raise _ReadError(FaultCode.UNREADABLE, "has no graph of ONNX: export the model to ONNX.")
+    return model
 
 
 class _Walk:
     """Goes through graphs within graphs; protobuf nests them some 30 deep at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: Any) -> None:
         self.operators: set[tuple[str, str]] = set()
         self.external: list[ExternalData] = []
         self._nodes = 0
-
-    def model(self, model: Any) -> None:
         if len(model.graph.output) > _MOST_TENSORS:
-            raise _TooLargeError(f"{_MOST_TENSORS} outputs")
+            raise _too_large(f"{_MOST_TENSORS} outputs")
         self._graph(model.graph)
         for function in model.functions:
             self._all_nodes(function.node)
@@ -137,7 +137,7 @@ class _Walk:
     def _all_nodes(self, nodes: Any) -> None:
         self._nodes += len(nodes)
         if self._nodes > MOST_NODES:
-            raise _TooLargeError(f"{MOST_NODES} nodes")
+            raise _too_large(f"{MOST_NODES} nodes")
         for node in nodes:
             self.operators.add((node.domain, node.op_type))
             for attribute in node.attribute:
@@ -160,6 +160,10 @@ class _Walk:
                         length=_whole_number(entries.get("length", "")),
                     )
                 )
+
+
+def _too_large(what: str) -> _ReadError:
+    return _ReadError(FaultCode.TOO_LARGE, f"has more than {what}: simplify the graph.")
 
 
 def external_faults(graph: Graph, file: str, version: str, sizes: dict[str, int]) -> Iterator[Fault]:
