@@ -6,11 +6,10 @@ from typing import Any
 
 import yaml
 
-from switchyard.repository.huggingface.documents import MIB, FaultError, read_text
-from switchyard.repository.verdict import FaultCode
+from switchyard.files import read_file
 
 CARD = "README.md"
-_CARD_BYTES = MIB  # the longest cards have some 100 KB
+_CARD_BYTES = 1024 * 1024  # the longest cards have some 100 KB
 _FRONT_BYTES = 64 * 1024
 _DESCRIPTION_CHARACTERS = 500
 _LICENSE_CHARACTERS = 100
@@ -35,10 +34,13 @@ class Card:
 def read_card(folder: Path) -> Card:
     """Read what the card says; a card that cannot be read costs nobody a model, and is a note."""
     try:
-        text = read_text(folder, CARD, _CARD_BYTES, FaultCode.UNREADABLE)
-    except FaultError as err:
-        missing = err.fault.code is FaultCode.INCOMPLETE
-        return Card(note="" if missing else err.fault.message)
+        text = read_file(folder / CARD, _CARD_BYTES).decode()
+    except FileNotFoundError:
+        return Card()
+    except OSError as err:
+        return Card(note=f"{CARD} is not shown: {err.strerror}.")
+    except UnicodeDecodeError:
+        return Card(note=f"{CARD} is not shown: it is no text in UTF-8.")
     front, body = _split(text)
     values, note = _front_matter(front)
     return Card(license=_license(values), description=_first_paragraph(body), note=note)

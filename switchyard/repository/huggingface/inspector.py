@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from switchyard.repository.card import read_card
 from switchyard.repository.folder import list_files
 from switchyard.repository.huggingface import embedding, engine, memory
-from switchyard.repository.huggingface.card import read_card
 from switchyard.repository.huggingface.chat_template import check_template, read_template
 from switchyard.repository.huggingface.documents import FaultError, listed
 from switchyard.repository.huggingface.model_config import (

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from switchyard.repository.card import read_card
 from switchyard.repository.folder import Listing, list_files
 from switchyard.repository.inspection import Inspection, Surroundings
 from switchyard.repository.names import quoted
@@ -146,6 +147,7 @@ def _ensemble(model: _Model, version: str) -> Iterable[Fault]:
 
 
 def _facts(model: _Model, written: Any) -> Facts:
+    card = read_card(model.folder)
     config, count = model.config, 0 if model.format == "ensemble" else instances(model.config)
     return Facts(
         format=model.format,
@@ -158,5 +160,7 @@ def _facts(model: _Model, written: Any) -> Facts:
         steps=called_models(config),
         max_batch_size=config.max_batch_size,
         config=text_of(config) if config != written else "",
-        notes=model.notes,
+        license=card.license,
+        description=card.description,
+        notes=(*model.notes, card.note) if card.note else model.notes,
     )

@@ -63,21 +63,19 @@ def read_graph(path: Path, file: str, version: str, size: int) -> Graph:
     try:
         model = _model(path, size)
         walk = _Walk(model)
+        return Graph(
+            # Before IR version 4, constants are inputs too (https://onnx.ai/onnx/repo-docs/IR.html).
+            inputs=tuple(_tensor(value) for value in model.graph.input if value.name not in walk.constants),
+            outputs=tuple(_tensor(value) for value in model.graph.output),
+            ir_version=model.ir_version,
+            opsets=tuple((_text(opset.domain), opset.version) for opset in model.opset_import),
+            operators=frozenset(walk.operators - walk.functions),
+            external=tuple(walk.external),
+            bytes=size,
+        )
     except _ReadError as err:
         fault = Fault(code=err.code, file=file, version=version, message=f"{quoted(file)} {err}")
         raise FaultError(fault) from err
-    initializers = {tensor.name for tensor in model.graph.initializer}
-    initializers |= {tensor.values.name for tensor in model.graph.sparse_initializer}
-    return Graph(
-        # Before IR version 4, constants are inputs too (https://onnx.ai/onnx/repo-docs/IR.html).
-        inputs=tuple(_tensor(value) for value in model.graph.input if value.name not in initializers),
-        outputs=tuple(_tensor(value) for value in model.graph.output),
-        ir_version=model.ir_version,
-        opsets=tuple((opset.domain, opset.version) for opset in model.opset_import),
-        operators=frozenset(walk.operators - {(function.domain, function.name) for function in model.functions}),
-        external=tuple(walk.external),
-        bytes=size,
-    )
 
 
 class _ReadError(Exception):
@@ -121,6 +119,9 @@ class _Walk:
     def __init__(self, model: Any) -> None:
         self.operators: set[tuple[str, str]] = set()
         self.external: list[ExternalData] = []
+        self.functions = {(_text(function.domain), _text(function.name)) for function in model.functions}
+        self.constants = {_text(tensor.name) for tensor in model.graph.initializer}
+        self.constants |= {_text(tensor.values.name) for tensor in model.graph.sparse_initializer}
         self._nodes = 0
         if len(model.graph.output) > _MOST_TENSORS:
             raise _too_large(f"{_MOST_TENSORS} outputs")
@@ -139,7 +140,7 @@ class _Walk:
         if self._nodes > MOST_NODES:
             raise _too_large(f"{MOST_NODES} nodes")
         for node in nodes:
-            self.operators.add((node.domain, node.op_type))
+            self.operators.add((_text(node.domain), _text(node.op_type)))
             for attribute in node.attribute:
                 if attribute.HasField("t"):
                     self._tensors((attribute.t,))
@@ -152,7 +153,7 @@ class _Walk:
     def _tensors(self, tensors: Iterable[Any]) -> None:
         for tensor in tensors:
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                entries = {entry.key: entry.value for entry in tensor.external_data}
+                entries = {entry.key: _text(entry.value) for entry in tensor.external_data}
                 self.external.append(
                     ExternalData(
                         location=entries.get("location", ""),
@@ -202,20 +203,27 @@ def external_faults(graph: Graph, file: str, version: str, sizes: dict[str, int]
 def _tensor(value: Any) -> GraphTensor:
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
-        return GraphTensor(name=value.name, what=_KINDS.get(kind or "", "a value without a type"))
+        return GraphTensor(name=_text(value.name), what=_KINDS.get(kind or "", "a value without a type"))
     tensor = value.type.tensor_type
     known = onnx.TensorProto.DataType.Name(tensor.elem_type) if tensor.elem_type in _ELEMENTS else "unknown elements"
     dims = tuple(_size(dim) for dim in tensor.shape.dim) if tensor.HasField("shape") else None
     return GraphTensor(
-        name=value.name,
+        name=_text(value.name),
         data_type=TYPES.get(tensor.elem_type, ""),
         what=f"a tensor of {known}",
         dims=dims,
-        batch=tensor.shape.dim[0].dim_param if dims else "",
+        batch=_text(tensor.shape.dim[0].dim_param) if dims else "",
     )
 
 
 _ELEMENTS = frozenset(onnx.TensorProto.DataType.values())
+
+
+def _text(value: str | bytes) -> str:
+    """Return a name; protobuf gives those that are not UTF-8 as bytes."""
+    if isinstance(value, bytes):
+        raise _ReadError(FaultCode.UNREADABLE, f"is damaged ({value[:20]!r} in it is no name): export it again.")
+    return value
 
 
 def _size(dim: Any) -> int:
