@@ -12,13 +12,10 @@ from switchyard.cli.models.folders import Folders
 from switchyard.cli.models.judging import judge
 from switchyard.cli.models.progress import progress
 from switchyard.repository.names import name_fault
+from switchyard.repository.sources import Remote, Source, fetch, open_source, parse
 from switchyard.repository.sources.exchange import exchange
-from switchyard.repository.sources.fetching import fetch
-from switchyard.repository.sources.opening import open_source
 from switchyard.repository.sources.origin import Origin
-from switchyard.repository.sources.remote import Source
 from switchyard.repository.sources.stores.folder import FolderSource
-from switchyard.repository.sources.uri import parse
 from switchyard.repository.verdict import Group, Verdict
 
 
@@ -57,7 +54,8 @@ def _add_local(folders: Folders, wish: Wish) -> Verdict:
         name = wish.name or name_of(os.path.abspath(wish.place))
         target = _target(folders, group, name, replace=wish.replace)
         verdict = _good(judge(folders, folder, group, name))  # before it is copied, as that can take long
-        staged = _fetched(FolderSource(root=folder, uri=Path(wish.place).name), target, f"copying {name}")
+        source = FolderSource(root=folder, uri=Path(wish.place).name)
+        staged = _fetched(source, source.resolve(), target, f"copying {name}")
         Origin.forget(staged)  # a path of this machine says nothing to those who use the model
     _put(staged, target)
     return verdict
@@ -67,9 +65,10 @@ def _add_remote(folders: Folders, wish: Wish) -> Verdict:
     location = parse(wish.place)
     name = wish.name or location.name or name_of(location.path or location.place)
     source = open_source(location)
-    group = group_of([file.path for file in source.resolve().files], wish.place)
+    remote = source.resolve()
+    group = group_of([file.path for file in remote.files], wish.place)
     target = _target(folders, group, name, replace=wish.replace)
-    staged = _fetched(source, target, f"downloading {name}")
+    staged = _fetched(source, remote, target, f"downloading {name}")
     try:
         verdict = _good(judge(folders, staged, group, name))
     except BaseException:
@@ -101,11 +100,11 @@ def _good(verdict: Verdict) -> Verdict:
     return verdict
 
 
-def _fetched(source: Source, target: Path, title: str) -> Path:
+def _fetched(source: Source, remote: Remote, target: Path, title: str) -> Path:
     """Fetch into a hidden folder beside the target, which no watcher looks at; a fetch that was killed goes on."""
     staged = target.with_name(f".{target.name}.adding")
     with progress(title) as on_progress:
-        fetch(source, source.resolve(), staged, on_progress=on_progress)
+        fetch(source, remote, staged, on_progress=on_progress)
     for path in staged.rglob("*"):
         if path.is_file():
             path.chmod(0o644)  # it is its owner's to edit from now on

@@ -38,7 +38,7 @@ def _errors_as_messages() -> Iterator[None]:
     """Print errors that are meant for a person, and exit with code 1."""
     from switchyard.cli.models.errors import ModelError
     from switchyard.repository.judging import JudgeError
-    from switchyard.repository.sources.remote import SourceError
+    from switchyard.repository.sources import SourceError
 
     try:
         yield
