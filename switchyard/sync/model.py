@@ -52,6 +52,10 @@ class Others(Protocol):
     def surroundings(self, key: ModelKey) -> Surroundings:
         """Return what a verdict on ``key`` depends on."""
 
+    @property
+    def revision(self) -> int:
+        """Return a number that grows whenever something else is published."""
+
     def on_published(self, key: ModelKey) -> None:
         """Take note that what is published of ``key`` changed."""
 
@@ -159,7 +163,11 @@ class Model:
         try:
             async with self._parts.slots.slot(self._changed):
                 self._tell("checking")
+                revision = self._others.revision
                 judged = await self._judge(folder, seen)
+            self.verdict = judged.verdict
+            if _depends(judged.verdict) and revision != self._others.revision:
+                return 0.0
             if not await self._is_final(judged.verdict, seen):
                 return 0.0
             started = time.monotonic()
@@ -263,3 +271,9 @@ class Model:
                 seconds=seconds,
             )
         )
+
+
+def _depends(verdict: Verdict) -> bool:
+    """Return whether the verdict may be another one when other models change."""
+    of_others = not _OF_OTHERS.isdisjoint(fault.code for fault in verdict.faults)
+    return of_others or bool(verdict.facts and verdict.facts.steps)

@@ -24,6 +24,7 @@ class Syncer:
         self._reserved = reserved
         self._device = device
         self._models: dict[ModelKey, Model] = {}
+        self.revision = 0
         self._tasks: asyncio.TaskGroup
 
     async def prepare(self, generations: list[Generation]) -> None:
@@ -60,6 +61,7 @@ class Syncer:
 
     def on_published(self, key: ModelKey) -> None:
         """Judge again what depends on ``key``: ensembles that call it, and folders that have its name."""
+        self.revision += 1
         for model in self._models.values():
             verdict = model.verdict
             if model.key == key or verdict is None:

@@ -104,12 +104,13 @@ def _death(job: Job, stage: str, code: int) -> Verdict:
             "config.pbtxt, smaller."
         )
         fault = Fault(code=FaultCode.LIMIT, message=message)
+    elif number:
+        name = signal.Signals(number).name
+        message = f"{doing} crashed ({name}), and would do so where it is served: export the model again."
+        fault = Fault(code=FaultCode.SMOKE if stage == "smoke" else FaultCode.UNREADABLE, message=message)
     else:
-        how = f"crashed ({signal.Signals(number).name})" if number else "failed without a reason"
-        fault = Fault(
-            code=FaultCode.SMOKE if stage == "smoke" else FaultCode.UNREADABLE,
-            message=f"{doing} {how}, and would do so where it is served: export the model again.",
-        )
+        message = "The check itself failed on this folder, for a reason that its log has: report it to Switchyard."
+        fault = Fault(code=FaultCode.UNREADABLE, message=message)
     return Verdict(group=job.group, name=job.name, digest="", faults=(fault,))
 
 

@@ -13,30 +13,13 @@ import numpy as np
 import onnxruntime
 
 from switchyard.repository.inspection import Inspection
+from switchyard.repository.judging.samples import DTYPES, samples
 from switchyard.repository.names import quoted
 from switchyard.repository.triton import schema
+from switchyard.repository.triton.tensors import graph_dims
 from switchyard.repository.verdict import Facts, Fault, FaultCode
 
-_DTYPES: dict[str, Any] = {
-    "TYPE_BOOL": np.bool_,
-    "TYPE_UINT8": np.uint8,
-    "TYPE_UINT16": np.uint16,
-    "TYPE_UINT32": np.uint32,
-    "TYPE_UINT64": np.uint64,
-    "TYPE_INT8": np.int8,
-    "TYPE_INT16": np.int16,
-    "TYPE_INT32": np.int32,
-    "TYPE_INT64": np.int64,
-    "TYPE_FP16": np.float16,
-    "TYPE_FP32": np.float32,
-    "TYPE_FP64": np.float64,
-    "TYPE_STRING": np.object_,
-}
-_NAMES = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
-# Dimensions of -1 and integers are tried in these values, in this order: networks of images need a least size, tables
-# of few rows have no row 1.
-_TRIES = ((1, 1), (32, 1), (64, 0), (224, 0))
-_SEED = 20
+_NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 _MESSAGE_CHARACTERS = 300
 
 
@@ -82,55 +65,30 @@ class _Run:
         except Exception as err:  # its exceptions have no common class
             return [self._fault(err, "cannot be loaded by ONNX Runtime")]
         error: Exception | None = None
-        for size, whole in self._tries():
+        sample = None
+        for sample in samples(self._config, self._folder):
             try:
-                outputs = session.run([output.name for output in self._config.output], self._feed(size, whole))
+                outputs = session.run([output.name for output in self._config.output], sample.feed)
             except Exception as err:
-                if _is_of_memory(err):
+                if _is_of_memory(err) and error is None:
                     return [self._fault(err, "")]
                 error = error or err
             else:
                 return list(self._of_outputs(outputs))
-        assert error is not None
-        if self._is_free():
+        if error is None or sample is None or sample.is_guess:
             # Which sizes it takes, only its author knows; Triton will take the same graph.
             self.notes.append(
                 f"{self._file} could be loaded but not tried: it took none of the sizes that were tried for the -1 in "
                 "config.pbtxt. A model_warmup sample there says which it takes."
             )
             return []
-        return [self._fault(error, "fails on an input of the shapes and types in config.pbtxt")]
-
-    def _is_free(self) -> bool:
-        return any(-1 in _dims(tensor) for tensor in self._config.input)
-
-    def _tries(self) -> Sequence[tuple[int, int]]:
-        if self._is_free():
-            return _TRIES
-        return ((0, 1), (0, 0))
-
-    def _feed(self, size: int, whole: int) -> dict[str, Any]:
-        random = np.random.default_rng(_SEED)
-        feed: dict[str, Any] = {}
-        for tensor in self._config.input:
-            if tensor.optional:
-                continue
-            shape = [size if dim == -1 else dim for dim in _dims(tensor)]
-            if self._config.max_batch_size > 0:
-                shape.insert(0, 1)
-            dtype = _DTYPES[schema.DataType.Name(tensor.data_type)]
-            if dtype is np.object_:
-                feed[tensor.name] = np.full(shape, "text", dtype=object)
-            elif np.issubdtype(dtype, np.floating):
-                feed[tensor.name] = random.random(shape).astype(dtype)
-            else:
-                feed[tensor.name] = np.full(shape, whole, dtype=dtype)
-        return feed
+        what = "its warm-up sample" if self._config.model_warmup else "an input of the shapes and types"
+        return [self._fault(error, f"fails on {what} in config.pbtxt")]
 
     def _of_outputs(self, outputs: Sequence[Any]) -> Iterator[Fault]:
         for tensor, value in zip(self._config.output, outputs, strict=True):
             told = schema.DataType.Name(tensor.data_type)
-            dims = list(_dims(tensor))
+            dims = list(graph_dims(tensor))
             if not isinstance(value, np.ndarray):
                 yield self._contradiction(tensor.name, told, dims, "a sequence or map, which Triton cannot return", "")
                 continue
@@ -178,11 +136,6 @@ def _options() -> Any:
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 4
     return options
-
-
-def _dims(tensor: Any) -> Sequence[int]:
-    """Return the dimensions that the graph itself sees."""
-    return tuple(tensor.reshape.shape if tensor.HasField("reshape") else tensor.dims)
 
 
 def _fits(shape: Sequence[int], dims: Sequence[int]) -> bool:

@@ -181,3 +181,46 @@ def test_its_port_says_what_is_published_and_how_long_that_took(tmp_path: Path, 
         assert 'model_load_time_seconds{model="digits",phase="smoke"}' in metrics
         shutil.rmtree(sync.source / "vision/digits")
         sync.wait(lambda: 'model="digits"' not in get("/metrics"))
+
+
+ENSEMBLE = """platform: "ensemble"
+max_batch_size: 8
+input { name: "in" data_type: TYPE_FP32 dims: [4] }
+output { name: "out" data_type: TYPE_FP32 dims: [4] }
+ensemble_scheduling {
+  step [{
+    model_name: "digits"
+    model_version: -1
+    input_map { key: "x" value: "in" }
+    output_map { key: "y" value: "out" }
+  }]
+}
+"""
+
+
+def test_an_ensemble_is_judged_again_whenever_a_model_that_it_calls_comes_changes_or_goes(
+    tmp_path: Path, models: Path
+) -> None:
+    with Program(tmp_path) as sync:
+        (sync.source / "vision/whole/1").mkdir(parents=True)
+        (sync.source / "vision/whole/config.pbtxt").write_text(ENSEMBLE)
+        assert sync.wait_for("whole", "failed").code is FaultCode.ENSEMBLE
+        folder = shutil.copytree(onnx_models.relu(models / "good"), sync.source / "vision/digits")
+        good = sync.wait_for("whole", "published")
+        onnx_models.relu(folder, width=5)
+        broken = sync.wait_for("whole", "failed")
+        assert (broken.code, broken.digest) == (FaultCode.ENSEMBLE, good.digest)
+        onnx_models.relu(folder)
+        sync.wait_for("whole", "published")
+        shutil.rmtree(folder)
+        sync.wait_for("whole", "failed")
+
+
+def test_a_language_model_is_published_with_its_facts(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[3] / "model-repository/llm/chat-fast"
+    with Program(tmp_path) as sync:
+        shutil.copytree(shipped, sync.source / "llm/assistant")
+        facts = sync.wait_for("assistant", "published").facts
+        assert facts is not None
+        assert facts.kind == "llm"
+        assert (sync.published / "llm/assistant/config.json").is_file()

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from switchyard.repository.judging import check
@@ -96,3 +98,50 @@ output {{ name: "y" data_type: TYPE_FP32 dims: [-1, {values}] }}
     assert verdict.faults == ()
     assert verdict.facts is not None
     assert verdict.facts.notes == ()
+
+
+WARMUP = """
+model_warmup {
+  name: "digits"
+  inputs { key: "x" value { data_type: TYPE_FP32 dims: [1, 37] %s } }
+}
+"""
+
+
+@pytest.mark.parametrize("data", ["zero_data: true", "random_data: true", 'input_data_file: "digits"'])
+@pytest.mark.parametrize("divisor", [37, 41])
+def test_a_warm_up_sample_says_which_sizes_a_model_takes(data: str, divisor: int, tmp_path: Path) -> None:
+    folder = reshape_to(tmp_path / "digits", [-1, divisor])
+    (folder / "config.pbtxt").write_text(
+        """backend: "onnxruntime"
+input { name: "x" data_type: TYPE_FP32 dims: [-1, -1] }
+output { name: "y" data_type: TYPE_FP32 dims: [-1, -1] }
+"""
+        + WARMUP % data
+    )
+    (folder / "warmup").mkdir()
+    (folder / "warmup/digits").write_bytes(np.ones(37, dtype=np.float32).tobytes())
+    graph = onnx.load(folder / "1/model.onnx")
+    graph.graph.input[0].type.tensor_type.shape.dim[1].ClearField("dim_value")
+    onnx.save(graph, folder / "1/model.onnx")
+    verdict = check(folder)
+    if divisor == 37:
+        assert (verdict.faults, verdict.facts and verdict.facts.notes) == ((), ())
+    else:
+        assert verdict.faults[0].code is FaultCode.SMOKE
+        assert "warm-up sample" in verdict.sentence
+
+
+def test_a_model_of_texts_is_run_on_texts(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.STRING, [None, 1])],
+        [helper.make_tensor_value_info("y", TensorProto.STRING, [None, 1])],
+    )
+    (folder / "1").mkdir(parents=True)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (folder / "1/model.onnx").write_bytes(model.SerializeToString())
+    verdict = check(folder)
+    assert (verdict.faults, verdict.facts and verdict.facts.notes) == ((), ())
