@@ -1,8 +1,12 @@
 """The chat template, rendered once for each of the conversations that it claims to take."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from jinja2 import TemplateError
 
 from switchyard.repository.huggingface.documents import FaultError, read_object, read_text, shown
 from switchyard.repository.huggingface.sandbox import TEMPLATE_BYTES, BoundError, RaisedError, render
@@ -20,10 +24,11 @@ _TOOL = {
         "parameters": {"type": "object", "properties": {"a": {"type": "number"}}, "required": ["a"]},
     },
 }
-_USER = [{"role": "user", "content": _QUESTION}]
-_SYSTEM = [{"role": "system", "content": "Be brief."}, *_USER]
+_USER: list[dict[str, Any]] = [{"role": "user", "content": _QUESTION}]
+_PARTS: list[dict[str, Any]] = [{"role": "user", "content": [{"type": "text", "text": _QUESTION}]}]
+_SYSTEM: list[dict[str, Any]] = [{"role": "system", "content": "Be brief."}, *_USER]
 _CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": {"a": 2}}}
-_TOOL_RESULT = [
+_TOOL_RESULT: list[dict[str, Any]] = [
     *_USER,
     {"role": "assistant", "content": "", "tool_calls": [_CALL]},
     {"role": "tool", "name": "add", "tool_call_id": "call_1", "content": "4"},
@@ -52,39 +57,64 @@ def read_template(folder: Path, tokenizer: TokenizerFacts) -> tuple[str, str]:
     return template or "", file if template else ""
 
 
-def check_template(template: str, file: str, tokenizer: TokenizerFacts) -> Iterator[Fault]:
-    """Yield why chats cannot be rendered: a user's message, and what else the template claims to take."""
-    tools = _claims(template, "tools")
-    for meaning, messages, given in (
-        ("a user's message", _USER, None),
-        ("a system's and a user's message", _SYSTEM, None),
-        *((("a user's message with tools", _USER, [_TOOL]),) if tools else ()),
-        *((("a tool's result", _TOOL_RESULT, [_TOOL]),) if tools and _claims(template, "tool_calls") else ()),
-    ):
-        values = {"messages": messages, "tools": given, "documents": None, "add_generation_prompt": True}
-        try:
-            text = render(template, {**tokenizer.special, **values})
-        except RaisedError as err:
-            # It may reject system messages or tools in words of its own, which clients are told with each request.
-            if messages is _USER and given is None:
-                yield _fault(f"{file} rejects {meaning} ({shown(str(err))}): correct the template.", file)
-            continue
-        except BoundError as err:
-            yield _fault(f"{file} cannot be rendered within bounds for {meaning}: {err}. Correct the template.", file)
-            return
-        except Exception as err:
-            yield _fault(f"{file} cannot be rendered for {meaning} ({_reason(err)}): correct the template.", file)
-            return
-        if messages is _USER and given is None and _QUESTION not in text:
+@dataclass(frozen=True, slots=True)
+class _Conversation:
+    meaning: str
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]] | None = None
+
+
+def check_template(template: str, file: str, tokenizer: TokenizerFacts, notes: list[str]) -> Iterator[Fault]:
+    """Yield why no chat can be rendered; what only some requests cannot have becomes a note."""
+    try:
+        text = _render_user(template, tokenizer)
+        for conversation in _others(template):
+            try:
+                _render(template, tokenizer, conversation)
+            except BoundError:
+                raise
+            except RaisedError as err:
+                notes.append(f"{file} rejects {conversation.meaning}: {shown(str(err))}")
+            except TemplateError as err:
+                notes.append(f"{file} cannot be rendered for {conversation.meaning}, which is an error: {_reason(err)}")
+    except BoundError as err:
+        yield _fault(f"{file} cannot be rendered within bounds: {err}; correct the template.", file)
+    except RaisedError as err:
+        yield _fault(f"{file} rejects a user's message ({shown(str(err))}): correct the template.", file)
+    except TemplateError as err:
+        yield _fault(f"{file} cannot be rendered for a user's message ({_reason(err)}): correct the template.", file)
+    else:
+        if _QUESTION not in text:
             yield _fault(f"{file} leaves a user's words out ({shown(text)}): it has to write message['content'].", file)
-            return
 
 
-def _claims(template: str, word: str) -> bool:
-    return word in template
+def _render_user(template: str, tokenizer: TokenizerFacts) -> str:
+    """Render a user's message with its words as text or, where that fails, as parts, one of which vLLM chooses."""
+    try:
+        text = _render(template, tokenizer, _Conversation("", _USER))
+    except BoundError:
+        raise
+    except TemplateError:
+        with suppress(TemplateError):
+            return _render(template, tokenizer, _Conversation("", _PARTS))
+        raise
+    return text if _QUESTION in text else _render(template, tokenizer, _Conversation("", _PARTS))
 
 
-def _reason(err: Exception) -> str:
+def _others(template: str) -> Iterator[_Conversation]:
+    yield _Conversation("a system's message", _SYSTEM)
+    if "tools" in template:
+        yield _Conversation("tools", _USER, [_TOOL])
+    if "tools" in template and "tool_calls" in template:
+        yield _Conversation("a tool's result", _TOOL_RESULT, [_TOOL])
+
+
+def _render(template: str, tokenizer: TokenizerFacts, conversation: _Conversation) -> str:
+    values = {"messages": conversation.messages, "tools": conversation.tools, "documents": None}
+    return render(template, {**tokenizer.special, **values, "add_generation_prompt": True})
+
+
+def _reason(err: TemplateError) -> str:
     line = getattr(err, "lineno", None)
     return shown(str(err)) + (f", line {line}" if line else "")
 

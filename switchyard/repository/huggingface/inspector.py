@@ -1,8 +1,8 @@
 """Judges a folder in Hugging Face's layout, without running the model."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from switchyard.repository.card import read_card
@@ -40,6 +40,14 @@ class _Model:
     template_file: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """What checks find out beside faults."""
+
+    tensors: dict[str, WeightTensor] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
 def inspect(folder: Path, surroundings: Surroundings) -> Inspection:
     """Judge ``folder``; this is the ``Inspector`` of Hugging Face's layout."""
     listing = list_files(folder, "llm")
@@ -50,15 +58,15 @@ def inspect(folder: Path, surroundings: Surroundings) -> Inspection:
         model = _read(folder)
     except FaultError as err:
         return Inspection(faults=(err.fault,))
-    tensors: dict[str, WeightTensor] = {}
-    faults = [fault for check in _checks(folder, model, tensors, surroundings.device) for fault in _found(check)]
+    learned = _Learned()
+    faults = [fault for check in _checks(folder, model, learned, surroundings.device) for fault in _found(check)]
     if faults:
         return Inspection(faults=tuple(faults))
     dtype = memory.served_dtype(model.config, model.kind, surroundings.device)
-    fit = memory.fit(model.config, tensors, model.kind, dtype, model.longest, surroundings.device)
+    fit = memory.fit(model.config, learned.tensors, model.kind, dtype, model.longest, surroundings.device)
     if fit.fault:
         return Inspection(faults=(fit.fault,))
-    return Inspection(facts=_facts(folder, model, tensors, fit, dtype, listing.bytes))
+    return Inspection(facts=_facts(folder, model, learned, fit, dtype, listing.bytes))
 
 
 def _read(folder: Path) -> _Model:
@@ -85,17 +93,17 @@ def _context_length(config: ModelConfig, kind: Kind, tokenizer: TokenizerFacts, 
     return min(length, tokenizer.longest or length) if kind == "embedding" else length
 
 
-def _checks(folder: Path, model: _Model, tensors: dict[str, WeightTensor], device: Device) -> Iterator[Iterable[Fault]]:
-    """Yield the checks that depend on none of the others, and put the weights into ``tensors``."""
+def _checks(folder: Path, model: _Model, learned: _Learned, device: Device) -> Iterator[Iterable[Fault]]:
+    """Yield the checks, none of which depends on another."""
     config, generates = model.config, model.kind == "llm"
     yield check_dimensions(config)
     yield check_generation(folder)
     yield engine.check_quantization(model.method, device)
-    yield _check_weights(folder, config, tensors, generates=generates)
+    yield _check_weights(folder, config, learned.tensors, generates=generates)
     yield check_tokenizer(folder, config, model.tokenizer, generates=generates)
     yield embedding.check_modules(folder, config)
     if generates and model.template:
-        yield check_template(model.template, model.template_file, model.tokenizer)
+        yield check_template(model.template, model.template_file, model.tokenizer, learned.notes)
 
 
 def _found(check: Iterable[Fault]) -> Iterator[Fault]:
@@ -113,11 +121,9 @@ def _check_weights(
     yield from check_shapes(config, tensors, generates=generates)
 
 
-def _facts(
-    folder: Path, model: _Model, tensors: Mapping[str, WeightTensor], fit: memory.Fit, dtype: str, size: int
-) -> Facts:
+def _facts(folder: Path, model: _Model, learned: _Learned, fit: memory.Fit, dtype: str, size: int) -> Facts:
     card = read_card(folder)
-    notes = [card.note] if card.note else []
+    notes = [*learned.notes, *([card.note] if card.note else [])]
     if model.kind == "llm" and not model.template:
         notes.append(
             "The model has no chat template, so that it completes texts (/v1/completions) and takes no chats: add "
@@ -134,7 +140,7 @@ def _facts(
         bytes=size,
         memory=fit.memory,
         architecture=model.config.architecture,
-        parameters=sum(tensor.size for tensor in tensors.values()),
+        parameters=sum(tensor.size for tensor in learned.tensors.values()),
         dtype=dtype,
         quantization=model.method,
         context_length=fit.context_length,

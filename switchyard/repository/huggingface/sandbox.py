@@ -20,8 +20,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 TEMPLATE_BYTES = 1024 * 1024  # the longest of today have 20 KB
-_STEPS = 200_000  # a chat of three messages takes some hundred
-_ELEMENTS_PER_STEP = 50  # characters, or elements of a list: 10 million in all, if nothing else is done
+_STEPS = 50_000  # a chat of three messages takes some hundred
+_CHARACTERS_PER_STEP = 100  # 5 million in all, if nothing else is done; an object takes as long as so many
 _FILENAME = "<template>"  # what jinja2 calls the code of a template that is no file
 _SIZED = (str, bytes, range)
 _COLLECTIONS = (list, tuple, set, frozenset)
@@ -68,9 +68,9 @@ class _Budget:
 
     def spend_on(self, *arguments: object) -> None:
         """Spend what a function of ``arguments`` may do at most: no function of jinja2 makes more elements than the
-        product of the two largest, as a replacement of each character by a text does; numbers count as many."""
+        product of the two largest, as the replacement of each character by a text does; numbers count as many."""
         factors = sorted(self._factor(value) for value in arguments)[-2:]
-        self.spend((factors[0] * factors[-1] if len(factors) > 1 else sum(factors)) // _ELEMENTS_PER_STEP)
+        self.spend((factors[0] * factors[-1] if len(factors) > 1 else sum(factors)) // _CHARACTERS_PER_STEP)
 
     def _factor(self, value: object) -> int:
         if isinstance(value, int) and not isinstance(value, bool):
@@ -78,18 +78,21 @@ class _Budget:
         return self.size(value)
 
     def size(self, value: object) -> int:
-        """Return the characters and elements of ``value``, as if each part was there as often as it is named."""
-        total, waiting, most = 1, [value], (self._left + 1) * _ELEMENTS_PER_STEP
+        """Return the characters of ``value`` and of what is in it, counted as often as they are there."""
+        if isinstance(value, str):
+            self.spend(len(value) // _CHARACTERS_PER_STEP)
+            return len(value) or 1
+        total, waiting, most = 0, [value], (self._left + 1) * _CHARACTERS_PER_STEP
         while waiting and total <= most:
             part = waiting.pop()
-            total += 1
+            total += _CHARACTERS_PER_STEP
             if isinstance(part, _SIZED):
                 total += len(part)
             elif isinstance(part, Mapping):
                 waiting += [*part.keys(), *part.values()]
             elif isinstance(part, _COLLECTIONS):
                 waiting += part
-        self.spend(total // _ELEMENTS_PER_STEP)
+        self.spend(total // _CHARACTERS_PER_STEP)
         return total
 
 
@@ -143,13 +146,13 @@ class _Environment(ImmutableSandboxedEnvironment):
     def _concat(self, parts: Iterable[str]) -> str:
         texts = []
         for part in parts:
-            self._budget.spend(len(part) // _ELEMENTS_PER_STEP)
+            self._budget.spend(len(part) // _CHARACTERS_PER_STEP)
             texts.append(part)
         return "".join(texts)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "**" and isinstance(left, int) and isinstance(right, int):
-            self._budget.spend(left.bit_length() * abs(right) // _ELEMENTS_PER_STEP)
+            self._budget.spend(left.bit_length() * abs(right) // _CHARACTERS_PER_STEP)
         elif operator == "%" and isinstance(left, str):
             self._budget.spend_on(left, right, _widest(left))
         elif not isinstance(left, int | float) or not isinstance(right, int | float):

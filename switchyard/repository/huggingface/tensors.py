@@ -131,7 +131,7 @@ def _read_headers(folder: Path, file: str) -> Iterator[tuple[str, WeightTensor]]
         tensors.pop("__metadata__", None)
         end = max((int(tensor["data_offsets"][1]) for tensor in tensors.values()), default=0)
         yield from _tensors(tensors, file)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as err:
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as err:
         raise _invalid(file, str(err)) from None
     whole = _LENGTH_BYTES + length + end
     if size < whole:

@@ -140,9 +140,9 @@ def _check_end(folder: Path, tokenizer: Tokenizer, config: ModelConfig) -> Itera
             ids, file = tuple(value if isinstance(value, list) else [value]), GENERATION_CONFIG
     known = tokenizer.get_vocab_size(with_added_tokens=True)
     for number in ids:
-        # Ids that only pad the embedding have no token; of several ends, some models name such.
-        named = isinstance(number, int) and not isinstance(number, bool) and tokenizer.id_to_token(number) is not None
-        if named or (len(ids) > 1 and isinstance(number, int) and number >= known):
+        is_id = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 2**32
+        # Of several ends, some models name such as only pad the embedding.
+        if is_id and (tokenizer.id_to_token(number) is not None or (len(ids) > 1 and number >= known)):
             continue
         yield _fault(
             f"{file} says that a text ends with the token {shown(number)} (eos_token_id), which {TOKENIZER} does not "

@@ -13,6 +13,7 @@ from switchyard.repository.folder import list_files
 from switchyard.repository.inspection import Surroundings
 from switchyard.repository.judging.confinement import ProcessLimits
 from switchyard.repository.judging.wire import LINE_BYTES, Job, Judged
+from switchyard.repository.signature import UNCHECKED, SignaturePolicy
 from switchyard.repository.verdict import Group, Verdict
 
 _GRACE_SECONDS = 10.0  # the process ends a job by itself; a bit later it is stuck, and killed
@@ -136,7 +137,12 @@ class _Process:
 
 
 def check(
-    path: Path, *, group: Group | None = None, name: str = "", surroundings: Surroundings | None = None
+    path: Path,
+    *,
+    group: Group | None = None,
+    name: str = "",
+    surroundings: Surroundings | None = None,
+    signatures: SignaturePolicy = UNCHECKED,
 ) -> Verdict:
     """Judge the folder at ``path`` as it would be if it were copied into the repository; nothing need run.
 
@@ -154,6 +160,7 @@ def check(
         folder=folder,
         surroundings=surroundings or Surroundings(),
         limits=ProcessLimits.of(list_files(folder, group).bytes, group),
+        signatures=signatures,
     )
 
     async def once() -> Judged:

@@ -11,6 +11,7 @@ from switchyard.repository.judging.inspectors import INSPECTORS
 from switchyard.repository.judging.smoke import smoke
 from switchyard.repository.judging.wire import Job, Judged
 from switchyard.repository.names import name_fault
+from switchyard.repository.signature import check as check_signature
 from switchyard.repository.verdict import Fault, Verdict
 
 
@@ -32,9 +33,10 @@ class _Clock:
 
 
 def judge(job: Job, on_stage: Callable[[str], None]) -> Judged:
-    """Judge a folder: what may be in it, its format, its content's digest, and one run.
+    """Judge a folder: what may be in it, its format, its signature, its content's digest, and one run.
 
-    The files are listed first and hashed after they were inspected; hashing fails if one was touched since.
+    The files are listed first and hashed after they were inspected and their signature was verified; hashing fails if
+    one was touched since.
     """
     clock = _Clock(on_stage)
 
@@ -51,6 +53,12 @@ def judge(job: Job, on_stage: Callable[[str], None]) -> Judged:
         inspection = INSPECTORS[job.group](job.folder, job.surroundings)
     if inspection.facts is None:
         return verdict(*inspection.faults)
+    with clock.stage("signature"):
+        signer, fault = check_signature(job.folder, job.group, job.signatures)
+    if fault:
+        return verdict(fault)
+    facts = replace(inspection.facts, signed_by=signer)
+    inspection = replace(inspection, facts=facts)
     try:
         with clock.stage("hash"):
             manifest = hash_files(job.folder, listing)
@@ -58,7 +66,7 @@ def judge(job: Job, on_stage: Callable[[str], None]) -> Judged:
         return verdict(err.fault)
     if job.smoke:
         with clock.stage("smoke"):
-            inspection = _after(inspection, smoke(job.folder, inspection.facts))
+            inspection = _after(inspection, smoke(job.folder, facts))
     whole = Verdict(
         group=job.group,
         name=job.name,

@@ -9,6 +9,7 @@ from typing import Any
 from switchyard.repository.folder import Manifest
 from switchyard.repository.inspection import Device, Surroundings
 from switchyard.repository.judging.confinement import ProcessLimits
+from switchyard.repository.signature import UNCHECKED, SignaturePolicy
 from switchyard.repository.status import facts_of
 from switchyard.repository.verdict import Fault, FaultCode, Group, Verdict
 
@@ -25,6 +26,7 @@ class Job:
     surroundings: Surroundings
     limits: ProcessLimits
     smoke: bool = True
+    signatures: SignaturePolicy = UNCHECKED
 
     def dumps(self) -> bytes:
         row = {
@@ -32,6 +34,7 @@ class Job:
             "folder": str(self.folder),
             "limits": asdict(self.limits),
             "surroundings": asdict(self.surroundings),
+            "signatures": {"keys": str(self.signatures.keys or ""), "required": self.signatures.required},
         }
         return json.dumps(row).encode() + b"\n"
 
@@ -45,8 +48,16 @@ class Job:
             models={name: facts_of(facts) for name, facts in around["models"].items()},
             device=Device(**{**around["device"], "compute_capability": tuple(capability) if capability else None}),
         )
-        limits = ProcessLimits(**row["limits"])
-        return Job(**{**row, "folder": Path(row["folder"]), "surroundings": surroundings, "limits": limits})
+        signatures = row["signatures"]
+        parts = {
+            "folder": Path(row["folder"]),
+            "surroundings": surroundings,
+            "limits": ProcessLimits(**row["limits"]),
+            "signatures": SignaturePolicy(
+                keys=Path(signatures["keys"]) if signatures["keys"] else None, required=signatures["required"]
+            ),
+        }
+        return Job(**{**row, **parts})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

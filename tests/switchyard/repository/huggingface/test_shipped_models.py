@@ -83,3 +83,23 @@ def test_a_gpu_computes_in_half_the_bytes(tmp_path: Path) -> None:
     assert facts is not None
     assert facts.dtype == "bfloat16"
     assert facts.memory.weights == 2 * 1_074_560
+
+
+def test_what_only_some_requests_cannot_have_is_a_note(tmp_path: Path) -> None:
+    folder = copy_of("chat-fast", tmp_path)
+    write(
+        "chat_template.jinja",
+        "{% for message in messages %}{% if message.role == 'system' %}{{ raise_exception('no system messages') }}"
+        "{% endif %}{{ message.content }}{% endfor %}{% if tools %}{{ tools.missing.name }}{% endif %}",
+    )(folder)
+    facts = inspect(folder, HERE).facts
+    assert facts is not None
+    assert facts.notes[0] == "chat_template.jinja rejects a system's message: no system messages"
+    assert facts.notes[1].startswith("chat_template.jinja cannot be rendered for tools, which is an error: ")
+
+
+def test_a_template_that_takes_parts_alone_is_one_for_chats(tmp_path: Path) -> None:
+    folder = copy_of("chat-fast", tmp_path)
+    template = "{% for message in messages %}{% for part in message.content %}{{ part.text }}{% endfor %}{% endfor %}"
+    write("chat_template.jinja", template)(folder)
+    assert inspect(folder, HERE).faults == ()
