@@ -18,6 +18,7 @@ _ACTS = {
 }
 _FINE = (200, "OK")
 _PARAMETERS = 3  # of a RepositoryModelLoadRequest
+_NO_KEYS = "a load with a config is for an operator, and this gateway asks nobody for a key: give it tenants"
 
 
 def model_acts(*, audit: AuditLog, overrides: bool) -> Stage:
@@ -31,10 +32,12 @@ def model_acts(*, audit: AuditLog, overrides: bool) -> Stage:
         return proceed(call) if kind is None else written(call, proceed, kind)
 
     async def written(call: Call, proceed: Proceed, kind: str) -> None:
-        outcome = "cancelled"
+        outcome, details = "cancelled", {"id": call.model_name}
         try:
-            if kind == "model.loaded" and not overrides:
-                _require_no_parameters(call)
+            if kind == "model.loaded" and _has_parameters(call):
+                details["changed"] = "configuration"
+                if not overrides:
+                    raise ApiError("permission_denied", _NO_KEYS)
             await proceed(call)
             outcome = SUCCEEDED if call.edge.code in _FINE else str(call.edge.code)
         except ApiError as err:
@@ -44,19 +47,15 @@ def model_acts(*, audit: AuditLog, overrides: bool) -> Stage:
             outcome = "error"
             raise
         finally:
-            await audit.write(Act(type=kind, details={"id": call.model_name}, outcome=outcome), actor_of(call))
+            await audit.write(Act(type=kind, details=details, outcome=outcome), actor_of(call))
 
     return stage
 
 
-def _require_no_parameters(call: Call) -> None:
+def _has_parameters(call: Call) -> bool:
     try:
         if call.route.rpc:
-            given = any(number == _PARAMETERS for number, *_ in fields(call.body))
-        else:
-            given = bool(call.body.strip()) and bool(parse_object(call.body).get("parameters"))
+            return any(number == _PARAMETERS for number, *_ in fields(call.body))
+        return bool(call.body.strip()) and bool(parse_object(call.body).get("parameters"))
     except ValueError as err:
         raise ApiError("invalid_value", f"the request is not a V2 message: {err}") from err
-    if given:
-        message = "a load with a config is for an operator, and this gateway asks nobody for a key: give it tenants"
-        raise ApiError("permission_denied", message)

@@ -96,16 +96,19 @@ async def test_only_an_admin_reads_it(bench: Bench) -> None:
 async def test_models_that_are_loaded_over_http_and_grpc_are_acts(tmp_path: Path, audit: AuditLog) -> None:
     async with rpc_gateway(tmp_path, infer, tenants=await tenants(tmp_path), audit=audit) as rpc:
         rpc.bench.http.headers.update(ADMIN)
+        override = {"parameters": {"config": "{}"}}
         await rpc.bench.http.post("/v2/repository/models/ocr/load")
+        await rpc.bench.http.post("/v2/repository/models/ocr/load", json=override)
         await rpc.bench.http.post("/v2/repository/models/nobody/unload")
         request = service_pb2.RepositoryModelUnloadRequest(model_name="ocr")
         await rpc.stub.RepositoryModelUnload(request, metadata=tuple(ADMIN.items()))
         await rpc.bench.http.post("/v2/models/ocr/infer", json={"inputs": []})
-        found = [(act["type"], act["outcome"], act[act["type"]]["id"]) for act in await acts(rpc.bench)]
+        found = [(act["type"], act["outcome"], act[act["type"]]) for act in await acts(rpc.bench)]
     assert found == [
-        ("model.unloaded", "succeeded", "ocr"),
-        ("model.unloaded", "model_not_found", "nobody"),
-        ("model.loaded", "succeeded", "ocr"),
+        ("model.unloaded", "succeeded", {"id": "ocr"}),
+        ("model.unloaded", "model_not_found", {"id": "nobody"}),
+        ("model.loaded", "succeeded", {"id": "ocr", "changed": "configuration"}),
+        ("model.loaded", "succeeded", {"id": "ocr"}),
     ]
 
 
