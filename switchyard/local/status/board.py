@@ -142,13 +142,19 @@ class StatusBoard:
         return for_clients(reason, self._root)
 
     def starting(self, name: str, cause: str) -> None:
-        """Record that a start of ``name`` begins; ``cause`` is one of request, always-on, crash."""
+        """Record that a start of ``name`` begins; ``cause`` is one of request, always-on, content, crash."""
         self._metrics.starts.labels(name, cause).inc()
         self._put(name, ProcessStatus(state="waking", since=self._now(), starts=self.entries[name].starts + 1))
 
     def launched(self, name: str, pid: int) -> None:
         """Record that the process of ``name`` exists; what it waited for is there."""
         self._put(name, replace(self.entries[name], pid=pid, reason=""))
+
+    def replaced(self, name: str, pid: int) -> None:
+        """Record that another process of ``name``, which started beside the one that served, serves in its place."""
+        self._metrics.starts.labels(name, "content").inc()
+        entry = self.entries[name]
+        self._put(name, replace(entry, pid=pid, reason="", since=self._now(), starts=entry.starts + 1))
 
     def phase(self, name: str, phase: Phase, seconds: float) -> None:
         """Record that a phase of the start in progress took ``seconds``."""

@@ -79,10 +79,10 @@ class PublishedModels:
         self._path = published / STATUS
         self._file = StatusFile(published)
         # By folder: several services may serve one model, each by a name and settings of its own.
-        self._users: dict[str, list[str]] = {}
+        self._users: dict[str, list[Service]] = {}
         for service in declared:
             if service.model_dir is not None and service.model_dir.parent == published / "llm":
-                self._users.setdefault(service.model_dir.name, []).append(service.name)
+                self._users.setdefault(service.model_dir.name, []).append(service)
         self._planner = planner
         self._services = services
         self._board = board
@@ -92,21 +92,24 @@ class PublishedModels:
 
     async def run(self) -> None:
         """Follow the repository until cancelled; one that cannot be read leaves everything as it is."""
-        if not self._path.exists():  # a first run: requests wait until what is there has been checked
+        # What is new while this runs is tried out; what was published before has been.
+        new = not self._path.exists()
+        if new:  # a first run: requests wait until what is there has been checked
             for name in self._users:
                 self._known[name] = ModelStatus(group="llm", name=name, phase="checking")
-                await self._follow(name, self._known[name])
+                await self._follow(name, self._known[name], new=new)
         try:
             while True:
                 if self._path.exists():
-                    self._look()
+                    self._look(new=new)
+                    new = True
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             for task in self._at_work.values():
                 task.cancel()
             await asyncio.gather(*self._at_work.values(), return_exceptions=True)
 
-    def _look(self) -> None:
+    def _look(self, *, new: bool) -> None:
         try:
             found = {status.name: status for status in self._file.current().of_group("llm")}
         except (StatusError, OSError) as err:
@@ -115,10 +118,10 @@ class PublishedModels:
         for name in found.keys() | self._known.keys():
             # One change of a model at a time; a later one is seen at a later look.
             if found.get(name) != self._known.get(name) and name not in self._at_work:
-                self._begin(name, found.get(name))
+                self._begin(name, found.get(name), new=new)
 
-    def _begin(self, name: str, status: ModelStatus | None) -> None:
-        task = asyncio.create_task(self._follow(name, status))
+    def _begin(self, name: str, status: ModelStatus | None, *, new: bool) -> None:
+        task = asyncio.create_task(self._follow(name, status, new=new))
         self._at_work[name] = task
 
         def done(task: "asyncio.Task[None]") -> None:
@@ -132,22 +135,29 @@ class PublishedModels:
 
         task.add_done_callback(done)
 
-    async def _follow(self, name: str, status: ModelStatus | None) -> None:
+    async def _follow(self, name: str, status: ModelStatus | None, *, new: bool) -> None:
         """Bring one model to what its folder's status says."""
-        users = self._users.get(name, ())
+        users, renewed = self._users.get(name, ()), _is_renewed(self._known.get(name), status)
         for user in users:
-            self._board.follow(user, status)
-        if name in users:
+            self._board.follow(user.name, status)
+            if renewed:
+                self._services.renew(user)
+        if name in (user.name for user in users):
             return
         service, problem = self._planned(name, status)
         before = self._served.get(name)
-        if before is not None and before != service:
+        if before is not None and (service is None or before.model.kind != service.model.kind):
             del self._served[name]
             await self._services.remove(name)
         if not self._taken(name):
             self._board.follow(name, status)
-        if service is not None and name not in self._served:
+        if service is not None and name in self._served and renewed:
+            self._services.renew(service)
+        elif service is not None and name not in self._served:
             await self._services.add(service)
+            if new:
+                self._services.try_out(name)
+        if service is not None:
             self._served[name] = service
         self._list_unserved(name, status if service is None else None, problem)
 
@@ -177,3 +187,8 @@ class PublishedModels:
         if row not in self._board.entries:
             self._board.add(row, [Model(name=row if self._taken(name) else name, kind="llm", url="")])
         self._board.set(row, "failed" if problem else "asleep", problem or status.sentence, blocked=bool(problem))
+
+
+def _is_renewed(known: ModelStatus | None, status: ModelStatus | None) -> bool:
+    """Whether another content is published in the place of one that was."""
+    return bool(known and status and known.digest and status.digest and known.digest != status.digest)

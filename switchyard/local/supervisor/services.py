@@ -30,6 +30,11 @@ class _Hosted:
     replica: Replica
     task: "asyncio.Task[None] | None" = None
 
+    def model(self, service: Service) -> Model:
+        """Return the catalog's entry of ``service`` at the port of this one."""
+        address = f"{arguments.LOOPBACK}:{self.port}"
+        return replace(service.model, url=f"http://{address}", grpc=address if service.command.grpc else "")
+
 
 class Services:
     """Runs services until cancelled; ``replica`` makes a service's replica.
@@ -68,20 +73,31 @@ class Services:
         # Before anything else, because catalog, environments and endpoints all name the port.
         listening = loopback_socket()
         port: int = listening.getsockname()[1]
-        address = f"{arguments.LOOPBACK}:{port}"
-        model = replace(service.model, url=f"http://{address}", grpc=address if service.command.grpc else "")
         replica = self._replica(service)
         endpoint = Endpoint(service.name, replica.queue, timeout=service.scale.timeout)
         self._endpoints[port] = endpoint
         if service.command.grpc:
             self._rpc_endpoints[port] = endpoint
+        address = f"{arguments.LOOPBACK}:{port}"
         self._hosts |= dict.fromkeys(cluster_hosts(service.name, service.namespace), address)
         self._hosted[service.name] = hosted = _Hosted(service, port, replica)
+        model = hosted.model(service)
         await self._listener.listen(listening)
         self._board.add(service.name, [model] if _listed(service) else [])
         if self._runs:
             self._start(hosted)
         return model
+
+    def renew(self, service: Service) -> None:
+        """Let a service load the newest content of its model's folder, as it was planned for that."""
+        hosted = self._hosted[service.name]
+        hosted.service = service
+        self._board.serve(service.name, [hosted.model(service)] if _listed(service) else [])
+        hosted.replica.renew(service)
+
+    def try_out(self, name: str) -> None:
+        """Start a service once without a request, so that what is wrong with its model is known."""
+        self._hosted[name].replica.try_out()
 
     async def remove(self, name: str) -> None:
         """Take a service out of the catalog, finish what is in flight on its replica, and forget it."""

@@ -60,7 +60,8 @@ class Repository:
             published={"model-repository": self.published},
         )
 
-    def follow(self, *stubs: Stub) -> None:
+    async def follow(self, *stubs: Stub) -> None:
+        """Begins to follow; what is published afterwards is new to the run."""
         declared = [self.run.planned(stub, self.options) for stub in stubs]
         follower = PublishedModels(
             self.published,
@@ -70,12 +71,10 @@ class Repository:
             board=self.run.board,
         )
 
-        async def begin() -> None:
-            for service in declared:
-                await self.run.services.add(service)
-            await follower.run()
-
-        self._task = asyncio.ensure_future(begin())
+        for service in declared:
+            await self.run.services.add(service)
+        self._task = asyncio.ensure_future(follower.run())
+        await asyncio.sleep(0)
 
     def publish(self, name: str, content: str = "one", **fields: Any) -> None:
         generation = self.published / ".objects/llm" / name / content
@@ -121,7 +120,7 @@ async def echo(client: httpx.AsyncClient, repository: Repository, name: str) -> 
 async def test_a_model_that_is_published_is_listed_with_its_card_and_answers_by_its_own_flags(
     repository: Repository, client: httpx.AsyncClient
 ) -> None:
-    repository.follow(Stub(name="chat"))
+    await repository.follow(Stub(name="chat"))
     repository.publish("dropped")
     await until(lambda: "dropped" in repository.run.models(), "it is listed")
 
@@ -138,7 +137,7 @@ async def test_a_model_that_is_published_is_listed_with_its_card_and_answers_by_
 async def test_a_folder_that_is_removed_takes_its_service_with_it_and_no_other(
     repository: Repository, client: httpx.AsyncClient
 ) -> None:
-    repository.follow()
+    await repository.follow()
     repository.publish("first")
     repository.publish("second")
     await until(lambda: len(repository.run.models()) == 2, "both are listed")
@@ -154,7 +153,7 @@ async def test_a_folder_that_is_removed_takes_its_service_with_it_and_no_other(
 async def test_a_folder_that_cannot_be_served_is_listed_with_its_sentence_until_it_is_mended(
     repository: Repository, client: httpx.AsyncClient
 ) -> None:
-    repository.follow()
+    await repository.follow()
     broken = ModelStatus(group="llm", name="dropped", phase="copying")
     repository.say(broken)
     await until(lambda: "dropped" in repository.run.models(), "it is listed while it is copied")
@@ -173,7 +172,7 @@ async def test_a_folder_that_cannot_be_served_is_listed_with_its_sentence_until_
 async def test_a_broken_edit_says_so_while_the_content_before_it_is_served(
     repository: Repository, client: httpx.AsyncClient
 ) -> None:
-    repository.follow()
+    await repository.follow()
     repository.publish("dropped")
     await until(lambda: "dropped" in repository.run.models(), "it is listed")
     pid = (await echo(client, repository, "dropped"))["pid"]
@@ -188,7 +187,7 @@ async def test_a_broken_edit_says_so_while_the_content_before_it_is_served(
 async def test_a_declared_service_waits_for_its_folder_to_be_checked_and_keeps_its_own_settings(
     repository: Repository, client: httpx.AsyncClient
 ) -> None:
-    repository.follow(Stub(name="chat", storage="pvc://model-repository/llm/chat"))
+    await repository.follow(Stub(name="chat", storage="pvc://model-repository/llm/chat"))
     await until(lambda: repository.run.models().get("chat") is not None, "it is listed")
     await until(lambda: repository.run.models()["chat"].state.phase == "pending", "its folder was not seen yet")
     assert repository.run.models()["chat"].state.retryable
@@ -197,14 +196,14 @@ async def test_a_declared_service_waits_for_its_folder_to_be_checked_and_keeps_i
 
     repository.publish("chat")
 
-    assert f"--model_dir={repository.published / 'llm/chat'}" in (await asked)["argv"]
+    assert f"--model_dir={repository.published / '.objects/llm/chat/one'}" in (await asked)["argv"]
     assert repository.run.board.entries.keys() == {"chat"}
 
 
 async def test_a_declared_service_whose_folder_is_broken_says_what_is_wrong_with_it(
     repository: Repository, client: httpx.AsyncClient
 ) -> None:
-    repository.follow(Stub(name="chat", storage="pvc://model-repository/llm/chat"))
+    await repository.follow(Stub(name="chat", storage="pvc://model-repository/llm/chat"))
     repository.say(ModelStatus(group="llm", name="chat", phase="failed", reason=SENTENCE))
     await until(lambda: "chat" in repository.run.models(), "it is listed")
     await until(lambda: repository.run.models()["chat"].state.phase == "failed", "it has failed")
@@ -220,7 +219,7 @@ async def test_a_folder_with_the_name_of_something_else_leaves_that_alone(
 ) -> None:
     repository.run.board.add("gateway")
     (tmp_path / "elsewhere").mkdir()
-    repository.follow(Stub(name="chat", storage="pvc://model-repository/elsewhere"))
+    await repository.follow(Stub(name="chat", storage="pvc://model-repository/elsewhere"))
     repository.publish("gateway")
     repository.publish("chat")
     await until(lambda: {"llm/chat", "llm/gateway"} <= repository.run.models().keys(), "both are listed")
@@ -248,7 +247,7 @@ async def test_an_overlay_without_the_runtime_says_so(repository: Repository, tm
 
 
 async def test_a_status_that_cannot_be_read_changes_nothing(repository: Repository) -> None:
-    repository.follow()
+    await repository.follow()
     repository.publish("dropped")
     await until(lambda: "dropped" in repository.run.models(), "it is listed")
     (repository.published / "status.json").write_text("{")
@@ -256,3 +255,127 @@ async def test_a_status_that_cannot_be_read_changes_nothing(repository: Reposito
     await until(lambda: "other" in repository.run.models(), "the next one is read")
 
     assert "dropped" in repository.run.models()
+
+
+def fault(repository: Repository, name: str, content: str) -> Path:
+    """Puts something into a content on which its process fails; returns the file."""
+    folder = repository.published / ".objects/llm" / name / content
+    folder.mkdir(parents=True)
+    (folder / "fault").write_text('{"say": "no weights in model.safetensors", "exit": 2}')
+    return folder / "fault"
+
+
+def serving(repository: Repository, name: str, answer: Mapping[str, Any]) -> str:
+    """The content that the process of a response has loaded."""
+    (argument,) = [one for one in answer["argv"] if one.startswith("--model_dir=")]
+    return Path(argument.partition("=")[2]).name
+
+
+async def test_a_model_that_is_dropped_in_is_started_once_so_that_a_broken_one_is_told_at_once(
+    repository: Repository,
+) -> None:
+    fault(repository, "broken", "one")
+    await repository.follow()
+    repository.publish("good")
+    repository.publish("broken")
+
+    await until(lambda: "good" in repository.run.models(), "it is listed")
+    await until(lambda: repository.run.models()["good"].state.phase == "ready", "nobody asked for it")
+    await until(lambda: repository.run.models()["broken"].state.phase == "failed", "nor for this")
+    assert "no weights in model.safetensors" in repository.run.models()["broken"].state.reason
+
+
+async def test_what_was_published_before_the_run_sleeps_until_asked(repository: Repository) -> None:
+    repository.publish("before")
+    await repository.follow()
+    await until(lambda: "before" in repository.run.models(), "it is listed")
+    repository.publish("after")
+    await until(lambda: repository.run.board.entries.get("after") is not None, "the next one is listed")
+    await until(lambda: repository.run.board.entries["after"].state == "ready", "that one is started")
+
+    assert repository.run.board.entries["before"].starts == 0
+
+
+async def test_new_content_takes_over_under_load_without_a_failed_request(
+    repository: Repository, client: httpx.AsyncClient
+) -> None:
+    stub = Stub(name="chat", storage="pvc://model-repository/llm/chat", env={"STUB_STOP_SECONDS": "2"})
+    repository.publish("chat", "one")
+    await repository.follow(stub)
+    await until(lambda: "chat" in repository.run.models(), "it is listed")
+    seen: list[str] = []
+
+    async def ask() -> None:
+        while seen[-1:] != ["two"]:
+            response = await client.post(repository.run.models()["chat"].url + "/echo", json={"wait": 0.02})
+            assert response.status_code == 200
+            seen.append(serving(repository, "chat", response.json()))
+
+    asking = [asyncio.ensure_future(ask()) for _ in range(8)]
+    await until(lambda: len(seen) > 8, "the first content is served")
+    repository.publish("chat", "two")
+    await asyncio.wait_for(asyncio.gather(*asking), timeout=20)
+
+    assert {*seen} == {"one", "two"}
+    assert repository.run.models()["chat"].state.phase == "ready"
+    assert repository.run.board.report()["chat"]["starts"] == 2
+
+
+async def test_new_content_that_cannot_be_loaded_is_told_while_the_one_before_it_serves_on(
+    repository: Repository, client: httpx.AsyncClient
+) -> None:
+    repository.publish("chat", "one")
+    await repository.follow(Stub(name="chat", storage="pvc://model-repository/llm/chat"))
+    await until(lambda: "chat" in repository.run.models(), "it is listed")
+    before = await echo(client, repository, "chat")
+    broken = fault(repository, "chat", "two")
+
+    repository.publish("chat", "two")
+    await until(lambda: "no weights" in repository.run.models()["chat"].notice, "it is told")
+
+    assert repository.run.models()["chat"].state == State(phase="ready")
+    assert (await echo(client, repository, "chat"))["pid"] == before["pid"]
+    broken.unlink()
+    repository.publish("chat", "three")
+    await until(lambda: repository.run.models()["chat"].notice == "", "the next one is served")
+    assert serving(repository, "chat", await echo(client, repository, "chat")) == "three"
+
+
+async def test_a_model_that_sleeps_tries_its_new_content_and_wakes_with_the_last_that_worked(
+    repository: Repository, client: httpx.AsyncClient
+) -> None:
+    repository.publish("chat", "one")
+    await repository.follow(Stub(name="chat", storage="pvc://model-repository/llm/chat", window="50ms"))
+    await until(lambda: "chat" in repository.run.models(), "it is listed")
+    await echo(client, repository, "chat")
+    await until(lambda: repository.run.models()["chat"].state.phase == "asleep", "it sleeps")
+    fault(repository, "chat", "two")
+    repository.publish("chat", "two")
+    await until(lambda: "no weights" in repository.run.models()["chat"].notice, "nobody had to ask")
+
+    assert serving(repository, "chat", await echo(client, repository, "chat")) == "one"
+    assert "no weights" in repository.run.models()["chat"].notice
+
+
+async def test_flags_that_follow_from_the_content_change_with_it(
+    repository: Repository, client: httpx.AsyncClient
+) -> None:
+    await repository.follow()
+    repository.publish("dropped", "one")
+    await until(lambda: "dropped" in repository.run.models(), "it is listed")
+    await echo(client, repository, "dropped")
+    repository.publish("dropped", "two", facts=replace(FACTS, context_length=32))
+    await until(lambda: repository.run.board.entries["dropped"].starts == 2, "its next process serves")
+
+    assert "--max-model-len=32" in (await echo(client, repository, "dropped"))["argv"]
+    assert repository.run.models()["dropped"].context_length == 32
+
+
+async def test_a_language_model_that_becomes_an_embedding_model_is_served_as_one(repository: Repository) -> None:
+    await repository.follow()
+    repository.publish("dropped", "one")
+    await until(lambda: "dropped" in repository.run.models(), "it is listed")
+    repository.publish("dropped", "two", facts=replace(FACTS, kind="embedding"))
+
+    await until(lambda: repository.run.models()["dropped"].kind == "embedding", "its kind has changed")
+    await until(lambda: repository.run.models()["dropped"].state.phase == "ready", "it is tried out")
