@@ -27,10 +27,10 @@ class ModelFolder:
         """
         loop, name = asyncio.get_running_loop(), self._service.name
         deadline = loop.time() + self._service.scale.progress_deadline
-        while (missing := self._missing()) and (reason := self._arriving()) and loop.time() < deadline:
+        while (reason := self._arriving()) and loop.time() < deadline:
             self._board.set(name, "waking", reason)
             await asyncio.sleep(PROBE_SECONDS)
-        if missing:
+        if missing := self._missing():
             said = self._board.folder(name)
             raise StartError((said.sentence if said else "") or missing, final=True)
 

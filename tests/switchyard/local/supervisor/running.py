@@ -1,6 +1,7 @@
 """The services of a run without a gateway, with stub predictors as their processes."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,7 @@ class Run:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self.run_id = uuid.uuid4().hex
         self._registry = CollectorRegistry()
         self._metrics = LocalMetrics(self._registry)
         self.client = Client()
@@ -42,7 +44,7 @@ class Run:
             client=self.client,
             mounts=Mounts(()),
             logs=self._log,
-            run_id="services",
+            run_id=self.run_id,
             base={},
             hosts=self.hosts,
         )
@@ -93,4 +95,4 @@ async def running(root: Path) -> AsyncIterator[Run]:
         await made.services.drain(10.0)
         await made.services.stop()
         await made.client.aclose()
-        assert identities.of_run("services") == []
+        assert identities.of_run(made.run_id) == []
