@@ -128,7 +128,7 @@ def _onnx(model: _Model, version: str) -> Iterable[Fault]:
 def _no_graph(file: str, version: str, sizes: dict[str, int]) -> Fault:
     found = [path for path in sizes if path.startswith(f"{version}/") and path.endswith(".onnx")]
     if found:
-        fix = f"rename {quoted(found[0])}, or write `default_model_filename: {quoted(found[0].partition('/')[2])}`"
+        fix = f'rename {quoted(found[0])}, or write `default_model_filename: "{found[0].partition("/")[2][:80]}"`'
     else:
         fix = "copy the model there"
     message = f"{quoted(file)} is missing: {fix}."

@@ -14,7 +14,7 @@ from switchyard.repository.triton.schema import CONFIG, DataType, InstanceKind, 
 from switchyard.repository.verdict import Fault, FaultCode, Format
 
 MOST_BYTES = 256 * 1024  # an ensemble of a hundred steps has a tenth of it
-_MOST_INSTANCES = 64  # each has a copy of the weights
+MOST_INSTANCES = 64  # each has a copy of the weights
 _FORMATS: Mapping[str, Format] = {"onnxruntime": "onnx", "python": "python", "ensemble": "ensemble"}
 _PLATFORMS: Mapping[str, Format] = {"onnxruntime_onnx": "onnx", "ensemble": "ensemble"}
 _MISTAKEN = {"onnx": "onnxruntime", "ort": "onnxruntime", "onnxruntime_onnx": "onnxruntime", "py": "python"}
@@ -144,7 +144,7 @@ def config_faults(config: Any, name: str, device: Device) -> Iterator[Fault]:
 
 def _contradictions(config: Any, name: str) -> Iterator[str]:
     if config.name and config.name != name:
-        yield f"{CONFIG} says `name: {quoted(config.name)}`, but the folder is {quoted(name)}: remove the line."
+        yield f"{CONFIG} has the name {quoted(config.name)}, but the folder is {quoted(name)}: remove the line."
     if config.max_batch_size < 0:
         yield f"{CONFIG} says `max_batch_size: {config.max_batch_size}`: write 0 for no batching, or the most rows."
     for size in config.dynamic_batching.preferred_batch_size:
@@ -155,7 +155,7 @@ def _contradictions(config: Any, name: str) -> Iterator[str]:
             )
     path = config.default_model_filename
     if path.startswith("/") or ".." in path.split("/"):
-        yield f"{CONFIG} says `default_model_filename: {quoted(path)}`, outside its version: write a file in it."
+        yield f"{CONFIG} has the default_model_filename {quoted(path)}, outside its version: write a file in it."
     if config.model_repository_agents.agents:
         yield f"{CONFIG} names model_repository_agents, of which this Triton has none: remove them."
     if "EXECUTION_ENV_PATH" in config.parameters:
@@ -174,8 +174,8 @@ def _instance_groups(config: Any, device: Device) -> Iterator[str]:
             yield f"{CONFIG} wants a GPU in instance_group, and none is here: write `kind: KIND_AUTO`, without gpus."
         if group.count < 0:
             yield f"{CONFIG} has an instance_group of {group.count}: write a count of at least 1, or leave it out."
-    if (count := instances(config)) > _MOST_INSTANCES:
-        yield f"{CONFIG} wants {count} instances, each with its own copy of the model: write at most {_MOST_INSTANCES}."
+    if (count := instances(config)) > MOST_INSTANCES:
+        yield f"{CONFIG} wants {count} instances, each with its own copy of the model: write at most {MOST_INSTANCES}."
 
 
 def instances(config: Any) -> int:

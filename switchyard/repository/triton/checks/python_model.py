@@ -47,7 +47,7 @@ def _parse(folder: Path, file: str, version: str) -> ast.Module:
         code = FaultCode.UNREADABLE
     except SyntaxError as err:
         where = f", line {err.lineno}" if err.lineno else ""
-        message = f"{quoted(file)}{where} does not compile ({quoted(err.msg)}): correct it, for Python {_PYTHON}."
+        message = f"{quoted(file)}{where} does not compile ({quoted(err.msg)[1:-1]}): correct it, for Python {_PYTHON}."
         code = FaultCode.PYTHON
     except (ValueError, RecursionError, MemoryError):
         message = f"{quoted(file)} is no code of Python: correct it."

@@ -94,9 +94,10 @@ def _hint(wanted: Any, tensor: GraphTensor, batched: bool) -> str:
 
 
 def _cannot_carry(side: Side, tensor: GraphTensor, file: str) -> str:
+    fix = "of FP32" if tensor.dims is not None else "(skl2onnx: `options={'zipmap': False}`)"
     return (
-        f"The {side} {quoted(tensor.name)} of {file} is {tensor.what}, which Triton cannot carry: export it as a "
-        "plain tensor (skl2onnx: `options={'zipmap': False}`)."
+        f"The {side} {quoted(tensor.name)} of {file} is {tensor.what}, which Triton cannot carry: export it as a plain "
+        f"tensor {fix}."
     )
 
 

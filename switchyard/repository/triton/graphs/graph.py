@@ -107,7 +107,7 @@ def _model(path: Path, size: int) -> Any:
         if data.startswith(_FIRST_BYTE):
             message = f"is cut off or damaged after {len(data)} bytes: copy it again, as a whole."
             raise _ReadError(FaultCode.INCOMPLETE, message) from err
-        raise _ReadError(FaultCode.UNREADABLE, f"{_what_it_is(data)}: export the model to ONNX.") from err
+        raise _ReadError(FaultCode.UNREADABLE, _what_it_is(data)) from err
     if not model.graph.node and not model.graph.output:
         raise _ReadError(FaultCode.UNREADABLE, "has no graph of ONNX: export the model to ONNX.")
     return model
@@ -234,14 +234,17 @@ def _whole_number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
 
 
+_EXPORT = "export the model to ONNX"
+
+
 def _what_it_is(data: bytes) -> str:
     for magic, what in (
-        (b"\x80", "is a pickle, not an ONNX file"),
-        (b"PK\x03\x04", "is a zip archive (as PyTorch saves models), not an ONNX file"),
-        (b"\x89HDF", "is an HDF5 file (as Keras saves models), not an ONNX file"),
-        (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself; run `git lfs pull`"),
-        (b"<", "is a web page, not an ONNX file"),
+        (b"\x80", f"is a pickle: {_EXPORT}"),
+        (b"PK\x03\x04", f"is a zip archive, as PyTorch saves models: {_EXPORT}"),
+        (b"\x89HDF", f"is an HDF5 file, as Keras saves models: {_EXPORT}"),
+        (b"version https://git-lfs", "is a pointer of Git LFS: run `git lfs pull`, and copy the file itself"),
+        (b"<", "is a web page: download the file itself"),
     ):
         if data.startswith(magic):
-            return what
-    return "is not an ONNX file"
+            return f"{what}."
+    return f"is not an ONNX file: {_EXPORT}."

@@ -62,6 +62,26 @@ ensemble_scheduling {
 """
 
 
+# What is put in the place of what, and what is said of it.
+MISFITS = [
+    ('model_name: "scale"', 'model_name: "scales"', "calls the model 'scales', which is not in the repository"),
+    ('model_name: "scale"', 'model_name: "digits"', "makes 'digits' call itself"),
+    ('key: "raw"', 'key: "row"', "does not give 'raw' to step 1 ('scale')"),
+    ('key: "scaled" value: "row"', 'key: "scaled" value: "rows"', "gives 'row' to step 2 ('classify'), which is"),
+    ('key: "scores"', 'key: "score"', "takes 'score' from step 2 ('classify'), which gives 'scores'"),
+    ('key: "x" value: "scores"', 'key: "x" value: "nothing"', "gives 'nothing' to step 3"),
+    ('value: "best"', 'value: "row"', "fills 'row' twice, by 'scaled' of step 1 ('scale') and by step 3"),
+    ("dims: [64]", "dims: [8, 8]", "takes 'raw' as FP32 [-1, -1], but the input 'pixels' is FP32 [-1, 8, 8]"),
+    ("TYPE_FP32 dims: [64]", "TYPE_UINT8 dims: [64]", "but the input 'pixels' is UINT8 [-1, 64]"),
+    ("dims: [1]", "dims: [2]", "the output 'best' as FP32 [-1, 2], but 'best' of step 3 ('pick') is FP32 [-1, 1]"),
+    ("max_batch_size: 8", "max_batch_size: 9", "says `max_batch_size: 9`, but step 1 ('scale') takes 8: write 8"),
+    ("max_batch_size: 8", "", "a batch is the first dimension"),
+    ("model_version: -1", "model_version: 3", "calls version 3 in step 1 ('scale'), which has '1', '2'"),
+    ('output { name: "best"', 'output { name: "worst"', "has the output 'worst', which is in no output_map"),
+    ('value: "pixels"', 'value: "scores"', "wait for each other's outputs"),
+]
+
+
 @pytest.mark.parametrize("files", [{"1/": ""}, {}])
 def test_an_ensemble_needs_no_file_but_its_config(tmp_path: Path, files: dict[str, str]) -> None:
     inspection = judged(write(tmp_path / "digits", {"config.pbtxt": ENSEMBLE, **files}), models=MODELS)
@@ -71,26 +91,7 @@ def test_an_ensemble_needs_no_file_but_its_config(tmp_path: Path, files: dict[st
     assert inspection.facts.steps == ("scale", "classify", "pick")
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "says"),
-    [
-        ('model_name: "scale"', 'model_name: "scales"', "calls the model 'scales', which is not in the repository"),
-        ('model_name: "scale"', 'model_name: "digits"', "makes 'digits' call itself"),
-        ('key: "raw"', 'key: "row"', "does not give 'raw' to step 1 ('scale')"),
-        ('key: "scaled" value: "row"', 'key: "scaled" value: "rows"', "gives 'row' to step 2 ('classify'), which is"),
-        ('key: "scores"', 'key: "score"', "takes 'score' from step 2 ('classify'), which gives 'scores'"),
-        ('key: "x" value: "scores"', 'key: "x" value: "nothing"', "gives 'nothing' to step 3"),
-        ('value: "best"', 'value: "row"', "fills 'row' twice, by 'scaled' of step 1 ('scale') and by step 3"),
-        ("dims: [64]", "dims: [8, 8]", "takes 'raw' as FP32 [-1, -1], but the input 'pixels' is FP32 [-1, 8, 8]"),
-        ("TYPE_FP32 dims: [64]", "TYPE_UINT8 dims: [64]", "but the input 'pixels' is UINT8 [-1, 64]"),
-        ("dims: [1]", "dims: [2]", "the output 'best' as FP32 [-1, 2], but 'best' of step 3 ('pick') is FP32 [-1, 1]"),
-        ("max_batch_size: 8", "max_batch_size: 9", "says `max_batch_size: 9`, but step 1 ('scale') takes 8: write 8"),
-        ("max_batch_size: 8", "", "a batch is the first dimension"),
-        ("model_version: -1", "model_version: 3", "calls version 3 in step 1 ('scale'), which has '1', '2'"),
-        ('output { name: "best"', 'output { name: "worst"', "has the output 'worst', which is in no output_map"),
-        ('value: "pixels"', 'value: "scores"', "wait for each other's outputs"),
-    ],
-)
+@pytest.mark.parametrize(("old", "new", "says"), MISFITS)
 def test_steps_that_do_not_fit_are_named(tmp_path: Path, old: str, new: str, says: str) -> None:
     assert old in ENSEMBLE
     config = ENSEMBLE.replace(old, new, 1)

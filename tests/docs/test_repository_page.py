@@ -1,0 +1,58 @@
+"""docs/reference/repository.md has every verdict, and its sentences are what is said."""
+
+import re
+
+import pytest
+
+from switchyard.repository.folder import FolderLimits
+from switchyard.repository.names import LONGEST_NAME, name_fault
+from switchyard.repository.triton.checks import config, labels, python_model, versions
+from switchyard.repository.triton.graphs import completion, graph
+from switchyard.repository.verdict import FaultCode
+from tests.docs.pages import DOCS
+from tests.switchyard.repository.triton.folders import judged, write
+from tests.switchyard.repository.triton.test_broken_folders import CONFIGS, GRAPHS, OTHERS
+from tests.switchyard.repository.triton.test_ensembles import ENSEMBLE, MISFITS, MODELS
+
+TEXT = (DOCS / "reference/repository.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """All that the inspector says of the broken folders of its tests."""
+    folders = [files for cases in (CONFIGS, GRAPHS, OTHERS) for files, *_ in cases.values()]
+    folders += [{"config.pbtxt": ENSEMBLE.replace(old, new, 1)} for old, new, _ in MISFITS]
+    sentences = {fault.message for name in ("My_Model",) if (fault := name_fault(name, {}))}
+    for files in folders:
+        folder = tmp_path_factory.mktemp("models") / "digits"
+        sentences |= {fault.message for fault in judged(write(folder, files), models=MODELS).faults}
+    return sentences
+
+
+def test_every_verdict_has_a_heading() -> None:
+    assert sorted(re.findall(r"^### `(\w+)`$", TEXT, re.MULTILINE)) == sorted(FaultCode)
+
+
+def test_every_sentence_is_what_is_said(said: set[str]) -> None:
+    quoted = re.findall(r"^> (.+)$", TEXT, re.MULTILINE)
+    assert len(quoted) > 25
+    assert [sentence for sentence in quoted if sentence not in said] == []
+
+
+def test_every_limit_is_the_code_s() -> None:
+    limits, kib, mib = FolderLimits(), 1024, 1024 * 1024
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|", TEXT.split("## Limits")[1].split("\n## ")[0], re.MULTILINE))
+    assert rows["files and folders"] == str(limits.files)
+    assert rows["depth; bytes of a path"] == f"{limits.depth}; {limits.path}"
+    assert rows["one file; all of them"] == f"{limits.file_bytes >> 30} GiB; {limits.bytes >> 40} TiB"
+    assert rows["`config.pbtxt`"] == f"{config.MOST_BYTES // kib} KiB"
+    assert rows["a graph"].startswith(
+        f"{(graph.MOST_BYTES + 1) >> 30} GiB, {graph.MOST_NODES:,} nodes".replace(",0", " 0")
+    )
+    assert (
+        rows["a file of labels; of Python"] == f"{labels.MOST_BYTES // mib} MiB; {python_model.MOST_BYTES // mib} MiB"
+    )
+    assert rows["instances of a model"] == str(config.MOST_INSTANCES)
+    assert rows["versions that are looked at"] == str(versions.MOST_VERSIONS)
+    assert f"at most {LONGEST_NAME} characters" in TEXT
+    assert f"`max_batch_size: {completion.BATCH}`" in TEXT
