@@ -10,6 +10,7 @@ from switchyard.cli.models.contents import as_folder, group_of, name_of, paths_b
 from switchyard.cli.models.errors import ModelError
 from switchyard.cli.models.folders import Folders
 from switchyard.cli.models.judging import judge
+from switchyard.cli.models.manifests import require_writable
 from switchyard.cli.models.progress import progress
 from switchyard.repository.names import name_fault
 from switchyard.repository.sources import Remote, Source, fetch, open_source, parse
@@ -21,11 +22,15 @@ from switchyard.repository.verdict import Group, Verdict
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """A model that somebody wants: a path or an address, its name if it has another, whether it may replace one."""
+    """A model that somebody wants: a path or an address, its name if it has another, whether it may replace one.
+
+    With ``write`` it must be one whose InferenceService can be written.
+    """
 
     place: str
     name: str = ""
     replace: bool = False
+    write: bool = False
 
 
 class RejectedError(Exception):
@@ -52,7 +57,7 @@ def _add_local(folders: Folders, wish: Wish) -> Verdict:
     with as_folder(Path(wish.place)) as folder:
         group = group_of(paths_below(folder), wish.place)
         name = wish.name or name_of(os.path.abspath(wish.place))
-        target = _target(folders, group, name, replace=wish.replace)
+        target = _target(folders, group, name, wish)
         verdict = _good(judge(folders, folder, group, name))  # before it is copied, as that can take long
         source = FolderSource(root=folder, uri=Path(wish.place).name)
         staged = _fetched(source, source.resolve(), target, f"copying {name}")
@@ -67,7 +72,7 @@ def _add_remote(folders: Folders, wish: Wish) -> Verdict:
     source = open_source(location)
     remote = source.resolve()
     group = group_of([file.path for file in remote.files], wish.place)
-    target = _target(folders, group, name, replace=wish.replace)
+    target = _target(folders, group, name, wish)
     staged = _fetched(source, remote, target, f"downloading {name}")
     try:
         verdict = _good(judge(folders, staged, group, name))
@@ -78,19 +83,21 @@ def _add_remote(folders: Folders, wish: Wish) -> Verdict:
     return verdict
 
 
-def _target(folders: Folders, group: Group, name: str, *, replace: bool) -> Path:
+def _target(folders: Folders, group: Group, name: str, wish: Wish) -> Path:
     """Return where the model goes.
 
     Raises:
-        ModelError: its name is none, or taken.
+        ModelError: its name is none, or taken, or its service cannot be written.
     """
     if fault := name_fault(name, folders.names_beside(group, name)):
         raise ModelError(f"{fault.message} Or give this one another name with --name.")
     target = folders.of_group(group) / name
-    if target.exists() and not replace:
+    if target.exists() and not wish.replace:
         raise ModelError(
             f"{group}/{name} is there already: --replace puts this in its place, --name gives this another name"
         )
+    if wish.write:
+        require_writable(folders.root, group, name)
     return target
 
 

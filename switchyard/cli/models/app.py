@@ -37,12 +37,14 @@ _REMOVED_SECONDS = 10.0
 def _errors_as_messages() -> Iterator[None]:
     """Print errors that are meant for a person, and exit with code 1."""
     from switchyard.cli.models.errors import ModelError
+    from switchyard.devices.choice import DeviceError
     from switchyard.repository.judging import JudgeError
     from switchyard.repository.sources import SourceError
+    from switchyard.settings import SettingsError
 
     try:
         yield
-    except (ModelError, SourceError, JudgeError) as err:
+    except (ModelError, SourceError, JudgeError, DeviceError, SettingsError) as err:
         typer.echo(f"error: {err}", err=True)
         raise typer.Exit(1) from err
 
@@ -90,7 +92,7 @@ def add(
         folders = Folders.here()
         known = folders.status()
         try:
-            verdict = adding.add(folders, adding.Wish(place=place, name=name, replace=replace))
+            verdict = adding.add(folders, adding.Wish(place=place, name=name, replace=replace, write=write))
         except adding.RejectedError as err:
             end = Outcome(verdict=err.verdict)
         else:

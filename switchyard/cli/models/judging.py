@@ -1,14 +1,18 @@
 """Judges a folder as if it were in the repository; no platform needs to run."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from switchyard.cli.models.contents import as_folder, group_of, name_of, paths_below
 from switchyard.cli.models.folders import Folders
+from switchyard.devices.choice import of_environment
+from switchyard.devices.probe import probe
 from switchyard.repository.folder import list_files
 from switchyard.repository.inspection import Surroundings
 from switchyard.repository.judging import Job, Judge, ProcessLimits
+from switchyard.repository.signature import SignaturePolicy
 from switchyard.repository.verdict import Facts, FaultCode, Group, Verdict
 
 
@@ -17,6 +21,8 @@ def judge_place(folders: Folders, place: Path, name: str) -> Verdict:
 
     Raises:
         ModelError: it is neither, or looks like no model.
+        DeviceError: the environment names a device that cannot be used.
+        SettingsError: it names keys for signatures that cannot be used.
         JudgeError: no verdict could be had, for a reason that is not the folder's.
     """
     with as_folder(place) as folder:
@@ -28,21 +34,24 @@ def judge(folders: Folders, folder: Path, group: Group, name: str) -> Verdict:
     """Judge a folder as ``name`` of the repository.
 
     Raises:
+        DeviceError: the environment names a device that cannot be used.
+        SettingsError: it names keys for signatures that cannot be used.
         JudgeError: no verdict could be had, for a reason that is not the folder's.
     """
     return asyncio.run(_judge(folders, folder, group, name))
 
 
 async def _judge(folders: Folders, folder: Path, group: Group, name: str) -> Verdict:
+    device = of_environment(probe(os.environ)).device
     judge = Judge()
     try:
         names, known = folders.names_beside(group, name), folders.facts_beside(name)
-        verdict = await _one(judge, folder, group, name, Surroundings(names=names, models=known))
+        verdict = await _one(judge, folder, group, name, Surroundings(names=names, models=known, device=device))
         if not any(fault.code is FaultCode.ENSEMBLE for fault in verdict.faults):
             return verdict
         # What it calls may be in the repository and never have been judged, as in a fresh clone.
         known = {**await _unjudged(judge, folders, known, name), **known}
-        return await _one(judge, folder, group, name, Surroundings(names=names, models=known))
+        return await _one(judge, folder, group, name, Surroundings(names=names, models=known, device=device))
     finally:
         await judge.aclose()
 
@@ -66,5 +75,14 @@ async def _one(
     judge: Judge, folder: Path, group: Group, name: str, around: Surroundings, *, smoke: bool = True
 ) -> Verdict:
     limits = ProcessLimits.of(list_files(folder, group).bytes, group)
-    job = Job(group=group, name=name, folder=folder, surroundings=around, limits=limits, smoke=smoke)
+    signatures = SignaturePolicy.from_env(os.environ)
+    job = Job(
+        group=group,
+        name=name,
+        folder=folder,
+        surroundings=around,
+        limits=limits,
+        smoke=smoke,
+        signatures=signatures,
+    )
     return (await judge.judge(job)).verdict

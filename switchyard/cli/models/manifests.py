@@ -3,42 +3,40 @@
 from pathlib import Path
 
 from switchyard.cli.models.errors import ModelError
-from switchyard.repository.service import UnservableError, files
-from switchyard.repository.verdict import Facts
+from switchyard.repository.service import files
+from switchyard.repository.verdict import Facts, Group
 
 _SERVICES = Path("manifests", "services")
 _LIST = "kustomization.yaml"
 _ITEM = "  - "
 
 
-def folder_of(root: Path, name: str) -> Path:
-    """Return where the service's files are to be.
+def require_writable(root: Path, group: Group, name: str) -> None:
+    """Check that a service can be written.
 
     Raises:
-        ModelError: there are files already.
+        ModelError: the model needs none of its own, or there is one.
     """
-    folder = root / _SERVICES / name
-    if folder.exists():
+    if group == "vision":
+        raise ModelError(f"--write: {name} is a vision model, which the service of the vision repository serves")
+    if (root / _SERVICES / name).exists():
         raise ModelError(f"{_SERVICES / name} is there already, and yours to change: it is not written again")
-    return folder
 
 
 def write_service(root: Path, name: str, facts: Facts) -> Path:
     """Write the files, name their folder in the list of services, and return it, relative to ``root``.
 
     Raises:
-        ModelError: the model needs no service of its own, or the files cannot be written.
+        ModelError: the files cannot be written.
+        UnservableError: the model needs no service of its own.
     """
-    folder = folder_of(root, name)
+    folder, texts = root / _SERVICES / name, files(name, facts)
     try:
-        texts = files(name, facts)
         folder.mkdir(parents=True)
         for file, text in texts.items():
             (folder / file).write_text(text)
         listed = root / _SERVICES / _LIST
         listed.write_text(with_resource(listed.read_text(), name))
-    except UnservableError as err:
-        raise ModelError(f"--write: {err}") from err
     except OSError as err:
         raise ModelError(f"{err.filename or folder} cannot be written: {err.strerror}") from err
     return folder.relative_to(root)

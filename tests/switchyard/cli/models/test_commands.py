@@ -10,6 +10,7 @@ from switchyard.repository.verdict import FaultCode
 from tests.switchyard.cli.models.conftest import FACTS, GATEWAY, Judge, Platform, Project, served
 from tests.switchyard.repository import onnx_models
 
+ROOT = Path(__file__).parents[4]
 GRAPH = "1/model.onnx"
 SENTENCE = "1/model.onnx is not an ONNX file: export the model again."
 
@@ -95,6 +96,18 @@ def test_a_model_is_added_whole_and_waits_for_a_platform(project: Project, digit
     assert "digits" in listed.out
     assert "unchecked" in listed.out
     assert "nothing has checked it yet" in project.run("show", "digits").out
+
+
+def test_a_language_model_is_added_with_a_service_of_its_own(project: Project) -> None:
+    said = project.run("add", str(ROOT / "model-repository/llm/chat-fast"), "--name", "mine", "--write")
+    assert said.code == 0, said.out + said.err
+    assert "mine: its InferenceService is in manifests/services/mine" in said.out
+    assert "model.safetensors" in files(project.folder("llm/mine"))
+    assert "resources:\n  - embed\n  - mine\n" in (project.root / "manifests/services/kustomization.yaml").read_text()
+    service = (project.root / "manifests/services/mine/inferenceservice.yaml").read_text()
+    assert "pvc://model-repository/llm/mine" in service
+    again = project.run("add", str(ROOT / "model-repository/llm/chat-fast"), "--name", "mine", "--write", "--replace")
+    assert (again.code, "yours to change" in again.err) == (1, True)
 
 
 def test_a_name_that_is_in_use_is_said_and_replaced_only_if_asked(

@@ -1,13 +1,12 @@
 """``--write``: the files of a service, and its place in the one list of services."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from switchyard.cli.models.errors import ModelError
-from switchyard.cli.models.manifests import with_resource, write_service
+from switchyard.cli.models.manifests import require_writable, with_resource, write_service
 from switchyard.repository.verdict import Facts, Memory
 
 FACTS = Facts(format="huggingface", kind="llm", bytes=1, memory=Memory(weights=1), context_length=512)
@@ -33,11 +32,10 @@ def test_a_service_is_written_once_and_is_its_owners_then(root: Path) -> None:
     assert yaml.safe_load((root / folder / "inferenceservice.yaml").read_text())["metadata"]["name"] == "b"
     assert "  - b\n" in (root / "manifests/services/kustomization.yaml").read_text()
     with pytest.raises(ModelError, match="yours to change"):
-        write_service(root, "b", FACTS)
+        require_writable(root, "llm", "b")
 
 
 def test_a_vision_model_has_no_service_of_its_own(root: Path) -> None:
+    require_writable(root, "llm", "b")
     with pytest.raises(ModelError, match="--write: b is a vision model"):
-        write_service(root, "b", replace(FACTS, kind="vision"))
-    assert not (root / "manifests/services/b").exists()
-    assert (root / "manifests/services/kustomization.yaml").read_text() == LIST
+        require_writable(root, "vision", "b")
