@@ -1,6 +1,7 @@
 """How the checks of this package say what is wrong."""
 
 import difflib
+import json
 from collections.abc import Iterable, Sequence
 
 from switchyard.repository.names import quoted
@@ -22,6 +23,12 @@ def names_of(names: Iterable[str], most: int = 8) -> str:
     if len(given) > most:
         shown.append(f"{len(given) - most} more")
     return ", ".join(shown) if shown else "none"
+
+
+def as_string(name: str) -> str:
+    """Return a name as config.pbtxt has it, in double quotes."""
+    text = name[:80]
+    return f'"{text}"' if text.isprintable() and '"' not in text and "\\" not in text else json.dumps(text)
 
 
 def nearest(name: str, known: Sequence[str], most: int = 1000, likeness: float = 0.6) -> str:

@@ -16,7 +16,7 @@ from switchyard.repository.triton.checks.python_model import DEFAULT_FILE, pytho
 from switchyard.repository.triton.checks.tensors import tensor_faults
 from switchyard.repository.triton.checks.versions import Versions, find_versions
 from switchyard.repository.triton.checks.warmup import warmup_faults
-from switchyard.repository.triton.faults import FaultError
+from switchyard.repository.triton.faults import FaultError, as_string
 from switchyard.repository.triton.graphs.compare import graph_faults
 from switchyard.repository.triton.graphs.completion import complete
 from switchyard.repository.triton.graphs.graph import external_faults, read_graph
@@ -128,7 +128,7 @@ def _onnx(model: _Model, version: str) -> Iterable[Fault]:
 def _no_graph(file: str, version: str, sizes: dict[str, int]) -> Fault:
     found = [path for path in sizes if path.startswith(f"{version}/") and path.endswith(".onnx")]
     if found:
-        fix = f'rename {quoted(found[0])}, or write `default_model_filename: "{found[0].partition("/")[2][:80]}"`'
+        fix = f"rename {quoted(found[0])}, or write `default_model_filename: {as_string(found[0].partition('/')[2])}`"
     else:
         fix = "copy the model there"
     message = f"{quoted(file)} is missing: {fix}."

@@ -7,7 +7,7 @@ from typing import Any
 
 from switchyard.files import read_file
 from switchyard.repository.names import quoted
-from switchyard.repository.triton.faults import nearest
+from switchyard.repository.triton.faults import as_string, nearest
 from switchyard.repository.triton.schema import CONFIG
 from switchyard.repository.verdict import Fault, FaultCode
 
@@ -28,7 +28,7 @@ def _fault(output: Any, folder: Path, sizes: Mapping[str, int]) -> Fault | None:
         return Fault(code=FaultCode.LINK, file=CONFIG, message=message)
     if file not in sizes:
         like = nearest(file, tuple(sizes))
-        fix = f'write `label_filename: "{like}"`' if like else "copy it there, or remove label_filename"
+        fix = f"write `label_filename: {as_string(like)}`" if like else "copy it there, or remove label_filename"
         message = f"{CONFIG} has the labels of {name} in {quoted(file)}, which is missing: {fix}."
         return Fault(code=FaultCode.INCOMPLETE, file=file, message=message)
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from switchyard.repository.names import quoted
-from switchyard.repository.triton.faults import names_of, nearest
+from switchyard.repository.triton.faults import as_string, names_of, nearest
 from switchyard.repository.triton.graphs.graph import Graph
 from switchyard.repository.triton.schema import CONFIG
 from switchyard.repository.triton.tensors import GraphTensor, as_config, fit, graph_dims, type_name
@@ -38,7 +38,7 @@ def _contradictions(config: Any, graph: Graph, file: str) -> Iterator[str]:
             dims = tensor.dims[1:] if batched else tensor.dims
             yield (
                 f"{CONFIG} lacks the input {quoted(tensor.name)} of {file}: add "
-                f'`input {{ name: "{tensor.name[:80]}" data_type: {tensor.data_type} {as_config(dims)} }}`.'
+                f"`input {{ name: {as_string(tensor.name)} data_type: {tensor.data_type} {as_config(dims)} }}`."
             )
 
 
@@ -50,7 +50,7 @@ def _side(
         tensor = known.get(wanted.name)
         if tensor is None:
             like = nearest(wanted.name, tuple(known))
-            fix = f'write `name: "{like}"`' if like else "correct the name, or leave it out"
+            fix = f"write `name: {as_string(like)}`" if like else "correct the name, or leave it out"
             yield (
                 f"{CONFIG} has the {side} {quoted(wanted.name)}, which {file} does not have (its {side}s: "
                 f"{names_of(known)}): {fix}."
