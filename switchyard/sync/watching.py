@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ _REMOTE = ("nfs", "cifs", "smb", "9p", "ceph", "gluster", "lustre", "fuse", "vir
 logger = logging.getLogger(__name__)
 
 
-async def changes(paths: Iterable[Path]) -> AsyncIterator[set[Path] | None]:
+async def changes(paths: Iterable[Path]) -> AsyncGenerator[set[Path] | None, None]:
     """Yield the paths that changed, or None where everything is to be looked at again."""
     queue: asyncio.Queue[set[Path] | None] = asyncio.Queue(maxsize=16)
     events = asyncio.create_task(_events([str(path) for path in paths], queue))
@@ -40,9 +40,8 @@ async def changes(paths: Iterable[Path]) -> AsyncIterator[set[Path] | None]:
 async def _events(paths: list[str], queue: asyncio.Queue[set[Path] | None]) -> None:
     """Put changed paths into the queue; end where the kernel gives no events."""
     try:
-        async for found in watchfiles.awatch(
-            *paths, watch_filter=None, debounce=EVENT_MILLISECONDS, step=20, ignore_permission_denied=True
-        ):
+        # Without ignore_permission_denied, which ignores the limit on watches as well.
+        async for found in watchfiles.awatch(*paths, watch_filter=None, debounce=EVENT_MILLISECONDS, step=20):
             await queue.put({Path(path) for _, path in found})
     except (OSError, RuntimeError) as err:  # mostly the limit on inotify watches (fs.inotify.max_user_watches)
         logger.warning("no events of changed files, so folders are looked at every %s s: %s", POLL_SECONDS, err)
