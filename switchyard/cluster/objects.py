@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from switchyard.catalog import Catalog, CatalogError, Claim, Model, describe, hosts_repository, settle
+from switchyard.catalog import Catalog, CatalogError, Claim, Model, State, describe, hosts_repository, settle
+from switchyard.catalog.repository import with_repository
 from switchyard.cluster.states import existing_replicas, replicas_of, revisions_of, state_of
+from switchyard.repository.status import RepositoryStatus
 
+PUBLISHED_CLAIM = "model-repository-published"  # components/model-sync
 MODELS_ANNOTATION = "switchyard.dev/models"  # the models of a service that hosts a repository: "ocr,ocr-direction"
 _HTTP2 = "h2c"
 _HTTP_PORT = 80  # of the Kubernetes Service that Knative makes for each Knative Service
@@ -20,12 +23,14 @@ def catalog_of(
     revisions: Iterable[Document],
     hosted: Mapping[str, Iterable[str]],
     on_error: Callable[[str], None] = lambda reason: None,
+    repository: RepositoryStatus | None = None,
 ) -> Catalog:
     """Return what InferenceServices and InferenceGraphs serve, in the state that Knative's Revisions show.
 
     ``hosted`` maps services that host a repository to their models, as far as these are known; for the other services
     the annotation ``switchyard.dev/models`` names them. An object that describes no model is left out and reported to
     ``on_error``, because in a shared namespace one bad object must not hide the others; so is a name of two owners.
+    ``repository`` is what the repository sync says of the folders, None where there is none.
     """
     known = list(revisions)
     claims: list[Claim] = []
@@ -36,10 +41,12 @@ def catalog_of(
         kind = "InferenceGraph" if "nodes" in (document.get("spec") or {}) else "InferenceService"
         owner, since = f"{kind} {metadata['name']}", metadata.get("creationTimestamp") or ""
         try:
-            models = _models(document, known, hosted)
+            models = _models(document, known, hosted, repository)
             claims += [Claim(owner, model, model.name == metadata["name"], since) for model in models]
         except CatalogError as err:
             on_error(str(err))
+    if repository:
+        claims += _unserved(repository, {claim.model.name for claim in claims})
     return settle(claims, on_error)
 
 
@@ -77,7 +84,27 @@ def workload(document: Document) -> str:
     return f"{name}-{'transformer' if document['spec'].get('transformer') else 'predictor'}"
 
 
-def _models(document: Document, revisions: list[Document], hosted: Mapping[str, Iterable[str]]) -> Iterator[Model]:
+def reads_published(document: Document) -> bool:
+    """Whether an InferenceService serves what the repository sync published, and nothing else."""
+    storage = (document["spec"]["predictor"].get("model") or {}).get("storageUri") or ""
+    return str(storage).partition("://")[2].partition("/")[0] == PUBLISHED_CLAIM
+
+
+def _unserved(repository: RepositoryStatus, names: set[str]) -> Iterator[Claim]:
+    """Return the language models that no service has: their folders say why."""
+    for status in repository.of_group("llm"):
+        if status.name not in names:
+            pending = State(phase="pending", reason="its InferenceService is not there yet")
+            model = Model(name=status.name, kind=status.kind or "llm", url="", state=pending)
+            yield Claim(f"folder llm/{status.name}", with_repository(model, status), own=False)
+
+
+def _models(
+    document: Document,
+    revisions: list[Document],
+    hosted: Mapping[str, Iterable[str]],
+    repository: RepositoryStatus | None,
+) -> Iterator[Model]:
     state = state_of(document, workload(document), revisions)
     model = describe(document, url=address(document), grpc=rpc_address(document, revisions), state=state)
     if model.kind == "step":
@@ -91,8 +118,14 @@ def _models(document: Document, revisions: list[Document], hosted: Mapping[str, 
         return
     # Of the predictor, which has the accelerators, also where a transformer takes the requests.
     model = replace(model, replicas=existing_replicas(f"{model.name}-predictor", revisions))
+    folders = repository if repository and reads_published(document) else None
     if not hosts_repository(document):
-        yield model
+        status = folders.find(model.name) if folders else None
+        yield with_repository(model, status) if status else model
+        return
+    if folders:
+        for status in folders.of_group("vision"):
+            yield with_repository(replace(model, name=status.name, versions=()), status)
         return
     fetched = hosted.get(model.name)
     names = annotated(document) if fetched is None else fetched

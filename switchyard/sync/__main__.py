@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from switchyard.cluster.api import ApiServerError
+from switchyard.cluster.publishing import Derivation, reporter_of_this_pod
 from switchyard.devices.choice import DeviceError, of_environment
 from switchyard.devices.probe import probe
 from switchyard.repository.judging import JudgeError
@@ -36,7 +38,9 @@ def main() -> int:
     try:
         device = of_environment(probe(os.environ)).device
         following = downloaders(addresses, published, claims=dict(arguments.claim), seconds=arguments.listing_seconds)
-    except (DeviceError, SourceError) as err:
+        derivation = Derivation(gpus=arguments.gpus, scale_down_delay=arguments.scale_down_delay)
+        reporters = [reporter_of_this_pod(derivation)] if arguments.in_cluster else []
+    except (ApiServerError, DeviceError, SourceError) as err:
         print(f"sync: {err}", file=sys.stderr)
         return SettingsError.exit_code
     settings = Settings(
@@ -48,7 +52,7 @@ def main() -> int:
     )
     status = 0
     try:
-        asyncio.run(run(settings, downloaders=following))
+        asyncio.run(run(settings, downloaders=following, reporters=reporters))
     except* (PublishedError, JudgeError, OSError) as group:
         print(f"sync: {_first(group)}", file=sys.stderr)
         status = 1
@@ -74,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--listing_seconds", type=_pause, default=10.0, help="between two listings of an address: from 1 to 3600"
     )
+    parser.add_argument(
+        "--in_cluster",
+        action="store_true",
+        help="tell the status to the namespace of this pod, and keep a service for each language model there",
+    )
+    parser.add_argument("--gpus", type=int, default=0, help="of each replica of such a service")
+    parser.add_argument("--scale_down_delay", default="10m", help="how long it stays awake without requests")
     parser.add_argument("--reserved", type=Path, help="a JSON object of names that others have, and whose they are")
     parser.add_argument("--http_port", type=int, help="serve /healthz, /status and /metrics there, on 127.0.0.1")
     parser.add_argument("--log_level", default="info")

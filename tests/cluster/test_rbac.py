@@ -18,6 +18,7 @@ _WATCHED = (
     "inferenceservices.serving.kserve.io",
     "inferencegraphs.serving.kserve.io",
     "revisions.serving.knative.dev",
+    "configmaps/model-repository-status",
 )
 _MAY: dict[str, Allowed] = {"gateway": {(verb, kind) for verb in ("get", "list", "watch") for kind in _WATCHED}}
 # Kubernetes lets everybody ask what they may do themselves.
@@ -45,7 +46,8 @@ def pairs(rule: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for group in rule["apiGroups"]:
         for resource in rule["resources"]:
             if group not in _EVERYBODY:
-                yield from ((verb, f"{resource}.{group}".rstrip(".")) for verb in rule["verbs"])
+                only = "".join(f"/{name}" for name in rule.get("resourceNames", ()))
+                yield from ((verb, f"{resource}.{group}".rstrip(".") + only) for verb in rule["verbs"])
 
 
 @pytest.mark.parametrize("account", ["gateway", "predictor", "redis", "default"])

@@ -18,6 +18,7 @@ MAY = {
             "inferenceservices.serving.kserve.io",
             "inferencegraphs.serving.kserve.io",
             "revisions.serving.knative.dev",
+            "configmaps./model-repository-status",
         )
     }
 }
@@ -30,10 +31,11 @@ def grants(documents: list[Document]) -> Iterator[tuple[str, str, str]]:
         for subject in binding["subjects"]:
             assert subject["kind"] == "ServiceAccount"
             for rule in roles[binding["roleRef"]["name"]]["rules"]:
-                assert rule.keys() == {"apiGroups", "resources", "verbs"}
+                assert rule.keys() - {"resourceNames"} == {"apiGroups", "resources", "verbs"}
+                only = "".join(f"/{name}" for name in rule.get("resourceNames", ()))
                 for group in rule["apiGroups"]:
                     for resource in rule["resources"]:
-                        yield from ((subject["name"], verb, f"{resource}.{group}") for verb in rule["verbs"])
+                        yield from ((subject["name"], verb, f"{resource}.{group}{only}") for verb in rule["verbs"])
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

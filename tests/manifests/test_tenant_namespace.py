@@ -117,6 +117,7 @@ def test_models_have_no_token_and_the_platforms_gateway_may_read_what_is_served_
         "inferenceservices.serving.kserve.io",
         "inferencegraphs.serving.kserve.io",
         "revisions.serving.knative.dev",
+        "configmaps./model-repository-status",
     )
     assert {*grants(documents)} == {("gateway", verb, kind) for verb in READ for kind in served}
     (subject,) = of_kind(documents, "RoleBinding")["gateway"]["subjects"]

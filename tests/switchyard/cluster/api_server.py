@@ -27,11 +27,15 @@ class ApiServer:
         self.garbage = False
         self.lists: list[str] = []
         self.watches: list[tuple[str, int]] = []
+        self.writes: list[str] = []
 
     def put(self, plural: str, document: Document) -> None:
         """Creates or replaces an object."""
         key = (plural, document["metadata"]["name"])
         self._record("MODIFIED" if key in self._objects else "ADDED", key, document)
+
+    def get(self, plural: str, name: str) -> Document | None:
+        return self._objects.get((plural, name))
 
     def delete(self, plural: str, name: str) -> None:
         self._record("DELETED", (plural, name), self._objects[plural, name])
@@ -135,6 +139,28 @@ class _Handler(BaseHTTPRequestHandler):
             self._watch(found.stream(plural, int(query["resourceVersion"])))
         else:
             self._send(json.dumps(found.listing(plural)).encode())
+
+    def do_PATCH(self) -> None:
+        """Merge, or server-side apply, which creates; only what the platform sends is understood."""
+        found, parts = self.server.found, urlsplit(self.path)
+        plural, name = parts.path.split("/")[-2:]
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if status := found.refusal:
+            self._send(b"{}", status)
+            return
+        before = found.get(plural, name)
+        if before is None and "apply" not in self.headers["content-type"]:
+            self._send(b"{}", 404)
+            return
+        metadata = {**(before or {}).get("metadata", {}), **body.get("metadata", {}), "name": name}
+        found.put(plural, {**(before or {}), **body, "metadata": metadata})
+        found.writes.append(f"{plural}/{name}")
+        self._send(json.dumps(found.get(plural, name)).encode())
+
+    def do_DELETE(self) -> None:
+        plural, name = urlsplit(self.path).path.split("/")[-2:]
+        self.server.found.delete(plural, name)
+        self._send(b"{}")
 
     def _watch(self, lines: Iterator[bytes]) -> None:
         self.send_response(200)

@@ -14,7 +14,7 @@ from switchyard.cluster.source import ClusterCatalog
 from tests.switchyard.cluster.api_server import NAMESPACE, ApiServer, serving
 from tests.switchyard.cluster.documents import READY, graph, revision, service
 
-SERVICES, GRAPHS, REVISIONS = "inferenceservices", "inferencegraphs", "revisions"
+SERVICES, GRAPHS, REVISIONS, STATUS = "inferenceservices", "inferencegraphs", "revisions", "configmaps"
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def test_the_catalog_follows_what_is_created_changed_and_deleted(server: ApiServ
         until(lambda: phase(source) == "ready")
         server.delete(SERVICES, "embed")
         until(lambda: names(source) == ["chat", "auto"])
-        assert sorted(server.lists) == sorted([SERVICES, GRAPHS, REVISIONS])  # changes alone, no second look
+        assert sorted(server.lists) == sorted([SERVICES, GRAPHS, REVISIONS, STATUS])  # changes alone, no second look
 
 
 def test_nothing_is_served_before_everything_was_listed(server: ApiServer) -> None:
