@@ -61,7 +61,7 @@ def check(
     from switchyard.cli.models.judging import judge_place
 
     with _errors_as_messages():
-        verdict = judge_place(Folders.here(), path, name)
+        verdict = judge_place(Folders.here(must_exist=False), path, name)
     typer.echo(_json(asdict(verdict)) if as_json else "\n".join(output.verdict_lines(verdict)))
     raise typer.Exit(1 if verdict.faults else 0)
 
@@ -154,7 +154,7 @@ def remove(
         callers = folders.callers(name)
         if not yes:
             called = f" {', '.join(callers)} would fail without it." if callers else ""
-            typer.confirm(f"Delete {folder.relative_to(folders.root)}?{called}", abort=True)
+            typer.confirm(f"Delete {folder.relative_to(folders.root)}?{called}", abort=True, err=True)
         folders.remove(folder)
         unserved = folders.run() is None or gone(folders, group, name, _REMOVED_SECONDS)
     end = "removed" if unserved else "removed, and the platform has yet to let go of it"

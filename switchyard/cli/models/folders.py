@@ -43,11 +43,17 @@ class Folders:
     state: StateDirectory
 
     @staticmethod
-    def here() -> "Folders":
-        """Return those of the project that contains the working directory."""
+    def here(*, must_exist: bool = True) -> "Folders":
+        """Return those of the project that contains the working directory.
+
+        Raises:
+            ModelError: it has none, and they ``must_exist``.
+        """
         from switchyard.local.supervisor import project
 
         root = project.root_of(Path.cwd())
+        if must_exist and not (root / FOLDER).is_dir():
+            raise ModelError(f"there is no {FOLDER} here or above: run this in the folder of your project, or make one")
         return Folders(root=root, state=project.directory_of(root))
 
     def of_group(self, group: Group) -> Path:

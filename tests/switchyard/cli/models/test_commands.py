@@ -110,6 +110,17 @@ def test_a_language_model_is_added_with_a_service_of_its_own(project: Project) -
     assert (again.code, "yours to change" in again.err) == (1, True)
 
 
+def test_outside_of_a_project_models_can_be_checked_only(
+    project: Project, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert project.run("check", str(digits)).code == 0
+    for arguments in (("add", str(digits)), ("list",), ("show", "digits"), ("remove", "digits")):
+        said = project.run(*arguments)
+        assert (said.code, "there is no model-repository here or above" in said.err) == (1, True), arguments
+    assert not (tmp_path / "model-repository").exists()
+
+
 def test_a_name_that_is_in_use_is_said_and_replaced_only_if_asked(
     project: Project, digits: Path, tmp_path: Path
 ) -> None:
@@ -194,7 +205,7 @@ def test_a_model_is_removed_once_that_is_confirmed(project: Project, platform: P
     project.say(replace(served(Path("caller")), facts=replace(FACTS, steps=("digits",))))
     asked = project.run("remove", "digits", typed="n\n")
     assert asked.code == 1
-    assert "caller would fail without it" in asked.out
+    assert "caller would fail without it" in asked.err
     assert project.folder("vision/digits").is_dir()
     said = project.run("remove", "digits", "--yes")
     assert (said.code, said.out) == (0, "digits: removed\n")
