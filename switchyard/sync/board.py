@@ -15,6 +15,8 @@ from switchyard.sync.folders import ModelKey
 
 _PAUSE_SECONDS = 0.05  # changes of one moment are told together
 
+RETRY_SECONDS = 2.0  # after a disk was full, or the API server away
+
 logger = logging.getLogger(__name__)
 
 
@@ -49,6 +51,7 @@ class Board:
         self._told: dict[ModelKey, ModelStatus] = {}
         self._changed = asyncio.Event()
         self._changed.set()  # a repository without models is told, too
+        self._behind: set[Reporter] = set()
 
     @property
     def status(self) -> RepositoryStatus:
@@ -89,7 +92,9 @@ class Board:
         """Report until cancelled, and once more then."""
         try:
             while True:
-                await self._changed.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(RETRY_SECONDS if self._behind else None):
+                        await self._changed.wait()
                 await asyncio.sleep(_PAUSE_SECONDS)
                 await self.flush()
         finally:
@@ -97,14 +102,15 @@ class Board:
                 await self.flush()
 
     async def flush(self) -> None:
-        """Report what was not reported yet."""
-        if not self._changed.is_set():
-            return
+        """Report what was not reported yet, to each who does not have it."""
+        if self._changed.is_set():
+            self._behind.update(self._reporters)
         self._changed.clear()
         status = self.status
-        for reporter in self._reporters:
+        for reporter in [reporter for reporter in self._reporters if reporter in self._behind]:
             try:
                 await reporter.report(status)
+                self._behind.discard(reporter)
             except OSError as err:
                 logger.error("the status of the repository cannot be told: %s", err)
 

@@ -53,6 +53,8 @@ def leave_network() -> bool:
 def limit(limits: ProcessLimits) -> None:
     """Take the limits, for good: no files can be written, nothing is dumped."""
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")  # short of memory, the kernel ends this process before those that serve
     with open("/proc/self/statm") as file:
         mapped = int(file.read().split()[0]) * resource.getpagesize()
     for kind, most in (

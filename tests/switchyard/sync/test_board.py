@@ -1,6 +1,8 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from switchyard.repository.status import ModelStatus, RepositoryStatus
 from switchyard.sync.board import Board
 from switchyard.sync.downloads import Download
@@ -44,12 +46,16 @@ def test_since_is_when_something_else_was_said_first() -> None:
     assert board.status.models[0].since == first
 
 
-async def test_a_reporter_that_fails_stops_neither_the_others_nor_the_next_report() -> None:
-    reports = asyncio.Queue[RepositoryStatus]()
+async def test_a_reporter_that_fails_stops_no_other_and_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("switchyard.sync.board.RETRY_SECONDS", 0.05)
+    reports, later = asyncio.Queue[RepositoryStatus](), asyncio.Queue[RepositoryStatus]()
+    failures = iter(range(5))
 
     class Failing:
         async def report(self, status: RepositoryStatus) -> None:
-            raise OSError("no route to the API server")
+            if next(failures, None) is not None:
+                raise OSError("no route to the API server")
+            later.put_nowait(status)
 
     class Collecting:
         async def report(self, status: RepositoryStatus) -> None:
@@ -61,6 +67,8 @@ async def test_a_reporter_that_fails_stops_neither_the_others_nor_the_next_repor
         assert (await asyncio.wait_for(reports.get(), 10)).models == ()
         board.set(FOLDER)
         assert (await asyncio.wait_for(reports.get(), 10)).models[0].phase == "published"
+        assert (await asyncio.wait_for(later.get(), 10)).models[0].phase == "published"
+        assert reports.empty()  # it has both already
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
