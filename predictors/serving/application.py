@@ -8,14 +8,14 @@ from predictors.serving.admission import Admission
 from predictors.serving.faults import of_engine
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
-from switchyard.http.asgi.replies import header, respond_error
+from switchyard.http.asgi.replies import header, reply, respond_error
 from switchyard.http.json_body import JSON, media_type
 from switchyard.telemetry import logs
 from switchyard.telemetry.metrics import Outcome
 from switchyard.telemetry.tracing import Tracer
 
 OPENAI = "/openai"
-_CONTROL = re.compile(r"/v2/repository/models/[^/]+/(?:load|unload)")
+_CONTROL = re.compile(r"/v2/repository/models/[^/]+/(load|unload)")
 ONLY_VERSION = "1"  # of a model that is no repository of them; KServe's handlers know none
 _VERSION = re.compile(r"(/v2/models/[^/]+)/versions/([^/]+)")
 
@@ -60,8 +60,11 @@ class Application:
             return
         logs.request_id.set(header(scope, b"x-request-id") or "")
         try:
-            if _CONTROL.fullmatch(path):
-                raise not_controlled()
+            if control := _CONTROL.fullmatch(path):
+                if control[1] == "unload":
+                    raise not_unloaded()
+                await reply(send, 200, b"", JSON)  # it is loaded: whoever forwarded this has started the process
+                return
             with self._admission.enter():
                 await self._run(app, protocol, scope, receive, send)
         except ApiError as err:
@@ -127,9 +130,9 @@ def _with_our_errors(app: App) -> App:
     return run
 
 
-def not_controlled() -> ApiError:
-    """Return the error for who would load or unload a predictor's one model: KServe would unload it for good."""
-    message = "this process serves one model, which is loaded and unloaded by starting and stopping the process"
+def not_unloaded() -> ApiError:
+    """Return the error for who would unload a predictor's one model: KServe would unload it for good."""
+    message = "this process serves one model, which is unloaded when the process ends: in a cluster, once it is idle"
     return ApiError("not_implemented", message)
 
 

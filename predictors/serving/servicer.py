@@ -2,18 +2,15 @@
 
 from typing import Any
 
-from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelReadyResponse
+from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelReadyResponse, RepositoryModelLoadResponse
 from kserve.protocol.grpc.servicer import InferenceServicer
 
-from predictors.serving.application import ONLY_VERSION, no_version, not_controlled
+from predictors.serving.application import ONLY_VERSION, no_version, not_unloaded
 from switchyard.http.asgi.usage import usage_in_trailers
 
 
 class OneModelServicer(InferenceServicer):  # type: ignore[misc]
-    """Rejects what KServe's own takes: any version for the only one, and control of a repository.
-
-    That would unload the one model of this process for good.
-    """
+    """Rejects what KServe's own takes: any version for the only one, and an unload, which would be for good."""
 
     async def ModelReady(self, request: Any, context: Any) -> Any:
         if request.version not in ("", ONLY_VERSION):
@@ -30,10 +27,10 @@ class OneModelServicer(InferenceServicer):  # type: ignore[misc]
             return await super().ModelInfer(request, context)
 
     async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:
-        raise not_controlled()
+        return RepositoryModelLoadResponse(model_name=request.model_name, isLoaded=True)
 
     async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:
-        raise not_controlled()
+        raise not_unloaded()
 
 
 def _require(version: str) -> None:

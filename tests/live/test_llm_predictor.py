@@ -218,14 +218,15 @@ def test_what_a_language_model_cannot_do_is_unimplemented_with_a_sentence(chat: 
         "get_model_config": "no configuration, statistics or shared memory",
         "get_inference_statistics": "no configuration, statistics or shared memory",
         "get_log_settings": "no configuration, statistics or shared memory",
-        "load_model": "loaded and unloaded by starting",
-        "unload_model": "loaded and unloaded by starting",
+        "unload_model": "unloaded when the process ends",
     }
     with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{chat.http}")) as client:
         for name, sentence in sentences.items():
             with pytest.raises(tritonclient.grpc.InferenceServerException, match=sentence) as refused:
                 getattr(client, name)(*([] if name == "get_log_settings" else ["chat-fast"]))
             assert refused.value.status() == "StatusCode.UNIMPLEMENTED"
+        client.load_model("chat-fast")  # it is loaded
+    assert fetch(f"{chat.url}/v2/repository/models/chat-fast/load", {}) == (200, b"")
     assert fetch(f"{chat.url}/v2/repository/models/chat-fast/unload", {})[0] == 501
     assert fetch(f"{embed.url}/v2/models/embed/generate", {"text_input": "x"})[0] == 501
     (embedding,) = streamed(embed, {})

@@ -19,6 +19,7 @@ OCR = "ocr"
 TOKENS: frozenset[Kind] = CHATTING | EMBEDDING
 VISION: frozenset[Kind] = frozenset(("vision",))
 GENERATING: frozenset[Kind] = frozenset(("llm", "adapter", "vision"))  # whatever speaks Triton's V2 beyond infer
+LOADABLE: frozenset[Kind] = frozenset(("vision", "llm", "embedding"))  # a graph has no model of its own
 PREDICTING: frozenset[Kind] = frozenset(("vision", "graph"))
 ANY: frozenset[Kind] = TOKENS | VISION
 
@@ -229,8 +230,8 @@ ROUTES: tuple[Route, ...] = (
     _v2("GET", "/v2/models/{model}/versions/{version}/config", "The same of one version.", "model", VISION),
     _v2("GET", "/v2/models/{model}/stats", "Triton's statistics of the model.", "model", VISION),
     _v2("GET", "/v2/models/{model}/versions/{version}/stats", "The same of one version.", "model", VISION),
-    _v2("POST", "/v2/repository/models/{model}/load", "Loads a model of a repository.", "model", VISION, hint=_HINT),
-    _v2("POST", "/v2/repository/models/{model}/unload", "Unloads it.", "model", VISION, hint=_HINT),
+    _v2("POST", "/v2/repository/models/{model}/load", "Loads a model, which wakes it.", "model", LOADABLE, hint=_HINT),
+    _v2("POST", "/v2/repository/models/{model}/unload", "Unloads it.", "model", LOADABLE, hint=_HINT),
     _get("/health", "Whether the gateway runs.", "pages"),
     _get("/healthz", "The same, under Kubernetes' usual name.", "pages"),
     _get(
@@ -255,6 +256,6 @@ RPC_ROUTES: tuple[Route, ...] = (
     _rpc("ModelConfig", "Triton's configuration of the model.", "model", "message", VISION),
     _rpc("ModelStatistics", "Triton's statistics of the model.", "model", "message", VISION),
     _rpc("ModelStreamInfer", "Inference in both directions, by the first message's model.", "model", "message"),
-    _rpc("RepositoryModelLoad", "Loads a model of a repository.", "model", "message", VISION, _HINT),
-    _rpc("RepositoryModelUnload", "Unloads it.", "model", "message", VISION, _HINT),
+    _rpc("RepositoryModelLoad", "Loads a model, which wakes it.", "model", "message", LOADABLE, _HINT),
+    _rpc("RepositoryModelUnload", "Unloads it.", "model", "message", LOADABLE, _HINT),
 )

@@ -16,6 +16,7 @@ from switchyard.http.headers import CLIENT_TO_REPLICA, REPLICA_TO_CLIENT
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server import Exchange
 from switchyard.http.server.relay import relay
+from switchyard.local.activator import repository_control
 from switchyard.local.activator.request_queue import RequestQueue
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
@@ -40,12 +41,18 @@ logger = logging.getLogger(__name__)
 
 
 class Endpoint:
-    """One service and its queue; ``timeout`` is the seconds until the first byte of a response."""
+    """One service and its queue; ``timeout`` is the seconds until the first byte of a response.
 
-    def __init__(self, name: str, queue: RequestQueue, *, timeout: float) -> None:
+    With ``loadable``, requests to load and unload its model are carried out here and not forwarded.
+    """
+
+    def __init__(
+        self, name: str, queue: RequestQueue, *, timeout: float, loadable: repository_control.Loadable | None = None
+    ) -> None:
         self.name = name
         self.queue = queue
         self.timeout = timeout
+        self.loadable = loadable
 
     async def admitted(self, size: int, deadline: float, *, retry: bool) -> Address:
         """Wait for a place as ``RequestQueue.acquire`` does, and log a wait that a client notices."""
@@ -85,6 +92,12 @@ class Activator:
     async def _respond(self, endpoint: Endpoint, exchange: Exchange) -> None:
         if exchange.method in (b"GET", b"HEAD") and _PROBES.fullmatch(exchange.path):
             await self._probe(endpoint, exchange)
+            return
+        control = repository_control.of_path(exchange.method, exchange.path)
+        if control is not None and endpoint.loadable is not None:
+            repository_control.check_body(control, await exchange.body(repository_control.BODY_BYTES))
+            await repository_control.carry_out(control, endpoint.loadable, endpoint.name, endpoint.timeout)
+            exchange.respond(200, [], b"")
             return
         # One deadline for the upload, the wait and every attempt: a client waits for their sum.
         deadline = asyncio.get_running_loop().time() + endpoint.timeout

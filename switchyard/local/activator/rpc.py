@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from switchyard.http.api_errors import ApiError
 from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailableError
 from switchyard.http.headers import CLIENT_TO_REPLICA
+from switchyard.local.activator import repository_control
 from switchyard.local.activator.application import ATTEMPTS, BODY_BYTES, Endpoint
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
@@ -42,6 +43,12 @@ class RpcActivator:
         logs.request_id.set(call.fields.get(b"x-request-id", b"").decode("latin-1"))
         if call.path in _PROBES:
             await self._probe(endpoint, call)
+            return
+        control = repository_control.of_call(call.path)
+        if control is not None and endpoint.loadable is not None:
+            repository_control.check_message(control, await call.first_message(repository_control.BODY_BYTES))
+            await repository_control.carry_out(control, endpoint.loadable, endpoint.name, endpoint.timeout)
+            call.respond(b"")
             return
         deadline = asyncio.get_running_loop().time() + endpoint.timeout
         if call.path in _UNARY:

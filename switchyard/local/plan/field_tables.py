@@ -175,6 +175,9 @@ _SERVICE = (
     *_annotations("metadata.annotations"),
     _honored('metadata.annotations["switchyard.dev/context-length"]', "the catalog's context length, in tokens"),
     _honored('metadata.annotations["switchyard.dev/chat-inputs"]', "whether a chat may hold images, in the catalog"),
+    _honored(
+        'metadata.annotations["switchyard.dev/pinned"]', '"true": it is not unloaded by clients, nor to make room'
+    ),
     *_annotations("spec.predictor.annotations"),
     _ignored("spec.predictor.annotations.*", _OTHERS),
     _ignored("spec.predictor.labels.*", "there is no pod to label"),

@@ -10,6 +10,7 @@ from switchyard.local.plan import durations
 WINDOW = "autoscaling.knative.dev/window"
 SCALE_DOWN_DELAY = "autoscaling.knative.dev/scale-down-delay"
 RETENTION = "autoscaling.knative.dev/scale-to-zero-pod-retention-period"
+PINNED = "switchyard.dev/pinned"
 PROGRESS_DEADLINE = "serving.knative.dev/progress-deadline"
 
 # Defaults of Knative's config-autoscaler, config-deployment and config-defaults.
@@ -23,7 +24,7 @@ class Scale:
     """When a service runs and how many requests it takes at once; times in seconds.
 
     A service without requests keeps its process for ``idle``; ``concurrency`` is a hard limit (0: none); ``timeout`` is
-    how long a request may wait for the first byte of its response.
+    how long a request may wait for the first byte of its response. One that is ``pinned`` never makes room for others.
     """
 
     minimum: int
@@ -31,6 +32,11 @@ class Scale:
     timeout: float
     idle: float
     progress_deadline: float
+    always_pinned: bool = False
+
+    @property
+    def pinned(self) -> bool:
+        return self.minimum > 0 or self.always_pinned
 
 
 def read(metadata: Mapping[str, Any], predictor: Mapping[str, Any]) -> Scale:
@@ -79,4 +85,5 @@ def read(metadata: Mapping[str, Any], predictor: Mapping[str, Any]) -> Scale:
         timeout=float(count("timeout", int(_DEFAULT_TIMEOUT)) or _DEFAULT_TIMEOUT),
         idle=seconds(WINDOW, _DEFAULT_WINDOW) + seconds(SCALE_DOWN_DELAY, 0.0) + seconds(RETENTION, 0.0),
         progress_deadline=seconds(PROGRESS_DEADLINE, _DEFAULT_PROGRESS_DEADLINE),
+        always_pinned=str(annotations.get(PINNED, "false")).lower() == "true",
     )

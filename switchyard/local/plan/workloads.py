@@ -77,6 +77,11 @@ class Service:
     problem: str = ""
     stopped: bool = False
 
+    @property
+    def blocked(self) -> str:
+        """Why it does not run here, whatever is asked of it; empty if it can."""
+        return f"its owner stopped it by annotation {STOP}" if self.stopped else self.problem
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deployment:

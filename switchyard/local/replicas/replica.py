@@ -15,6 +15,7 @@ from switchyard.local.processes.start import RunningPod, Starter, StartError, fr
 from switchyard.local.processes.startlog import PodLog
 from switchyard.local.program import program
 from switchyard.local.replicas.contents import Content, Contents
+from switchyard.local.replicas.loads import Loads
 from switchyard.local.replicas.model_folder import ModelFolder
 from switchyard.local.replicas.watch import Watch
 from switchyard.local.status.board import StatusBoard
@@ -77,10 +78,14 @@ class Replica:
         )
         self._watch = Watch(service, self.queue, client)
         self._running: RunningPod | None = None
+        self._loads = Loads()
 
     def renew(self, service: Service) -> None:
         """Take the newest content of the model's folder, for which the service was planned anew."""
         self._contents.renew(service)
+        self._take_newest()
+
+    def _take_newest(self) -> None:
         if self._running is not None:
             self._watch.renewed.set()
         else:
@@ -91,12 +96,39 @@ class Replica:
         self._tried_out = True
         self._wanted.set()
 
+    async def load(self) -> None:
+        """Start the process unless it runs, and return when it is ready; content that failed is tried again.
+
+        Raises:
+            ApiError: it cannot be served, and why.
+        """
+        if reason := self._service.blocked:
+            raise self._failure(reason)
+        self._contents.retry()
+        loaded = self._loads.add()
+        self._take_newest()
+        await loaded
+
+    async def unload(self) -> None:
+        """Let the process finish what it has, and return when it has ended; the next request starts it again.
+
+        Raises:
+            ApiError: it is to run always, or is only just starting.
+        """
+        name, running = self._service.name, self._running
+        if self._service.scale.pinned:
+            raise ApiError("model_in_use", f"{name} is to stay loaded: its service has minReplicas or is pinned")
+        if running is None and self._board.entries[name].state == "waking":
+            raise ApiError("model_not_ready", f"{name} is being started; unload it when it is ready")
+        if running is not None:
+            self._watch.dismissed.set()
+            await asyncio.wait({running.end})
+
     async def run(self) -> None:
         """Keep the service in its wanted state until cancelled, then stop its process."""
-        if reason := self._blocked_reason():
+        if reason := self._service.blocked:
             self._board.set(self._service.name, "failed", reason, blocked=True)
-            told = self._board.for_clients(reason)
-            self.queue.reject(lambda: ApiError("model_failed", f"{self._service.name}: {told}"))
+            self.queue.reject(lambda: self._failure(reason))
             return  # for the rest of the run: only other documents would help, and `up` reads them once
         if reason := self._folder.missing:
             self._board.set(self._service.name, "failed", reason)  # told before somebody asks; a request is still tried
@@ -108,12 +140,8 @@ class Replica:
                 if died:
                     await self._recover(died, final=final)
         finally:
+            self._loads.end(ApiError("shutting_down", f"{self._service.name} is being stopped"))
             await self._finish_draining()
-
-    def _blocked_reason(self) -> str:
-        if self._service.stopped:
-            return "its owner stopped it by annotation serving.kserve.io/stop"
-        return self._service.problem
 
     async def _demand(self) -> None:
         """Wait until a process is wanted: because a request waits, or always, once a pause after a failure is over."""
@@ -137,12 +165,16 @@ class Replica:
             content = self._contents.next
             running = await self._start(content)
         except StartError as err:
+            self._loads.end(self._failure(str(err)))
             if content is not None and self._contents.failed(content, str(err)):
                 self._fall_back()
                 return "", False
             return str(err), err.final or tried_out
         self._contents.loaded(content)
         return await self._serve(running, content), False
+
+    def _failure(self, reason: str) -> ApiError:
+        return ApiError("model_failed", f"{self._service.name}: {self._board.for_clients(reason)}")
 
     def _fall_back(self) -> None:
         """Say that the content before the newest is served; whoever waits gets a process of that at once."""
@@ -172,6 +204,8 @@ class Replica:
         self._tried_out = False
         if self._contents.next != content:  # there was newer content while this was loaded
             self._watch.renewed.set()
+        else:
+            self._loads.end()
         self._board.set(self._service.name, "ready", self._contents.notice)
         self.queue.open(running.address)
         try:
@@ -195,21 +229,25 @@ class Replica:
             log.close()
             self.queue.close()
             self._running = None
+            self._watch.dismissed.clear()
 
     async def _replaced(self, old: RunningPod, content: Content) -> tuple[RunningPod, Content]:
         """Start a process on the newest content beside ``old``; return which of them serves from now on."""
         self._watch.renewed.clear()
         newest, name = self._contents.next, self._service.name
         if newest == content:
+            self._loads.end()
             return old, content
         try:
             new = await self._start(newest, beside=True)
         except StartError as err:
+            self._loads.end(self._failure(str(err)))
             if self._contents.failed(newest, str(err)):
                 logger.warning("%s: %s", name, self._contents.notice)
                 self._board.set(name, "ready", self._contents.notice)
             return old, content
         self._contents.loaded(newest)
+        self._loads.end()
         self._board.replaced(name, new.pod.pid)
         self.queue.open(new.address)
         # What is in flight there goes on: the process finishes it before it ends.

@@ -74,7 +74,8 @@ class Services:
         listening = loopback_socket()
         port: int = listening.getsockname()[1]
         replica = self._replica(service)
-        endpoint = Endpoint(service.name, replica.queue, timeout=service.scale.timeout)
+        loadable = replica if service.model.kind in ("llm", "embedding") else None
+        endpoint = Endpoint(service.name, replica.queue, timeout=service.scale.timeout, loadable=loadable)
         self._endpoints[port] = endpoint
         if service.command.grpc:
             self._rpc_endpoints[port] = endpoint

@@ -76,13 +76,17 @@ async def test_openai_paths_go_to_vllm_with_their_mount_point() -> None:
     assert seen[0]["path"] == "/openai/v1/models"
 
 
-@pytest.mark.parametrize("action", ["load", "unload"])
-async def test_nobody_unloads_the_one_model_of_a_process(action: str) -> None:
+@pytest.mark.parametrize(
+    ("action", "status", "body"), [("load", 200, b""), ("unload", 501, b"unloaded when the process ends")]
+)
+async def test_the_one_model_of_a_process_is_loaded_and_nobody_unloads_it(
+    action: str, status: int, body: bytes
+) -> None:
     seen: list[Scope] = []
     client = Client(f"/v2/repository/models/m/{action}")
     await client.ask(Setup(kserve=answering(200, seen)).application)
-    assert client.status == 501
-    assert b"starting and stopping the process" in client.sent[1]["body"]
+    assert client.status == status
+    assert body in client.sent[1]["body"]
     assert not seen
 
 

@@ -65,6 +65,8 @@ async def test_tritons_http_client_infers_and_asks_for_state(tmp_path: Path) -> 
         ("POST", "/v2/models/chat/generate_stream", "/v2/models/chat/generate_stream"),
         ("POST", "/v2/repository/models/ocr/load", "/v2/repository/models/ocr/load"),
         ("POST", "/v2/repository/models/ocr/unload", "/v2/repository/models/ocr/unload"),
+        ("POST", "/v2/repository/models/chat/load", "/v2/repository/models/chat/load"),
+        ("POST", "/v2/repository/models/embed/unload", "/v2/repository/models/embed/unload"),
     ],
 )
 async def test_model_routes_pass_through(bench: Bench, method: str, path: str, upstream: str) -> None:
@@ -135,8 +137,9 @@ async def test_a_failed_model_that_a_request_starts_again_gets_that_request_and_
 
 
 @pytest.mark.parametrize("action", ["load", "unload"])
-async def test_only_models_of_a_repository_are_loaded_and_unloaded_by_clients(bench: Bench, action: str) -> None:
-    answer = await bench.http.post(f"/v2/repository/models/chat/{action}")
+async def test_a_graph_is_not_loaded_and_unloaded_by_clients(bench: Bench, action: str) -> None:
+    bench.catalog.replace(Catalog({"graph": Model(name="graph", kind="graph", url=bench.model.url)}))
+    answer = await bench.http.post(f"/v2/repository/models/graph/{action}")
     assert (answer.status_code, answer.json()["code"]) == (400, "wrong_model_kind")
     assert answer.json()["error"].count("it wakes when asked") == 1
     assert not bench.model.calls
@@ -307,7 +310,8 @@ async def test_streams_go_both_ways(rpc: GrpcBench) -> None:
     assert await call.code() is grpc.StatusCode.OK
 
 
-async def test_a_model_of_a_repository_is_loaded_on_request_and_no_other(rpc: GrpcBench) -> None:
+async def test_a_model_is_loaded_on_request_and_a_graph_is_not(rpc: GrpcBench) -> None:
+    rpc.bench.put("chat", kind="graph")
     async with triton_grpc.InferenceServerClient(rpc.target) as client:
         await client.load_model("ocr")
         await client.unload_model("ocr")

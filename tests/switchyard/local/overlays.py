@@ -28,6 +28,7 @@ class Stub:
     runtime: str = "stub"
     format: str = "stub"
     kind: str = "llm"
+    grpc: bool = False
 
     def document(self) -> dict[str, Any]:
         return {
@@ -46,6 +47,7 @@ class Stub:
                         "storageUri": self.storage,
                         "env": [{"name": name, "value": value} for name, value in self.env.items()],
                         "envFrom": [{"configMapRef": {"name": "stub-settings"}}],
+                        "ports": [{"name": "h2c", "containerPort": 8080}] if self.grpc else [],
                     },
                 }
             },
