@@ -5,6 +5,7 @@ issued. The library and what it needs take most of a second to import, which onl
 """
 
 import base64
+import hashlib
 import json
 import logging
 import re
@@ -65,6 +66,19 @@ class SignaturePolicy:
         except (OSError, ValueError) as err:
             raise SettingsError(f"{KEYS_SETTING} is {path!r}: {_text(err)}") from err
         return policy
+
+    def fingerprint(self) -> str:
+        """Return what differs if anything does by which a folder is judged; a verdict by other keys is out of date.
+
+        Raises:
+            OSError: a file of keys cannot be read.
+        """
+        if self.keys is None:
+            return ""
+        whole = hashlib.sha256(str(self.required).encode())
+        for key in trusted_keys(self.keys):
+            whole.update(f"\0{key.path.name}\0".encode() + read_file(key.path, _KEY_BYTES))
+        return whole.hexdigest()
 
 
 UNCHECKED = SignaturePolicy()

@@ -12,6 +12,7 @@ from switchyard.devices.choice import DeviceError, of_environment
 from switchyard.devices.probe import probe
 from switchyard.repository.judging import JudgeError
 from switchyard.repository.published import PublishedError
+from switchyard.repository.signature import SignaturePolicy
 from switchyard.repository.sources import SourceError
 from switchyard.settings import SettingsError
 from switchyard.sync.downloads.sources import downloaders
@@ -36,11 +37,12 @@ def main() -> int:
         return SettingsError.exit_code
     published = arguments.published.absolute()
     try:
+        signatures = SignaturePolicy.from_env(os.environ)
         device = of_environment(probe(os.environ)).device
         following = downloaders(addresses, published, claims=dict(arguments.claim), seconds=arguments.listing_seconds)
         derivation = Derivation(gpus=arguments.gpus, scale_down_delay=arguments.scale_down_delay)
         reporters = [reporter_of_this_pod(derivation)] if arguments.in_cluster else []
-    except (ApiServerError, DeviceError, SourceError) as err:
+    except (ApiServerError, DeviceError, SettingsError, SourceError) as err:
         print(f"sync: {err}", file=sys.stderr)
         return SettingsError.exit_code
     settings = Settings(
@@ -49,6 +51,7 @@ def main() -> int:
         reserved=arguments.reserved,
         http_port=arguments.http_port,
         device=device,
+        signatures=signatures,
     )
     status = 0
     try:

@@ -15,6 +15,7 @@ from switchyard.repository.inspection import Surroundings
 from switchyard.repository.judging import Job, Judge, Judged, JudgeError, ProcessLimits
 from switchyard.repository.names import name_fault
 from switchyard.repository.published import Generation, Published, SpaceError
+from switchyard.repository.signature import SignaturePolicy
 from switchyard.repository.sources.origin import Origin
 from switchyard.repository.status import ModelStatus, Phase
 from switchyard.repository.verdict import FaultCode, Verdict
@@ -71,6 +72,7 @@ class Parts:
     board: Board
     meter: Meter
     slots: NewestFirst
+    signatures: SignaturePolicy
     stopping: threading.Event = field(default_factory=threading.Event)
 
 
@@ -198,6 +200,7 @@ class Model:
             folder=folder,
             surroundings=self._others.surroundings(self.key),
             limits=ProcessLimits.of(seen.listing.bytes, self.key.group),
+            signatures=self._parts.signatures,
         )
         return await self._parts.judge.judge(job)
 

@@ -16,6 +16,7 @@ from switchyard.http.web_access import loopback_access
 from switchyard.repository.inspection import Device
 from switchyard.repository.judging import Judge
 from switchyard.repository.published import Published
+from switchyard.repository.signature import UNCHECKED, SignaturePolicy
 from switchyard.sync.board import Board, FileReporter, Reporter
 from switchyard.sync.control import Control
 from switchyard.sync.downloads import INCOMING, Downloader
@@ -42,6 +43,7 @@ class Settings:
     reserved: Path | None = None
     http_port: int | None = None
     device: Device
+    signatures: SignaturePolicy = UNCHECKED
     slots: int = 2
 
 
@@ -69,11 +71,12 @@ async def run(
     parts = Parts(
         roots=Roots(roots),
         published=published,
-        records=Records(settings.published, repr(settings.device)),
+        records=Records(settings.published, f"{settings.device!r} {settings.signatures.fingerprint()}"),
         judge=judge,
         board=board,
         meter=meter,
         slots=NewestFirst(settings.slots),
+        signatures=settings.signatures,
     )
     syncer = Syncer(parts, reserved=ReservedNames(settings.reserved), device=settings.device)
     control = await _listen(settings.http_port, Control(board, registry))
@@ -92,10 +95,14 @@ async def run(
         with contextlib.suppress(asyncio.CancelledError):
             await following
     finally:
-        parts.stopping.set()  # copies in threads end within a step
-        await judge.aclose()
-        if control:
-            await control.aclose()
+        await _stop(parts, control)
+
+
+async def _stop(parts: Parts, control: Server | None) -> None:
+    parts.stopping.set()  # copies in threads end within a step
+    await parts.judge.aclose()
+    if control:
+        await control.aclose()
     logger.info("stopped")
 
 

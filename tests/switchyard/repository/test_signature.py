@@ -207,3 +207,12 @@ def test_the_judging_process_verifies_what_it_judges(signed: Path, tmp_path: Pat
     assert facts.signed_by == "ada"
     (model / "generation_config.json").write_text("{}")
     assert [fault.code for fault in judge(model, signatures=policy).faults] == [FaultCode.SIGNATURE]
+
+
+def test_a_verdict_by_other_keys_is_out_of_date(place: Path) -> None:
+    policy = SignaturePolicy(place / "keys")
+    before = policy.fingerprint()
+    assert SignaturePolicy(place / "keys").fingerprint() == before
+    assert SignaturePolicy(place / "keys", required=True).fingerprint() != before
+    key_pair(place, "ada")
+    assert policy.fingerprint() != before
