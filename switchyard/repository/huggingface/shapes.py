@@ -16,6 +16,7 @@ _ENCODERS = re.compile(r"(Bert|Roberta|XLMRoberta)(Model|ForMaskedLM|ForSequence
 _LAYER = re.compile(r"(?:^|\.)(?:layers|layer|h|blocks)\.(\d{1,6})\.")
 # The names under which architectures keep the table with a row for each token.
 _EMBEDDING = re.compile(r"(?:.*\.)?(?:embed_tokens|wte|word_embeddings|tok_embeddings|embed_in)\.weight")
+_MOST_LAYERS = 10_000  # the deepest models of today have some 130; config.json may say anything
 _MOST = 3  # of one export's faults the others say nothing new
 
 
@@ -28,20 +29,22 @@ def check_shapes(config: ModelConfig, tensors: Tensors, *, generates: bool) -> I
 def _check(config: ModelConfig, tensors: Tensors, generates: bool) -> Iterator[Fault]:
     if _DECODERS.fullmatch(config.architecture):
         prefix = "model." if any(name.startswith("model.") for name in tensors) else ""
-        expected = dict(_decoder(config, prefix, generates))
+        expected = _decoder(config, prefix, generates)
     elif _ENCODERS.fullmatch(config.architecture):
         prefix = next((name.split(".")[0] + "." for name in tensors if ".embeddings.word_embeddings" in name), "")
-        expected = dict(_encoder(config, prefix))
+        expected = _encoder(config, prefix)
     else:
         yield from _check_embedding(config, tensors)
         yield from _check_layers(config, tensors, exactly=False)
         return
     yield from _check_layers(config, tensors, exactly=True)
     quantized = config.quantization is not None  # then matrices have other names and shapes, vectors have theirs
-    for name, (shape, meaning) in expected.items():
+    for name, (shape, meaning) in expected:
         if name in tensors:
             if tensors[name].shape != shape and not (quantized and len(shape) > 1):
                 yield _contradiction(name, tensors[name], shape, meaning)
+            elif not quantized and not tensors[name].dtype.startswith(("F", "BF")):
+                yield _whole_numbers(name, tensors[name])
         elif not quantized:
             yield _missing(name, meaning, tensors)
 
@@ -54,7 +57,7 @@ def _decoder(config: ModelConfig, prefix: str, generates: bool) -> Iterator[tupl
     yield f"{prefix}norm.weight", ((hidden,), "hidden_size")
     if generates and not config.tied:
         yield "lm_head.weight", ((config.vocab_size, hidden), "vocab_size × hidden_size")
-    for index in range(config.layers):
+    for index in range(min(config.layers, _MOST_LAYERS)):
         layer = f"{prefix}layers.{index}"
         attention = f"{layer}.self_attn"
         yield f"{attention}.q_proj.weight", ((queries, hidden), "num_attention_heads · head_dim × hidden_size")
@@ -81,7 +84,7 @@ def _encoder(config: ModelConfig, prefix: str) -> Iterator[tuple[str, tuple[Shap
     yield f"{embeddings}.word_embeddings.weight", ((config.vocab_size, hidden), "vocab_size × hidden_size")
     positions = (config.positions, hidden)
     yield f"{embeddings}.position_embeddings.weight", (positions, "max_position_embeddings × hidden_size")
-    for index in range(config.layers):
+    for index in range(min(config.layers, _MOST_LAYERS)):
         layer = f"{prefix}encoder.layer.{index}"
         for name in ("query", "key", "value"):
             yield f"{layer}.attention.self.{name}.weight", ((hidden, hidden), "hidden_size × hidden_size")
@@ -128,6 +131,14 @@ def _contradiction(name: str, tensor: WeightTensor, shape: Shape, meaning: str) 
     sentence = (
         f"{CONFIG} gives {shown(name)} the shape {list(shape)} ({meaning}), but {tensor.file} has "
         f"{list(tensor.shape)}: correct {CONFIG}, or copy weights and configuration of one export."
+    )
+    return Fault(code=FaultCode.WEIGHTS, message=sentence, file=tensor.file)
+
+
+def _whole_numbers(name: str, tensor: WeightTensor) -> Fault:
+    sentence = (
+        f"{tensor.file} has {shown(name)} in {tensor.dtype}, whole numbers, and {CONFIG} says nothing of a "
+        "quantization: export the weights in floating point, or with their quantization_config."
     )
     return Fault(code=FaultCode.WEIGHTS, message=sentence, file=tensor.file)
 

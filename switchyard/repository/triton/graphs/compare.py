@@ -16,7 +16,9 @@ Side = Literal["input", "output"]
 def graph_faults(config: Any, graph: Graph, file: str, version: str) -> Iterator[Fault]:
     """Say where the configuration and the graph in ``file`` contradict each other."""
     for message in _contradictions(config, graph, quoted(file)):
-        yield Fault(code=FaultCode.GRAPH, file=CONFIG, version=version, message=message)
+        # Where the graph itself is at fault, there may be no config.pbtxt at all.
+        about = CONFIG if message.startswith(CONFIG) else file
+        yield Fault(code=FaultCode.GRAPH, file=about, version=version, message=message)
 
 
 def _contradictions(config: Any, graph: Graph, file: str) -> Iterator[str]:

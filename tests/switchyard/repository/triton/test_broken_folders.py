@@ -204,13 +204,13 @@ GRAPHS: dict[str, Case] = {
     "an input without a shape": (
         with_graph(graph(inputs={"x": (FLOAT, None)}), ""),
         FaultCode.GRAPH,
-        "config.pbtxt",
+        "1/model.onnx",
         "does not say what shape its input 'x' has",
     ),
     "an input of bfloat16": (
         with_graph(graph(inputs={"x": (TensorProto.BFLOAT16, (None, 4))}), ""),
         FaultCode.GRAPH,
-        "config.pbtxt",
+        "1/model.onnx",
         "is a tensor of BFLOAT16, which Triton cannot carry: export it as a plain tensor of FP32",
     ),
     "no graph": ({"config.pbtxt": CONFIG, "1/labels.txt": ""}, FaultCode.INCOMPLETE, "1/model.onnx", "is missing"),

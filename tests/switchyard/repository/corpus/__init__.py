@@ -1,0 +1,27 @@
+"""More than 120 folders, each with what has to be said of it; made by code, so that git holds no models."""
+
+from tests.switchyard.repository.corpus import (
+    chat_broken,
+    chat_good,
+    ensembles,
+    estimators,
+    hostile,
+    triton_configs,
+    triton_files,
+    triton_good,
+    triton_graphs,
+)
+from tests.switchyard.repository.corpus.case import Case
+
+_MODULES = (
+    estimators,
+    triton_good,
+    ensembles,
+    chat_good,
+    triton_configs,
+    triton_graphs,
+    triton_files,
+    chat_broken,
+    hostile,
+)
+CASES: tuple[Case, ...] = tuple(case for module in _MODULES for case in module.CASES)

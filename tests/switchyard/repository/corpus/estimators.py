@@ -1,0 +1,132 @@
+"""Estimators of scikit-learn, XGBoost and LightGBM, exported to ONNX as docs/how-to/add-a-vision-model.md does it."""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.switchyard.repository.corpus.case import Build, Case, vision
+from tests.switchyard.repository.corpus.graphs import put
+
+_OPSET = 17
+
+
+@cache
+def _flowers() -> tuple[Any, Any]:
+    from sklearn.datasets import load_iris
+
+    features, classes = load_iris(return_X_y=True)
+    return features.astype(np.float32), classes
+
+
+@cache
+def digits() -> Any:
+    """A classifier of scikit-learn's digits: 8 x 8 pixels from 0 to 16."""
+    from sklearn.datasets import load_digits
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    pixels, classes = load_digits(return_X_y=True)
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=200)).fit(pixels.astype(np.float32), classes)
+
+
+def to_onnx(estimator: Any, width: int, *, zipmap: bool = False) -> bytes:
+    """Export an estimator of scikit-learn; probabilities are a tensor unless ``zipmap``."""
+    from skl2onnx import to_onnx as convert
+
+    classifies = hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function")
+    options = {id(estimator): {"zipmap": zipmap}} if classifies and hasattr(estimator, "classes_") else None
+    with _quiet():
+        made = convert(estimator, np.zeros((1, width), np.float32), options=options, target_opset=_OPSET)
+    data: bytes = made.SerializeToString()
+    return data
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Converters warn about versions, print, and log."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
+
+
+def _of_flowers(make: Callable[[], Any]) -> Build:
+    def build(folder: Path) -> None:
+        with _quiet():
+            estimator = make().fit(*_flowers())
+        put(folder, "1/model.onnx", to_onnx(estimator, 4))
+
+    return build
+
+
+def _sklearn(module: str, name: str, **arguments: Any) -> Build:
+    def make() -> Any:
+        return getattr(__import__(f"sklearn.{module}", fromlist=[name]), name)(**arguments)
+
+    return _of_flowers(make)
+
+
+def _boosted(library: str, name: str, **arguments: Any) -> Build:
+    def build(folder: Path) -> None:
+        import onnxmltools
+        from onnxmltools.convert.common.data_types import FloatTensorType
+
+        with _quiet():
+            estimator = getattr(__import__(library), name)(n_estimators=5, **arguments).fit(*_flowers())
+            convert = getattr(onnxmltools, f"convert_{library}")
+            extra = {"zipmap": False} if name == "LGBMClassifier" else {}
+            made = convert(estimator, initial_types=[("input", FloatTensorType([None, 4]))], target_opset=15, **extra)
+        put(folder, "1/model.onnx", made.SerializeToString())
+
+    return build
+
+
+def _digits(folder: Path) -> None:
+    put(folder, "1/model.onnx", to_onnx(digits(), 64))
+
+
+def _texts(folder: Path) -> None:
+    from skl2onnx import to_onnx as convert
+    from skl2onnx.common.data_types import StringTensorType
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    texts = ["good and bright", "good and kind", "bad and dark", "bad and cold"]
+    with _quiet():
+        estimator = make_pipeline(TfidfVectorizer(lowercase=False), LogisticRegression()).fit(texts, [1, 1, 0, 0])
+        options = {id(estimator): {"zipmap": False}}
+        types = [("text", StringTensorType([None, 1]))]
+        made = convert(estimator, initial_types=types, options=options, target_opset=_OPSET)
+    put(folder, "1/model.onnx", made.SerializeToString())
+
+
+CASES: tuple[Case, ...] = (
+    vision("sklearn-digits", _digits),
+    vision("sklearn-texts", _texts),
+    vision("sklearn-forest", _sklearn("ensemble", "RandomForestClassifier", n_estimators=5, random_state=1)),
+    vision("sklearn-boosting", _sklearn("ensemble", "GradientBoostingClassifier", n_estimators=3, random_state=1)),
+    vision("sklearn-tree", _sklearn("tree", "DecisionTreeRegressor", max_depth=3)),
+    vision("sklearn-neighbors", _sklearn("neighbors", "KNeighborsClassifier", n_neighbors=3)),
+    vision("sklearn-bayes", _sklearn("naive_bayes", "GaussianNB")),
+    vision("sklearn-svm", _sklearn("svm", "SVC", probability=False)),
+    vision("sklearn-perceptron", _sklearn("neural_network", "MLPClassifier", hidden_layer_sizes=(8,), max_iter=20)),
+    vision("sklearn-ridge", _sklearn("linear_model", "Ridge")),
+    vision("sklearn-clusters", _sklearn("cluster", "KMeans", n_clusters=3, n_init=1, random_state=1)),
+    vision("sklearn-components", _sklearn("decomposition", "PCA", n_components=2)),
+    vision("xgboost-classifier", _boosted("xgboost", "XGBClassifier")),
+    vision("xgboost-regressor", _boosted("xgboost", "XGBRegressor")),
+    vision("lightgbm-classifier", _boosted("lightgbm", "LGBMClassifier", verbose=-1)),
+    vision("lightgbm-regressor", _boosted("lightgbm", "LGBMRegressor", verbose=-1)),
+)
