@@ -83,7 +83,10 @@ class RepositoryIndex:
         model = self._loaded_models.states().get(name)
         if self._loaded_models.loaded(name) is not None:
             told: Row = {"reason": _STALE + model.reload_failure} if model is not None and model.reload_failure else {}
-            yield from ({**row, **told} for row in of_triton)
+            # Triton keeps rows of versions that it unloaded when newer content did not have them any more.
+            versions = self._folders.versions(name)
+            kept = (row for row in of_triton if row.get("state") == "READY" or row.get("version", "") in versions)
+            yield from ({**row, **told} for row in (kept if versions else of_triton))
             return
         state: Row = {}
         failure = name_fault(name) or (model.failure if model is not None else "")

@@ -126,12 +126,16 @@ class StatusBoard:
 
     def follow(self, model: str, folder: ModelStatus | None) -> None:
         """Let the catalog say what the repository says of a model's ``folder``, if it has one."""
-        if folder == self._folders.get(model):
-            return
-        self._folders.pop(model, None)
-        if folder is not None:
-            self._folders[model] = folder
-        self._publish()
+        self.follow_all({model: folder})
+
+    def follow_all(self, folders: Mapping[str, ModelStatus | None]) -> None:
+        """Let the catalog say what the repository says of the folders of models, None for those that have none."""
+        before = dict(self._folders)
+        self._folders |= {model: folder for model, folder in folders.items() if folder is not None}
+        for model in [model for model, folder in folders.items() if folder is None]:
+            self._folders.pop(model, None)
+        if self._folders != before:
+            self._publish()
 
     def folder(self, model: str) -> ModelStatus | None:
         """Return what the repository says of a model's folder, None if it says nothing."""
@@ -209,11 +213,14 @@ class StatusBoard:
         if folder is None:
             return model
         described = with_repository(model, folder)
-        described = replace(described, notice=described.notice or model.notice)
-        if described.state.phase == "pending" and model.url and model.kind != "vision":
-            # Its service is there and holds requests until the folder is checked.
-            return replace(described, state=replace(described.state, retryable=True))
-        return described
+        # A service that is there holds requests until the folder is checked; one that hosts others has no use for them.
+        holds = described.state.phase == "pending" and bool(model.url) and model.kind != "vision"
+        state = replace(
+            described.state,
+            reason=self.for_clients(described.state.reason),
+            retryable=described.state.retryable or holds,
+        )
+        return replace(described, state=state, notice=self.for_clients(described.notice) or model.notice)
 
     @staticmethod
     def _now() -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from switchyard.backoff import ConsecutiveFailures
-from switchyard.catalog import CatalogFile
+from switchyard.catalog import CatalogFile, Model
 from switchyard.devices.choice import Choice
 from switchyard.http.client import Client
 from switchyard.local.activator.listener import Listener, loopback_socket
@@ -22,13 +22,14 @@ from switchyard.local.processes.preload_declaration import Preload, declared
 from switchyard.local.processes.start import Starter, probing_tls
 from switchyard.local.replicas.deployment import DeploymentRunner
 from switchyard.local.replicas.replica import Replica
-from switchyard.local.replicas.repository import RepositoryHost, RepositoryModels
+from switchyard.local.replicas.repository import JudgedModels, RepositoryHost, RepositoryModels
 from switchyard.local.status.board import StatusBoard
 from switchyard.local.status.run_directory import StateDirectory
 from switchyard.local.supervisor.control import Control
 from switchyard.local.supervisor.edits import Edits, commands
 from switchyard.local.supervisor.graph_decisions import Decisions
 from switchyard.local.supervisor.published_models import PublishedModels, ServicePlanner
+from switchyard.local.supervisor.repository_sync import sync_deployments
 from switchyard.local.supervisor.services import Services
 from switchyard.telemetry.metrics import LocalMetrics
 
@@ -62,7 +63,7 @@ class Parts:
     services: Services
     deployments: Mapping[str, DeploymentRunner]
     preload: PreloadedLauncher | None
-    repository_models: RepositoryModels
+    repository_models: Sequence[RepositoryModels | JudgedModels]
     published_models: Sequence[PublishedModels]
     control: Listener
     client: Client
@@ -81,12 +82,9 @@ async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], Non
     starter = _starter(preloaded or SpawnLauncher(), client, mounts, settings, hosts)
     make = _replicas(starter, client, board, metrics, settings)
     services = Services(replica=make, hosts=hosts, board=board, metrics=metrics, client=client)
-    hosted = []
-    for service in plan.services:
-        model = await services.add(service)
-        if service.hosts and service.model_dir is not None:
-            hosted.append(RepositoryHost(model=model, folder=service.model_dir))
-    for name in (*(deployment.name for deployment in plan.deployments), *([preload.NAME] if preloads else [])):
+    models = {service.name: await services.add(service) for service in plan.services}
+    deployments = [*plan.deployments, *sync_deployments(plan, settings.options)]
+    for name in (*(deployment.name for deployment in deployments), *([preload.NAME] if preloads else [])):
         board.add(name)
     for name in (*board.entries, *(command.name for command in commands(plan))):
         settings.directory.log(name).touch()  # so that it can be followed before the first start
@@ -108,15 +106,33 @@ async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], Non
             one.name: DeploymentRunner(
                 one, starter=starter, board=board, log=settings.directory.log(one.name), grace=settings.grace
             )
-            for one in plan.deployments
+            for one in deployments
         },
         preload=preloaded,
-        repository_models=RepositoryModels(hosted, board=board),
+        repository_models=_repository_models(plan, models, settings.options, board),
         published_models=_published_models(plan, settings, services, board),
         control=control,
         client=client,
         control_port=int(socket.getsockname()[1]),
     )
+
+
+def _repository_models(
+    plan: Plan, models: Mapping[str, Model], options: Options, board: StatusBoard
+) -> list[RepositoryModels | JudgedModels]:
+    """Build what keeps the catalog in step with the repositories that services host."""
+    found: list[RepositoryModels | JudgedModels] = []
+    for service in plan.services:
+        if not service.hosts or service.model_dir is None:
+            continue
+        model, folder = models[service.name], service.model_dir
+        claim = next((name for name, published in options.published.items() if folder == published / "vision"), "")
+        if claim:
+            host = RepositoryHost(model=model, folder=options.claims[claim] / "vision")
+            found.append(JudgedModels(host, options.published[claim], board=board))
+        else:
+            found.append(RepositoryModels([RepositoryHost(model=model, folder=folder)], board=board))
+    return found
 
 
 def _published_models(plan: Plan, settings: Settings, services: Services, board: StatusBoard) -> list[PublishedModels]:

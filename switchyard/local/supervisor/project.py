@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from switchyard.devices import choice
 from switchyard.devices.choice import Choice, DeviceError
@@ -11,6 +11,7 @@ from switchyard.devices.probe import probe
 from switchyard.local.errors import LocalError
 from switchyard.local.plan.workloads import Options
 from switchyard.local.status.run_directory import StateDirectory
+from switchyard.repository.verdict import Group
 
 DEFAULT_OVERLAYS: Mapping[Literal["cpu", "cuda"], Path] = {
     "cpu": Path("kustomize/overlays/local"),
@@ -77,5 +78,17 @@ def directory_of(root: Path) -> StateDirectory:
 def options_of(
     root: Path, directory: StateDirectory, port: int | None, tls: tuple[Path, Path] | None = None
 ) -> Options:
-    """Return this machine's side of a plan; the manifests' claim is the folder of the same name."""
-    return Options(root=root, state=directory.path, claims={_CLAIM: root / _CLAIM}, gateway_port=port, gateway_tls=tls)
+    """Return this machine's side of a plan; the manifests' claim is the folder of the same name.
+
+    Models in its folders ``vision`` and ``llm`` are judged and served from the run directory, which keeps them.
+    """
+    claim = root / _CLAIM
+    judged = any((claim / group).is_dir() for group in get_args(Group))
+    return Options(
+        root=root,
+        state=directory.path,
+        claims={_CLAIM: claim},
+        published={_CLAIM: directory.path / "repository"} if judged else {},
+        gateway_port=port,
+        gateway_tls=tls,
+    )

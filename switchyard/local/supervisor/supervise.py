@@ -92,7 +92,7 @@ class Supervisor:
         deployments = [asyncio.ensure_future(deployment.run()) for deployment in parts.deployments.values()]
         services = asyncio.ensure_future(parts.services.run())
         preload = [asyncio.ensure_future(parts.preload.run())] if parts.preload else []
-        followers = [asyncio.ensure_future(parts.repository_models.run())]
+        followers = [asyncio.ensure_future(one.run()) for one in parts.repository_models]
         followers += [asyncio.ensure_future(published.run()) for published in parts.published_models]
         try:
             await self._until_stopped([*deployments, services, *preload, *followers])

@@ -24,7 +24,7 @@ class Stub:
     concurrency: int = 0
     timeout: int = 30
     env: dict[str, str] = field(default_factory=dict)
-    storage: str = "pvc://model-repository/llm/stub"
+    storage: str = "pvc://model-repository/stubs/stub"
     runtime: str = "stub"
     format: str = "stub"
     kind: str = "llm"
@@ -123,7 +123,7 @@ def mounts(document: dict[str, Any], secret: str, path: str) -> None:
 
 def write(root: Path, stubs: list[Stub], port: int, *, real_gateway: bool = False) -> Path:
     """A project at ``root`` with one overlay; returns the overlay's folder."""
-    (root / "model-repository" / "llm" / "stub").mkdir(parents=True, exist_ok=True)
+    (root / "model-repository" / "stubs" / "stub").mkdir(parents=True, exist_ok=True)
     overlay = root / "overlay"
     overlay.mkdir(exist_ok=True)
     documents = [runtime(), runtime_of_two(), gateway(port, real=real_gateway), *(stub.document() for stub in stubs)]

@@ -116,7 +116,7 @@ async def test_a_sleeping_service_works_again_once_the_cause_is_gone(
 ) -> None:
     cause = CAUSES[name]
     run = local.up(Stub(name="chat", **cause.stub), real_gateway=True)
-    folder = local.root / "model-repository" / "llm" / "stub"
+    folder = local.root / "model-repository" / "stubs" / "stub"
     cause.begin(folder)
     asking = Asking(client, run.gateway)
     await asking.fails(cause.reason)
@@ -136,7 +136,7 @@ async def test_a_request_ends_the_long_pause_of_a_service_that_is_always_on(
     local: Local, client: httpx.AsyncClient
 ) -> None:
     cause = CAUSES["it crashes"]
-    folder = local.root / "model-repository" / "llm" / "stub"
+    folder = local.root / "model-repository" / "stubs" / "stub"
     folder.mkdir(parents=True)
     cause.begin(folder)
     run = local.up(Stub(name="chat", min_replicas=1), real_gateway=True)

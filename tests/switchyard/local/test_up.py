@@ -53,7 +53,7 @@ async def test_fifty_clients_wake_a_sleeping_service_once(local: Local, client: 
 async def test_what_a_pod_would_get_is_what_the_process_gets(local: Local, client: httpx.AsyncClient) -> None:
     local.up(Stub(name="chat"))
     seen = (await client.post(local.url("chat") + "/echo", json={})).json()
-    models = str(local.root / "model-repository" / "llm" / "stub")
+    models = str(local.root / "model-repository" / "stubs" / "stub")
     assert seen["env"] == {
         "FROM_MAP": "yes",
         "MODEL_FILE": f"{models}/weights",
@@ -100,11 +100,11 @@ async def test_a_container_that_cannot_start_is_named_with_its_reason(local: Loc
 async def test_models_in_a_hosted_repository_are_listed_as_they_come_and_go(
     local: Local, client: httpx.AsyncClient
 ) -> None:
-    repository = local.root / "model-repository" / "vision"
+    repository = local.root / "model-repository" / "pictures"
     (repository / "ocr" / "1").mkdir(parents=True)
     (repository / "not-a-model").mkdir()
     local.up(
-        Stub(name="vision", runtime="two", format="triton", kind="vision", storage="pvc://model-repository/vision")
+        Stub(name="vision", runtime="two", format="triton", kind="vision", storage="pvc://model-repository/pictures")
     )
     assert list(local.models()) == ["ocr"]
     assert (await client.post(local.models()["ocr"].url + "/echo", json={})).status_code == 200
@@ -219,17 +219,17 @@ async def test_a_model_that_is_not_on_this_machine_is_listed_as_failed(local: Lo
 
 
 async def test_a_service_whose_model_folder_appears_recovers(local: Local, client: httpx.AsyncClient) -> None:
-    local.up(Stub(name="chat", storage="pvc://model-repository/llm/late"))
+    local.up(Stub(name="chat", storage="pvc://model-repository/late"))
     state = local.models()["chat"].state
     assert (state.phase, state.retryable) == ("failed", True)
-    assert state.reason.startswith("its model folder model-repository/llm/late does not exist; put the model there")
+    assert state.reason.startswith("its model folder model-repository/late does not exist; put the model there")
     assert str(local.root) in local.row("chat")["reason"]  # the person at the terminal has the whole path
     assert local.row("chat")["starts"] == 0
     url = local.url("chat") + "/echo"
     answer = await client.post(url, json={})
     assert answer.status_code == 503
-    assert "folder model-repository/llm/late does not exist; put the model" in answer.json()["error"]["message"]
-    (local.root / "model-repository" / "llm" / "late").mkdir()
+    assert "folder model-repository/late does not exist; put the model" in answer.json()["error"]["message"]
+    (local.root / "model-repository" / "late").mkdir()
     due = time.monotonic() + 10
     while answer.status_code == 503 and time.monotonic() < due:
         answer = await client.post(url, json={})

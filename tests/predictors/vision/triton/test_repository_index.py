@@ -71,6 +71,21 @@ async def test_a_model_whose_newest_content_cannot_be_loaded_is_ready_with_the_r
     assert row["reason"].endswith("cannot be loaded: no weights")
 
 
+async def test_versions_that_newer_content_does_not_have_are_not_listed(tmp_path: Path) -> None:
+    class Rolled(Indexed):
+        async def index_rows(self) -> list[dict[str, Any]]:
+            unloaded = {"name": "a", "version": "4", "state": "UNAVAILABLE", "reason": "unloaded"}
+            return [*await super().index_rows(), unloaded]
+
+    (tmp_path / "a" / "3").mkdir(parents=True)
+    server = Rolled("a")
+    models = loaded_models(server)
+    await use(models, "a")
+    for root, listed in ((str(tmp_path), ["3"]), ("", ["3", "4"])):
+        rows = await RepositoryIndex(server, models, ModelFolders(root)).rows()
+        assert [row["version"] for row in rows] == listed
+
+
 async def test_a_model_whose_name_cannot_be_served_is_unavailable_before_anyone_asks_for_it() -> None:
     server = Indexed("my model")
     (row,) = await RepositoryIndex(server, loaded_models(server), ModelFolders("")).rows()

@@ -34,7 +34,7 @@ def service(stub: Stub, **predictor: Any) -> Service:
 
 def test_a_service_runs_what_its_pod_would_run() -> None:
     found = service(Stub(name="chat", env={"BOTH": "own"}))
-    models = "/project/model-repository/llm/stub"
+    models = "/project/model-repository/stubs/stub"
     assert found.command.argv == (
         sys.executable,
         str(STUB),
@@ -126,7 +126,7 @@ def test_a_pod_of_two_containers_answers_at_the_one_with_ports() -> None:
     assert found.command.ports == {8080}
     (other,) = found.sidecars
     assert other.name == "chat.kserve-container"
-    assert other.argv[-2:] == ("--http-port=9000", "--model_dir=/project/model-repository/llm/stub")
+    assert other.argv[-2:] == ("--http-port=9000", "--model_dir=/project/model-repository/stubs/stub")
     assert other.readiness == ""
     assert other.ports == {9000}
 

@@ -69,7 +69,7 @@ class Run:
         )
 
     def planned(self, stub: Stub, options: Options | None = None) -> Service:
-        (self._root / "llm/stub").mkdir(parents=True, exist_ok=True)
+        (self._root / "stubs/stub").mkdir(parents=True, exist_ok=True)
         options = options or Options(root=self._root, state=self._root, claims={"model-repository": self._root})
         (service,) = plan([SETTINGS, runtime(), stub.document()], options).services
         return service

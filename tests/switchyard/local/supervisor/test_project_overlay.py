@@ -21,7 +21,7 @@ def test_it_plans_without_an_unknown_field() -> None:
         if service.model.kind in ("graph", "step"):
             continue
         place = "vision" if service.hosts else f"llm/{service.name}"
-        assert service.model_dir == ROOT / "model-repository" / place
+        assert service.model_dir == project.directory_of(ROOT).path / "repository" / place
         assert service.scale.minimum == 0
         assert service.scale.idle == 60
         assert service.command.grpc

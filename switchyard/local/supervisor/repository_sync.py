@@ -1,0 +1,50 @@
+"""The process of a run that judges the model repository and publishes what is good: ``python -m switchyard.sync``."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from switchyard.local.plan.workloads import Command, Deployment, Options, Plan
+from switchyard.local.processes.start import free_ports
+
+NAME = "sync"  # of its log, and in the status
+
+_STOP_SECONDS = 5.0  # a copy stops within a step, a judging process is killed
+
+
+def sync_deployments(plan: Plan, options: Options) -> Iterator[Deployment]:
+    """Yield a process for each claim of which judged models are published, with names that no model there may have."""
+    for claim, published in options.published.items():
+        reserved = options.state / "reserved-names.json"
+        reserved.write_text(json.dumps(_reserved(plan, published)))
+        port = free_ports([0])[0]
+        flags = {"source": options.claims[claim], "published": published, "reserved": reserved, "http_port": port}
+        yield Deployment(
+            name=NAME,
+            command=Command(
+                name=NAME,
+                argv=(
+                    options.python,
+                    "-m",
+                    "switchyard.sync",
+                    *(f"--{key}={value}" for key, value in flags.items()),
+                ),
+                env={},
+                cwd=options.root,
+                readiness="/healthz",
+                http_port=port,
+                grpc=False,
+                ports=frozenset((port,)),
+                grace=_STOP_SECONDS,
+            ),
+            gateway=False,
+        )
+
+
+def _reserved(plan: Plan, published: Path) -> Mapping[str, str]:
+    """Return the names of services, and whose they are; one that serves the folder of its own name is that model's."""
+    return {
+        service.name: f"service {service.name}"
+        for service in plan.services
+        if service.model_dir != published / "llm" / service.name
+    }
