@@ -12,8 +12,9 @@ from switchyard.repository.status import ModelStatus, RepositoryStatus, StatusEr
 
 POLL_SECONDS = 2.0
 STATUS_SECONDS = 0.2  # a stat of one file
-# After a first `up`, requests for models that nobody has judged yet wait this long; a folder takes a second or two.
-FIRST_SECONDS = 60.0
+# After a first `up`, requests for models that nobody has judged yet wait this long. A folder takes a second or two, and
+# on a machine that is busy with everything else a hundred times that.
+FIRST_SECONDS = 300.0
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,9 @@ def service(tmp_path: Path) -> Service:
         claims={"model-repository": tmp_path},
         published={"model-repository": published},
     )
-    (planned,) = plan([SETTINGS, runtime(), Stub(name="chat").document()], options).services
+    (planned,) = plan(
+        [SETTINGS, runtime(), Stub(name="chat", storage="pvc://model-repository/llm/stub").document()], options
+    ).services
     assert planned.model_dir == published / "llm/stub"
     return planned
 
