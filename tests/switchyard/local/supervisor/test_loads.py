@@ -49,7 +49,7 @@ async def test_a_load_of_what_cannot_be_loaded_says_why_and_is_tried_again_by_th
     run: Run, client: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     await run.services.add(run.planned(Stub(name="chat")))
-    fault = tmp_path / "llm/stub/fault"
+    fault = tmp_path / "stubs/stub/fault"
     fault.write_text('{"say": "no weights in model.safetensors", "exit": 2}')
 
     response = await ask(client, run, "load")
