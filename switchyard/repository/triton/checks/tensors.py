@@ -19,7 +19,7 @@ def tensor_faults(config: Any, *, complete: bool) -> Iterator[Fault]:
 
 def _messages(config: Any, complete: bool) -> Iterator[str]:
     for side, tensors in (("input", config.input), ("output", config.output)):
-        yield from _side(side, tensors, complete)
+        yield from _side(side, tensors, complete, config.max_batch_size > 0)
         if complete and not tensors:
             yield f"{CONFIG} describes no {side}: add `{side} {{ name: … data_type: … dims: […] }}` for each."
     for tensor in config.input:
@@ -30,7 +30,7 @@ def _messages(config: Any, complete: bool) -> Iterator[str]:
             )
 
 
-def _side(side: str, tensors: Sequence[Any], complete: bool) -> Iterator[str]:
+def _side(side: str, tensors: Sequence[Any], complete: bool, batched: bool) -> Iterator[str]:
     seen: set[str] = set()
     for tensor in tensors:
         name = quoted(tensor.name)
@@ -46,7 +46,12 @@ def _side(side: str, tensors: Sequence[Any], complete: bool) -> Iterator[str]:
         for dims in (tensor.dims, tensor.reshape.shape):
             if any(size == 0 or size < -1 for size in dims) or math.prod(abs(size) for size in dims) > _LARGEST:
                 yield f"{CONFIG} gives the {side} {name} the dims {list(dims)[:16]}: write sizes from 1, or -1 for any."
-        if tensor.HasField("reshape") and not _same_count(tensor.dims, tensor.reshape.shape):
+        if complete and tensor.HasField("reshape") and not tensor.reshape.shape and not batched:
+            yield (
+                f"{CONFIG} reshapes the {side} {name} to a number, which Triton carries in batches alone: export the "
+                "model with the shape [1] there."
+            )
+        elif tensor.HasField("reshape") and not _same_count(tensor.dims, tensor.reshape.shape):
             yield (
                 f"{CONFIG} reshapes the {side} {name} from {list(tensor.dims)} to {list(tensor.reshape.shape)}: write "
                 "shapes with as many values."

@@ -29,7 +29,7 @@ def _contradictions(config: Any, graph: Graph, file: str) -> Iterator[str]:
     for tensor in graph.inputs:
         if tensor.name in described:
             continue
-        if not tensor.data_type:
+        if not tensor.data_type or (tensor.dims == () and not batched):
             yield _cannot_carry("input", tensor, file)
         elif tensor.dims is None:
             yield (
@@ -97,8 +97,11 @@ def _hint(wanted: Any, tensor: GraphTensor, batched: bool) -> str:
 
 def _cannot_carry(side: Side, tensor: GraphTensor, file: str) -> str:
     fix = "of FP32" if tensor.dims is not None else "(skl2onnx: `options={'zipmap': False}`)"
+    what = tensor.what
+    if tensor.dims == ():
+        fix, what = "of the shape [1]", "a single number"
     return (
-        f"The {side} {quoted(tensor.name)} of {file} is {tensor.what}, which Triton cannot carry: export it as a plain "
+        f"The {side} {quoted(tensor.name)} of {file} is {what}, which Triton cannot carry: export it as a plain "
         f"tensor {fix}."
     )
 

@@ -31,7 +31,8 @@ def complete(config: Any, graph: Graph) -> tuple[Any, tuple[str, ...]]:
 def _fill(described: Any, tensors: Sequence[GraphTensor], max_batch_size: int) -> None:
     if not described:
         for tensor in tensors:
-            if tensor.data_type and tensor.dims is not None:
+            # Triton carries a single number for each row of a batch, and none without.
+            if tensor.data_type and tensor.dims is not None and (tensor.dims or max_batch_size):
                 described.add(name=tensor.name)
     known = {tensor.name: tensor for tensor in tensors}
     for wanted in described:
@@ -51,7 +52,8 @@ def _notes(written: Any, config: Any, graph: Graph) -> Iterator[str]:
     described = {tensor.name for tensor in config.output}
     for tensor in graph.outputs:
         if tensor.name not in described and not written.output:
-            yield f"The output {quoted(tensor.name)} is left out: it is {tensor}, which Triton cannot carry."
+            what = "a single number" if tensor.dims == () else str(tensor)
+            yield f"The output {quoted(tensor.name)} is left out: it is {what}, which Triton cannot carry."
     free = [tensor for tensor in graph.inputs if tensor.is_batched]
     fixed = [tensor for tensor in (*graph.inputs, *graph.outputs) if tensor.dims and not tensor.is_batched]
     if free and fixed and not (config.max_batch_size or written.input or written.output):

@@ -213,6 +213,12 @@ GRAPHS: dict[str, Case] = {
         "1/model.onnx",
         "is a tensor of BFLOAT16, which Triton cannot carry: export it as a plain tensor of FP32",
     ),
+    "an input without dimensions": (
+        with_graph(graph(inputs={"x": (FLOAT, ())}), ""),
+        FaultCode.GRAPH,
+        "config.pbtxt",
+        "is a single number, which Triton cannot carry: export it as a plain tensor of the shape [1]",
+    ),
     "no graph": ({"config.pbtxt": CONFIG, "1/labels.txt": ""}, FaultCode.INCOMPLETE, "1/model.onnx", "is missing"),
     "another name of the graph": (
         {"config.pbtxt": CONFIG, "1/digits.onnx": graph()},
