@@ -25,12 +25,13 @@ VISION_MODELS = sorted(path.parent.name for path in (ROOT / "model-repository/vi
 
 
 class Platform:
-    """This repository's models behind ports of their own, run from ``folder``; ``up`` may be called again after an end.
+    """Models behind ports of their own, run from ``folder``; ``up`` may be called again after an end.
 
-    ``printed`` is what the last ``up`` said.
+    They are those of the project at ``root``, by default this repository's. ``printed`` is what the last ``up`` said.
     """
 
-    def __init__(self, folder: Path, *, window: str) -> None:
+    def __init__(self, folder: Path, *, window: str, root: Path = ROOT) -> None:
+        self.root = root
         self.state = folder / "state"
         self.http, self.grpc = free_port(), free_port()
         self.url, self.grpc_target = f"http://127.0.0.1:{self.http}", f"127.0.0.1:{self.grpc}"
@@ -39,9 +40,9 @@ class Platform:
         self.overlay.mkdir()
         write_overlay(self.overlay, http=self.http, grpc=self.grpc, window=window)
 
-    def up(self) -> None:
+    def up(self, *arguments: str) -> None:
         """Starts everything; returns once the gateway answers."""
-        done = self.command("up", str(self.overlay), "--detach")
+        done = self.command("up", str(self.overlay), "--detach", *arguments)
         assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{self.logs()}"
         self.printed = done.stdout
 
@@ -68,7 +69,7 @@ class Platform:
         """Runs ``switchyard argv…`` as from a terminal of its own."""
         return subprocess.run(
             [str(SWITCHYARD), *argv],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.environment(),
             capture_output=True,
             text=True,
