@@ -16,7 +16,7 @@ FOLDERS = "|".join(sorted(path.name for path in ROOT.iterdir() if path.is_dir() 
 FILE = re.compile(rf"(?:\.ci|{FOLDERS})/[\w./-]+")
 MODULE = re.compile(r"(?:switchyard|predictors|benchmarks|tools|tests)(?:\.[a-z]\w*)+")
 # Images, what is built, and what a reader makes.
-NO_FILES = re.compile(r"switchyard/(?:platform|router|predictor(?:-gpu)?|triton)|build/.*|.*/my-.*")
+NO_FILES = re.compile(r"benchmarks/results|switchyard/(?:platform|router|predictor(?:-gpu)?|triton)|build/.*|.*/my-.*")
 
 
 def reached(start: Path) -> set[Path]:
