@@ -88,7 +88,8 @@ def next_steps(run: Run, models: Iterable[Model], states: Mapping[str, str]) -> 
             f"  {own} status    shows them as `{PRELOAD}`",
         ]
     device = [f"{run.device[0].upper()}{run.device[1:]}."] if run.device else []
-    return "\n".join([*lines, f"  {own} status | {own} logs -f NAME | {own} down", *device])
+    add = f"  {own} model add PATH    brings a model of yours: a folder, a file *.onnx or hf://…"
+    return "\n".join([*lines, *device, add, f"  {own} status | {own} logs -f NAME | {own} down"])
 
 
 class PlainView:

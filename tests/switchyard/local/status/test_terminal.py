@@ -58,11 +58,12 @@ def test_what_to_try_next_names_the_first_model_of_each_kind() -> None:
     text = next_steps(run, models, {"preload": "ready"})
     assert '"model": "a"' in text
     assert '"model": "e"' in text
-    assert "switchyard down" in text
+    assert "switchyard model add PATH" in text
+    assert text.endswith("switchyard down")
     assert "waits until imports" not in text
     assert "SWITCHYARD_KEY" not in text
     on_gpu = next_steps(replace(run, device="models run on GPU 0, NVIDIA H200"), models, {})
-    assert on_gpu.endswith("\nModels run on GPU 0, NVIDIA H200.")
+    assert "\nModels run on GPU 0, NVIDIA H200.\n" in on_gpu
     with_keys = next_steps(replace(run, asks_for_keys=True), models, {})
     assert with_keys.count('curl -H "authorization: Bearer $SWITCHYARD_KEY" ') == with_keys.count("curl") == 3
     assert "The first request waits until imports" in next_steps(run, models, {"preload": "waking"})
