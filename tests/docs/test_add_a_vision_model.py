@@ -1,0 +1,75 @@
+"""Who follows docs/how-to/add-a-vision-model.md gets models that are served as they are exported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from switchyard.repository.inspection import Surroundings
+from switchyard.repository.triton.inspector import inspect
+from tests.docs.following import blocks
+from tests.docs.test_how_to import HOW_TO
+
+PAGE = HOW_TO / "add-a-vision-model.md"
+
+
+def run(folder: Path, *command: str) -> str:
+    """Run a command of the page in an empty folder; return what it prints."""
+    root = str(Path(__file__).parents[2])
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": root, "PATH": path, "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def commands(word: str) -> list[list[str]]:
+    """The command lines of the page with a word."""
+    texts = [block.text for block in blocks(PAGE) if block.language == "sh"]
+    return [line.split() for text in texts for line in text.splitlines() if word in line]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the page's scripts were run."""
+    folder = tmp_path_factory.mktemp("scripts")
+    scripts = [block for block in blocks(PAGE) if block.language == "python"]
+    assert len(scripts) == 3
+    for script in scripts:
+        (folder / script.file).write_text(script.text)
+        run(folder, sys.executable, script.file)
+    return folder
+
+
+@pytest.mark.parametrize("command", commands("model check"), ids=lambda command: command[-1])
+def test_what_a_script_exports_is_served_in_batches(exported: Path, command: list[str]) -> None:
+    assert command[0] == "switchyard"
+    printed = run(exported, sys.executable, "-m", "switchyard.cli", *command[1:])
+    assert "it would be served" in printed
+    assert "max_batch_size: 32" in printed
+
+
+def test_copied_as_the_page_says_it_is_a_model_with_two_versions_until_it_is_removed(exported: Path) -> None:
+    model, served = exported / "model-repository/vision/digits", []
+    for line in (*commands("mkdir"), *commands("cp ")):
+        run(exported, *line)
+    inspection = inspect(model, Surroundings())
+    assert inspection.facts is not None
+    served.append(inspection.facts.versions)
+    run(exported, "rm", "-r", str(model / "2"))
+    inspection = inspect(model, Surroundings())
+    assert inspection.facts is not None
+    served.append(inspection.facts.versions)
+    assert served == [("2",), ("1",)]
+    (away,) = commands("rm -r")
+    run(exported, *away)
+    assert not model.exists()
