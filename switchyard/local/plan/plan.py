@@ -41,6 +41,16 @@ def plan(documents: Sequence[Document], options: Options) -> Plan:
     return Plan(services=services, deployments=deployments)
 
 
+def plan_service(document: Document, documents: Sequence[Document], options: Options) -> Service:
+    """Plan one more InferenceService by the runtimes and settings of an overlay, whose ``documents`` are planned.
+
+    Raises:
+        LocalError: local mode does not know a field, or the overlay has no runtime for it.
+    """
+    fields.require_known([document])
+    return _service(document, containers.Index([*documents, document]), options)
+
+
 def _require_unique(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

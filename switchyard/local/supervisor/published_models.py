@@ -7,7 +7,7 @@ from pathlib import Path
 
 from switchyard.catalog import Model
 from switchyard.local.errors import LocalError
-from switchyard.local.plan.plan import plan
+from switchyard.local.plan.plan import plan_service
 from switchyard.local.plan.render import Document
 from switchyard.local.plan.scale import SCALE_DOWN_DELAY
 from switchyard.local.plan.workloads import Options, Service
@@ -18,8 +18,6 @@ from switchyard.repository.status import STATUS, ModelStatus, StatusError, Statu
 from switchyard.repository.verdict import Facts
 
 POLL_SECONDS = 0.2  # a stat of one file: a thousandth of what a start takes
-
-_WORKLOADS = ("InferenceService", "InferenceGraph", "Deployment")
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +30,7 @@ class ServicePlanner:
     """
 
     def __init__(self, documents: Sequence[Document], options: Options) -> None:
-        self._shared = [document for document in documents if document["kind"] not in _WORKLOADS]
+        self._documents = documents
         self._options = options
         self._place = _place(documents)
 
@@ -46,7 +44,7 @@ class ServicePlanner:
             document = derived(name, facts, self._place)
         except UnservableError as err:
             raise LocalError(str(err)) from err
-        return plan([*self._shared, document], self._options).services[0]
+        return plan_service(document, self._documents, self._options)
 
 
 def _place(documents: Sequence[Document]) -> Place:

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from switchyard.catalog import State
-from switchyard.local.plan.render import Document
+from switchyard.local.plan.render import Document, render_text
+from switchyard.local.plan.render import documents as rendered
 from switchyard.local.plan.workloads import Options
 from switchyard.local.supervisor.published_models import PublishedModels, ServicePlanner
 from switchyard.repository.status import ModelStatus, RepositoryStatus, StatusFile
@@ -21,6 +22,7 @@ from tests.switchyard.local.conftest import until
 from tests.switchyard.local.overlays import Stub, runtime
 from tests.switchyard.local.supervisor.running import SETTINGS, Run, running
 
+ROOT = Path(__file__).parents[4]
 FACTS = Facts(
     format="huggingface", kind="llm", bytes=1, memory=Memory(weights=1), context_length=64, license="apache-2.0"
 )
@@ -244,6 +246,16 @@ async def test_an_overlay_without_the_runtime_says_so(repository: Repository, tm
 
     assert "runtime switchyard-vllm is not in the overlay" in repository.run.models()["dropped"].state.reason
     task.cancel()
+
+
+@pytest.mark.parametrize("overlay", ["local", "local-gpu"])
+def test_the_overlays_of_this_machine_have_what_a_dropped_model_needs(overlay: str, repository: Repository) -> None:
+    folder = ROOT / "kustomize" / "overlays" / overlay
+
+    service = ServicePlanner(rendered(render_text(folder), folder), repository.options)("my-chat", FACTS)
+
+    assert service.model_dir == repository.published / "llm" / "my-chat"
+    assert "--model_name=my-chat" in service.command.argv
 
 
 async def test_a_status_that_cannot_be_read_changes_nothing(repository: Repository) -> None:
