@@ -23,11 +23,18 @@ class FaultError(Exception):
         self.fault = Fault(code=code, message=message, file=file)
 
 
-def shown(value: object) -> str:
-    """Return a name or value from a file as a sentence may show it: short, and without control characters."""
-    text = value if isinstance(value, str) else repr(value)
+def shown(text: str) -> str:
+    """Return a name or text from a file as a sentence may show it: short, and without control characters."""
     text = text if len(text) <= _NAME_CHARACTERS else text[: _NAME_CHARACTERS - 1] + "…"
     return text if text.isprintable() else repr(text)
+
+
+def shown_value(value: object) -> str:
+    """Return a value of a JSON file as it stands there, short."""
+    try:
+        return shown(json.dumps(value, ensure_ascii=False))
+    except RecursionError:  # it was read at another depth of calls
+        return "a value of many levels"
 
 
 def listed(names: Iterable[str], most: int = 3) -> str:
@@ -121,7 +128,7 @@ def whole_number(values: dict[str, Any], names: Iterable[str], file: str, *, lea
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _WHOLE_NUMBER:
-            sentence = f"{file} says that {name} is {shown(value)}: write a whole number of at least {least}."
+            sentence = f"{file} says that {name} is {shown_value(value)}: write a whole number of at least {least}."
             raise FaultError(FaultCode.MODEL_CONFIG, sentence, file)
         return value
     return None
@@ -136,5 +143,5 @@ def mapping(values: dict[str, Any], name: str, file: str) -> dict[str, Any] | No
     value = values.get(name)
     if value is None or isinstance(value, dict):
         return value
-    sentence = f"{file} says that {name} is {shown(value)}: it has to be an object, or to be left out."
+    sentence = f"{file} says that {name} is {shown_value(value)}: it has to be an object, or to be left out."
     raise FaultError(FaultCode.MODEL_CONFIG, sentence, file)

@@ -61,7 +61,7 @@ def inspect(folder: Path, surroundings: Surroundings) -> Inspection:
     learned = _Learned()
     faults = [fault for check in _checks(folder, model, learned, surroundings.device) for fault in _found(check)]
     if faults:
-        return Inspection(faults=tuple(faults))
+        return Inspection(faults=tuple(dict.fromkeys(faults)))  # two checks may read one file
     dtype = memory.served_dtype(model.config, model.kind, surroundings.device)
     fit = memory.fit(model.config, learned.tensors, model.kind, dtype, model.longest, surroundings.device)
     if fit.fault:

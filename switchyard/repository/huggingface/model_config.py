@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from switchyard.repository.huggingface.documents import FaultError, mapping, read_object, shown, whole_number
+from switchyard.repository.huggingface.documents import (
+    FaultError,
+    mapping,
+    read_object,
+    shown,
+    shown_value,
+    whole_number,
+)
 from switchyard.repository.verdict import Fault, FaultCode
 
 CONFIG, GENERATION_CONFIG = "config.json", "generation_config.json"
@@ -125,7 +132,9 @@ def check_generation(folder: Path) -> Iterator[Fault]:
         value = values.get(name)
         if value is None or (isinstance(value, int | float) and least <= value <= most):
             continue
-        sentence = f"{GENERATION_CONFIG} says that {name} is {shown(value)}: write a number from {least:g} to {most:g}."
+        sentence = (
+            f"{GENERATION_CONFIG} says that {name} is {shown_value(value)}: write a number from {least:g} to {most:g}."
+        )
         yield Fault(code=FaultCode.MODEL_CONFIG, message=sentence, file=GENERATION_CONFIG)
 
 
@@ -142,7 +151,7 @@ def _architecture(config: Mapping[str, Any]) -> str:
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
         sentence = (
             f'{CONFIG} has to name the class of the model, such as "architectures": ["LlamaForCausalLM"], but has '
-            f"{shown(names)}: add it, as transformers' save_pretrained does."
+            f"{shown_value(names)}: add it, as transformers' save_pretrained does."
         )
         raise FaultError(FaultCode.MODEL_CONFIG, sentence, CONFIG)
     return str(names[0])
@@ -161,7 +170,7 @@ def _rope_factor(text: dict[str, Any]) -> float:
         if factor is None:
             continue
         if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor <= 1024:
-            sentence = f"the factor of its rope scaling is {shown(factor)}: write a number from 1 to 1024."
+            sentence = f"the factor of its rope scaling is {shown_value(factor)}: write a number from 1 to 1024."
             raise FaultError(FaultCode.MODEL_CONFIG, f"{CONFIG} says that {sentence}", CONFIG)
         if (
             part.get("rope_type", part.get("type", "default")) not in _SCALED_ROPE
@@ -173,7 +182,7 @@ def _rope_factor(text: dict[str, Any]) -> float:
 
 def _dtype(config: Mapping[str, Any], text: Mapping[str, Any]) -> str:
     value = next((part[name] for part in (config, text) for name in ("dtype", "torch_dtype") if part.get(name)), "")
-    name = value.removeprefix("torch.") if isinstance(value, str) else shown(value)
+    name = value.removeprefix("torch.") if isinstance(value, str) else shown_value(value)
     if name and name not in _DTYPES:
         sentence = (
             f"{CONFIG} says that dtype is {shown(name)}: vLLM computes in {', '.join(_DTYPES)}; name one of them."
@@ -193,6 +202,6 @@ def _ids(config: Mapping[str, Any], text: Mapping[str, Any], name: str) -> tuple
     value = config.get(name, text.get(name))
     ids = value if isinstance(value, list) else [] if value is None else [value]
     if not all(isinstance(number, int) and not isinstance(number, bool) for number in ids):
-        sentence = f"{CONFIG} says that {name} is {shown(value)}: write the token's id, or a list of ids."
+        sentence = f"{CONFIG} says that {name} is {shown_value(value)}: write the token's id, or a list of ids."
         raise FaultError(FaultCode.MODEL_CONFIG, sentence, CONFIG)
     return tuple(number for number in ids if number >= 0)  # -1 stands for none in old configurations

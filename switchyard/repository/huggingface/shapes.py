@@ -145,8 +145,8 @@ def _whole_numbers(name: str, tensor: WeightTensor) -> Fault:
 
 def _missing(name: str, meaning: str, tensors: Tensors) -> Fault:
     files = sorted({tensor.file for tensor in tensors.values()})
-    hint = (
-        '"tie_word_embeddings": true says that there is none' if name == "lm_head.weight" else "export the model again"
-    )
+    hint = "export the model again"
+    if name == "lm_head.weight":
+        hint = f'write "tie_word_embeddings": true in {CONFIG} if the embedding takes its place, or {hint}'
     sentence = f"{listed(files)} {'have' if len(files) > 1 else 'has'} no tensor {shown(name)} ({meaning}): {hint}."
     return Fault(code=FaultCode.WEIGHTS, message=sentence, file=files[0])

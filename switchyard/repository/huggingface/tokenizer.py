@@ -7,7 +7,15 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from switchyard.repository.huggingface.documents import MIB, FaultError, listed, read_bytes, read_object, shown
+from switchyard.repository.huggingface.documents import (
+    MIB,
+    FaultError,
+    listed,
+    read_bytes,
+    read_object,
+    shown,
+    shown_value,
+)
 from switchyard.repository.huggingface.model_config import CONFIG, GENERATION_CONFIG, ModelConfig, reject_code
 from switchyard.repository.verdict import Fault, FaultCode
 
@@ -145,7 +153,7 @@ def _check_end(folder: Path, tokenizer: Tokenizer, config: ModelConfig) -> Itera
         if is_id and (tokenizer.id_to_token(number) is not None or (len(ids) > 1 and number >= known)):
             continue
         yield _fault(
-            f"{file} says that a text ends with the token {shown(number)} (eos_token_id), which {TOKENIZER} does not "
-            "have: take the id of the end token from there.",
+            f"{file} says that a text ends with the token {shown_value(number)} (eos_token_id), which {TOKENIZER} does "
+            "not have: take the id of the end token from there.",
             file,
         )

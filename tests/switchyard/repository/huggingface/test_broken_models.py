@@ -64,7 +64,12 @@ BROKEN: dict[str, tuple[Break, FaultCode, str, str]] = {
         "tokenizer_config.json",
         "no code of a model is run here",
     ),
-    "a text as a number": (edit("config.json", hidden_size="128"), C.MODEL_CONFIG, "config.json", "a whole number"),
+    "a text as a number": (
+        edit("config.json", hidden_size="128"),
+        C.MODEL_CONFIG,
+        "config.json",
+        'hidden_size is "128": write a whole number',
+    ),
     "no heads": (edit("config.json", num_attention_heads=0), C.MODEL_CONFIG, "config.json", "num_attention_heads is 0"),
     "endless layers": (edit("config.json", num_hidden_layers=10**30), C.MODEL_CONFIG, "config.json", "whole number"),
     "odd heads": (
@@ -239,7 +244,7 @@ BROKEN: dict[str, tuple[Break, FaultCode, str, str]] = {
         edit("generation_config.json", eos_token_id="5"),
         C.TOKENIZER,
         "generation_config.json",
-        "a text ends with the token 5",
+        'a text ends with the token "5"',
     ),
     "a template with a typo": (
         write("chat_template.jinja", "{% for message in messages %}{{ message.content }}"),

@@ -106,7 +106,7 @@ HEADERS = st.dictionaries(st.sampled_from("abc"), st.just(HEADER) | TENSOR, max_
 def test_what_is_read_without_the_library_is_what_the_library_takes(
     tmp_path_factory: pytest.TempPathFactory, header: object, size: int
 ) -> None:
-    folder = tmp_path_factory.mktemp("weights")
+    folder = tmp_path_factory.getbasetemp()
     path = folder / "model.safetensors"
     path.write_bytes(with_header(json.dumps(header).encode(), bytes(size)))
     try:
