@@ -1,15 +1,22 @@
 """docs/reference/repository.md has every verdict, and its sentences are what is said."""
 
 import re
+import shutil
+from collections.abc import Iterator
 
 import pytest
 
 from switchyard.repository.folder import FolderLimits
+from switchyard.repository.huggingface import documents, sandbox, tensors, tokenizer
+from switchyard.repository.huggingface.inspector import inspect
+from switchyard.repository.inspection import Device, Surroundings
 from switchyard.repository.names import LONGEST_NAME, name_fault
 from switchyard.repository.triton.checks import config, labels, python_model, versions
 from switchyard.repository.triton.graphs import completion, graph
 from switchyard.repository.verdict import FaultCode
 from tests.docs.pages import DOCS
+from tests.switchyard.repository.huggingface.models import REPOSITORY, copy_of
+from tests.switchyard.repository.huggingface.test_broken_models import BROKEN, EMBED_BROKEN
 from tests.switchyard.repository.triton.folders import judged, write
 from tests.switchyard.repository.triton.test_broken_folders import CONFIGS, GRAPHS, OTHERS
 from tests.switchyard.repository.triton.test_ensembles import ENSEMBLE, MISFITS, MODELS
@@ -26,7 +33,18 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     for files in folders:
         folder = tmp_path_factory.mktemp("models") / "digits"
         sentences |= {fault.message for fault in judged(write(folder, files), models=MODELS).faults}
-    return sentences
+    return sentences | set(_of_language_models(tmp_path_factory))
+
+
+def _of_language_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    for model, cases in (("chat-fast", BROKEN), ("embed", EMBED_BROKEN)):
+        for change, *_ in cases.values():
+            folder = copy_of(model, tmp_path_factory.mktemp("models"))
+            change(folder)
+            yield from (fault.message for fault in inspect(folder, Surroundings()).faults)
+            shutil.rmtree(folder)
+    small = Surroundings(device=Device(memory=512 << 20))
+    yield from (fault.message for fault in inspect(REPOSITORY / "chat-fast", small).faults)
 
 
 def test_every_verdict_has_a_heading() -> None:
@@ -51,5 +69,9 @@ def test_every_limit_is_the_code_s() -> None:
     assert rows["a file of labels; of Python"] == "{} MiB; {} MiB".format(*text)
     assert rows["instances of a model"] == str(config.MOST_INSTANCES)
     assert rows["versions that are looked at"] == str(versions.MOST_VERSIONS)
+    small, large = documents.JSON_BYTES // mib, tokenizer.TOKENIZER_BYTES // mib
+    assert rows["a configuration of a language model; a tokenizer"] == f"{small} MiB; {large} MiB"
+    assert rows["the header of a `*.safetensors`"] == f"{tensors.HEADER_BYTES // mib} MiB"
+    assert rows["a chat template"] == f"{sandbox.TEMPLATE_BYTES // mib} MiB, {sandbox.STEPS} steps"
     assert f"at most {LONGEST_NAME} characters" in TEXT
     assert f"`max_batch_size: {completion.BATCH}`" in TEXT

@@ -20,7 +20,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 TEMPLATE_BYTES = 1024 * 1024  # the longest of today have 20 KB
-_STEPS = 50_000  # a chat of three messages takes some hundred
+STEPS = 50_000  # a chat of three messages takes some hundred
 _CHARACTERS_PER_STEP = 100  # 5 million in all, if nothing else is done; an object takes as long as so many
 _FILENAME = "<template>"  # what jinja2 calls the code of a template that is no file
 _SIZED = (str, bytes, range)
@@ -59,12 +59,12 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 
 class _Budget:
     def __init__(self) -> None:
-        self._left = _STEPS
+        self._left = STEPS
 
     def spend(self, steps: int) -> None:
         self._left -= steps
         if self._left < 0:
-            raise BoundError(f"it takes more than {_STEPS} steps, as a loop without end does")
+            raise BoundError(f"it takes more than {STEPS} steps, as a loop without end does")
 
     def spend_on(self, *arguments: object) -> None:
         """Spend what a function of ``arguments`` may do at most: no function of jinja2 makes more elements than the

@@ -22,7 +22,7 @@ from switchyard.repository.verdict import FaultCode
 INDEX = "model.safetensors.index.json"
 _INDEX_BYTES = 64 * MIB  # a line for each of some 100,000 tensors
 # The format allows 100 MB. A tensor takes about 150 bytes, so that the largest models of today have under 1 MB a file.
-_HEADER_BYTES = 16 * MIB
+HEADER_BYTES = 16 * MIB
 _LENGTH_BYTES = 8
 # The library maps the whole file, for which the address space of a judging process is too small.
 _MAPPED_BYTES = 1024 * MIB
@@ -147,9 +147,9 @@ def _header_length(start: bytes, size: int, file: str) -> int:
     if size < _LENGTH_BYTES:
         raise FaultError(FaultCode.INCOMPLETE, f"{file} has only {size} bytes: copy it again.", file)
     length: int = struct.unpack("<Q", start[:_LENGTH_BYTES])[0]
-    if length > _HEADER_BYTES:
+    if length > HEADER_BYTES:
         sentence = (
-            f"{file} says that its header has {length} bytes, of which at most {_HEADER_BYTES} are read: "
+            f"{file} says that its header has {length} bytes, of which at most {HEADER_BYTES} are read: "
             "it is no safetensors file, or a broken one; export the model again."
         )
         raise FaultError(FaultCode.TOO_LARGE, sentence, file)

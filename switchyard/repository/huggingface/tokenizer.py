@@ -20,7 +20,7 @@ from switchyard.repository.huggingface.model_config import CONFIG, GENERATION_CO
 from switchyard.repository.verdict import Fault, FaultCode
 
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
-_TOKENIZER_BYTES = 128 * MIB  # the largest of today have 35
+TOKENIZER_BYTES = 128 * MIB  # the largest of today have 35
 _CONFIG_BYTES = 16 * MIB  # some list thousands of added tokens
 # What older checkpoints keep instead, which only Python code of transformers reads.
 _SLOW = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt", "tekken.json")
@@ -108,7 +108,7 @@ def _load(folder: Path) -> Tokenizer:
             )
             raise FaultError(FaultCode.TOKENIZER, sentence, TOKENIZER)
         raise FaultError(FaultCode.INCOMPLETE, f"{TOKENIZER} is missing: copy it into the folder.", TOKENIZER)
-    data = read_bytes(folder, TOKENIZER, _TOKENIZER_BYTES, FaultCode.TOKENIZER)
+    data = read_bytes(folder, TOKENIZER, TOKENIZER_BYTES, FaultCode.TOKENIZER)
     if not data:
         raise FaultError(FaultCode.INCOMPLETE, f"{TOKENIZER} is empty: copy it into the folder again.", TOKENIZER)
     try:
