@@ -10,13 +10,16 @@ from switchyard.backoff import ConsecutiveFailures
 from switchyard.http.api_errors import ApiError
 from switchyard.http.client import Client
 from switchyard.local.activator.request_queue import QueueLimits, RequestQueue
+from switchyard.local.memory.plan import Fits, Never
+from switchyard.local.memory.room import NoRoomError, Room
 from switchyard.local.plan.workloads import Service
-from switchyard.local.processes.start import RunningPod, Starter, StartError, free_ports, stop
+from switchyard.local.processes.start import Starter, StartError
 from switchyard.local.processes.startlog import PodLog
 from switchyard.local.program import program
-from switchyard.local.replicas.contents import Content, Contents
+from switchyard.local.replicas.contents import Contents
 from switchyard.local.replicas.loads import Loads
 from switchyard.local.replicas.model_folder import ModelFolder
+from switchyard.local.replicas.pods import LoadedPod, Pods
 from switchyard.local.replicas.watch import Watch
 from switchyard.local.status.board import StatusBoard
 from switchyard.telemetry.metrics import LocalMetrics
@@ -52,23 +55,20 @@ class Replica:
         board: StatusBoard,
         metrics: LocalMetrics,
         logs: Sequence[Path],
+        room: Room,
         limits: QueueLimits,
         grace: float,
     ) -> None:
         self._service = service
-        self._starter = starter
         self._board = board
         self._logs = logs
-        # Of a stop of the whole run, for which a person waits. A service that falls asleep has its full grace.
-        self._grace = min(grace, service.command.grace)
         self._failures = ConsecutiveFailures()
         self._contents = Contents(service)
         self._folder = ModelFolder(service, board)
         self._wanted = asyncio.Event()
-        self._tried_out = False
+        self._asked = ""
         self._cause = "request"
         self._next_start = 0.0
-        self._draining: set[asyncio.Task[None]] = set()
         self.queue = RequestQueue(
             service.name,
             concurrency=service.scale.concurrency,
@@ -77,23 +77,34 @@ class Replica:
             on_waiting=lambda count: metrics.held.labels(service.name).set(count),
         )
         self._watch = Watch(service, self.queue, client)
-        self._running: RunningPod | None = None
+        self._pods = Pods(
+            service,
+            self._watch,
+            starter=starter,
+            board=board,
+            room=room,
+            grace=min(grace, service.command.grace),
+            on_drained=self._drained,
+        )
+        self._serving: LoadedPod | None = None
         self._loads = Loads()
 
     def renew(self, service: Service) -> None:
         """Take the newest content of the model's folder, for which the service was planned anew."""
         self._contents.renew(service)
-        self._take_newest()
-
-    def _take_newest(self) -> None:
-        if self._running is not None:
+        if self._serving is not None:
             self._watch.renewed.set()
         else:
             self.try_out()
 
     def try_out(self) -> None:
-        """Start the process once without a request: its warm-up tells whether its model can be served."""
-        self._tried_out = True
+        """Start the process once without a request, if no other has to sleep: its warm-up tells if it can be served."""
+        decision = self._pods.room()
+        if decision == Fits() or isinstance(decision, Never):  # which is told, too
+            self._ask("content")
+
+    def _ask(self, cause: str) -> None:
+        self._asked = cause
         self._wanted.set()
 
     async def load(self) -> None:
@@ -106,7 +117,10 @@ class Replica:
             raise self._failure(reason)
         self._contents.retry()
         loaded = self._loads.add()
-        self._take_newest()
+        if self._serving is not None:
+            self._watch.renewed.set()
+        else:
+            self._ask("load")
         await loaded
 
     async def unload(self) -> None:
@@ -115,14 +129,14 @@ class Replica:
         Raises:
             ApiError: it is to run always, or is only just starting.
         """
-        name, running = self._service.name, self._running
-        if self._service.scale.pinned:
+        name, serving = self._service.name, self._serving
+        if self._watch.pinned:
             raise ApiError("model_in_use", f"{name} is to stay loaded: its service has minReplicas or is pinned")
-        if running is None and self._board.entries[name].state == "waking":
+        if serving is None and self._board.entries[name].state == "waking":
             raise ApiError("model_not_ready", f"{name} is being started; unload it when it is ready")
-        if running is not None:
+        if serving is not None:
             self._watch.dismissed.set()
-            await asyncio.wait({running.end})
+            await asyncio.wait({serving.running.end})
 
     async def run(self) -> None:
         """Keep the service in its wanted state until cancelled, then stop its process."""
@@ -141,7 +155,7 @@ class Replica:
                     await self._recover(died, final=final)
         finally:
             self._loads.end(ApiError("shutting_down", f"{self._service.name} is being stopped"))
-            await self._finish_draining()
+            await self._pods.finish()
 
     async def _demand(self) -> None:
         """Wait until a process is wanted: because a request waits, or always, once a pause after a failure is over."""
@@ -150,28 +164,31 @@ class Replica:
             async with asyncio.timeout_at(self._next_start if always_on else None):
                 # The event only wakes this loop; the queue decides. Who set it may have disconnected during a pause,
                 # and a model is not started for nobody.
-                while not self.queue.waiting and not self._tried_out:
+                while not self.queue.waiting and not self._asked:
                     self._wanted.clear()
                     await self._wanted.wait()
-        begun = "always-on" if always_on else "request" if self.queue.waiting else "content"
+        begun = "always-on" if always_on else "request" if self.queue.waiting else self._asked
         self._cause = "crash" if self._failures.count else begun
 
     async def _one_life(self) -> tuple[str, bool]:
         """Start a process and serve by it; return why that ended, empty if it fell asleep, and whether that lasts."""
-        tried_out, self._tried_out = self._tried_out, False
+        asked, self._asked = self._asked, ""
         content = None
         try:
             await self._folder.wait()
             content = self._contents.next
-            running = await self._start(content)
+            pod = await self._pods.start(content)
+        except NoRoomError as err:  # which says nothing of the content
+            self._loads.end(self._failure(str(err)))
+            return str(err), True
         except StartError as err:
             self._loads.end(self._failure(str(err)))
             if content is not None and self._contents.failed(content, str(err)):
                 self._fall_back()
                 return "", False
-            return str(err), err.final or tried_out
+            return str(err), err.final or bool(asked)
         self._contents.loaded(content)
-        return await self._serve(running, content), False
+        return await self._serve(pod), False
 
     def _failure(self, reason: str) -> ApiError:
         return ApiError("model_failed", f"{self._service.name}: {self._board.for_clients(reason)}")
@@ -181,102 +198,80 @@ class Replica:
         logger.warning("%s: %s", self._service.name, self._contents.notice)
         self._board.set(self._service.name, "waking" if self.queue.waiting else "asleep", self._contents.notice)
 
-    async def _start(self, content: Content, *, beside: bool = False) -> RunningPod:
-        name = self._service.name
-        public, *sidecars = content.commands
-        ports = free_ports({port for container in (public, *sidecars) for port in container.ports})
-        return await self._starter.start(
-            public,
-            sidecars,
-            ports,
-            deadline=self._service.scale.progress_deadline,
-            on_phase=lambda phase, seconds: self._board.phase(name, phase, seconds),
-            # The row is that of the process which serves.
-            on_pid=lambda pid: None if beside else self._board.launched(name, pid),
-            on_wait=lambda reason: None if beside else self._board.set(name, "waking", reason),
-        )
-
-    async def _serve(self, running: RunningPod, content: Content) -> str:
+    async def _serve(self, pod: LoadedPod) -> str:
         """Admit requests until the process is idle or dies; return why it died, or an empty string."""
         log = PodLog(self._logs)  # opened here, so that the reason of a death is the last message before it
         began, responses = asyncio.get_running_loop().time(), self.queue.responses
-        self._running = running
-        self._tried_out = False
-        if self._contents.next != content:  # there was newer content while this was loaded
+        self._serving = pod
+        self._asked = ""
+        if self._contents.next != pod.content:  # there was newer content while this was loaded
             self._watch.renewed.set()
         else:
             self._loads.end()
         self._board.set(self._service.name, "ready", self._contents.notice)
-        self.queue.open(running.address)
+        self.queue.open(pod.address)
         try:
-            while (outcome := await self._watch.until(running)) == "renewed":
-                running, content = await self._replaced(running, content)
-                self._running = running
+            while (outcome := await self._watch.until(pod.running)) == "renewed":
+                self._serving = pod = await self._replaced(pod)
             # Nothing may be awaited between `until`'s look at the queue and this line: a request that is admitted in
             # between would be sent to a process that is told to end.
             self.queue.close()
             if outcome == "unneeded":
                 self._failures.reset()
-                self._stop_idle(running)
+                self._board.set(self._service.name, "draining", self._contents.notice)
+                self._pods.stop_later(pod)
                 return ""
             if self.queue.responses > responses or asyncio.get_running_loop().time() - began > _STABLE_SECONDS:
                 self._failures.reset()
-            return str(running.failure(log))
+            return str(pod.running.failure(log))
         except BaseException:  # a cancellation, mostly: nobody else would stop the process
-            await stop(running.pod, running.end, self._grace)
+            await self._pods.stop(pod)
             raise
         finally:
             log.close()
             self.queue.close()
-            self._running = None
+            self._serving = None
             self._watch.dismissed.clear()
 
-    async def _replaced(self, old: RunningPod, content: Content) -> tuple[RunningPod, Content]:
+    async def _replaced(self, old: LoadedPod) -> LoadedPod:
         """Start a process on the newest content beside ``old``; return which of them serves from now on."""
         self._watch.renewed.clear()
         newest, name = self._contents.next, self._service.name
-        if newest == content:
+        if newest == old.content:
             self._loads.end()
-            return old, content
+            return old
         try:
-            new = await self._start(newest, beside=True)
+            new = await self._pods.start(newest, beside=True)
+        except NoRoomError as err:
+            self._replace_later(err)
+            return old
         except StartError as err:
             self._loads.end(self._failure(str(err)))
             if self._contents.failed(newest, str(err)):
                 logger.warning("%s: %s", name, self._contents.notice)
                 self._board.set(name, "ready", self._contents.notice)
-            return old, content
+            return old
         self._contents.loaded(newest)
         self._loads.end()
-        self._board.replaced(name, new.pod.pid)
+        self._board.replaced(name, new.running.pod.pid)
         self.queue.open(new.address)
         # What is in flight there goes on: the process finishes it before it ends.
-        self._stop_later(old)
-        return new, newest
+        self._pods.stop_later(old)
+        return new
 
-    def _stop_idle(self, running: RunningPod) -> None:
-        """Stop a process without requests; the next one may start beside it, as pods do."""
-        self._board.set(self._service.name, "draining", self._contents.notice)
-        self._stop_later(running)
+    def _replace_later(self, err: NoRoomError) -> None:
+        """Take the newest content in the place of what serves, as there is no memory for both: once that is idle."""
+        if self.queue.busy:
+            told = f"the newest content of its folder is loaded when it next wakes: beside it, that {err}"
+            self._loads.end(self._failure(told))
+            self._board.set(self._service.name, "ready", told)
+        else:
+            self._ask("content")
+            self._watch.dismissed.set()
 
-    def _stop_later(self, running: RunningPod) -> None:
-        # In a task of its own: Triton takes four seconds to exit, for which the next request would otherwise wait.
-        task = asyncio.create_task(self._drain(running))
-        self._draining.add(task)
-        task.add_done_callback(self._draining.discard)
-
-    async def _drain(self, running: RunningPod) -> None:
-        await stop(running.pod, running.end, self._service.command.grace)
-        # A new process may have been started meanwhile, and several may drain: only the last one leaves it asleep.
-        if self._board.entries[self._service.name].state == "draining" and len(self._draining) == 1:
+    def _drained(self) -> None:
+        if self._board.entries[self._service.name].state == "draining":
             self._board.set(self._service.name, "asleep", self._contents.notice)
-
-    async def _finish_draining(self) -> None:
-        if self._draining:
-            _, late = await asyncio.wait(tuple(self._draining), timeout=self._grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
 
     async def _recover(self, reason: str, *, final: bool) -> None:
         """Wait before the next attempt; reject requests when the service has failed too often."""

@@ -19,7 +19,7 @@ Outcome = Literal["ended", "unneeded", "renewed"]
 
 
 class Watch:
-    """Waits for what happens to the process of one service.
+    """Waits for what happens to the process of one service, which may have to make room in memory.
 
     ``renewed`` is set when there is newer content than the process has loaded, ``dismissed`` when it is to sleep now.
     """
@@ -30,12 +30,38 @@ class Watch:
         self._client = client
         self.renewed = asyncio.Event()
         self.dismissed = asyncio.Event()
+        self._watches = False
+
+    @property
+    def pinned(self) -> bool:
+        return self._service.scale.pinned
+
+    @property
+    def busy(self) -> bool:
+        """Whether the process is in use, or is only starting."""
+        return self._queue.busy or not self._watches
+
+    @property
+    def last_used(self) -> float:
+        return self._queue.last_used
+
+    def make_room(self) -> None:
+        """Let the process sleep now, unless it is in use."""
+        if not self.busy:
+            self.dismissed.set()
 
     async def until(self, running: RunningPod) -> Outcome:
         """Wait until the process has ended, is unresponsive, has been idle long enough to sleep, or is to be replaced.
 
         One that is unresponsive is killed.
         """
+        self._watches = True
+        try:
+            return await self._until(running)
+        finally:
+            self._watches = False
+
+    async def _until(self, running: RunningPod) -> Outcome:
         ends: asyncio.Future[Any] = running.end
         events = (self._queue.suspected, self.renewed, self.dismissed)
         while not ends.done():

@@ -12,6 +12,9 @@ from switchyard.devices.choice import Choice
 from switchyard.http.client import Client
 from switchyard.local.activator.listener import Listener, loopback_socket
 from switchyard.local.activator.request_queue import QueueLimits
+from switchyard.local.memory.measure import Meter, capacity
+from switchyard.local.memory.plan import Resident
+from switchyard.local.memory.room import Room
 from switchyard.local.plan.render import Document
 from switchyard.local.plan.workloads import Options, Plan, Service
 from switchyard.local.processes import preload
@@ -80,7 +83,7 @@ async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], Non
     preloaded = _preload(plan.services, preloads, settings, board) if preloads else None
     mounts, hosts = Mounts(commands(plan)), dict[str, str]()
     starter = _starter(preloaded or SpawnLauncher(), client, mounts, settings, hosts)
-    make = _replicas(starter, client, board, metrics, settings)
+    make = _replicas(starter, client, board, metrics, settings, _room(settings, board))
     services = Services(replica=make, hosts=hosts, board=board, metrics=metrics, client=client)
     models = {service.name: await services.add(service) for service in plan.services}
     deployments = [*plan.deployments, *sync_deployments(plan, settings.options)]
@@ -143,8 +146,23 @@ def _published_models(plan: Plan, settings: Settings, services: Services, board:
     ]
 
 
+def _room(settings: Settings, board: StatusBoard) -> Room:
+    """Build the memory that models share: the device's, or this machine's with what else of the run is in it."""
+    device, meter = settings.device.device, Meter()
+    total = capacity(settings.environ, device.memory)
+    if device.kind == "cuda":
+        return Room(total)
+
+    def others() -> list[Resident]:
+        entry = board.entries.get(preload.NAME)
+        held = meter.held(entry.pid) if entry is not None and entry.pid else 0
+        return [Resident(name=preload.NAME, bytes=held, use="pinned")] if held else []
+
+    return Room(total, others, meter.held)
+
+
 def _replicas(
-    starter: Starter, client: Client, board: StatusBoard, metrics: LocalMetrics, settings: Settings
+    starter: Starter, client: Client, board: StatusBoard, metrics: LocalMetrics, settings: Settings, room: Room
 ) -> Callable[[Service], Replica]:
     def replica(service: Service) -> Replica:
         return Replica(
@@ -154,6 +172,7 @@ def _replicas(
             board=board,
             metrics=metrics,
             logs=[settings.directory.log(command.name) for command in (service.command, *service.sidecars)],
+            room=room,
             limits=settings.limits,
             grace=settings.grace,
         )

@@ -29,12 +29,17 @@ class Stub:
     format: str = "stub"
     kind: str = "llm"
     grpc: bool = False
+    annotations: dict[str, str] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         return {
             "apiVersion": "serving.kserve.io/v1beta1",
             "kind": "InferenceService",
-            "metadata": {"name": self.name, "labels": {"switchyard.dev/kind": self.kind}},
+            "metadata": {
+                "name": self.name,
+                "labels": {"switchyard.dev/kind": self.kind},
+                **({"annotations": self.annotations} if self.annotations else {}),
+            },
             "spec": {
                 "predictor": {
                     "minReplicas": self.min_replicas,

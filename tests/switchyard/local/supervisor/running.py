@@ -12,6 +12,7 @@ from prometheus_client.exposition import generate_latest
 from switchyard.catalog import CatalogFile, Model
 from switchyard.http.client import Client
 from switchyard.local.activator.request_queue import QueueLimits
+from switchyard.local.memory.room import Room
 from switchyard.local.plan.plan import plan
 from switchyard.local.plan.workloads import Options, Service
 from switchyard.local.processes import identities
@@ -30,7 +31,8 @@ SETTINGS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "stub-
 class Run:
     """The services of a run without a gateway."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, memory: int = 1024) -> None:
+        self.room = Room(memory)
         self._root = root
         self.run_id = uuid.uuid4().hex
         self._registry = CollectorRegistry()
@@ -64,6 +66,7 @@ class Run:
             board=self.board,
             metrics=self._metrics,
             logs=[self._log(service.name)],
+            room=self.room,
             limits=QueueLimits(),
             grace=10.0,
         )
@@ -82,9 +85,9 @@ class Run:
 
 
 @asynccontextmanager
-async def running(root: Path) -> AsyncIterator[Run]:
+async def running(root: Path, memory: int = 1024) -> AsyncIterator[Run]:
     """Runs services until the end of the block; nothing is left of them."""
-    made = Run(root)
+    made = Run(root, memory)
     task = asyncio.ensure_future(made.services.run())
     try:
         yield made

@@ -1,0 +1,1 @@
+"""The memory of this machine, planned over all models that are awake."""
