@@ -10,9 +10,7 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import signal
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -37,17 +35,10 @@ _STOP_SECONDS = 5.0
 # Half of a start's default progress deadline, and ten times what the imports of torch and vLLM take on two cores: an
 # import that takes longer hangs.
 _IMPORT_SECONDS = 300.0
-_SOCKET_BYTES = 104  # 108 less the suffix that is appended while the socket is made
 # A parent that ran this long did not fail at its start, so its backoff starts anew.
 _STABLE_SECONDS = 30.0
 
 logger = logging.getLogger(__name__)
-
-
-def socket_path(folder: Path, run_id: str) -> Path:
-    """Return the path of a socket in ``folder``, or in the system's temporary folder: unix(7) allows 107 bytes."""
-    path = folder / "preload.sock"
-    return path if len(os.fsencode(path)) < _SOCKET_BYTES else Path(tempfile.gettempdir()) / f"switchyard-{run_id}.sock"
 
 
 def module_of(argv: Sequence[str], python: str) -> str | None:

@@ -20,6 +20,7 @@ from switchyard.local.processes.mounts import Mounts
 from switchyard.local.processes.pod import Pod
 from switchyard.local.processes.reasons import is_lasting
 from switchyard.local.processes.startlog import PodLog
+from switchyard.local.processes.temporary import temporary_folder
 from switchyard.local.program import program
 from switchyard.telemetry.metrics import Phase
 
@@ -145,6 +146,7 @@ class Starter:
             # Predictors listen on HOST; a pod's default is every interface, which this machine must not offer.
             "HOST": arguments.LOOPBACK,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{base.get('PATH', os.defpath)}",
+            "TMPDIR": str(temporary_folder(run_id)),
             identities.RUN_VARIABLE: run_id,
         }
 

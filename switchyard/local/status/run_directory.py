@@ -13,6 +13,7 @@ from types import TracebackType
 from switchyard.local.errors import LocalError
 from switchyard.local.processes import identities
 from switchyard.local.processes.identities import Identity
+from switchyard.local.processes.temporary import temporary_folder
 from switchyard.local.program import program
 
 DIRECTORY = ".switchyard"
@@ -170,6 +171,11 @@ def leftovers(run: Run) -> list[Identity]:
     return [*{*identities.with_sessions(run.processes.values()), *identities.of_run(run.run_id)} - {run.supervisor}]
 
 
+def remove_temporary(run: Run) -> None:
+    """Remove the temporary files of a run that has ended."""
+    shutil.rmtree(temporary_folder(run.run_id), ignore_errors=True)
+
+
 def clean(directory: StateDirectory) -> int:
     """End what a killed supervisor left and return the number of those processes; call it with the lock held.
 
@@ -183,5 +189,6 @@ def clean(directory: StateDirectory) -> int:
     if left := identities.kill(found, within=_GONE_SECONDS):
         pids = ", ".join(str(identity.pid) for identity in left)
         raise LocalError(f"processes {pids} of an earlier run do not end; kill them by hand, then try again")
+    remove_temporary(run)
     directory.forget()
     return len(found)

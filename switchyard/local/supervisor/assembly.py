@@ -23,6 +23,7 @@ from switchyard.local.processes.mounts import Mounts
 from switchyard.local.processes.preload import PreloadedLauncher
 from switchyard.local.processes.preload_declaration import Preload, declared
 from switchyard.local.processes.start import Starter, probing_tls
+from switchyard.local.processes.temporary import temporary_folder
 from switchyard.local.replicas.deployment import DeploymentRunner
 from switchyard.local.replicas.replica import Replica
 from switchyard.local.replicas.repository import JudgedModels, RepositoryHost, RepositoryModels
@@ -211,7 +212,7 @@ def _preload(
         for service in services
         if preload.module_of(service.command.argv, options.python) in preloads and not service.problem
     ]
-    path = preload.socket_path(settings.directory.path, settings.run_id)
+    path = temporary_folder(settings.run_id) / "preload.sock"
     base = Starter.environment(settings.environ, settings.run_id)
 
     def on_pid(pid: int) -> None:

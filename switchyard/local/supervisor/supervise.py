@@ -11,9 +11,10 @@ from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Deployment, Plan
 from switchyard.local.processes import identities
 from switchyard.local.processes.identities import Identity
+from switchyard.local.processes.temporary import temporary_folder
 from switchyard.local.program import LISTEN_VARIABLE
 from switchyard.local.status.board import ProcessStatus, StatusBoard
-from switchyard.local.status.run_directory import Run, StateDirectory, leftovers
+from switchyard.local.status.run_directory import Run, StateDirectory, leftovers, remove_temporary
 from switchyard.local.supervisor.assembly import Parts, Settings, assemble
 from switchyard.telemetry.metrics import Phase
 
@@ -87,6 +88,7 @@ class Supervisor:
         self._record.run = replace(self._record.run, control=arguments.loopback_url(parts.control_port))
         # Written before the first process starts, so that a kill at any time leaves a record to clean up by.
         self._settings.directory.write(self._record.run)
+        temporary_folder(self._record.run.run_id).mkdir(mode=0o700)
         parts.board.listen(self._record)
         on_up(self._record.run, parts.board)
         deployments = [asyncio.ensure_future(deployment.run()) for deployment in parts.deployments.values()]
@@ -130,6 +132,7 @@ class Supervisor:
         hurry.cancel()
         if left := identities.kill(leftovers(self._record.run), within=grace):
             logger.error("processes %s do not end", [identity.pid for identity in left])
+        remove_temporary(self._record.run)
         self._settings.directory.forget()  # last: if this process is killed before, the next `up` cleans up by it
 
     async def _kill_when_forced(self) -> None:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from switchyard.local.processes import identities
+from switchyard.local.processes.temporary import temporary_folder
 from tests.switchyard.local.conftest import Local, eventually, until
 from tests.switchyard.local.overlays import Stub
 
@@ -336,6 +337,18 @@ async def test_nothing_survives_a_killed_supervisor_and_the_next_up_works(
     await until(lambda: local.left() == [], "its processes die with it")
     local.up(Stub(name="chat"))
     assert (await client.post(local.url("chat") + "/echo", json={})).status_code == 200
+
+
+def test_temporary_files_go_with_their_run(local: Local) -> None:
+    first = temporary_folder(local.up().run_id)
+    (first / "socket of an engine").touch()
+    local.stop(signal.SIGKILL)
+    second = temporary_folder(local.up().run_id)
+    (second / "another").touch()
+
+    assert not first.exists()
+    assert local.stop(signal.SIGTERM) == 0
+    assert not second.exists()
 
 
 def test_up_ends_what_a_killed_run_left_behind(local: Local) -> None:

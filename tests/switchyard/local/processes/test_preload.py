@@ -40,7 +40,7 @@ class Parent:
         self.ends: list[str] = []
         self.waits: list[str] = []
         env = {**os.environ, "PYTHONPATH": f"{folder}:{Path(__file__).parents[4]}"}
-        socket = preload.socket_path(folder, "test")
+        socket = folder / "s"
         preloads = {"child": Preload((module,), wait)}
         self.launcher = PreloadedLauncher(
             spawn=SpawnLauncher(),
@@ -263,9 +263,3 @@ async def test_a_start_that_is_declared_not_to_wait_does_not_wait_for_the_parent
     assert await process.wait() == 5
     running.cancel()
     await asyncio.wait([running])
-
-
-def test_a_socket_path_that_is_too_long_moves_to_the_temporary_folder(tmp_path: Path) -> None:
-    long = tmp_path / ("x" * 120)
-    assert len(str(preload.socket_path(long, "id"))) < 108
-    assert preload.socket_path(Path("/run/x"), "id") == Path("/run/x/preload.sock")
