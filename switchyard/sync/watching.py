@@ -17,6 +17,7 @@ SWEEP_SECONDS = 30.0  # where there are, since a queue of the kernel can overflo
 _REMOTE = ("nfs", "cifs", "smb", "9p", "ceph", "gluster", "lustre", "fuse", "virtiofs", "afs", "gpfs", "beegfs")
 
 logger = logging.getLogger(__name__)
+logging.getLogger("watchfiles").setLevel(logging.WARNING)  # at info it says of each batch how many changes it has
 
 
 async def changes(paths: Iterable[Path]) -> AsyncGenerator[set[Path] | None, None]:
