@@ -15,7 +15,21 @@ INSTANT = 0.001  # seconds; the least of a timeout, because 0 would end every re
 
 _OURS = "SWITCHYARD_"
 # What other programs of ours read, or how-tos put a key into: of every process that shares their environment.
-_OF_OTHERS = {_OURS + name for name in ("KEY", "PORT", "PRELOAD", "RUN", "STATE_DIR", "TOKEN", "URL")}
+_OF_OTHERS = {
+    _OURS + name
+    for name in (
+        "DEVICE",
+        "KEY",
+        "MODEL_KEYS",
+        "MODEL_SIGNATURES",
+        "PORT",
+        "PRELOAD",
+        "RUN",
+        "STATE_DIR",
+        "TOKEN",
+        "URL",
+    )
+}
 # Kubernetes tells every pod of every Service, whatever that is called; and names this short are everybody's.
 _OF_SERVICES = re.compile(r".*(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
 _SHORT = 6

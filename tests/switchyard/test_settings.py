@@ -111,7 +111,8 @@ def test_a_misspelled_setting_is_told_with_what_is_meant(
 
 
 def test_names_of_ours_that_nothing_reads_are_told_by_whom_they_are_for(caplog: pytest.LogCaptureFixture) -> None:
-    env = {"SWITCHYARD_ODD": "1", "SWITCHYARD_KEY": "sy-", "SWITCHYARD_RUN": "x", "BODY_SECODNS": "1"}
+    others = dict.fromkeys(("SWITCHYARD_KEY", "SWITCHYARD_RUN", "SWITCHYARD_MODEL_KEYS"), "x")
+    env = {"SWITCHYARD_ODD": "1", **others, "BODY_SECODNS": "1"}
     warn_of_misspelled(env, Some)
     said = "BODY_SECODNS is no setting; did you mean BODY_SECONDS?; SWITCHYARD_ODD is no setting; see docs/reference"
     assert [record.getMessage() for record in caplog.records] == [said]

@@ -8,7 +8,11 @@ from switchyard.repository.huggingface.model_config import ModelConfig
 from switchyard.repository.verdict import Fault, FaultCode
 
 MODULES = "modules.json"
-_LENGTH = "sentence_bert_config.json"
+# As vLLM's get_sentence_transformer_tokenizer_config looks for it.
+_LENGTHS = [
+    f"sentence_{model}_config.json"
+    for model in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+]
 _LIBRARY = "sentence_transformers."
 _MODULES = 20  # a model has two to four
 
@@ -20,10 +24,10 @@ def is_embedding(folder: Path) -> bool:
 
 def longest_text(folder: Path) -> int | None:
     """Return the tokens that texts are cut to by sentence-transformers, as vLLM does, None without its file."""
-    if not (folder / _LENGTH).exists():
+    file = next((name for name in _LENGTHS if (folder / name).exists()), None)
+    if file is None:
         return None
-    values = read_object(folder, _LENGTH, FaultCode.MODEL_CONFIG)
-    return whole_number(values, ("max_seq_length",), _LENGTH)
+    return whole_number(read_object(folder, file, FaultCode.MODEL_CONFIG), ("max_seq_length",), file)
 
 
 def check_modules(folder: Path, config: ModelConfig) -> Iterator[Fault]:

@@ -90,6 +90,8 @@ def _context_length(config: ModelConfig, kind: Kind, tokenizer: TokenizerFacts, 
     if longest is not None:
         return longest
     length = config.context_length or _UNKNOWN_LENGTH
+    if "Roberta" in config.architecture:  # positions begin behind the padding's; vLLM leaves that to its users
+        length = max(1, length - 1 - max(config.special_ids["pad_token_id"], default=1))
     return min(length, tokenizer.longest or length) if kind == "embedding" else length
 
 
