@@ -114,13 +114,13 @@ def list_models(url: Cluster = "", as_json: Json = False) -> None:
 
     if url:
         cards = ask(url, "GET", "/v1/models", anonymous=True)["data"]
-        rows = [output.card_row(card) for card in cards]
+        rows, header = [output.card_row(card) for card in cards], output.CARD_HEADER
     else:
         with _errors_as_messages():
             models = Folders.here().models()
         cards = [model.row() for model in models]
-        rows = [output.model_row(model) for model in models]
-    typer.echo(_json(cards) if as_json else "\n".join(table([output.HEADER, *rows])))
+        rows, header = [output.model_row(model) for model in models], output.HEADER
+    typer.echo(_json(cards) if as_json else "\n".join(table([header, *rows])))
 
 
 @app.command()

@@ -16,7 +16,8 @@ from switchyard.repository.verdict import Verdict
 class Outcome:
     """``verdict`` is the command's own, ``status`` what the platform that runs here said, None if nothing.
 
-    ``call`` is a command that the model answers; ``written`` is the folder of its InferenceService.
+    ``call`` is a command that the model answers; ``written`` is the folder of its InferenceService. One that is
+    ``unserved`` was published, and yet the gateway takes no requests for it.
     """
 
     verdict: Verdict
@@ -24,10 +25,12 @@ class Outcome:
     note: str = ""
     call: str = ""
     written: str = ""
+    unserved: bool = False
 
     @property
     def failed(self) -> bool:
-        return self.verdict.facts is None or (self.status is not None and self.status.phase == "failed")
+        refused = self.status is not None and self.status.phase == "failed"
+        return self.verdict.facts is None or refused or self.unserved
 
     def row(self) -> dict[str, Any]:
         return asdict(self)
@@ -65,6 +68,9 @@ def outcome(
         return Outcome(verdict=verdict, written=written, note=note)
     if status.phase == "failed" or status.facts is None:
         return Outcome(verdict=verdict, status=status, written=written)
-    note = "" if listed(folders, name) else "the gateway does not list it yet; see `switchyard status`"
+    state = listed(folders, name)
+    if state is None or state.phase in ("pending", "failed"):
+        reason = state.reason if state else "the gateway does not list it; see `switchyard status`"
+        return Outcome(verdict=verdict, status=status, written=written, note=f"not served: {reason}", unserved=True)
     call = call_line(run.gateway, name, status.facts, with_key=run.asks_for_keys)
-    return Outcome(verdict=verdict, status=status, written=written, note=note, call=call)
+    return Outcome(verdict=verdict, status=status, written=written, call=call)

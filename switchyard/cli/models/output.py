@@ -7,7 +7,8 @@ from switchyard.repository.status import ModelStatus
 from switchyard.repository.verdict import Facts, Fault, Memory, Tensor, Verdict
 
 Lines = Iterator[tuple[str, str]]
-HEADER = ("NAME", "GROUP", "STATE", "SIZE", "VERSIONS", "LICENSE", "REASON")
+HEADER: Sequence[str] = ("NAME", "GROUP", "STATE", "SIZE", "VERSIONS", "LICENSE", "REASON")
+CARD_HEADER: Sequence[str] = ("NAME", "KIND", "STATE", "LICENSE", "REASON")
 
 
 def verdict_lines(verdict: Verdict) -> list[str]:
@@ -54,25 +55,16 @@ def model_row(model: Listed) -> Sequence[str]:
 
 def card_row(card: Mapping[str, object]) -> Sequence[str]:
     """Return the cells of one model of a gateway, which tells less in a list."""
-    group = "vision" if card["kind"] == "vision" else "llm"
-    there = card.get("size_bytes")
-    versions = card.get("versions")
-    return (
-        str(card["id"]),
-        group,
-        str(card["state"]),
-        size(there) if isinstance(there, int) else "-",
-        ",".join(map(str, versions)) if isinstance(versions, list) else "-",
-        str(card.get("license", "-")),
-        str(card.get("reason", "")),
-    )
+    known = (str(card[name]) for name in ("id", "kind", "state"))
+    return (*known, str(card.get("license", "-")), str(card.get("reason", "")))
 
 
 def card_lines(card: Mapping[str, object]) -> list[str]:
     """Return all that a gateway tells of one model."""
     left_out = ("id", "object", "created", "owned_by", "ready", "state")
-    lines = [(name.removesuffix("_bytes"), _value(name, card[name])) for name in card if name not in left_out]
-    return [f"{card['id']}: {card['state']}", *_aligned(iter(lines))]
+    shown = [name for name in card if name not in left_out]
+    lines = [(name.removesuffix("_bytes").replace("_", " "), _value(name, card[name])) for name in shown]
+    return [f"{card['id']}: {card['state']}", *_aligned(iter(lines), width=16)]
 
 
 def _value(name: str, value: object) -> str:
@@ -155,5 +147,5 @@ def _seconds(seconds: Mapping[str, float]) -> Lines:
         yield "seconds", ", ".join(f"{phase} {count:.2f}" for phase, count in seconds.items())
 
 
-def _aligned(lines: Lines) -> list[str]:
-    return [f"  {name:12}{value}".rstrip() for name, value in lines]
+def _aligned(lines: Lines, *, width: int = 12) -> list[str]:
+    return [f"  {name:{width}}{value}".rstrip() for name, value in lines]

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from switchyard.catalog import CatalogError, CatalogFile
+from switchyard.catalog import CatalogError, CatalogFile, State
 from switchyard.cli.models.folders import Folders
 from switchyard.repository.status import ModelStatus
 from switchyard.repository.verdict import Group
@@ -41,19 +41,21 @@ def verdict_on(
     return None
 
 
-def listed(folders: Folders, name: str) -> bool:
-    """Wait until the gateway takes requests for a model that is published; return whether it does."""
+def listed(folders: Folders, name: str) -> State | None:
+    """Wait until the gateway takes requests for a model that is published.
+
+    Return its state in the catalog, which after a few seconds may be another one, or None if it is in none.
+    """
     deadline = time.monotonic() + _LISTED_SECONDS
     catalog = CatalogFile(folders.state.catalog)
-    while time.monotonic() < deadline:
+    while True:
         try:
             model = catalog.current().get(name)
         except (CatalogError, OSError):
             model = None
-        if model is not None and model.state.phase not in ("pending", "failed"):
-            return True
+        if (model is not None and model.state.phase not in ("pending", "failed")) or time.monotonic() > deadline:
+            return model.state if model else None
         time.sleep(_POLL_SECONDS)
-    return False
 
 
 def gone(folders: Folders, group: Group, name: str, seconds: float) -> bool:

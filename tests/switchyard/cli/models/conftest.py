@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from switchyard.catalog import Catalog, CatalogFile, Model, with_repository
+from switchyard.catalog import Catalog, CatalogFile, Model, State, with_repository
 from switchyard.cli.app import app
 from switchyard.local.processes import identities
 from switchyard.local.status.run_directory import VARIABLE, Run, StateDirectory
@@ -53,6 +53,7 @@ class Project:
     root: Path
     state: StateDirectory
     statuses: dict[str, ModelStatus] = field(default_factory=dict)
+    unserved: str = ""  # why what is published is not served
 
     def run(self, *arguments: str, typed: str = "", **env: str) -> Said:
         done = CliRunner().invoke(app, ["model", *arguments], input=typed, env={"COLUMNS": "200", **env})
@@ -78,6 +79,8 @@ class Project:
         StatusFile(published).replace(RepositoryStatus(tuple(self.statuses.values())))
         service = Model(name="vision", kind="vision", url=GATEWAY)
         models = [with_repository(replace(service, name=name), status) for name, status in self.statuses.items()]
+        if self.unserved:
+            models = [replace(model, state=State(phase="failed", reason=self.unserved)) for model in models]
         CatalogFile(self.state.catalog).replace(Catalog({model.name: model for model in models}))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from switchyard.cli.models import waiting
 from switchyard.repository.status import ModelStatus
 from switchyard.repository.verdict import FaultCode
 from tests.switchyard.cli.models.conftest import FACTS, GATEWAY, Judge, Platform, Project, served
@@ -159,6 +160,16 @@ def failed(folder: Path) -> ModelStatus:
 def test_what_runs_has_the_last_word(project: Project, judge: Judge, platform: Platform, digits: Path) -> None:
     said = project.run("add", str(digits))
     assert (said.code, f"digits: failed: {SENTENCE}" in said.out) == (1, True), said.out
+    assert "curl" not in said.out
+
+
+def test_what_is_published_and_yet_not_served_is_no_success(
+    project: Project, platform: Platform, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_LISTED_SECONDS", 0.2)
+    project.unserved = "it needs 9 GB of memory, and 4 GB are left"
+    said = project.run("add", str(digits))
+    assert (said.code, f"digits: not served: {project.unserved}" in said.out) == (1, True), said.out
     assert "curl" not in said.out
 
 
