@@ -40,13 +40,19 @@ async def changes(paths: Iterable[Path]) -> AsyncGenerator[set[Path] | None, Non
 
 async def _events(paths: list[str], queue: asyncio.Queue[set[Path] | None]) -> None:
     """Put changed paths into the queue; end where the kernel gives no events."""
-    try:
-        # Without ignore_permission_denied, which ignores the limit on watches as well.
-        async for found in watchfiles.awatch(*paths, watch_filter=None, debounce=EVENT_MILLISECONDS, step=20):
-            await queue.put({Path(path) for _, path in found})
-    except (OSError, RuntimeError) as err:  # mostly the limit on inotify watches (fs.inotify.max_user_watches)
-        logger.warning("no events of changed files, so folders are looked at every %s s: %s", POLL_SECONDS, err)
-        await queue.put(None)
+    while True:
+        try:
+            # Without ignore_permission_denied, which ignores the limit on watches as well.
+            async for found in watchfiles.awatch(*paths, watch_filter=None, debounce=EVENT_MILLISECONDS, step=20):
+                await queue.put({Path(path) for _, path in found})
+        except (OSError, RuntimeError) as err:  # mostly the limit on inotify watches (fs.inotify.max_user_watches)
+            logger.warning("no events of changed files, so folders are looked at every %s s: %s", POLL_SECONDS, err)
+            await queue.put(None)
+            return
+        except ExceptionGroup as err:  # a file whose name is not UTF-8, which watchfiles cannot tell
+            logger.warning("events are lost, so all folders are looked at: %s", err.exceptions[0])
+            await queue.put(None)
+            await asyncio.sleep(POLL_SECONDS)
 
 
 def is_remote(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from tests.switchyard.repository.corpus import (
     chat_broken,
     chat_good,
+    embedding_broken,
     ensembles,
     estimators,
     hostile,
@@ -22,6 +23,7 @@ _MODULES = (
     triton_graphs,
     triton_files,
     chat_broken,
+    embedding_broken,
     hostile,
 )
 CASES: tuple[Case, ...] = tuple(case for module in _MODULES for case in module.CASES)

@@ -9,7 +9,7 @@ import numpy as np
 
 from switchyard.repository.verdict import FaultCode as C
 from tests.switchyard.repository.corpus.case import Build, Case, no_llm
-from tests.switchyard.repository.corpus.chat_good import chat, shards, shipped, weights
+from tests.switchyard.repository.corpus.chat_good import chat, shards, weights
 from tests.switchyard.repository.corpus.graphs import put
 from tests.switchyard.repository.huggingface.models import (
     append,
@@ -109,7 +109,7 @@ CASES: tuple[Case, ...] = (
         chat(edit("generation_config.json", temperature="hot")),
         C.MODEL_CONFIG,
         "generation_config.json",
-        "temperature is hot",
+        'temperature is "hot"',
         "write a number",
     ),
     no_llm(
@@ -268,21 +268,6 @@ CASES: tuple[Case, ...] = (
         C.INCOMPLETE,
         WEIGHTS,
         "git lfs pull",
-    ),
-    no_llm(
-        "pooling-missing",
-        shipped("embed", remove("1_Pooling/config.json")),
-        C.INCOMPLETE,
-        "1_Pooling/config.json",
-        "copy it",
-    ),
-    no_llm(
-        "pooling-of-another-model",
-        shipped("embed", edit("1_Pooling/config.json", word_embedding_dimension=768)),
-        C.MODEL_CONFIG,
-        "1_Pooling/config.json",
-        "768",
-        "copy both of one model",
     ),
     no_llm(
         "only-a-vision-model",

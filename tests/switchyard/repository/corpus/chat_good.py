@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.switchyard.repository.corpus.case import Build, Case, llm
 from tests.switchyard.repository.corpus.graphs import put
-from tests.switchyard.repository.huggingface.models import REPOSITORY, both, edit, remove, rename, with_header, write
+from tests.switchyard.repository.huggingface.models import REPOSITORY, edit, remove, rename, with_header, write
 
 Arrays = Mapping[str, "np.ndarray[Any, Any]"]
 _NAMES = {"float32": "F32", "float16": "F16", "uint16": "BF16", "int32": "I32", "int64": "I64"}
@@ -117,13 +117,27 @@ def _template_within(folder: Path) -> None:
     edit("tokenizer_config.json", chat_template=template)(folder)
 
 
-def _small_embedding(folder: Path) -> None:
-    """The shipped embedding model with one layer of six, so that it is quick to read."""
-    shipped("embed")(folder)
-    edit("config.json", num_hidden_layers=1)(folder)
-    weights(
-        lambda arrays: {name: array for name, array in arrays.items() if ".layer." not in name or ".layer.0." in name}
-    )(folder)
+_SMALL = {384: 8, 1536: 16}  # hidden_size and intermediate_size of the shipped embedding model
+
+
+def small_embedding(*changes: Callable[[Path], object]) -> Build:
+    """The shipped embedding model with one layer of six, vectors of 8 numbers and the same tokenizer, changed."""
+
+    def build(folder: Path) -> None:
+        whole = read(REPOSITORY / "embed" / "model.safetensors")
+        kept = {name: array for name, array in whole.items() if ".layer." not in name or ".layer.0." in name}
+        small = {
+            name: array[tuple(slice(_SMALL.get(size, size)) for size in array.shape)] for name, array in kept.items()
+        }
+        large = shutil.ignore_patterns("model.safetensors")
+        shutil.copytree(REPOSITORY / "embed", folder, dirs_exist_ok=True, ignore=large)
+        put(folder, "model.safetensors", pack(small))
+        edit("config.json", num_hidden_layers=1, hidden_size=8, intermediate_size=16, num_attention_heads=2)(folder)
+        edit("1_Pooling/config.json", word_embedding_dimension=8)(folder)
+        for change in changes:
+            change(folder)
+
+    return build
 
 
 CARD = "---\nlicense: mit\n---\n\n# A chat model\n\nAnswers short questions.\n"
@@ -169,9 +183,9 @@ CASES: tuple[Case, ...] = (
             weights(lambda arrays: {name.removeprefix("model."): array for name, array in arrays.items()}),
         ),
     ),
-    llm("embed-small", _small_embedding),
+    llm("embed-small", small_embedding()),
     llm(
         "embed-without-modules",
-        both(_small_embedding, remove("modules.json", "1_Pooling/config.json", "sentence_bert_config.json")),
+        small_embedding(remove("modules.json", "1_Pooling/config.json", "sentence_bert_config.json")),
     ),
 )

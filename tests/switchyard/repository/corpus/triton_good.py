@@ -160,7 +160,16 @@ GRAPHS: tuple[Case, ...] = (
             )
         ),
     ),
-    vision("a-number", save(model([node("ReduceSum", "x", "y", keepdims=0)], X, {"y": (FLOAT, [])}))),
+    vision(
+        "a-number-for-each-row",
+        save(
+            model(
+                [node("ReduceSum", "x axes", "y", keepdims=0)],
+                outputs={"y": (FLOAT, ["batch"])},
+                weights={"axes": np.array([1])},
+            )
+        ),
+    ),
     vision("images-of-any-size", save(_images("height", "width"))),
     vision("images-of-one-size", save(_images(32, 32))),
     vision("fixed-batch", one("Relu", FLOAT, [1, 4])),
