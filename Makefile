@@ -25,10 +25,11 @@ test: check ## everything: static checks, then tests, then tests that start real
 	pytest -m "not live and not cluster"
 	pytest -m live
 
-test-all: test fuzz ## all that and what takes long: `make fuzz`, ten times the generated examples, all floods, 100 kills
+test-all: test fuzz ## all that and what takes long: `make fuzz`, ten times the generated examples, all floods, 150 kills
 	pytest -m "hypothesis and not live and not cluster" --hypothesis-profile=all
 	python -m benchmarks.floods --check
 	python -m benchmarks.tenancy.kills --check
+	python -m benchmarks.repository.kills --check
 
 MINUTES ?= 10
 fuzz: setup ## fuzz every parser for MINUTES=10 in all, then every route, then 2 000 odd requests beside nginx, HAProxy and Envoy

@@ -24,6 +24,8 @@ NAMES = (
     "tenancy.scale",
     "tenancy.overshoot",
     "tenancy.kills",
+    "repository.drop",
+    "repository.kills",
     "floods",
 )
 

@@ -7,9 +7,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,18 @@ def write_overlay(folder: Path, *, http: int, grpc: int, window: str, of: str = 
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """A running ``switchyard up``; ``ready_seconds`` is what its gateway took to answer."""
+    """A running ``switchyard up``; ``ready_seconds`` is what its gateway took to answer, ``up`` starts it again."""
 
     url: str
-    control: str
     ready_seconds: float
     supervisor: Tree
+    up: Callable[[], object]
+    state_folder: Path
+
+    @property
+    def control(self) -> str:
+        """The supervisor's own address, another one after each start."""
+        return str(json.loads((self.state_folder / "run.json").read_text())["control"])
 
     def state(self, model: str) -> str:
         with urllib.request.urlopen(f"{self.url}/v1/models/{model}", timeout=10) as answer:
@@ -63,28 +70,33 @@ class Platform:
 
 
 @contextmanager
-def running(*, preload: bool = True, window: str = "6s", of: str = "local") -> Iterator[Platform]:
-    """``switchyard up`` of an overlay with models that sleep after ``window``; stopped by ``switchyard down``."""
+def running(*, preload: bool = True, window: str = "6s", of: str = "local", project: Path = ROOT) -> Iterator[Platform]:
+    """``switchyard up`` of an overlay with models that sleep after ``window``; stopped by ``switchyard down``.
+
+    ``project`` has the folder ``model-repository``.
+    """
     switchyard = str(Path(sys.executable).with_name("switchyard"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         http = free_port()
         write_overlay(folder, http=http, grpc=free_port(), window=window, of=of)
-        env = dict(os.environ, SWITCHYARD_STATE_DIR=str(folder / "state"))
+        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        env = dict(os.environ, SWITCHYARD_STATE_DIR=str(folder / "state"), PYTHONPATH=paths)
         command = [switchyard, "up", str(folder), "--detach", *([] if preload else ["--no-preload"])]
         began = time.monotonic()
-        subprocess.run(command, env=env, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, env=env, cwd=project, check=True, stdout=subprocess.DEVNULL)
         seconds = time.monotonic() - began
         try:
             run = json.loads((folder / "state" / "run.json").read_text())
             yield Platform(
                 url=f"http://127.0.0.1:{http}",
-                control=run["control"],
                 ready_seconds=seconds,
                 supervisor=Tree(int(run["supervisor"]["pid"])),
+                up=partial(subprocess.run, command, env=env, cwd=project, check=True, stdout=subprocess.DEVNULL),
+                state_folder=folder / "state",
             )
         finally:
-            subprocess.run([switchyard, "down"], env=env, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run([switchyard, "down"], env=env, cwd=project, check=True, stdout=subprocess.DEVNULL)
 
 
 def preloaded(running: Platform) -> bool:
