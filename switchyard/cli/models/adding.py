@@ -8,7 +8,7 @@ from pathlib import Path
 
 from switchyard.cli.models.contents import as_folder, group_of, name_of, paths_below
 from switchyard.cli.models.errors import ModelError
-from switchyard.cli.models.folders import Folders
+from switchyard.cli.models.folders import FOLDER, Folders
 from switchyard.cli.models.judging import judge
 from switchyard.cli.models.manifests import require_writable
 from switchyard.cli.models.progress import progress
@@ -69,7 +69,7 @@ def _add_local(folders: Folders, wish: Wish) -> Verdict:
 def _add_remote(folders: Folders, wish: Wish) -> Verdict:
     location = parse(wish.place)
     name = wish.name or location.name or name_of(location.path or location.place)
-    source = open_source(location)
+    source = open_source(location, claims={FOLDER: folders.root / FOLDER})
     remote = source.resolve()
     group = group_of([file.path for file in remote.files], wish.place)
     target = _target(folders, group, name, wish)

@@ -99,6 +99,12 @@ def test_a_model_is_added_whole_and_waits_for_a_platform(project: Project, digit
     assert "nothing has checked it yet" in project.run("show", "digits").out
 
 
+def test_a_folder_of_the_claim_is_added_by_its_address(project: Project, digits: Path) -> None:
+    digits.rename(project.root / "model-repository" / "shelf")
+    assert project.run("add", "pvc://model-repository/shelf").code == 0
+    assert (project.folder("vision/shelf") / GRAPH).is_file()
+
+
 def test_a_language_model_is_added_with_a_service_of_its_own(project: Project) -> None:
     said = project.run("add", str(ROOT / "model-repository/llm/chat-fast"), "--name", "mine", "--write")
     assert said.code == 0, said.out + said.err
