@@ -15,6 +15,7 @@ _CPU_KV_CACHE = 256 * _MIB
 # Beside weights and cache: on a CPU what a predictor has of its own, forked from the preloaded parent
 # (docs/benchmarks.md); on a GPU the CUDA context, buffers and graphs.
 _OVERHEAD = {"cpu": 512 * _MIB, "cuda": 1536 * _MIB}
+_BLOCK_TOKENS = 256  # the largest that vLLM chooses
 _LEAST_CONTEXT = 2048  # a model that cannot be given this, or its own length if that is less, is not worth serving
 _ENCODER = re.compile(r"[Bb]ert|Gte|CLIP|Siglip")  # they read a text at once, and keep nothing for the next token
 _DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -61,7 +62,8 @@ def fit(
 def _cache(per_token: int, length: int, kind: Kind, device: Device) -> int:
     if not per_token:
         return 0
-    one_request = per_token * length
+    # A request takes whole blocks, and vLLM never gives out the first (BlockPool.null_block).
+    one_request = per_token * (-(-length // _BLOCK_TOKENS) + 1) * _BLOCK_TOKENS
     return max(_CPU_KV_CACHE, one_request) if device.kind == "cpu" else one_request
 
 
