@@ -1,7 +1,8 @@
 """Ensembles, and the models that a model in Python calls: whether each is there, and takes what it is given."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from switchyard.repository.names import quoted
@@ -52,10 +53,20 @@ def _way_back(name: str, called: str, models: Mapping[str, Facts]) -> tuple[str,
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a tensor of an ensemble comes from."""
+    """Where a tensor of an ensemble comes from, and the shapes that it may have for who takes it."""
 
     tensor: Tensor
+    shapes: tuple[tuple[int, ...], ...]
     origin: str
+
+
+def _shapes(tensor: Tensor, facts: Facts, ensemble: Any) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes that a step's tensor has in the ensemble.
+
+    Triton gives a step that takes batches a batch of one row, if the ensemble itself has none (seen in 2.51).
+    """
+    one_row = facts.max_batch_size > 0 and ensemble.max_batch_size == 0
+    return (tensor.shape, tensor.shape[1:]) if one_row else (tensor.shape,)
 
 
 def ensemble_faults(config: Any, models: Mapping[str, Facts]) -> Iterator[Fault]:
@@ -65,17 +76,17 @@ def ensemble_faults(config: Any, models: Mapping[str, Facts]) -> Iterator[Fault]
         yield _fault(f"{CONFIG} is of an ensemble without a step: add ensemble_scheduling with one for each model.")
         return
     inputs = v2_tensors(config.input, config.max_batch_size)
-    sources = {tensor.name: _Source(tensor, f"the input {quoted(tensor.name)}") for tensor in inputs}
+    sources = {tensor.name: _Source(tensor, (tensor.shape,), f"the input {quoted(tensor.name)}") for tensor in inputs}
     for number, step in enumerate(steps, 1):
         facts = models.get(step.model_name)
         if facts is None:
             return
         what = f"step {number} ({quoted(step.model_name)})"
         yield from map(_fault, _step(config, step, what, facts))
-        yield from map(_fault, _outputs(step, what, facts, sources))
+        yield from map(_fault, _outputs(config, step, what, facts, sources))
     for number, step in enumerate(steps, 1):
         what = f"step {number} ({quoted(step.model_name)})"
-        yield from map(_fault, _inputs(step, what, models[step.model_name], sources))
+        yield from map(_fault, _inputs(config, step, what, models[step.model_name], sources))
     yield from map(_fault, _results(config, sources))
     if waiting := _waiting(config, sources):
         yield _fault(f"{CONFIG} makes a circle: {names_of(waiting)} wait for each other's outputs: take one out.")
@@ -94,7 +105,7 @@ def _step(config: Any, step: Any, what: str, facts: Facts) -> Iterator[str]:
         )
 
 
-def _outputs(step: Any, what: str, facts: Facts, sources: dict[str, _Source]) -> Iterator[str]:
+def _outputs(config: Any, step: Any, what: str, facts: Facts, sources: dict[str, _Source]) -> Iterator[str]:
     known = {tensor.name: tensor for tensor in facts.outputs}
     if not step.output_map:
         yield f"{CONFIG} takes nothing from {what}: add an output_map."
@@ -107,10 +118,11 @@ def _outputs(step: Any, what: str, facts: Facts, sources: dict[str, _Source]) ->
                 "in one output_map."
             )
         else:
-            sources[tensor] = _Source(known[name], f"{quoted(name)} of {what}")
+            shapes = _shapes(known[name], facts, config)
+            sources[tensor] = _Source(known[name], shapes, f"{quoted(name)} of {what}")
 
 
-def _inputs(step: Any, what: str, facts: Facts, sources: Mapping[str, _Source]) -> Iterator[str]:
+def _inputs(config: Any, step: Any, what: str, facts: Facts, sources: Mapping[str, _Source]) -> Iterator[str]:
     known = {tensor.name: tensor for tensor in facts.inputs}
     missing = [name for name, tensor in known.items() if name not in step.input_map and not tensor.optional]
     if missing:
@@ -123,7 +135,7 @@ def _inputs(step: Any, what: str, facts: Facts, sources: Mapping[str, _Source]) 
                 f"{CONFIG} gives {quoted(tensor)} to {what}, which is neither an input of the ensemble nor in an "
                 f"output_map (there are {names_of(sources)}): correct the name."
             )
-        elif message := _mismatch(sources[tensor], known[name]):
+        elif message := _mismatch(sources[tensor], known[name], _shapes(known[name], facts, config)):
             yield f"{CONFIG}: {what} takes {quoted(name)} as {message}."
 
 
@@ -131,13 +143,13 @@ def _results(config: Any, sources: Mapping[str, _Source]) -> Iterator[str]:
     for wanted in v2_tensors(config.output, config.max_batch_size):
         if wanted.name not in sources:
             yield f"{CONFIG} has the output {quoted(wanted.name)}, which is in no output_map: add it to one of a step."
-        elif message := _mismatch(sources[wanted.name], wanted):
+        elif message := _mismatch(sources[wanted.name], wanted, (wanted.shape,)):
             yield f"{CONFIG} has the output {quoted(wanted.name)} as {message}."
 
 
-def _mismatch(source: _Source, wanted: Tensor) -> str:
+def _mismatch(source: _Source, wanted: Tensor, shapes: Sequence[tuple[int, ...]]) -> str:
     given = source.tensor
-    if given.datatype == wanted.datatype and fit(wanted.shape, given.shape):
+    if given.datatype == wanted.datatype and any(fit(*pair) for pair in product(shapes, source.shapes)):
         return ""
     return (
         f"{wanted.datatype} {list(wanted.shape)}, but {source.origin} is {given.datatype} {list(given.shape)}: make "

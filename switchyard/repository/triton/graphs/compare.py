@@ -25,6 +25,8 @@ def _contradictions(config: Any, graph: Graph, file: str) -> Iterator[str]:
     batched = config.max_batch_size > 0
     yield from _side("input", config.input, graph.inputs, batched, file)
     yield from _side("output", config.output, graph.outputs, batched, file)
+    if not config.output and graph.outputs:
+        yield _cannot_carry("output", graph.outputs[0], file)
     described = {tensor.name for tensor in config.input} | _added_by_triton(config)
     for tensor in graph.inputs:
         if tensor.name in described:

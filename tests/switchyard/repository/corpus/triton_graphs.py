@@ -74,6 +74,14 @@ CASES: tuple[Case, ...] = (
     no_vision(
         "format-of-the-future", save(model([node("Relu", "x", "y")], ir=99)), C.GRAPH, ONNX, "99", "model.ir_version"
     ),
+    no_vision(
+        "a-number",
+        save(model([node("ReduceSum", "x", "y", keepdims=0)], X, {"y": (FLOAT, [])})),
+        C.GRAPH,
+        ONNX,
+        "'y' of '1/model.onnx' is a single number",
+        "of the shape [1]",
+    ),
     no_vision("unknown-operator", save(model([node("Rellu", "x", "y")])), C.GRAPH, ONNX, "'Rellu'", "did you mean"),
     no_vision(
         "operator-of-a-later-opset",

@@ -216,8 +216,14 @@ GRAPHS: dict[str, Case] = {
     "an input without dimensions": (
         with_graph(graph(inputs={"x": (FLOAT, ())}), ""),
         FaultCode.GRAPH,
-        "config.pbtxt",
+        "1/model.onnx",
         "is a single number, which Triton cannot carry: export it as a plain tensor of the shape [1]",
+    ),
+    "an output without dimensions": (
+        with_graph(graph(outputs={"y": (FLOAT, ())}), ""),
+        FaultCode.GRAPH,
+        "1/model.onnx",
+        "The output 'y' of '1/model.onnx' is a single number, which Triton cannot carry",
     ),
     "no graph": ({"config.pbtxt": CONFIG, "1/labels.txt": ""}, FaultCode.INCOMPLETE, "1/model.onnx", "is missing"),
     "another name of the graph": (

@@ -75,7 +75,7 @@ MISFITS = [
     ("TYPE_FP32 dims: [64]", "TYPE_UINT8 dims: [64]", "but the input 'pixels' is UINT8 [-1, 64]"),
     ("dims: [1]", "dims: [2]", "the output 'best' as FP32 [-1, 2], but 'best' of step 3 ('pick') is FP32 [-1, 1]"),
     ("max_batch_size: 8", "max_batch_size: 9", "says `max_batch_size: 9`, but step 1 ('scale') takes 8: write 8"),
-    ("max_batch_size: 8", "", "a batch is the first dimension"),
+    ("dims: [1]", "dims: [1, 1, 1]", "a batch is the first dimension"),
     ("model_version: -1", "model_version: 3", "calls version 3 in step 1 ('scale'), which has '1', '2'"),
     ('output { name: "best"', 'output { name: "worst"', "has the output 'worst', which is in no output_map"),
     ('value: "pixels"', 'value: "scores"', "wait for each other's outputs"),
@@ -89,6 +89,12 @@ def test_an_ensemble_needs_no_file_but_its_config(tmp_path: Path, files: dict[st
     assert inspection.facts is not None
     assert (inspection.facts.format, inspection.facts.versions) == ("ensemble", ("1",))
     assert inspection.facts.steps == ("scale", "classify", "pick")
+
+
+@pytest.mark.parametrize("dims", ["dims: [64]", "dims: [-1, 64]"])
+def test_an_ensemble_without_batches_may_call_models_with(tmp_path: Path, dims: str) -> None:
+    config = ENSEMBLE.replace("max_batch_size: 8", "").replace("dims: [64]", dims)
+    assert judged(write(tmp_path / "digits", {"config.pbtxt": config}), models=MODELS).faults == ()
 
 
 @pytest.mark.parametrize(("old", "new", "says"), MISFITS)
