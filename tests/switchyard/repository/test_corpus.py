@@ -1,8 +1,9 @@
 """Every folder of the corpus is judged by the real judge, in its process with limits."""
 
 import asyncio
+import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,15 @@ _SLOW = ProcessLimits(memory=1 << 30, cpu_seconds=2, wall_seconds=60.0)
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository that has all of them."""
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The repository that has all of them; what is in it, a pipe for one, is not left to others."""
     made = tmp_path_factory.mktemp("corpus")
     for case in CASES:
         folder = made / case.group / case.name
         folder.mkdir(parents=True)
         case.build(folder)
-    return made
+    yield made
+    shutil.rmtree(made)
 
 
 @pytest.fixture(scope="module")
