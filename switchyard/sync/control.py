@@ -8,7 +8,7 @@ from switchyard.sync.board import Board
 
 
 class Control:
-    """The handler of a server for ``/healthz``, ``/status`` and ``/metrics``."""
+    """The handler of a server for ``/healthz``, ``/readyz``, ``/status`` and ``/metrics``."""
 
     def __init__(self, board: Board, registry: CollectorRegistry) -> None:
         self._board = board
@@ -16,7 +16,7 @@ class Control:
 
     async def handle(self, exchange: Exchange) -> None:
         """Respond to one request."""
-        if exchange.path == b"/healthz":
+        if exchange.path in (b"/healthz", b"/readyz"):  # what listens follows
             exchange.respond(200, [(b"content-type", b"text/plain")], b"ok\n")
         elif exchange.path == b"/status":
             exchange.respond(200, [(b"content-type", b"application/json")], self._board.status.dumps().encode())

@@ -29,8 +29,6 @@ from switchyard.sync.slots import NewestFirst
 from switchyard.sync.syncer import Syncer
 from switchyard.telemetry.metrics import RepositoryMetrics
 
-HOST = "127.0.0.1"
-
 logger = logging.getLogger(__name__)
 
 
@@ -41,6 +39,7 @@ class Settings:
     source: Path | None
     published: Path
     reserved: Path | None = None
+    host: str = "127.0.0.1"
     http_port: int | None = None
     device: Device
     signatures: SignaturePolicy = UNCHECKED
@@ -79,7 +78,7 @@ async def run(
         signatures=settings.signatures,
     )
     syncer = Syncer(parts, reserved=ReservedNames(settings.reserved), device=settings.device)
-    control = await _listen(settings.http_port, Control(board, registry))
+    control = await _listen(settings, Control(board, registry))
 
     async def follow() -> None:
         # The last run's status.json stands until all models are known again: one that is not in it, engines let go of.
@@ -112,9 +111,9 @@ async def _together(*parts: Coroutine[Any, Any, None]) -> None:
             tasks.create_task(part)
 
 
-async def _listen(port: int | None, control: Control) -> Server | None:
-    if port is None:
+async def _listen(settings: Settings, control: Control) -> Server | None:
+    if settings.http_port is None:
         return None
-    server = Server(control.handle, access=loopback_access(HOST))
-    await server.listen(HOST, port)
+    server = Server(control.handle, access=loopback_access(settings.host))
+    await server.listen(settings.host, settings.http_port)
     return server

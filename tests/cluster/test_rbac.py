@@ -20,7 +20,13 @@ _WATCHED = (
     "revisions.serving.knative.dev",
     "configmaps/model-repository-status",
 )
-_MAY: dict[str, Allowed] = {"gateway": {(verb, kind) for verb in ("get", "list", "watch") for kind in _WATCHED}}
+_MAY: dict[str, Allowed] = {
+    "gateway": {(verb, kind) for verb in ("get", "list", "watch") for kind in _WATCHED},
+    "repository-sync": {
+        *((verb, "inferenceservices.serving.kserve.io") for verb in ("list", "create", "patch", "delete")),
+        ("patch", "configmaps/model-repository-status"),
+    },
+}
 # Kubernetes lets everybody ask what they may do themselves.
 _EVERYBODY = ("authorization.k8s.io", "authentication.k8s.io")
 
@@ -50,7 +56,7 @@ def pairs(rule: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield from ((verb, f"{resource}.{group}".rstrip(".") + only) for verb in rule["verbs"])
 
 
-@pytest.mark.parametrize("account", ["gateway", "predictor", "redis", "default"])
+@pytest.mark.parametrize("account", ["gateway", "predictor", "redis", "repository-sync", "default"])
 def test_an_account_may_do_its_list_and_nothing_else(cluster: Cluster, account: str) -> None:
     assert allowed(account, NAMESPACE) == _MAY.get(account, set())
 

@@ -84,7 +84,13 @@ CLOSED = [
     ("complexity", "metadata service", 6379),
 ]
 
-OF_DEV = [("complexity", "redis", 6379), ("gateway", "redis", 6379)]
+OF_DEV = [
+    ("complexity", "redis", 6379),
+    ("gateway", "redis", 6379),
+    ("repository-sync", "hub", 443),
+    ("repository-sync", "API server", 6443),
+    ("prometheus", "repository-sync", 8080),
+]
 OF_OTHERS = [("complexity", "database", 6379), ("gateway", "database", 6379), ("gateway", "database", 6380)]
 NOT_IN_DEV = [
     *OF_OTHERS,
@@ -93,6 +99,11 @@ NOT_IN_DEV = [
     ("client", "redis", 6379),
     ("stranger", "redis", 6379),
     ("redis", "hub", 443),
+    ("repository-sync", "metadata service", 443),
+    ("repository-sync", "chat-fast", 8080),
+    ("repository-sync", "redis", 6379),
+    ("gateway", "repository-sync", 8080),
+    ("stranger", "repository-sync", 8080),
 ]
 
 

@@ -57,10 +57,12 @@ MAY_DIFFER = {
     "ConfigMap": ["metadata.name", "data.*"],
 }
 
+REPOSITORY_FLAGS = {"--model-repository", "--model_repository"}  # vision's: components/model-sync
 # Args that an environment may add or change, by flag.
 MAY_DIFFER_ARGS = {
     "InferenceService": {"--domain", "--fast_window", "--max-model-len", "--tool-call-parser"},
-    "ClusterServingRuntime": {"--dtype", "--enforce-eager", "--gpu-memory-utilization", "--kv-cache-memory-bytes"},
+    "ClusterServingRuntime": {"--dtype", "--enforce-eager", "--gpu-memory-utilization", "--kv-cache-memory-bytes"}
+    | REPOSITORY_FLAGS,
     "Deployment": {"--host"},
 }
 
@@ -83,8 +85,14 @@ MAY_BE_ABSENT = {
 SAMPLES = {("InferenceGraph", path.stem) for path in (ROOT / "manifests/graphs/samples").glob("*.yaml")}
 OF_SOME = SAMPLES | {
     ("ServiceAccount", "predictor"),
+    ("ConfigMap", "model-repository-status"),
+    ("Deployment", "repository-sync"),
+    ("PersistentVolumeClaim", "model-repository-published"),
+    ("Role", "repository-sync"),
+    ("RoleBinding", "repository-sync"),
     ("Service", "redis"),
     ("ServiceAccount", "redis"),
+    ("ServiceAccount", "repository-sync"),
     ("StatefulSet", "redis"),
 }
 
@@ -189,6 +197,8 @@ def test_every_service_has_its_model_folder_or_names_a_public_model(rendered: Re
     for documents in rendered.values():
         for name, service in of_kind(documents, "InferenceService").items():
             scheme, _, place = service["spec"]["predictor"]["model"]["storageUri"].partition("://")
+            if place == "model-repository-published":  # components/model-sync: what is good of the folder
+                place = "model-repository/vision"
             if scheme == "pvc":
                 hosts = hosts_repository(service)
                 step = service["metadata"]["labels"][KIND_LABEL] == "step"

@@ -86,7 +86,7 @@ def test_a_container_that_serves_requests_is_restarted_when_it_hangs_and_not_whe
             assert live != ready, f"{name}: a model that unloads, or waits for another, is alive"
             assert live["periodSeconds"] * live["failureThreshold"] >= 60, name
             if "startupProbe" not in container:  # until then, Kubernetes asks for nothing else
-                assert name in ("gateway/gateway", "redis/redis")
+                assert name in ("gateway/gateway", "redis/redis", "repository-sync/sync")
 
 
 def test_no_document_sets_what_kserve_rejects(documents: list[Document]) -> None:

@@ -58,6 +58,12 @@ RECIPES = {
             ports=(8080,),
         ),
         Recipe(
+            name="repository",
+            title="Switchyard's repository sync",
+            locks=("services", "repository"),
+            ports=(8080,),
+        ),
+        Recipe(
             name="predictor",
             title="Switchyard's predictors: vLLM on CPU, vision, complexity",
             debs=system.FOR_VLLM,

@@ -14,9 +14,10 @@ from tools.cluster.software import images
 from tools.images.__main__ import PREFIX
 
 NAMESPACE = "switchyard-dev"
-_REDIS_USER = 999  # manifests/platform/redis runs as this, and a folder of the host does not take fsGroup
+# Who writes to a volume, and what is in it before: a folder of the host does not take fsGroup, and Triton wants its folder.
+_VOLUMES = {"redis": (999, ()), "model-repository-published": (65532, ("vision", "llm"))}
 _FIRST_START_SECONDS = 600
-_OURS = ("platform", "router", "predictor", "triton")
+_OURS = ("platform", "router", "repository", "predictor", "triton")
 
 
 def import_images() -> dict[str, str]:
@@ -89,6 +90,8 @@ def _folder_of(volume: str) -> Path:
     if volume == "model-repository":
         return REPOSITORY / "model-repository"
     folder = RUN / "volumes" / volume
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.chown(folder, _REDIS_USER, _REDIS_USER)
+    user, inner = _VOLUMES[volume]
+    for path in (folder, *(folder / name for name in inner)):
+        path.mkdir(parents=True, exist_ok=True)
+        shutil.chown(path, user, user)
     return folder

@@ -46,30 +46,30 @@ class S3Server:
 
 
 @contextmanager
-def s3_server(folder: Path) -> Iterator[S3Server]:
+def s3_server(folder: Path, host: str = "127.0.0.1") -> Iterator[S3Server]:
     """Run the server with its data below ``folder``."""
     port = free_port()
     root, sidecar = folder / "buckets", folder / "metadata"
     root.mkdir()
     sidecar.mkdir()
     keys = ("--access", ACCESS, "--secret", SECRET)
-    listening = ("--quiet", "--port", f"127.0.0.1:{port}", "posix", "--sidecar", str(sidecar), str(root))
+    listening = ("--quiet", "--port", f"{host}:{port}", "posix", "--sidecar", str(sidecar), str(root))
     process = subprocess.Popen(
         (str(go.s3_server()), *keys, *listening), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        _wait_for(port)
-        yield S3Server(f"http://127.0.0.1:{port}", root)
+        _wait_for(host, port)
+        yield S3Server(f"http://{host}:{port}", root)
     finally:
         process.kill()
         process.wait()
 
 
-def _wait_for(port: int) -> None:
+def _wait_for(host: str, port: int) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex((host, port)) == 0:
                 return
         time.sleep(0.02)
     raise TimeoutError(f"nobody listens on port {port}")
