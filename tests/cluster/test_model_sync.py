@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.client import NAMESPACE, WAKING_SECONDS, Cluster
+from tests.cluster.client import WAKING_SECONDS, Cluster
+from tests.live.processes import eventually
 from tests.switchyard.repository import onnx_models
 from tests.switchyard.repository.sources.s3_server import S3Server, s3_server
 from tools.cluster.kubernetes import kubectl
 from tools.cluster.machine.layout import NODE_ADDRESS, REPOSITORY
-from tools.cluster.machine.shell import eventually
+from tools.cluster.platform.dev_overlay import NAMESPACE
 
 pytestmark = pytest.mark.cluster
 
@@ -63,17 +64,17 @@ def sync(*arguments: str) -> None:
 def awake(cluster: Cluster) -> set[str]:
     """The pods of vision, which is awake."""
     with dropped(onnx_models.relu, "vision/waker"):
-        eventually("a first model is listed", lambda: row(cluster, "waker"), SECONDS, every=0.5)
+        eventually(lambda: row(cluster, "waker"), "a first model is listed", SECONDS)
         assert relu(cluster, "waker") == [0, 2, 0, 4]
         return {pod["metadata"]["name"] for pod in cluster.pods(VISION)}
 
 
 def test_a_folder_in_the_claim_is_served_with_no_restart(cluster: Cluster, awake: set[str]) -> None:
     with dropped(onnx_models.relu, "vision/dropped"):
-        eventually("it is listed", lambda: row(cluster, "dropped"), SECONDS, every=0.2)
+        eventually(lambda: row(cluster, "dropped"), "it is listed", SECONDS)
         assert relu(cluster, "dropped") == [0, 2, 0, 4]
         assert awake & {pod["metadata"]["name"] for pod in cluster.pods(VISION)}
-    eventually("it is gone", lambda: not row(cluster, "dropped"), SECONDS, every=0.2)
+    eventually(lambda: not row(cluster, "dropped"), "it is gone", SECONDS)
 
 
 def test_a_broken_folder_gives_its_sentence(cluster: Cluster) -> None:
@@ -82,7 +83,7 @@ def test_a_broken_folder_gives_its_sentence(cluster: Cluster) -> None:
         (folder / "1/model.onnx").write_bytes(b"no model")
 
     with dropped(broken, "vision/broken"):
-        found = eventually("it is listed", lambda: row(cluster, "broken"), SECONDS, every=0.2)
+        found = eventually(lambda: row(cluster, "broken"), "it is listed", SECONDS)
         assert found["state"] == "failed"
         assert "1/model.onnx" in json.dumps(found)
 
@@ -92,10 +93,10 @@ def test_a_model_in_a_bucket_is_served_with_no_restart(cluster: Cluster, awake: 
         folder = onnx_models.relu(tmp_path / "made")
         for path in (one for one in sorted(folder.rglob("*")) if one.is_file()):
             server.client().upload_file(str(path), "models", f"vision/bucketed/{path.relative_to(folder)}")
-        eventually("it is listed", lambda: row(cluster, "bucketed"), SECONDS, every=0.2)
+        eventually(lambda: row(cluster, "bucketed"), "it is listed", SECONDS)
         assert relu(cluster, "bucketed") == [0, 2, 0, 4]
         assert awake & {pod["metadata"]["name"] for pod in cluster.pods(VISION)}
-    eventually("it is gone with its source", lambda: not row(cluster, "bucketed"), SECONDS, every=0.2)
+    eventually(lambda: not row(cluster, "bucketed"), "it is gone with its source", SECONDS)
 
 
 @contextmanager
@@ -116,8 +117,8 @@ def following(server: S3Server) -> Iterator[None]:
 def test_a_language_model_gets_a_service_of_its_own_and_loses_it(cluster: Cluster) -> None:
     services = ("get", "inferenceservices", "--namespace", NAMESPACE, "--selector=switchyard.dev/derived-from")
     with dropped(lambda folder: shutil.copytree(CLAIM / "llm/chat-fast", folder), "llm/chat-dropped"):
-        eventually("it is listed", lambda: row(cluster, "chat-dropped"), SECONDS, every=0.5)
-        eventually("it has a service", lambda: "chat-dropped" in kubectl.kubectl(*services), SECONDS, every=0.5)
+        eventually(lambda: row(cluster, "chat-dropped"), "it is listed", SECONDS)
+        eventually(lambda: "chat-dropped" in kubectl.kubectl(*services), "it has a service", SECONDS)
         cluster.wait_condition("inferenceservice", "chat-dropped", WAKING_SECONDS)
         assert cluster.chat("chat-dropped").text
-    eventually("it is gone", lambda: "chat-dropped" not in kubectl.kubectl(*services), SECONDS, every=0.5)
+    eventually(lambda: "chat-dropped" not in kubectl.kubectl(*services), "it is gone", SECONDS)

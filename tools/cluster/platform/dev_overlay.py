@@ -14,7 +14,7 @@ from tools.cluster.software import images
 from tools.images.__main__ import PREFIX
 
 NAMESPACE = "switchyard-dev"
-# Who writes to a volume, and what is in it before: a folder of the host does not take fsGroup, and Triton wants its folder.
+# Who writes to a volume and what is in it before: a folder of the host takes no fsGroup, and Triton wants its folder.
 _VOLUMES = {"redis": (999, ()), "model-repository-published": (65532, ("vision", "llm"))}
 _FIRST_START_SECONDS = 600
 _OURS = ("platform", "router", "repository", "predictor", "triton")
