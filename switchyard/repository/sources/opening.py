@@ -39,5 +39,9 @@ def open_source(
             from switchyard.repository.sources.stores.hub import HubSource
 
             return HubSource(location=location, limits=limits)
+        case "oci":
+            from switchyard.repository.sources.stores.oci import OciSource
+
+            return OciSource(location=location, limits=limits)
         case scheme:
-            raise SourceError(f"{scheme}:// cannot be read yet: use s3://, hf://, pvc:// or a folder")
+            raise SourceError(f"{scheme}:// cannot be read yet: use s3://, hf://, oci://, pvc:// or a folder")
