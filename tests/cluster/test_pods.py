@@ -4,6 +4,7 @@ This also holds tests/manifests/pods.py, from which the static rules take those 
 """
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -27,7 +28,9 @@ def overlays() -> Rendered:
 @pytest.fixture(scope="module")
 def guarded(overlays: Rendered) -> Iterator[None]:
     """A namespace with the labels, accounts, limits and quota of prod's, and its priorities."""
+    accounts = [document for document in overlays["dev"] if document["kind"] == "ServiceAccount"]  # of dev's pods too
     guards = [moved(document) for document in overlays["prod"] if document["kind"] in GUARDS]
+    guards += [moved(document) for document in accounts]
     kubectl.apply(guards)
     yield
     classes = [document["metadata"]["name"] for document in guards if document["kind"] == "PriorityClass"]
@@ -37,7 +40,7 @@ def guarded(overlays: Rendered) -> Iterator[None]:
 
 def moved(document: Document) -> kubectl.Document:
     """A document of an overlay, in the namespace of these tests."""
-    copied: kubectl.Document = json.loads(json.dumps(document).replace("switchyard-prod", NAMESPACE))
+    copied: kubectl.Document = json.loads(re.sub(r"switchyard-(prod|dev)\b", NAMESPACE, json.dumps(document)))
     return copied
 
 

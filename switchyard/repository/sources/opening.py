@@ -43,5 +43,7 @@ def open_source(
             from switchyard.repository.sources.stores.oci import OciSource
 
             return OciSource(location=location, limits=limits)
-        case scheme:
-            raise SourceError(f"{scheme}:// cannot be read yet: use s3://, hf://, oci://, pvc:// or a folder")
+        case "gs":
+            from switchyard.repository.sources.stores.gcs import GcsSource
+
+            return GcsSource(location=location, limits=limits)

@@ -1,0 +1,120 @@
+"""Objects below a prefix of a Google Cloud Storage bucket, by its own client.
+
+Credentials are Google's application default ones (GOOGLE_APPLICATION_CREDENTIALS, workload identity); without any, a
+public bucket is read.
+"""
+
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from switchyard.repository.names import quoted
+from switchyard.repository.sources.listing import LIMITS, Limits, bounded, revision_of
+from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
+from switchyard.repository.sources.uri import Location
+
+_PART = 8 << 20  # bytes of one request: the client gives its content as a whole
+_SECONDS = (10.0, 30.0)  # to connect, and without a byte
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GcsSource:
+    """The objects of ``location``; one read names the generation that was listed, so that two contents never mix."""
+
+    location: Location
+    limits: Limits = LIMITS
+    client: Any = field(default_factory=lambda: _client())
+
+    @property
+    def uri(self) -> str:
+        return self.location.uri
+
+    @property
+    def follows(self) -> bool:
+        return self.location.follows
+
+    def resolve(self) -> Remote:
+        """List the objects below the prefix, 1,000 with each request.
+
+        Raises:
+            SourceError: the bucket cannot be listed, or has no objects, or too many.
+        """
+        prefix = f"{self.location.path}/" if self.location.path else ""
+        with _errors(self.uri):
+            blobs = self.client.list_blobs(self.location.place, prefix=prefix, timeout=_SECONDS, retry=None)
+            files = bounded(self.uri, _files(blobs, prefix), self.limits)
+        return Remote(uri=self.uri, revision=revision_of(files), files=files)
+
+    def read(self, file: RemoteFile, start: int) -> Iterator[bytes]:
+        """Yield the object from byte ``start`` on, in parts.
+
+        Raises:
+            SourceChangedError: the listed generation is gone.
+            SourceError: it cannot be read.
+        """
+        blob = self.client.bucket(self.location.place).blob(file.key, generation=int(file.etag))
+        with _errors(f"{self.uri}: {quoted(file.path)}", listed=True):
+            for at in range(start, file.size, _PART):
+                end = min(at + _PART, file.size) - 1
+                # The checksum of a part is nowhere; that of the whole is compared when it is there.
+                yield blob.download_as_bytes(
+                    start=at, end=end, raw_download=True, checksum=None, timeout=_SECONDS, retry=None
+                )
+
+    def checksum(self, file: RemoteFile) -> Checksum | None:
+        """Return the MD5 that was listed, or the CRC-32C of an object that was composed of others."""
+        return file.checksum
+
+
+def _files(blobs: Any, prefix: str) -> Iterator[RemoteFile]:
+    for blob in blobs:
+        path = blob.name.removeprefix(prefix)
+        if path and not path.endswith("/"):  # consoles make empty objects to show a folder
+            yield RemoteFile(
+                path=path, key=blob.name, size=blob.size, etag=str(blob.generation), checksum=_checksum(blob)
+            )
+
+
+def _checksum(blob: Any) -> Checksum | None:
+    if blob.md5_hash:
+        return Checksum(algorithm="md5", value=b64decode(blob.md5_hash).hex())
+    return Checksum(algorithm="crc32c", value=b64decode(blob.crc32c).hex()) if blob.crc32c else None
+
+
+def _client() -> Any:
+    from google.auth.exceptions import DefaultCredentialsError
+    from google.cloud.storage import Client
+
+    try:
+        return Client()
+    except (DefaultCredentialsError, OSError):  # OSError: no project is named, which reading needs not
+        return Client.create_anonymous_client()
+
+
+@contextmanager
+def _errors(subject: str, *, listed: bool = False) -> Iterator[None]:
+    """Turn the client's errors into ours; their texts hold URLs, so none is repeated."""
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.auth.exceptions import GoogleAuthError
+    from requests import RequestException
+
+    try:
+        yield
+    except GoogleAPICallError as err:
+        status = int(err.code or 0)
+        if status in (404, 412, 416) and listed:
+            raise SourceChangedError(f"{subject} was replaced or removed since it was listed") from None
+        if status == 404:
+            raise SourceError(f"{subject} cannot be read: there is no such bucket") from None
+        if status in (401, 403):
+            raise SourceError(f"{subject} cannot be read: these credentials may not read it") from None
+        transient = status in (408, 429) or status >= 500
+        raise SourceError(
+            f"{subject} cannot be read: the store responded with status {status}", transient=transient
+        ) from None
+    except GoogleAuthError:
+        raise SourceError(f"{subject} cannot be read: GOOGLE_APPLICATION_CREDENTIALS are not taken") from None
+    except (RequestException, OSError) as err:
+        raise SourceError(f"{subject} cannot be read: {type(err).__name__}", transient=True) from None
