@@ -12,6 +12,7 @@ import yaml
 
 from switchyard.repository.verdict import Facts
 
+KV_CACHE_FLAG = "--kv-cache-memory-bytes"
 DERIVED_LABEL = "switchyard.dev/derived-from"  # on objects that the platform keeps: those of others are left alone
 
 ServedKind = Literal["llm", "embedding"]
@@ -19,7 +20,6 @@ ServedKind = Literal["llm", "embedding"]
 _GIB = 1024**3
 # What manifests/runtimes/vllm.yaml gives each model: a service says more only where it needs more.
 _RUNTIME_MEMORY = {"requests": 4 * _GIB, "limits": 8 * _GIB}
-_RUNTIME_KV_CACHE = 256 * 1024**2  # components/cpu
 # A text is one short forward pass; a generated response holds its KV cache for long.
 _SCALE_TARGET: Mapping[ServedKind, int] = {"llm": 16, "embedding": 32}
 _CONCURRENCY: Mapping[ServedKind, int] = {"llm": 32, "embedding": 64}
@@ -37,12 +37,16 @@ class UnservableError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """Where a derived service lives: ``claim`` is the volume claim with the models, ``gpus`` are for each replica."""
+    """Where a derived service lives: ``claim`` is the volume claim with the models, ``gpus`` are for each replica.
+
+    ``kv_cache`` is the bytes that its runtime gives each model; one with GPUs of its own takes all that they have.
+    """
 
     namespace: str = ""
     claim: str = "model-repository"
     gpus: int = 0
     scale_down_delay: str = "10m"  # a start costs more than ten idle minutes
+    kv_cache: int = 256 * 1024**2  # components/cpu
 
 
 def derived(name: str, facts: Facts, place: Place = Place()) -> dict[str, Any]:
@@ -88,7 +92,7 @@ def _document(name: str, facts: Facts, place: Place) -> dict[str, Any]:
         "runtime": "switchyard-vllm",
         "protocolVersion": "v2",
         "storageUri": f"pvc://{place.claim}/llm/{name}",
-        "args": _arguments(kind, facts),
+        "args": _arguments(kind, facts, place),
     }
     if resources := _resources(facts, place.gpus):
         model["resources"] = resources
@@ -129,11 +133,11 @@ def _annotations(facts: Facts) -> dict[str, str]:
     return annotations
 
 
-def _arguments(kind: ServedKind, facts: Facts) -> list[str]:
+def _arguments(kind: ServedKind, facts: Facts, place: Place) -> list[str]:
     length = [] if facts.context_length is None else [f"--max-model-len={facts.context_length}"]
     # vLLM starts only if its cache holds one request of the whole context. A later flag wins over the runtime's.
     cache = facts.memory.kv_cache
-    more = [f"--kv-cache-memory-bytes={cache}"] if cache > _RUNTIME_KV_CACHE else []
+    more = [f"{KV_CACHE_FLAG}={cache}"] if cache > place.kv_cache and not place.gpus else []
     # The parser sees requests with tools only; Hermes' format is what most chat templates ask a model for.
     own = ["--enable-auto-tool-choice", "--tool-call-parser=hermes"] if kind == "llm" else ["--runner=pooling"]
     return [*length, *more, *own]

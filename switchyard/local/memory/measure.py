@@ -54,7 +54,16 @@ def held(pid: int) -> int:
         family = [process, *process.children(recursive=True)]
     except psutil.Error:
         return 0
-    return sum(_proportional(one.pid) for one in family)
+    return sum(held_alone(one.pid) for one in family)
+
+
+def held_alone(pid: int) -> int:
+    """Return the bytes of one process; what several share is divided among them."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 class Meter:
@@ -73,11 +82,3 @@ class Meter:
             count = held(pid)
             self._known[pid] = now + self._seconds, count
         return count
-
-
-def _proportional(pid: int) -> int:
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from switchyard.local.errors import LocalError
@@ -46,38 +46,41 @@ class Lease:
         self.bytes = count
         self.occupant = occupant
         self.ending = False
-        self.pid = 0
+        self.pids: Sequence[int] = ()
 
-    def resident(self, measure: Callable[[int], int]) -> Resident:
-        """Return how the process counts: by its pod's share where nobody knew what it needs."""
+    def resident(self, measured: Mapping[int, int]) -> Resident:
+        """Return how the process counts: by what was measured where nobody knew what it needs."""
         occupant = self.occupant
         use: Use = "ending" if self.ending else "pinned" if occupant.pinned else "busy" if occupant.busy else "idle"
-        count = self.bytes or (measure(self.pid) if self.pid else 0)
+        count = self.bytes or sum(measured.get(pid, 0) for pid in self.pids)
         return Resident(name=self.name, bytes=count, use=use, last_used=occupant.last_used)
 
 
 class Room:
-    """The memory that models may take: ``capacity`` bytes, less what ``others`` hold, who are asked at each decision.
+    """The memory that models may take: ``capacity`` bytes, less what ``others`` hold, by their names.
 
-    ``measure`` returns what a process holds of which nobody knows how much it needs.
+    ``measure`` returns what a process holds of which nobody knows how much it needs. Both run in a thread.
     """
 
     def __init__(
         self,
         capacity: int,
-        others: Callable[[], Sequence[Resident]] = tuple,
+        others: Callable[[], Mapping[str, int]] = dict,
         measure: Callable[[int], int] = lambda pid: 0,
     ) -> None:
         self.capacity = capacity
         self._measure = measure
+        self._measured: Mapping[int, int] = {}
+        self._beside: Mapping[str, int] = {}
         self._others = others
         self._leases: list[Lease] = []
         self._changed = asyncio.Event()
 
     def decide(self, needed: int) -> Decision:
-        """Return what taking so much would mean now."""
-        leased = (lease.resident(self._measure) for lease in self._leases)
-        return decide(needed, [*self._others(), *leased], self.capacity)
+        """Return what taking so much would mean now, by what was measured last."""
+        others = [Resident(name=name, bytes=held, use="pinned") for name, held in self._beside.items() if held]
+        leased = [lease.resident(self._measured) for lease in self._leases]
+        return decide(needed, [*others, *leased], self.capacity)
 
     async def take(
         self, name: str, needed: int, occupant: Occupant, on_wait: Callable[[str], None], *, patience: float
@@ -90,6 +93,8 @@ class Room:
         loop = asyncio.get_running_loop()
         end = loop.time() + patience
         while True:
+            if needed:
+                await self._look()
             self._changed.clear()
             decision = self.decide(needed) if needed else Fits()
             if decision == Fits():
@@ -113,6 +118,12 @@ class Room:
         if lease in self._leases:
             self._leases.remove(lease)
             self._changed.set()
+
+    async def _look(self) -> None:
+        """Measure those of whom nobody knows what they need; that reads many files of the kernel."""
+        pids = [pid for lease in self._leases if not lease.bytes for pid in lease.pids]
+        self._measured = await asyncio.to_thread(lambda: {pid: self._measure(pid) for pid in pids})
+        self._beside = await asyncio.to_thread(self._others)
 
     def _make_room(self, needed: int, decision: Fits | Waits) -> str:
         if isinstance(decision, Waits):

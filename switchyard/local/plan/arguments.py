@@ -11,6 +11,7 @@ PORTS = 65536
 _HTTP_FLAGS = ("--http_port", "--http-port", "--port")
 _PORT_FLAGS = (*_HTTP_FLAGS, "--grpc_port", "--grpc-port", "--metrics_port", "--metrics-port")
 _HOST_FLAGS = ("--host", "--http_host", "--grpc_host", "--http-address", "--grpc-address", "--metrics-address")
+_KV_CACHE_FLAG = "--kv-cache-memory-bytes"
 # Not preceded by a character of a host name or a path, so that `my-localhost:80` stays.
 _ADDRESS = re.compile(r"(?<![\w.-])(?:localhost|127\.0\.0\.1):(?P<port>\d{1,5})\b")
 # Without a port, or with that of a Kubernetes Service: only that one is what the activator takes the place of.
@@ -134,6 +135,12 @@ def port_of(argv: Sequence[str]) -> int | None:
         LocalError: the flag's value is not a port number.
     """
     return next(_values(argv, _HTTP_FLAGS), None)
+
+
+def kv_cache_bytes(argv: Sequence[str]) -> int | None:
+    """Return the bytes of KV cache that a command line gives vLLM, None if it names none; the last flag wins."""
+    given = [argument.partition("=")[2] for argument in argv if argument.startswith(f"{_KV_CACHE_FLAG}=")]
+    return int(given[-1]) if given and given[-1].isdecimal() else None
 
 
 def _values(argv: Sequence[str], flags: Sequence[str]) -> Iterator[int]:

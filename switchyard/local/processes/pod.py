@@ -25,6 +25,11 @@ class Pod:
     def pid(self) -> int:
         return self._public.pid
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes of all containers, that of the public one first."""
+        return tuple(process.pid for process in (self._public, *self._others))
+
     async def wait(self) -> int:
         return await asyncio.shield(self._ended)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from switchyard.local.memory.plan import Decision
 from switchyard.local.memory.room import PATIENCE_SECONDS, Lease, Occupant, Room
+from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address, Service
 from switchyard.local.processes.start import RunningPod, Starter, free_ports, stop
 from switchyard.local.replicas.contents import Content
@@ -56,7 +57,7 @@ class Pods:
 
     def room(self) -> Decision:
         """Return what starting one would mean for the memory of this machine."""
-        return self._room.decide(self._needed())
+        return self._room.decide(self._needed(self._service))
 
     async def start(self, content: Content, *, beside: bool = False) -> LoadedPod:
         """Wait for memory and start a pod on ``content``, ``beside`` the one that the board shows.
@@ -71,13 +72,15 @@ class Pods:
                 self._board.set(self._service.name, "waking", reason)
 
         patience = _BESIDE_SECONDS if beside else PATIENCE_SECONDS
-        lease = await self._room.take(self._service.name, self._needed(), self._occupant, on_wait, patience=patience)
+        lease = await self._room.take(
+            self._service.name, self._needed(content.service), self._occupant, on_wait, patience=patience
+        )
         try:
             running = await self._launched(content, on_wait, beside=beside)
         except BaseException:
             self._room.give_back(lease)
             raise
-        lease.pid = running.pod.pid
+        lease.pids = running.pod.pids
         running.end.add_done_callback(lambda _: self._room.give_back(lease))
         return LoadedPod(running, content, lease)
 
@@ -94,9 +97,15 @@ class Pods:
             on_wait=on_wait,
         )
 
-    def _needed(self) -> int:
-        folder = self._board.folder(self._service.name)
-        return folder.facts.memory.total if folder is not None and folder.facts is not None else 0
+    def _needed(self, service: Service) -> int:
+        """Return what a process needs: its folder says it, but for the KV cache where the command line gives one."""
+        folder = self._board.folder(service.name)
+        if folder is None or folder.facts is None:
+            return 0
+        memory, given = folder.facts.memory, arguments.kv_cache_bytes(service.command.argv)
+        if given is None or not memory.kv_cache:  # an encoder keeps none
+            return memory.total
+        return memory.weights + given + memory.overhead
 
     async def stop(self, pod: LoadedPod) -> None:
         """Stop a pod within the grace of the end of a run."""

@@ -12,8 +12,7 @@ from switchyard.devices.choice import Choice
 from switchyard.http.client import Client
 from switchyard.local.activator.listener import Listener, loopback_socket
 from switchyard.local.activator.request_queue import QueueLimits
-from switchyard.local.memory.measure import Meter, capacity
-from switchyard.local.memory.plan import Resident
+from switchyard.local.memory.measure import Meter, capacity, held_alone
 from switchyard.local.memory.room import Room
 from switchyard.local.plan.render import Document
 from switchyard.local.plan.workloads import Options, Plan, Service
@@ -154,10 +153,10 @@ def _room(settings: Settings, board: StatusBoard) -> Room:
     if device.kind == "cuda":
         return Room(total)
 
-    def others() -> list[Resident]:
+    def others() -> Mapping[str, int]:
+        # Alone: the models that it has forked are its children.
         entry = board.entries.get(preload.NAME)
-        held = meter.held(entry.pid) if entry is not None and entry.pid else 0
-        return [Resident(name=preload.NAME, bytes=held, use="pinned")] if held else []
+        return {preload.NAME: held_alone(entry.pid)} if entry is not None and entry.pid else {}
 
     return Room(total, others, meter.held)
 

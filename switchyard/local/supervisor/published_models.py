@@ -7,6 +7,7 @@ from pathlib import Path
 
 from switchyard.catalog import Model
 from switchyard.local.errors import LocalError
+from switchyard.local.plan.arguments import kv_cache_bytes
 from switchyard.local.plan.plan import plan_service
 from switchyard.local.plan.render import Document
 from switchyard.local.plan.scale import SCALE_DOWN_DELAY
@@ -56,7 +57,16 @@ def _place(documents: Sequence[Document]) -> Place:
         namespace=namespaces[0] if namespaces else "",
         # The smallest: most often all are the same.
         scale_down_delay=min(delays, default="0s"),
+        kv_cache=max((_kv_cache(document) for document in documents), default=0),
     )
+
+
+def _kv_cache(document: Document) -> int:
+    """Return the KV cache that a runtime gives each model, 0 if it says nothing, or is none."""
+    if document["kind"] not in ("ClusterServingRuntime", "ServingRuntime"):
+        return 0
+    args = [str(arg) for container in document["spec"]["containers"] for arg in container.get("args") or ()]
+    return kv_cache_bytes(args) or 0
 
 
 class PublishedModels:

@@ -54,7 +54,10 @@ def test_a_larger_model_asks_for_its_memory_and_a_cache_that_holds_its_context()
     model = derived("large", large, Place(gpus=1))["spec"]["predictor"]["model"]
 
     assert model["resources"] == {"requests": {"memory": "8Gi"}, "limits": {"memory": "14Gi", "nvidia.com/gpu": "1"}}
-    assert f"--kv-cache-memory-bytes={GIB}" in model["args"]
+    assert not [flag for flag in model["args"] if "kv-cache" in flag]  # it has the GPU for itself
+    for given, flags in ((GIB // 4, [f"--kv-cache-memory-bytes={GIB}"]), (2 * GIB, [])):
+        args = derived("large", large, Place(kv_cache=given))["spec"]["predictor"]["model"]["args"]
+        assert [flag for flag in args if "kv-cache" in flag] == flags
 
 
 def test_the_files_are_the_same_service_with_its_settings_beside_it() -> None:

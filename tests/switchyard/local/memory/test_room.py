@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from switchyard.local.memory.plan import Resident
 from switchyard.local.memory.room import Lease, NoRoomError, Room
 
 
@@ -75,7 +74,7 @@ async def test_who_waited_long_enough_is_told_for_what() -> None:
 
 
 async def test_a_pinned_one_never_makes_room_and_is_in_the_sum_of_who_cannot_fit() -> None:
-    room = Room(100, lambda: [Resident(name="preload", bytes=10, use="pinned")])
+    room = Room(100, lambda: {"preload": 10})
     first, second = Occupant(room), Occupant(room)
     await first.take("first", 50)
     first.pinned = True
@@ -105,7 +104,7 @@ async def test_a_process_of_which_nobody_knows_what_it_needs_is_measured() -> No
     vision, chat = Occupant(room), Occupant(room)
     await vision.take("vision", 0)
     assert vision.lease is not None
-    vision.lease.pid = 7
+    vision.lease.pids = (7, 8)
     vision.busy = True
     with pytest.raises(NoRoomError):
         await chat.take("chat", 50, patience=0.0)

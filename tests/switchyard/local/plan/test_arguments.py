@@ -88,3 +88,9 @@ def test_binding_changes_the_port_and_nothing_else(
 def test_a_port_that_is_none_is_an_error() -> None:
     with pytest.raises(LocalError, match="--http_port is 'eighty'"):
         arguments.port_of(["--http_port=eighty"])
+
+
+def test_the_kv_cache_that_vllm_gets_is_what_its_last_flag_says() -> None:
+    assert arguments.kv_cache_bytes(["--kv-cache-memory-bytes=1", "--port=2", "--kv-cache-memory-bytes=3"]) == 3
+    assert arguments.kv_cache_bytes(["--kv-cache-memory-bytes=many"]) is None
+    assert arguments.kv_cache_bytes([]) is None
