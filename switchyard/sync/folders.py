@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -49,16 +49,24 @@ class Roots:
                 return folder
         return None
 
-    def key_of(self, path: Path) -> ModelKey | Group | None:
-        """Return the model that ``path`` belongs to, or the group; None if it belongs to all or none."""
+    def touched(self, paths: Iterable[Path]) -> set[ModelKey | Group | None]:
+        """Return the models that changed paths belong to, a group of which all may, and None where any may.
+
+        What belongs to no model is left out, such as a README, or the hidden folder into which a download is fetched.
+        """
+        return {key for path in paths for key in self._touched(path)}
+
+    def _touched(self, path: Path) -> Iterator[ModelKey | Group | None]:
         root = next((root for root in self.paths if path.is_relative_to(root)), None)
-        group, *below = path.relative_to(root).parts if root and path != root else ("",)
-        if group not in get_args(Group):
-            return None
-        key_group: Group = "vision" if group == "vision" else "llm"
-        if not below:
-            return key_group
-        return ModelKey(key_group, below[0]) if not below[0].startswith(".") else None
+        if root is None or path == root:
+            yield None
+            return
+        first, *below = path.relative_to(root).parts
+        for group in get_args(Group):
+            if first == group and not below:
+                yield group
+            elif first == group and not below[0].startswith("."):
+                yield ModelKey(group, below[0])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -101,7 +101,7 @@ class Syncer:
 
     async def _watch(self) -> None:
         async for paths in changes(self._parts.roots.paths):
-            found = {None} if paths is None else {self._parts.roots.key_of(path) for path in paths}
+            found = {None} if paths is None else self._parts.roots.touched(paths)
             keys = await self._keys()
             for key in {*keys, *self._models}:
                 if not found.isdisjoint((None, key, key.group)):

@@ -1,7 +1,6 @@
 """What folders can do to the process that judges them, and what it says then."""
 
 import asyncio
-import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -31,6 +30,10 @@ async def judge() -> AsyncIterator[Judge]:
 
 def job(folder: Path, limits: ProcessLimits = LIMITS) -> Job:
     return Job(group="vision", name=folder.name, folder=folder, surroundings=Surroundings(), limits=limits)
+
+
+def judging_processes() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "switchyard.repository.judging.child" in child.cmdline()]
 
 
 def endless(folder: Path) -> Path:
@@ -98,7 +101,7 @@ async def test_a_model_that_takes_too_much_is_ended_and_the_next_one_judged(
 async def test_a_judging_process_that_is_killed_is_replaced_and_the_folder_judged(judge: Judge, tmp_path: Path) -> None:
     folder = endless(tmp_path / "endless")
     task = asyncio.create_task(judge.judge(job(folder, replace(LIMITS, wall_seconds=2.0))))
-    (process,) = psutil.Process().children()
+    (process,) = judging_processes()
     while not (forks := process.children()):
         await asyncio.sleep(0.01)
     process.send_signal(signal.SIGKILL)
@@ -120,7 +123,7 @@ async def test_the_process_has_nothing_of_the_environment(monkeypatch: pytest.Mo
     judge = Judge()
     await judge.start()
     try:
-        (process,) = psutil.Process().children()
+        (process,) = judging_processes()
         assert "AWS_SECRET_ACCESS_KEY" not in process.environ()
     finally:
         await judge.aclose()
@@ -130,4 +133,4 @@ def test_a_folder_is_checked_without_anything_that_runs(tmp_path: Path) -> None:
     assert check(onnx_models.relu(tmp_path / "digits")).faults == ()
     shutil.rmtree(tmp_path / "digits")
     assert check(tmp_path / "digits").faults[0].code is FaultCode.INCOMPLETE
-    assert not [child for child in psutil.Process(os.getpid()).children() if "judging" in " ".join(child.cmdline())]
+    assert judging_processes() == []
