@@ -39,4 +39,5 @@ def test_the_process_gets_its_folders_and_the_names_that_no_model_may_have(tmp_p
     assert argv["--http_port"] == str(found.command.http_port)
     # A service that serves the folder of its own name is that model.
     assert json.loads(Path(argv["--reserved"]).read_text()) == {"second-name": "service second-name"}
+    assert (tmp_path / "state/repository/vision").is_dir(), "vision starts with no model, and is not failed for it"
     assert list(sync_deployments(planned, replace(options, published={}))) == []
