@@ -18,7 +18,7 @@ from switchyard.repository.huggingface.model_config import (
     read_config,
 )
 from switchyard.repository.huggingface.shapes import check_shapes
-from switchyard.repository.huggingface.tensors import WeightTensor, read_weights
+from switchyard.repository.huggingface.tensors import WeightTensor, count_parameters, read_weights
 from switchyard.repository.huggingface.tokenizer import TokenizerFacts, check_tokenizer, read_tokenizer_config
 from switchyard.repository.inspection import Device, Inspection, Surroundings
 from switchyard.repository.verdict import Facts, Fault, FaultCode, Kind
@@ -87,12 +87,12 @@ def _read(folder: Path) -> _Model:
 
 def _context_length(config: ModelConfig, kind: Kind, tokenizer: TokenizerFacts, longest: int | None) -> int:
     """Return the longest context, as vLLM's ``_get_and_verify_max_len`` derives it."""
-    if longest is not None:
-        return longest
     length = config.context_length or _UNKNOWN_LENGTH
     if "Roberta" in config.architecture:  # positions begin behind the padding's; vLLM leaves that to its users
         length = max(1, length - 1 - max(config.special_ids["pad_token_id"], default=1))
-    return min(length, tokenizer.longest or length) if kind == "embedding" else length
+    if kind == "embedding":
+        length = min(length, tokenizer.longest or length)
+    return min(length, longest or length)
 
 
 def _checks(folder: Path, model: _Model, learned: _Learned, device: Device) -> Iterator[Iterable[Fault]]:
@@ -102,7 +102,7 @@ def _checks(folder: Path, model: _Model, learned: _Learned, device: Device) -> I
     yield check_generation(folder)
     yield engine.check_quantization(model.method, device)
     yield _check_weights(folder, config, learned.tensors, generates=generates)
-    yield check_tokenizer(folder, config, model.tokenizer, generates=generates)
+    yield check_tokenizer(folder, config, model.tokenizer, learned.notes, generates=generates)
     yield embedding.check_modules(folder, config)
     if generates and model.template:
         yield check_template(model.template, model.template_file, model.tokenizer, learned.notes)
@@ -142,11 +142,11 @@ def _facts(folder: Path, model: _Model, learned: _Learned, fit: memory.Fit, dtyp
         bytes=size,
         memory=fit.memory,
         architecture=model.config.architecture,
-        parameters=sum(tensor.size for tensor in learned.tensors.values()),
+        parameters=count_parameters(learned.tensors, model.config.packed_bits),
         dtype=dtype,
         quantization=model.method,
         context_length=fit.context_length,
-        accepts_images=model.config.architecture in engine.support().multimodal,
+        accepts_images=model.config.sees and model.config.architecture in engine.support().multimodal,
         license=card.license,
         description=card.description,
         notes=tuple(notes),

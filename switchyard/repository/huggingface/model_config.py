@@ -30,6 +30,7 @@ _LENGTHS = (
     "max_seq_length",
     "seq_len",
 )
+_VISION_PARTS = ("vision_config", "visual", "vit_config", "vision_tower", "image_token_id", "image_token_index")
 _KV_HEADS = ("num_key_value_heads", "n_head_kv", "num_kv_heads", "multi_query_group_num", "num_attention_groups")
 # Of these transformers' configurations have scaled the context length already (vLLM, _get_and_verify_max_len).
 _SCALED_ROPE = ("su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling", "mrope", "default")
@@ -40,7 +41,11 @@ _DTYPES = ("float32", "float16", "bfloat16")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
-    """A model's dimensions; 0 where ``config.json`` does not say. ``text`` is the language model's part of it."""
+    """A model's dimensions; 0 where ``config.json`` does not say.
+
+    ``text`` is the language model's part of it. ``packed_bits`` is how many bits of an integer are one weight, where
+    several are packed into it. ``sees`` says that the model has a part for images.
+    """
 
     architecture: str
     text: Mapping[str, Any] = field(repr=False)
@@ -56,6 +61,8 @@ class ModelConfig:
     dtype: str
     tied: bool
     quantization: Mapping[str, Any] | None
+    packed_bits: int
+    sees: bool
     special_ids: Mapping[str, tuple[int, ...]]
 
 
@@ -84,7 +91,9 @@ def read_config(folder: Path) -> ModelConfig:
         context_length=_context_length(text),
         dtype=_dtype(config, text),
         tied=bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", False))),
-        quantization=_quantization(config, text),
+        quantization=(quantization := _quantization(config, text)),
+        packed_bits=_packed_bits(quantization or {}),
+        sees=any(name in config for name in _VISION_PARTS),
         special_ids={name: _ids(config, text, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")},
     )
 
@@ -196,6 +205,15 @@ def _quantization(config: dict[str, Any], text: dict[str, Any]) -> Mapping[str, 
         mapping(part, name, CONFIG) for part in (config, text) for name in ("quantization_config", "compression_config")
     )
     return next((value for value in found if value), None)
+
+
+def _packed_bits(quantization: Mapping[str, Any]) -> int:
+    """Return the bits of a weight by AWQ's and GPTQ's ``bits``, or by the first group of compressed-tensors."""
+    groups = quantization.get("config_groups")
+    first = next(iter(groups.values()), None) if isinstance(groups, dict) else None
+    weights = first.get("weights") if isinstance(first, dict) else None
+    bits = (weights if isinstance(weights, dict) else {}).get("num_bits", quantization.get("bits"))
+    return bits if isinstance(bits, int) and 1 <= bits <= 32 else 0
 
 
 def _ids(config: Mapping[str, Any], text: Mapping[str, Any], name: str) -> tuple[int, ...]:

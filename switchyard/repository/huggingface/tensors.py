@@ -28,6 +28,7 @@ _LENGTH_BYTES = 8
 _MAPPED_BYTES = 1024 * MIB
 _FILES = 1000
 _NUMBERS = 34  # 32 dimensions, as many as NumPy has had, and where the bytes begin and end
+_PACKED, _SCALES = (".qweight", ".weight_packed"), (".scales", "_scale", "_scale_inv", "_zero_point")
 _NUMBERED = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors")
 # The format's names of types, in bits (safetensors, Dtype::bitsize).
 _BITS = {"BOOL": 8, "U8": 8, "I8": 8, "F4": 4, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "U16": 16, "I16": 16}
@@ -50,6 +51,20 @@ class WeightTensor:
     @property
     def bytes(self) -> int:
         return self.size * _BITS[self.dtype] // 8
+
+
+def count_parameters(tensors: Mapping[str, WeightTensor], packed_bits: int) -> int:
+    """Return how many weights there are; ``packed_bits`` is as of ``ModelConfig``.
+
+    Scales and zero points of quantized weights are none, nor are integers such as the positions that BERT keeps.
+    """
+    total = 0
+    for name, tensor in tensors.items():
+        if packed_bits and name.endswith(_PACKED):
+            total += tensor.size * _BITS[tensor.dtype] // packed_bits
+        elif "F" in tensor.dtype and not name.endswith(_SCALES):
+            total += tensor.size
+    return total
 
 
 def read_weights(folder: Path) -> dict[str, WeightTensor]:

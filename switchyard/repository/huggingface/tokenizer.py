@@ -25,6 +25,7 @@ _CONFIG_BYTES = 16 * MIB  # some list thousands of added tokens
 # What older checkpoints keep instead, which only Python code of transformers reads.
 _SLOW = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt", "tekken.json")
 _SAMPLE = "Hello 1"
+_NEEDED = ("bos_token", "eos_token")
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -62,8 +63,10 @@ def _content(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def check_tokenizer(folder: Path, config: ModelConfig, facts: TokenizerFacts, *, generates: bool) -> Iterator[Fault]:
-    """Yield where the tokenizer contradicts ``config.json``, or itself.
+def check_tokenizer(
+    folder: Path, config: ModelConfig, facts: TokenizerFacts, notes: list[str], *, generates: bool
+) -> Iterator[Fault]:
+    """Yield where the tokenizer contradicts ``config.json``, or itself; a token that no request needs is a note.
 
     Raises:
         FaultError: the library cannot read it.
@@ -85,12 +88,14 @@ def check_tokenizer(folder: Path, config: ModelConfig, facts: TokenizerFacts, *,
     declared = facts.config.get("added_tokens_decoder")
     added = {_content(token) for token in declared.values()} if isinstance(declared, dict) else set()
     for name, token in facts.special.items():
-        if tokenizer.token_to_id(token) is None and token not in added:
-            yield _fault(
-                f"{TOKENIZER_CONFIG} says that {name} is {shown(token)}, which {TOKENIZER} does not have: correct it, "
-                "or copy both of one model.",
-                TOKENIZER_CONFIG,
-            )
+        if tokenizer.token_to_id(token) is not None or token in added:
+            continue
+        sentence = f"{TOKENIZER_CONFIG} says that {name} is {shown(token)}, which {TOKENIZER} does not have: "
+        sentence += "correct it, or copy both of one model."
+        if name in _NEEDED:
+            yield _fault(sentence, TOKENIZER_CONFIG)
+        else:
+            notes.append(sentence)
     if generates:
         yield from _check_end(folder, tokenizer, config)
 

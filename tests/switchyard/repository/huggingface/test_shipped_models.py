@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from switchyard.repository.huggingface.inspector import inspect
+from switchyard.repository.huggingface.tensors import WeightTensor, count_parameters
 from switchyard.repository.inspection import Device, Surroundings
 from tests.switchyard.repository.huggingface.models import REPOSITORY, copy_of, edit, remove, write
 
@@ -102,3 +103,30 @@ def test_a_template_that_takes_parts_alone_is_one_for_chats(tmp_path: Path) -> N
     template = "{% for message in messages %}{% for part in message.content %}{{ part.text }}{% endfor %}{% endfor %}"
     write("chat_template.jinja", template)(folder)
     assert inspect(folder, HERE).faults == ()
+
+
+def test_a_token_that_no_request_needs_is_a_note(tmp_path: Path) -> None:
+    folder = copy_of("chat-fast", tmp_path)
+    edit("tokenizer_config.json", pad_token="[PAD]")(folder)
+    facts = inspect(folder, HERE).facts
+    assert facts is not None
+    assert "pad_token is [PAD], which tokenizer.json does not have" in facts.notes[0]
+
+
+def test_packed_weights_are_counted_one_by_one() -> None:
+    tensors = {
+        "layers.0.qweight": WeightTensor(file="", shape=(128, 16), dtype="I32"),
+        "layers.0.qzeros": WeightTensor(file="", shape=(1, 16), dtype="I32"),
+        "layers.0.scales": WeightTensor(file="", shape=(1, 128), dtype="F16"),
+        "norm.weight": WeightTensor(file="", shape=(128,), dtype="BF16"),
+    }
+    assert count_parameters(tensors, 4) == 128 * 16 * 8 + 128
+
+
+def test_a_text_is_no_longer_than_the_table_of_positions(tmp_path: Path) -> None:
+    folder = copy_of("embed", tmp_path)
+    edit("sentence_bert_config.json", max_seq_length=8192)(folder)
+    facts = inspect(folder, HERE).facts
+    assert facts is not None
+    assert facts.context_length == 512
+    assert facts.parameters == 22_713_216
