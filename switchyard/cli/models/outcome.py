@@ -7,7 +7,7 @@ from typing import Any
 from switchyard.cli.models import output
 from switchyard.cli.models.calling import call_line
 from switchyard.cli.models.folders import Folders
-from switchyard.cli.models.waiting import listed, verdict_on
+from switchyard.cli.models.waiting import listed, takes_requests, verdict_on
 from switchyard.repository.status import ModelStatus
 from switchyard.repository.verdict import Verdict
 
@@ -69,7 +69,7 @@ def outcome(
     if status.phase == "failed" or status.facts is None:
         return Outcome(verdict=verdict, status=status, written=written)
     state = listed(folders, name)
-    if state is None or state.phase in ("pending", "failed"):
+    if state is None or not takes_requests(state):
         reason = state.reason if state else "the gateway does not list it; see `switchyard status`"
         return Outcome(verdict=verdict, status=status, written=written, note=f"not served: {reason}", unserved=True)
     call = call_line(run.gateway, name, status.facts, with_key=run.asks_for_keys)

@@ -44,7 +44,7 @@ def verdict_on(
 def listed(folders: Folders, name: str) -> State | None:
     """Wait until the gateway takes requests for a model that is published.
 
-    Return its state in the catalog, which after a few seconds may be another one, or None if it is in none.
+    Return its state in the catalog, which after a few seconds may be one that takes none; None if it is in no catalog.
     """
     deadline = time.monotonic() + _LISTED_SECONDS
     catalog = CatalogFile(folders.state.catalog)
@@ -53,9 +53,14 @@ def listed(folders: Folders, name: str) -> State | None:
             model = catalog.current().get(name)
         except (CatalogError, OSError):
             model = None
-        if (model is not None and model.state.phase not in ("pending", "failed")) or time.monotonic() > deadline:
+        if (model is not None and takes_requests(model.state)) or time.monotonic() > deadline:
             return model.state if model else None
         time.sleep(_POLL_SECONDS)
+
+
+def takes_requests(state: State) -> bool:
+    """Whether a request would reach the model, or start it again."""
+    return state.retryable or state.phase not in ("pending", "failed")
 
 
 def gone(folders: Folders, group: Group, name: str, seconds: float) -> bool:

@@ -85,8 +85,8 @@ async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], Non
     starter = _starter(preloaded or SpawnLauncher(), client, mounts, settings, hosts)
     make = _replicas(starter, client, board, metrics, settings, _room(settings, board))
     services = Services(replica=make, hosts=hosts, board=board, metrics=metrics, client=client)
-    models = {service.name: await services.add(service) for service in plan.services}
     deployments = [*plan.deployments, *sync_deployments(plan, settings.options)]
+    models = {service.name: await services.add(service) for service in plan.services}
     for name in (*(deployment.name for deployment in deployments), *([preload.NAME] if preloads else [])):
         board.add(name)
     for name in (*board.entries, *(command.name for command in commands(plan))):

@@ -15,6 +15,8 @@ _STOP_SECONDS = 5.0  # a copy stops within a step, a judging process is killed
 def sync_deployments(plan: Plan, options: Options) -> Iterator[Deployment]:
     """Yield a process for each claim of which judged models are published, with names that no model there may have."""
     for claim, published in options.published.items():
+        # Before the process makes it: the service of a repository that is missing would be listed as failed.
+        (published / "vision").mkdir(parents=True, exist_ok=True)
         reserved = options.state / "reserved-names.json"
         reserved.write_text(json.dumps(_reserved(plan, published)))
         # Whoever serves many models starts with none; without its folder, it has failed until a request comes.
