@@ -65,6 +65,7 @@ def pod(repository: Path, folder: Path) -> Iterator[Pod]:
     argv = [sys.executable, "-m", "predictors.vision", "--model_name=vision"]
     argv += [f"--http_port={ports['http']}", f"--grpc_port={ports['grpc']}"]
     argv += [f"--{name}={at[name]}" for name in ("triton_http", "triton_grpc", "triton_metrics")]
+    argv.append(f"--model_repository={repository}")
     predictor = Command(argv, folder / "predictor.log", {"HOST": "127.0.0.1"})
     try:
         predictor.wait_for(f"http://{at['http']}/v2/health/ready")

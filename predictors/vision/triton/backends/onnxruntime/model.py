@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 import onnx_errors
 import onnx_graph
+import time_slices
 import triton_python_backend_utils as pb_utils
+
+time_slices.ask_for(time_slices.LONGEST)  # until ``initialize`` ends
 
 DEFAULT_BATCH = 4  # the value that NVIDIA's backend adds
 
@@ -45,6 +48,28 @@ class TritonPythonModel:
         Raises:
             TritonModelException: the file is missing or not an ONNX model, or the config contradicts the graph.
         """
+        try:
+            self._open(args)
+        finally:
+            time_slices.ask_for(time_slices.USUAL)
+
+    def execute(self, requests: Sequence[Any]) -> list[Any]:
+        """Run every request; compatible ones run as one batch."""
+        read = [self._read(request) for request in requests]
+        # In the order of the config; what a request wants is a set.
+        wanted = [[name for name in self._outputs if name in request.requested_output_names()] for request in requests]
+        inputs = [each for each in read if isinstance(each, dict)]
+        if len(inputs) == len(requests) > 1 and self._batched and _fit_together(inputs):
+            try:
+                return self._run_batch(inputs, wanted)
+            except Exception as err:  # as in _run_one
+                pb_utils.Logger.log_verbose(f"a batch of {len(requests)} failed and is run one by one: {err}")
+        return [
+            self._run_one(each, names) if isinstance(each, dict) else _rejected(each)
+            for each, names in zip(read, wanted, strict=True)
+        ]
+
+    def _open(self, args: dict[str, str]) -> None:
         import onnx_session
 
         config = json.loads(args["model_config"])
@@ -64,22 +89,6 @@ class TritonPythonModel:
         self._batched = config["max_batch_size"] > 0
         self._inputs = [tensor.name for tensor in graph.inputs]
         self._outputs = [tensor["name"] for tensor in config["output"]]
-
-    def execute(self, requests: Sequence[Any]) -> list[Any]:
-        """Run every request; compatible ones run as one batch."""
-        read = [self._read(request) for request in requests]
-        # In the order of the config; what a request wants is a set.
-        wanted = [[name for name in self._outputs if name in request.requested_output_names()] for request in requests]
-        inputs = [each for each in read if isinstance(each, dict)]
-        if len(inputs) == len(requests) > 1 and self._batched and _fit_together(inputs):
-            try:
-                return self._run_batch(inputs, wanted)
-            except Exception as err:  # as in _run_one
-                pb_utils.Logger.log_verbose(f"a batch of {len(requests)} failed and is run one by one: {err}")
-        return [
-            self._run_one(each, names) if isinstance(each, dict) else _rejected(each)
-            for each, names in zip(read, wanted, strict=True)
-        ]
 
     def _read(self, request: Any) -> Inputs | str:
         """Return the inputs of a request, or why it has none: then the others of its batch run without it."""
