@@ -104,6 +104,10 @@ class TritonClient:
         config: Mapping[str, Any] = orjson.loads(await self._call(b"GET", f"{_path(model)}/config", _QUICK))
         return config
 
+    def content(self, model: str) -> str:
+        """Return where a model's link in the repository leads, empty if it is none."""
+        return self._folders.link(model)
+
     async def control(self, method: Control, request: bytes) -> None:
         """Load or unload as the encoded ``request`` says; return when a load is done or an unload has begun.
 

@@ -23,8 +23,12 @@ Parameters = Mapping[str, Any]
 
 
 class ModelControl(Protocol):
-    """The calls to Triton that ``LoadedModels`` makes; each raises ``ApiError``."""
+    """The calls to Triton that ``LoadedModels`` makes; each raises ``ApiError``.
 
+    ``content`` says which content of a model is published, empty where nobody publishes any.
+    """
+
+    def content(self, model: str) -> str: ...
     async def index(self) -> dict[str, bool]: ...
     async def config(self, model: str) -> Mapping[str, Any]: ...
     async def control(self, method: Control, request: bytes) -> None: ...

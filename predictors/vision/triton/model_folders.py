@@ -37,6 +37,11 @@ class ModelFolders:
         with os.scandir(self._root) as entries:
             return {entry.name: os.readlink(entry.path) for entry in entries if entry.is_symlink()}
 
+    def link(self, name: str) -> str:
+        """Return where the link of a model leads, empty if its folder is none."""
+        folder = self._folder(name)
+        return os.readlink(folder) if folder is not None and folder.is_symlink() else ""
+
     def exists(self, name: str) -> bool:
         """Return whether the model has a folder."""
         return self._folder(name) is not None

@@ -19,6 +19,9 @@ from switchyard.telemetry.tracing import DisabledTracer
 class Server:
     """Has the model ``m``."""
 
+    def content(self, model: str) -> str:
+        return ""
+
     async def index(self) -> dict[str, bool]:
         return {"m": False}
 

@@ -110,7 +110,7 @@ class LoadedModels:
         await self.synchronize()
 
     async def reload(self, name: str) -> None:
-        """Load a loaded model anew, whose content is another; it serves until that is ready, and goes on if it fails.
+        """Load a loaded model anew if its content is another; it serves until that is ready, and goes on if it fails.
 
         Raises:
             ApiError: with Triton's reason.
@@ -118,7 +118,7 @@ class LoadedModels:
         if (model := self._models.get(name)) is None:
             return
         await model.settled()  # what is being loaded may be the content before
-        if model.config is not None:
+        if model.config is not None and model.content != self._triton.content(name):
             await asyncio.shield(self._operations.reload(model))
             await self._ensure_dependencies(model, frozenset())
 

@@ -62,7 +62,7 @@ class Operations:
         model.loaded_before = True
 
     async def _load(self, model: ModelState, *, config: str = "") -> None:
-        began = self._now()
+        began, content = self._now(), self._triton.content(model.name)
         model.failure, model.unloaded_by_client = "", False
         try:
             await self._triton.control("RepositoryModelLoad", control_request(model.name, config=config))
@@ -75,7 +75,7 @@ class Operations:
                 model.retry_at = self._now() + RETRY_SECONDS
             logger.error("model %s cannot be loaded", model.name, extra={"model": model.name, "reason": err.message})
             raise
-        model.reload_failure, model.overridden = "", bool(config)
+        model.reload_failure, model.overridden, model.content = "", bool(config), content
         await self.record_loaded(model)
         seconds = round(self._now() - began, 3)
         logger.info("loaded %s", model.name, extra={"model": model.name, "seconds": seconds})

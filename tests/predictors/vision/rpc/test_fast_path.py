@@ -28,6 +28,9 @@ from tests.switchyard.http.h2.raw import Talk
 class Repository:
     """Has ``tensors`` and ``asleep``; both can be loaded."""
 
+    def content(self, model: str) -> str:
+        return ""
+
     async def index(self) -> dict[str, bool]:
         return {"tensors": False, "asleep": False}
 

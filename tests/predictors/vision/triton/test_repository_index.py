@@ -59,11 +59,13 @@ async def test_the_index_tells_what_became_of_each_model() -> None:
     assert [row["name"] for row in await index.rows(ready=True)] == ["loaded"]
 
 
-async def test_a_model_whose_newest_content_cannot_be_loaded_is_ready_with_the_reason() -> None:
+async def test_a_model_whose_newest_content_cannot_be_loaded_is_ready_with_the_reason(tmp_path: Path) -> None:
     server = Indexed("a")
     models = loaded_models(server)
     await use(models, "a")
     server.broken["a"] = "no weights"
+    (tmp_path / "a").symlink_to(tmp_path)
+    server.repository = str(tmp_path)
     with pytest.raises(ApiError, match="no weights"):
         await models.reload("a")
     (row,) = await RepositoryIndex(server, models, ModelFolders("")).rows()

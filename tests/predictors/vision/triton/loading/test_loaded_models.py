@@ -8,6 +8,7 @@ import pytest
 
 from predictors.vision.triton.control import Control, control_request
 from predictors.vision.triton.loading.loaded_models import LoadedModels
+from predictors.vision.triton.model_folders import ModelFolders
 from switchyard.http.api_errors import ApiError
 from switchyard.rpc.protobuf import read_text
 
@@ -23,9 +24,13 @@ class Server:
         self.requests: list[bytes] = []
         self.broken: dict[str, str] = {}
         self.removed: set[str] = set()
+        self.repository = ""
         self.away = False
         self.gate = asyncio.Event()
         self.gate.set()
+
+    def content(self, model: str) -> str:
+        return ModelFolders(self.repository).link(model)
 
     async def index(self) -> dict[str, bool]:
         if self.away:

@@ -30,6 +30,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 async def followed(server: Server, repository: Path) -> tuple[LoadedModels, RepositoryFollower]:
+    server.repository = str(repository)
     models = loaded_models(server)
     follower = RepositoryFollower(ModelFolders(str(repository)), models)
     await follower.look()
@@ -46,6 +47,15 @@ async def test_a_loaded_model_whose_link_leads_elsewhere_is_loaded_anew_and_no_o
     await follower.look()
     await follower.look()
     assert server.orders == ["+a", "+a"]
+
+
+async def test_a_new_model_that_its_first_request_has_loaded_is_not_loaded_again(repository: Path) -> None:
+    server = Server("a", "new")
+    models, follower = await followed(server, repository)
+    publish(repository, "new", "1")
+    await use(models, "new")
+    await follower.look()
+    assert server.orders == ["+new"]
 
 
 async def test_a_model_serves_while_its_new_content_is_loaded(repository: Path) -> None:
@@ -129,6 +139,7 @@ async def test_a_model_whose_link_is_gone_is_unloaded_once_nothing_that_is_loade
 async def test_what_was_loaded_before_this_process_began_is_loaded_anew(repository: Path) -> None:
     server = Server("a")
     server.loaded.add("a")
+    server.repository = str(repository)
     models = loaded_models(server)
     await models.synchronize()
     await RepositoryFollower(ModelFolders(str(repository)), models).look()
