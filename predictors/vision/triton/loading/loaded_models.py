@@ -40,6 +40,10 @@ class LoadedModels:
         """Return what is known of each model."""
         return self._models
 
+    def contents(self) -> Mapping[str, str]:
+        """Return which published content Triton has of each model that it has loaded, empty if nobody knows."""
+        return {name: model.content for name, model in self._models.items() if model.config or model.content}
+
     @asynccontextmanager
     async def use(self, name: str) -> AsyncIterator[ModelConfig]:
         """Load the model and its dependencies if necessary, and keep them loaded for the duration of the block.
@@ -122,22 +126,18 @@ class LoadedModels:
             await asyncio.shield(self._operations.reload(model))
             await self._ensure_dependencies(model, frozenset())
 
-    async def remove(self, name: str) -> bool:
-        """Unload a model whose folder is gone, once no loaded model needs it; return whether it is unloaded.
+    async def remove(self, name: str) -> None:
+        """Unload a model whose folder is gone, unless a loaded model needs it.
 
         Raises:
             ApiError: Triton does not respond.
         """
-        if (model := self._models.get(name)) is not None:
-            await model.settled()
-        if model is None or not model.loaded_before:
-            return True
-        if self._needing(name):
-            return False
+        model = self._models[name]
+        await model.settled()
         # Also where it is not known to be loaded: an index that was read meanwhile did not have it any more.
-        logger.info("unloading %s: its folder was removed", name, extra={"model": name})
-        await asyncio.shield(self._operations.unload(model, control_request(name)))
-        return True
+        if not self._needing(name):
+            logger.info("unloading %s: its folder was removed", name, extra={"model": name})
+            await asyncio.shield(self._operations.unload(model, control_request(name)))
 
     async def ready(self, name: str) -> bool:
         """Whether a request would succeed; loads the model to find out only if it was never loaded.
@@ -183,7 +183,7 @@ class LoadedModels:
     def forget(self) -> None:
         """Mark every model as not loaded, after Triton has ended."""
         for model in self._models.values():
-            model.config = None
+            model.config, model.content = None, ""
             # A new Triton may load what the old one could not.
             model.failure = ""
 

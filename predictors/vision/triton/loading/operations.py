@@ -44,7 +44,7 @@ class Operations:
 
     def unload(self, model: ModelState, request: bytes) -> "asyncio.Task[None]":
         """Mark the model as not loaded before the unload is sent: a request from now on loads it again."""
-        model.config, model.overridden = None, False
+        model.config, model.content, model.overridden = None, "", False
         return _begin(model, self._triton.control("RepositoryModelUnload", request))
 
     async def record_loaded(self, model: ModelState) -> None:

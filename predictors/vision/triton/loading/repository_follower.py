@@ -20,10 +20,11 @@ class Links(Protocol):
 
 
 class Loaded(Protocol):
-    """The part of ``LoadedModels`` that follows; each raises ``ApiError``."""
+    """The part of ``LoadedModels`` that follows; ``reload`` and ``remove`` raise ``ApiError``."""
 
+    def contents(self) -> Mapping[str, str]: ...
     async def reload(self, name: str) -> None: ...
-    async def remove(self, name: str) -> bool: ...
+    async def remove(self, name: str) -> None: ...
 
 
 class RepositoryFollower:
@@ -37,9 +38,7 @@ class RepositoryFollower:
     def __init__(self, folders: Links, loaded_models: Loaded) -> None:
         self._folders = folders
         self._loaded_models = loaded_models
-        # None of them at first, so that what a Triton loaded before this process began is looked at too.
-        self._links: Mapping[str, str] = {}
-        self._changed: set[str] = set()
+        self._failed: dict[str, str] = {}  # contents that could not be loaded, by model: they are not tried again
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -54,20 +53,18 @@ class RepositoryFollower:
         except OSError as err:
             logger.debug("the repository cannot be read: %s", err)
             return
-        before, self._links = self._links, links
-        self._changed |= {name for name in {*before, *links} if before.get(name) != links.get(name)}
-        for name in sorted(self._changed):
-            if await self._follow(name):
-                self._changed.discard(name)
+        for name, content in self._loaded_models.contents().items():
+            link = links.get(name, "")
+            if link not in (content, self._failed.get(name)):
+                await self._follow(name, link)
 
-    async def _follow(self, name: str) -> bool:
-        """Return whether the model is in step with its link."""
+    async def _follow(self, name: str, link: str) -> None:
         try:
-            if name not in self._links and not self._folders.exists(name):
-                return await self._loaded_models.remove(name)
-            await self._loaded_models.reload(name)
+            if not link and not self._folders.exists(name):
+                await self._loaded_models.remove(name)
+            else:
+                await self._loaded_models.reload(name)
         except ApiError as err:
-            # Triton is away, or still at it. Any other error is the content's: the index has it, and the next content
-            # is another change.
-            return err.status not in (503, 504)
-        return True
+            # Triton is away, or still at it. Any other error is the content's, and the index has it.
+            if err.status not in (503, 504):
+                self._failed[name] = link

@@ -79,10 +79,10 @@ async def test_content_that_is_published_while_the_one_before_is_being_loaded_is
     asking = asyncio.ensure_future(use(models, "a"))
     await ordered(server, "+a")
     publish(repository, "a", "2")
-    looking = asyncio.ensure_future(follower.look())
-    await asyncio.sleep(0.01)
+    await follower.look()
     server.gate.set()
-    await asyncio.gather(asking, looking)
+    await asking
+    await follower.look()
     assert server.orders == ["+a", "+a"]
 
 
@@ -134,6 +134,20 @@ async def test_a_model_whose_link_is_gone_is_unloaded_once_nothing_that_is_loade
     server.removed |= {"step", "whole"}
     with pytest.raises(ApiError, match="no model 'whole'"):
         await use(models, "whole")
+
+
+async def test_a_model_that_comes_and_goes_between_two_looks_is_unloaded(repository: Path) -> None:
+    server = Server("new")
+    models, follower = await followed(server, repository)
+    publish(repository, "new", "1")
+    await use(models, "new")
+    (repository / "new").unlink()
+    server.names.remove("new")
+    await models.synchronize()  # as after an unload by a client: the index does not have it any more
+    await follower.look()
+    assert server.loaded == set()
+    await follower.look()
+    assert server.orders == ["+new", "-new"]
 
 
 async def test_what_was_loaded_before_this_process_began_is_loaded_anew(repository: Path) -> None:
