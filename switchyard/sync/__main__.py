@@ -14,6 +14,7 @@ from switchyard.repository.judging import JudgeError
 from switchyard.repository.published import PublishedError
 from switchyard.repository.signature import SignaturePolicy
 from switchyard.repository.sources import SourceError
+from switchyard.repository.sources.cache import WeightCache
 from switchyard.settings import SettingsError
 from switchyard.sync.downloads.sources import downloaders
 from switchyard.sync.program import Settings, run
@@ -39,7 +40,13 @@ def main() -> int:
     try:
         signatures = SignaturePolicy.from_env(os.environ)
         device = of_environment(probe(os.environ)).device
-        following = downloaders(addresses, published, claims=dict(arguments.claim), seconds=arguments.listing_seconds)
+        following = downloaders(
+            addresses,
+            published,
+            claims=dict(arguments.claim),
+            seconds=arguments.listing_seconds,
+            cache=WeightCache(arguments.cache, arguments.cache_gb * 10**9) if arguments.cache else None,
+        )
         derivation = Derivation(gpus=arguments.gpus, scale_down_delay=arguments.scale_down_delay)
         reporters = [reporter_of_this_pod(derivation)] if arguments.in_cluster else []
     except (ApiServerError, DeviceError, SettingsError, SourceError) as err:
@@ -89,6 +96,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--gpus", type=int, default=0, help="of each replica of such a service")
     parser.add_argument("--scale_down_delay", default="10m", help="how long it stays awake without requests")
+    parser.add_argument(
+        "--cache", type=Path, help="keep fetched files there for other models, on the file system of --published"
+    )
+    parser.add_argument("--cache_gb", type=int, default=50, help="how much that folder may hold")
     parser.add_argument("--reserved", type=Path, help="a JSON object of names that others have, and whose they are")
     parser.add_argument("--http_port", type=int, help="serve /healthz, /status and /metrics there")
     parser.add_argument("--host", default="127.0.0.1", help="the address of that port")

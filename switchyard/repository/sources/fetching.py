@@ -51,9 +51,9 @@ Progress = Callable[[int, int], None]
 class Cache(Protocol):
     """Files that were fetched before, by their checksums."""
 
-    def take(self, file: RemoteFile, target: Path) -> bool: ...
+    def take(self, uri: str, file: RemoteFile, target: Path) -> bool: ...
 
-    def add(self, file: RemoteFile, path: Path) -> None: ...
+    def add(self, uri: str, file: RemoteFile, path: Path) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,7 +181,7 @@ class _Job:
 
     def _fetch(self, file: RemoteFile, failed: threading.Event) -> None:
         complete = self._files / _id(file)
-        if complete.exists() or (self._cache and self._cache.take(file, complete)):
+        if complete.exists() or (self._cache and self._cache.take(self._remote.uri, file, complete)):
             self._progress.add(file.size)
             return
         part = complete.with_name(f"{complete.name}.part")
@@ -190,7 +190,7 @@ class _Job:
         part.chmod(0o444)
         os.replace(part, complete)
         if self._cache:
-            self._cache.add(file, complete)
+            self._cache.add(self._remote.uri, file, complete)
 
     def _receive(self, file: RemoteFile, part: Path, failed: threading.Event) -> None:
         """Append to ``part`` until it has all bytes."""

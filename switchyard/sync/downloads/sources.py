@@ -60,7 +60,12 @@ class SourceDownloader:
 
 
 def downloaders(
-    addresses: Sequence[str], published: Path, *, claims: Mapping[str, Path], seconds: float
+    addresses: Sequence[str],
+    published: Path,
+    *,
+    claims: Mapping[str, Path],
+    seconds: float,
+    cache: Cache | None = None,
 ) -> list[SourceDownloader]:
     """Return what follows each of ``addresses``; what others brought below ``published`` is removed.
 
@@ -74,7 +79,7 @@ def downloaders(
     sources = [open_source(location, claims=claims) for location in locations]
     remove_others(published / INCOMING, sources)
     return [
-        SourceDownloader(location=location, source=source, seconds=seconds)
+        SourceDownloader(location=location, source=source, seconds=seconds, cache=cache)
         for location, source in zip(locations, sources, strict=True)
     ]
 
