@@ -94,6 +94,7 @@ def _service(document: Document, index: containers.Index, options: Options) -> S
         sidecars=tuple(command(container) for container in found if container is not public),
         scale=read,
         model_dir=storage.folder,
+        source_dir=storage.source,
         hosts=catalog.hosts_repository(document),
         problem=storage.problem,
         stopped=str(annotations.get(STOP, "false")).lower() == "true",

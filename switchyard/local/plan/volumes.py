@@ -25,9 +25,13 @@ class Volumes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Storage:
-    """The folder of ``storageUri`` on this machine, or the reason why there is none."""
+    """The folder of ``storageUri`` on this machine, or the reason why there is none.
+
+    ``source`` is where people put what is in it.
+    """
 
     folder: Path | None = None
+    source: Path | None = None
     problem: str = ""
 
 
@@ -46,7 +50,7 @@ def model_storage(uri: str | None, claims: Mapping[str, Path], published: Mappin
         if not folder.is_relative_to(claims[claim].resolve()):
             return Storage(problem=f"storageUri {uri} points outside the claim {claim}; name a folder inside it")
         judged = published_folder(path, published[claim]) if published and claim in published else None
-        return Storage(folder=judged or folder)
+        return Storage(folder=judged or folder, source=folder)
     here = ", ".join(f"pvc://{name}/<folder> for {folder}/<folder>" for name, folder in claims.items())
     advice = f"put the model in a folder and use {here}"
     if scheme == "hf" and claims:

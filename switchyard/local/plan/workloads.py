@@ -63,7 +63,7 @@ class Service:
 
     ``problem`` says why it cannot run here; ``stopped``, that its owner switched it off. ``sidecars`` are the other
     containers of its pod. ``hosts`` says that ``model_dir`` is a repository of models that are served by their own
-    names.
+    names. ``source_dir`` is where people put what is in ``model_dir``.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Service:
     scale: scale.Scale
     sidecars: tuple[Command, ...]
     model_dir: Path | None
+    source_dir: Path | None = None
     hosts: bool = False
     problem: str = ""
     stopped: bool = False

@@ -13,11 +13,16 @@ class ModelFolder:
     def __init__(self, service: Service, board: StatusBoard) -> None:
         self._service = service
         self._board = board
+        self._told = ""
 
-    @property
-    def missing(self) -> str:
-        """Why there is nothing to load; empty if there is, or if there soon may be."""
-        return "" if self._arriving() else self._missing()
+    def tell(self) -> None:
+        """Say before somebody asks that there is nothing to load, or that there is again; a request is still tried."""
+        entry, missing = self._board.entries[self._service.name], "" if self._arriving() else self._missing()
+        if missing and entry.state in ("asleep", "failed") and not self._service.blocked:
+            self._board.set(self._service.name, "failed", missing)
+        elif self._told and entry.reason == self._told:
+            self._board.set(self._service.name, "asleep")
+        self._told = missing
 
     async def wait(self) -> None:
         """Wait while the folder is brought and checked.
@@ -35,9 +40,9 @@ class ModelFolder:
             raise StartError((said.sentence if said else "") or missing, final=True)
 
     def _missing(self) -> str:
-        folder = self._service.model_dir
+        folder, source = self._service.model_dir, self._service.source_dir
         missing = folder is not None and not folder.is_dir()
-        return f"its model folder {folder} does not exist; put the model there" if missing else ""
+        return f"its model folder {source or folder} does not exist; put the model there" if missing else ""
 
     def _arriving(self) -> str:
         said = self._board.folder(self._service.name)

@@ -64,7 +64,7 @@ class Replica:
         self._logs = logs
         self._failures = ConsecutiveFailures()
         self._contents = Contents(service)
-        self._folder = ModelFolder(service, board)
+        self.folder = ModelFolder(service, board)
         self._wanted = asyncio.Event()
         self._asked = ""
         self._cause = "request"
@@ -144,8 +144,7 @@ class Replica:
             self._board.set(self._service.name, "failed", reason, blocked=True)
             self.queue.reject(lambda: self._failure(reason))
             return  # for the rest of the run: only other documents would help, and `up` reads them once
-        if reason := self._folder.missing:
-            self._board.set(self._service.name, "failed", reason)  # told before somebody asks; a request is still tried
+        self.folder.tell()
         try:
             while True:
                 await self._demand()
@@ -175,7 +174,7 @@ class Replica:
         asked, self._asked = self._asked, ""
         content = None
         try:
-            await self._folder.wait()
+            await self.folder.wait()
             content = self._contents.next
             pod = await self._pods.start(content)
         except NoRoomError as err:  # which says nothing of the content

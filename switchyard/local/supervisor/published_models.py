@@ -148,6 +148,7 @@ class PublishedModels:
         users, renewed = self._users.get(name, ()), _is_renewed(self._known.get(name), status)
         for user in users:
             self._board.follow(user.name, status)
+            self._services.look(user.name)
             if renewed:
                 self._services.renew(user)
         if name in (user.name for user in users):

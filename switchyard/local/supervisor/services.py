@@ -96,6 +96,10 @@ class Services:
         self._board.serve(service.name, [hosted.model(service)] if _listed(service) else [])
         hosted.replica.renew(service)
 
+    def look(self, name: str) -> None:
+        """Let a service tell whether the folder of its model is there."""
+        self._hosted[name].replica.folder.tell()
+
     def try_out(self, name: str) -> None:
         """Start a service once without a request, so that what is wrong with its model is known."""
         self._hosted[name].replica.try_out()

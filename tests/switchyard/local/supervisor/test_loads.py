@@ -64,7 +64,7 @@ async def test_a_load_of_what_cannot_be_loaded_says_why_and_is_tried_again_by_th
 async def test_an_unload_finishes_what_is_in_flight_and_the_next_request_wakes_the_model(
     run: Run, client: httpx.AsyncClient
 ) -> None:
-    await run.services.add(run.planned(Stub(name="chat", env={"STUB_STOP_SECONDS": "1"})))
+    await run.services.add(run.planned(Stub(name="chat", env={"STUB_STOP_SECONDS": "3"})))
     url = run.models()["chat"].url + "/echo"
     pid = (await client.post(url, json={})).json()["pid"]
     slow = asyncio.ensure_future(client.post(url, json={"wait": 0.3}))

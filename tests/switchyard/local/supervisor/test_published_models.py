@@ -394,3 +394,17 @@ async def test_a_language_model_that_becomes_an_embedding_model_is_served_as_one
         return model is not None and (model.kind, model.state.phase) == ("embedding", "ready")
 
     await until(ready, "its new service is tried out")
+
+
+async def test_a_declared_service_without_a_folder_says_where_to_put_the_model_and_takes_it_up(
+    repository: Repository, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    await repository.follow(Stub(name="chat", storage="pvc://model-repository/llm/chat"))
+    repository.publish("other")
+    told = f"its model folder {tmp_path / 'llm/chat'} does not exist; put the model there"
+    await until(lambda: repository.run.board.report()["chat"]["reason"] == told, "it is told before somebody asks")
+    assert repository.run.models()["chat"].state.phase == "failed"
+
+    repository.publish("chat")
+    await until(lambda: repository.run.models()["chat"].state.phase == "asleep", "it can be asked")
+    assert serving(repository, "chat", await echo(client, repository, "chat")) == "one"

@@ -33,7 +33,7 @@ async def test_one_that_is_removed_finishes_what_is_in_flight_and_the_others_ser
     run: Run, client: httpx.AsyncClient
 ) -> None:
     await run.services.add(run.planned(Stub(name="stays")))
-    await run.services.add(run.planned(Stub(name="goes", env={"STUB_STOP_SECONDS": "1"})))
+    await run.services.add(run.planned(Stub(name="goes", env={"STUB_STOP_SECONDS": "3"})))
     stays, goes = (run.models()[name].url + "/echo" for name in ("stays", "goes"))
     before = (await client.post(stays, json={})).json()["pid"]
     gone = (await client.post(goes, json={})).json()["pid"]
