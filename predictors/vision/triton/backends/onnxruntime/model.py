@@ -89,6 +89,7 @@ class TritonPythonModel:
         self._batched = config["max_batch_size"] > 0
         self._inputs = [tensor.name for tensor in graph.inputs]
         self._outputs = [tensor["name"] for tensor in config["output"]]
+        self._texts = {tensor["name"] for tensor in config["output"] if tensor["data_type"] == "TYPE_STRING"}
 
     def _read(self, request: Any) -> Inputs | str:
         """Return the inputs of a request, or why it has none: then the others of its batch run without it."""
@@ -124,7 +125,8 @@ class TritonPythonModel:
         ]
 
     def _run(self, inputs: Inputs, names: Sequence[str]) -> Inputs:
-        if any(array.dtype == object for array in inputs.values()):  # text cannot be bound
+        # Text cannot be bound: as an output, it ends the process.
+        if any(array.dtype == object for array in inputs.values()) or not self._texts.isdisjoint(names):
             arrays = self._session.run(list(names), inputs, self._run_options)
         else:
             binding = self._session.io_binding()
