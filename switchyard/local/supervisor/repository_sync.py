@@ -19,8 +19,6 @@ def sync_deployments(plan: Plan, options: Options) -> Iterator[Deployment]:
         (published / "vision").mkdir(parents=True, exist_ok=True)
         reserved = options.state / "reserved-names.json"
         reserved.write_text(json.dumps(_reserved(plan, published)))
-        # Whoever serves many models starts with none; without its folder, it has failed until a request comes.
-        (published / "vision").mkdir(parents=True, exist_ok=True)
         port = free_ports([0])[0]
         flags = {"source": options.claims[claim], "published": published, "reserved": reserved, "http_port": port}
         yield Deployment(

@@ -30,7 +30,9 @@ def main() -> None:
     os.set_inheritable(results, False)
     os.dup2(2, 1)  # what a library prints is no result
     offline = leave_network()
-    from switchyard.repository.judging.stages import judge  # after the above: libraries start threads
+    # After the above, which only a process without threads may: ONNX Runtime starts one, which then sleeps, so that no
+    # fork finds a lock of it held.
+    from switchyard.repository.judging.stages import judge
 
     _write(results, {"offline": offline})
     for line in sys.stdin.buffer:
