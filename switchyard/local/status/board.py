@@ -146,7 +146,7 @@ class StatusBoard:
         return for_clients(reason, self._root)
 
     def starting(self, name: str, cause: str) -> None:
-        """Record that a start of ``name`` begins; ``cause`` is one of request, always-on, content, crash."""
+        """Record that a start of ``name`` begins; ``cause`` is one of request, always-on, load, content, crash."""
         self._metrics.starts.labels(name, cause).inc()
         self._put(name, ProcessStatus(state="waking", since=self._now(), starts=self.entries[name].starts + 1))
 

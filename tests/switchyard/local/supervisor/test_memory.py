@@ -55,7 +55,7 @@ async def test_a_pinned_model_and_one_with_requests_make_no_room(run: Run, clien
     used = await add(run, Stub(name="used", env={"STUB_STOP_SECONDS": "1"}), 30)
     third = await add(run, Stub(name="third"), 60)
     assert (await client.post(pinned, json={})).status_code == 200
-    slow = asyncio.ensure_future(client.post(used, json={"wait": 1}))
+    slow = asyncio.ensure_future(client.post(used, json={"wait": 3}))
     await until(lambda: run.services.queues["used"].in_flight == 1, "a request is in flight")
 
     asked = asyncio.ensure_future(client.post(third, json={}))
