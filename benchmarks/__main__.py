@@ -26,6 +26,8 @@ NAMES = (
     "tenancy.kills",
     "repository.drop",
     "repository.kills",
+    "repository.swap",
+    "repository.zipf",
     "floods",
 )
 

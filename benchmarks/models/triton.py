@@ -31,13 +31,14 @@ class TritonPythonModel:
 
 @dataclass(frozen=True, kw_only=True)
 class Pod:
-    """Where both containers listen, as ``host:port``, and the predictor's process."""
+    """Where both containers listen, as ``host:port``, and their processes."""
 
     triton_http: str
     triton_grpc: str
     http: str
     grpc: str
     predictor: Tree
+    triton: Tree
 
 
 def write_identity(repository: Path, name: str) -> None:
@@ -75,6 +76,7 @@ def pod(repository: Path, folder: Path) -> Iterator[Pod]:
             http=at["http"],
             grpc=at["grpc"],
             predictor=predictor.tree,
+            triton=triton.tree,
         )
     finally:
         predictor.stop()
