@@ -36,7 +36,8 @@ class Judge:
 
     async def start(self) -> None:
         """Start a process, so that the first verdict needs not wait for its imports."""
-        self._idle.append(await self._started())
+        async with self._free:
+            self._idle.append(await self._started())
 
     async def judge(self, job: Job) -> Judged:
         """Judge one folder.

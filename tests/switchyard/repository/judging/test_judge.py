@@ -110,6 +110,16 @@ async def test_a_judging_process_that_is_killed_is_replaced_and_the_folder_judge
     assert (await task).verdict.faults[0].code is FaultCode.LIMIT
 
 
+async def test_no_more_processes_are_started_than_may_be(tmp_path: Path) -> None:
+    judge = Judge(2)
+    jobs = [judge.judge(job(onnx_models.relu(tmp_path / f"digits-{number}"))) for number in range(4)]
+    try:
+        await asyncio.gather(judge.start(), *jobs)
+        assert len(judging_processes()) == 2
+    finally:
+        await judge.aclose()
+
+
 async def test_a_cancelled_verdict_is_not_taken_for_the_next(judge: Judge, tmp_path: Path) -> None:
     task = asyncio.create_task(judge.judge(job(endless(tmp_path / "endless"))))
     await asyncio.sleep(0)
