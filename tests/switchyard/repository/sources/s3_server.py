@@ -66,7 +66,7 @@ def s3_server(folder: Path, host: str = "127.0.0.1") -> Iterator[S3Server]:
 
 
 def _wait_for(host: str, port: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex((host, port)) == 0:
@@ -139,7 +139,7 @@ class Wire:
                 self.bytes += len(data)
                 if self.stall_after and self.bytes >= self.stall_after:
                     self.stalled.set()
-                    self._released.wait(60)
+                    self._released.wait(300)
                     return
         except OSError:
             pass

@@ -112,7 +112,7 @@ def test_a_fetch_that_is_killed_anywhere_goes_on_and_never_shows_half(
         process = subprocess.Popen(
             (sys.executable, "-c", FETCH, f"s3://{model.name}/vision/m", str(target)), stdout=subprocess.PIPE, text=True
         )
-        wire.stalled.wait(30)
+        assert wire.stalled.wait(120)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert not target.exists()
