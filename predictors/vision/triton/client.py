@@ -5,6 +5,7 @@ Loads use gRPC, everything else HTTP: while Triton's HTTP server loads a model, 
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -32,6 +33,8 @@ _ATTEMPTS = 3
 _BACKOFF = Backoff(first=0.05, most=0.1)
 _LIVE_SECONDS = 2.0
 _QUICK = Timeouts(connect=1.0, first_byte=10.0, total=10.0)
+_TRACEBACK = "\n\nAt:\n"
+_CODE_LINE = re.compile(r"/(\d+/[^/\s]+\.py)\((\d+)\): ")  # of a file in a version's folder; the innermost is first
 
 
 class TritonClient:
@@ -125,7 +128,7 @@ class TritonClient:
                 raise ApiError("upstream_timeout", message) from err
             if err.code() == grpc.StatusCode.UNAVAILABLE:
                 raise triton_is_away() from err
-            reason = without_traceback((err.details() or "").strip(" \n;"))
+            reason = load_reason((err.details() or "").strip(" \n;"))
             if reason.endswith(NOT_POLLED):
                 reason = self._log.reason(model, logged) or reason
             raise of_triton(http_status(err.code()), reason) from err
@@ -194,7 +197,13 @@ def error_message(body: bytes) -> str:
 
 def without_traceback(said: str) -> str:
     """Return what a model in Python said when it failed, without the lines and paths of its code."""
-    return said.partition("\n\nAt:\n")[0].strip()
+    return said.partition(_TRACEBACK)[0].strip()
+
+
+def load_reason(said: str) -> str:
+    """Return why a model cannot be loaded: of one in Python with the line of its own code, without other paths."""
+    line = _CODE_LINE.search(said.partition(_TRACEBACK)[2])
+    return without_traceback(said) + (f" ({line[1]} line {line[2]})" if line else "")
 
 
 def _rejection(model: str, status: int, body: bytes) -> ApiError:

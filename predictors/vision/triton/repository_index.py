@@ -13,7 +13,7 @@ from switchyard.rpc.v2 import name_fault
 
 FIELDS = ("name", "version", "state", "reason")  # in the order of their numbers in ``ModelIndex``
 
-_STALE = "what was loaded before goes on, as the newest content of its folder cannot be loaded: "
+_STALE = "the newest content of its folder is not served: "  # what was loaded before goes on
 
 Row = Mapping[str, str]
 

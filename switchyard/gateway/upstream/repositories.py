@@ -57,7 +57,10 @@ def _corrected(model: Model, rows: Rows) -> Model:
     versions = tuple(str(row["version"]) for row in rows if row.get("version")) or model.versions
     states = [row.get("state") for row in rows]
     if "READY" in states or "UNAVAILABLE" not in states:
-        return replace(model, versions=versions)
+        # The reason of what is served is why the newest content is not; all versions of a model have the same.
+        reasons = (str(row["reason"]) for row in rows if row.get("state") == "READY" and row.get("reason"))
+        notices = dict.fromkeys((model.notice, *reasons))
+        return replace(model, versions=versions, notice=" ".join(filter(None, notices)))
     reason = str(next(filter(None, (row.get("reason") for row in rows)), ""))
     unloaded = State(phase="asleep", reason=reason)
     state = unloaded if reason == _UNLOADED else State(phase="failed", reason=reason, retryable=True)

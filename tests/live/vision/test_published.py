@@ -124,13 +124,14 @@ def test_content_that_triton_cannot_load_leaves_the_one_before_in_service(
 ) -> None:
     publish_times(triton, tmp_path, "kept", 1)
     assert times(vision, "kept") == 1
-    write_echo(tmp_path / "broken", initialize='raise pb_utils.TritonModelException("the weights are missing")')
+    write_echo(tmp_path / "broken", initialize='raise ValueError("the weights are missing")')
     with asked_all_the_time(vision, "kept") as seen:
         publish(triton.repository, "kept", tmp_path / "broken")
         eventually(lambda: "reason" in rows(vision, "kept")[0], "the reason in the index", SECONDS)
     (row,) = rows(vision, "kept")
     assert row["state"] == "READY"
-    assert "the weights are missing" in row["reason"]
+    assert "ValueError: the weights are missing (1/model.py line 9)" in row["reason"]
+    assert str(tmp_path) not in row["reason"]
     assert set(seen) == {1}
     publish_times(triton, tmp_path, "kept", 2)
     await_times(vision, "kept", 2)

@@ -1,5 +1,6 @@
 """The gateway says of a model what the repository said of its folder, in the same words in every protocol."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,33 @@ async def test_lists_show_why_a_folder_is_not_served(tmp_path: Path) -> None:
             "edited": True,
         }
         assert of(models, "pending")["state"] == "pending"
+
+
+async def test_what_only_the_models_server_knows_of_its_newest_content_is_told_in_every_protocol(
+    tmp_path: Path,
+) -> None:
+    loading = "the newest content of its folder is not served: ValueError: no weights (1/model.py line 7)"
+
+    async def index(call: Call) -> None:
+        rows = [{"name": "m", "version": version, "state": "READY", "reason": loading} for version in "12"]
+        await call.answer([*rows, {"name": "other", "version": "1", "state": "READY"}])
+
+    async with rpc_gateway(tmp_path, index) as rpc, triton_grpc.InferenceServerClient(rpc.target) as client:
+        m = Model(name="m", kind="vision", url=rpc.bench.model.url, state=State(phase="ready"))
+        for notice, told in (("", loading), (NEWEST, f"{NEWEST} {loading}")):
+            models = [replace(m, notice=notice), replace(m, name="other")]
+            rpc.bench.catalog.replace(Catalog({model.name: model for model in models}))
+            over_grpc = (await client.get_model_repository_index(as_json=True))["models"]
+            for rows in (over_grpc, (await rpc.bench.http.get("/v2/repository/index")).json()):
+                assert [(row["name"], row["version"], row["state"], row.get("reason", "")) for row in rows] == [
+                    ("m", "1", "READY", told),
+                    ("m", "2", "READY", told),
+                    ("other", "1", "READY", ""),
+                ]
+            listed = (await rpc.bench.http.get("/v1/models")).json()["data"]
+            for row in (of(listed, "m"), (await rpc.bench.http.get("/v1/models/m")).json()):
+                assert (row["state"], row["ready"], row["reason"]) == ("ready", True, told)
+            assert "reason" not in of(listed, "other")
 
 
 @pytest.mark.parametrize(("name", "code"), [("failed", "model_failed"), ("pending", "model_not_ready")])

@@ -70,7 +70,7 @@ async def test_a_model_whose_newest_content_cannot_be_loaded_is_ready_with_the_r
         await models.reload("a")
     (row,) = await RepositoryIndex(server, models, ModelFolders("")).rows()
     assert row["state"] == "READY"
-    assert row["reason"].endswith("cannot be loaded: no weights")
+    assert row["reason"] == "the newest content of its folder is not served: no weights"
 
 
 async def test_versions_that_newer_content_does_not_have_are_not_listed(tmp_path: Path) -> None:
