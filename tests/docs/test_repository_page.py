@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from switchyard.repository.folder import FolderLimits
-from switchyard.repository.huggingface import documents, sandbox, tensors, tokenizer
+from switchyard.repository.huggingface import documents, sandbox, tensors, tokenizer, values
 from switchyard.repository.huggingface.inspector import inspect
 from switchyard.repository.inspection import Device, Surroundings
 from switchyard.repository.names import LONGEST_NAME, name_fault
@@ -73,5 +73,6 @@ def test_every_limit_is_the_code_s() -> None:
     assert rows["a configuration of a language model; a tokenizer"] == f"{small} MiB; {large} MiB"
     assert rows["the header of a `*.safetensors`"] == f"{tensors.HEADER_BYTES // mib} MiB"
     assert rows["a chat template"] == f"{sandbox.TEMPLATE_BYTES // mib} MiB, {sandbox.STEPS} steps"
+    assert f"up to {values.MOST_BYTES >> 30} GiB all of them" in TEXT
     assert f"at most {LONGEST_NAME} characters" in TEXT
     assert f"`max_batch_size: {completion.BATCH}`" in TEXT

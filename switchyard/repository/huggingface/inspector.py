@@ -20,6 +20,7 @@ from switchyard.repository.huggingface.model_config import (
 from switchyard.repository.huggingface.shapes import check_shapes
 from switchyard.repository.huggingface.tensors import WeightTensor, count_parameters, read_weights
 from switchyard.repository.huggingface.tokenizer import TokenizerFacts, check_tokenizer, read_tokenizer_config
+from switchyard.repository.huggingface.values import check_values
 from switchyard.repository.inspection import Device, Inspection, Surroundings
 from switchyard.repository.verdict import Facts, Fault, FaultCode, Kind
 
@@ -120,7 +121,10 @@ def _check_weights(
     folder: Path, config: ModelConfig, tensors: dict[str, WeightTensor], *, generates: bool
 ) -> Iterator[Fault]:
     tensors |= read_weights(folder)
-    yield from check_shapes(config, tensors, generates=generates)
+    contradictions = list(check_shapes(config, tensors, generates=generates))
+    yield from contradictions
+    if not contradictions:
+        yield from check_values(folder, tensors)
 
 
 def _facts(folder: Path, model: _Model, learned: _Learned, fit: memory.Fit, dtype: str, size: int) -> Facts:

@@ -15,7 +15,7 @@ _DECODERS = re.compile(r"(Llama|Mistral|Qwen2|Qwen3)(ForCausalLM|Model|ForSequen
 _ENCODERS = re.compile(r"(Bert|Roberta|XLMRoberta)(Model|ForMaskedLM|ForSequenceClassification|ForTokenClassification)")
 _LAYER = re.compile(r"(?:^|\.)(?:layers|layer|h|blocks)\.(\d{1,6})\.")
 # The names under which architectures keep the table with a row for each token.
-_EMBEDDING = re.compile(r"(?:.*\.)?(?:embed_tokens|wte|word_embeddings|tok_embeddings|embed_in)\.weight")
+EMBEDDING = re.compile(r"(?:.*\.)?(?:embed_tokens|wte|word_embeddings|tok_embeddings|embed_in)\.weight")
 _MOST_LAYERS = 10_000  # the deepest models of today have some 130; config.json may say anything
 _MOST = 3  # of one export's faults the others say nothing new
 
@@ -94,7 +94,7 @@ def _encoder(config: ModelConfig, prefix: str) -> Iterator[tuple[str, tuple[Shap
 
 
 def _check_embedding(config: ModelConfig, tensors: Tensors) -> Iterator[Fault]:
-    rows = {name: tensor for name, tensor in tensors.items() if _EMBEDDING.fullmatch(name) and len(tensor.shape) == 2}
+    rows = {name: tensor for name, tensor in tensors.items() if EMBEDDING.fullmatch(name) and len(tensor.shape) == 2}
     if not rows or not config.vocab_size or config.quantization is not None:
         return
     # Parts of multimodal models have tables of their own: one has to fit.

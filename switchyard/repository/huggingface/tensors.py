@@ -38,11 +38,12 @@ _BITS |= {"F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WeightTensor:
-    """One tensor of a file; ``dtype`` is the format's, such as "BF16"."""
+    """One tensor of a file; ``dtype`` is the format's, such as "BF16", and its bytes begin at ``start``."""
 
     file: str
     shape: tuple[int, ...]
     dtype: str
+    start: int = 0
 
     @property
     def size(self) -> int:
@@ -145,7 +146,7 @@ def _read_headers(folder: Path, file: str) -> Iterator[tuple[str, WeightTensor]]
         tensors = json.loads(header, object_pairs_hook=_once)
         tensors.pop("__metadata__", None)
         end = max((int(tensor["data_offsets"][1]) for tensor in tensors.values()), default=0)
-        yield from _tensors(tensors, file)
+        yield from _tensors(tensors, file, _LENGTH_BYTES + length)
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as err:
         raise _invalid(file, str(err)) from None
     whole = _LENGTH_BYTES + length + end
@@ -181,11 +182,16 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _tensors(header: Mapping[str, Any], file: str) -> Iterator[tuple[str, WeightTensor]]:
-    """Yield the tensors of a header; raise a ValueError if their bytes do not follow each other."""
+def _tensors(header: Mapping[str, Any], file: str, data: int) -> Iterator[tuple[str, WeightTensor]]:
+    """Yield the tensors of a header; ``data`` is where their bytes begin.
+
+    Raises:
+        ValueError: their bytes do not follow each other.
+    """
     end = 0
     for name, value in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        tensor = WeightTensor(file=file, shape=tuple(value["shape"]), dtype=value["dtype"])
+        start = data + value["data_offsets"][0]
+        tensor = WeightTensor(file=file, shape=tuple(value["shape"]), dtype=value["dtype"], start=start)
         numbers = (*tensor.shape, *value["data_offsets"])
         if len(numbers) > _NUMBERS or any(type(number) is not int or not 0 <= number < 2**48 for number in numbers):
             raise ValueError(f"the tensor {name} has a size that is no whole number")

@@ -27,7 +27,7 @@ class ProcessLimits:
         """Return the limits for a folder of ``size`` bytes.
 
         A session holds the weights up to four times while it is made: file, graph, constants folded, packed for the
-        CPU. Of language models headers and tokenizers are read. 50 MB/s is what a slow network disk gives.
+        CPU. Weights of language models are read in small parts. 50 MB/s is what a slow network disk gives.
         """
         seconds = 60 + size // 50_000_000
         memory = (1 << 30) + 4 * size if group == "vision" else 2 << 30

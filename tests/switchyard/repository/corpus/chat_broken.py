@@ -16,6 +16,7 @@ from tests.switchyard.repository.huggingface.models import (
     change_header,
     cut,
     edit,
+    overwrite,
     remove,
     rename,
     with_header,
@@ -34,6 +35,13 @@ def _offsets(start: int, end: int) -> Build:
         header["model.norm.weight"]["data_offsets"] = [start, end]
 
     return change_header(change)
+
+
+def _with_infinity(arrays: dict[str, Any]) -> dict[str, Any]:
+    """In 16 bits, of which one number has run over."""
+    made = {name: array.astype(np.float16) for name, array in arrays.items()}
+    made["model.norm.weight"][-1] = np.inf
+    return made
 
 
 def _index(change: Any) -> Build:
@@ -172,6 +180,36 @@ CASES: tuple[Case, ...] = (
     no_llm("overlapping-tensors", chat(_offsets(0, 512)), C.WEIGHTS, WEIGHTS, "no valid safetensors file"),
     no_llm(
         "a-tensor-beyond-the-end", chat(_offsets(9_000_000, 9_000_512)), C.WEIGHTS, WEIGHTS, "export the model again"
+    ),
+    no_llm(
+        "damaged-weights", chat(overwrite(0xFF)), C.WEIGHTS, WEIGHTS, "has NaN or infinity", "copy the weights again"
+    ),
+    no_llm(
+        "a-number-that-ran-over",
+        chat(edit(CONFIG, dtype="float16"), weights(_with_infinity)),
+        C.WEIGHTS,
+        WEIGHTS,
+        "has NaN or infinity in model.norm.weight of",
+        "copy the weights again",
+    ),
+    no_llm(
+        "damaged-brain-weights",
+        chat(
+            edit(CONFIG, dtype="bfloat16"),
+            weights(lambda arrays: {name: np.full(array.shape, 0x7F80, np.uint16) for name, array in arrays.items()}),
+        ),
+        C.WEIGHTS,
+        WEIGHTS,
+        "has NaN or infinity",
+        "copy the weights again",
+    ),
+    no_llm(
+        "a-download-of-zeros",
+        chat(overwrite(0)),
+        C.WEIGHTS,
+        WEIGHTS,
+        "nothing but zeros in model.embed_tokens.weight",
+        "copy the weights again",
     ),
     no_llm("a-shard-missing", chat(shards(), remove(_SECOND)), C.INCOMPLETE, _SECOND, "is missing", "copy"),
     no_llm(

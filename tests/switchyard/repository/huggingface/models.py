@@ -3,7 +3,7 @@
 import json
 import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def both(*changes: Break) -> Break:
     return change
 
 
-def safetensors(tensors: dict[str, tuple[str, tuple[int, ...], int]], *, data: bool = True) -> bytes:
+def safetensors(tensors: Mapping[str, tuple[str, tuple[int, ...], int]], *, data: bool = True) -> bytes:
     """Return a file of zeros, or what comes before them; a tensor is its type, its shape and its number of bytes."""
     header, offset = {}, 0
     for name, (dtype, shape, size) in tensors.items():
@@ -90,6 +90,21 @@ def safetensors(tensors: dict[str, tuple[str, tuple[int, ...], int]], *, data: b
 
 def with_header(header: bytes, data: bytes = b"") -> bytes:
     return struct.pack("<Q", len(header)) + header + data
+
+
+def overwrite(byte: int, tensor: str = "") -> Break:
+    """Fill a tensor of ``model.safetensors`` with one byte, or all of them; the header stays."""
+
+    def apply(folder: Path) -> None:
+        path = folder / "model.safetensors"
+        content = bytearray(path.read_bytes())
+        start = 8 + struct.unpack("<Q", content[:8])[0]
+        header = json.loads(content[8:start])
+        first, last = header[tensor]["data_offsets"] if tensor else (0, len(content) - start)
+        content[start + first : start + last] = bytes([byte]) * (last - first)
+        path.write_bytes(content)
+
+    return apply
 
 
 def change_header(change: Callable[[dict[str, Any]], None]) -> Break:

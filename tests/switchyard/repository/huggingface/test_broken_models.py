@@ -15,6 +15,7 @@ from tests.switchyard.repository.huggingface.models import (
     copy_of,
     cut,
     edit,
+    overwrite,
     remove,
     rename,
     rename_tensor,
@@ -219,6 +220,24 @@ BROKEN: dict[str, tuple[Break, FaultCode, str, str]] = {
         C.WEIGHTS,
         "model.safetensors",
         "has no tensor model.norm.weight (hidden_size)",
+    ),
+    "damaged weights": (
+        overwrite(0xFF),
+        C.WEIGHTS,
+        "model.safetensors",
+        "has NaN or infinity in model.embed_tokens.weight and 46 more of 47 tensors: copy the weights again",
+    ),
+    "a tensor of NaN": (
+        overwrite(0xFF, "model.norm.weight"),
+        C.WEIGHTS,
+        "model.safetensors",
+        "has NaN or infinity in model.norm.weight of 47 tensors",
+    ),
+    "weights of zeros": (
+        overwrite(0),
+        C.WEIGHTS,
+        "model.safetensors",
+        "has nothing but zeros in model.embed_tokens.weight",
     ),
     "no tokenizer": (remove("tokenizer.json"), C.INCOMPLETE, "tokenizer.json", "tokenizer.json is missing"),
     "a slow tokenizer": (
