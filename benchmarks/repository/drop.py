@@ -16,7 +16,8 @@ from benchmarks.platform import Platform, preloaded, running
 from benchmarks.processes import ROOT, wait_for
 from benchmarks.report import Figure, publish
 from benchmarks.repository.models import ask_chat, ask_onnx, write_chat, write_onnx
-from switchyard.repository.status import StatusFile
+from switchyard.repository.status import ModelStatus, StatusFile
+from switchyard.repository.verdict import Group
 
 _ASK_SECONDS = 0.01
 _DEADLINE = 60.0
@@ -66,17 +67,20 @@ class Drops:
         self._published = platform.state_folder / "repository"
         self._seconds: dict[tuple[str, str], list[float]] = {}
 
-    def drop(self, group: str, made: Path, name: str, ask: Callable[[str, str], object]) -> float:
+    def _status(self, group: Group, name: str) -> ModelStatus | None:
+        return StatusFile(self._published).current().find(group, name)
+
+    def drop(self, group: Group, made: Path, name: str, ask: Callable[[str, str], object]) -> float:
         """Return the seconds from the complete copy to the first answer."""
         folder = self._repository / group / name
         shutil.copytree(made, folder)
         began = time.monotonic()
         while not ask(self._url, name):
             if time.monotonic() > began + _DEADLINE:
-                raise TimeoutError(f"{name} did not respond: {StatusFile(self._published).current().find(name)}")
+                raise TimeoutError(f"{name} did not respond: {self._status(group, name)}")
             time.sleep(_ASK_SECONDS)
         seconds = time.monotonic() - began
-        status = StatusFile(self._published).current().find(name)
+        status = self._status(group, name)
         for phase, took in ((status.seconds or {}) if status else {}).items():
             self._seconds.setdefault((group, phase), []).append(took)
         shutil.rmtree(folder)

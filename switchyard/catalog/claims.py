@@ -23,11 +23,12 @@ class Claim:
 def settle(claims: Iterable[Claim], on_clash: Callable[[str], None] = lambda reason: None) -> Catalog:
     """Return the catalog in which each name has one owner: an object's own name, else the older object's.
 
-    A name that is lost is listed as ``<owner>/<name>``, failed with the reason, which ``on_clash`` gets too.
+    A folder that nothing serves has a name only if nobody else has it. A name that is lost is listed as
+    ``<owner>/<name>``, failed with the reason, which ``on_clash`` gets too.
     """
     asked = list(claims)
     winners: dict[str, Claim] = {}
-    for claim in sorted(asked, key=lambda claim: (not claim.own, claim.since)):
+    for claim in sorted(asked, key=lambda claim: (not claim.own, not claim.model.url, claim.since)):
         winners.setdefault(claim.model.name, claim)
     models: dict[str, Model] = {}
     for claim in asked:
@@ -35,7 +36,8 @@ def settle(claims: Iterable[Claim], on_clash: Callable[[str], None] = lambda rea
         if winner.owner != claim.owner:
             reason = f"the name {model.name} belongs to {winner.owner}; rename the one of {claim.owner}"
             on_clash(reason)
-            name = f"{claim.owner.rpartition(' ')[2]}/{model.name}"
+            owner = claim.owner.rpartition(" ")[2]
+            name = owner if owner.endswith(f"/{model.name}") else f"{owner}/{model.name}"
             model = replace(model, name=name, state=State(phase="failed", reason=reason))
         models[model.name] = model
     return Catalog(models)

@@ -3,19 +3,23 @@
 from dataclasses import replace
 
 from switchyard.catalog.models import Card, Model, Phase, State
+from switchyard.repository.names import name_fault
 from switchyard.repository.status import ModelStatus
+from switchyard.repository.verdict import FaultCode
 
 
 def with_repository(model: Model, status: ModelStatus) -> Model:
     """Return ``model``, which has the state of the process that serves it, with what its folder's ``status`` adds.
 
     A folder of which nothing is published has failed or is pending, whatever its process does. One of which an earlier
-    content is published is served, with a notice that says why the newest is not.
+    content is published is served, with a notice that says why the newest is not. A folder that has another model's
+    name is listed as ``<group>/<name>``, so that nobody takes it for the other one.
     """
     facts = status.facts
     if facts is None:
         phase: Phase = "failed" if status.phase == "failed" else "pending"
-        return replace(model, state=State(phase=phase, reason=status.sentence), card=None)
+        name = f"{status.group}/{status.name}" if model.name == status.name and _is_taken(status) else model.name
+        return replace(model, name=name, state=State(phase=phase, reason=status.sentence), card=None)
     newest = f"the newest content of its folder is not served: {status.sentence}"
     return replace(
         model,
@@ -27,6 +31,10 @@ def with_repository(model: Model, status: ModelStatus) -> Model:
         notice=newest if status.phase == "failed" else status.reason if status.phase == "published" else "",
         card=card(status),
     )
+
+
+def _is_taken(status: ModelStatus) -> bool:
+    return status.code is FaultCode.NAME and name_fault(status.name, {}) is None
 
 
 def card(status: ModelStatus) -> Card | None:

@@ -46,7 +46,7 @@ def catalog_of(
         except CatalogError as err:
             on_error(str(err))
     if repository:
-        claims += _unserved(repository, {claim.model.name for claim in claims})
+        claims += _unserved(repository, {claim.model.name for claim in claims if claim.own})
     return settle(claims, on_error)
 
 
@@ -93,10 +93,10 @@ def reads_published(document: Document) -> bool:
 def _unserved(repository: RepositoryStatus, names: set[str]) -> Iterator[Claim]:
     """Return the language models that no service has: their folders say why."""
     for status in repository.of_group("llm"):
-        if status.name not in names:
-            pending = State(phase="pending", reason="its InferenceService is not there yet")
-            model = Model(name=status.name, kind=status.kind or "llm", url="", state=pending)
-            yield Claim(f"folder llm/{status.name}", with_repository(model, status), own=False)
+        pending = State(phase="pending", reason="its InferenceService is not there yet")
+        model = with_repository(Model(name=status.name, kind=status.kind or "llm", url="", state=pending), status)
+        if model.name not in names:
+            yield Claim(f"folder llm/{status.name}", model, own=False)
 
 
 def _models(
@@ -120,7 +120,7 @@ def _models(
     model = replace(model, replicas=existing_replicas(f"{model.name}-predictor", revisions))
     folders = repository if repository and reads_published(document) else None
     if not hosts_repository(document):
-        status = folders.find(model.name) if folders else None
+        status = folders.find("llm", model.name) if folders else None
         yield with_repository(model, status) if status else model
         return
     if folders:

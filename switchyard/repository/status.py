@@ -70,8 +70,8 @@ class RepositoryStatus:
     def of_group(self, group: Group) -> Iterable[ModelStatus]:
         return (model for model in self.models if model.group == group)
 
-    def find(self, name: str) -> ModelStatus | None:
-        return next((model for model in self.models if model.name == name), None)
+    def find(self, group: Group, name: str) -> ModelStatus | None:
+        return next((model for model in self.of_group(group) if model.name == name), None)
 
     def dumps(self) -> str:
         return json.dumps({"models": [asdict(model) for model in self.models]}, indent=1)

@@ -99,7 +99,7 @@ def add(
             seconds = time.monotonic() - began
             assert verdict.facts is not None
             written = str(write_service(folders.root, verdict.name, verdict.facts)) if write else ""
-            before = next((one for one in known.of_group(verdict.group) if one.name == verdict.name), None)
+            before = known.find(verdict.group, verdict.name)
             end = outcome(folders, verdict, before=before, seconds=wait, written=written)
     typer.echo(_json(end.row()) if as_json else "\n".join(end.lines(seconds)))
     raise typer.Exit(1 if end.failed else 0)

@@ -14,7 +14,7 @@ _LISTED_SECONDS = 5.0  # the supervisor reads what was published a few times a s
 
 def status_of(folders: Folders, group: Group, name: str) -> ModelStatus | None:
     """Return what was last said of a folder."""
-    return next((status for status in folders.status().of_group(group) if status.name == name), None)
+    return folders.status().find(group, name)
 
 
 def verdict_on(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,7 +57,6 @@ class JudgedModels:
         self._host = host
         self._file = StatusFile(published)
         self._board = board
-        self._known: Sequence[str] = ()
         self._is_first = True
         self._problem = ""
 
@@ -86,7 +85,6 @@ class JudgedModels:
             return
         if self._is_first:
             self._is_first = False
-            self._board.follow(name, None)
         self._show({model.name: model for model in status.of_group("vision")})
 
     def _unjudged(self, status: RepositoryStatus) -> list[str]:
@@ -95,6 +93,5 @@ class JudgedModels:
 
     def _show(self, found: Mapping[str, ModelStatus]) -> None:
         # First, or a new model would be listed for a moment without what is said of it.
-        self._board.follow_all({**dict.fromkeys(self._known), **found})
-        self._known = list(found)
+        self._board.follow_all(self._host.model.name, found)
         self._board.serve(self._host.model.name, [replace(self._host.model, name=name) for name in found])

@@ -72,7 +72,7 @@ class StatusBoard:
         self._root = root
         self._listeners: list[Listener] = []
         self._clashes: list[str] = []
-        self._folders: dict[str, ModelStatus] = {}
+        self._folders: dict[str, Mapping[str, ModelStatus]] = {}  # of each process, by model
         self.entries: dict[str, ProcessStatus] = {name: ProcessStatus(since=self._now()) for name in names}
         self._publish()
 
@@ -90,6 +90,7 @@ class StatusBoard:
     def remove(self, name: str) -> None:
         """Forget a process that has ended, and its models."""
         del self.entries[name]
+        self._folders.pop(name, None)
         if self._served.pop(name, None):
             self._publish()
         self._tell(name, ProcessStatus(since=self._now()))
@@ -124,22 +125,22 @@ class StatusBoard:
             self._served[name] = now
             self._publish()
 
-    def follow(self, model: str, folder: ModelStatus | None) -> None:
-        """Let the catalog say what the repository says of a model's ``folder``, if it has one."""
-        self.follow_all({model: folder})
+    def follow(self, name: str, folder: ModelStatus | None) -> None:
+        """Let the catalog say what the repository says of the ``folder`` of the model that process ``name`` serves."""
+        self.follow_all(name, {name: folder} if folder else {})
 
-    def follow_all(self, folders: Mapping[str, ModelStatus | None]) -> None:
-        """Let the catalog say what the repository says of the folders of models, None for those that have none."""
-        before = dict(self._folders)
-        self._folders |= {model: folder for model, folder in folders.items() if folder is not None}
-        for model in [model for model, folder in folders.items() if folder is None]:
-            self._folders.pop(model, None)
-        if self._folders != before:
+    def follow_all(self, name: str, folders: Mapping[str, ModelStatus]) -> None:
+        """Let the catalog say what the repository says of the folders of the models that process ``name`` serves.
+
+        What other processes serve is not told it, even if it has the name of one of these models.
+        """
+        if folders != self._folders.get(name, {}):
+            self._folders[name] = dict(folders)
             self._publish()
 
-    def folder(self, model: str) -> ModelStatus | None:
-        """Return what the repository says of a model's folder, None if it says nothing."""
-        return self._folders.get(model)
+    def folder(self, name: str) -> ModelStatus | None:
+        """Return what the repository says of the folder of process ``name``, None if it says nothing."""
+        return self._folders.get(name, {}).get(name)
 
     def for_clients(self, reason: str) -> str:
         """Return a reason as the catalog has it."""
@@ -197,7 +198,7 @@ class StatusBoard:
 
     def _publish(self) -> None:
         claims = (
-            Claim(f"service {name}", self._described(model), own=model.name == name)
+            Claim(f"service {name}", self._described(name, model), own=model.name == name)
             for name, served in self._served.items()
             for model in served
         )
@@ -208,8 +209,8 @@ class StatusBoard:
                 logger.warning("a model is not served by its name", extra={"reason": reason})
         self._clashes = clashes
 
-    def _described(self, model: Model) -> Model:
-        folder = self._folders.get(model.name)
+    def _described(self, name: str, model: Model) -> Model:
+        folder = self._folders.get(name, {}).get(model.name)
         if folder is None:
             return model
         described = with_repository(model, folder)

@@ -16,7 +16,7 @@ from switchyard.local.status.board import StatusBoard
 from switchyard.local.supervisor.services import Services
 from switchyard.repository.service import Place, UnservableError, derived
 from switchyard.repository.status import STATUS, ModelStatus, StatusError, StatusFile
-from switchyard.repository.verdict import Facts
+from switchyard.repository.verdict import Facts, FaultCode
 
 POLL_SECONDS = 0.2  # a stat of one file: a thousandth of what a start takes
 
@@ -175,6 +175,8 @@ class PublishedModels:
         if status is None:
             return None, ""
         if self._taken(name):
+            if status.code is FaultCode.NAME:  # which says whose it is
+                return None, status.sentence
             return None, f"the name {name} belongs to another part of this platform; give the folder another name"
         if status.facts is None:
             return None, status.sentence if status.phase == "failed" else ""
@@ -193,8 +195,10 @@ class PublishedModels:
             self._board.remove(row)
         if status is None:
             return
+        listed = row if self._taken(name) else name
         if row not in self._board.entries:
-            self._board.add(row, [Model(name=row if self._taken(name) else name, kind="llm", url="")])
+            self._board.add(row, [Model(name=listed, kind="llm", url="")])
+        self._board.follow_all(row, {listed: status})
         self._board.set(row, "failed" if problem else "asleep", problem or status.sentence, blocked=bool(problem))
 
 

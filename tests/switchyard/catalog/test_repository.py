@@ -68,3 +68,11 @@ def test_a_version_that_is_left_out_is_said_while_the_others_are_served() -> Non
 
 def test_an_edit_that_is_being_checked_disturbs_nobody() -> None:
     assert with_repository(AWAKE, replace(SERVED, phase="checking")) == with_repository(AWAKE, SERVED)
+
+
+def test_a_folder_with_another_models_name_is_listed_with_its_group_and_one_with_a_wrong_name_as_it_is() -> None:
+    taken = ModelStatus(group="vision", name="digits", phase="failed", reason=SENTENCE, code=FaultCode.NAME)
+    model = with_repository(AWAKE, taken)
+    assert (model.name, model.state) == ("vision/digits", State(phase="failed", reason=SENTENCE))
+    wrong = with_repository(replace(AWAKE, name="My_Model"), replace(taken, name="My_Model"))
+    assert (wrong.name, wrong.state.phase) == ("My_Model", "failed")

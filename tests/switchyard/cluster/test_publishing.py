@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 from kubernetes.client import ApiClient, Configuration
 
+from switchyard.catalog import State
 from switchyard.cluster import repository_status
 from switchyard.cluster.api import ApiServerError
 from switchyard.cluster.objects import catalog_of
 from switchyard.cluster.publishing import ClusterReporter, Derivation, Namespace
 from switchyard.repository.service import DERIVED_LABEL
 from switchyard.repository.status import STATUS, ModelStatus, RepositoryStatus, StatusError
-from switchyard.repository.verdict import Facts, Memory
+from switchyard.repository.verdict import Facts, FaultCode, Memory
 from tests.live.processes import eventually
 from tests.switchyard.cluster.api_server import NAMESPACE, ApiServer, serving
 from tests.switchyard.cluster.documents import READY, service
@@ -121,6 +122,22 @@ def test_a_language_model_without_a_service_says_why() -> None:
     found = catalog_of([], [], [], {}, repository=RepositoryStatus((CHAT, failed))).models
     assert (found["large"].state.phase, found["large"].state.reason) == ("failed", "It does not fit.")
     assert (found["tiny"].state.phase, found["tiny"].kind) == ("pending", "llm")
+
+
+def test_a_second_folder_with_a_taken_name_fails_alone_and_its_owner_serves_on() -> None:
+    owner = service("tiny", status=READY)
+    owner["spec"]["predictor"]["model"]["storageUri"] = "pvc://model-repository-published/llm/tiny"
+    taken = ModelStatus(group="vision", name="tiny", phase="failed", code=FaultCode.NAME, reason="It is taken.")
+    digits = replace(taken, group="llm", name="digits")
+    before = catalog_of([owner, vision()], [], [], {}, repository=RepositoryStatus((CHAT, DIGITS))).models
+    found = catalog_of([owner, vision()], [], [], {}, repository=RepositoryStatus((taken, CHAT, digits, DIGITS))).models
+    assert {name: found[name] for name in before} == before
+    assert before["tiny"].card is not None
+    added = {name: found[name].state for name in found.keys() - before.keys()}
+    assert added == dict.fromkeys(("vision/tiny", "llm/digits"), State(phase="failed", reason="It is taken."))
+    arriving = replace(digits, phase="checking", code=None)
+    found = catalog_of([vision()], [], [], {}, repository=RepositoryStatus((arriving, DIGITS))).models
+    assert found["digits"] == before["digits"]
 
 
 def test_a_service_that_reads_another_place_is_not_told_what_the_folders_are() -> None:

@@ -173,7 +173,7 @@ def test_its_port_says_what_is_published_and_how_long_that_took(tmp_path: Path, 
                 return str(response.read().decode())
 
         assert get("/healthz") == "ok\n"
-        assert RepositoryStatus.loads(get("/status")).find("digits") == sync.status("digits")
+        assert RepositoryStatus.loads(get("/status")).find("vision", "digits") == sync.status("digits")
         metrics = get("/metrics")
         assert 'repository_verdicts_total{code="name",group="vision"} 1.0' in metrics
         assert 'repository_verdicts_total{code="ok",group="vision"} 1.0' in metrics

@@ -13,11 +13,12 @@ from switchyard.local.replicas import repository
 from switchyard.local.replicas.repository import JudgedModels, RepositoryHost
 from switchyard.local.status.board import StatusBoard
 from switchyard.repository.status import ModelStatus, RepositoryStatus, StatusFile
-from switchyard.repository.verdict import Facts, Memory
+from switchyard.repository.verdict import Facts, FaultCode, Memory
 from switchyard.telemetry.metrics import LocalMetrics
 
 SECONDS = 10.0
 FACTS = Facts(format="onnx", kind="vision", bytes=3, memory=Memory(weights=3), versions=("1", "2"))
+CHAT = Facts(format="huggingface", kind="llm", bytes=3, memory=Memory(weights=3), context_length=64)
 GOOD = ModelStatus(group="vision", name="digits", phase="published", facts=FACTS, digest="a")
 
 
@@ -134,3 +135,21 @@ async def test_a_status_that_cannot_be_read_changes_nothing(run: Repository) -> 
     assert list(run.listed()) == ["digits"]
     run.say(GOOD, replace(GOOD, name="more"))
     await until(lambda: "more" in run.listed())
+
+
+async def test_a_second_folder_with_a_taken_name_fails_alone_and_its_owner_serves_on(run: Repository) -> None:
+    run.board.add("chat", [Model(name="chat", kind="llm", url="http://there")])
+    run.board.follow("chat", ModelStatus(group="llm", name="chat", phase="published", facts=CHAT, digest="b"))
+    run.board.set("chat", "ready")
+    before = run.model("chat")
+    second = ModelStatus(group="vision", name="chat", phase="checking")
+    run.say(GOOD, second)
+    await until(lambda: "vision/chat" in run.listed())
+    assert run.model("chat") == before
+    run.say(GOOD, replace(second, phase="failed", code=FaultCode.NAME, reason="The name 'chat' is taken by llm/chat."))
+    await until(lambda: run.listed()["vision/chat"].reason == "The name 'chat' is taken by llm/chat.")
+    assert run.model("chat") == before
+    assert before.state == State(phase="ready")
+    run.say(GOOD)
+    await until(lambda: "vision/chat" not in run.listed())
+    assert run.model("chat") == before

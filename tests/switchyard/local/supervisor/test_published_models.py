@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from switchyard.catalog import State
+from switchyard.catalog import Model, State
 from switchyard.local.plan.render import Document, render_text
 from switchyard.local.plan.render import documents as rendered
 from switchyard.local.plan.workloads import Options
@@ -408,3 +408,20 @@ async def test_a_declared_service_without_a_folder_says_where_to_put_the_model_a
     repository.publish("chat")
     await until(lambda: repository.run.models()["chat"].state.phase == "asleep", "it can be asked")
     assert serving(repository, "chat", await echo(client, repository, "chat")) == "one"
+
+
+async def test_a_language_model_with_a_vision_models_name_leaves_that_one_alone(repository: Repository) -> None:
+    board = repository.run.board
+    board.add("vision", [Model(name="digits", kind="vision", url="http://there")])
+    served = ModelStatus(group="vision", name="digits", phase="published", digest="one", facts=FACTS)
+    board.follow_all("vision", {"digits": served})
+    before = repository.run.models()["digits"]
+    await repository.follow()
+
+    second = ModelStatus(group="llm", name="digits", phase="failed", code=FaultCode.NAME, reason="It is taken.")
+    repository.say(second)
+    await until(lambda: "llm/digits" in repository.run.models(), "it is listed with its group")
+
+    assert repository.run.models()["llm/digits"].state == State(phase="failed", reason="It is taken.")
+    assert repository.run.models()["digits"] == before
+    board.remove("vision")
