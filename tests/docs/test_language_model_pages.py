@@ -51,8 +51,14 @@ def test_the_model_of_the_page_is_checked_and_added(project: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the page makes its keys by openssl")
 def test_the_model_of_the_page_is_signed_and_a_change_is_found(project: Path) -> None:
-    keys, sign, check = commands_of("sign-a-model.md")
+    keys, sign, check, sign_all = commands_of("sign-a-model.md")
     assert "release" in shell(project, keys, sign, check)
+    for model in ("llm/chat-fast", "vision/image-decode"):
+        shutil.copytree(ROOT / "model-repository" / model, project / "model-repository" / model)
+    own = check.replace("my-chat", "model-repository/llm/chat-fast")
+    assert "model.sig is missing" in shell(project, own, status=1)
+    assert "release" in shell(project, sign_all, own)
+    assert (project / "model-repository/vision/image-decode/model.sig").is_file()
     (project / "my-chat/generation_config.json").write_text("{}")
     assert "'generation_config.json' was changed" in shell(project, check, status=1)
     (project / "my-chat/model.sig").unlink()
