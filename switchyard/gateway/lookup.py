@@ -148,8 +148,7 @@ def failure(model: Model) -> ApiError:
     reason = model.state.reason or "no reason was recorded"
     if model.state.phase == "pending":
         return ApiError("model_not_ready", f"model {model.name} is not served yet: {reason}", retry_after=1)
-    after = 1 if model.state.retryable else 10
-    return ApiError("model_failed", f"model {model.name} failed: {reason}", retry_after=after)
+    return ApiError("model_failed", f"model {model.name} failed: {reason}", final=not model.state.retryable)
 
 
 def default_model(visible: Visible, configured: str, identity: Identity | None) -> str:

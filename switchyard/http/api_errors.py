@@ -13,6 +13,9 @@ Shape = Literal["openai", "anthropic", "v2", "text"]
 # Makes the headers and the body of a server's own responses, from the status, a message and the path.
 ErrorResponse = Callable[[int, str, bytes], tuple[list[Header], bytes]]
 
+# OpenAI's and Anthropic's clients go by it before the status (``_should_retry`` in their ``_base_client.py``).
+NO_RETRY: Header = (b"x-should-retry", b"false")
+
 # What a client can meet; docs/reference/errors.md explains each.
 CODES: dict[str, int] = {
     "context_length_exceeded": 400,
@@ -99,7 +102,8 @@ _KSERVE_V1 = (":predict", ":explain")  # KServe's first protocol: errors as in i
 class ApiError(Exception):
     """Ends a request: ``code`` is a key of ``CODES``, ``param`` the field at fault, ``allow`` a path's methods.
 
-    ``status`` is the code's unless a model behind has said another. ``retry_after`` is in seconds; a 503 always has it.
+    ``status`` is the code's unless a model behind has said another. ``retry_after`` is in seconds; a 503 has it, unless
+    it is ``final``: no time but a person ends it, so official clients, which repeat 503 by themselves, are told not to.
     """
 
     def __init__(
@@ -109,6 +113,7 @@ class ApiError(Exception):
         *,
         status: int | None = None,
         retry_after: float | None = None,
+        final: bool = False,
         param: str | None = None,
         allow: str = "",
     ) -> None:
@@ -116,16 +121,19 @@ class ApiError(Exception):
         self.status = CODES[code] if status is None else status
         self.code = code
         self.message = message
-        self.retry_after = 1 if self.status == 503 and retry_after is None else retry_after
+        self.retry_after = 1 if self.status == 503 and retry_after is None and not final else retry_after
+        self.final = final
         self.param = param
         self.allow = allow
 
     @property
     def headers(self) -> list[Header]:
-        """The headers of the response: when to retry, which methods are allowed, and that a key is asked for."""
+        """The headers of the response: whether and when to retry, which methods there are, that a key is asked for."""
         headers: list[Header] = []
         if self.retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(self.retry_after))))
+        if self.final:
+            headers.append(NO_RETRY)
         if self.code == "invalid_api_key":  # RFC 9110 §11.6.1; a model's own 401 is about another key
             headers.append((b"www-authenticate", b'Bearer realm="switchyard"'))
         if self.allow:

@@ -46,7 +46,8 @@ def has_a_request_id(ctx: CheckContext, response: Response, case: Case[Any]) -> 
 
 @schemathesis.check
 def says_when_to_retry(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
-    assert response.status_code not in _RETRIED or response.headers.get("retry-after"), "no retry-after"
+    said = response.headers.get("retry-after") or response.headers.get("x-should-retry")
+    assert response.status_code not in _RETRIED or said, "no retry-after"
 
 
 def _operations(document: Node) -> Iterator[Node]:

@@ -159,7 +159,7 @@ def _refusal(answer: httpx.Response) -> tuple[str, str]:
     error = answer.json().get("error")
     if isinstance(error, str):  # V2 has a sentence and nothing else
         return ("refused", what) if error else ("wrong", what)
-    told = error["message"] and (answer.status_code != 503 or "retry-after" in answer.headers)
+    told = error["message"] and (answer.status_code != 503 or {"retry-after", "x-should-retry"} & {*answer.headers})
     return ("refused", what) if told else ("wrong", what)
 
 

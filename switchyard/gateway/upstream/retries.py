@@ -9,7 +9,7 @@ from urllib.parse import quote
 from switchyard.backoff import Backoff
 from switchyard.gateway.call import Call
 from switchyard.gateway.lookup import Locate
-from switchyard.http.api_errors import ApiError
+from switchyard.http.api_errors import NO_RETRY, ApiError
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import ConnectionClosedError, UpstreamError
 from switchyard.http.headers import CLIENT_TO_MODEL, FORM_TO_MODEL, TENANT, USAGE, Header
@@ -97,7 +97,7 @@ class UpstreamRetries:
             else:
                 # A POST is never sent again after a response: the model may have done the work, and a second generation
                 # costs an accelerator. With retry-after the model itself says when, and the client is the one to wait.
-                if not (response.status in _UNAVAILABLE and call.method == b"GET") or _has_retry_after(response):
+                if not (response.status in _UNAVAILABLE and call.method == b"GET") or _says_when(response):
                     return response
             attempts = attempts or _Attempts(self._retry, began)
             pause = attempts.pause(error)
@@ -149,8 +149,9 @@ class UpstreamRetries:
         call.model = self._locate(call.model_name, call.identity)
 
 
-def _has_retry_after(response: Response) -> bool:
-    return response.header(b"retry-after") is not None
+def _says_when(response: Response) -> bool:
+    name, never = NO_RETRY
+    return response.header(b"retry-after") is not None or response.header(name) == never
 
 
 def _metadata(call: Call) -> list[Header]:

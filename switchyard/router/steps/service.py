@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+from switchyard.http.api_errors import NO_RETRY
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import ConnectionClosedError, UpstreamError
 from switchyard.http.headers import Header
@@ -103,7 +104,8 @@ class ServiceTarget:
 
 
 def _is_retryable(outcome: Response | UpstreamError) -> bool:
-    """Whether a retry may succeed soon; a service that sends retry-after asks for a later one."""
+    """Whether a retry may succeed soon; one that sends retry-after asks for a later one, or for none."""
     if isinstance(outcome, UpstreamError):
         return outcome.retryable
-    return outcome.status in UNAVAILABLE and outcome.header(b"retry-after") is None
+    name, never = NO_RETRY
+    return outcome.status in UNAVAILABLE and outcome.header(b"retry-after") is None and outcome.header(name) != never

@@ -3,10 +3,13 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
+import anthropic
 import openai
 import pytest
 
+from switchyard.catalog import State
 from tests.switchyard.gateway.conftest import Bench, Call, gateway
 
 
@@ -106,10 +109,26 @@ async def test_a_request_that_cannot_be_read_is_rejected_with_a_code(
     assert not bench.model.calls
 
 
-async def test_a_failed_model_is_a_503_with_its_reason_and_when_to_come_back(bench: Bench) -> None:
-    answer = await bench.chat("broken")
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
-    assert "its weights are missing" in answer.json()["error"]["message"]
+async def test_a_failed_model_is_a_503_with_its_reason_that_official_clients_do_not_repeat(bench: Bench) -> None:
+    message: Any = {"role": "user", "content": "hi"}
+    async with (
+        openai.AsyncOpenAI(base_url=f"{bench.url}/v1", api_key="none", max_retries=2) as of_openai,
+        anthropic.AsyncAnthropic(base_url=bench.url, api_key="none", max_retries=2) as of_anthropic,
+    ):
+        with pytest.raises(openai.InternalServerError, match="its weights are missing") as chat:
+            await of_openai.chat.completions.create(model="broken", messages=[message])
+        with pytest.raises(anthropic.InternalServerError, match="its weights are missing") as messages:
+            await of_anthropic.messages.create(model="broken", max_tokens=1, messages=[message])
+    for response in (chat.value.response, messages.value.response):
+        assert (response.status_code, response.headers["x-should-retry"]) == (503, "false")
+        assert "retry-after" not in response.headers
+        assert response.request.headers["x-stainless-retry-count"] == "0"
+    readable = (await bench.http.get("/v2/models/broken/ready")).headers
+    assert (readable["x-should-retry"], "retry-after" in readable) == ("false", False)
+    # What time or the next request may end is to be tried again.
+    bench.put("broken", state=State(phase="pending", reason="its folder is being checked"))
+    pending = (await bench.chat("broken")).headers
+    assert (pending["retry-after"], "x-should-retry" in pending) == ("1", False)
 
 
 async def test_errors_of_the_messages_route_have_anthropics_shape(bench: Bench) -> None:

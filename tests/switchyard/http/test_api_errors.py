@@ -65,9 +65,10 @@ def test_the_event_of_an_error_names_itself_where_the_protocol_wants_it(shape: S
     assert lines[-2:] == ["", ""]
 
 
-def test_a_503_always_says_when_to_try_again_and_a_405_which_methods_there_are() -> None:
+def test_a_503_says_when_to_try_again_or_that_it_is_of_no_use_and_a_405_which_methods_there_are() -> None:
     assert ApiError("overloaded", "x").headers == [(b"retry-after", b"1")]
     assert ApiError("model_failed", "x", retry_after=2.1).headers == [(b"retry-after", b"3")]
+    assert ApiError("model_failed", "x", final=True).headers == [(b"x-should-retry", b"false")]
     assert ApiError("upstream_invalid", "x", status=503).headers == [(b"retry-after", b"1")]
     assert ApiError("method_not_allowed", "x", allow="GET, POST").headers == [(b"allow", b"GET, POST")]
     assert ApiError("invalid_json", "x").headers == []

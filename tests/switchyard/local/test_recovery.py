@@ -151,5 +151,5 @@ async def test_what_only_another_up_can_change_is_rejected_by_the_gateway(
 ) -> None:
     run = local.up(Stub(name="chat", storage="hf://org/model"), real_gateway=True)
     response = await client.post(f"{run.gateway}/v1/chat/completions", json={"model": "chat", "messages": []})
-    assert (response.status_code, response.headers["retry-after"]) == (503, "10")
+    assert (response.status_code, response.headers["x-should-retry"]) == (503, "false")
     assert "hf download org/model --local-dir model-repository/hub/org/model`" in response.json()["error"]["message"]

@@ -71,7 +71,13 @@ async def test_a_service_that_stays_unavailable_has_its_response_passed_on() -> 
         assert (answer.status_code, answer.json(), len(behind.calls)) == (503, {"busy": 1}, 3)
 
 
-@pytest.mark.parametrize("script", [always(500, {}), always(429, {}), always(503, {}, (b"retry-after", b"1"))])
+@pytest.mark.parametrize(
+    "script",
+    [
+        *(always(500, {}), always(429, {})),
+        *(always(503, {}, (b"retry-after", b"1")), always(503, {}, (b"x-should-retry", b"false"))),
+    ],
+)
 async def test_other_failures_and_services_that_say_when_are_not_asked_again(script: Script) -> None:
     async with services(a=script) as behind, router(behind, one_step(behind)) as one:
         await one.post()
