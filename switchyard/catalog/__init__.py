@@ -11,12 +11,13 @@ from switchyard.catalog.documents import (
 )
 from switchyard.catalog.file import CatalogFile
 from switchyard.catalog.models import Card, Catalog, CatalogError, CatalogSource, Kind, Model, Phase, State
-from switchyard.catalog.repository import with_repository
+from switchyard.catalog.repository import OLD_SERVED, with_repository
 
 __all__ = [
     "CONTEXT_LENGTH_ANNOTATION",
     "INPUTS_ANNOTATION",
     "KIND_LABEL",
+    "OLD_SERVED",
     "Card",
     "Catalog",
     "CatalogError",

@@ -7,6 +7,8 @@ from switchyard.repository.names import name_fault
 from switchyard.repository.status import ModelStatus
 from switchyard.repository.verdict import FaultCode
 
+OLD_SERVED = "the newest content of its folder is not served"  # and an earlier one is
+
 
 def with_repository(model: Model, status: ModelStatus) -> Model:
     """Return ``model``, which has the state of the process that serves it, with what its folder's ``status`` adds.
@@ -20,7 +22,7 @@ def with_repository(model: Model, status: ModelStatus) -> Model:
         phase: Phase = "failed" if status.phase == "failed" else "pending"
         name = f"{status.group}/{status.name}" if model.name == status.name and _is_taken(status) else model.name
         return replace(model, name=name, state=State(phase=phase, reason=status.sentence), card=None)
-    newest = f"the newest content of its folder is not served: {status.sentence}"
+    newest = f"{OLD_SERVED}: {status.sentence}"
     return replace(
         model,
         kind=facts.kind,

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import typer
 
-from switchyard.cli.gateway import Url, ask, gateway_url
+from switchyard.cli.gateway import GatewayError, Url, request
 
 app = typer.Typer(
     help="Models: bring one, say what is wrong with it, take it out.", no_args_is_help=True, rich_markup_mode=None
@@ -34,8 +34,8 @@ _REMOVED_SECONDS = 10.0
 
 
 @contextmanager
-def _errors_as_messages() -> Iterator[None]:
-    """Print errors that are meant for a person, and exit with code 1."""
+def _errors_as_messages(*, as_json: bool) -> Iterator[None]:
+    """Print errors that are meant for a person, or as JSON for programs, and exit with code 1."""
     from switchyard.cli.models.errors import ModelError
     from switchyard.devices.choice import DeviceError
     from switchyard.repository.judging import JudgeError
@@ -44,8 +44,10 @@ def _errors_as_messages() -> Iterator[None]:
 
     try:
         yield
-    except (ModelError, SourceError, JudgeError, DeviceError, SettingsError) as err:
+    except (ModelError, SourceError, JudgeError, DeviceError, SettingsError, GatewayError) as err:
         typer.echo(f"error: {err}", err=True)
+        if as_json:
+            typer.echo(_json({"error": str(err)}))
         raise typer.Exit(1) from err
 
 
@@ -60,7 +62,7 @@ def check(
     from switchyard.cli.models.folders import Folders
     from switchyard.cli.models.judging import judge_place
 
-    with _errors_as_messages():
+    with _errors_as_messages(as_json=as_json):
         verdict = judge_place(Folders.here(must_exist=False), path, name)
     typer.echo(_json(asdict(verdict)) if as_json else "\n".join(output.verdict_lines(verdict)))
     raise typer.Exit(1 if verdict.faults else 0)
@@ -86,11 +88,12 @@ def add(
     from switchyard.cli.models.folders import Folders
     from switchyard.cli.models.manifests import write_service
     from switchyard.cli.models.outcome import Outcome, outcome
+    from switchyard.cli.models.waiting import Before
 
     began, seconds = time.monotonic(), 0.0
-    with _errors_as_messages():
+    with _errors_as_messages(as_json=as_json):
         folders = Folders.here()
-        known = folders.status()
+        before = Before.of(folders)
         try:
             verdict = adding.add(folders, adding.Wish(place=place, name=name, replace=replace, write=write))
         except adding.RejectedError as err:
@@ -99,8 +102,14 @@ def add(
             seconds = time.monotonic() - began
             assert verdict.facts is not None
             written = str(write_service(folders.root, verdict.name, verdict.facts)) if write else ""
-            before = known.find(verdict.group, verdict.name)
-            end = outcome(folders, verdict, before=before, seconds=wait, written=written)
+            end = outcome(
+                folders,
+                verdict,
+                before=before,
+                seconds=wait,
+                written=written,
+                on_waking=lambda reason: typer.echo(f"{verdict.name}: waking: {reason}", err=True),
+            )
     typer.echo(_json(end.row()) if as_json else "\n".join(end.lines(seconds)))
     raise typer.Exit(1 if end.failed else 0)
 
@@ -110,16 +119,18 @@ def list_models(url: Cluster = "", as_json: Json = False) -> None:
     """Print the models of this project's folders, or of a gateway, and what is wrong with them."""
     from switchyard.cli.models import output
     from switchyard.cli.models.folders import Folders
+    from switchyard.cli.models.waiting import joined, served
     from switchyard.cli.table import table
 
-    if url:
-        cards = ask(url, "GET", "/v1/models", anonymous=True)["data"]
-        rows, header = [output.card_row(card) for card in cards], output.CARD_HEADER
-    else:
-        with _errors_as_messages():
-            models = Folders.here().models()
-        cards = [model.row() for model in models]
-        rows, header = [output.model_row(model) for model in models], output.HEADER
+    with _errors_as_messages(as_json=as_json):
+        if url:
+            cards = request(url, "GET", "/v1/models", anonymous=True)["data"]
+            rows, header = [output.card_row(card) for card in cards], output.CARD_HEADER
+        else:
+            folders = Folders.here()
+            models = joined(folders.models(), served(folders))
+            cards = [model.row() for model in models]
+            rows, header = [output.model_row(model) for model in models], output.HEADER
     typer.echo(_json(cards) if as_json else "\n".join(table([header, *rows])))
 
 
@@ -128,13 +139,15 @@ def show(name: Name, url: Cluster = "", as_json: Json = False) -> None:
     """Print all that is known of a model: its state and why, size, versions, license, source, times, memory."""
     from switchyard.cli.models import output
     from switchyard.cli.models.folders import Folders
+    from switchyard.cli.models.waiting import joined, served
 
-    if url:
-        card = ask(url, "GET", f"/v1/models/{quote(name, safe='')}", anonymous=True)
-        typer.echo(_json(card) if as_json else "\n".join(output.card_lines(card)))
-        return
-    with _errors_as_messages():
-        model = Folders.here().model(name)
+    with _errors_as_messages(as_json=as_json):
+        if url:
+            card = request(url, "GET", f"/v1/models/{quote(name, safe='')}", anonymous=True)
+            typer.echo(_json(card) if as_json else "\n".join(output.card_lines(card)))
+            return
+        folders = Folders.here()
+        [model] = joined([folders.model(name)], served(folders))
     typer.echo(_json(model.row()) if as_json else "\n".join(output.model_lines(model)))
 
 
@@ -148,13 +161,13 @@ def remove(
     from switchyard.cli.models.folders import Folders
     from switchyard.cli.models.waiting import gone
 
-    with _errors_as_messages():
+    with _errors_as_messages(as_json=as_json):
         folders = Folders.here()
         group, folder = folders.require(name)
         callers = folders.callers(name)
         if not yes:
             called = f" {', '.join(callers)} would fail without it." if callers else ""
-            typer.confirm(f"Delete {folder.relative_to(folders.root)}?{called}", abort=True, err=True)
+            _confirm(f"Delete {folder.relative_to(folders.root)}?{called}")
         folders.remove(folder)
         unserved = folders.run() is None or gone(folders, group, name, _REMOVED_SECONDS)
     end = "removed" if unserved else "removed, and the platform has yet to let go of it"
@@ -176,10 +189,22 @@ def unload(name: Name, url: Url = "", as_json: Json = False) -> None:
 def _ask_repository(url: str, name: str, what: str, *, as_json: bool) -> None:
     path = f"/v2/repository/models/{quote(name, safe='')}/{what}"
     began = time.monotonic()
-    ask(gateway_url(url), "POST", path, anonymous=True, seconds=_LOAD_SECONDS)
+    with _errors_as_messages(as_json=as_json):
+        request(url, "POST", path, anonymous=True, seconds=_LOAD_SECONDS)
     seconds = time.monotonic() - began
     row = {"name": name, f"{what}ed": True, "seconds": round(seconds, 3)}
     typer.echo(_json(row) if as_json else f"{name}: {what}ed in {seconds:.1f} s")
+
+
+def _confirm(question: str) -> None:
+    """Exit with code 1 unless somebody says yes."""
+    try:
+        if typer.confirm(question, err=True):
+            return
+    except typer.Abort:  # the input ended, on the line of the question
+        typer.echo(err=True)
+    typer.echo("nothing was removed; --yes does not ask", err=True)
+    raise typer.Exit(1)
 
 
 def _json(value: Any) -> str:

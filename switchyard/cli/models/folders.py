@@ -17,22 +17,71 @@ FOLDER = "model-repository"
 PUBLISHED = "repository"  # below the run directory
 RESERVED = "reserved-names.json"  # there, too
 UNCHECKED = "unchecked"
-NOT_CHECKED = "nothing has checked it yet; `switchyard up` does, or `switchyard model check`"
+NOT_CHECKED = "nothing has checked it yet; `switchyard model check` does"
+NOT_SERVED = "not served"
+NOTHING_RUNS = "nothing runs here; `switchyard up` serves it"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Serving:
+    """What a gateway's ``/v1/models`` says of a model: its ``state``, and why it is not simply served."""
+
+    state: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listed:
-    """A model, and what was last said of it; None where nothing was yet."""
+    """A model, and what was last said of it; None where nothing was yet.
+
+    ``runs`` says whether a platform runs here; ``serving`` is what it says of the model, None if nothing.
+    """
 
     group: Group
     name: str
     status: ModelStatus | None
+    runs: bool = False
+    serving: Serving | None = None
+
+    @property
+    def state(self) -> str:
+        """Return the state of the newest content, and whether it or a former one is served."""
+        status, serving = self.status, self.serving
+        if status is None:
+            return UNCHECKED if self.runs else NOT_SERVED
+        if serving is not None and serving.state == "failed":
+            return "failed"
+        if status.facts is None:
+            return status.phase
+        if status.phase != "published":
+            return f"{status.phase}, former content served"
+        if not self.runs:
+            return f"published, {NOT_SERVED}"
+        return f"published, {serving.state if serving else 'not run yet'}"
+
+    @property
+    def reason(self) -> str:
+        """Return why it is not simply served."""
+        status, serving = self.status, self.serving
+        if status is None:
+            return NOT_CHECKED if self.runs else NOTHING_RUNS
+        if status.sentence or status.phase != "published":
+            return status.sentence
+        if not self.runs:
+            return NOTHING_RUNS
+        return serving.reason if serving else ""
 
     def row(self) -> dict[str, Any]:
         """Return it for programs."""
-        if self.status is not None:
-            return asdict(self.status)
-        return {"group": self.group, "name": self.name, "phase": UNCHECKED, "reason": NOT_CHECKED}
+        if self.status is None:
+            return {"group": self.group, "name": self.name, "phase": self.state, "reason": self.reason}
+        return {**status_row(self.status), "serving": asdict(self.serving) if self.serving else None}
+
+
+def status_row(status: ModelStatus) -> dict[str, Any]:
+    """Return a status for programs; its digest is of what was made of a folder, a verdict's is of the folder."""
+    row = asdict(status)
+    return {**row, "published_digest": row["digest"]}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,8 +158,9 @@ class Folders:
         known = {(status.group, status.name): status for status in self.status().models}
         found = {(group, entry.name) for group in get_args(Group) for entry in _folders_in(self.of_group(group))}
         # Of what was removed since the last run, nobody has said so yet.
-        listed = found | {key for key, status in known.items() if status.source or self.run()}
-        return [Listed(group=group, name=name, status=known.get((group, name))) for group, name in sorted(listed)]
+        runs = self.run() is not None
+        listed = found | {key for key, status in known.items() if status.source or runs}
+        return [Listed(group=one[0], name=one[1], status=known.get(one), runs=runs) for one in sorted(listed)]
 
     def model(self, name: str) -> Listed:
         """Return one model.

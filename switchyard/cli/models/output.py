@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from switchyard.cli.models.folders import NOT_CHECKED, UNCHECKED, Listed
+from switchyard.cli.models.folders import Listed
 from switchyard.repository.status import ModelStatus
 from switchyard.repository.verdict import Facts, Fault, Memory, Tensor, Verdict
 
@@ -34,10 +34,10 @@ def model_lines(model: Listed) -> list[str]:
     """Return all that is known of one model."""
     status = model.status
     if status is None:
-        return [f"{model.name}: {UNCHECKED}", *_aligned(iter([("group", model.group), ("reason", NOT_CHECKED)]))]
+        return [f"{model.name}: {model.state}", *_aligned(iter([("group", model.group), ("reason", model.reason)]))]
     return [
-        f"{status.name}: {state(status)}",
-        *_aligned(_about(status)),
+        f"{status.name}: {model.state}",
+        *_aligned(_about(status, model.reason)),
         *_aligned(_facts(status.facts) if status.facts else iter(())),
         *_aligned(_seconds(status.seconds or {})),
     ]
@@ -47,10 +47,10 @@ def model_row(model: Listed) -> Sequence[str]:
     """Return the cells of one model in a list."""
     status = model.status
     if status is None:
-        return (model.name, model.group, UNCHECKED, "-", "-", "-", NOT_CHECKED)
+        return (model.name, model.group, model.state, "-", "-", "-", model.reason)
     facts = status.facts
     known = (size(facts.bytes), ",".join(facts.versions) or "-", facts.license or "-") if facts else ("-", "-", "-")
-    return (status.name, status.group, state(status), *known, status.sentence)
+    return (status.name, status.group, model.state, *known, model.reason)
 
 
 def card_row(card: Mapping[str, object]) -> Sequence[str]:
@@ -73,13 +73,6 @@ def _value(name: str, value: object) -> str:
     return size(value) if name == "size_bytes" and isinstance(value, int) else str(value)
 
 
-def state(status: ModelStatus) -> str:
-    """Return the state of the newest content, and whether a former one is served meanwhile."""
-    if status.phase == "published" or status.facts is None:
-        return status.phase
-    return f"{status.phase}, former content served"
-
-
 def size(count: int) -> str:
     """Return a number of bytes as people write it."""
     for unit, divisor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
@@ -93,10 +86,10 @@ def _fault(fault: Fault) -> str:
     return fault.message if fault.file in fault.message else f"{fault.file}: {fault.message}"
 
 
-def _about(status: ModelStatus) -> Lines:
+def _about(status: ModelStatus, reason: str) -> Lines:
     yield "group", status.group
-    if status.sentence:
-        yield "reason", status.sentence
+    if reason:
+        yield "reason", reason
     if status.file:
         yield "file", status.file
     if status.source:

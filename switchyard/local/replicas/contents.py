@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from switchyard.catalog import OLD_SERVED
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Command, Service
 
@@ -60,7 +61,7 @@ class Contents:
         newest = self._newest()
         if newest.folder is None or newest.folder not in self._failed or self._before(newest) is None:
             return ""
-        return f"the newest content of its folder is not served: {self._failed[newest.folder]}"
+        return f"{OLD_SERVED}: {self._failed[newest.folder]}"
 
     def loaded(self, content: Content) -> None:
         """Record that a process has loaded ``content`` and passed its warm-up."""

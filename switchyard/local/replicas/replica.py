@@ -237,6 +237,7 @@ class Replica:
         self._watch.renewed.clear()
         newest, name = self._contents.next, self._service.name
         if newest == old.content:
+            self._board.set(name, "ready", self._contents.notice)  # a newer one may have failed, and gone
             self._loads.end()
             return old
         try:

@@ -95,8 +95,9 @@ def test_a_model_is_added_whole_and_waits_for_a_platform(project: Project, digit
     assert content(project) == (digits / GRAPH).read_bytes()
     listed = project.run("list")
     assert "digits" in listed.out
-    assert "unchecked" in listed.out
-    assert "nothing has checked it yet" in project.run("show", "digits").out
+    for said in (listed, project.run("show", "digits")):
+        assert "not served" in said.out
+        assert "nothing runs here; `switchyard up` serves it" in said.out
 
 
 def test_a_folder_of_the_claim_is_added_by_its_address(project: Project, digits: Path) -> None:
@@ -215,6 +216,12 @@ def test_a_model_is_shown_with_all_that_is_known_of_it(project: Project) -> None
     assert project.run("list", "--json").json == [project.run("show", "digits", "--json").json]
     unknown = project.run("show", "nope")
     assert (unknown.code, "`switchyard model list` shows those that are" in unknown.err) == (1, True)
+    assert "there is no model 'nope'" in project.run("show", "nope", "--json").json["error"]
+
+
+def test_without_a_platform_nothing_is_loaded(project: Project) -> None:
+    said = project.run("load", "digits", SWITCHYARD_PORT="1")
+    assert (said.code, "nothing runs here; `switchyard up` serves" in said.err) == (1, True), said.err
 
 
 def test_a_model_is_removed_once_that_is_confirmed(project: Project, platform: Platform, digits: Path) -> None:
@@ -224,6 +231,7 @@ def test_a_model_is_removed_once_that_is_confirmed(project: Project, platform: P
     assert asked.code == 1
     assert "caller would fail without it" in asked.err
     assert project.folder("vision/digits").is_dir()
+    assert project.run("remove", "digits").err.endswith("\nnothing was removed; --yes does not ask\n")
     said = project.run("remove", "digits", "--yes")
     assert (said.code, said.out) == (0, "digits: removed\n")
     assert list(project.folder("vision").iterdir()) == []
