@@ -90,10 +90,11 @@ def _no_version(sizes: Mapping[str, int], odd: Sequence[str]) -> Fault:
         return _odd(odd[0])
     model = next((path for path in sizes if "/" not in path and path.endswith((".onnx", "model.py"))), "")
     if model:
+        to = "model.py" if model.endswith(".py") else "model.onnx"
         return Fault(
             code=FaultCode.VERSION,
             file=model,
-            message=f"{quoted(model)} lies beside {CONFIG}, and versions have folders: move it to 1/.",
+            message=f"{quoted(model)} lies in the model's folder, and versions have folders: move it to 1/{to}.",
         )
     return Fault(
         code=FaultCode.INCOMPLETE,

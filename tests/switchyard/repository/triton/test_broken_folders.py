@@ -289,7 +289,13 @@ OTHERS: dict[str, Case] = {
         {"config.pbtxt": CONFIG, "model.onnx": graph()},
         FaultCode.VERSION,
         "model.onnx",
-        "move it to 1/",
+        "'model.onnx' lies in the model's folder, and versions have folders: move it to 1/model.onnx.",
+    ),
+    "a graph of another name without a config": (
+        {"net.onnx": graph()},
+        FaultCode.VERSION,
+        "net.onnx",
+        "'net.onnx' lies in the model's folder, and versions have folders: move it to 1/model.onnx.",
     ),
     "a version called v1": (
         {"config.pbtxt": CONFIG, "v1/model.onnx": graph()},
