@@ -13,9 +13,9 @@ from switchyard.repository.huggingface.shapes import EMBEDDING
 from switchyard.repository.huggingface.tensors import WeightTensor
 from switchyard.repository.verdict import Fault, FaultCode
 
-# What is looked through within about a second: a model of a billion weights in 16 bits. Of larger ones, as much in all.
+# A model of a billion weights in 16 bits, looked through within one to three seconds. Of larger ones, as much in all.
 MOST_BYTES = 2 << 30
-_WINDOWS = 8  # the parts that are read of a larger tensor: damage of whole blocks of a disk is wider than their gaps
+_WINDOWS = 8  # parts that are read of a larger tensor: they find what overwrote much of it, not a single number
 _CHUNK = 256 * 1024  # fits a processor's cache, with what is computed of it
 _ALIGNED = 8  # bytes of the widest number
 # The bits by which a number of each type is known as NaN or infinity: of IEEE 754 an exponent of ones; E4M3 and E8M0
