@@ -124,8 +124,9 @@ def _models(
         yield with_repository(model, status) if status else model
         return
     if folders:
-        for status in folders.of_group("vision"):
-            yield with_repository(replace(model, name=status.name, versions=()), status)
+        statuses = {status.name: status for status in folders.of_group("vision")}
+        for status in statuses.values():
+            yield with_repository(replace(model, name=status.name, versions=()), status, statuses)
         return
     fetched = hosted.get(model.name)
     names = annotated(document) if fetched is None else fetched

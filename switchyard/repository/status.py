@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -59,6 +59,26 @@ class ModelStatus:
         there, whole = self.progress
         share = f", {there / 1e6:.1f} of {whole / 1e6:.1f} MB are there" if whole else ""
         return _UNFINISHED[self.phase] + share
+
+
+def steps_away(facts: Facts, beside: Mapping[str, ModelStatus]) -> list[str]:
+    """Return what a model calls, itself or by another one, and of which nothing is published; ``beside`` is by name."""
+    away: list[str] = []
+    steps = list(facts.steps)
+    for step in steps:  # which grows
+        there = beside.get(step)
+        if there is None or there.facts is None:
+            away.append(step)
+        else:
+            steps += [inner for inner in there.facts.steps if inner not in steps]
+    return list(dict.fromkeys(away))
+
+
+def said_of_away(away: Sequence[str]) -> str:
+    """Return the sentence on a model that calls models which are ``away``."""
+    if len(away) == 1:
+        return f"the model {away[0]} that it calls is away: put it back, or remove this one, too"
+    return f"the models {', '.join(away)} that it calls are away: put them back, or remove this one, too"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ app = typer.Typer(
     help="Models: bring one, say what is wrong with it, take it out.", no_args_is_help=True, rich_markup_mode=None
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, as `list` prints it.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, or its group and name where two have it.")]
 Called = Annotated[str, typer.Option(help="How it is to be called; without it, as the folder or file is.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Cluster = Annotated[
@@ -164,14 +164,16 @@ def remove(
     with _errors_as_messages(as_json=as_json):
         folders = Folders.here()
         group, folder = folders.require(name)
-        callers = folders.callers(name)
+        name, callers = folder.name, folders.callers(group, folder.name)
         if not yes:
             called = f" {', '.join(callers)} would fail without it." if callers else ""
             _confirm(f"Delete {folder.relative_to(folders.root)}?{called}")
         folders.remove(folder)
         unserved = folders.run() is None or gone(folders, group, name, _REMOVED_SECONDS)
     end = "removed" if unserved else "removed, and the platform has yet to let go of it"
-    typer.echo(_json({"group": group, "name": name, "unserved": unserved}) if as_json else f"{name}: {end}")
+    row = {"group": group, "name": name, "unserved": unserved, "callers": callers}
+    called = f"; what calls it fails until it is back: {', '.join(callers)}" if callers else ""
+    typer.echo(_json(row) if as_json else f"{name}: {end}{called}")
 
 
 @app.command()

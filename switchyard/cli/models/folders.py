@@ -3,14 +3,21 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from switchyard.cli.models.errors import ModelError
 from switchyard.local.status.run_directory import Run, StateDirectory
-from switchyard.repository.status import ModelStatus, RepositoryStatus, StatusError, StatusFile
+from switchyard.repository.status import (
+    ModelStatus,
+    RepositoryStatus,
+    StatusError,
+    StatusFile,
+    said_of_away,
+    steps_away,
+)
 from switchyard.repository.verdict import Facts, Group
 
 FOLDER = "model-repository"
@@ -42,6 +49,8 @@ class Listed:
     status: ModelStatus | None
     runs: bool = False
     serving: Serving | None = None
+    versions: Sequence[str] = ()  # that its folder has, in Triton's layout
+    away: Sequence[str] = ()  # what it calls, and is not there
 
     @property
     def state(self) -> str:
@@ -49,7 +58,7 @@ class Listed:
         status, serving = self.status, self.serving
         if status is None:
             return UNCHECKED if self.runs else NOT_SERVED
-        if serving is not None and serving.state == "failed":
+        if self.away or (serving is not None and serving.state == "failed"):
             return "failed"
         if status.facts is None:
             return status.phase
@@ -65,6 +74,8 @@ class Listed:
         status, serving = self.status, self.serving
         if status is None:
             return NOT_CHECKED if self.runs else NOTHING_RUNS
+        if self.away:
+            return said_of_away(self.away)
         if status.sentence or status.phase != "published":
             return status.sentence
         if not self.runs:
@@ -112,24 +123,14 @@ class Folders:
         """Return the folders of a group's models."""
         return sorted(_folders_in(self.of_group(group)))
 
-    def find(self, name: str) -> tuple[Group, Path] | None:
-        """Return the group and the folder of a model."""
-        for group in get_args(Group):
-            folder = self.of_group(group) / name
-            if folder.is_dir():
-                return group, folder
-        return None
-
     def require(self, name: str) -> tuple[Group, Path]:
-        """Return the group and the folder of a model.
+        """Return the group and the folder of a model, by its name or ``<group>/<name>``.
 
         Raises:
-            ModelError: it has none.
+            ModelError: there is none, or two have the name.
         """
-        found = self.find(name) if name and not {"/", "\0"} & {*name} and not name.startswith(".") else None
-        if found is None:
-            raise ModelError(f"there is no model {name!r} in {FOLDER}; `switchyard model list` shows those that are")
-        return found
+        group, found = _one(name, [(group, path.name) for group in get_args(Group) for path in self.models_of(group)])
+        return group, self.of_group(group) / found
 
     def run(self) -> Run | None:
         """Return the platform that runs here."""
@@ -160,22 +161,30 @@ class Folders:
         # Of what was removed since the last run, nobody has said so yet.
         runs = self.run() is not None
         listed = found | {key for key, status in known.items() if status.source or runs}
-        return [Listed(group=one[0], name=one[1], status=known.get(one), runs=runs) for one in sorted(listed)]
+        vision = {name: status for (group, name), status in known.items() if group == "vision"}
+
+        def one(group: Group, name: str) -> Listed:
+            status = known.get((group, name))
+            facts = status.facts if status else None
+            away = steps_away(facts, vision) if facts else ()
+            versions = _versions_in(self.of_group(group) / name) if group == "vision" else ()
+            return Listed(group=group, name=name, status=status, runs=runs, versions=versions, away=away)
+
+        return [one(*key) for key in sorted(listed)]
 
     def model(self, name: str) -> Listed:
-        """Return one model.
+        """Return one model, by its name or ``<group>/<name>``.
 
         Raises:
-            ModelError: there is none, or what is known of it cannot be read.
+            ModelError: there is none, or two have the name, or what is known of it cannot be read.
         """
-        for model in self.models():
-            if model.name == name:
-                return model
-        raise ModelError(f"there is no model {name!r} in {FOLDER}; `switchyard model list` shows those that are")
+        models = {(model.group, model.name): model for model in self.models()}
+        return models[_one(name, models)]
 
-    def callers(self, name: str) -> list[str]:
-        """Return the models that call a model, as far as they were judged."""
-        return [status.name for status in self.status().models if status.facts and name in status.facts.steps]
+    def callers(self, group: Group, name: str) -> list[str]:
+        """Return the models that call a model, as far as they were judged; they call vision models alone."""
+        statuses = self.status().of_group("vision") if group == "vision" else ()
+        return [status.name for status in statuses if status.facts and name in status.facts.steps]
 
     def names_beside(self, group: Group, name: str) -> Mapping[str, str]:
         """Return the names that are taken, and by whom, but for ``name`` of ``group`` itself."""
@@ -203,7 +212,8 @@ class Folders:
 
     def facts_beside(self, name: str) -> Mapping[str, Facts]:
         """Return the facts of the other models, as far as they were judged."""
-        return {status.name: status.facts for status in self.status().models if status.facts and status.name != name}
+        vision = self.status().of_group("vision")  # of which some call others
+        return {status.name: status.facts for status in vision if status.facts and status.name != name}
 
     def remove(self, folder: Path) -> None:
         """Remove a model's folder: at once for who watches, before its files are deleted.
@@ -217,6 +227,24 @@ class Folders:
             shutil.rmtree(hidden)
         except OSError as err:
             raise ModelError(f"{folder} cannot be removed: {err.strerror}") from err
+
+
+def _one(name: str, models: Iterable[tuple[Group, str]]) -> tuple[Group, str]:
+    """Return the model that has a name, or the only one of a group.
+
+    Raises:
+        ModelError: there is none, or two have the name.
+    """
+    found = [key for key in sorted(models) if name in (key[1], "/".join(key))]
+    if not found:
+        raise ModelError(f"there is no model {name!r} in {FOLDER}; `switchyard model list` shows those that are")
+    if len(found) > 1:
+        raise ModelError(f"which {name}? Say {' or '.join('/'.join(key) for key in found)}")
+    return found[0]
+
+
+def _versions_in(folder: Path) -> Sequence[str]:
+    return sorted((path.name for path in _folders_in(folder) if path.name.isdecimal()), key=int)
 
 
 def _folders_in(folder: Path) -> list[Path]:

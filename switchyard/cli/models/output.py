@@ -38,7 +38,7 @@ def model_lines(model: Listed) -> list[str]:
     return [
         f"{status.name}: {model.state}",
         *_aligned(_about(status, model.reason)),
-        *_aligned(_facts(status.facts) if status.facts else iter(())),
+        *_aligned(_facts(status.facts, model.versions) if status.facts else iter(())),
         *_aligned(_seconds(status.seconds or {})),
     ]
 
@@ -49,7 +49,9 @@ def model_row(model: Listed) -> Sequence[str]:
     if status is None:
         return (model.name, model.group, model.state, "-", "-", "-", model.reason)
     facts = status.facts
-    known = (size(facts.bytes), ",".join(facts.versions) or "-", facts.license or "-") if facts else ("-", "-", "-")
+    known = (
+        (size(facts.bytes), _versions(facts, model.versions) or "-", facts.license or "-") if facts else ("-", "-", "-")
+    )
     return (status.name, status.group, model.state, *known, model.reason)
 
 
@@ -100,10 +102,10 @@ def _about(status: ModelStatus, reason: str) -> Lines:
         yield "since", status.since
 
 
-def _facts(facts: Facts) -> Lines:
+def _facts(facts: Facts, there: Sequence[str] = ()) -> Lines:
     yield "format", ", ".join(filter(None, (facts.format, facts.architecture, facts.dtype, facts.quantization)))
     if facts.versions:
-        yield "versions", ", ".join(facts.versions)
+        yield "versions", _versions(facts, there)
     yield from (("input", _tensor(tensor)) for tensor in facts.inputs)
     yield from (("output", _tensor(tensor)) for tensor in facts.outputs)
     if facts.steps:
@@ -123,6 +125,12 @@ def _facts(facts: Facts) -> Lines:
     if facts.config:
         yield "config", "completed from the graph:"
         yield from (("", line) for line in facts.config.splitlines())
+
+
+def _versions(facts: Facts, there: Sequence[str]) -> str:
+    """Return the versions that are served, of those that are there if these are more."""
+    served = ", ".join(facts.versions)
+    return f"{served} of {', '.join(there)}" if served and set(there) - set(facts.versions) else served
 
 
 def _tensor(tensor: Tensor) -> str:

@@ -210,10 +210,11 @@ class StatusBoard:
         self._clashes = clashes
 
     def _described(self, name: str, model: Model) -> Model:
-        folder = self._folders.get(name, {}).get(model.name)
+        folders = self._folders.get(name, {})
+        folder = folders.get(model.name)
         if folder is None:
             return model
-        described = with_repository(model, folder)
+        described = with_repository(model, folder, folders)
         # A service that is there holds requests until the folder is checked; one that hosts others has no use for them.
         holds = described.state.phase == "pending" and bool(model.url) and model.kind != "vision"
         state = replace(

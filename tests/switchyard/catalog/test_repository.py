@@ -76,3 +76,14 @@ def test_a_folder_with_another_models_name_is_listed_with_its_group_and_one_with
     assert (model.name, model.state) == ("vision/digits", State(phase="failed", reason=SENTENCE))
     wrong = with_repository(replace(AWAKE, name="My_Model"), replace(taken, name="My_Model"))
     assert (wrong.name, wrong.state.phase) == ("My_Model", "failed")
+
+
+def test_what_calls_a_model_that_is_not_published_has_failed_until_it_is_back() -> None:
+    outer = replace(SERVED, name="outer", facts=replace(FACTS, steps=("digits", "inner")), phase="failed")
+    beside = {"outer": outer, "inner": replace(SERVED, name="inner", facts=replace(FACTS, steps=("last",)))}
+    for step, others in (("digits", {**beside, "last": SERVED}), ("last", {**beside, "digits": SERVED})):
+        state = with_repository(replace(AWAKE, name="outer"), outer, others).state
+        reason = f"the model {step} that it calls is away: put it back, or remove this one, too"
+        assert state == State(phase="failed", reason=reason)
+    there = {**beside, "digits": replace(SERVED, phase="failed"), "last": SERVED}
+    assert with_repository(replace(AWAKE, name="outer"), outer, there).state == AWAKE.state

@@ -140,6 +140,15 @@ def test_a_second_folder_with_a_taken_name_fails_alone_and_its_owner_serves_on()
     assert found["digits"] == before["digits"]
 
 
+def test_an_ensemble_has_failed_while_a_model_that_it_calls_is_away() -> None:
+    assert DIGITS.facts
+    pair = replace(DIGITS, name="pair", facts=replace(DIGITS.facts, steps=("digits",)))
+    found = catalog_of([vision()], [], [], {}, repository=RepositoryStatus((pair,))).models["pair"].state
+    assert (found.phase, "the model digits that it calls is away" in found.reason) == ("failed", True)
+    found = catalog_of([vision()], [], [], {}, repository=RepositoryStatus((pair, DIGITS))).models["pair"].state
+    assert found.phase == "ready"
+
+
 def test_a_service_that_reads_another_place_is_not_told_what_the_folders_are() -> None:
     found = catalog_of([service("vision", "vision", models="own")], [], [], {}, repository=ALL).models
     assert set(found) == {"own", "tiny"}

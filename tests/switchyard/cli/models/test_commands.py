@@ -194,7 +194,7 @@ def test_a_model_is_shown_with_all_that_is_known_of_it(project: Project) -> None
         revision="abc",
         seconds={"inspect": 0.1, "smoke": 0.25},
     )
-    project.say(status)
+    project.say(status, replace(status, name="image-decode", source="", facts=FACTS))
     shown = project.run("show", "digits").out
     for words in (
         "digits: failed, former content served",
@@ -233,9 +233,33 @@ def test_a_model_is_removed_once_that_is_confirmed(project: Project, platform: P
     assert project.folder("vision/digits").is_dir()
     assert project.run("remove", "digits").err.endswith("\nnothing was removed; --yes does not ask\n")
     said = project.run("remove", "digits", "--yes")
-    assert (said.code, said.out) == (0, "digits: removed\n")
+    assert (said.code, said.out) == (0, "digits: removed; what calls it fails until it is back: caller\n")
     assert list(project.folder("vision").iterdir()) == []
-    assert "digits" not in project.run("list").out
+    assert [row["name"] for row in project.run("list", "--json").json] == ["caller"]
+
+
+def test_what_calls_a_model_that_is_gone_has_failed(project: Project) -> None:
+    project.folder("vision/caller").mkdir()
+    caller = replace(served(Path("caller")), facts=replace(FACTS, steps=("digits",)))
+    project.say(caller, served(Path("digits")))
+    assert "caller: published" in project.run("show", "caller").out
+    project.forget("digits")
+    shown = project.run("show", "caller").out
+    assert "caller: failed\n" in shown
+    assert "the model digits that it calls is away" in shown
+    assert "the model digits that it calls is away" in project.run("list").out
+
+
+def test_of_two_models_with_one_name_the_group_says_which(project: Project) -> None:
+    for path in ("vision/twice", "llm/twice"):
+        project.folder(path).mkdir()
+    for command in (("show", "twice"), ("remove", "twice", "--yes")):
+        said = project.run(*command)
+        assert (said.code, said.err) == (1, "error: which twice? Say llm/twice or vision/twice\n"), said.out
+    assert project.run("show", "llm/twice", "--json").json["group"] == "llm"
+    assert project.run("remove", "llm/twice", "--yes").out == "twice: removed\n"
+    assert (project.folder("llm/twice").exists(), project.folder("vision/twice").exists()) == (False, True)
+    assert project.run("show", "twice", "--json").json["group"] == "vision"
 
 
 @pytest.mark.parametrize("name", ["nope", "../vision", "", ".", ".hidden", "a\0b"])
@@ -244,3 +268,13 @@ def test_nothing_else_is_removed(project: Project, name: str) -> None:
     said = project.run("remove", name, "--yes")
     assert (said.code, "there is no model" in said.err) == (1, True)
     assert project.folder("vision/.hidden").is_dir()
+
+
+def test_versions_that_are_there_and_not_served_are_told_apart(project: Project) -> None:
+    for version in ("1", "2", "10", "notes"):
+        project.folder(f"vision/digits/{version}").mkdir(parents=True)
+    project.say(replace(served(Path("digits")), facts=replace(FACTS, versions=("2",))))
+    assert "  versions    2 of 1, 2, 10\n" in project.run("show", "digits").out
+    assert " 2 of 1, 2, 10 " in project.run("list").out
+    project.say(replace(served(Path("digits")), facts=replace(FACTS, versions=("1", "2", "10"))))
+    assert "  versions    1, 2, 10\n" in project.run("show", "digits").out

@@ -153,3 +153,16 @@ async def test_a_second_folder_with_a_taken_name_fails_alone_and_its_owner_serve
     run.say(GOOD)
     await until(lambda: "vision/chat" not in run.listed())
     assert run.model("chat") == before
+
+
+async def test_an_ensemble_has_failed_while_a_model_that_it_calls_is_away(run: Repository) -> None:
+    ensemble = replace(GOOD, name="pair", facts=replace(FACTS, steps=("digits",)))
+    run.say(GOOD, ensemble)
+    await until(lambda: "pair" in run.listed())
+    run.board.set("vision", "ready")
+    assert run.listed()["pair"] == State(phase="ready")
+    run.say(replace(ensemble, phase="failed", code=FaultCode.ENSEMBLE, reason="It calls digits, which is none."))
+    await until(lambda: run.listed()["pair"].phase == "failed")
+    assert "the model digits that it calls is away" in run.listed()["pair"].reason
+    run.say(GOOD, ensemble)
+    await until(lambda: run.listed()["pair"] == State(phase="ready"))
