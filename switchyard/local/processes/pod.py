@@ -5,15 +5,22 @@ from collections.abc import Sequence
 
 from switchyard.local.processes.launch import Process
 
+# Nothing is in flight in them any more, and Triton takes four seconds. It waits for all of its exit timeout, 30 s, once
+# it could not load a newer content of a model.
+_SIDECAR_SECONDS = 10.0
+
 
 class Pod:
     """A ``Process`` made of processes: the first container takes requests, the others serve it.
 
     A pod ends when any of its containers ends. (A kubelet would restart only that container; here the pod is
-    restarted.)
+    restarted.) When a stopped pod's first container has ended, the others are killed after ``sidecar_seconds``.
     """
 
-    def __init__(self, public: Process, others: Sequence[Process]) -> None:
+    def __init__(
+        self, public: Process, others: Sequence[Process], *, sidecar_seconds: float = _SIDECAR_SECONDS
+    ) -> None:
+        self._sidecar_seconds = sidecar_seconds
         self._public = public
         self._others = others
         self._ends = [asyncio.ensure_future(process.wait()) for process in (public, *others)]
@@ -51,6 +58,9 @@ class Pod:
         if self._stopping and self.first_to_end == 0:
             for process in self._others:
                 process.terminate()
+            if (await asyncio.wait(self._ends, timeout=self._sidecar_seconds))[1]:
+                for process in self._others:
+                    process.kill()
         else:  # a crash: the others have nothing to finish
             self.kill()
         await asyncio.wait(self._ends)
