@@ -3,15 +3,19 @@
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
 from switchyard.cli.gateway import GatewayError, Url, request
+
+if TYPE_CHECKING:
+    from switchyard.cli.models.folders import Folders
+    from switchyard.repository.verdict import Facts, Group
 
 app = typer.Typer(
     help="Models: bring one, say what is wrong with it, take it out.", no_args_is_help=True, rich_markup_mode=None
@@ -159,6 +163,7 @@ def remove(
 ) -> None:
     """Delete a model's folder; the platform that runs here lets go of it."""
     from switchyard.cli.models.folders import Folders
+    from switchyard.cli.models.manifests import remove_service
     from switchyard.cli.models.waiting import gone
 
     with _errors_as_messages(as_json=as_json):
@@ -168,12 +173,30 @@ def remove(
         if not yes:
             called = f" {', '.join(callers)} would fail without it." if callers else ""
             _confirm(f"Delete {folder.relative_to(folders.root)}?{called}")
+        facts = _facts_of(folders, group, name, folder)
         folders.remove(folder)
+        service = remove_service(folders.root, name, facts) if group == "llm" else ""
         unserved = folders.run() is None or gone(folders, group, name, _REMOVED_SECONDS)
     end = "removed" if unserved else "removed, and the platform has yet to let go of it"
-    row = {"group": group, "name": name, "unserved": unserved, "callers": callers}
+    row = {"group": group, "name": name, "unserved": unserved, "callers": callers, "service": service}
     called = f"; what calls it fails until it is back: {', '.join(callers)}" if callers else ""
-    typer.echo(_json(row) if as_json else f"{name}: {end}{called}")
+    lines = [f"{name}: {end}{called}", *([f"{name}: {service}"] if service else [])]
+    typer.echo(_json(row) if as_json else "\n".join(lines))
+
+
+def _facts_of(folders: "Folders", group: "Group", name: str, folder: Path) -> "Facts | None":
+    """Return what is known of a language model whose service may have to go with it."""
+    from switchyard.cli.models.judging import judge
+    from switchyard.cli.models.waiting import status_of
+    from switchyard.repository.judging import JudgeError
+
+    if group != "llm" or not (folders.root / "manifests" / "services" / name).is_dir():
+        return None
+    if (status := status_of(folders, group, name)) is not None and status.facts is not None:
+        return status.facts
+    with suppress(JudgeError):
+        return judge(folders, folder, group, name).facts
+    return None
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Writes the InferenceService of a language model to ``manifests/services/<name>/``, for whoever keeps it there."""
 
+import shutil
 from pathlib import Path
 
 from switchyard.cli.models.errors import ModelError
@@ -40,6 +41,39 @@ def write_service(root: Path, name: str, facts: Facts) -> Path:
     except OSError as err:
         raise ModelError(f"{err.filename or folder} cannot be written: {err.strerror}") from err
     return folder.relative_to(root)
+
+
+def remove_service(root: Path, name: str, facts: Facts | None) -> str:
+    """Remove what ``write_service`` wrote, if it is as it was; return what was done as a sentence, empty if nothing.
+
+    Raises:
+        ModelError: the files cannot be removed.
+    """
+    folder, listed = root / _SERVICES / name, root / _SERVICES / _LIST
+    if not folder.is_dir():
+        return ""
+    try:
+        if facts is None or facts.kind == "vision" or _texts(folder) != files(name, facts):
+            return (
+                f"{_SERVICES / name} stays, as it is not what `--write` would write now: delete it, and its line in "
+                f"{_SERVICES / _LIST}, if it is to go"
+            )
+        listed.write_text(without_resource(listed.read_text(), name))  # first: a list names only what is there
+        shutil.rmtree(folder)
+    except OSError as err:
+        raise ModelError(f"{err.filename or folder} cannot be removed: {err.strerror}") from err
+    return f"{_SERVICES / name} was removed, too"
+
+
+def _texts(folder: Path) -> dict[str, str | None]:
+    return {
+        path.name: path.read_text(errors="replace") if path.is_file() else None for path in sorted(folder.iterdir())
+    }
+
+
+def without_resource(text: str, name: str) -> str:
+    """Return a kustomization without ``name`` among its resources; everything else stays as it is."""
+    return "".join(line for line in text.splitlines(keepends=True) if line.rstrip() != f"{_ITEM}{name}")
 
 
 def with_resource(text: str, name: str) -> str:

@@ -13,7 +13,14 @@ from typing import Any
 
 from switchyard.repository.names import quoted
 from switchyard.repository.sources.listing import LIMITS, Limits, bounded
-from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
+from switchyard.repository.sources.remote import (
+    Checksum,
+    Remote,
+    RemoteFile,
+    SourceChangedError,
+    SourceError,
+    unreachable,
+)
 from switchyard.repository.sources.uri import Location
 
 _SECONDS = 30.0  # without a byte; a whole file may take hours
@@ -112,7 +119,7 @@ def _api() -> Any:
 @contextmanager
 def _errors(subject: str) -> Iterator[None]:
     """Turn the hub's errors into ours; their texts hold URLs, which may be presigned, so none is repeated."""
-    from httpx2 import HTTPError
+    from httpx2 import ConnectError, ConnectTimeout, HTTPError, ProxyError
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -141,5 +148,7 @@ def _errors(subject: str) -> Iterator[None]:
             f"{subject} cannot be read: the hub responded with status {status}",
             transient=status in (408, 429) or status >= 500,
         ) from None
+    except (ConnectError, ConnectTimeout, ProxyError) as err:
+        raise unreachable(subject, str(err.request.url)) from None
     except (HTTPError, OSError) as err:
         raise SourceError(f"{subject} cannot be read: {type(err).__name__}", transient=True) from None

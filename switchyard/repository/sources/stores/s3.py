@@ -17,6 +17,7 @@ from switchyard.repository.sources.remote import (
     RemoteFile,
     SourceChangedError,
     SourceError,
+    unreachable,
 )
 from switchyard.repository.sources.uri import Location
 
@@ -153,7 +154,14 @@ def _client() -> Any:
 @contextmanager
 def _errors(subject: str) -> Iterator[None]:
     """Turn boto3's errors into ours; their texts hold URLs, which may hold credentials, so only codes are repeated."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        ConnectTimeoutError,
+        EndpointConnectionError,
+        NoRegionError,
+        ProxyConnectionError,
+    )
 
     try:
         yield
@@ -168,5 +176,9 @@ def _errors(subject: str) -> Iterator[None]:
         ) from None
     except NoRegionError:
         raise SourceError(f"{subject} cannot be read: set AWS_REGION or AWS_ENDPOINT_URL") from None
+    except (EndpointConnectionError, ConnectTimeoutError) as err:
+        raise unreachable(subject, str(err.kwargs.get("endpoint_url", ""))) from None
+    except ProxyConnectionError as err:
+        raise unreachable(subject, str(err.kwargs.get("proxy_url", ""))) from None
     except BotoCoreError as err:
         raise SourceError(f"{subject} cannot be read: {type(err).__name__}", transient=True) from None

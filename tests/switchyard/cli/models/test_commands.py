@@ -116,6 +116,10 @@ def test_a_language_model_is_added_with_a_service_of_its_own(project: Project) -
     assert "pvc://model-repository/llm/mine" in service
     again = project.run("add", str(ROOT / "model-repository/llm/chat-fast"), "--name", "mine", "--write", "--replace")
     assert (again.code, "yours to change" in again.err) == (1, True)
+    gone = project.run("remove", "mine", "--yes")
+    assert (gone.code, gone.out) == (0, "mine: removed\nmine: manifests/services/mine was removed, too\n"), gone.err
+    assert not (project.root / "manifests/services/mine").exists()
+    assert (project.root / "manifests/services/kustomization.yaml").read_text() == "# A list.\nresources:\n  - embed\n"
 
 
 def test_outside_of_a_project_models_can_be_checked_only(
