@@ -12,6 +12,7 @@ _PATTERN = FORM.removeprefix(r"\b").removesuffix(r"\b")
 _FORM = re.compile(f"(?=({_PATTERN}))".encode())
 _CHUNK = 8 * 1024 * 1024  # bytes that are looked at together
 _OVERLAP = 64  # more than a key has: one may lie across two chunks
+_WEIGHTS = (".onnx", ".safetensors")  # copies of models, gigabytes of them in a run: no server writes into those
 
 
 def keys_in(data: bytes) -> set[str]:
@@ -25,9 +26,9 @@ def leaks(folder: Path) -> list[str]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):  # which follows no links: weights are linked
+    for parent, _, names in os.walk(folder):  # which follows no links
         for path in sorted(Path(parent, name) for name in names):
-            if path.is_file() and not path.is_symlink():
+            if path.is_file() and not path.is_symlink() and path.suffix not in _WEIGHTS:
                 yield path
 
 

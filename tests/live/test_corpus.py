@@ -25,16 +25,18 @@ def sync(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
         (program.source / group).mkdir()
     if TRACE.exists():
         TRACE.rmdir()
-    with program:
-        for case in DROPPED:
-            folder = program.source / case.group / case.name
-            folder.mkdir()
-            case.build(folder)
-        for case in DROPPED:
-            program.wait(partial(_is_settled, program, case.name))  # each has the time, not all together
-        yield program
-    # Whoever reads all that tests have written would wait at the pipe, and read 300 GB of zeros.
-    shutil.rmtree(program.source)
+    try:
+        with program:
+            for case in DROPPED:
+                folder = program.source / case.group / case.name
+                folder.mkdir()
+                case.build(folder)
+            for case in DROPPED:  # the first of them may be judged last
+                program.wait(partial(_is_settled, program, case.name), seconds=300)
+            yield program
+    finally:
+        # Whoever reads all that tests have written would wait at the pipe, and read 300 GB of zeros.
+        shutil.rmtree(program.source)
 
 
 def _is_settled(program: Program, name: str) -> bool:

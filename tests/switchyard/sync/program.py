@@ -59,9 +59,9 @@ class Program:
     def statuses(self) -> tuple[ModelStatus, ...]:
         return StatusFile(self.published).current().models
 
-    def wait(self, what: Callable[[], object], *, pause: float = 0.02) -> None:
+    def wait(self, what: Callable[[], object], *, pause: float = 0.02, seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until ``what`` is true."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline = time.monotonic() + seconds
         while not what():
             assert self._process
             assert self._process.poll() is None, self.log.read_text()

@@ -88,9 +88,12 @@ def _client() -> Any:
     from google.cloud.storage import Client
 
     try:
-        return Client()
+        client = Client()
     except (DefaultCredentialsError, OSError):  # OSError: no project is named, which reading needs not
-        return Client.create_anonymous_client()
+        client = Client.create_anonymous_client()
+    # For the labels of its spans it would ask about the bucket, in a thread that goes on for minutes after a failure.
+    client._bucket_metadata_cache = None
+    return client
 
 
 @contextmanager
