@@ -11,29 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from switchyard.repository.names import quoted
-from switchyard.repository.sources.listing import LIMITS, Limits, bounded, revision_of
+from switchyard.repository.sources.listing import bounded, revision_of
 from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
-from switchyard.repository.sources.uri import Location
+from switchyard.repository.sources.stores.located import LocatedSource
 
 _PART = 8 << 20  # bytes of one request: the client gives its content as a whole
 _SECONDS = (10.0, 30.0)  # to connect, and without a byte
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GcsSource:
+class GcsSource(LocatedSource):
     """The objects of ``location``; one read names the generation that was listed, so that two contents never mix."""
 
-    location: Location
-    limits: Limits = LIMITS
     client: Any = field(default_factory=lambda: _client())
-
-    @property
-    def uri(self) -> str:
-        return self.location.uri
-
-    @property
-    def follows(self) -> bool:
-        return self.location.follows
 
     def resolve(self) -> Remote:
         """List the objects below the prefix, 1,000 with each request.

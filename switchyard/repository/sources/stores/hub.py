@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from switchyard.repository.names import quoted
-from switchyard.repository.sources.listing import LIMITS, Limits, bounded
+from switchyard.repository.sources.listing import bounded
 from switchyard.repository.sources.remote import (
     Checksum,
     Remote,
@@ -21,7 +21,7 @@ from switchyard.repository.sources.remote import (
     SourceError,
     unreachable,
 )
-from switchyard.repository.sources.uri import Location
+from switchyard.repository.sources.stores.located import LocatedSource
 
 _SECONDS = 30.0  # without a byte; a whole file may take hours
 # Weights of other frameworks, most of them pickles, which the platform never loads.
@@ -32,20 +32,10 @@ _OTHER_FOLDERS = frozenset(("coreml", "onnx", "openvino", "original"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HubSource:
+class HubSource(LocatedSource):
     """``hf://owner/model[:revision]``; without a revision it is ``main``."""
 
-    location: Location
-    limits: Limits = LIMITS
     api: Any = field(default_factory=lambda: _api())
-
-    @property
-    def uri(self) -> str:
-        return self.location.uri
-
-    @property
-    def follows(self) -> bool:
-        return self.location.follows
 
     def resolve(self) -> Remote:
         """List the files of the commit that the revision names now.

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from switchyard.repository.names import quoted
-from switchyard.repository.sources.listing import LIMITS, Limits, bounded
+from switchyard.repository.sources.listing import bounded
 from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
+from switchyard.repository.sources.stores.located import LocatedSource
 from switchyard.repository.sources.uri import Location
 
 _CHUNK = 1 << 18
 _SECONDS = (10.0, 30.0)  # to connect, and without a byte
-_MANIFEST_BYTES = (
-    4 << 20
-)  # what registries take: https://github.com/opencontainers/distribution-spec (pushing manifests)
+# What registries take: https://github.com/opencontainers/distribution-spec (pushing manifests).
+_MANIFEST_BYTES = 4 << 20
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _TITLE = "org.opencontainers.image.title"  # the path of a file in an artifact
 _UNPACK = "io.deis.oras.content.unpack"  # on a folder, which oras packs as an archive
@@ -30,20 +30,10 @@ _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OciSource:
+class OciSource(LocatedSource):
     """``oci://registry/name:tag`` or ``oci://registry/name@sha256:…``; without either it is ``latest``."""
 
-    location: Location
-    limits: Limits = LIMITS
     registry: Any = field(default=None)
-
-    @property
-    def uri(self) -> str:
-        return self.location.uri
-
-    @property
-    def follows(self) -> bool:
-        return self.location.follows
 
     def resolve(self) -> Remote:
         """Read the manifest that the tag names now; its digest is the revision.

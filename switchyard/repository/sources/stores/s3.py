@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from switchyard.repository.names import quoted
-from switchyard.repository.sources.listing import LIMITS, Limits, bounded, revision_of
+from switchyard.repository.sources.listing import bounded, revision_of
 from switchyard.repository.sources.remote import (
     Algorithm,
     Checksum,
@@ -19,7 +19,7 @@ from switchyard.repository.sources.remote import (
     SourceError,
     unreachable,
 )
-from switchyard.repository.sources.uri import Location
+from switchyard.repository.sources.stores.located import LocatedSource
 
 _CHUNK = 1 << 16  # botocore reads a whole one before it gives it: what is lost of each file when a fetch is killed
 _SECONDS = {"connect_timeout": 10, "read_timeout": 30}  # of silence; a whole object may take hours
@@ -41,20 +41,10 @@ _CHANGED = ("PreconditionFailed", "412", "NoSuchKey", "404", "InvalidRange", "41
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class S3Source:
+class S3Source(LocatedSource):
     """The objects of ``location``; one read asks for the ETag that was listed, so that two contents never mix."""
 
-    location: Location
-    limits: Limits = LIMITS
     client: Any = field(default_factory=lambda: _client())
-
-    @property
-    def uri(self) -> str:
-        return self.location.uri
-
-    @property
-    def follows(self) -> bool:
-        return self.location.follows
 
     def resolve(self) -> Remote:
         """List the objects below the prefix, 1,000 with each request.

@@ -54,7 +54,7 @@ def assert_can_be_shown(found: Inspection) -> None:
     assert all(sentence.isprintable() and len(sentence) < 800 for sentence in sentences)
 
 
-def spliced(content: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
+def with_edits(content: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
     for start, length, new in edits:
         start %= len(content) + 1
         content = content[:start] + new + content[start + length :]
@@ -65,7 +65,7 @@ def spliced(content: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
 def test_any_bytes_in_a_small_file(
     judged: Callable[[str, bytes], Inspection], file: str, edits: list[tuple[int, int, bytes]]
 ) -> None:
-    assert_can_be_shown(judged(file, spliced((REPOSITORY / "chat-fast" / file).read_bytes(), edits)))
+    assert_can_be_shown(judged(file, with_edits((REPOSITORY / "chat-fast" / file).read_bytes(), edits)))
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, min_size=1, max_size=3))
@@ -88,7 +88,7 @@ def test_any_bytes_at_the_beginning_of_the_weights(
     judged: Callable[[str, bytes], Inspection], edits: list[tuple[int, int, bytes]]
 ) -> None:
     whole = (REPOSITORY / "chat-fast" / "model.safetensors").read_bytes()
-    assert_can_be_shown(judged("model.safetensors", spliced(whole[:6000], edits) + whole[6000:]))
+    assert_can_be_shown(judged("model.safetensors", with_edits(whole[:6000], edits) + whole[6000:]))
 
 
 HEADER = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
