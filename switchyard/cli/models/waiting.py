@@ -91,12 +91,12 @@ def started(
 def _ended(row: Mapping[str, Any], known: Mapping[str, Any], *, may_begin: bool, last: bool) -> Start | None:
     """Return how a start ended, by the row of its process now and before the change; None while it goes on."""
     state, reason = row.get("state", ""), row.get("reason", "")
-    begun = row.get("starts", 0) > known.get("starts", 0)
+    # Its reason alone does not tell: that may be the same as of the content before.
+    begun = any(row.get(count, 0) > known.get(count, 0) for count in ("starts", "contents"))
     if state == "failed" and (begun or not may_begin):
         return "failed"
     if state == "waking":
         return "waking" if last else None
-    # The same reason as before may be of the content before.
     if reason.startswith(OLD_SERVED) and (begun or last or reason != known.get("reason")):
         return "former"
     if begun or (state == "ready" and not reason and known.get("reason")):

@@ -195,7 +195,7 @@ class Replica:
     def _fall_back(self) -> None:
         """Say that the content before the newest is served; whoever waits gets a process of that at once."""
         logger.warning("%s: %s", self._service.name, self._contents.notice)
-        self._board.set(self._service.name, "waking" if self.queue.waiting else "asleep", self._contents.notice)
+        self._board.decided(self._service.name, "waking" if self.queue.waiting else "asleep", self._contents.notice)
 
     async def _serve(self, pod: LoadedPod) -> str:
         """Admit requests until the process is idle or dies; return why it died, or an empty string."""
@@ -237,7 +237,7 @@ class Replica:
         self._watch.renewed.clear()
         newest, name = self._contents.next, self._service.name
         if newest == old.content:
-            self._board.set(name, "ready", self._contents.notice)  # a newer one may have failed, and gone
+            self._board.decided(name, "ready", self._contents.notice)  # a newer one may have failed, and gone
             self._loads.end()
             return old
         try:
@@ -249,7 +249,7 @@ class Replica:
             self._loads.end(self._failure(str(err)))
             if self._contents.failed(newest, str(err)):
                 logger.warning("%s: %s", name, self._contents.notice)
-                self._board.set(name, "ready", self._contents.notice)
+                self._board.decided(name, "ready", self._contents.notice)
             return old
         self._contents.loaded(newest)
         self._loads.end()

@@ -27,7 +27,8 @@ class ProcessStatus:
 
     ``reason`` says why it failed, for what it waits while it is waking, or what it cannot use while it is ready.
 
-    ``blocked`` says that nothing but another ``up`` can start it.
+    ``blocked`` says that nothing but another ``up`` can start it. ``contents`` counts the contents of its model's folder
+    that were loaded or refused while, or after, another one served.
     """
 
     state: ProcessState = "asleep"
@@ -36,6 +37,7 @@ class ProcessStatus:
     blocked: bool = False
     pid: int = 0
     starts: int = 0
+    contents: int = 0
     phases: Mapping[Phase, float] = field(default_factory=dict)
 
 
@@ -104,6 +106,12 @@ class StatusBoard:
         since = entry.since if entry.state == state else self._now()
         self._put(name, replace(entry, state=state, since=since, reason=reason, blocked=blocked, pid=pid))
 
+    def decided(self, name: str, state: ProcessState, notice: str) -> None:
+        """Record what became of new content of a model's folder; the same may have been said of the content before."""
+        entry = self.entries[name]
+        self.entries[name] = replace(entry, contents=entry.contents + 1)
+        self.set(name, state, notice)
+
     def serve(self, name: str, models: Sequence[Model]) -> None:
         """Set the models that process ``name`` serves; they have its state."""
         entry = self.entries[name]
@@ -149,7 +157,9 @@ class StatusBoard:
     def starting(self, name: str, cause: str) -> None:
         """Record that a start of ``name`` begins; ``cause`` is one of request, always-on, load, content, crash."""
         self._metrics.starts.labels(name, cause).inc()
-        self._put(name, ProcessStatus(state="waking", since=self._now(), starts=self.entries[name].starts + 1))
+        before = self.entries[name]
+        now = ProcessStatus(state="waking", since=self._now(), starts=before.starts + 1, contents=before.contents)
+        self._put(name, now)
 
     def launched(self, name: str, pid: int) -> None:
         """Record that the process of ``name`` exists; what it waited for is there."""
@@ -179,6 +189,7 @@ class StatusBoard:
                 "reason": entry.reason,
                 "pid": entry.pid,
                 "starts": entry.starts,
+                "contents": entry.contents,
                 "phases": dict(entry.phases),
                 "serves": [model.name for model in self._served.get(name, ())],
             }

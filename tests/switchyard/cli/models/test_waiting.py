@@ -27,8 +27,8 @@ SILLY = "exited with code 1: ValueError: Unsupported activation: silly"
 Row = Mapping[str, Any]
 
 
-def row(state: str, *, starts: int = 0, reason: str = "") -> Row:
-    return {"state": state, "starts": starts, "reason": reason}
+def row(state: str, *, starts: int = 0, reason: str = "", contents: int = 0) -> Row:
+    return {"state": state, "starts": starts, "reason": reason, "contents": contents}
 
 
 @dataclass
@@ -119,6 +119,19 @@ def test_where_a_replacement_is_refused_the_former_content_goes_on(supervisor: S
     end, _ = supervisor.added(before)
     assert (end.failed, end.call) == (True, "")
     assert list(end.lines(0.1))[-2:] == [f"chat: published, {was}: {told}", "chat: what was there before goes on"]
+
+
+def test_a_replacement_that_is_refused_with_the_sentence_of_the_one_before_is_not_waited_for(
+    supervisor: Supervisor,
+) -> None:
+    told = f"{OLD_SERVED}: {SILLY}"
+    supervisor.content("b", row("ready", starts=1, reason=told, contents=1))
+    before = Before.of(Folders.here())
+    still = row("ready", starts=1, reason=told, contents=1)
+    refused = row("ready", starts=1, reason=told, contents=2)
+    supervisor.content("c", still, still, refused, row("failed", reason="the command asked on after the end"))
+    end, _ = supervisor.added(before)
+    assert (end.failed, end.note) == (True, "what was there before goes on")
 
 
 def test_a_replacement_that_serves_beside_the_old_one_is_a_success(supervisor: Supervisor) -> None:
