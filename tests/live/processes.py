@@ -51,6 +51,18 @@ def descendants(pid: int) -> list[int]:
         return []
 
 
+def processes_of(triton: int, model: str) -> set[int]:
+    """The processes of a model below Triton, one for each of its instances, and those that have not ended yet."""
+    return {pid for pid in descendants(triton) if f"/{model}/" in _command_line(pid)}
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:  # it has ended since it was listed
+        return ""
+
+
 def fetch(url: str, body: Any = None, *, raw: bytes | None = None, **headers: str) -> tuple[int, bytes]:
     """Status and body of one request; a body is sent as JSON. It has ``KEY``, which no response may show."""
     data = raw if raw is not None else None if body is None else json.dumps(body).encode()

@@ -17,7 +17,7 @@ import tritonclient.http as triton_http
 from tritonclient.utils import InferenceServerException
 
 from tests.live.platform import Platform, http_client, metric
-from tests.live.processes import DEADLINE, ROOT, alive, descendants, eventually
+from tests.live.processes import DEADLINE, ROOT, alive, descendants, eventually, processes_of
 
 pytestmark = pytest.mark.live
 
@@ -156,13 +156,16 @@ def test_a_killed_process_of_a_model_is_replaced_while_triton_and_its_pod_go_on(
 
         assert reads()
         pod, triton = platform.row("vision")["pid"], next(pid for pid in platform.processes() if _is_triton(pid))
-        killed = _processes_of(triton, "ocr-detection")
+        killed = processes_of(triton, "ocr-detection")
+        assert killed
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
         began = time.monotonic()
         eventually(reads, "text again")
         record_property("seconds until it was replaced", time.monotonic() - began)  # benchmarks.models.replacement
-        assert _processes_of(triton, "ocr-detection").isdisjoint(killed)
+        replaced = processes_of(triton, "ocr-detection")
+        assert replaced
+        assert replaced.isdisjoint(killed)
     assert platform.row("vision")["pid"] == pod
     assert alive(triton)
 
@@ -180,13 +183,6 @@ def test_what_sleeps_has_left_no_process(platform: Platform) -> None:
     eventually(lambda: platform.model("ocr")["state"] == "asleep", "ocr sleeps")
     eventually(lambda: not [pid for pid in platform.processes() if _is_triton(pid)], "Triton is gone")
     assert [pid for pid in descendants(platform.row("gateway")["pid"]) if _is_triton(pid)] == []
-
-
-def _processes_of(triton: int, model: str) -> set[int]:
-    """The processes of a model, one for each of its instances."""
-    found = {pid for pid in descendants(triton) if f"/{model}/" in " ".join(psutil.Process(pid).cmdline())}
-    assert found
-    return found
 
 
 def _is_triton(pid: int) -> bool:

@@ -14,12 +14,11 @@ from typing import Any
 
 import grpc
 import numpy as np
-import psutil
 import pytest
 import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
-from tests.live.processes import ROOT, alive, descendants, eventually, fetch
+from tests.live.processes import ROOT, alive, eventually, fetch, processes_of
 from tests.live.vision.asking import echo, picture, send
 from tests.live.vision.processes import Triton, Vision
 
@@ -137,8 +136,7 @@ def test_while_triton_is_gone_requests_are_told_and_afterwards_answered(own: Tri
 
 
 def workers(triton: Triton, model: str) -> set[int]:
-    """The processes of a model, one for each of its instances."""
-    found = {pid for pid in descendants(triton.process.pid) if f"/{model}/" in " ".join(psutil.Process(pid).cmdline())}
+    found = processes_of(triton.process.pid, model)
     assert found
     return found
 
