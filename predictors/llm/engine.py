@@ -36,6 +36,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from jinja2 import TemplateError
 from pydantic import ValidationError
+from transformers.utils import chat_template_utils
 from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.api_server.app_state import init_app_state
@@ -55,6 +56,7 @@ from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_
 
 from predictors.llm.arguments import Arguments
 from predictors.llm.bounds.log import ClientFaults
+from predictors.llm.bounds.templates import bound_templates
 from predictors.llm.bounds.texts import TurnOfRequest, bound_texts
 from predictors.llm.constraints.compiler import ConstraintCompiler
 from predictors.llm.constraints.requests import check_constraints
@@ -157,6 +159,7 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     isolate(client.engine_core)
     count_tokens(client)
     count_reasoning(ParserManager)
+    bound_templates(chat_template_utils)
     bound_texts(client.renderer, client.model_config.max_model_len, VLLMValidationError)
     tasks = await client.get_supported_tasks()
     app = build_app(options, tasks, client.model_config)

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from switchyard import chat_rendering
 from switchyard.repository.folder import FolderLimits
-from switchyard.repository.huggingface import documents, sandbox, tensors, tokenizer, values
+from switchyard.repository.huggingface import documents, tensors, tokenizer, values
 from switchyard.repository.huggingface.inspector import inspect
+from switchyard.repository.huggingface.tokenization import effort, growth
 from switchyard.repository.inspection import Device, Surroundings
 from switchyard.repository.names import LONGEST_NAME, name_fault
 from switchyard.repository.triton.checks import config, labels, python_model, versions
@@ -72,7 +74,9 @@ def test_every_limit_is_the_code_s() -> None:
     small, large = documents.JSON_BYTES // mib, tokenizer.TOKENIZER_BYTES // mib
     assert rows["a configuration of a language model; a tokenizer"] == f"{small} MiB; {large} MiB"
     assert rows["the header of a `*.safetensors`"] == f"{tensors.HEADER_BYTES // mib} MiB"
-    assert rows["a chat template"] == f"{sandbox.TEMPLATE_BYTES // mib} MiB, {sandbox.STEPS} steps"
+    assert rows["a chat template"] == f"{chat_rendering.TEMPLATE_BYTES // mib} MiB, {chat_rendering.STEPS} steps"
+    assert rows["what a normalizer makes of a byte"] == f"{growth.GROWTH} bytes"
+    assert rows["a tokenizer's regular expressions"] == f"{effort.PATTERNS} of {effort.PATTERN_CHARACTERS} characters"
     assert f"up to {values.MOST_BYTES >> 30} GiB all of them" in TEXT
     assert f"at most {LONGEST_NAME} characters" in TEXT
     assert f"`max_batch_size: {completion.BATCH}`" in TEXT

@@ -7,8 +7,9 @@ everybody else waiting for 12 s. vLLM looks at a text's length only where it als
 
 import queue
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -103,13 +104,29 @@ def _bounded(tokenizer: type[Any], max_model_len: int, error: Callable[..., Exce
     class BoundedTokenizer(tokenizer):  # type: ignore[misc]
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             check(args, kwargs)
-            return super().__call__(*args, **kwargs)
+            with _panics(error):
+                return super().__call__(*args, **kwargs)
 
         def encode(self, *args: Any, **kwargs: Any) -> Any:
             check(args, kwargs)
-            return super().encode(*args, **kwargs)
+            with _panics(error):
+                return super().encode(*args, **kwargs)
 
     return BoundedTokenizer
+
+
+@contextmanager
+def _panics(error: Callable[..., Exception]) -> Iterator[None]:
+    """Turn a panic of the tokenizers library, which is no Exception and would end the server, into a client's error.
+
+    Oniguruma gives up after ten million tries of a regular expression, and the library panics.
+    """
+    try:
+        yield
+    except BaseException as err:
+        if isinstance(err, Exception) or type(err).__name__ != "PanicException":
+            raise
+        raise error(f"This model's tokenizer cannot tokenize this text: {err}", parameter="input_text") from None
 
 
 def _size(value: object) -> int:

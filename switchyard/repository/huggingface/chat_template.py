@@ -1,4 +1,4 @@
-"""The chat template, rendered once for each of the conversations that it claims to take."""
+"""The chat template, rendered for each of the conversations that it claims to take."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -8,8 +8,8 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from switchyard.chat_rendering import TEMPLATE_BYTES, BoundError, RaisedError, render
 from switchyard.repository.huggingface.documents import FaultError, read_object, read_text, shown
-from switchyard.repository.huggingface.sandbox import TEMPLATE_BYTES, BoundError, RaisedError, render
 from switchyard.repository.huggingface.tokenizer import TOKENIZER_CONFIG, TokenizerFacts
 from switchyard.repository.verdict import Fault, FaultCode
 
@@ -33,6 +33,8 @@ _TOOL_RESULT: list[dict[str, Any]] = [
     {"role": "assistant", "content": "", "tool_calls": [_CALL]},
     {"role": "tool", "name": "add", "tool_call_id": "call_1", "content": "4"},
 ]
+_LONG = "It is 4, as 2 and 2 more are.\n\n" * 100
+_TURNS = (1, 2, 3, 8)
 
 
 def read_template(folder: Path, tokenizer: TokenizerFacts) -> tuple[str, str]:
@@ -67,16 +69,9 @@ class _Conversation:
 def check_template(template: str, file: str, tokenizer: TokenizerFacts, notes: list[str]) -> Iterator[Fault]:
     """Yield why no chat can be rendered; what only some requests cannot have becomes a note."""
     try:
-        text = _render_user(template, tokenizer)
-        for conversation in _others(template):
-            try:
-                _render(template, tokenizer, conversation)
-            except BoundError:
-                raise
-            except RaisedError as err:
-                notes.append(f"{file} rejects {conversation.meaning}: {shown(str(err))}")
-            except TemplateError as err:
-                notes.append(f"{file} cannot be rendered for {conversation.meaning}, which is an error: {_reason(err)}")
+        text, parts = _render_user(template, tokenizer)
+        for conversation in _others(template, parts=parts):
+            notes += [note for note in _note(template, file, tokenizer, conversation) if note not in notes]
     except BoundError as err:
         yield _fault(f"{file} cannot be rendered within bounds: {err}; correct the template.", file)
     except RaisedError as err:
@@ -88,25 +83,53 @@ def check_template(template: str, file: str, tokenizer: TokenizerFacts, notes: l
             yield _fault(f"{file} leaves a user's words out ({shown(text)}): it has to write message['content'].", file)
 
 
-def _render_user(template: str, tokenizer: TokenizerFacts) -> str:
-    """Render a user's message with its words as text or, where that fails, as parts, one of which vLLM chooses."""
+def _render_user(template: str, tokenizer: TokenizerFacts) -> tuple[str, bool]:
+    """Render a user's message with its words as text or, where that fails, as parts, one of which vLLM chooses.
+
+    Returns:
+        What was rendered, and whether of parts.
+    """
     try:
         text = _render(template, tokenizer, _Conversation("", _USER))
     except BoundError:
         raise
     except TemplateError:
         with suppress(TemplateError):
-            return _render(template, tokenizer, _Conversation("", _PARTS))
+            return _render(template, tokenizer, _Conversation("", _PARTS)), True
         raise
-    return text if _QUESTION in text else _render(template, tokenizer, _Conversation("", _PARTS))
+    if _QUESTION in text:
+        return text, False
+    return _render(template, tokenizer, _Conversation("", _PARTS)), True
 
 
-def _others(template: str) -> Iterator[_Conversation]:
+def _note(template: str, file: str, tokenizer: TokenizerFacts, conversation: _Conversation) -> Iterator[str]:
+    try:
+        _render(template, tokenizer, conversation)
+    except BoundError:
+        raise
+    except RaisedError as err:
+        yield f"{file} rejects {conversation.meaning}: {shown(str(err))}"
+    except TemplateError as err:
+        yield f"{file} cannot be rendered for {conversation.meaning}, which is an error: {_reason(err)}"
+
+
+def _others(template: str, *, parts: bool) -> Iterator[_Conversation]:
     yield _Conversation("a system's message", _SYSTEM)
     if "tools" in template:
         yield _Conversation("tools", _USER, [_TOOL])
     if "tools" in template and "tool_calls" in template:
         yield _Conversation("a tool's result", _TOOL_RESULT, [_TOOL])
+    tools = [_TOOL] if "tools" in template else None
+    for turns in _TURNS:
+        yield _Conversation("a conversation of several turns", _long(turns, parts=parts))
+        yield _Conversation("a system's message", [*_SYSTEM[:1], *_long(turns, parts=parts)], tools)
+
+
+def _long(turns: int, *, parts: bool) -> list[dict[str, Any]]:
+    """Return a conversation whose last message is the user's, with contents as long as people and models write them."""
+    content = [{"type": "text", "text": _LONG}] if parts else _LONG
+    said = [{"role": role, "content": content} for _ in range(turns) for role in ("user", "assistant")]
+    return said[:-1]
 
 
 def _render(template: str, tokenizer: TokenizerFacts, conversation: _Conversation) -> str:

@@ -1,6 +1,7 @@
 """Reads the files of a model's folder, each within its bound; what cannot be read is a fault with its sentence."""
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ JSON_BYTES = 4 * MIB  # configurations have a few KB, and those that name each l
 _POINTER = b"version https://git-lfs"
 _NAME_CHARACTERS = 80
 _WHOLE_NUMBER = 2**40  # beyond every count of a model; products of a few stay exact and cheap
+
+_UNBOUNDED = ("time_step_limit",)  # [0, Infinity] in the configurations of Mamba 2 and of what contains it
 
 
 class FaultError(Exception):
@@ -132,6 +135,23 @@ def whole_number(values: dict[str, Any], names: Iterable[str], file: str, *, lea
             raise FaultError(FaultCode.MODEL_CONFIG, sentence, file)
         return value
     return None
+
+
+def reject_infinite(values: dict[str, Any], file: str) -> None:
+    """Raise a FaultError (MODEL_CONFIG) if a number at any depth of ``values`` is NaN or infinite.
+
+    Python's JSON has such numbers, and computing with them yields NaN for every token.
+    """
+    waiting: list[tuple[str, Any]] = [("", values)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [(str(key), part) for key, part in value.items()]
+        elif isinstance(value, list):
+            waiting += [(name, part) for part in value]
+        elif isinstance(value, float) and not math.isfinite(value) and name not in _UNBOUNDED:
+            sentence = f"{file} says that {shown(name)} is {value}: write a finite number, as the model's own file has."
+            raise FaultError(FaultCode.MODEL_CONFIG, sentence, file)
 
 
 def mapping(values: dict[str, Any], name: str, file: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from switchyard.repository.huggingface.documents import (
     FaultError,
     mapping,
     read_object,
+    reject_infinite,
     shown,
     shown_value,
     whole_number,
@@ -74,6 +75,7 @@ def read_config(folder: Path) -> ModelConfig:
     """
     config = read_object(folder, CONFIG, FaultCode.MODEL_CONFIG)
     reject_code(config, CONFIG)
+    reject_infinite(config, CONFIG)
     text = next((part for name in _TEXT_PARTS if (part := mapping(config, name, CONFIG))), config)
     heads = _number(text, "num_attention_heads", "n_head", "n_heads", "num_heads")
     hidden = _number(text, "hidden_size", "n_embd", "d_model", "dim")
@@ -137,6 +139,7 @@ def check_generation(folder: Path) -> Iterator[Fault]:
     if not (folder / GENERATION_CONFIG).exists():
         return
     values = read_object(folder, GENERATION_CONFIG, FaultCode.MODEL_CONFIG)
+    reject_infinite(values, GENERATION_CONFIG)
     for name, (least, most) in _DEFAULTS.items():
         value = values.get(name)
         if value is None or (isinstance(value, int | float) and least <= value <= most):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from switchyard.repository.huggingface.documents import (
     shown_value,
 )
 from switchyard.repository.huggingface.model_config import CONFIG, GENERATION_CONFIG, ModelConfig, reject_code
+from switchyard.repository.huggingface.tokenization.effort import excessive_effort
+from switchyard.repository.huggingface.tokenization.growth import excessive_growth
 from switchyard.repository.verdict import Fault, FaultCode
 
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
@@ -25,6 +28,7 @@ _CONFIG_BYTES = 16 * MIB  # some list thousands of added tokens
 # What older checkpoints keep instead, which only Python code of transformers reads.
 _SLOW = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt", "tekken.json")
 _SAMPLE = "Hello 1"
+_MODELS_OWN = "copy the model's own"
 _NEEDED = ("bos_token", "eos_token")
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
@@ -132,15 +136,21 @@ def _reason(err: BaseException) -> str:
 
 
 def _check_sample(tokenizer: Tokenizer) -> Iterator[Fault]:
+    """Yield what a text would cost, before more of it is encoded than a few words, and whether it becomes tokens."""
+    tokenizer.no_padding()  # as vLLM encodes
+    tokenizer.no_truncation()
+    encoded = "texts in which characters repeat"
     try:
+        for excess in chain(excessive_growth(tokenizer), excessive_effort(tokenizer)):
+            yield _fault(f"{TOKENIZER} makes a short request cost too much time or memory: {excess}; {_MODELS_OWN}.")
+            return
+        encoded = repr(_SAMPLE)
         ids = tokenizer.encode(_SAMPLE).ids
     except BaseException as err:
-        yield _fault(f"{TOKENIZER} cannot encode {_SAMPLE!r} ({_reason(err)}): copy the model's own.")
+        yield _fault(f"{TOKENIZER} cannot encode {encoded} ({_reason(err)}): {_MODELS_OWN}.")
         return
     if not ids:
-        yield _fault(
-            f"{TOKENIZER} makes no token of {_SAMPLE!r}: its vocabulary is not the model's; copy the model's own."
-        )
+        yield _fault(f"{TOKENIZER} makes no token of {_SAMPLE!r}: its vocabulary is not the model's; {_MODELS_OWN}.")
 
 
 def _check_end(folder: Path, tokenizer: Tokenizer, config: ModelConfig) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 _REPOSITORY = Path(__file__).parents[1]
-_JUDGES = ("folder.py", "names.py", "signature.py", "judging", "triton", "huggingface")
+_JUDGES = ("folder.py", "names.py", "signature.py", "judging", "triton", "huggingface", "../chat_rendering.py")
 _LIBRARIES = ("onnx", "onnxruntime", "protobuf", "safetensors", "tokenizers", "tritonclient")
 
 

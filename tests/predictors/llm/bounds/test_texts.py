@@ -86,6 +86,22 @@ def test_a_text_at_the_bound_is_tokenized() -> None:
     assert (renderer.tokenizer(LONG[1:], truncation=True), renderer.tokenizer.encode("x")) == ("called", "encoded")
 
 
+class PanicException(BaseException):
+    """As a library in Rust raises it, whose class cannot be imported."""
+
+
+@pytest.mark.parametrize("way", ["__call__", "encode"])
+def test_a_panic_of_the_tokenizer_is_the_client_s_error(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def panic(*arguments: object, **options: object) -> None:
+        raise PanicException("retry-limit-in-match over")
+
+    monkeypatch.setattr(Tokenizer, way, panic)
+    renderer = Renderer()
+    bound_texts(renderer, 2048, ClientError)
+    with pytest.raises(ClientError, match="cannot tokenize this text: retry-limit"):
+        getattr(renderer.tokenizer, way)("aaaa")
+
+
 def test_the_bound_grows_with_the_context() -> None:
     assert [longest_text(tokens) for tokens in (1, 4096, 8192)] == [
         TEXT_BYTES,

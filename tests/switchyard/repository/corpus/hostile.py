@@ -32,6 +32,7 @@ from tests.switchyard.repository.huggingface.models import edit, with_header, wr
 
 ONNX = "1/model.onnx"
 _GOOD = save(relu(), CONFIG)
+_GROWING = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 1000}
 
 
 def _with(change: Build) -> Build:
@@ -416,6 +417,54 @@ MODELS: tuple[Case, ...] = (
         "chat_template.jinja",
         "within bounds",
         "orrect the template",
+    ),
+    no_llm(
+        "a-template-without-end-for-three-messages",
+        chat(
+            write(
+                "chat_template.jinja",
+                "{% for m in messages %}{{ m.content }}{% endfor %}{% if messages | length == 3 %}"
+                "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}{% endif %}",
+            )
+        ),
+        C.CHAT_TEMPLATE,
+        "chat_template.jinja",
+        "within bounds",
+        "orrect the template",
+    ),
+    no_llm(
+        "a-normalizer-that-blows-up",
+        chat(edit("tokenizer.json", normalizer={"type": "Sequence", "normalizers": [_GROWING, _GROWING]})),
+        C.TOKENIZER,
+        "tokenizer.json",
+        "makes 1000 bytes of 1",
+        "copy the model's own",
+    ),
+    no_llm(
+        "a-pattern-without-end",
+        chat(
+            edit(
+                "tokenizer.json",
+                pre_tokenizer={
+                    "type": "Split",
+                    "pattern": {"Regex": "(a+)+b"},
+                    "behavior": "Isolated",
+                    "invert": False,
+                },
+            )
+        ),
+        C.TOKENIZER,
+        "tokenizer.json",
+        "repeats what repeats within",
+        "copy the model's own",
+    ),
+    no_llm(
+        "an-infinite-number",
+        chat(edit("config.json", rope_theta=float("inf"))),
+        C.MODEL_CONFIG,
+        "config.json",
+        "rope_theta is inf",
+        "write a finite number",
     ),
     no_llm(
         "a-template-that-eats",

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,33 @@ EMBEDDING = "model.embed_tokens.weight"
 
 def shard_index(**files: str) -> Break:
     return write(INDEX, json.dumps({"weight_map": {name.replace("__", "."): file for name, file in files.items()}}))
+
+
+def write_number(file: str, name: str, text: str) -> Break:
+    """Add ``"name": text`` to a JSON object, as json would not write it."""
+
+    def change(folder: Path) -> None:
+        rest = (folder / file).read_text().lstrip().removeprefix("{")
+        (folder / file).write_text(f'{{"{name}": {text}, {rest}')
+
+    return change
+
+
+def replacing(*pairs: tuple[str, str]) -> dict[str, Any]:
+    normalizers = [{"type": "Replace", "pattern": {"String": old}, "content": new} for old, new in pairs]
+    return {"type": "Sequence", "normalizers": normalizers}
+
+
+def splitting(regex: str) -> dict[str, Any]:
+    return {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False}
+
+
+def endless_for(messages: int) -> str:
+    loop = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}"
+    return (
+        "{% for m in messages %}{{ m.content }}{% endfor %}{% if messages | length == "
+        + f"{messages} %}}{loop}{{% endif %}}"
+    )
 
 
 BROKEN: dict[str, tuple[Break, FaultCode, str, str]] = {
@@ -70,6 +98,19 @@ BROKEN: dict[str, tuple[Break, FaultCode, str, str]] = {
         C.MODEL_CONFIG,
         "config.json",
         'hidden_size is "128": write a whole number',
+    ),
+    "NaN": (edit("config.json", rope_theta=float("nan")), C.MODEL_CONFIG, "config.json", "rope_theta is nan: write a"),
+    "infinity within": (
+        write_number("config.json", "rope_scaling", '{"rope_type": "linear", "factor": [2, 1e999]}'),
+        C.MODEL_CONFIG,
+        "config.json",
+        "factor is inf: write a finite number",
+    ),
+    "infinity by default": (
+        write_number("generation_config.json", "length_penalty", "-Infinity"),
+        C.MODEL_CONFIG,
+        "generation_config.json",
+        "length_penalty is -inf",
     ),
     "no heads": (edit("config.json", num_attention_heads=0), C.MODEL_CONFIG, "config.json", "num_attention_heads is 0"),
     "endless layers": (edit("config.json", num_hidden_layers=10**30), C.MODEL_CONFIG, "config.json", "whole number"),
@@ -245,6 +286,56 @@ BROKEN: dict[str, tuple[Break, FaultCode, str, str]] = {
         C.TOKENIZER,
         "tokenizer.json",
         'AutoTokenizer.from_pretrained("FOLDER").save_pretrained("FOLDER")',
+    ),
+    **{
+        f"endless for {count} messages": (
+            write("chat_template.jinja", endless_for(count)),
+            C.CHAT_TEMPLATE,
+            "chat_template.jinja",
+            "cannot be rendered within bounds",
+        )
+        for count in (1, 2, 3, 4, 5, 6, 15, 16)
+    },
+    "endless for long messages": (
+        write(
+            "chat_template.jinja",
+            "{% for m in messages %}{{ m.content }}"
+            "{% if m.content | length > 2000 %}"
+            "{% for a in range(9999) %}{% for b in range(99) %}{% endfor %}{% endfor %}{% endif %}{% endfor %}",
+        ),
+        C.CHAT_TEMPLATE,
+        "chat_template.jinja",
+        "cannot be rendered within bounds",
+    ),
+    "a normalizer that blows up": (
+        edit("tokenizer.json", normalizer=replacing(("a", "a" * 1000), ("a", "a" * 1000))),
+        C.TOKENIZER,
+        "tokenizer.json",
+        "its normalizer makes 1000 bytes of 1",
+    ),
+    "normalizers that blow up together": (
+        edit("tokenizer.json", normalizer=replacing(("a", "b" * 15), ("b", "c" * 15))),
+        C.TOKENIZER,
+        "tokenizer.json",
+        "its normalizer makes 225 bytes of 1",
+    ),
+    "a decoder that blows up": (
+        edit("tokenizer.json", decoder=replacing(("a", "b" * 100))["normalizers"][0]),
+        C.TOKENIZER,
+        "tokenizer.json",
+        "its decoder makes 100 bytes of 1",
+    ),
+    "a pattern without end": (
+        edit("tokenizer.json", pre_tokenizer=splitting(r"(?:\w+\s?)+!")),
+        C.TOKENIZER,
+        "tokenizer.json",
+        r"regular expression (?:\w+\s?)+! repeats what repeats within",
+    ),
+    "a pattern of many ways": (
+        edit("tokenizer.json", pre_tokenizer=splitting("(a|a)*b")),
+        C.TOKENIZER,
+        "tokenizer.json",
+        "cannot encode texts in which characters repeat (Onig: Regex search error",
     ),
     "half a tokenizer": (cut("tokenizer.json", 5000), C.TOKENIZER, "tokenizer.json", "EOF while parsing"),
     "a tokenizer of nothing": (

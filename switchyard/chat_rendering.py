@@ -6,6 +6,7 @@ does not, so that a verdict is the same on a busy machine. What is too much is k
 
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,9 +22,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 TEMPLATE_BYTES = 1024 * 1024  # the longest of today have 20 KB
 STEPS = 50_000  # a chat of three messages takes some hundred
+_MESSAGES, _CHARACTERS = 8, 32 * 1024  # for so many more there are as many steps again
 _CHARACTERS_PER_STEP = 100  # 5 million in all, if nothing else is done; an object takes as long as so many
 _FILENAME = "<template>"  # what jinja2 calls the code of a template that is no file
 _SIZED = (str, bytes, range)
+_AT_ONCE = ("length", "count", "first", "default", "d")  # filters that look at no element but the first
 _COLLECTIONS = (list, tuple, set, frozenset)
 
 
@@ -35,20 +38,37 @@ class RaisedError(TemplateError):
     """The template called ``raise_exception``: the conversation is none that the model is for."""
 
 
-def render(template: str, values: Mapping[str, Any]) -> str:
-    """Render ``template`` as ``transformers.apply_chat_template`` does.
+class BoundedTemplate:
+    """A compiled template, of which each rendering has a budget of its own; threads may render it at once.
 
     Raises:
-        RaisedError: the template rejects ``values``.
-        BoundError: it takes more than its budget.
-        TemplateError: it cannot be compiled or rendered.
+        BoundError: it nests too deeply to be compiled.
+        TemplateError: it cannot be compiled.
     """
-    budget = _Budget()
-    environment = _Environment(budget)
+
+    def __init__(self, template: str) -> None:
+        self._budget = _Budget()
+        self.environment = _Environment(self._budget)
+        with _errors():
+            self._compiled = self.environment.from_string(template)
+
+    def render(self, values: Mapping[str, Any]) -> str:
+        """Render as ``transformers.apply_chat_template`` does.
+
+        Raises:
+            RaisedError: the template rejects ``values``.
+            BoundError: it takes more than its budget.
+            TemplateError: it cannot be rendered.
+        """
+        self._budget.begin(_allowed_steps(values))
+        with _errors(), _spent_by_lines(self._budget):
+            return self._compiled.render(values)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
     try:
-        compiled = environment.from_string(template)
-        with _spent_by_lines(budget):
-            return compiled.render(values)
+        yield
     except TemplateError:
         raise
     except (RecursionError, MemoryError):
@@ -57,14 +77,36 @@ def render(template: str, values: Mapping[str, Any]) -> str:
         raise TemplateError(f"{type(err).__name__}: {err}") from None
 
 
-class _Budget:
-    def __init__(self) -> None:
-        self._left = STEPS
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """Compile and render ``template``; raises as ``BoundedTemplate`` does."""
+    return BoundedTemplate(template).render(values)
+
+
+def _allowed_steps(values: Mapping[str, Any]) -> int:
+    """Return the steps for rendering ``values``, which are a conversation, tools and the like."""
+    messages, characters, waiting = 0, 0, list(values.values())
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            characters += len(part)
+        elif isinstance(part, dict):
+            messages += "role" in part
+            waiting += part.values()
+        elif isinstance(part, list | tuple):
+            waiting += part
+    return STEPS * (1 + messages // _MESSAGES + characters // _CHARACTERS)
+
+
+class _Budget(threading.local):
+    _steps = _left = 0
+
+    def begin(self, steps: int) -> None:
+        self._steps = self._left = steps
 
     def spend(self, steps: int) -> None:
         self._left -= steps
         if self._left < 0:
-            raise BoundError(f"it takes more than {STEPS} steps, as a loop without end does")
+            raise BoundError(f"it takes more than {self._steps} steps, as a loop without end does")
 
     def spend_on(self, *arguments: object) -> None:
         """Spend what a function of ``arguments`` may do at most: no function of jinja2 makes more elements than the
@@ -137,7 +179,9 @@ class _Environment(ImmutableSandboxedEnvironment):
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=extensions, finalize=finalize)
         self._budget = budget
         self.filters["tojson"] = _to_json
-        self.filters = {name: _bounded(name, function, budget) for name, function in self.filters.items()}
+        self.filters |= {
+            name: _bounded(name, function, budget) for name, function in self.filters.items() if name not in _AT_ONCE
+        }
         self.globals |= {"raise_exception": _raise, "strftime_now": _now}
         del self.globals["lipsum"]  # text by the megabyte
         # Of blocks, macros and the whole; jinja2's compiled code takes it from here.

@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 from jinja2 import TemplateError
 
-from switchyard.repository.huggingface.sandbox import BoundError, RaisedError, render
+from switchyard.chat_rendering import BoundError, RaisedError, render
 
 MESSAGES = {"messages": [{"role": "user", "content": "Grüße, 2024"}], "tools": None, "add_generation_prompt": True}
 
