@@ -16,7 +16,7 @@ from switchyard.local.activator.request_queue import QueueLimits
 from switchyard.local.plan.scale import _DEFAULT_WINDOW
 from switchyard.local.processes.start import PROBE_SECONDS
 from switchyard.local.replicas.deployment import _BACKOFF
-from switchyard.local.replicas.replica import CRASHES
+from switchyard.local.replicas.recovery import CRASHES
 from switchyard.local.status.run_directory import _EARLIER_RUNS
 from tests.docs.pages import DOCS, ROOT
 from tests.test_shape import FILE_LINES, FUNCTION_LINES, MODULES, TEST_FILE_LINES

@@ -28,7 +28,7 @@ from switchyard.telemetry import logs
 BODY_BYTES = 48 * 1024 * 1024
 
 # Attempts in all, for a request whose replica died before the first byte of a response. One that kills its process each
-# time thus costs as many starts as fail the service (``replica.CRASHES``).
+# time thus costs as many starts as fail the service (``recovery.CRASHES``).
 ATTEMPTS = 3
 
 # Knative's queue-proxy knows probes by the kubelet's user agent and lets them past its breaker and its statistics. Here

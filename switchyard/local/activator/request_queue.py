@@ -157,6 +157,11 @@ class RequestQueue:
         while (waiting := self._next()) is not None:
             waiting.set_exception(error())
 
+    def turn_away(self, error: Callable[[], ApiError]) -> None:
+        """Reject those who wait with ``error``, and let the next ones wait."""
+        self.reject(error)
+        self.accept()
+
     def accept(self) -> None:
         """Let requests wait again after ``reject``."""
         if not self._stopped:

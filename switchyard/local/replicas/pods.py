@@ -53,20 +53,45 @@ class Pods:
         self._room = room
         self._grace = grace
         self._on_drained = on_drained
+        self._starting: asyncio.Task[LoadedPod] | None = None
         self._draining: set[asyncio.Task[None]] = set()
 
     def room(self) -> Decision:
         """Return what starting one would mean for the memory of this machine."""
         return self._room.decide(self._needed(self._service))
 
-    async def start(self, content: Content, *, beside: bool = False) -> LoadedPod:
-        """Wait for memory and start a pod on ``content``, ``beside`` the one that the board shows.
+    async def start(self, content: Content, *, beside: bool = False) -> LoadedPod | None:
+        """Wait for memory and start a pod on ``content``, ``beside`` the one that the board shows; one at a time.
+
+        Returns:
+            The pod, None if ``call_off`` ended the start.
 
         Raises:
             StartError: it could not be started.
             NoRoomError: there is no memory for it.
         """
+        self._starting = task = asyncio.create_task(self._started(content, beside=beside))
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            if not task.cancelled() and task.exception() is None:  # it was ready that moment, and nobody takes it
+                await self.stop(task.result())
+            raise
+        finally:
+            self._starting = None
+        return None if task.cancelled() else task.result()
 
+    async def call_off(self) -> bool:
+        """End a start that goes on; return whether there was one, whose processes are gone."""
+        if (task := self._starting) is None:
+            return False
+        task.cancel()
+        await asyncio.wait({task})
+        return task.cancelled()
+
+    async def _started(self, content: Content, *, beside: bool) -> LoadedPod:
         def on_wait(reason: str) -> None:
             if not beside:
                 self._board.set(self._service.name, "waking", reason)

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from switchyard.backoff import ConsecutiveFailures
 from switchyard.http.api_errors import ApiError
 from switchyard.http.client import Client
 from switchyard.local.activator.request_queue import QueueLimits, RequestQueue
@@ -15,20 +15,14 @@ from switchyard.local.memory.room import NoRoomError, Room
 from switchyard.local.plan.workloads import Service
 from switchyard.local.processes.start import Starter, StartError
 from switchyard.local.processes.startlog import PodLog
-from switchyard.local.program import program
 from switchyard.local.replicas.contents import Contents
 from switchyard.local.replicas.loads import Loads
 from switchyard.local.replicas.model_folder import ModelFolder
 from switchyard.local.replicas.pods import LoadedPod, Pods
+from switchyard.local.replicas.recovery import Recovery
 from switchyard.local.replicas.watch import Watch
 from switchyard.local.status.board import StatusBoard
 from switchyard.telemetry.metrics import LocalMetrics
-
-# After this many crashes in a row, with no response between them, clients are told that the service failed.
-CRASHES = 3
-
-# So long a service that failed rejects requests; the first one after that starts it again, as the cause may be gone.
-REJECTING_SECONDS = 1.0
 
 _STABLE_SECONDS = 10.0  # a process that was ready this long did not crash at its start
 
@@ -40,7 +34,7 @@ class Replica:
 
     After a failure the next attempt waits 0.5 s, doubling to 30 s. The third failure in a row, or one that another
     attempt would repeat, fails the service: waiting requests are rejected with the reason, and new ones for
-    ``REJECTING_SECONDS``. The next request, or with minReplicas the end of the pause, starts it again.
+    ``recovery.REJECTING_SECONDS``. The next request, or with minReplicas the end of the pause, starts it again.
 
     A process keeps the content of the model's folder that it began with; newer content is loaded by the next one, which
     is started beside it if it is awake. Content that cannot be loaded leaves the one before it in its place.
@@ -62,13 +56,11 @@ class Replica:
         self._service = service
         self._board = board
         self._logs = logs
-        self._failures = ConsecutiveFailures()
         self._contents = Contents(service)
         self.folder = ModelFolder(service, board)
         self._wanted = asyncio.Event()
         self._asked = ""
         self._cause = "request"
-        self._next_start = 0.0
         self.queue = RequestQueue(
             service.name,
             concurrency=service.scale.concurrency,
@@ -76,6 +68,7 @@ class Replica:
             demand=self._wanted.set,
             on_waiting=lambda count: metrics.held.labels(service.name).set(count),
         )
+        self._recovery = Recovery(service, self.queue, board)
         self._watch = Watch(service, self.queue, client)
         self._pods = Pods(
             service,
@@ -124,19 +117,21 @@ class Replica:
         await loaded
 
     async def unload(self) -> None:
-        """Let the process finish what it has, and return when it has ended; the next request starts it again.
+        """Let the process finish what it has, or end one that is only starting; return when it has ended.
 
         Raises:
-            ApiError: it is to run always, or is only just starting.
+            ApiError: it is to run always, or is about to be started.
         """
         name, serving = self._service.name, self._serving
         if self._watch.pinned:
             raise ApiError("model_in_use", f"{name} is to stay loaded: its service has minReplicas or is pinned")
-        if serving is None and self._board.entries[name].state == "waking":
-            raise ApiError("model_not_ready", f"{name} is being started; unload it when it is ready")
         if serving is not None:
             self._watch.dismissed.set()
+        was_starting = await self._pods.call_off()
+        if serving is not None:
             await asyncio.wait({serving.running.end})
+        elif not was_starting and self._board.entries[name].state == "waking":
+            raise ApiError("model_not_ready", f"{name} is about to be started; unload it in a moment")
 
     async def run(self) -> None:
         """Keep the service in its wanted state until cancelled, then stop its process."""
@@ -151,7 +146,7 @@ class Replica:
                 self._board.starting(self._service.name, self._cause)
                 died, final = await self._one_life()
                 if died:
-                    await self._recover(died, final=final)
+                    await self._recovery.wait(died, final=final)
         finally:
             self._loads.end(ApiError("shutting_down", f"{self._service.name} is being stopped"))
             await self._pods.finish()
@@ -160,14 +155,14 @@ class Replica:
         """Wait until a process is wanted: because a request waits, or always, once a pause after a failure is over."""
         always_on = self._service.scale.minimum > 0
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(self._next_start if always_on else None):
+            async with asyncio.timeout_at(self._recovery.next_start if always_on else None):
                 # The event only wakes this loop; the queue decides. Who set it may have disconnected during a pause,
                 # and a model is not started for nobody.
                 while not self.queue.waiting and not self._asked:
                     self._wanted.clear()
                     await self._wanted.wait()
         begun = "always-on" if always_on else "request" if self.queue.waiting else self._asked
-        self._cause = "crash" if self._failures.count else begun
+        self._cause = "crash" if self._recovery.goes_on else begun
 
     async def _one_life(self) -> tuple[str, bool]:
         """Start a process and serve by it; return why that ended, empty if it fell asleep, and whether that lasts."""
@@ -186,8 +181,19 @@ class Replica:
                 self._fall_back()
                 return "", False
             return str(err), err.final or bool(asked)
+        if pod is None:
+            self._call_off()
+            self._board.set(self._service.name, "asleep", self._contents.notice)
+            return "", False
         self._contents.loaded(content)
         return await self._serve(pod), False
+
+    def _call_off(self) -> None:
+        """Tell those who wait for a model that was unloaded, as each of them would start it again."""
+        self._asked = ""
+        error = partial(ApiError, "model_not_ready", f"{self._service.name} was unloaded while it was being started")
+        self._loads.end(error())
+        self.queue.turn_away(error)
 
     def _failure(self, reason: str) -> ApiError:
         return ApiError("model_failed", f"{self._service.name}: {self._board.for_clients(reason)}")
@@ -216,12 +222,12 @@ class Replica:
             # between would be sent to a process that is told to end.
             self.queue.close()
             if outcome == "unneeded":
-                self._failures.reset()
+                self._recovery.end()
                 self._board.set(self._service.name, "draining", self._contents.notice)
                 self._pods.stop_later(pod)
                 return ""
             if self.queue.responses > responses or asyncio.get_running_loop().time() - began > _STABLE_SECONDS:
-                self._failures.reset()
+                self._recovery.end()
             return str(pod.running.failure(log))
         except BaseException:  # a cancellation, mostly: nobody else would stop the process
             await self._pods.stop(pod)
@@ -241,7 +247,9 @@ class Replica:
             self._loads.end()
             return old
         try:
-            new = await self._pods.start(newest, beside=True)
+            if (new := await self._pods.start(newest, beside=True)) is None:
+                self._loads.end(ApiError("model_not_ready", f"{name} was unloaded while its content was being loaded"))
+                return old
         except NoRoomError as err:
             self._replace_later(err)
             return old
@@ -272,24 +280,3 @@ class Replica:
     def _drained(self) -> None:
         if self._board.entries[self._service.name].state == "draining":
             self._board.set(self._service.name, "asleep", self._contents.notice)
-
-    async def _recover(self, reason: str, *, final: bool) -> None:
-        """Wait before the next attempt; reject requests when the service has failed too often."""
-        # 0.5 to 30 s, where the kubelet's CrashLoopBackOff takes 10 s to 5 min: no other replica serves meanwhile.
-        pause = self._failures.add()
-        name, loop = self._service.name, asyncio.get_running_loop()
-        logger.warning("%s %s; next attempt in %.1f s, or after 1 s for a request", name, reason, pause)
-        self._next_start = loop.time() + pause
-        if final or self._failures.count >= CRASHES:
-            pause = min(pause, REJECTING_SECONDS)
-            again = loop.time() + pause
-            times = f", {self._failures.count} times in a row" if self._failures.count > 1 else ""
-            text = f"{reason}{times}; see `{program()} logs {name}`"
-            self._board.set(name, "failed", text)
-            told = self._board.for_clients(text)
-            self.queue.reject(lambda: ApiError("model_failed", f"{name}: {told}", retry_after=again - loop.time()))
-        else:
-            self._board.set(name, "waking" if self.queue.waiting or self._service.scale.minimum else "asleep")
-        # A request within the pause of a failed service is rejected, not queued, so that its client can go elsewhere.
-        await asyncio.sleep(pause)
-        self.queue.accept()

@@ -81,6 +81,29 @@ async def test_an_unload_finishes_what_is_in_flight_and_the_next_request_wakes_t
     assert (await client.post(url, json={})).json()["pid"] != pid
 
 
+async def test_an_unload_ends_a_start_and_tells_those_who_wait_for_it(run: Run, client: httpx.AsyncClient) -> None:
+    await run.services.add(run.planned(Stub(name="chat", deadline="600s", env={"STUB_LOAD_SECONDS": "600"})))
+    url = run.models()["chat"].url + "/echo"
+    waits = asyncio.ensure_future(client.post(url, json={}))
+    await until(lambda: run.board.entries["chat"].pid > 0, "a process is starting")
+    loads = asyncio.ensure_future(ask(client, run, "load"))
+    await until(lambda: bool(run.services._hosted["chat"].replica._loads._waiting), "a load waits, too")
+    pid = run.board.entries["chat"].pid
+
+    assert (await ask(client, run, "unload")).status_code == 200
+
+    assert identities.identify(pid) is None
+    for response in (await waits, await loads):
+        assert response.status_code == 503
+        assert "was unloaded while it was being started" in response.text
+    await until(lambda: state(run) == "asleep", "it sleeps")
+    assert run.board.entries["chat"].starts == 1
+    again = asyncio.ensure_future(client.post(url, json={}))
+    await until(lambda: run.board.entries["chat"].pid not in (0, pid), "the next request starts it again")
+    assert (await ask(client, run, "unload")).status_code == 200
+    assert (await again).status_code == 503
+
+
 async def test_a_pinned_model_is_not_unloaded(run: Run, client: httpx.AsyncClient) -> None:
     await run.services.add(run.planned(Stub(name="chat", min_replicas=1)))
     await until(lambda: state(run) == "ready", "it runs")

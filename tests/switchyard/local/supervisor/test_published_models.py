@@ -15,6 +15,7 @@ from switchyard.catalog import Model, State
 from switchyard.local.plan.render import Document, render_text
 from switchyard.local.plan.render import documents as rendered
 from switchyard.local.plan.workloads import Options
+from switchyard.local.processes import identities
 from switchyard.local.supervisor.published_models import PublishedModels, ServicePlanner
 from switchyard.repository.status import ModelStatus, RepositoryStatus, StatusFile
 from switchyard.repository.verdict import Facts, FaultCode, Memory
@@ -374,6 +375,27 @@ async def test_a_model_that_sleeps_tries_its_new_content_and_wakes_with_the_last
 
     assert serving(repository, "chat", await echo(client, repository, "chat")) == "one"
     assert "no weights" in repository.run.models()["chat"].notice
+
+
+async def test_an_unload_ends_the_start_of_new_content_beside_what_serves(
+    repository: Repository, client: httpx.AsyncClient
+) -> None:
+    repository.publish("chat", "one")
+    await repository.follow(Stub(name="chat", storage="pvc://model-repository/llm/chat", deadline="600s"))
+    await until(lambda: "chat" in repository.run.models(), "it is listed")
+    await echo(client, repository, "chat")
+    hangs = fault(repository, "chat", "two")
+    hangs.write_text('{"hang": true}')
+    repository.publish("chat", "two")
+    await until(lambda: len(repository.run.room._leases) == 2, "the next process is starting")
+
+    url = f"{repository.run.models()['chat'].url}/v2/repository/models/chat"
+    assert (await client.post(f"{url}/unload")).status_code == 200
+
+    await until(lambda: identities.of_run(repository.run.run_id) == [], "no process is left")
+    await until(lambda: repository.run.models()["chat"].state.phase == "asleep", "it sleeps")
+    hangs.unlink()
+    assert serving(repository, "chat", await echo(client, repository, "chat")) == "two"
 
 
 async def test_flags_that_follow_from_the_content_change_with_it(
