@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from switchyard.files import read_file
+from switchyard.repository.names import without_controls
 
 CARD = "README.md"
 _CARD_BYTES = 1024 * 1024  # the longest cards have some 100 KB
@@ -70,12 +71,12 @@ def _license(values: dict[str, Any]) -> str:
     value = value or values.get("license")
     names = value if isinstance(value, list) else [value]
     text = ", ".join(name for name in names if isinstance(name, str))
-    return "".join(character for character in text if character.isprintable())[:_LICENSE_CHARACTERS]
+    return without_controls(text)[:_LICENSE_CHARACTERS]
 
 
 def _first_paragraph(body: str) -> str:
     for paragraph in body.split("\n\n"):
-        text = " ".join(paragraph.split())
+        text = without_controls(" ".join(paragraph.split()))
         if text and text[0] not in "#<!|[-*>`=":
             return text[:_DESCRIPTION_CHARACTERS]
     return ""

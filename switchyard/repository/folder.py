@@ -8,7 +8,6 @@ watches the folder. A person who names a path at the terminal means what it lead
 import hashlib
 import itertools
 import os
-import re
 import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -16,16 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from switchyard.repository.names import quoted
+from switchyard.repository.unsafe import what_may_run
 from switchyard.repository.verdict import Fault, FaultCode, Group
 
-_REFUSED = {
-    **dict.fromkeys((".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"), "a pickle"),
-    **dict.fromkeys((".pt", ".pth", ".ckpt", ".mar", ".nemo"), "PyTorch's format, which is a pickle"),
-    **dict.fromkeys((".h5", ".hdf5", ".keras"), "Keras' format, which can hold code"),
-    **dict.fromkeys((".so", ".dll", ".dylib", ".pyd", ".exe", ".pyc"), "compiled code"),
-}
 _UNFINISHED = (".part", ".partial", ".incomplete", ".crdownload", ".filepart", ".aria2")
-_PICKLE_OR_ZIP = re.compile(rb"\x80[\x02-\x05]|PK\x03\x04")  # how torch.save writes, since 2020 and before
 _MOST_FAULTS = 20  # of one folder; nobody reads more
 
 
@@ -83,7 +76,7 @@ class Manifest:
 
 
 def list_files(folder: Path, group: Group, limits: FolderLimits = FolderLimits()) -> Listing:
-    """List the files of a model's folder without reading them; never raises for what is in it."""
+    """List the files of a model's folder, of which only the first bytes are read; never raises for what is in it."""
     files: list[File] = []
     faults: list[Fault] = []
     try:
@@ -212,31 +205,17 @@ def _file_fault(root: int, file: File, group: Group, limits: FolderLimits) -> Fa
     if suffix in _UNFINISHED:
         what = f"{quoted(file.path)} is an unfinished download: wait for it, or remove it if nothing writes it."
         return _incomplete(file.path, what)
-    refused = _REFUSED.get(suffix)
-    if refused is None and suffix == ".py" and group == "llm":
-        refused = "code, which is never run for a language model"
-    if refused is None and suffix == ".bin" and (group == "llm" or _looks_pickled(root, file)):
-        refused = "PyTorch's format, which is a pickle"
-    if refused is None:
+    if not (refused := what_may_run(root, file.path, group)):
         return None
-    instead = "model.safetensors" if group == "llm" else "an ONNX file"
+    fix = f"remove it, and give the weights as {'model.safetensors' if group == 'llm' else 'an ONNX file'}"
+    if suffix == ".onnx":
+        fix = "export the model to ONNX"
     what = f"{quoted(file.path)} is {refused}, and reading it could run anything"
     return Fault(
         code=FaultCode.PICKLE,
         file=file.path,
-        message=f"{what}: remove it, and give the weights as {instead}.",
+        message=f"{what}: {fix}.",
     )
-
-
-def _looks_pickled(root: int, file: File) -> bool:
-    try:
-        handle = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=root)
-    except OSError:
-        return False
-    try:
-        return _PICKLE_OR_ZIP.match(os.read(handle, 4)) is not None
-    finally:
-        os.close(handle)
 
 
 def _digest(folder: Path, file: File) -> str:

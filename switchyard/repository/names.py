@@ -8,7 +8,30 @@ from switchyard.repository.verdict import Fault, FaultCode
 
 # "<name>-predictor" is a label of a DNS name, which has at most 63 characters (RFC 1035).
 LONGEST_NAME = 53
+LONGEST_TENSOR = 256  # characters of a tensor's name; exporters that write the module's path have some 100
 _KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")  # KServe wants a letter first
+
+
+# C0 and C1, which command a terminal; what ends lines; what turns the direction of writing (Unicode TR 36); and halves
+# of characters, which are no UTF-8.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def without_controls(text: str) -> str:
+    """Return text from a folder without the characters that command a terminal or turn the direction of writing."""
+    return _CONTROLS.sub("", text)
+
+
+def has_controls(text: str) -> bool:
+    """Return whether ``without_controls`` would change the text."""
+    return _CONTROLS.search(text) is not None
+
+
+def tensor_name_fault(name: str) -> str:
+    """Return what is wrong with a tensor's name, empty if it can be shown and sent."""
+    if len(name) > LONGEST_TENSOR:
+        return f"has {len(name)} characters, of {LONGEST_TENSOR} that a name may have"
+    return "has characters that cannot be printed" if has_controls(name) else ""
 
 
 def quoted(name: str, most: int = 80) -> str:

@@ -1,9 +1,10 @@
 """The stages of judging one folder, in the process that may do little."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from switchyard.repository.folder import FolderError, hash_files, list_files
 from switchyard.repository.inspection import Inspection
@@ -12,7 +13,9 @@ from switchyard.repository.judging.smoke import smoke
 from switchyard.repository.judging.wire import Job, Judged
 from switchyard.repository.names import name_fault
 from switchyard.repository.signature import check as check_signature
-from switchyard.repository.verdict import Fault, Verdict
+from switchyard.repository.verdict import Facts, Fault, FaultCode, Verdict
+
+FACTS_BYTES = 64 * 1024  # as JSON: a model with a hundred inputs has a quarter; all of them are in each status.json
 
 
 class _Clock:
@@ -58,6 +61,8 @@ def judge(job: Job, on_stage: Callable[[str], None]) -> Judged:
     if fault:
         return verdict(fault)
     facts = replace(inspection.facts, signed_by=signer)
+    if fault := _too_much(facts):
+        return verdict(fault)
     inspection = replace(inspection, facts=facts)
     try:
         with clock.stage("hash"):
@@ -76,6 +81,17 @@ def judge(job: Job, on_stage: Callable[[str], None]) -> Judged:
         seconds=clock.seconds,
     )
     return Judged(verdict=whole, manifest=manifest)
+
+
+def _too_much(facts: Facts) -> Fault | None:
+    size = len(json.dumps(asdict(facts)))
+    if size <= FACTS_BYTES:
+        return None
+    message = (
+        f"What there is to say of the model takes {size} bytes, of {FACTS_BYTES} that it may: give it fewer inputs and "
+        "outputs, or shorter names."
+    )
+    return Fault(code=FaultCode.TOO_LARGE, message=message)
 
 
 def _after(inspection: Inspection, run: Inspection) -> Inspection:

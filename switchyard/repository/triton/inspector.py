@@ -11,8 +11,11 @@ from switchyard.repository.inspection import Inspection, Surroundings
 from switchyard.repository.names import quoted
 from switchyard.repository.triton.checks.config import config_faults, format_of, instances, read_config
 from switchyard.repository.triton.checks.ensemble import call_faults, called_models, ensemble_faults
+from switchyard.repository.triton.checks.fields import field_faults
 from switchyard.repository.triton.checks.labels import label_faults
+from switchyard.repository.triton.checks.parameters import parameter_faults
 from switchyard.repository.triton.checks.python_model import DEFAULT_FILE, python_faults
+from switchyard.repository.triton.checks.sequences import sequence_faults
 from switchyard.repository.triton.checks.tensors import tensor_faults
 from switchyard.repository.triton.checks.versions import Versions, find_versions
 from switchyard.repository.triton.checks.warmup import warmup_faults
@@ -71,6 +74,8 @@ def _inspect(folder: Path, listing: Listing, surroundings: Surroundings) -> Insp
     model = _Model(folder, listing, surroundings, config, format_of(config, sizes))
     complete_config = model.format != "onnx"
     faults = [
+        *field_faults(config),
+        *parameter_faults(config, model.format),
         *config_faults(config, folder.name, surroundings.device),
         *tensor_faults(config, complete=complete_config),
         *call_faults(folder.name, config, surroundings.models),
@@ -85,7 +90,7 @@ def _inspect(folder: Path, listing: Listing, surroundings: Surroundings) -> Insp
     if not model.served:
         return Inspection(faults=tuple(faults[:_MOST_FAULTS]))
     whole = [*tensor_faults(model.config, complete=True), *label_faults(model.config, folder, sizes)]
-    whole += warmup_faults(model.config, sizes)
+    whole += [*warmup_faults(model.config, sizes), *sequence_faults(model.config, sizes)]
     if whole:
         return Inspection(faults=tuple(whole[:_MOST_FAULTS]))
     return Inspection(faults=tuple(faults[:_MOST_FAULTS]), facts=_facts(model, config))

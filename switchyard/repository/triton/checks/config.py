@@ -18,13 +18,6 @@ MOST_INSTANCES = 64  # each has a copy of the weights
 _FORMATS: Mapping[str, Format] = {"onnxruntime": "onnx", "python": "python", "ensemble": "ensemble"}
 _PLATFORMS: Mapping[str, Format] = {"onnxruntime_onnx": "onnx", "ensemble": "ensemble"}
 _MISTAKEN = {"onnx": "onnxruntime", "ort": "onnxruntime", "onnxruntime_onnx": "onnxruntime", "py": "python"}
-_NUMBERS = (
-    "intra_op_thread_count",
-    "inter_op_thread_count",
-    "enable_mem_arena",
-    "enable_mem_pattern",
-    "execution_mode",
-)
 
 
 def read_config(folder: Path, sizes: Mapping[str, int]) -> Any:
@@ -135,11 +128,6 @@ def config_faults(config: Any, name: str, device: Device) -> Iterator[Fault]:
         yield Fault(code=FaultCode.CONFIG, file=CONFIG, message=message)
     for message in _instance_groups(config, device):
         yield Fault(code=FaultCode.CONFIG, file=CONFIG, message=message)
-    if config.model_operations.op_library_filename:
-        message = (
-            f"{CONFIG} loads compiled operators (op_library_filename): remove it; code is not loaded with a model."
-        )
-        yield Fault(code=FaultCode.PICKLE, file=CONFIG, message=message)
 
 
 def _contradictions(config: Any, name: str) -> Iterator[str]:
@@ -156,14 +144,6 @@ def _contradictions(config: Any, name: str) -> Iterator[str]:
     path = config.default_model_filename
     if path.startswith("/") or ".." in path.split("/"):
         yield f"{CONFIG} has the default_model_filename {quoted(path)}, outside its version: write a file in it."
-    if config.model_repository_agents.agents:
-        yield f"{CONFIG} names model_repository_agents, of which this Triton has none: remove them."
-    if "EXECUTION_ENV_PATH" in config.parameters:
-        yield f"{CONFIG} brings an environment (EXECUTION_ENV_PATH), which is not unpacked: use numpy and Pillow alone."
-    for key in _NUMBERS:
-        value = config.parameters[key].string_value if key in config.parameters else "0"
-        if not value.removeprefix("-").isdecimal():
-            yield f"{CONFIG} gives the parameter {key} as {quoted(value)}: write a whole number."
 
 
 def _instance_groups(config: Any, device: Device) -> Iterator[str]:
@@ -180,7 +160,7 @@ def _instance_groups(config: Any, device: Device) -> Iterator[str]:
 
 def instances(config: Any) -> int:
     """Return how many instances of the model Triton runs."""
-    return sum(max(group.count, 1) for group in config.instance_group) or 1
+    return sum(max(group.count, 1) * max(len(group.gpus), 1) for group in config.instance_group) or 1
 
 
 def _error(file: str, message: str) -> FaultError:

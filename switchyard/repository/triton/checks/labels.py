@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from switchyard.files import read_file
-from switchyard.repository.names import quoted
+from switchyard.repository.names import has_controls, quoted
 from switchyard.repository.triton.faults import as_string, nearest
 from switchyard.repository.triton.schema import CONFIG
 from switchyard.repository.verdict import Fault, FaultCode
@@ -40,6 +40,13 @@ def _fault(output: Any, folder: Path, sizes: Mapping[str, int]) -> Fault | None:
         message = f"{quoted(file)} is not text in UTF-8 (byte {err.start}): save it as such."
         return Fault(code=FaultCode.LABELS, file=file, message=message)
     labels = text.split("\n")[: -1 if text.endswith("\n") else None]
+    for number, label in enumerate(labels, 1):
+        if has_controls(label.replace("\t", " ")):
+            end = " (end lines as Unix does, without \\r)" if label.endswith("\r") else ""
+            message = (
+                f"{quoted(file)}, line {number} has characters that cannot be printed: correct {quoted(label)}{end}."
+            )
+            return Fault(code=FaultCode.LABELS, file=file, message=message)
     values = math.prod(output.dims) if all(size > 0 for size in output.dims) else len(labels)
     if len(labels) == values:
         return None

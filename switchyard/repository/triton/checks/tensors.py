@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from switchyard.repository.names import quoted
+from switchyard.repository.names import quoted, tensor_name_fault
 from switchyard.repository.triton.schema import CONFIG, DataType, TensorFormat
 from switchyard.repository.verdict import Fault, FaultCode
 
@@ -34,10 +34,8 @@ def _side(side: str, tensors: Sequence[Any], complete: bool, batched: bool) -> I
     seen: set[str] = set()
     for tensor in tensors:
         name = quoted(tensor.name)
-        if not tensor.name:
-            yield f"{CONFIG} has an {side} without a name: write the graph's."
-        elif tensor.name in seen:
-            yield f"{CONFIG} describes the {side} {name} twice: remove one of them."
+        if message := _name(side, tensor.name, seen):
+            yield message
         seen.add(tensor.name)
         if tensor.data_type not in DataType.values() or (complete and tensor.data_type == DataType.TYPE_INVALID):
             yield f"{CONFIG} gives the {side} {name} no type: write its data_type, such as TYPE_FP32."
@@ -56,6 +54,14 @@ def _side(side: str, tensors: Sequence[Any], complete: bool, batched: bool) -> I
                 f"{CONFIG} reshapes the {side} {name} from {list(tensor.dims)} to {list(tensor.reshape.shape)}: write "
                 "shapes with as many values."
             )
+
+
+def _name(side: str, name: str, seen: set[str]) -> str:
+    if not name:
+        return f"{CONFIG} has an {side} without a name: write the graph's."
+    if why := tensor_name_fault(name):
+        return f"{CONFIG} has the {side} {quoted(name)}, whose name {why}: rename it, in the graph too."
+    return f"{CONFIG} describes the {side} {quoted(name)} twice: remove one of them." if name in seen else ""
 
 
 def _same_count(dims: Sequence[int], shape: Sequence[int]) -> bool:

@@ -10,11 +10,20 @@ from switchyard.repository.triton.schema import CONFIG
 from switchyard.repository.triton.tensors import element_bytes, fit, type_name
 from switchyard.repository.verdict import Fault, FaultCode
 
+_MOST_RUNS = 100  # rows of all samples: a load waits for them
+_MOST_VALUES = 1 << 26  # of one run: a batch of pictures has some millions
 _FOLDER = "warmup"  # https://github.com/triton-inference-server/server/blob/main/docs/user_guide/model_configuration.md
 
 
 def warmup_faults(config: Any, sizes: Mapping[str, int]) -> Iterator[Fault]:
     """Say which samples Triton could not send to the model."""
+    runs = sum(max(sample.count, 1) * max(sample.batch_size, 1) for sample in config.model_warmup)
+    if runs > _MOST_RUNS:
+        message = (
+            f"{CONFIG} warms the model up with {runs} rows (count × batch_size of model_warmup): write at most "
+            f"{_MOST_RUNS}, for which a load waits."
+        )
+        yield Fault(code=FaultCode.CONFIG, file=CONFIG, message=message)
     for sample in config.model_warmup:
         for message in _messages(config, sample):
             yield Fault(code=FaultCode.CONFIG, file=CONFIG, message=message)
@@ -45,6 +54,9 @@ def _messages(config: Any, sample: Any) -> Iterator[str]:
             yield f"{what} gives {quoted(name)} the dims {list(given.dims)[:16]}: write the sizes of one sample."
         if given.WhichOneof("input_data_type") is None:
             yield f"{what} gives {quoted(name)} no data: write `random_data: true`."
+    values = sum(math.prod(given.dims) for given in sample.inputs.values()) * max(sample.batch_size, 1)
+    if values > _MOST_VALUES:
+        yield f"{what} has {values} values: write smaller dims or a smaller batch, of at most {_MOST_VALUES}."
 
 
 def _file_faults(sample: Any, name: str, given: Any, sizes: Mapping[str, int]) -> Iterator[Fault]:

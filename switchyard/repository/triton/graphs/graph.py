@@ -10,7 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from switchyard.files import read_file
-from switchyard.repository.names import quoted
+from switchyard.repository.names import quoted, tensor_name_fault
 from switchyard.repository.triton.faults import FaultError
 from switchyard.repository.triton.tensors import TYPES, GraphTensor
 from switchyard.repository.verdict import Fault, FaultCode
@@ -65,8 +65,8 @@ def read_graph(path: Path, file: str, version: str, size: int) -> Graph:
         walk = _Walk(model)
         return Graph(
             # Before IR version 4, constants are inputs too (https://onnx.ai/onnx/repo-docs/IR.html).
-            inputs=tuple(_tensor(value) for value in model.graph.input if value.name not in walk.constants),
-            outputs=tuple(_tensor(value) for value in model.graph.output),
+            inputs=tuple(_tensor("input", each) for each in model.graph.input if each.name not in walk.constants),
+            outputs=tuple(_tensor("output", each) for each in model.graph.output),
             ir_version=model.ir_version,
             opsets=tuple((_text(opset.domain), opset.version) for opset in model.opset_import),
             operators=frozenset(walk.operators - walk.functions),
@@ -200,7 +200,10 @@ def external_faults(graph: Graph, file: str, version: str, sizes: dict[str, int]
             )
 
 
-def _tensor(value: Any) -> GraphTensor:
+def _tensor(side: str, value: Any) -> GraphTensor:
+    if why := tensor_name_fault(_text(value.name)):
+        message = f"has the {side} {quoted(value.name)}, whose name {why}: rename it, and export the model again."
+        raise _ReadError(FaultCode.GRAPH, message)
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
         return GraphTensor(name=_text(value.name), what=_KINDS.get(kind or "", "a value without a type"))
@@ -239,9 +242,6 @@ _EXPORT = "export the model to ONNX"
 
 def _what_it_is(data: bytes) -> str:
     for magic, what in (
-        (b"\x80", f"is a pickle: {_EXPORT}"),
-        (b"PK\x03\x04", f"is a zip archive, as PyTorch saves models: {_EXPORT}"),
-        (b"\x89HDF", f"is an HDF5 file, as Keras saves models: {_EXPORT}"),
         (b"version https://git-lfs", "is a pointer of Git LFS: run `git lfs pull`, and copy the file itself"),
         (b"<", "is a web page: download the file itself"),
     ):

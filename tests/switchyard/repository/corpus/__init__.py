@@ -7,6 +7,7 @@ from tests.switchyard.repository.corpus import (
     ensembles,
     estimators,
     hostile,
+    hostile_configs,
     triton_configs,
     triton_files,
     triton_good,
@@ -25,5 +26,6 @@ _MODULES = (
     chat_broken,
     embedding_broken,
     hostile,
+    hostile_configs,
 )
 CASES: tuple[Case, ...] = tuple(case for module in _MODULES for case in module.CASES)

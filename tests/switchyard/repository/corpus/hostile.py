@@ -232,7 +232,7 @@ MODELS: tuple[Case, ...] = (
     no_vision(
         "pickle-as-onnx",
         lambda folder: put(folder, ONNX, pickle.dumps(_Runs())),
-        C.UNREADABLE,
+        C.PICKLE,
         ONNX,
         "is a pickle",
         "export the model to ONNX",
@@ -240,7 +240,7 @@ MODELS: tuple[Case, ...] = (
     no_vision(
         "zip-bomb-as-onnx",
         lambda folder: put(folder, ONNX, _bomb()),
-        C.UNREADABLE,
+        C.PICKLE,
         ONNX,
         "zip archive",
         "export the model to ONNX",
