@@ -117,6 +117,11 @@ def _onnx(model: _Model, version: str) -> Iterable[Fault]:
     if file not in sizes:
         yield _no_graph(file, version, sizes)
         return
+    if (code := f"{version}/{DEFAULT_FILE}") in sizes:
+        # A backend that is written in Python, as the one of local mode, may take it for its own.
+        message = f"{quoted(code)} is code beside a graph, and Triton might run it instead: remove it."
+        yield Fault(code=FaultCode.PICKLE, file=code, version=version, message=message)
+        return
     graph = read_graph(model.folder / file, file, version, sizes[file])
     config, notes = complete(model.config, graph)
     faults = [*external_faults(graph, file, version, sizes), *runtime_faults(graph, file, version)]

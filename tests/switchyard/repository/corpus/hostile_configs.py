@@ -243,6 +243,7 @@ FILES: tuple[Case, ...] = (
     no_llm(
         "a-library-beside-a-chat", chat(write("notes.txt", ELF)), C.PICKLE, "notes.txt", "compiled code", "remove it"
     ),
+    no_vision("code-beside-a-graph", _beside("1/model.py", b"import os\n"), C.PICKLE, "1/model.py", "remove it"),
     vision("numbers-of-numpy", _beside("1/means.npz", b"PK\x03\x04" + bytes(30))),
     vision("a-label-that-begins-with-mz", _beside("notes.txt", b"MZ is a country code " * 9)),
 )

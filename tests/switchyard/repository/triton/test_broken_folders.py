@@ -234,8 +234,6 @@ GRAPHS: dict[str, Case] = {
     ),
     "an empty graph": (with_graph(b""), FaultCode.INCOMPLETE, "1/model.onnx", "is empty"),
     "half a graph": (with_graph(graph()[:-9]), FaultCode.INCOMPLETE, "1/model.onnx", "is cut off or damaged"),
-    "a checkpoint of PyTorch": (with_graph(b"PK\x03\x04"), FaultCode.PICKLE, "1/model.onnx", "is a zip archive"),
-    "a pickle": (with_graph(b"\x80\x04\x95abc."), FaultCode.PICKLE, "1/model.onnx", "is a pickle"),
     "a pointer": (with_graph(b"version https://git-lfs"), FaultCode.UNREADABLE, "1/model.onnx", "git lfs pull"),
     "text": (with_graph(b"hello"), FaultCode.UNREADABLE, "1/model.onnx", "is not an ONNX file"),
     "a new format": (
@@ -284,6 +282,8 @@ GRAPHS: dict[str, Case] = {
 }
 
 OTHERS: dict[str, Case] = {
+    "a checkpoint of PyTorch": (with_graph(b"PK\x03\x04"), FaultCode.PICKLE, "1/model.onnx", "is a zip archive"),
+    "a pickle": (with_graph(b"\x80\x04\x95abc."), FaultCode.PICKLE, "1/model.onnx", "is a pickle"),
     "no version": ({"config.pbtxt": CONFIG}, FaultCode.INCOMPLETE, "", "such as 1/model.onnx"),
     "a graph beside the config": (
         {"config.pbtxt": CONFIG, "model.onnx": graph()},
