@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from switchyard.repository.names import quoted
-from switchyard.repository.unsafe import what_may_run
+from switchyard.repository.unsafe import by_beginning, by_name
 from switchyard.repository.verdict import Fault, FaultCode, Group
 
 _UNFINISHED = (".part", ".partial", ".incomplete", ".crdownload", ".filepart", ".aria2")
@@ -75,8 +75,13 @@ class Manifest:
     digest: str
 
 
-def list_files(folder: Path, group: Group, limits: FolderLimits = FolderLimits()) -> Listing:
-    """List the files of a model's folder, of which only the first bytes are read; never raises for what is in it."""
+def list_files(
+    folder: Path, group: Group, limits: FolderLimits = FolderLimits(), *, beginnings: bool = True
+) -> Listing:
+    """List the files of a model's folder; never raises for what is in it.
+
+    Of the files, only the ``beginnings`` are read, which tell what is code or a pickle under another name.
+    """
     files: list[File] = []
     faults: list[Fault] = []
     try:
@@ -85,7 +90,7 @@ def list_files(folder: Path, group: Group, limits: FolderLimits = FolderLimits()
         return Listing(files=(), faults=(_root_fault(folder, err),))
     try:
         for found in _Walk(limits).folder(root, PurePosixPath()):
-            fault = found if isinstance(found, Fault) else _file_fault(root, found, group, limits)
+            fault = found if isinstance(found, Fault) else _file_fault(root, found, group, limits, beginnings)
             if isinstance(found, File):
                 files.append(found)
             if fault:
@@ -197,7 +202,7 @@ def _path_fault(path: str, name: str, limits: FolderLimits) -> Fault | None:
     return None
 
 
-def _file_fault(root: int, file: File, group: Group, limits: FolderLimits) -> Fault | None:
+def _file_fault(root: int, file: File, group: Group, limits: FolderLimits, beginnings: bool) -> Fault | None:
     if file.size > limits.file_bytes:
         what = f"{quoted(file.path)} has {file.size} bytes, of {limits.file_bytes} that a file may have"
         return _too_large(file.path, what)
@@ -205,7 +210,8 @@ def _file_fault(root: int, file: File, group: Group, limits: FolderLimits) -> Fa
     if suffix in _UNFINISHED:
         what = f"{quoted(file.path)} is an unfinished download: wait for it, or remove it if nothing writes it."
         return _incomplete(file.path, what)
-    if not (refused := what_may_run(root, file.path, group)):
+    refused = by_name(file.path, group) or (by_beginning(root, file.path, group) if beginnings else "")
+    if not refused:
         return None
     fix = f"remove it, and give the weights as {'model.safetensors' if group == 'llm' else 'an ONNX file'}"
     if suffix == ".onnx":

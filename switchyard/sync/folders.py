@@ -85,7 +85,7 @@ class Look:
 
 def look(folder: Path, group: Group) -> Look:
     """Look at a folder without reading its files."""
-    listing = list_files(folder, group)
+    listing = list_files(folder, group, beginnings=False)
     try:  # empty folders are listed nowhere, but an ensemble needs one
         entries = sorted(os.listdir(folder))
     except OSError:

@@ -155,6 +155,19 @@ def test_a_language_model_has_neither_code_nor_pickled_weights(tmp_path: Path, n
     assert "model.safetensors" in fault.message
 
 
+def test_what_a_file_is_is_told_by_its_beginning_unless_only_names_are_asked_for(folder: Path) -> None:
+    (folder / "1" / "notes.txt").write_bytes(b"\x7fELF")
+    fault = only_fault(folder)
+    assert (fault.code, fault.file) == (FaultCode.PICKLE, "1/notes.txt")
+    assert list_files(folder, "vision", beginnings=False).faults == ()
+
+
+def test_weights_of_a_language_model_may_begin_like_a_pickle(tmp_path: Path) -> None:
+    (tmp_path / "chat").mkdir()
+    (tmp_path / "chat" / "model.safetensors").write_bytes((0x280280).to_bytes(8, "little") + b"{}")
+    assert list_files(tmp_path / "chat", "llm").faults == ()
+
+
 def test_the_folder_itself_is_no_link(folder: Path) -> None:
     (folder.parent / "other").symlink_to(folder)
     fault = only_fault(folder.parent / "other")
