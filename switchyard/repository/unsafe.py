@@ -40,7 +40,7 @@ def by_name(path: str, group: Group) -> str:
 
 
 def by_beginning(root: int, path: str, group: Group) -> str:
-    """Return what is unsafe in the file ``path`` below the open folder ``root``, whatever its name; empty if nothing is."""
+    """Return what is unsafe in the file ``path`` below the open folder ``root``, whatever its name is."""
     suffix, found = PurePosixPath(path).suffix.lower(), _beginning(root, path)
     # The length with which safetensors begin may look like a pickle; the check of a language model reads all of it.
     weights = group == "llm" and suffix == ".safetensors" and found == _PICKLE
