@@ -281,7 +281,27 @@ GRAPHS: dict[str, Case] = {
     ),
 }
 
+STATE = 'sequence_batching { state { input_name: "s" output_name: "t" data_type: TYPE_FP32 dims: [4] initial_state {'
+STATE += ' name: "i" data_type: TYPE_FP32 dims: [4] data_file: "../../x" } } }'
+SAVES = 'parameters { key: "session.save_model_path" value { string_value: "x" } }'
+WAITS = "dynamic_batching { max_queue_delay_microseconds: 3600000000 }"
+ENDLESS = 'model_warmup { name: "w" count: 4000000000 ' + warm_input() + " }"
+COMMANDS = graph(inputs={"x\x1b[2J": (FLOAT, (None, 4))})
+
 OTHERS: dict[str, Case] = {
+    "a library": ({**with_graph(graph()), "1/evil.dat": b"\x7fELF"}, FaultCode.PICKLE, "1/evil.dat", "remove it"),
+    "a runtime": (with_config(CONFIG + 'runtime: "x"'), FaultCode.PICKLE, "config.pbtxt", "'runtime'"),
+    "a host policy": (
+        with_config(CONFIG + 'instance_group { host_policy: "x" }'),
+        FaultCode.CONFIG,
+        "config.pbtxt",
+        "host_policy",
+    ),
+    "a parameter with a path": (with_config(CONFIG + SAVES), FaultCode.CONFIG, "config.pbtxt", "save_model_path"),
+    "a wait of an hour": (with_config(CONFIG + WAITS), FaultCode.CONFIG, "config.pbtxt", "at most 10000000"),
+    "an endless warm-up": (with_config(CONFIG + ENDLESS), FaultCode.CONFIG, "config.pbtxt", "at most 100"),
+    "a state elsewhere": (with_config(CONFIG + STATE), FaultCode.LINK, "config.pbtxt", "outside initial_state/"),
+    "a name that commands": (with_graph(COMMANDS), FaultCode.GRAPH, "1/model.onnx", "cannot be printed"),
     "a checkpoint of PyTorch": (with_graph(b"PK\x03\x04"), FaultCode.PICKLE, "1/model.onnx", "is a zip archive"),
     "a pickle": (with_graph(b"\x80\x04\x95abc."), FaultCode.PICKLE, "1/model.onnx", "is a pickle"),
     "no version": ({"config.pbtxt": CONFIG}, FaultCode.INCOMPLETE, "", "such as 1/model.onnx"),
