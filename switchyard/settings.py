@@ -19,6 +19,8 @@ _OF_OTHERS = {
     _OURS + name
     for name in (
         "DEVICE",
+        "DEVICE_CAPABILITY",
+        "DEVICE_MEMORY",
         "KEY",
         "MODEL_KEYS",
         "MODEL_SIGNATURES",

@@ -9,6 +9,7 @@ from pathlib import Path
 from switchyard.cluster.api import ApiServerError
 from switchyard.cluster.publishing import Derivation, reporter_of_this_pod
 from switchyard.devices.choice import DeviceError, of_environment
+from switchyard.devices.declared import of_deployment
 from switchyard.devices.probe import probe
 from switchyard.repository.judging import JudgeError
 from switchyard.repository.published import PublishedError
@@ -39,7 +40,7 @@ def main() -> int:
     published = arguments.published.absolute()
     try:
         signatures = SignaturePolicy.from_env(os.environ)
-        device = of_environment(probe(os.environ)).device
+        device = of_deployment(os.environ) if arguments.in_cluster else of_environment(probe(os.environ)).device
         following = downloaders(
             addresses,
             published,
@@ -47,7 +48,7 @@ def main() -> int:
             seconds=arguments.listing_seconds,
             cache=WeightCache(arguments.cache, arguments.cache_gb * 10**9) if arguments.cache else None,
         )
-        derivation = Derivation(gpus=arguments.gpus, scale_down_delay=arguments.scale_down_delay)
+        derivation = Derivation(gpus=int(device.kind == "cuda"), scale_down_delay=arguments.scale_down_delay)
         reporters = [reporter_of_this_pod(derivation)] if arguments.in_cluster else []
     except (ApiServerError, DeviceError, SettingsError, SourceError) as err:
         print(f"sync: {err}", file=sys.stderr)
@@ -92,9 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--in_cluster",
         action="store_true",
-        help="tell the status to the namespace of this pod, and keep a service for each language model there",
+        help="tell the status to the namespace of this pod, and keep a service for each language model there, of the "
+        "device that SWITCHYARD_DEVICE, SWITCHYARD_DEVICE_MEMORY and SWITCHYARD_DEVICE_CAPABILITY declare",
     )
-    parser.add_argument("--gpus", type=int, default=0, help="of each replica of such a service")
     parser.add_argument("--scale_down_delay", default="10m", help="how long it stays awake without requests")
     parser.add_argument(
         "--cache", type=Path, help="keep fetched files there for other models, on the file system of --published"

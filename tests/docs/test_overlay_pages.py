@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from switchyard.devices.declared import of_deployment
 from switchyard.local.plan.render import render
 from tests.manifests.documents import CLUSTERS, COMPONENTS, ENVIRONMENTS, OVERLAYS, PLATFORM, ROOT, Document, of_kind
 from tests.manifests.test_network_policies import ELSEWHERE, connected
@@ -84,6 +85,16 @@ def test_a_setting_changed_in_an_overlay_of_your_own_reaches_its_service(tmp_pat
     (source,) = service["spec"]["predictor"]["model"]["envFrom"]
 
     assert of_kind(documents, "ConfigMap")[source["configMapRef"]["name"]]["data"]["USE_4BIT"] == "true"
+
+
+def test_another_gpu_is_told_to_the_sync_in_one_place(tmp_path: Path) -> None:
+    page = (ROOT / "docs/how-to/deploy-dev.md").read_text()
+    (setting,) = re.findall(r"`(configMapGenerator: .*SWITCHYARD_DEVICE_MEMORY.*)`", page)
+    documents = with_example(tmp_path, f"resources: [../switchyard/kustomize/overlays/dev]\n{setting}\n")
+    sync = of_kind(documents, "Deployment")["repository-sync"]["spec"]["template"]["spec"]["containers"][0]
+    device = of_deployment(of_kind(documents, "ConfigMap")[sync["envFrom"][0]["configMapRef"]["name"]]["data"])
+
+    assert (device.kind, device.memory >> 30, device.compute_capability) == ("cuda", 20, (8, 9))
 
 
 def test_an_overlay_of_your_own_has_your_tenants_where_the_gateway_reads_them(tmp_path: Path) -> None:

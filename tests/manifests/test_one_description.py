@@ -85,6 +85,7 @@ MAY_BE_ABSENT = {
 SAMPLES = {("InferenceGraph", path.stem) for path in (ROOT / "manifests/graphs/samples").glob("*.yaml")}
 OF_SOME = SAMPLES | {
     ("ServiceAccount", "predictor"),
+    ("ConfigMap", "model-device"),
     ("ConfigMap", "model-repository-status"),
     ("Deployment", "repository-sync"),
     ("PersistentVolumeClaim", "model-repository-published"),

@@ -101,7 +101,9 @@ def test_an_object_of_another_name_is_missed_by_whoever_names_it(rendered: Rende
     alone = {f"InferenceService {name}" for name in services if f"//{name}-predictor." not in graphs}
     assert {"InferenceService embed", "InferenceService vision"} <= alone
     alone_in_dev = {"Deployment gateway", "Deployment repository-sync", "ConfigMap model-repository-status"}
-    expected = alone | (alone_in_dev if environment == "dev" else set())
+    devices = {f"ConfigMap {name}" for name in of_kind(documents, "ConfigMap") if name.startswith("model-device-")}
+    assert len(devices) == 1  # which only a repository sync reads: prod has none
+    expected = alone | (alone_in_dev if environment == "dev" else devices)
     assert unmissed == expected, f"named by nobody, or named and not missed: {', '.join(sorted(unmissed ^ expected))}"
 
 
