@@ -10,7 +10,7 @@ import pytest
 import tritonclient.grpc
 
 from tests.cluster.client import WAKING_SECONDS, Cluster
-from tests.live.test_clients import (  # noqa: F401  (pytest collects what is imported)
+from tests.live.one_platform.test_clients import (  # noqa: F401  (pytest collects what is imported)
     curl,
     sdk,
     test_a_named_tool_is_called_with_arguments_that_fit_its_schema,

@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.leaks.plugin import no_key_is_written as no_key_is_written
-from tests.live.platform import Platform
-from tests.live.processes import Predictor, Preload
+from tests.live.platform import Platform, running
+from tests.live.processes import Predictor, Preload, chat_model, embedding_model
 
 
 @pytest.fixture(scope="session")
@@ -21,28 +21,21 @@ def preload(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preload]:
 
 @pytest.fixture(scope="module")
 def chat(preload: Preload) -> Iterator[Predictor]:
-    started = Predictor(preload, "chat-fast", "--enable-auto-tool-choice", "--tool-call-parser=hermes")
-    yield started.wait_ready()
-    started.stop()
+    with chat_model(preload) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
 def embed(preload: Preload) -> Iterator[Predictor]:
-    started = Predictor(preload, "embed", "--runner=pooling", "--max-model-len=256")
-    yield started.wait_ready()
-    started.stop()
+    with embedding_model(preload) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
 def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A running platform, one at a time because models need memory; a module's ``WINDOW`` keeps its models awake."""
-    made = Platform(tmp_path_factory.mktemp("platform"), window=getattr(request.module, "WINDOW", "600s"))
-    try:
-        made.up()
+    with running(tmp_path_factory.mktemp("platform"), window=getattr(request.module, "WINDOW", "600s")) as made:
         yield made
-        made.down()
-    finally:
-        made.close()
 
 
 @pytest.hookimpl(wrapper=True)

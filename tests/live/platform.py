@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,18 @@ class Platform:
         """The ends of all logs: gateway, supervisor, preloaded parent and predictors."""
         texts = [f"--- {log.name}\n{log.read_text()[-TAIL:]}" for log in sorted((self.state / "logs").glob("*.log"))]
         return "\n".join(texts) or "(no logs)"
+
+
+@contextmanager
+def running(folder: Path, *, window: str = "600s") -> Iterator[Platform]:
+    """A platform that is up, and down afterwards with nothing left."""
+    made = Platform(folder, window=window)
+    try:
+        made.up()
+        yield made
+        made.down()
+    finally:
+        made.close()
 
 
 def metric(url: str, name: str, *labels: str) -> float:

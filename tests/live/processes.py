@@ -9,7 +9,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,20 @@ class Predictor:
             return fetch(f"{self.url}/v2/models/{self.name}/ready")[0] == 200
         except OSError:
             return False
+
+
+@contextmanager
+def chat_model(preload: Preload) -> Iterator[Predictor]:
+    started = Predictor(preload, "chat-fast", "--enable-auto-tool-choice", "--tool-call-parser=hermes")
+    yield started.wait_ready()
+    started.stop()
+
+
+@contextmanager
+def embedding_model(preload: Preload) -> Iterator[Predictor]:
+    started = Predictor(preload, "embed", "--runner=pooling", "--max-model-len=256")
+    yield started.wait_ready()
+    started.stop()
 
 
 def engine_environment() -> dict[str, str]:
