@@ -27,6 +27,7 @@ test: check ## everything: static checks, then tests, then tests that start real
 
 test-all: test fuzz ## all that and what takes long: `make fuzz`, ten times the generated examples, all floods, 150 kills
 	pytest -m "hypothesis and not live and not cluster" --hypothesis-profile=all
+	pytest -m "hypothesis and live" --hypothesis-profile=all
 	python -m benchmarks.floods --check
 	python -m benchmarks.tenancy.kills --check
 	python -m benchmarks.repository.kills --check

@@ -12,4 +12,5 @@ for variable in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES"):
 # Machines that run tests are busy: how long an example takes says nothing about the code.
 settings.register_profile("switchyard", deadline=None)
 settings.register_profile("all", deadline=None, max_examples=1000)  # for `make test-all`: ten times as many
+# A test that wants another number says how many times that of the profile, ``settings().max_examples``.
 settings.load_profile("switchyard")

@@ -18,7 +18,7 @@ def go() -> Iterator[oracle.Oracle]:
         yield started
 
 
-@settings(max_examples=4000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4 * settings().max_examples, suppress_health_check=[HealthCheck.too_slow])
 @given(path=paths(), body=bodies())
 @example(path='[@this].#(model=="chat-fast")', body=b'{"model":"chat-fast","model":"code"}')
 @example(path='[@this].#(model=="chat-fast")', body=b'{"model":"code","model":"chat-fast"}')

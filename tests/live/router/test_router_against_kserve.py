@@ -76,9 +76,9 @@ def bench() -> Iterator[Bench]:
         forks.close()
 
 
-# Without shrinking, which takes minutes where each example starts two processes.
+# Each example starts two processes: there are a quarter as many, and no shrinking, which would take minutes.
 @settings(
-    max_examples=150,
+    max_examples=settings().max_examples // 4,
     suppress_health_check=[HealthCheck.too_slow],
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )

@@ -74,7 +74,7 @@ def test_a_body_that_is_too_deep_for_a_modifier_holds_nothing() -> None:
     assert not compile("@pretty").holds(b"[" * 900 + b"]" * 900)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=3 * settings().max_examples)
 @given(path=paths(), body=bodies())
 @example(path='messages.#(role=="a")', body=b'{"messages":{"#(role==\\"a\\")":1}}')
 def test_looking_keys_up_gives_what_the_text_gives(path: str, body: bytes) -> None:
