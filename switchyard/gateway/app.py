@@ -13,7 +13,7 @@ from switchyard.catalog import CatalogSource
 from switchyard.gateway.administration.audit_logs import audit_logs
 from switchyard.gateway.administration.keys import administer_keys
 from switchyard.gateway.administration.model_acts import model_acts
-from switchyard.gateway.admission.queues import Queues, WaitingLimits
+from switchyard.gateway.admission.queues import Queues, queues_of
 from switchyard.gateway.audit.log import AuditLog
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.edges.http import http_call
@@ -29,7 +29,7 @@ from switchyard.gateway.quota.estimates import Estimates
 from switchyard.gateway.quota.local_shares import LocalShares
 from switchyard.gateway.quota.webhook import Webhook, read_secret, warn_if_shared
 from switchyard.gateway.routes.match import Match, Missed, Router
-from switchyard.gateway.routes.table import RPC_ROUTES, Route
+from switchyard.gateway.routes.table import RPC_ROUTES, UNKNOWN_RPC
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.settlements import Settlements
 from switchyard.gateway.stages.admit import admit
@@ -123,7 +123,9 @@ class Gateway:
         self._shares = LocalShares(ledger, settlements, metrics) if ledger and settlements else None
         self._alerts = _alerts(given)
         counted = _counted(given, self._settlements, self._shares, self._alerts)
-        self._pipelines = _pipelines(given, counted, lambda: self.draining)
+        visible = Visible(given.source, given.own)
+        self._queues = queues_of(settings, visible)
+        self._pipelines = _pipelines(given, visible, self._queues, counted, lambda: self.draining)
         self._cors = Cors(settings.cors_allow_origins)
         self._router = Router()
         self._rpc_routes = {route.path: route for route in RPC_ROUTES}
@@ -133,14 +135,18 @@ class Gateway:
         """Respond to an HTTP request."""
         found = self._router.match_raw(exchange.method, exchange.path)
         if isinstance(found, Missed):
-            found = Match(_missed(found), {"allow": found.allow})
+            found = Match(found.route, {"allow": found.allow})
         call = http_call(exchange, found, self._cors, self._time())
         return self._pipelines[found.route.by](call)
 
     def handle_rpc(self, rpc: GrpcCall) -> Awaitable[None]:
         """Respond to a gRPC call."""
-        route = self._rpc_routes.get(rpc.path, _UNKNOWN_RPC)
+        route = self._rpc_routes.get(rpc.path, UNKNOWN_RPC)
         return self._pipelines["grpc " + route.by](rpc_call(rpc, route, self._time()))
+
+    def reject_waiting(self) -> None:
+        """Reject calls that wait for a place of a full model, and from now on those that would have to."""
+        self._queues.drain()
 
     async def aclose(self) -> None:
         """Write what calls used that the store has not taken, and tell no more; the ledger is still open."""
@@ -149,19 +155,14 @@ class Gateway:
                 await one.aclose()
 
 
-def _pipelines(given: Parts, counted: Sequence[Stage], is_draining: Callable[[], bool]) -> Mapping[str, Proceed]:
+def _pipelines(
+    given: Parts, visible: Visible, queues: Queues, counted: Sequence[Stage], is_draining: Callable[[], bool]
+) -> Mapping[str, Proceed]:
     """Build the stages of each kind of route; calls of both transports share them."""
-    settings, meter, visible = given.settings, given.meter, Visible(given.source, given.own)
-    locate = locator(visible)
+    settings, meter, locate = given.settings, given.meter, locator(visible)
     in_flight = InFlight(settings.max_in_flight)
     meter.metrics.in_flight.set_function(lambda: in_flight.now)
-    upstream = UpstreamRetries(
-        given.client,
-        locate,
-        Timeouts(connect=settings.connect_seconds, first_byte=settings.first_byte_seconds, idle=settings.idle_seconds),
-        Retry(attempts=settings.retry_attempts, seconds=settings.retry_seconds),
-        meter.retried,
-    )
+    upstream = _upstream(given, locate)
     repositories = Repositories(given.client)
     forwarded = forward(
         upstream=upstream,
@@ -182,7 +183,9 @@ def _pipelines(given: Parts, counted: Sequence[Stage], is_draining: Callable[[],
     )
     # After ``resolve``, which knows the model. A call counts also while it waits for a place or a model that sleeps.
     acts = model_acts(audit=given.audit, overrides=given.tenants is not None or not settings.switchyard_allow_open)
-    found = (acts, resolve(locate=locate, visible=visible), *counted, *_admission(given, visible, locate))
+    # In a gateway without keys nobody waits: there is nobody between whom to be fair.
+    admission = [admit(queues=queues, locate=locate, meter=meter, heartbeat_seconds=settings.heartbeat_seconds)]
+    found = (acts, resolve(locate=locate, visible=visible), *counted, *(admission if given.tenants else ()))
     operations = pages(given.source, given.registry, is_draining, b"https" if settings.tls else b"http")
     listed = listing(visible=visible, locate=locate, repositories=repositories)
     listed_over_grpc = rpc_listing(visible=visible, repositories=repositories, locate=locate, upstream=upstream)
@@ -199,6 +202,15 @@ def _pipelines(given: Parts, counted: Sequence[Stage], is_draining: Callable[[],
         # No ``limits``: the body of a request to a path that nothing serves is not waited for.
         **dict.fromkeys(("nobody", "grpc nobody"), unserved),
     }
+
+
+def _upstream(given: Parts, locate: Locate) -> UpstreamRetries:
+    settings = given.settings
+    timeouts = Timeouts(
+        connect=settings.connect_seconds, first_byte=settings.first_byte_seconds, idle=settings.idle_seconds
+    )
+    retry = Retry(attempts=settings.retry_attempts, seconds=settings.retry_seconds)
+    return UpstreamRetries(given.client, locate, timeouts, retry, given.meter.retried)
 
 
 def _access(given: Parts) -> tuple[Stage, ...]:
@@ -275,26 +287,3 @@ def _alerts(given: Parts) -> Alerts | None:
             raise SettingsError(f"BUDGET_WEBHOOK_SECRET_FILE: {err}") from err
         webhook = Webhook(settings.budget_webhook_url, file)
     return Alerts(given.ledger, given.meter.metrics, settings.budget_alerts, webhook)
-
-
-def _admission(given: Parts, visible: Visible, locate: Locate) -> tuple[Stage, ...]:
-    """Return the stage that is fair between tenants where models are full; none in a gateway that knows nobody."""
-    if given.tenants is None:
-        return ()
-
-    def places_of(name: str) -> int | None:
-        model = visible.to(None).get(name)
-        return None if model is None else model.concurrency
-
-    settings = given.settings
-    limits = WaitingLimits(calls=max(1, settings.max_in_flight // 2), body_bytes=settings.max_body_bytes)
-    queues = Queues(limits, places_of)
-    return (admit(queues=queues, locate=locate, meter=given.meter, heartbeat_seconds=settings.heartbeat_seconds),)
-
-
-def _missed(missed: Missed) -> Route:
-    """Return one route for all paths that are not served: one value in metrics, whatever clients try."""
-    return Route(method="", path="unknown", summary="", shape=missed.shape, by="nobody")
-
-
-_UNKNOWN_RPC = Route(method="POST", path="unknown", summary="", shape="v2", by="nobody", rpc="unknown")

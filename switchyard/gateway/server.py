@@ -69,7 +69,9 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
     logger.info("serving", extra={"host": ", ".join(hosts), "ports": ports})
     try:
         drain, grace = settings.drain_seconds, settings.grace_seconds
-        await serve_until_signal(server, drain_seconds=drain, grace_seconds=grace, on_drain=on_drain)
+        await serve_until_signal(
+            server, drain_seconds=drain, grace_seconds=grace, on_drain=on_drain, on_closed=gateway.reject_waiting
+        )
     finally:
         for task in tasks:
             task.cancel()

@@ -24,14 +24,23 @@ async def respond(writer: asyncio.StreamWriter, status: int, body: bytes) -> Non
     await writer.drain()
 
 
+def is_there(path: str) -> bool:
+    return Path(path).exists()
+
+
 async def echo(writer: asyncio.StreamWriter, body: bytes) -> None:
-    """Answers with the body, its process id and what tests look at, after ``{"wait": seconds}``."""
+    """Responds with the body, its process id and what tests look at.
+
+    That is after ``{"wait": seconds}``, or once the file of ``{"until": path}`` exists.
+    """
     PEAK["requests"] += 1
     PEAK["now"] += 1
     PEAK["most"] = max(PEAK["most"], PEAK["now"])
     request = json.loads(body or b"{}")
     try:
         await asyncio.sleep(request.get("wait", 0))
+        while not is_there(request.get("until", "/")):
+            await asyncio.sleep(0.01)
     finally:
         PEAK["now"] -= 1
     seen = {name: os.environ.get(name) for name in ("FROM_MAP", "MODEL_FILE", "HOST", "INFERENCE_SERVICE_NAME")}

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from switchyard.gateway.admission.fair_queue import FairQueue
+from switchyard.gateway.lookup import Visible
+from switchyard.gateway.settings import Settings
 from switchyard.http.api_errors import ApiError
 from switchyard.shares import Shares
 
@@ -61,6 +63,8 @@ class Queues:
         self._queues: dict[str, _Queue] = {}
         self._calls = Shares(limits.calls)
         self._bytes = Shares(limits.body_bytes)
+        self._waiters: dict[_Waiter, str] = {}  # each with its model
+        self._draining = False
 
     def try_acquire(self, server: str, places: int, model: str, tenant: str) -> bool:
         """Take a free place that nobody waits for; return whether there was one. ``release`` gives it back."""
@@ -76,10 +80,14 @@ class Queues:
         """Wait for a place; ``try_acquire`` found none. ``size`` bytes are kept meanwhile.
 
         Raises:
-            ApiError: 429 when the tenant has as much waiting as it may, 503 when no more can wait or it took too long.
+            ApiError: 429 when the tenant has as much waiting as it may, 503 when no more can wait, it took too long or
+                this gateway drains.
         """
+        if self._draining:
+            raise _stopping(model)
         self._require_room(model, tenant, size)
         queue, waiter = self._queues[server], _Waiter()
+        self._waiters[waiter] = model
         self._calls.take(tenant)
         self._bytes.take(tenant, size)
         queue.fair.wait(tenant, weight, waiter)
@@ -95,8 +103,16 @@ class Queues:
                 raise _full(f"model {model} had no place for this request within {self._limits.seconds:g} s") from None
             raise
         finally:
+            del self._waiters[waiter]
             self._calls.give_back(tenant)
             self._bytes.give_back(tenant, size)
+
+    def drain(self) -> None:
+        """Let nobody wait any more: who waits gets 503 now, and can wait at another gateway for as long as it may."""
+        self._draining = True
+        for waiter, model in self._waiters.items():
+            if not waiter.woken.done():
+                waiter.woken.set_exception(_stopping(model))
 
     def release(self, server: str, tenant: str) -> None:
         """Give a place back, and to whoever is next."""
@@ -124,5 +140,20 @@ class Queues:
             raise _full(f"model {model} is full, and {self._calls.used} requests of all tenants are waiting")
 
 
+def queues_of(settings: Settings, visible: Visible) -> Queues:
+    """Return a gateway's queues; the catalog that it shows says how many places a model has."""
+
+    def places_of(name: str) -> int | None:
+        model = visible.to(None).get(name)
+        return None if model is None else model.concurrency
+
+    limits = WaitingLimits(calls=max(1, settings.max_in_flight // 2), body_bytes=settings.max_body_bytes)
+    return Queues(limits, places_of)
+
+
 def _full(reason: str) -> ApiError:
     return ApiError("overloaded", f"{reason}; try again", retry_after=1)
+
+
+def _stopping(model: str) -> ApiError:
+    return ApiError("shutting_down", f"model {model} is full, and this gateway is stopping; try again")

@@ -28,6 +28,11 @@ class Missed(NamedTuple):
     allow: str
     shape: Shape
 
+    @property
+    def route(self) -> Route:
+        """One route for all paths that are not served: one value in metrics, whatever clients try."""
+        return Route(method="", path="unknown", summary="", shape=self.shape, by="nobody")
+
 
 _NO_PARAMS: Mapping[str, str] = {}
 

@@ -259,3 +259,4 @@ RPC_ROUTES: tuple[Route, ...] = (
     _rpc("RepositoryModelLoad", "Loads a model, which wakes it.", "model", "message", LOADABLE, _HINT),
     _rpc("RepositoryModelUnload", "Unloads it.", "model", "message", LOADABLE, _HINT),
 )
+UNKNOWN_RPC = Route(method="POST", path="unknown", summary="", shape="v2", by="nobody", rpc="unknown")

@@ -14,13 +14,14 @@ async def serve_until_signal(
     drain_seconds: float,
     grace_seconds: float | None = None,
     on_drain: Callable[[], None],
+    on_closed: Callable[[], None] = lambda: None,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Wait for SIGTERM, SIGINT or ``stop``, then stop without losing a request.
 
     For ``drain_seconds`` requests are still accepted, each response the last on its connection, so that load balancers
-    have time to send new clients elsewhere; then nothing is accepted, and requests in flight have ``grace_seconds`` to
-    finish (None for no limit). Each further signal ends a wait.
+    have time to send new clients elsewhere; then nothing is accepted, ``on_closed`` is called, and requests in flight
+    have ``grace_seconds`` to finish (None for no limit). Each further signal ends a wait.
     """
     signals = _signals()
     try:
@@ -28,6 +29,7 @@ async def serve_until_signal(
         on_drain()
         server.retire()
         await _first(signals.get(), asyncio.sleep(drain_seconds))
+        on_closed()
         grace = [asyncio.sleep(grace_seconds)] if grace_seconds is not None else []
         await _first(signals.get(), server.drain(), *grace)
     finally:

@@ -50,6 +50,7 @@ class RequestQueue:
         self._on_waiting = on_waiting
         self._address: Address | None = None
         self._rejection: Callable[[], ApiError] | None = None
+        self._draining: Callable[[], ApiError] | None = None
         self._stopped = False
         self._waiters: deque[_Waiter] = deque()
         self._bytes = 0
@@ -81,6 +82,8 @@ class RequestQueue:
         self._check_accepting()
         if self._free():
             return
+        if self._draining is not None:
+            raise self._draining()
         if len(self._waiters) >= self._limits.requests:
             raise ApiError("overloaded", f"{self._name}: {len(self._waiters)} requests are waiting already; try again")
         if self._bytes + size > self._limits.body_bytes:
@@ -100,6 +103,8 @@ class RequestQueue:
         if self._free() and (retry or not self._waiters) and self._address is not None:
             self.in_flight += 1
             return self._address
+        if self._draining is not None:
+            raise self._draining()
         waiter = _Waiter(size)
         # A retried request has waited before and has the least time left, so it goes first.
         self._waiters.appendleft(waiter) if retry else self._waiters.append(waiter)
@@ -153,9 +158,7 @@ class RequestQueue:
         self._address = None
         if not self._stopped:
             self._rejection = error
-        # An error for each: tasks that raise the same object would add to one traceback, and `retry_after` counts down.
-        while (waiting := self._next()) is not None:
-            waiting.set_exception(error())
+        self._fail_waiting(error)
 
     def turn_away(self, error: Callable[[], ApiError]) -> None:
         """Reject those who wait with ``error``, and let the next ones wait."""
@@ -167,10 +170,23 @@ class RequestQueue:
         if not self._stopped:
             self._rejection = None
 
+    def drain(self, error: Callable[[], ApiError]) -> None:
+        """Reject waiting requests with ``error``, and from now on those that would have to wait.
+
+        What a ready replica can take at once goes on: a step of a graph, for one, belongs to a request that runs.
+        """
+        self._draining = error
+        self._fail_waiting(error)
+
     def stop(self, error: Callable[[], ApiError]) -> None:
         """Reject waiting and new requests with ``error`` for good, whatever becomes of the replica."""
         self.reject(error)
         self._stopped = True
+
+    def _fail_waiting(self, error: Callable[[], ApiError]) -> None:
+        # An error for each: tasks that raise the same object would add to one traceback, and `retry_after` counts down.
+        while (waiting := self._next()) is not None:
+            waiting.set_exception(error())
 
     def _check_accepting(self) -> None:
         if self._rejection is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -132,6 +132,11 @@ class Replica:
             await asyncio.wait({serving.running.end})
         elif not was_starting and self._board.entries[name].state == "waking":
             raise ApiError("model_not_ready", f"{name} is about to be started; unload it in a moment")
+
+    def drain(self, error: Callable[[], ApiError]) -> None:
+        """Reject with ``error`` whoever waits for a process, and from now on whoever would have to."""
+        self.queue.drain(error)
+        self._loads.drain(error)
 
     async def run(self) -> None:
         """Keep the service in its wanted state until cancelled, then stop its process."""

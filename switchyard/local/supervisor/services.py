@@ -136,10 +136,15 @@ class Services:
                 if not task.cancelled():
                     task.result()
 
-    async def drain(self, grace: float) -> None:
-        """Reject who waits with a reason, and finish what is in flight within ``grace`` seconds."""
+    def reject_waiting(self) -> None:
+        """Reject whoever waits for a process, and from now on whoever would have to; what runs goes on."""
         for name, hosted in self._hosted.items():
-            hosted.replica.queue.stop(partial(ApiError, "shutting_down", f"{name}: switchyard is stopping"))
+            told = f"{name} is not ready for this request, and switchyard is stopping; try again once it runs"
+            hosted.replica.drain(partial(ApiError, "shutting_down", told))
+
+    async def drain(self, grace: float) -> None:
+        """Reject whoever waits, accept no more, and finish what is in flight within ``grace`` seconds."""
+        self.reject_waiting()
         await self._listener.stop(grace)
 
     async def stop(self) -> None:

@@ -123,8 +123,11 @@ class Supervisor:
         """Stop the gateway first, so that no request arrives; then queues, activator, replicas, preloaded parent."""
         grace = self._settings.grace
         hurry = asyncio.ensure_future(self._kill_when_forced())
+        # Before the gateway, which ends with the last of its requests: those that wait would hold it up for all of its
+        # grace, and are told sooner that they can go elsewhere.
+        parts.services.reject_waiting()
         await _cancelled(deployments)
-        # Who still waits gets a reason; what is in flight finishes, on replicas that stop only afterwards.
+        # What is in flight finishes, on replicas that stop only afterwards.
         await asyncio.gather(parts.services.drain(grace), parts.control.stop(grace))
         await parts.services.stop()
         await _cancelled(preload)  # after its children, which the kernel kills with it

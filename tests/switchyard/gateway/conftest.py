@@ -147,6 +147,7 @@ class Bench:
     model: ModelServer
     catalog: CatalogFile
     http: httpx.AsyncClient
+    served: Gateway
 
     def put(self, name: str, **changes: Any) -> None:
         """Changes one model of the catalog."""
@@ -204,7 +205,7 @@ async def gateway(
         catalog.replace(entries(model.url))
         try:
             async with httpx.AsyncClient(base_url=url, timeout=10) as http:
-                yield Bench(url, model, catalog, http)
+                yield Bench(url, model, catalog, http, served)
         finally:  # a test that fails must not leave calls behind that the model's server would wait for
             await server.aclose()
             await client.aclose()

@@ -129,6 +129,22 @@ async def test_all_calls_of_a_tenant_may_end_at_once() -> None:
     assert bench.queues._queues == {}
 
 
+async def test_a_drain_rejects_who_waits_and_who_would_and_no_call_that_has_a_place() -> None:
+    bench = Bench(places=2)
+    assert bench.try_acquire("acme")
+    assert bench.try_acquire("globex")
+    tasks = [await bench.waiting(tenant) for tenant in ("acme", "globex")]
+    bench.queues.drain()
+    bench.release("acme")  # in the same turn of the loop: its place is for nobody who waits
+    tasks.append(asyncio.ensure_future(bench.queues.acquire(SERVER, "chat", "acme", 1, 0)))
+    for task in tasks:
+        assert await code_of(task) == (503, "model chat is full, and this gateway is stopping; try again")
+    assert bench.try_acquire("acme")
+    for tenant in ("acme", "globex"):
+        bench.release(tenant)
+    assert bench.queues._queues == {}
+
+
 async def test_a_catalog_that_cannot_be_read_changes_nothing() -> None:
     bench = Bench()
     assert bench.try_acquire("acme")

@@ -158,6 +158,7 @@ CASES = {
 CODES = {429: ("too_many_requests", "RESOURCE_EXHAUSTED"), 503: ("overloaded", "UNAVAILABLE")}
 TYPES = {"openai": {429: "rate_limit_error", 503: "server_error"}}
 TYPES["anthropic"] = {429: "rate_limit_error", 503: "overloaded_error"}
+STOPPING = "model chat is full, and this gateway is stopping; try again"
 ERRORS: dict[str, Callable[[httpx.Response], tuple[str, str, str]]] = {
     "openai": lambda response: tuple(response.json()["error"][name] for name in ("code", "message", "type")),
     "anthropic": lambda response: (
@@ -188,6 +189,25 @@ async def test_what_is_full_is_said_in_the_callers_protocol(tmp_path: Path, what
     assert part in said[1], said
     assert protocol == "text" or said[0] == code
     assert said[2] == TYPES.get(protocol, {}).get(status, "")
+
+
+@pytest.mark.parametrize("protocol", [*REQUESTS, "grpc"])
+async def test_a_gateway_that_stops_tells_who_waits_at_once_and_finishes_what_runs(
+    tmp_path: Path, protocol: str
+) -> None:
+    async with full(tmp_path) as bench:
+        task = await bench.waiting("globex", protocol)
+        bench.rpc.bench.served.reject_waiting()
+        responses = [await asyncio.wait_for(task, 30), await bench.ask("team", protocol)]
+        assert bench.tenants == []
+    for response in responses:
+        if isinstance(response, tuple):
+            assert (response[0], STOPPING in response[1], response[2]) == ("UNAVAILABLE", True, "1"), response
+            continue
+        assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+        said = ERRORS[protocol](response)
+        assert STOPPING in said[1], said
+        assert protocol == "text" or said[0] == "shutting_down"
 
 
 async def test_a_model_that_fails_meanwhile_is_not_asked(tmp_path: Path) -> None:

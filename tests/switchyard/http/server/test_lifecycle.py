@@ -24,6 +24,7 @@ class Life:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     drained: list[int] = field(default_factory=list)
+    closed: list[int] = field(default_factory=list)
     wires: list[Wire] = field(default_factory=list)
 
     async def wire(self) -> Wire:
@@ -48,6 +49,7 @@ async def living(*, drain_seconds: float = 0.0, grace_seconds: float | None = No
             drain_seconds=drain_seconds,
             grace_seconds=grace_seconds,
             on_drain=lambda: life.drained.append(server.in_flight),
+            on_closed=lambda: life.closed.append(server.in_flight),
             stop=life.stop,
         )
     )
@@ -68,6 +70,7 @@ async def test_what_has_begun_is_finished_in_either_protocol_and_nothing_new_is_
         life.stop.set()
         await new.hears(frames.GOAWAY, stream=0)
         await until(lambda: life.drained == [2])
+        await until(lambda: life.closed == [2])
         life.go_on.set()
         assert await new.hears(frames.DATA) == b"2"
         assert await old.answer() == (200, b"1.1")
@@ -112,8 +115,10 @@ async def test_while_it_drains_it_still_responds_and_asks_clients_to_go_elsewher
         late = await life.wire()
         late.send(GET)
         assert b"connection: close" in await late.head()
+        assert life.closed == []
         os.kill(os.getpid(), signal.SIGTERM)  # the second ends the wait
         assert await new.hears(frames.GOAWAY, stream=0) == frames.uint32(1) + frames.uint32(frames.NO_ERROR)
+        assert life.closed == [1]
         life.go_on.set()
         assert await new.hears(frames.DATA) == b"2"
         await new.hangs_up()

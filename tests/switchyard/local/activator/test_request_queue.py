@@ -157,6 +157,27 @@ async def test_a_stop_rejects_for_good(event: Callable[[RequestQueue], None]) ->
     assert made.address is None
 
 
+async def test_a_drain_rejects_who_waits_and_lets_a_ready_replica_go_on() -> None:
+    made = queue(concurrency=1)
+    made.open(ADDRESS)
+    await made.acquire(0, later())
+    tasks = [await waiting(made), await waiting(made)]
+    made.drain(lambda: ApiError("shutting_down", "stopping"))
+    for task in tasks:
+        with pytest.raises(ApiError, match="stopping") as caught:
+            await task
+        assert (caught.value.status, caught.value.retry_after) == (503, 1)
+    with pytest.raises(ApiError, match="stopping"):
+        made.check_capacity(10)
+    made.release()
+    made.check_capacity(10)
+    assert await made.acquire(0, later()) == ADDRESS
+    made.suspect(ADDRESS)
+    for retry in (False, True):
+        with pytest.raises(ApiError, match="stopping"):
+            await made.acquire(0, later(), retry=retry)
+
+
 async def test_a_doubted_address_gets_nothing_until_it_is_open_again() -> None:
     made = queue()
     made.open(ADDRESS)

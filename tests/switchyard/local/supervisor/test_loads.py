@@ -61,6 +61,18 @@ async def test_a_load_of_what_cannot_be_loaded_says_why_and_is_tried_again_by_th
     assert (await ask(client, run, "load")).status_code == 200
 
 
+async def test_a_load_that_waits_when_the_run_is_stopped_says_so_at_once(run: Run, client: httpx.AsyncClient) -> None:
+    await run.services.add(run.planned(Stub(name="chat", env={"STUB_LOAD_SECONDS": "60"})))
+    load = asyncio.ensure_future(ask(client, run, "load"))
+    await until(lambda: state(run) == "waking", "it starts")
+
+    run.services.reject_waiting()
+
+    for response in (await asyncio.wait_for(load, 30), await ask(client, run, "load")):
+        assert (response.status_code, response.json()["code"]) == (503, "shutting_down")
+        assert response.headers["retry-after"] == "1"
+
+
 async def test_an_unload_finishes_what_is_in_flight_and_the_next_request_wakes_the_model(
     run: Run, client: httpx.AsyncClient
 ) -> None:
