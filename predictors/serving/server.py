@@ -25,6 +25,7 @@ from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
 from predictors.serving import errors
 from predictors.serving.errors import of_exception
+from predictors.serving.rpc_errors import abort
 from predictors.serving.servicer import OneModelServicer
 from switchyard.http.asgi import App
 from switchyard.http.asgi.serving import BodyCheck, handler_of
@@ -33,7 +34,6 @@ from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.http.web_access import loopback_access
 from switchyard.memory import settle_heap
-from switchyard.rpc import status as statuses
 from switchyard.rpc.health import Health, with_health
 from switchyard.settings import PortError
 
@@ -208,8 +208,7 @@ class ErrorStatuses(ExceptionToStatusInterceptor):  # type: ignore[misc]
         return await super().intercept(method, request_or_iterator, context, method_name)
 
     async def handle_exception(self, ex: Exception, request_or_iterator: Any, context: Any, method_name: str) -> None:
-        error = of_exception(ex)
-        await context.abort(grpc.StatusCode[statuses.of_http(error.status).name], error.message)
+        await abort(context, of_exception(ex))
 
 
 def _or_error(parse: Callable[[bytes], Any], message: bytes) -> Any:

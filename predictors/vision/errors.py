@@ -8,7 +8,6 @@ from switchyard.http.api_errors import ApiError
 from switchyard.rpc import status as table
 from switchyard.rpc.status import RpcStatus
 
-_GRPC = {code.value[0]: code for code in grpc.StatusCode}
 _OF_TRITON = {404: "model_not_found", 503: "overloaded"}
 # What Triton 2.51 says with 500 of requests that it cannot read, and what it means; all others of its sentences stay.
 _NOT_JSON = "failed to parse the request JSON buffer: "
@@ -46,11 +45,6 @@ def of_triton(status: int, reason: str) -> ApiError:
     )
     code = _OF_TRITON.get(status, "invalid_value" if status < 500 else "model_error")
     return ApiError(code, reason, status=status)
-
-
-def grpc_code(error: ApiError) -> grpc.StatusCode:
-    """Return the gRPC status that says what an error says."""
-    return _GRPC[table.of_http(error.status)]
 
 
 def http_status(code: grpc.StatusCode) -> int:

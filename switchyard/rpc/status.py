@@ -5,7 +5,7 @@ Numbers and their meaning: https://grpc.io/docs/guides/status-codes/
 
 import math
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Final, Protocol
 from urllib.parse import quote
@@ -16,6 +16,11 @@ Field = tuple[bytes, bytes]
 
 _MESSAGE_BYTES: Final = 4096  # of an encoded message; clients take 8 KiB of trailers by default
 _DETAIL_CHARACTERS: Final = 1000  # the message is in the trailers once more
+# Whose libraries repeat calls by themselves wait this long, or not at all: without a deadline of its own, a call would
+# wait for the next day's budget. OpenAI's and Anthropic's clients have the same limit.
+_PUSHBACK_SECONDS: Final = 60
+_NEVER: Final = b"-1"
+PUSHBACK: Final = b"grpc-retry-pushback-ms"
 _RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
 _UNESCAPED: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
@@ -58,6 +63,7 @@ class ApiFailure(Protocol):
     status: int
     message: str
     retry_after: float | None
+    final: bool
 
 
 # From the HTTP status that an HTTP client would get. A status without an entry has that of its class.
@@ -159,13 +165,29 @@ def api_code(err: RpcError) -> tuple[str, str]:
 
 
 def rpc_error(err: ApiFailure) -> RpcError:
-    """Return the gRPC error for ``err``; the time to retry is in its metadata, as ``retry-after`` and as details."""
+    """Return the gRPC error for ``err``; its metadata says whether and when to retry, as HTTP's headers do.
+
+    https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback
+    """
     status, after = of_http(err.status), err.retry_after
+    if err.final:
+        return RpcError(status, err.message, ((PUSHBACK, _NEVER),))
     if after is None:
         return RpcError(status, err.message)
     seconds = max(1, math.ceil(after))
     details = b64encode(_retry_info(status, err.message, seconds)).rstrip(b"=")
-    return RpcError(status, err.message, ((b"retry-after", b"%d" % seconds), (b"grpc-status-details-bin", details)))
+    pushback = b"%d" % (seconds * 1000) if seconds <= _PUSHBACK_SECONDS else _NEVER
+    metadata = ((b"retry-after", b"%d" % seconds), (PUSHBACK, pushback), (b"grpc-status-details-bin", details))
+    return RpcError(status, err.message, metadata)
+
+
+def is_retried(metadata: Iterable[Field]) -> bool:
+    """Return whether an error's metadata lets clients' libraries repeat the call by themselves.
+
+    They do so only while they have seen no headers of a response, so all metadata has to come in its trailers (gRFC
+    A6).
+    """
+    return any(name == PUSHBACK and value != _NEVER for name, value in metadata)
 
 
 def _retry_info(status: RpcStatus, message: str, seconds: int) -> bytes:

@@ -78,6 +78,8 @@ async def of_activator(error: str, folder: Path) -> AsyncIterator[str]:
         queue.reject(lambda: ApiError("model_failed", "chat: no engine; see `switchyard logs chat`", retry_after=3))
     elif error == "internal":
         queue.reject(_fail)
+    elif error == "stopping":
+        queue.drain(lambda: ApiError("shutting_down", "chat is not ready, and switchyard is stopping"))
     endpoints: dict[int, activator.Endpoint] = {}
     client = Client()
     with pytest.MonkeyPatch.context() as patch:

@@ -72,6 +72,8 @@ async def of_activator(error: str) -> AsyncIterator[str]:
     queue = RequestQueue("chat", concurrency=0, limits=limits, demand=lambda: None)
     if error == "failed":
         queue.reject(lambda: ApiError("model_failed", "chat: no engine; see `switchyard logs chat`", retry_after=3))
+    elif error == "stopping":
+        queue.drain(lambda: ApiError("shutting_down", "chat is not ready, and switchyard is stopping"))
     endpoints: dict[int, Endpoint] = {}
     server = Server(cast(Any, None), rpc=RpcActivator(endpoints).handle)
     port = await server.listen(HOST, 0)

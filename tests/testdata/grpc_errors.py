@@ -1,4 +1,4 @@
-"""Prints what a predictor's gRPC server makes of each of KServe's errors: its name, status, details and log entries.
+"""Prints what a predictor's gRPC server makes of each of KServe's errors: name, status, details, log entries, pushback.
 
 A process of its own, because KServe's messages and tritonclient's have the same names in protobuf's one registry.
 """
@@ -48,7 +48,8 @@ async def main() -> None:
         for number, raised in enumerate(RAISED):
             logged.clear()
             call = channel.unary_unary("/s/fail")(b"%d" % number)
-            outcome = [type(raised).__name__, (await call.code()).name, await call.details(), logged]
+            pushback = dict(await call.trailing_metadata()).get("grpc-retry-pushback-ms")
+            outcome = [type(raised).__name__, (await call.code()).name, await call.details(), logged, pushback]
             print(json.dumps(outcome))
     await server.stop(0)
 

@@ -8,8 +8,9 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from predictors.serving.rpc_errors import abort
 from predictors.vision.admission import Admission, AdmittedRequest
-from predictors.vision.errors import grpc_code, http_status, triton_is_away
+from predictors.vision.errors import http_status, triton_is_away
 from predictors.vision.images.inference import takes_images
 from predictors.vision.images.usage import Shape, count_tensors
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
@@ -185,7 +186,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
                         # A client that disconnects ends this generator; without this Triton would go on for nobody.
                         upstream.cancel()
         except ApiError as err:
-            await _abort(context, err)
+            await abort(context, err)
         except grpc.aio.AioRpcError as err:
             await context.abort(err.code(), err.details() or "")
 
@@ -219,7 +220,7 @@ def _with_status(handler: Unary) -> Unary:
         try:
             return await handler(request, context)
         except ApiError as err:
-            await _abort(context, err)
+            await abort(context, err)
         except grpc.aio.AioRpcError as err:
             await context.abort(err.code(), err.details() or "")
         except Exception:
@@ -228,11 +229,6 @@ def _with_status(handler: Unary) -> Unary:
         raise AssertionError("abort raises")
 
     return response
-
-
-async def _abort(context: Any, error: ApiError) -> None:
-    headers = ((name.decode(), value.decode()) for name, value in error.headers)
-    await context.abort(grpc_code(error), error.message, (*(context.trailing_metadata() or ()), *headers))
 
 
 def _path(name: str) -> str:

@@ -41,7 +41,8 @@ async def over_grpc(rpc: GrpcBench, model: str, identifier: str = "") -> Outcome
     try:
         await call
     except grpc.aio.AioRpcError as err:
-        return Outcome(err.code().name, err.details() or "", str(dict(err.initial_metadata())["x-request-id"]))
+        told = {**dict(err.initial_metadata()), **dict(err.trailing_metadata())}
+        return Outcome(err.code().name, err.details() or "", str(told["x-request-id"]))
     return Outcome("OK", "", str(dict(await call.initial_metadata())["x-request-id"]))
 
 

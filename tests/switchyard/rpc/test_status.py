@@ -87,14 +87,26 @@ def test_a_status_that_is_none_is_unknown(value: bytes, name: str) -> None:
 def test_an_error_of_the_api_says_when_to_try_again() -> None:
     made = status.rpc_error(ApiError("overloaded", "too much", retry_after=1.2))
     assert (made.status, made.message) == (RpcStatus.UNAVAILABLE, "too much")
-    assert made.metadata[0] == (b"retry-after", b"2")
-    (name, encoded), details, retry = made.metadata[1], status_pb2.Status(), error_details_pb2.RetryInfo()
-    details.ParseFromString(base64.b64decode(encoded + b"=="))
-    assert name == b"grpc-status-details-bin"
+    told, details, retry = dict(made.metadata), status_pb2.Status(), error_details_pb2.RetryInfo()
+    assert (told[b"retry-after"], told[b"grpc-retry-pushback-ms"]) == (b"2", b"2000")
+    details.ParseFromString(base64.b64decode(told[b"grpc-status-details-bin"] + b"=="))
     assert (details.code, details.message) == (RpcStatus.UNAVAILABLE, "too much")
     assert details.details[0].Unpack(retry)
     assert retry.retry_delay.seconds == 2
+    assert status.is_retried(made.metadata)
     assert status.rpc_error(ApiError("not_found", "no such thing")).metadata == ()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ApiError("model_failed", "no weights", final=True), ApiError("insufficient_quota", "none today", retry_after=61)],
+    ids=["time ends it not", "that is too long to wait for"],
+)
+def test_an_error_that_waiting_does_not_end_is_not_repeated_by_libraries(error: ApiError) -> None:
+    made = status.rpc_error(error)
+    assert dict(made.metadata)[b"grpc-retry-pushback-ms"] == b"-1"
+    assert (b"grpc-status-details-bin" in dict(made.metadata)) == (not error.final)
+    assert not status.is_retried(made.metadata)
 
 
 @pytest.mark.parametrize("one", list(RpcStatus))

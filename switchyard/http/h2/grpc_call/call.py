@@ -177,9 +177,9 @@ class GrpcCall:
         """End the response; does nothing when the call is over."""
         if self.status is not None:
             return
-        if self.response_metadata:
+        if self.response_metadata and not statuses.is_retried(metadata):
             self._begin_response()
-        fields = end_fields(status, message, metadata, started=self._responding)
+        fields = end_fields(status, message, metadata, started=self._responding, opening=self.response_metadata)
         self._abandon(status)
         self._client.connection.send(self._client, frames.HEADERS, literals(fields), True)
         self._over(status)

@@ -9,7 +9,7 @@ from switchyard.http.h2.grpc_call.headers import NO_STATUS, RESPONSE_HEADERS, Rp
 from switchyard.http.h2.grpc_call.messages import Received
 from switchyard.http.h2.grpc_call.upstream import UpstreamConnection, UpstreamUnavailableError
 from switchyard.http.h2.stream import Stream
-from switchyard.rpc.status import RpcStatus
+from switchyard.rpc.status import RpcStatus, is_retried
 
 Outcome = RpcStatus | UpstreamUnavailableError
 
@@ -82,7 +82,8 @@ class Forwarding:
         if not self._responding:
             self._responding = True
             call.response_started()
-            if call.response_metadata and end:  # a trailers-only response: clients expect metadata in headers
+            # Clients expect metadata in headers, which a trailers-only response has not.
+            if call.response_metadata and end and not is_retried(response.fields):
                 opening = literals([*RESPONSE_HEADERS, *call.response_metadata])
                 client.connection.send(client, frames.HEADERS, opening, False)
                 block = shown.trailers()

@@ -86,12 +86,19 @@ class RpcResponse:
         return literals([field for field in self.fields if field[0] not in (b":status", b"content-type")])
 
 
-def end_fields(ended: RpcStatus, message: str = "", metadata: Sequence[Field] = (), *, started: bool) -> list[Field]:
-    """Return the trailers of a response, with what its headers would have said unless it has ``started``."""
+def end_fields(
+    ended: RpcStatus,
+    message: str = "",
+    metadata: Sequence[Field] = (),
+    *,
+    started: bool,
+    opening: Sequence[Field] = (),
+) -> list[Field]:
+    """Return the trailers of a response, with ``opening`` and what else its headers would say unless it ``started``."""
     fields: list[Field] = [*([] if started else RESPONSE_HEADERS), (b"grpc-status", b"%d" % ended)]
     if message:
         fields.append((b"grpc-message", status.encode_message(message)))
-    fields.extend(metadata)
+    fields.extend((*metadata, *(() if started else opening)))
     return fields
 
 

@@ -84,9 +84,9 @@ async def test_in_grpc_it_is_resource_exhausted_with_the_time_to_retry(tmp_path:
 
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert "2 requests per minute" in str(caught.value.details())
-        assert dict(caught.value.initial_metadata())["x-ratelimit-remaining-requests"] == "0"
         details, retry = status_pb2.Status(), error_details_pb2.RetryInfo()
         metadata: dict[str, Any] = dict(caught.value.trailing_metadata())
+        assert (metadata["x-ratelimit-remaining-requests"], "x-request-id" in metadata) == ("0", True)
         details.ParseFromString(metadata["grpc-status-details-bin"])
         assert details.details[0].Unpack(retry)
         assert 1 <= retry.retry_delay.seconds <= 60
