@@ -20,7 +20,7 @@ from switchyard.local.processes import preload
 from switchyard.local.processes.launch import Launcher, SpawnLauncher
 from switchyard.local.processes.mounts import Mounts
 from switchyard.local.processes.preload import PreloadedLauncher
-from switchyard.local.processes.preload_declaration import Preload, declared
+from switchyard.local.processes.preload_declaration import declared
 from switchyard.local.processes.start import Starter, probing_tls
 from switchyard.local.processes.temporary import temporary_folder
 from switchyard.local.replicas.deployment import DeploymentRunner
@@ -30,6 +30,7 @@ from switchyard.local.status.board import StatusBoard
 from switchyard.local.status.run_directory import StateDirectory
 from switchyard.local.supervisor.control import Control
 from switchyard.local.supervisor.edits import Edits, commands
+from switchyard.local.supervisor.forked import forked
 from switchyard.local.supervisor.graph_decisions import Decisions
 from switchyard.local.supervisor.published_models import PublishedModels, ServicePlanner
 from switchyard.local.supervisor.repository_sync import sync_deployments
@@ -79,15 +80,15 @@ async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], Non
     metrics, client = LocalMetrics(registry), Client(tls=probing_tls())
     file = CatalogFile(settings.directory.catalog)
     board = StatusBoard(served={}, names=(), file=file, metrics=metrics, root=settings.options.root)
-    preloads = _preloads(plan.services, settings.options) if settings.preloading else {}
-    preloaded = _preload(plan.services, preloads, settings, board) if preloads else None
+    planner = ServicePlanner(settings.documents, settings.options)
+    preloaded = _preload(plan, planner, settings, board)
     mounts, hosts = Mounts(commands(plan)), dict[str, str]()
     starter = _starter(preloaded or SpawnLauncher(), client, mounts, settings, hosts)
     make = _replicas(starter, client, board, metrics, settings, _room(settings, board))
     services = Services(replica=make, hosts=hosts, board=board, metrics=metrics, client=client)
     deployments = [*plan.deployments, *sync_deployments(plan, settings.options)]
     models = {service.name: await services.add(service) for service in plan.services}
-    for name in (*(deployment.name for deployment in deployments), *([preload.NAME] if preloads else [])):
+    for name in (*(deployment.name for deployment in deployments), *([preload.NAME] if preloaded else [])):
         board.add(name)
     for name in (*board.entries, *(command.name for command in commands(plan))):
         settings.directory.log(name).touch()  # so that it can be followed before the first start
@@ -113,7 +114,7 @@ async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], Non
         },
         preload=preloaded,
         repository_models=_repository_models(plan, models, settings.options, board),
-        published_models=_published_models(plan, settings, services, board),
+        published_models=_published_models(plan, planner, settings.options, services, board),
         control=control,
         client=client,
         control_port=int(socket.getsockname()[1]),
@@ -138,11 +139,12 @@ def _repository_models(
     return found
 
 
-def _published_models(plan: Plan, settings: Settings, services: Services, board: StatusBoard) -> list[PublishedModels]:
-    planner = ServicePlanner(settings.documents, settings.options)
+def _published_models(
+    plan: Plan, planner: ServicePlanner, options: Options, services: Services, board: StatusBoard
+) -> list[PublishedModels]:
     return [
         PublishedModels(folder, declared=plan.services, planner=planner, services=services, board=board)
-        for folder in settings.options.published.values()
+        for folder in options.published.values()
     ]
 
 
@@ -194,23 +196,15 @@ def _starter(
     )
 
 
-def _preloads(services: Sequence[Service], options: Options) -> Mapping[str, Preload]:
-    """Return what to import once for the modules that the services run."""
-    modules = (preload.module_of(service.command.argv, options.python) for service in services if not service.problem)
-    return declared(dict.fromkeys(filter(None, modules)), options.root)
-
-
-def _preload(
-    services: Sequence[Service], preloads: Mapping[str, Preload], settings: Settings, board: StatusBoard
-) -> PreloadedLauncher:
-    """Build the preloaded parent, which has a row of its own on the board."""
+def _preload(plan: Plan, planner: ServicePlanner, settings: Settings, board: StatusBoard) -> PreloadedLauncher | None:
+    """Build the preloaded parent, which has a row of its own on the board; None if it would import nothing."""
     options = settings.options
+    environments = forked(plan.services, planner, options) if settings.preloading else {}
+    preloads = declared(environments, options.root)
+    if not preloads:
+        return None
     # Variables that all of these services share are set for the imports too: some libraries read them only then.
-    every = [
-        set(service.command.env.items())
-        for service in services
-        if preload.module_of(service.command.argv, options.python) in preloads and not service.problem
-    ]
+    every = [set(env.items()) for module in preloads for env in environments[module]]
     path = temporary_folder(settings.run_id) / "preload.sock"
     base = Starter.environment(settings.environ, settings.run_id)
 
