@@ -149,7 +149,9 @@ class Triton:
     def stop(self) -> None:
         self.process.terminate()
         try:
-            self.process.wait(60)
+            # Models are unloaded in five seconds; one that failed to load over a good one is counted as live for ever,
+            # and its 30 seconds would be waited for.
+            self.process.wait(15)
         except subprocess.TimeoutExpired:
             self.kill()
 
