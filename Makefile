@@ -21,12 +21,14 @@ check: setup ## static checks: style, types, who imports whom
 	ruff check . && ruff format --check .
 	mypy && lint-imports
 
+# Two, as CI has two cores and a test's servers take more than one; a file's tests share what they start.
+WORKERS := --numprocesses=2 --dist=loadfile
 test: check ## everything: static checks, then tests, then tests that start real models
-	pytest -m "not live and not cluster"
+	pytest $(WORKERS) -m "not live and not cluster"
 	pytest -m live
 
 test-all: test fuzz ## all that and what takes long: `make fuzz`, ten times the generated examples, all floods, 150 kills
-	pytest -m "hypothesis and not live and not cluster" --hypothesis-profile=all
+	pytest $(WORKERS) -m "hypothesis and not live and not cluster" --hypothesis-profile=all
 	pytest -m "hypothesis and live" --hypothesis-profile=all
 	python -m benchmarks.floods --check
 	python -m benchmarks.tenancy.kills --check

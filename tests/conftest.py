@@ -5,8 +5,9 @@ import os
 from hypothesis import settings
 
 # `make test` and `pytest` are to see the same: what make tells its commands would reach the makes and programs that
-# tests start (a nested make says where it enters; the program names itself by its path).
-for variable in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES"):
+# tests start (a nested make says where it enters; the program names itself by its path), and so would the size of a
+# terminal that pytest-xdist tells its workers, who have none.
+for variable in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "COLUMNS", "LINES"):
     os.environ.pop(variable, None)
 
 # Machines that run tests are busy: how long an example takes says nothing about the code.

@@ -33,7 +33,8 @@ def test_test_all_runs_whole_what_test_cuts_short() -> None:
     for command in (
         "python -m tests.fuzz --minutes 10",
         "python -m tests.differential --cases 2000 --seed $RANDOM",
-        'pytest -m "hypothesis and not live and not cluster" --hypothesis-profile=all',
+        'pytest --numprocesses=2 --dist=loadfile -m "hypothesis and not live and not cluster" --hypothesis-profile=all',
+        'pytest -m "hypothesis and live" --hypothesis-profile=all',
         "python -m benchmarks.floods --check",
         "python -m benchmarks.tenancy.kills --check",
     ):

@@ -17,13 +17,19 @@ KEY = create_key()
 
 
 @pytest.mark.parametrize(
-    "text", [KEY, f'{{"key": "{KEY}"}}', f"Bearer {KEY}\n", f"/a?key={KEY}&b", f"u{KEY}x", f"sy-{KEY}"]
+    "text",
+    [KEY, f'{{"key": "{KEY}"}}', f"Bearer {KEY}\n", f"/a?key={KEY}&b", f"u{KEY}x", f"sy-{KEY}"],
+    ids=["alone", "JSON", "a header", "a query", "in a word", "behind its own prefix"],
 )
 def test_a_key_is_found_in_any_text(text: str) -> None:
     assert keys_in(text.encode()) == {KEY}
 
 
-@pytest.mark.parametrize("text", [KEY[:-1], KEY[:9] + " " + KEY[9:], "sy-" + "a" * 49, "sy-...abcd", ""])
+@pytest.mark.parametrize(
+    "text",
+    [KEY[:-1], KEY[:9] + " " + KEY[9:], "sy-" + "a" * 49, "sy-...abcd", ""],
+    ids=["short", "with a gap", "a wrong checksum", "hidden", "nothing"],
+)
 def test_what_only_looks_like_a_key_is_none(text: str) -> None:
     assert keys_in(text.encode()) == set()
 
@@ -52,7 +58,7 @@ def test_a_key_in_a_store_is_found(tmp_path: Path) -> None:
     assert leaks(tmp_path) == [f"store.db: {KEY[:8]}…"]
 
 
-@pytest.mark.parametrize(("written", "status"), [(KEY, 1), ("nothing", 0)])
+@pytest.mark.parametrize(("written", "status"), [(KEY, 1), ("nothing", 0)], ids=["a key", "nothing"])
 def test_a_run_whose_servers_wrote_a_key_fails(tmp_path: Path, written: str, status: int) -> None:
     (tmp_path / "conftest.py").write_text("from tests.leaks.plugin import no_key_is_written as no_key_is_written\n")
     (tmp_path / "test_it.py").write_text(
