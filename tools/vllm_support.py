@@ -7,12 +7,14 @@ file beside the judge, one name per line.
 import json
 from collections.abc import Iterable
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).parents[1] / "switchyard" / "repository" / "huggingface" / "vllm.json"
 
 _REGISTRY = "vllm.model_executor.models.registry"
+_OF_PLUGINS = {"bitsandbytes"}  # in the registry where vLLM is for CUDA: switchyard.repository.huggingface.quantization
 _POOLING = ("_EMBEDDING_MODELS", "_LATE_INTERACTION_MODELS", "_REWARD_MODELS", "_TOKEN_CLASSIFICATION_MODELS")
 
 
@@ -60,8 +62,17 @@ def _by_transformers(known: set[str]) -> Iterable[str]:
 
 
 def _quantization() -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield the methods of checkpoints that vLLM loads here.
+
+    Not those that it refuses as deprecated, that only quantize while loading, or whose package is not installed.
+    """
     methods = import_module("vllm.model_executor.layers.quantization")
-    for name in methods.QUANTIZATION_METHODS:
+    online = import_module("vllm.config.quantization")
+    left_out = {*methods.DEPRECATED_QUANTIZATION_METHODS, *online.ONLINE_QUANT_SHORTHAND_NAMES}
+    left_out -= online._DEFERRED_ONLINE_SHORTHANDS
+    if find_spec("torchao") is None:
+        left_out.add("torchao")
+    for name in set(methods.QUANTIZATION_METHODS) - left_out - _OF_PLUGINS:
         config = methods.get_quantization_config(name)
         try:
             dtypes = config.get_supported_act_dtypes()

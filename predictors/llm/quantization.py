@@ -12,8 +12,9 @@ Device = Literal["cpu", "cuda", "rocm", "other"]
 def four_bit_method(model_dir: Path, device: Device) -> str | None:
     """Return the value of vLLM's ``--quantization`` for ``model_dir`` in 4 bits; None leaves it to the checkpoint.
 
-    bitsandbytes quantizes any checkpoint while loading, on CUDA only (vLLM, "Supported hardware" of its quantization
-    docs); a checkpoint that is already quantized (AWQ, GPTQ, compressed-tensors) names its own method.
+    bitsandbytes quantizes any checkpoint while loading, on CUDA only. Since 0.28 vLLM has it in a package of its own,
+    vllm-bnb-plugin, which the extra ``llm`` brings (https://github.com/vllm-project/vllm/pull/43529). A checkpoint that
+    is already quantized (AWQ, GPTQ, compressed-tensors) names its own method.
 
     Raises:
         SettingsError: the device cannot; the message says which can and what else to do.
@@ -26,5 +27,6 @@ def four_bit_method(model_dir: Path, device: Device) -> str | None:
     raise SettingsError(
         f"USE_4BIT=true, but {model_dir.name} holds full-precision weights and this machine's device is {device}: "
         "quantizing while loading (bitsandbytes) needs an NVIDIA GPU with CUDA. "
-        "Serve it there, use a checkpoint that is already quantized (AWQ or GPTQ), or set USE_4BIT=false."
+        "Serve it there, take a checkpoint that is already quantized (for a CPU compressed-tensors in W8A8), or set "
+        "USE_4BIT=false."
     )

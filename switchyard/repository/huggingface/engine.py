@@ -2,23 +2,15 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from switchyard.repository.huggingface.documents import FaultError, shown
-from switchyard.repository.huggingface.model_config import CONFIG, ModelConfig
-from switchyard.repository.inspection import Device
-from switchyard.repository.verdict import Fault, FaultCode, Kind
-
-# What checkpoints call a method that vLLM lists under another name (ModelArchConfigConvertorBase and the configs'
-# override_quantization_method).
-_ALIASES = {"compressed_tensors": "compressed-tensors", "auto-round": "inc", "auto_round": "inc", "intel": "inc"}
-# vLLM has kernels of these for CPUs (_POSSIBLE_KERNELS and others in model_executor/kernels/linear).
-_ON_CPU = ("compressed-tensors", "awq", "auto_awq", "gptq", "auto_gptq", "inc", "fp8")
-_CPU_DTYPE = "float32"  # kustomize/components/cpu
+from switchyard.repository.huggingface.model_config import CONFIG
+from switchyard.repository.verdict import FaultCode, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,54 +81,3 @@ def _unknown(architecture: str, engine: EngineSupport) -> str:
     near = difflib.get_close_matches(architecture[:200], engine.architectures, n=1, cutoff=0.8)
     hint = f"did you mean {near[0]}?" if near else "choose a model of an architecture from vLLM's list."
     return f"{CONFIG} names the architecture {name}, which vLLM {engine.version} does not know: {hint}"
-
-
-def quantization_method(config: ModelConfig) -> str:
-    """Return the name of the method that the weights are quantized by, empty if they are not.
-
-    Raises:
-        FaultError: ``quantization_config`` names none, or one that vLLM does not know (QUANTIZATION).
-    """
-    if config.quantization is None:
-        return ""
-    method = config.quantization.get("quant_method")
-    if not isinstance(method, str) or not method:
-        sentence = f'{CONFIG} has a quantization_config without "quant_method": add it, such as "awq" or "gptq".'
-        raise FaultError(FaultCode.QUANTIZATION, sentence, CONFIG)
-    method = _ALIASES.get(method.lower(), method.lower())
-    if method not in support().quantization:
-        known = ", ".join(
-            name for name in ("awq", "compressed-tensors", "fp8", "gptq") if name in support().quantization
-        )
-        sentence = (
-            f"{CONFIG} says that the weights are quantized by {shown(method)}, which vLLM {support().version} does not "
-            f"know: take a checkpoint quantized by another method, such as {known}."
-        )
-        raise FaultError(FaultCode.QUANTIZATION, sentence, CONFIG)
-    return method
-
-
-def check_quantization(method: str, device: Device) -> Iterator[Fault]:
-    """Yield why ``device`` cannot run weights that are quantized by ``method``."""
-    if not method:
-        return
-    needs = support().quantization[method]
-    if device.kind == "cpu":
-        if method not in _ON_CPU or _CPU_DTYPE not in needs.dtypes:
-            yield _not_here(
-                f"{CONFIG} says that the weights are quantized by {method}, which vLLM does not run in {_CPU_DTYPE} on "
-                "a CPU: take the model without quantization, one of compressed-tensors, or a machine with a GPU."
-            )
-    elif device.compute_capability is not None:
-        major, minor = device.compute_capability
-        if major * 10 + minor < needs.capability:
-            least = f"{needs.capability // 10}.{needs.capability % 10}"
-            yield _not_here(
-                f"{CONFIG} says that the weights are quantized by {method}, which needs a GPU of compute capability "
-                f"{least}, and {shown(device.name) or 'this one'} has {major}.{minor}: take a checkpoint quantized by "
-                "another method, or a newer GPU."
-            )
-
-
-def _not_here(sentence: str) -> Fault:
-    return Fault(code=FaultCode.QUANTIZATION, message=sentence, file=CONFIG)

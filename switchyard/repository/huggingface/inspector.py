@@ -7,7 +7,7 @@ from pathlib import Path
 
 from switchyard.repository.card import read_card
 from switchyard.repository.folder import list_files
-from switchyard.repository.huggingface import embedding, engine, memory
+from switchyard.repository.huggingface import embedding, engine, memory, quantization
 from switchyard.repository.huggingface.chat_template import check_template, read_template
 from switchyard.repository.huggingface.documents import FaultError, listed
 from switchyard.repository.huggingface.model_config import (
@@ -78,7 +78,7 @@ def _read(folder: Path) -> _Model:
     return _Model(
         config=config,
         kind=kind,
-        method=engine.quantization_method(config),
+        method=quantization.quantization_method(config),
         tokenizer=tokenizer,
         longest=_context_length(config, kind, tokenizer, embedding.longest_text(folder)),
         template=template,
@@ -101,7 +101,7 @@ def _checks(folder: Path, model: _Model, learned: _Learned, device: Device) -> I
     config, generates = model.config, model.kind == "llm"
     yield check_dimensions(config)
     yield check_generation(folder)
-    yield engine.check_quantization(model.method, device)
+    yield quantization.check_quantization(config, model.method, memory.served_dtype(config, model.kind, device), device)
     yield _check_weights(folder, config, learned.tensors, generates=generates)
     yield check_tokenizer(folder, config, model.tokenizer, learned.notes, generates=generates)
     yield embedding.check_modules(folder, config)

@@ -31,9 +31,14 @@ class Fit:
 
 
 def served_dtype(config: ModelConfig, kind: Kind, device: Device) -> str:
-    """Return what the engine computes in: float32 on a CPU (components/cpu), else what vLLM's ``auto`` decides."""
+    """Return what the engine computes in: float32 on a CPU (components/cpu), else what vLLM's ``auto`` decides.
+
+    GPUs of compute capability 7.x have no bfloat16 (vLLM, ``CudaPlatform.supported_dtypes``).
+    """
     if device.kind == "cpu":
         return "float32"
+    if device.compute_capability is not None and device.compute_capability < (8, 0):
+        return "float16"
     if config.dtype in ("", "float32"):
         return "float16" if kind == "embedding" else "bfloat16"
     return config.dtype

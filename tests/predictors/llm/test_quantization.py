@@ -23,5 +23,6 @@ def test_a_checkpoint_that_is_already_quantized_names_its_own_method(tmp_path: P
 
 
 def test_a_cpu_rejects_and_says_which_devices_can_and_what_else_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"needs an NVIDIA GPU with CUDA.*already quantized \(AWQ or GPTQ\)"):
+    else_to_do = r"already quantized \(for a CPU compressed-tensors in W8A8\)"
+    with pytest.raises(SettingsError, match=rf"needs an NVIDIA GPU with CUDA.*{else_to_do}"):
         four_bit_method(model(tmp_path), "cpu")

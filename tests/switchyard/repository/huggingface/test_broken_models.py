@@ -393,10 +393,10 @@ BROKEN: dict[str, tuple[Break, FaultCode, str, str]] = {
         "a chat_template that is no text",
     ),
     "an unknown quantization": (
-        edit("config.json", quantization_config={"quant_method": "bitsandbytes"}),
+        edit("config.json", quantization_config={"quant_method": "torchao"}),
         C.QUANTIZATION,
         "config.json",
-        "quantized by bitsandbytes, which vLLM",
+        "quantized by torchao, which vLLM",
     ),
     "a quantization without a name": (
         edit("config.json", quantization_config={"bits": 4}),
