@@ -11,6 +11,7 @@ import yaml
 from switchyard.devices.declared import of_deployment
 from switchyard.local.plan.render import render
 from tests.manifests.documents import CLUSTERS, COMPONENTS, ENVIRONMENTS, OVERLAYS, PLATFORM, ROOT, Document, of_kind
+from tests.manifests.network import Peer, connects
 from tests.manifests.test_network_policies import ELSEWHERE, connected
 from tests.manifests.test_overlays_build import used
 
@@ -95,6 +96,20 @@ def test_another_gpu_is_told_to_the_sync_in_one_place(tmp_path: Path) -> None:
     device = of_deployment(of_kind(documents, "ConfigMap")[sync["envFrom"][0]["configMapRef"]["name"]]["data"])
 
     assert (device.kind, device.memory >> 30, device.compute_capability) == ("cuda", 20, (8, 9))
+
+
+def test_the_sync_reaches_a_store_on_another_port_by_the_rule_of_its_page(tmp_path: Path) -> None:
+    (patch,) = [text for text in examples(ROOT / "docs/how-to/serve-from-s3.md") if "NetworkPolicy" in text]
+    dev = "resources: [../switchyard/kustomize/overlays/dev]\n"
+    reached = {}
+    for name, text in {"before": dev, "after": dev + patch}.items():
+        (tmp_path / name).mkdir()
+        policies = [*of_kind(with_example(tmp_path / name, text), "NetworkPolicy").values()]
+        sync = Peer(labels={"app.kubernetes.io/name": "repository-sync"}, namespace="switchyard-dev")
+        places = {namespace: Peer(namespace=namespace) for namespace in ("minio", "default")}
+        reached[name] = [place for place, peer in places.items() if connects(policies, sync, peer, 9000)]
+
+    assert reached == {"before": [], "after": ["minio"]}
 
 
 def test_an_overlay_of_your_own_has_your_tenants_where_the_gateway_reads_them(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.switchyard.repository.huggingface.quantized import CASES, RUNS_ON_A_C
 
 pytestmark = pytest.mark.live
 
-# One process, since it imports for 10 s, and an engine in it for each model, with dummies of weights. Those that run are
+# One process, since it imports for 10 s, and an engine in it for each model, with dummies of weights. What runs comes
 # first: an engine that fails leaves torch's groups behind, and the next one's failure may be that.
 _CHILD = """
 import json, sys

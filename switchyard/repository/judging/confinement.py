@@ -6,6 +6,7 @@ import resource
 import signal
 from dataclasses import dataclass
 
+from switchyard.repository.judging.system_calls import forbid
 from switchyard.repository.verdict import Group
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # prctl(2)
@@ -42,12 +43,13 @@ def die_with_parent(parent: int) -> None:
 
 
 def leave_network() -> bool:
-    """Enter a network namespace without any interface; return whether the kernel allowed that.
+    """Give up the network, by a namespace without any interface and by having no more sockets; return whether one did.
 
-    It does for root, and for others where user namespaces are on, which containers often turn off. The process must
-    have a single thread.
+    The kernel allows the namespace to root, and to others where user namespaces are on, which container runtimes turn
+    off; the filter also stops sockets that are files. The process must have a single thread.
     """
-    return any(_libc.unshare(flags) == 0 for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET))
+    namespace = any(_libc.unshare(flags) == 0 for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET))
+    return forbid(("socket", "io_uring_setup")) or namespace  # a ring makes sockets, too
 
 
 def limit(limits: ProcessLimits) -> None:

@@ -110,7 +110,7 @@ class _Process:
         try:
             async with asyncio.timeout(_START_SECONDS):
                 if not json.loads(await process._line())["offline"]:
-                    logger.info("judging with the network on, because the kernel allows no network namespace here")
+                    logger.warning("judging with the network on: the kernel allows no namespace and no filter here")
         except BaseException:
             await process.kill()
             raise

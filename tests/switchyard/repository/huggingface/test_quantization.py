@@ -8,8 +8,8 @@ import pytest
 from switchyard.repository.huggingface.inspector import inspect
 from switchyard.repository.inspection import Device, Surroundings
 from tests.manifests.documents import ROOT
+from tests.switchyard.repository.huggingface.models import copy_of, edit
 from tests.switchyard.repository.huggingface.quantized import CASES, RUNS_ON_A_CPU
-from tests.switchyard.repository.huggingface.test_broken_models import copy_of, edit
 
 A10G = Device(kind="cuda", memory=20 << 30, compute_capability=(8, 6))
 T4 = Device(kind="cuda", name="Tesla T4", memory=14 << 30, compute_capability=(7, 5))
