@@ -75,7 +75,7 @@ def test_every_limit_is_the_code_s() -> None:
     assert rows["a configuration of a language model; a tokenizer"] == f"{small} MiB; {large} MiB"
     assert rows["the header of a `*.safetensors`"] == f"{tensors.HEADER_BYTES // mib} MiB"
     assert rows["a chat template"] == f"{chat_rendering.TEMPLATE_BYTES // mib} MiB, {chat_rendering.STEPS} steps"
-    assert rows["what a normalizer makes of a byte"] == f"{growth.GROWTH} bytes"
+    assert rows["what a normalizer or decoder makes of a byte"] == f"{growth.GROWTH} bytes"
     assert rows["a tokenizer's regular expressions"] == f"{effort.PATTERNS} of {effort.PATTERN_CHARACTERS} characters"
     assert f"up to {values.MOST_BYTES >> 30} GiB all of them" in TEXT
     assert f"at most {LONGEST_NAME} characters" in TEXT

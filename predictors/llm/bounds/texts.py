@@ -19,6 +19,10 @@ from switchyard.http.asgi import App, Receive, Scope, Send
 # except for blanks: of vocabularies with tokens of 128 of them the longest token is no bound.
 BYTES_PER_TOKEN = 16
 TEXT_BYTES = 64 * 1024  # of short contexts: to count or truncate longer texts; a tenth of a second
+# Bytes that a normalizer makes of one, if the judge let it pass: 16, and sentencepiece's up to 64 of a character. Each
+# of them takes up to 350 bytes of memory as a token, so that the bound is on what is normalized, too.
+GROWTH = 64
+_PART = 4096  # characters
 
 _request: ContextVar[object] = ContextVar("request", default=None)
 
@@ -91,11 +95,14 @@ def _take_turns(executor: Any) -> None:
 def _bounded(tokenizer: type[Any], max_model_len: int, error: Callable[..., Exception]) -> type[Any]:
     longest = longest_text(max_model_len)
 
-    def check(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        size = sum(map(_size, (*args[:2], *(kwargs.get(name) for name in ("text", "text_pair")))))
+    def check(normalizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given = list(_texts((*args[:2], *(kwargs.get(name) for name in ("text", "text_pair")))))
+        size, contains = sum(len(text.encode("utf-8", "surrogatepass")) for text in given), "contains"
+        if normalizer is not None and longest >= size > longest // GROWTH:
+            size, contains = _normalized_size(normalizer, given, longest), "is normalized to"
         if size > longest:
             raise error(
-                f"This model's maximum context length is {max_model_len} tokens. However, your prompt contains "
+                f"This model's maximum context length is {max_model_len} tokens. However, your prompt {contains} "
                 f"{size} bytes of text, and at most {longest} are tokenized. "
                 "Please reduce the length of the input prompt.",
                 parameter="input_text",
@@ -103,12 +110,12 @@ def _bounded(tokenizer: type[Any], max_model_len: int, error: Callable[..., Exce
 
     class BoundedTokenizer(tokenizer):  # type: ignore[misc]
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            check(args, kwargs)
+            check(_normalizer(self), args, kwargs)
             with _panics(error):
                 return super().__call__(*args, **kwargs)
 
         def encode(self, *args: Any, **kwargs: Any) -> Any:
-            check(args, kwargs)
+            check(_normalizer(self), args, kwargs)
             with _panics(error):
                 return super().encode(*args, **kwargs)
 
@@ -129,7 +136,29 @@ def _panics(error: Callable[..., Exception]) -> Iterator[None]:
         raise error(f"This model's tokenizer cannot tokenize this text: {err}", parameter="input_text") from None
 
 
-def _size(value: object) -> int:
+def _normalizer(tokenizer: Any) -> Any:
+    """Return what rewrites texts before they are split, None if nothing does."""
+    return getattr(getattr(tokenizer, "backend_tokenizer", None), "normalizer", None)
+
+
+def _normalized_size(normalizer: Any, texts: list[str], most: int) -> int:
+    """Return the bytes of what ``normalizer`` makes of ``texts``, or as many of them as are more than ``most``.
+
+    It is tried on small parts, each of which takes little memory whatever it grows to.
+    """
+    size = 0
+    for text in texts:
+        for start in range(0, len(text), _PART):
+            part = text[start : start + _PART].encode("utf-8", "replace").decode()
+            size += len(normalizer.normalize_str(part).encode())
+            if size > most:
+                return size
+    return size
+
+
+def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
-        return len(value.encode("utf-8", "surrogatepass"))
-    return sum(map(_size, value)) if isinstance(value, list | tuple) else 0
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _texts(part)

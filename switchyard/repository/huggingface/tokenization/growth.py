@@ -5,10 +5,10 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer, normalizers
 
 from switchyard.repository.huggingface.documents import shown
-from switchyard.repository.huggingface.tokenization.parts import normalizers, state
+from switchyard.repository.huggingface.tokenization.parts import decoders, rewriters
 
 GROWTH = 16  # bytes for one; Unicode's own normalization makes 11 of one, and a blank as "▁" is 3
 _REPEATED = 4  # so that a pattern may match across what two matches before it wrote
@@ -16,7 +16,7 @@ _REPEATED = 4  # so that a pattern may match across what two matches before it w
 
 def excessive_growth(tokenizer: Tokenizer) -> Iterator[str]:
     """Yield what makes a text more than ``GROWTH`` times as long, as a part of a sentence."""
-    steps = normalizers(tokenizer)
+    steps = list(rewriters(tokenizer.normalizer))
     for index, (written, _) in enumerate(steps):
         if written.get("type") == "Precompiled":
             if (longest := _longest_mapping(written)) > 4 * GROWTH:  # of a character, which has up to 4 bytes
@@ -26,12 +26,21 @@ def excessive_growth(tokenizer: Tokenizer) -> Iterator[str]:
             size = _final_size(content, [runs for _, runs in steps[index + 1 :]], least)
             if size > GROWTH * least:
                 yield f"its normalizer makes {size} bytes of {least} (where it replaces by {shown(content)!r})"
-    decoder = state(tokenizer.decoder)
-    for written in decoder.get("decoders", [decoder]):
-        if written.get("type") == "Replace":
-            least, size = _shortest_match(written), _bytes(written.get("content", ""))
-            if size > GROWTH * least:
-                yield f"its decoder makes {size} bytes of {least} (where it replaces by {shown(written['content'])!r})"
+    replacing = [written for written in decoders(tokenizer) if written.get("type") == "Replace"]
+    runs = [_replacement(written) for written in replacing]
+    for index, written in enumerate(replacing):
+        least, content = _shortest_match(written), written.get("content", "")
+        size = _final_size(content, runs[index + 1 :], least)
+        if size > GROWTH * least:
+            yield f"its decoder makes {size} bytes of {least} (where it replaces by {shown(content)!r})"
+
+
+def _replacement(written: dict[str, Any]) -> normalizers.Replace:
+    """Return the normalizer that does what a decoder does."""
+    pattern = written["pattern"]
+    return normalizers.Replace(
+        pattern["String"] if "String" in pattern else Regex(pattern["Regex"]), written["content"]
+    )
 
 
 def _shortest_match(written: dict[str, Any]) -> int:

@@ -12,12 +12,25 @@ def state(part: Any) -> dict[str, Any]:
     return json.loads(part.__getstate__()) if part is not None else {}
 
 
-def normalizers(tokenizer: Tokenizer) -> list[tuple[dict[str, Any], Any]]:
-    """Return the normalizers in their order, each as it is written and as it runs."""
-    whole = state(tokenizer.normalizer)
-    if "normalizers" not in whole:
-        return [(whole, tokenizer.normalizer)] if whole else []
-    return [(one, tokenizer.normalizer[index]) for index, one in enumerate(whole["normalizers"])]
+def rewriters(normalizer: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Yield the normalizers that one is made of in their order, each as it is written and as it runs."""
+    written = state(normalizer)
+    if "normalizers" in written:
+        for index in range(len(written["normalizers"])):
+            yield from rewriters(normalizer[index])
+    elif written:
+        yield written, normalizer
+
+
+def decoders(tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
+    """Yield the decoders in their order, as they are written."""
+    waiting = [state(tokenizer.decoder)]
+    while waiting:
+        written = waiting.pop(0)
+        if "decoders" in written:
+            waiting[:0] = written["decoders"]
+        else:
+            yield written
 
 
 def patterns(tokenizer: Tokenizer) -> Iterator[str]:

@@ -1,12 +1,17 @@
 """The bound of texts that are tokenized, on a tokenizer with a renderer like vLLM's."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer as RustTokenizer
+from tokenizers import models, normalizers
 
 from predictors.llm.bounds.texts import (
     BYTES_PER_TOKEN,
@@ -16,6 +21,8 @@ from predictors.llm.bounds.texts import (
     longest_text,
 )
 from switchyard.http.asgi import Receive, Scope, Send
+
+ROOT = Path(__file__).parents[4]
 
 
 class ClientError(Exception):
@@ -84,6 +91,73 @@ def test_a_text_at_the_bound_is_tokenized() -> None:
     renderer = Renderer()
     bound_texts(renderer, 2048, ClientError)
     assert (renderer.tokenizer(LONG[1:], truncation=True), renderer.tokenizer.encode("x")) == ("called", "encoded")
+
+
+class Normalizing(Renderer):
+    """With a tokenizer of the tokenizers library, as transformers wraps it."""
+
+    def __init__(self, normalizer: normalizers.Normalizer) -> None:
+        super().__init__()
+        backend = RustTokenizer(models.BPE({}, []))
+        backend.normalizer = normalizer
+        self.tokenizer.backend_tokenizer = backend  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("way", ["__call__", "encode"])
+@pytest.mark.parametrize(("copies", "passes"), [(1, True), (2, False), (64, False)])
+def test_a_text_that_a_normalizer_makes_too_long_is_not_tokenized(way: str, copies: int, passes: bool) -> None:
+    renderer = Normalizing(normalizers.Replace("a", "b" * copies))
+    bound_texts(renderer, 2048, ClientError)
+    text = "a" * (LONGEST // 2 + 1)
+    if passes:
+        assert getattr(renderer.tokenizer, way)(text)
+        return
+    with pytest.raises(ClientError, match=f"your prompt is normalized to .* at most {LONGEST} are tokenized") as err:
+        getattr(renderer.tokenizer, way)([text])
+    assert err.value.parameter == "input_text"
+
+
+def test_texts_with_lone_surrogates_and_short_ones_are_left_to_the_tokenizer() -> None:
+    renderer = Normalizing(normalizers.Replace("a", "b" * 64))
+    bound_texts(renderer, 2048, ClientError)
+    assert renderer.tokenizer("a" * (LONGEST // 64)) == "called"
+    assert renderer.tokenizer("\ud800" * (LONGEST // 4)) == "called"
+
+
+WORST = """
+import resource
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+from tests.predictors.llm.bounds.test_texts import LONGEST, ClientError, Renderer, bound_texts
+
+alphabet = pre_tokenizers.ByteLevel.alphabet()
+backend = Tokenizer(models.BPE({letter: number for number, letter in enumerate(alphabet)}, []))
+backend.normalizer = normalizers.Replace("a", "b" * 16)
+splits = [pre_tokenizers.Split(Regex("."), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+backend.pre_tokenizer = pre_tokenizers.Sequence(splits)
+renderer = Renderer()
+renderer.tokenizer.backend_tokenizer = backend
+type(renderer.tokenizer).__call__ = lambda self, text: len(self.backend_tokenizer.encode(text))
+bound_texts(renderer, 2048, ClientError)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert renderer.tokenizer("a" * (LONGEST // 16)) == LONGEST
+try:
+    renderer.tokenizer("a" * LONGEST)
+except ClientError:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_the_worst_tokenizer_that_the_judge_lets_pass_takes_little_memory_for_any_text() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WORST],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # A token of each byte takes 350: without the bound on what is normalized it would be 16 times as much.
+    assert int(done.stdout) * 1024 < 1000 * LONGEST
 
 
 class PanicException(BaseException):

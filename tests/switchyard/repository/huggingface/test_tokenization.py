@@ -1,7 +1,7 @@
 """What tokenizers of well-known models do passes, and what takes without end does not."""
 
 import pytest
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from switchyard.repository.huggingface.tokenization.effort import excessive_effort, nests_repetitions
 from switchyard.repository.huggingface.tokenization.growth import excessive_growth
@@ -68,9 +68,25 @@ def test_long_words_of_wordpiece_are_bounded() -> None:
         ([normalizers.Replace(Regex("z[q]"), "b" * 17)], True),
         ([normalizers.Replace("", "b" * 17)], True),
         ([normalizers.Replace("zq", "aaaaa"), normalizers.Replace("aa", "b" * 30)], True),
+        ([normalizers.Sequence([normalizers.Replace("a", "b" * 15)]), normalizers.Replace("b", "c" * 15)], True),
     ],
 )
 def test_growth_is_found_over_all_normalizers(steps: list[normalizers.Normalizer], grows: bool) -> None:
     tokenizer = Tokenizer(models.BPE({}, []))
     tokenizer.normalizer = normalizers.Sequence(steps)
+    assert bool(list(excessive_growth(tokenizer))) is grows
+
+
+@pytest.mark.parametrize(
+    ("steps", "grows"),
+    [
+        ([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)], False),
+        ([decoders.Replace("a", "b" * 10), decoders.Replace("c", "d" * 10)], False),
+        ([decoders.Replace("a", "b" * 15), decoders.Fuse(), decoders.Replace("b", "c" * 15)], True),
+        ([decoders.Sequence([decoders.Replace("a", "b" * 15)]), decoders.Replace(Regex("b"), "c" * 15)], True),
+    ],
+)
+def test_growth_is_found_over_all_decoders(steps: list[decoders.Decoder], grows: bool) -> None:
+    tokenizer = Tokenizer(models.BPE({}, []))
+    tokenizer.decoder = decoders.Sequence(steps)
     assert bool(list(excessive_growth(tokenizer))) is grows
