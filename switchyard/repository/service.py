@@ -138,8 +138,9 @@ def _arguments(kind: ServedKind, facts: Facts, place: Place) -> list[str]:
     # vLLM starts only if its cache holds one request of the whole context. A later flag wins over the runtime's.
     cache = facts.memory.kv_cache
     more = [f"{KV_CACHE_FLAG}={cache}"] if cache > place.kv_cache and not place.gpus else []
-    # The parser sees requests with tools only; Hermes' format is what most chat templates ask a model for.
-    own = ["--enable-auto-tool-choice", "--tool-call-parser=hermes"] if kind == "llm" else ["--runner=pooling"]
+    own = ["--runner=pooling"] if kind == "embedding" else []
+    if facts.tool_parser:
+        own = ["--enable-auto-tool-choice", f"--tool-call-parser={facts.tool_parser}"]
     return [*length, *more, *own]
 
 

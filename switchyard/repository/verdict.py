@@ -108,6 +108,7 @@ class Facts:
     quantization: str = ""
     context_length: int | None = None
     accepts_images: bool = False
+    tool_parser: str = ""  # vLLM's, of the calls that the model writes; empty if none is known
     license: str = ""
     description: str = ""  # the first paragraph of the model's card
     signed_by: str = ""

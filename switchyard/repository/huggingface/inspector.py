@@ -20,6 +20,7 @@ from switchyard.repository.huggingface.model_config import (
 from switchyard.repository.huggingface.shapes import check_shapes
 from switchyard.repository.huggingface.tensors import WeightTensor, count_parameters, read_weights
 from switchyard.repository.huggingface.tokenizer import TokenizerFacts, check_tokenizer, read_tokenizer_config
+from switchyard.repository.huggingface.tool_calls import missing_parser, tool_parser
 from switchyard.repository.huggingface.values import check_values
 from switchyard.repository.inspection import Device, Inspection, Surroundings
 from switchyard.repository.verdict import Facts, Fault, FaultCode, Kind
@@ -140,6 +141,9 @@ def _facts(folder: Path, model: _Model, learned: _Learned, fit: memory.Fit, dtyp
             f"The context is {fit.context_length} tokens of the model's {model.longest}, for whose KV cache there is "
             "not enough memory here."
         )
+    parser = tool_parser(model.template, model.config.architecture) if model.kind == "llm" else ""
+    if model.kind == "llm" and model.template and not parser:
+        notes.append(missing_parser(model.template, model.template_file))
     return Facts(
         format="huggingface",
         kind=model.kind,
@@ -151,6 +155,7 @@ def _facts(folder: Path, model: _Model, learned: _Learned, fit: memory.Fit, dtyp
         quantization=model.method,
         context_length=fit.context_length,
         accepts_images=model.config.sees and model.config.architecture in engine.support().multimodal,
+        tool_parser=parser,
         license=card.license,
         description=card.description,
         notes=tuple(notes),

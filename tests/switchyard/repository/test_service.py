@@ -18,7 +18,8 @@ def facts(kind: Kind = "llm", **fields: Any) -> Facts:
 
 
 def test_a_language_model_is_listed_by_its_name_with_its_context_length() -> None:
-    document = derived("my-chat", facts(accepts_images=True), Place(namespace="apart", claim="published"))
+    found = facts(accepts_images=True, tool_parser="mistral")
+    document = derived("my-chat", found, Place(namespace="apart", claim="published"))
 
     listed = describe(document, url="")
     assert (listed.name, listed.kind, listed.context_length, listed.accepts_images) == ("my-chat", "llm", 2048, True)
@@ -26,7 +27,11 @@ def test_a_language_model_is_listed_by_its_name_with_its_context_length() -> Non
     assert document["metadata"]["labels"][DERIVED_LABEL] == "llm"
     model = document["spec"]["predictor"]["model"]
     assert model["storageUri"] == "pvc://published/llm/my-chat"
-    assert model["args"] == ["--max-model-len=2048", "--enable-auto-tool-choice", "--tool-call-parser=hermes"]
+    assert model["args"] == ["--max-model-len=2048", "--enable-auto-tool-choice", "--tool-call-parser=mistral"]
+
+
+def test_a_model_whose_calls_no_parser_reads_gets_none() -> None:
+    assert derived("my-chat", facts())["spec"]["predictor"]["model"]["args"] == ["--max-model-len=2048"]
 
 
 def test_an_embedding_model_pools_and_calls_no_tools() -> None:

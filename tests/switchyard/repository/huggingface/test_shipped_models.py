@@ -32,7 +32,21 @@ def test_the_facts_of_a_chat_model() -> None:
     assert facts.bytes > 4_000_000
     assert facts.memory.weights == 4 * 1_074_560
     assert facts.memory.kv_cache == 256 << 20
-    assert facts.notes == ()
+    assert facts.tool_parser == ""
+    assert facts.notes == (
+        "chat_template.jinja tells the model nothing of tools, so that the service derived for it takes none.",
+    )
+
+
+def test_a_template_with_tools_gets_the_parser_of_its_format(tmp_path: Path) -> None:
+    folder = copy_of("chat-fast", tmp_path)
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text() + "{% if tools %}<tool_call>{name, arguments}</tool_call>{% endif %}")
+
+    facts = inspect(folder, HERE).facts
+
+    assert facts is not None
+    assert (facts.tool_parser, facts.notes) == ("hermes", ())
 
 
 def test_the_card_of_a_model_is_shown(tmp_path: Path) -> None:
