@@ -114,13 +114,35 @@ class ModelServer:
         return [json.loads(call.body) for call in self.calls]
 
 
+class PromptServer(uvicorn.Server):
+    """uvicorn that ends when it is told to and all is over: it looks every 100 ms, twice, and thousands are started."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ends = asyncio.Event()
+        self.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)  # makes the headers that every response has
+        await self.ends.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections or self.server_state.tasks:
+            await asyncio.sleep(0.001)
+        for server in self.servers:
+            await server.wait_closed()
+
+
 @asynccontextmanager
 async def running(app: App) -> AsyncIterator[str]:
     """The base URL of an ASGI application on a free port, served by a server that is not ours."""
-    server = uvicorn.Server(
+    server = PromptServer(
         uvicorn.Config(cast(Any, app), loop="none", ws="none", lifespan="off", log_config=None, access_log=False)
     )
-    server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # else asyncio leaves Nagle's algorithm on
         listener.bind(("127.0.0.1", 0))
         task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -128,7 +150,7 @@ async def running(app: App) -> AsyncIterator[str]:
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.ends.set()
             await task
 
 
