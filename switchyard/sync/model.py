@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from switchyard.repository.copying import ChangedError, StoppedError
 from switchyard.repository.inspection import Surroundings
 from switchyard.repository.judging import Job, Judge, Judged, JudgeError, ProcessLimits
 from switchyard.repository.names import name_fault
-from switchyard.repository.published import Generation, Published, SpaceError
+from switchyard.repository.publishing.copying import ChangedError, StoppedError
+from switchyard.repository.publishing.published import Generation, Published, SpaceError
 from switchyard.repository.signature import SignaturePolicy
 from switchyard.repository.sources.origin import Origin
 from switchyard.repository.status import ModelStatus, Phase

@@ -24,8 +24,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
 
-from switchyard.repository.copying import copy_files, sync_folder
 from switchyard.repository.folder import Manifest
+from switchyard.repository.publishing.copying import copy_files, sync_folder
 from switchyard.repository.status import facts_of
 from switchyard.repository.verdict import Facts, Group
 

@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from switchyard.repository.copying import ChangedError, StoppedError
 from switchyard.repository.folder import Manifest, hash_files, list_files
-from switchyard.repository.published import OBJECTS, STAGING, Generation, Published, PublishedError, SpaceError
+from switchyard.repository.publishing.copying import ChangedError, StoppedError
+from switchyard.repository.publishing.published import (
+    OBJECTS,
+    STAGING,
+    Generation,
+    Published,
+    PublishedError,
+    SpaceError,
+)
 from switchyard.repository.verdict import Facts, Memory
 
 FACTS = Facts(format="onnx", kind="vision", bytes=3, memory=Memory(weights=3), versions=("1",))
