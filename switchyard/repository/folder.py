@@ -11,7 +11,7 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from switchyard.repository.names import quoted
@@ -52,9 +52,10 @@ class File:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """The files of a folder that count, by path: not hidden ones and ``__pycache__``, which are never published."""
+    """What counts in a folder, by path: not hidden files and ``__pycache__``, which are never published."""
 
     files: tuple[File, ...]
+    folders: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -88,8 +89,9 @@ def list_files(
         root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as err:
         return Listing(files=(), faults=(_root_fault(folder, err),))
+    walk = _Walk(limits)
     try:
-        for found in _Walk(limits).folder(root, PurePosixPath()):
+        for found in walk.folder(root, PurePosixPath()):
             fault = found if isinstance(found, Fault) else _file_fault(root, found, group, limits, beginnings)
             if isinstance(found, File):
                 files.append(found)
@@ -104,12 +106,12 @@ def list_files(
     finally:
         os.close(root)
     files.sort(key=lambda file: file.path)
-    listing = Listing(files=tuple(files))
+    listing = Listing(files=tuple(files), folders=tuple(walk.folders))
     if listing.bytes > limits.bytes:
         faults.append(_too_large("", f"The folder has {listing.bytes} bytes, of {limits.bytes} that a model may have"))
     if not files and not faults:
         faults.append(_incomplete("", "The folder is empty: copy the model's files into it."))
-    return Listing(files=listing.files, faults=tuple(faults))
+    return replace(listing, faults=tuple(faults))
 
 
 def hash_files(folder: Path, listing: Listing) -> Manifest:
@@ -132,6 +134,7 @@ class _Walk:
 
     limits: FolderLimits
     entries: int = 0  # folders and ignored files too: a tree of empty folders has an end
+    folders: list[str] = field(default_factory=list)
 
     def folder(self, handle: int, below: PurePosixPath) -> Iterator[File | Fault]:
         with os.scandir(handle) as found:
@@ -158,18 +161,16 @@ class _Walk:
     def _entry(self, handle: int, path: str, name: str) -> Iterator[File | Fault]:
         found = os.stat(name, dir_fd=handle, follow_symlinks=False)
         if stat.S_ISREG(found.st_mode):
-            yield File(path=path, size=found.st_size, stamp=_stamp(found))
+            yield File(path=path, size=found.st_size, stamp=stamp_of(found))
         elif stat.S_ISLNK(found.st_mode):
             yield _link(path)
         elif not stat.S_ISDIR(found.st_mode):
-            yield Fault(
-                code=FaultCode.SPECIAL_FILE,
-                file=path,
-                message=f"{quoted(path)} is no regular file but a pipe, a socket or a device: remove it.",
-            )
+            what = f"{quoted(path)} is no regular file but a pipe, a socket or a device: remove it."
+            yield Fault(code=FaultCode.SPECIAL_FILE, file=path, message=what)
         elif path.count("/") >= self.limits.depth:
             yield _too_large(path, f"{quoted(path)} lies more than {self.limits.depth} folders deep")
         else:
+            self.folders.append(path)
             inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
             try:
                 yield from self.folder(inner, PurePosixPath(path))
@@ -229,20 +230,19 @@ def _digest(folder: Path, file: File) -> str:
     try:
         handle = os.open(folder / file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(handle, "rb") as opened:
-            if _stamp(os.fstat(handle)) != file.stamp:
-                raise FolderError(changed)
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
             after = os.fstat(handle)
     except FileNotFoundError as err:
         raise FolderError(changed) from err
     except OSError as err:
         raise FolderError(_unreadable(file.path, err)) from err
-    if _stamp(after) != file.stamp or after.st_size != file.size:
+    if stamp_of(after) != file.stamp or after.st_size != file.size:
         raise FolderError(changed)
     return digest
 
 
-def _stamp(found: os.stat_result) -> tuple[int, int, int]:
+def stamp_of(found: os.stat_result) -> tuple[int, int, int]:
+    """Return the ``File.stamp`` of a file."""
     return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
 

@@ -105,7 +105,7 @@ class RepositoryStatus:
         """
         try:
             return RepositoryStatus(tuple(_model(row) for row in json.loads(text)["models"]))
-        except (ValueError, KeyError, TypeError) as err:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
             raise StatusError(f"not a {STATUS}: {err!r}") from err
 
 

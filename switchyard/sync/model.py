@@ -14,7 +14,7 @@ from switchyard.repository.inspection import Surroundings
 from switchyard.repository.judging import Job, Judge, Judged, JudgeError, ProcessLimits
 from switchyard.repository.names import name_fault
 from switchyard.repository.publishing.copying import ChangedError, StoppedError
-from switchyard.repository.publishing.published import Generation, Published, SpaceError
+from switchyard.repository.publishing.published import Generation, Published, SpaceError, Staged
 from switchyard.repository.signature import SignaturePolicy
 from switchyard.repository.sources.origin import Origin
 from switchyard.repository.status import ModelStatus, Phase
@@ -23,10 +23,11 @@ from switchyard.sync.board import Board
 from switchyard.sync.folders import Look, ModelKey, Roots, look
 from switchyard.sync.meter import Meter
 from switchyard.sync.records import Record, Records
-from switchyard.sync.slots import NewestFirst
+from switchyard.sync.slots import FairSlots
 
 QUIET_SECONDS = 0.3  # without a change before a folder is judged: between two files of a copy there is less
 COPYING_SECONDS = 3.0  # without a change before a fault is told that may only mean that the copy goes on
+COPY_FIRST_BYTES = 64 << 20  # a larger folder is copied once a look at it found no fault
 RETRY_SECONDS = 30.0  # after a full disk, or an error of this machine
 
 # No file that is still to come mends these.
@@ -71,7 +72,7 @@ class Parts:
     judge: Judge
     board: Board
     meter: Meter
-    slots: NewestFirst
+    slots: FairSlots
     signatures: SignaturePolicy
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -163,26 +164,16 @@ class Model:
         self._is_stale = False
         quiet = time.monotonic() - self._began
         try:
-            async with self._parts.slots.slot(self._changed):
-                self._tell("checking")
-                revision = self._others.revision
-                judged = await self._judge(folder, seen)
-            self.verdict = judged.verdict
-            if _depends(judged.verdict) and revision != self._others.revision:
-                return 0.0
-            if not await self._is_final(judged.verdict, seen):
-                return 0.0
-            started = time.monotonic()
-            async with self._parts.slots.slot(self._changed):
-                changed = await self._publish(folder, judged)
+            found = await self._process(folder, seen)
         except (ChangedError, StoppedError):
             return 0.0
         except (JudgeError, SpaceError, OSError) as err:
             logger.error("%s cannot be published: %s", self.key, err)
             self._tell("failed", reason=str(err))
             return RETRY_SECONDS
-        seconds = {**judged.verdict.seconds, "quiet": quiet, "publish": time.monotonic() - started}
-        self.verdict = replace(judged.verdict, seconds={phase: round(took, 3) for phase, took in seconds.items()})
+        if found is None:
+            return 0.0
+        self.verdict, changed = replace(found[0], seconds={**found[0].seconds, "quiet": round(quiet, 3)}), found[1]
         self._judged = seen.stamp
         self._parts.meter.judged(self.verdict)
         digest = self.generation.digest if self.generation else ""
@@ -193,16 +184,50 @@ class Model:
             self._others.on_published(self.key)
         return None
 
-    async def _judge(self, folder: Path, seen: Look) -> Judged:
+    async def _process(self, folder: Path, seen: Look) -> tuple[Verdict, bool] | None:
+        """Return the verdict on a content, and whether something else is published now; None to look again."""
+        async with contextlib.AsyncExitStack() as ends:
+            async with self._parts.slots.slot(self.key, self._changed):
+                self._tell("checking")
+                revision = self._others.revision
+                staged, judged = await self._judge(folder, seen, ends)
+            self.verdict = judged.verdict
+            if _depends(judged.verdict) and revision != self._others.revision:
+                return None
+            if not await self._is_final(judged.verdict, seen):
+                return None
+            started = time.monotonic()
+            changed = staged is not None and await self._publish(staged, judged)
+            publish = round(time.monotonic() - started, 3)
+        return replace(judged.verdict, seconds={**judged.verdict.seconds, "publish": publish}), changed
+
+    async def _judge(self, folder: Path, seen: Look, ends: contextlib.AsyncExitStack) -> tuple[Staged | None, Judged]:
+        """Judge a copy, since a folder can change unseen; make none of a folder that has a fault anyway."""
+        around, listing = self._others.surroundings(self.key), seen.listing
+        fault = name_fault(self.key.name, around.names)
+        if faults := (fault,) if fault else listing.faults:
+            return None, Judged(verdict=Verdict(group=self.key.group, name=self.key.name, digest="", faults=faults))
         job = Job(
             group=self.key.group,
             name=self.key.name,
             folder=folder,
-            surroundings=self._others.surroundings(self.key),
-            limits=ProcessLimits.of(seen.listing.bytes, self.key.group),
+            surroundings=around,
+            limits=ProcessLimits.of(listing.bytes, self.key.group),
             signatures=self._parts.signatures,
         )
-        return await self._parts.judge.judge(job)
+        if listing.bytes > COPY_FIRST_BYTES:
+            judged = await self._parts.judge.judge(replace(job, inspect_only=True))
+            if judged.verdict.facts is None:
+                return None, judged
+        published = self._parts.published
+        started = time.monotonic()
+        stopped = self._parts.stopping.is_set
+        staged = await asyncio.to_thread(published.stage, folder, listing, name=self.key.name, stopped=stopped)
+        ends.push_async_callback(asyncio.to_thread, published.discard, staged)
+        copied = round(time.monotonic() - started, 3)
+        judged = await self._parts.judge.judge(replace(job, folder=staged.folder))
+        verdict = replace(judged.verdict, seconds={"copy": copied, **judged.verdict.seconds})
+        return staged, replace(judged, verdict=verdict)
 
     async def _is_final(self, verdict: Verdict, seen: Look) -> bool:
         """Return whether the verdict is one on the whole folder; wait while a fault may be that a copy goes on."""
@@ -223,20 +248,14 @@ class Model:
         folder = await asyncio.to_thread(self._parts.roots.folder, self.key)
         return (await asyncio.to_thread(look, folder, self.key.group)).stamp if folder else ""
 
-    async def _publish(self, folder: Path, judged: Judged) -> bool:
+    async def _publish(self, staged: Staged, judged: Judged) -> bool:
         """Publish what is good; return whether that is another content than before."""
         facts, manifest = judged.verdict.facts, judged.manifest
         if facts is None or manifest is None:
             return False
         before = self.generation
         self.generation = await asyncio.to_thread(
-            self._parts.published.publish,
-            folder,
-            manifest,
-            facts,
-            group=self.key.group,
-            name=self.key.name,
-            stopped=self._parts.stopping.is_set,
+            self._parts.published.publish, staged, manifest, facts, group=self.key.group, name=self.key.name
         )
         return before is None or (before.digest, before.facts) != (self.generation.digest, facts)
 

@@ -25,7 +25,7 @@ from switchyard.sync.meter import Meter
 from switchyard.sync.model import Parts
 from switchyard.sync.records import Records
 from switchyard.sync.reserved import ReservedNames
-from switchyard.sync.slots import NewestFirst
+from switchyard.sync.slots import FairSlots
 from switchyard.sync.syncer import Syncer
 from switchyard.telemetry.metrics import RepositoryMetrics
 
@@ -74,7 +74,7 @@ async def run(
         judge=judge,
         board=board,
         meter=meter,
-        slots=NewestFirst(settings.slots),
+        slots=FairSlots(settings.slots),
         signatures=settings.signatures,
     )
     syncer = Syncer(parts, reserved=ReservedNames(settings.reserved), device=settings.device)

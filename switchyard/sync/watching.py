@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ import watchfiles
 
 EVENT_MILLISECONDS = 100  # events of one moment come together
 POLL_SECONDS = 2.0  # where there are no events
+ARMED_MILLISECONDS = 1000  # without an event, after which the kernel is known to watch
 SWEEP_SECONDS = 30.0  # where there are, since a queue of the kernel can overflow
 
 # Another machine's changes make no events here.
@@ -25,13 +27,18 @@ async def changes(paths: Iterable[Path]) -> AsyncGenerator[set[Path] | None, Non
     queue: asyncio.Queue[set[Path] | None] = asyncio.Queue(maxsize=16)
     events = asyncio.create_task(_events([str(path) for path in paths], queue))
     seconds = POLL_SECONDS if any(map(is_remote, paths)) else SWEEP_SECONDS
+    swept = time.monotonic()
     try:
         while True:
-            try:
-                async with asyncio.timeout(POLL_SECONDS if events.done() else seconds):
-                    yield await queue.get()
-            except TimeoutError:
-                yield None
+            # Also while events come without an end: not all that changes makes one.
+            left = swept + (POLL_SECONDS if events.done() else seconds) - time.monotonic()
+            found = None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    found = await queue.get() if left > 0 else None
+            if found is None:
+                swept = time.monotonic()
+            yield found
     finally:
         events.cancel()
         with suppress(asyncio.CancelledError):
@@ -40,17 +47,30 @@ async def changes(paths: Iterable[Path]) -> AsyncGenerator[set[Path] | None, Non
 
 async def _events(paths: list[str], queue: asyncio.Queue[set[Path] | None]) -> None:
     """Put changed paths into the queue; end where the kernel gives no events."""
+    told = lost = False
     while True:
         try:
-            # Without ignore_permission_denied, which ignores the limit on watches as well.
-            async for found in watchfiles.awatch(*paths, watch_filter=None, debounce=EVENT_MILLISECONDS, step=20):
-                await queue.put({Path(path) for _, path in found})
+            # Without ignore_permission_denied, which ignores the limit on watches as well. It yields nothing, too, so
+            # that it is known when the kernel watches again: what was changed before made no event.
+            async for found in watchfiles.awatch(
+                *paths,
+                watch_filter=None,
+                debounce=EVENT_MILLISECONDS,
+                step=20,
+                rust_timeout=ARMED_MILLISECONDS,
+                yield_on_timeout=True,
+            ):
+                if found or lost:
+                    await queue.put(None if lost else {Path(path) for _, path in found})
+                lost = False
         except (OSError, RuntimeError) as err:  # mostly the limit on inotify watches (fs.inotify.max_user_watches)
             logger.warning("no events of changed files, so folders are looked at every %s s: %s", POLL_SECONDS, err)
             await queue.put(None)
             return
         except ExceptionGroup as err:  # a file whose name is not UTF-8, which watchfiles cannot tell
-            logger.warning("events are lost, so all folders are looked at: %s", err.exceptions[0])
+            if not told:
+                logger.warning("events are lost now and then, so all folders are looked at: %s", err.exceptions[0])
+            told = lost = True
             await queue.put(None)
             await asyncio.sleep(POLL_SECONDS)
 

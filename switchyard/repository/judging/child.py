@@ -19,7 +19,7 @@ from switchyard.repository.judging.confinement import die_with_parent, leave_net
 from switchyard.repository.judging.wire import LINE_BYTES, Job, Judged
 from switchyard.repository.verdict import Fault, FaultCode, Verdict
 
-_JudgeFolder = Callable[[Job, Callable[[str], None]], Judged]
+_JudgeFolder = Callable[[Job, Callable[[str, float | None], None]], Judged]
 
 _LIMITS = {signal.SIGXCPU: "time", signal.SIGXFSZ: "files", signal.SIGKILL: "memory or time"}
 
@@ -75,7 +75,7 @@ def _judge(job: Job, judge: _JudgeFolder, writer: int) -> None:
     """Judge in this process, and end it."""
     try:
         limit(job.limits)
-        judged = judge(job, lambda stage: _write(writer, {"stage": stage}))
+        judged = judge(job, lambda stage, seconds: _write(writer, {"stage": stage, "seconds": seconds}))
         _write(writer, judged.row())
     except MemoryError:
         os.kill(os.getpid(), signal.SIGKILL)  # as where the kernel notices it
@@ -85,15 +85,25 @@ def _judge(job: Job, judge: _JudgeFolder, writer: int) -> None:
 
 
 def _read(reader: int, seconds: float) -> list[bytes]:
-    """Return the whole lines that came before the end, the deadline or the bound on bytes."""
-    deadline = time.monotonic() + seconds
-    received = b""
-    while len(received) <= LINE_BYTES:
+    """Return the whole lines that came before the end, a deadline or the bound on bytes.
+
+    A line that begins a stage may have a deadline for it.
+    """
+    end = deadline = time.monotonic() + seconds
+    lines: list[bytes] = []
+    rest, received = b"", 0
+    while received <= LINE_BYTES:
         ready, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
         if not ready or not (some := os.read(reader, 1 << 20)):
             break
-        received += some
-    return received.split(b"\n")[:-1]
+        received += len(some)
+        *found, rest = (rest + some).split(b"\n")
+        for line in found:
+            if line.startswith(b'{"stage"'):
+                most = json.loads(line).get("seconds")
+                deadline = end if most is None else min(end, time.monotonic() + most)
+        lines += found
+    return lines
 
 
 def _death(job: Job, stage: str, code: int) -> Verdict:

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 from switchyard.repository.folder import FolderError, hash_files, list_files
 from switchyard.repository.inspection import Inspection
+from switchyard.repository.judging.confinement import limit_memory
 from switchyard.repository.judging.inspectors import INSPECTORS
 from switchyard.repository.judging.smoke import smoke
 from switchyard.repository.judging.wire import Job, Judged
@@ -17,17 +18,19 @@ from switchyard.repository.verdict import Facts, Fault, FaultCode, Verdict
 
 FACTS_BYTES = 64 * 1024  # as JSON: a model with a hundred inputs has a quarter; all of them are in each status.json
 
+OnStage = Callable[[str, float | None], None]  # a stage's name, and the seconds that it may take where that is told
+
 
 class _Clock:
     """Takes the time of each stage, and tells which one it is."""
 
-    def __init__(self, on_stage: Callable[[str], None]) -> None:
+    def __init__(self, on_stage: OnStage) -> None:
         self._on_stage = on_stage
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        self._on_stage(name)
+    def stage(self, name: str, most: float | None = None) -> Iterator[None]:
+        self._on_stage(name, most)
         started = time.monotonic()
         try:
             yield
@@ -35,7 +38,7 @@ class _Clock:
             self.seconds[name] = round(time.monotonic() - started, 3)
 
 
-def judge(job: Job, on_stage: Callable[[str], None]) -> Judged:
+def judge(job: Job, on_stage: OnStage) -> Judged:
     """Judge a folder: what may be in it, its format, its signature, its content's digest, and one run.
 
     The files are listed first and hashed after they were inspected and their signature was verified; hashing fails if
@@ -52,10 +55,13 @@ def judge(job: Job, on_stage: Callable[[str], None]) -> Judged:
         listing = list_files(job.folder, job.group)
     if listing.faults:
         return verdict(*listing.faults)
-    with clock.stage("inspect"):
+    with clock.stage("inspect", job.limits.inspect_seconds):
         inspection = INSPECTORS[job.group](job.folder, job.surroundings)
     if inspection.facts is None:
         return verdict(*inspection.faults)
+    if job.inspect_only:
+        found = verdict(*inspection.faults)
+        return Judged(verdict=replace(found.verdict, facts=inspection.facts))
     with clock.stage("signature"):
         signer, fault = check_signature(job.folder, job.group, job.signatures)
     if fault:
@@ -70,7 +76,10 @@ def judge(job: Job, on_stage: Callable[[str], None]) -> Judged:
     except FolderError as err:
         return verdict(err.fault)
     if job.smoke:
-        with clock.stage("smoke"):
+        # Of the bytes that the model reads: what else lies in its folder is no reason to let it run longer.
+        memory, seconds = job.limits.of_run(min(facts.memory.weights, facts.bytes))
+        limit_memory(memory)
+        with clock.stage("smoke", seconds):
             inspection = _after(inspection, smoke(job.folder, facts))
     whole = Verdict(
         group=job.group,

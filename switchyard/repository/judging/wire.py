@@ -18,7 +18,7 @@ LINE_BYTES = 32 << 20  # the most of one line: 4,096 files with paths of 512 byt
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """A folder to judge, and what judging it may take."""
+    """A folder to judge, and what judging it may take; ``inspect_only`` is for one that is not copied yet."""
 
     group: Group
     name: str
@@ -26,11 +26,12 @@ class Job:
     surroundings: Surroundings
     limits: ProcessLimits
     smoke: bool = True
+    inspect_only: bool = False
     signatures: SignaturePolicy = UNCHECKED
 
     def dumps(self) -> bytes:
         row = {
-            **{name: getattr(self, name) for name in ("group", "name", "smoke")},
+            **{name: getattr(self, name) for name in ("group", "name", "smoke", "inspect_only")},
             "folder": str(self.folder),
             "limits": asdict(self.limits),
             "surroundings": asdict(self.surroundings),

@@ -1,35 +1,37 @@
-"""Copies files into a folder of the same program, and makes sure that they are what was judged."""
+"""Copies the files of a folder that was listed, and no byte more than that."""
 
 import errno
-import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+
+from switchyard.repository.folder import File, Listing, stamp_of
 
 _STEP_BYTES = 16 << 20  # between two looks at whether to go on
 _NOT_HERE = frozenset((errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM))
 
 
 class ChangedError(Exception):
-    """A file is not what was judged any more."""
+    """A file is not what was listed, or judged, any more."""
 
 
 class StoppedError(Exception):
     """The copy was given up because the program ends."""
 
 
-def copy_files(source: Path, target: Path, files: Mapping[str, str], stopped: Callable[[], bool]) -> None:
-    """Copy files by path, whose SHA-256 in hexadecimal ``files`` has, and write them to the disk.
+def copy_files(source: Path, target: Path, listing: Listing, go_on: Callable[[], None]) -> None:
+    """Copy what was listed; ``go_on`` is called before every 16 MiB, and ends the copy by what it raises.
 
     Raises:
-        ChangedError: one of them is missing or has another content.
-        StoppedError: ``stopped`` returned True.
+        ChangedError: a file is missing, or was written to since it was listed.
         OSError: one cannot be read or written.
     """
     root = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        for path, digest in files.items():
-            _copy(root, path, target / path, digest, stopped)
+        for path in listing.folders:  # an ensemble's version is an empty one
+            (target / path).mkdir(parents=True, exist_ok=True)
+        for file in listing.files:
+            _copy(root, file, target / file.path, go_on)
     except (FileNotFoundError, NotADirectoryError) as err:
         raise ChangedError(str(err)) from err
     except OSError as err:
@@ -40,35 +42,27 @@ def copy_files(source: Path, target: Path, files: Mapping[str, str], stopped: Ca
         os.close(root)
 
 
-def sync_folder(folder: Path) -> None:
-    """Write the names in a folder to the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _copy(root: int, file: File, target: Path, go_on: Callable[[], None]) -> None:
+    source = _open_below(root, file.path)
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _copy(root: int, path: str, target: Path, digest: str, stopped: Callable[[], bool]) -> None:
-    source = _open_below(root, path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb+") as copied:
-            while _copy_some(source, copied.fileno()):
-                if stopped():
-                    raise StoppedError
-            # The copy is read again, not the source: what counts is what engines will read.
-            copied.seek(0)
-            whole = hashlib.sha256()
-            while some := copied.read(_STEP_BYTES):
-                whole.update(some)
-                if stopped():
-                    raise StoppedError
-            os.fsync(copied.fileno())
+        _require_unchanged(source, file)
+        with target.open("xb") as copied:
+            left = file.size
+            while left:
+                go_on()
+                some = _copy_some(source, copied.fileno(), min(left, _STEP_BYTES))
+                if not some:
+                    break
+                left -= some
+        _require_unchanged(source, file)
     finally:
         os.close(source)
-    if whole.hexdigest() != digest:
-        raise ChangedError(f"{path} changed while it was copied")
+
+
+def _require_unchanged(source: int, file: File) -> None:
+    found = os.fstat(source)
+    if (found.st_size, stamp_of(found)) != (file.size, file.stamp):
+        raise ChangedError(f"{file.path} changed while it was copied")
 
 
 def _open_below(root: int, path: str) -> int:
@@ -85,14 +79,14 @@ def _open_below(root: int, path: str) -> int:
         os.close(handle)
 
 
-def _copy_some(source: int, target: int) -> int:
+def _copy_some(source: int, target: int, most: int) -> int:
     """Copy the next bytes; a file system that can shares them instead."""
     try:
-        return os.copy_file_range(source, target, _STEP_BYTES)
+        return os.copy_file_range(source, target, most)
     except OSError as err:
         if err.errno not in _NOT_HERE:  # it works only within some file systems
             raise
-        some = os.read(source, _STEP_BYTES)
+        some = os.read(source, most)
         view = memoryview(some)
         while view:
             view = view[os.write(target, view) :]

@@ -5,7 +5,7 @@ Below the root::
     <group>/<name>                      -> ../.objects/<group>/<name>/<digest>
     .objects/<group>/<name>/<digest>/       the files of one content, read-only
     .objects/<group>/<name>/<digest>.json   what is known of it
-    .staging/                               copies that are not complete
+    .staging/                               copies that are made and judged
 
 The links are the truth: what a killed process left behind is found and finished, or removed, by ``recover``.
 """
@@ -14,24 +14,39 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-from switchyard.repository.folder import Manifest
-from switchyard.repository.publishing.copying import copy_files, sync_folder
+from switchyard.repository.folder import Listing, Manifest
+from switchyard.repository.publishing.copying import ChangedError, StoppedError, copy_files
+from switchyard.repository.publishing.objects import (
+    Stamps,
+    finish,
+    is_served,
+    remove,
+    stamps_from,
+    stamps_of,
+    sync,
+    verified,
+)
 from switchyard.repository.status import facts_of
 from switchyard.repository.verdict import Facts, Group
 
 OBJECTS, STAGING, LOCK = ".objects", ".staging", ".lock"
 GRACE_SECONDS = 60.0  # an engine that read the link before the last switch has opened its files by then
+_FILES = "files"  # of a record: the stamps of what is published
 _SPARE_BYTES = 64 << 20  # left free on the disk: logs and databases of others are on it, too
+
+
+logger = logging.getLogger(__name__)
 
 
 class PublishedError(Exception):
@@ -56,6 +71,14 @@ class Generation:
     previous: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Staged:
+    """A copy that nobody but its judge reads yet; ``files`` tells whether it was written to since."""
+
+    folder: Path
+    files: Mapping[str, tuple[int, ...]]
+
+
 class Published:
     """Publishes folders below ``root``; one process at a time may."""
 
@@ -75,15 +98,18 @@ class Published:
         for group in get_args(Group):
             (self._root / group).mkdir(parents=True, exist_ok=True)
         self._require_alone()
-        _remove(self._root / STAGING)
+        remove(self._root / STAGING)
         (self._root / STAGING).mkdir()
         (self._root / OBJECTS).mkdir(exist_ok=True)
         found = []
         for link in list(self._links()):
-            if generation := self._read(link):
+            generation = self._read(link)
+            if generation and self._verified(link.parent / os.readlink(link)):
                 found.append(generation)
-            else:  # nothing could be served from it
-                link.unlink()
+                continue
+            if generation:
+                logger.error("%s was written to where it is published: it is judged again", link.name)
+            link.unlink()  # nothing could be served from it
         self.collect()
         return found
 
@@ -97,43 +123,66 @@ class Published:
         """Return what is published under a name."""
         return self._read(self._root / group / name)
 
-    def publish(
-        self,
-        folder: Path,
-        manifest: Manifest,
-        facts: Facts,
-        *,
-        group: Group,
-        name: str,
-        stopped: Callable[[], bool] = lambda: False,
-    ) -> Generation:
-        """Copy ``folder``, which was judged with this manifest, and switch the link to the copy.
+    def stage(
+        self, folder: Path, listing: Listing, *, name: str, stopped: Callable[[], bool] = lambda: False
+    ) -> Staged:
+        """Copy what was listed of a folder, so that what is judged is what is published; ``discard`` removes the copy.
 
         Raises:
-            ChangedError: the folder is not what was judged any more.
+            ChangedError: the folder is not what was listed any more.
             SpaceError: the disk is too full.
             StoppedError: ``stopped`` returned True.
             OSError: a file cannot be read or written.
         """
-        digest = object_digest(manifest, facts)
-        with self._switching:
-            if self._object(group, name, digest).is_dir():
-                return self._switch(group, name, digest, facts)
-        staged = self._root / STAGING / uuid.uuid4().hex
+        self._require_space(listing.bytes)
+
+        def go_on() -> None:
+            if stopped():
+                raise StoppedError
+            self._require_space(0)
+
+        staged = self._root / STAGING / uuid.uuid4().hex / name  # some formats want the folder to have the name
         try:
-            self._copy(folder, manifest, facts, staged, stopped)
-            with self._switching:
-                # A folder among the objects is complete: it is renamed when all of it is on the disk.
-                os.rename(staged, self._object(group, name, digest))
-                return self._switch(group, name, digest, facts)
-        finally:
-            _remove(staged)
+            staged.mkdir(parents=True)
+            copy_files(folder, staged, listing, go_on)
+        except BaseException:
+            remove(staged.parent)
+            raise
+        return Staged(folder=staged, files=_stamps(staged))
+
+    def discard(self, staged: Staged) -> None:
+        """Remove what is left of a copy."""
+        remove(staged.folder.parent)
+
+    def publish(self, staged: Staged, manifest: Manifest, facts: Facts, *, group: Group, name: str) -> Generation:
+        """Switch the link to a copy, which was judged with this manifest.
+
+        Raises:
+            ChangedError: the copy was written to since it was made.
+            OSError: a file cannot be read or written.
+        """
+        if _stamps(staged.folder) != staged.files:
+            raise ChangedError("the copy was written to while it was judged")
+        digest = object_digest(manifest, facts)
+        target = self._object(group, name, digest)
+        with self._switching:
+            if stamps := self._verified(target):
+                return self._switch(group, name, digest, facts, stamps)
+        finish(staged.folder, facts)
+        digests = {path: sha for path, sha in manifest.files.items() if not (facts.config and path == "config.pbtxt")}
+        stamps = stamps_of(staged.folder, digests)
+        with self._switching:
+            if target.is_dir():  # one that was written to
+                os.rename(target, staged.folder.with_name(".replaced"))
+            # A folder among the objects is complete: it is renamed when all of it is on the disk.
+            os.rename(staged.folder, target)
+            return self._switch(group, name, digest, facts, stamps)
 
     def unpublish(self, group: Group, name: str) -> None:
         """Remove the link; its files stay for the time that an engine may take to let go of them."""
         with contextlib.suppress(FileNotFoundError):
             (self._root / group / name).unlink()
-            sync_folder(self._root / group)
+            sync(self._root / group)
         with contextlib.suppress(FileNotFoundError):
             os.utime(self._root / OBJECTS / group / name)
 
@@ -154,41 +203,47 @@ class Published:
         kept = {current.digest, current.previous} if current else set()
         for entry in list(objects.iterdir()):
             if entry.name.removesuffix(".json") not in kept:
-                _remove(entry)
+                remove(entry)
         if not kept:
             objects.rmdir()
 
-    def _copy(self, folder: Path, manifest: Manifest, facts: Facts, staged: Path, stopped: Callable[[], bool]) -> None:
-        self._require_space(manifest.bytes)
-        staged.mkdir()
-        served = {path: digest for path, digest in manifest.files.items() if _is_served(path, facts)}
-        copy_files(folder, staged, served, stopped)
-        if facts.config:
-            (staged / "config.pbtxt").unlink(missing_ok=True)
-            _write(staged / "config.pbtxt", facts.config)
-        for version in facts.versions:  # an ensemble's are empty folders, which no manifest has
-            (staged / version).mkdir(exist_ok=True)
-        _make_read_only(staged)
-
-    def _switch(self, group: Group, name: str, digest: str, facts: Facts) -> Generation:
+    def _switch(self, group: Group, name: str, digest: str, facts: Facts, stamps: Stamps) -> Generation:
         """Write the record, then the link: a link always leads to files that are known."""
         current = self.current(group, name)
         previous = "" if current is None else current.previous if current.digest == digest else current.digest
         generation = Generation(group=group, name=name, digest=digest, facts=facts, previous=previous)
-        staged = self._root / STAGING / uuid.uuid4().hex
         record = self._object(group, name, f"{digest}.json")
-        sync_folder(record.parent)
-        _write(staged, json.dumps(asdict(generation)))
-        os.replace(staged, record)
-        sync_folder(record.parent)
+        sync(record.parent)
+        self._record(record, {**asdict(generation), _FILES: stamps})
         if current is None or current.digest != digest:
             for version in facts.versions:  # Triton loads anew only what is newer than all that it loaded
                 os.utime(record.with_suffix("") / version)
             link = self._root / group / name
+            staged = self._root / STAGING / uuid.uuid4().hex
             os.symlink(f"../{OBJECTS}/{group}/{name}/{digest}", staged)
             os.replace(staged, link)
-            sync_folder(link.parent)
+            sync(link.parent)
         return generation
+
+    def _record(self, path: Path, row: Mapping[str, Any]) -> None:
+        staged = self._root / STAGING / uuid.uuid4().hex
+        staged.write_text(json.dumps(row))
+        sync(staged)
+        os.replace(staged, path)
+        sync(path.parent)
+
+    def _verified(self, target: Path) -> Stamps | None:
+        """Return the stamps of an object whose files are what was published; None of one that is not, or not there."""
+        record = target.with_name(f"{target.name}.json")
+        try:
+            row = json.loads(record.read_text())
+            stamps = stamps_from(row[_FILES])
+            found = verified(target, stamps) if target.is_dir() else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        if found and found != stamps:  # touched, or on another disk now: the next start needs not read it again
+            self._record(record, {**row, _FILES: found})
+        return found
 
     def _object(self, group: Group, name: str, entry: str) -> Path:
         objects = self._root / OBJECTS / group / name
@@ -223,48 +278,25 @@ class Published:
         try:
             target = os.readlink(link)
             record = json.loads((link.parent / f"{target}.json").read_text())
+            record.pop(_FILES, None)
             if not link.is_dir():
                 return None
             return Generation(**{**record, "facts": facts_of(record["facts"])})
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
 
 def object_digest(manifest: Manifest, facts: Facts) -> str:
     """Return what names the published files: the folder's own digest, unless something is added or left out."""
-    left_out = [path for path in manifest.files if not _is_served(path, facts)]
+    left_out = [path for path in manifest.files if not is_served(path, facts)]
     if not (facts.config or left_out):
         return manifest.digest
     return hashlib.sha256(json.dumps([manifest.digest, facts.config, sorted(left_out)]).encode()).hexdigest()
 
 
-def _is_served(path: str, facts: Facts) -> bool:
-    """Return whether a file is published: those of versions that are left out are not."""
-    version, below, _ = path.partition("/")
-    return not (facts.versions and below and version.isdecimal() and version not in facts.versions)
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _make_read_only(folder: Path) -> None:
-    """Take the right to write from everybody; the folder itself is left, which its owner has yet to rename."""
-    for parent, folders, files in os.walk(folder):
-        for name in files:
-            os.chmod(os.path.join(parent, name), 0o444)
-        for name in folders:
-            os.chmod(os.path.join(parent, name), 0o555)  # noqa: S103  (engines run as other users)
-        sync_folder(Path(parent))
-
-
-def _remove(path: Path) -> None:
-    if not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    for parent, _, _ in os.walk(path):
-        os.chmod(parent, 0o700)
-    shutil.rmtree(path)
+def _stamps(folder: Path) -> Mapping[str, tuple[int, ...]]:
+    """Return what changes by a write to a copy, also to its folders' names."""
+    found = {str(path): os.lstat(path) for path in folder.rglob("*")}
+    return {
+        path: (one.st_mode, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for path, one in found.items()
+    }

@@ -2,17 +2,34 @@ import asyncio
 
 import pytest
 
-from switchyard.sync.slots import NewestFirst
+from switchyard.sync.folders import ModelKey
+from switchyard.sync.slots import COSTLY_SECONDS, FairSlots
 
 
-async def hold(slots: NewestFirst, changed: float, order: list[float], release: asyncio.Event) -> None:
-    async with slots.slot(changed):
-        order.append(changed)
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def key(name: object) -> ModelKey:
+    return ModelKey("vision", str(name))
+
+
+async def hold(slots: FairSlots, changed: float, order: list[object], release: asyncio.Event, name: str = "") -> None:
+    async with slots.slot(key(name or changed), changed):
+        order.append(name or changed)
         await release.wait()
 
 
+async def spend(slots: FairSlots, clock: Clock, name: str, seconds: float) -> None:
+    async with slots.slot(key(name), 0.0):
+        clock.now += seconds
+
+
 async def test_of_those_that_wait_the_one_that_changed_last_goes_next() -> None:
-    slots, order, release = NewestFirst(2), list[float](), asyncio.Event()
+    slots, order, release = FairSlots(2), list[object](), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for changed in (1.0, 2.0, 3.0, 5.0, 4.0):
             tasks.create_task(hold(slots, changed, order, release))
@@ -22,8 +39,50 @@ async def test_of_those_that_wait_the_one_that_changed_last_goes_next() -> None:
     assert order == [1.0, 2.0, 5.0, 4.0, 3.0]
 
 
+async def test_a_folder_that_took_much_lately_goes_behind_one_that_did_not_however_new_its_change_is() -> None:
+    clock = Clock()
+    slots, order, release = FairSlots(1, clock), list[object](), asyncio.Event()
+    await spend(slots, clock, "churns", 2 * COSTLY_SECONDS)
+    await spend(slots, clock, "endless", 5 * COSTLY_SECONDS)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(hold(slots, 1.0, order, release))
+        await asyncio.sleep(0)
+        tasks.create_task(hold(slots, 9.0, order, release, "endless"))
+        tasks.create_task(hold(slots, 8.0, order, release, "churns"))
+        tasks.create_task(hold(slots, 2.0, order, release))
+        await asyncio.sleep(0)
+        release.set()
+    assert order == [1.0, 2.0, "churns", "endless"]
+
+
+async def test_folders_that_took_much_lately_leave_a_slot_for_those_that_were_never_judged() -> None:
+    clock = Clock()
+    slots, order, release = FairSlots(2, clock), list[object](), asyncio.Event()
+    for name in ("first", "second"):
+        await spend(slots, clock, name, 5 * COSTLY_SECONDS)
+    async with asyncio.TaskGroup() as tasks:
+        for name in ("first", "second"):
+            tasks.create_task(hold(slots, 9.0, order, release, name))
+        await asyncio.sleep(0)
+        assert order == ["first"]
+        tasks.create_task(hold(slots, 1.0, order, release, "new"))
+        await asyncio.sleep(0)
+        assert order == ["first", "new"]
+        release.set()
+    assert order == ["first", "new", "second"]
+
+
+async def test_what_a_folder_took_is_forgotten_after_some_minutes() -> None:
+    clock = Clock()
+    slots = FairSlots(2, clock)
+    await spend(slots, clock, "large", 5 * COSTLY_SECONDS)
+    assert slots.spent(key("large")) == 5 * COSTLY_SECONDS
+    clock.now += 600.0
+    assert slots.spent(key("large")) < 0.05
+
+
 async def test_who_is_cancelled_while_it_waits_or_holds_takes_no_slot_along() -> None:
-    slots, order, release = NewestFirst(1), list[float](), asyncio.Event()
+    slots, order, release = FairSlots(1), list[object](), asyncio.Event()
     holder, waiter = (asyncio.create_task(hold(slots, changed, order, release)) for changed in (1.0, 2.0))
     await asyncio.sleep(0)
     waiter.cancel()
@@ -35,8 +94,8 @@ async def test_who_is_cancelled_while_it_waits_or_holds_takes_no_slot_along() ->
 
 
 async def test_a_turn_that_comes_at_the_moment_of_a_cancel_is_passed_on() -> None:
-    slots, order, release = NewestFirst(1), list[float](), asyncio.Event()
-    async with slots.slot(1.0):
+    slots, order, release = FairSlots(1), list[object](), asyncio.Event()
+    async with slots.slot(key("holder"), 1.0):
         waiter = asyncio.create_task(hold(slots, 2.0, order, release))
         await asyncio.sleep(0)
     waiter.cancel()  # it has its turn, and has not run since

@@ -61,9 +61,9 @@ def endless(folder: Path) -> Path:
     return onnx_models.with_config(onnx_models.save(folder, nodes))
 
 
-def vast(folder: Path) -> Path:
-    """Write a model of some bytes that needs 64 GiB to run."""
-    shape = numpy_helper.from_array(np.array([1 << 32, 4], dtype=np.int64), "shape")
+def vast(folder: Path, rows: int = 1 << 32) -> Path:
+    """Write a model of some bytes that needs 16 bytes for each row to run, which is 64 GiB."""
+    shape = numpy_helper.from_array(np.array([rows, 4], dtype=np.int64), "shape")
     nodes = [
         helper.make_node("Constant", [], ["shape"], value=shape),
         helper.make_node("Expand", ["x", "shape"], ["wide"]),
@@ -85,8 +85,13 @@ async def test_a_good_model_is_judged_and_what_its_files_are_comes_back(judge: J
 
 @pytest.mark.parametrize(
     ("make", "limits"),
-    [(vast, LIMITS), (endless, replace(LIMITS, wall_seconds=1.0)), (endless, replace(LIMITS, cpu_seconds=1))],
-    ids=["memory", "wall time", "CPU time"],
+    [
+        (vast, LIMITS),
+        (endless, replace(LIMITS, wall_seconds=1.0)),
+        (endless, replace(LIMITS, cpu_seconds=1)),
+        (endless, replace(LIMITS, run_seconds=1.0)),
+    ],
+    ids=["memory", "wall time", "CPU time", "time of the run"],
 )
 async def test_a_model_that_takes_too_much_is_ended_and_the_next_one_judged(
     make: Callable[[Path], Path], limits: ProcessLimits, judge: Judge, tmp_path: Path
@@ -144,3 +149,25 @@ def test_a_folder_is_checked_without_anything_that_runs(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "digits")
     assert check(tmp_path / "digits").faults[0].code is FaultCode.INCOMPLETE
     assert judging_processes() == []
+
+
+async def test_files_that_the_model_does_not_need_give_it_no_more_memory(judge: Judge, tmp_path: Path) -> None:
+    folder = vast(tmp_path / "greedy", rows=1 << 27)  # 2 GiB
+    with (folder / "1/hole.dat").open("wb") as file:
+        file.truncate(64 << 20)
+    wide = replace(LIMITS, memory=16 << 30)
+    assert (await judge.judge(job(folder, wide))).verdict.faults[0].code is FaultCode.LIMIT
+
+
+def test_no_size_of_a_folder_lifts_memory_beyond_a_share_of_what_is_free_nor_the_run_beyond_a_minute() -> None:
+    limits = ProcessLimits.of(1 << 40, "vision")
+    assert limits.memory < psutil.virtual_memory().total
+    assert limits.of_run(1 << 40)[1] == 60.0
+    assert limits.of_run(1 << 20)[1] < 11.0
+
+
+async def test_a_folder_that_is_only_inspected_is_neither_run_nor_hashed(judge: Judge, tmp_path: Path) -> None:
+    judged = await judge.judge(replace(job(endless(tmp_path / "endless")), inspect_only=True))
+    assert judged.manifest is None
+    assert judged.verdict.facts is not None
+    assert not {"hash", "smoke"} & judged.verdict.seconds.keys()

@@ -42,7 +42,11 @@ def manifest_of(folder: Path) -> Manifest:
 
 
 def publish(published: Published, folder: Path, facts: Facts = FACTS) -> Generation:
-    return published.publish(folder, manifest_of(folder), facts, group="vision", name="digits")
+    staged = published.stage(folder, list_files(folder, "vision"), name="digits")
+    try:
+        return published.publish(staged, manifest_of(staged.folder), facts, group="vision", name="digits")
+    finally:
+        published.discard(staged)
 
 
 def files_below(folder: Path) -> list[str]:
@@ -80,18 +84,20 @@ def test_an_ensemble_has_the_empty_folder_of_its_version(tmp_path: Path, publish
     assert files_below(tmp_path / "published/vision/digits") == ["1", "config.pbtxt"]
 
 
-@pytest.mark.parametrize("change", ["edit", "remove", "link", "link a folder"])
-def test_a_folder_that_is_not_what_was_judged_is_not_published(
+@pytest.mark.parametrize("change", ["edit", "grow", "remove", "link", "link a folder"])
+def test_a_folder_that_is_not_what_was_listed_is_not_copied(
     change: str, tmp_path: Path, folder: Path, published: Published
 ) -> None:
     publish(published, folder)
     before = os.readlink(tmp_path / "published/vision/digits")
-    (folder / "1/model.onnx").write_text("model 3")
-    manifest = manifest_of(folder)
+    listing = list_files(folder, "vision")
     (tmp_path / "secret").mkdir()
-    (tmp_path / "secret/model.onnx").write_text("model 3")
+    (tmp_path / "secret/model.onnx").write_text("model 1")
     if change == "edit":
         (folder / "1/model.onnx").write_text("model 4")
+    elif change == "grow":
+        with (folder / "1/model.onnx").open("a") as file:
+            file.write(" and more")
     elif change == "link a folder":
         shutil.rmtree(folder / "1")
         (folder / "1").symlink_to(tmp_path / "secret")
@@ -100,7 +106,7 @@ def test_a_folder_that_is_not_what_was_judged_is_not_published(
     if change == "link":
         (folder / "1/model.onnx").symlink_to(tmp_path / "secret/model.onnx")
     with pytest.raises(ChangedError):
-        published.publish(folder, manifest, FACTS, group="vision", name="digits")
+        published.stage(folder, listing, name="digits")
     assert os.readlink(tmp_path / "published/vision/digits") == before
     assert files_below(tmp_path / "published" / STAGING) == []
 
@@ -165,17 +171,119 @@ def test_a_start_finds_what_is_published_and_removes_what_a_killed_one_left(tmp_
 
 
 def test_a_model_that_does_not_fit_the_disk_is_told_with_the_numbers(folder: Path, published: Published) -> None:
-    manifest = replace(manifest_of(folder), bytes=1 << 60)
+    listing = list_files(folder, "vision")
+    vast = replace(listing, files=(replace(listing.files[0], size=1 << 60),))
     with pytest.raises(SpaceError, match=r"MB free, and a copy of this model needs 1152921504607 MB"):
-        published.publish(folder, manifest, FACTS, group="vision", name="digits")
+        published.stage(folder, vast, name="digits")
 
 
 def test_a_copy_can_be_given_up(tmp_path: Path, folder: Path, published: Published) -> None:
     with pytest.raises(StoppedError):
-        published.publish(folder, manifest_of(folder), FACTS, group="vision", name="digits", stopped=lambda: True)
+        published.stage(folder, list_files(folder, "vision"), name="digits", stopped=lambda: True)
     assert files_below(tmp_path / "published" / STAGING) == []
 
 
 def test_two_do_not_publish_below_one_root(tmp_path: Path, published: Published) -> None:
     with pytest.raises(PublishedError, match="another process"):
         Published(tmp_path / "published").recover()
+
+
+def test_a_file_that_grows_while_it_is_copied_takes_no_more_than_was_listed(
+    tmp_path: Path, folder: Path, published: Published
+) -> None:
+    listing = list_files(folder, "vision")
+    most = 0
+
+    def grow() -> bool:
+        nonlocal most
+        for path in listing.paths:
+            with (folder / path).open("ab") as file:
+                file.truncate(1 << 40)
+        staging = tmp_path / "published" / STAGING
+        most = max([most, *(path.stat().st_size for path in staging.rglob("*") if path.is_file())])
+        return False
+
+    with pytest.raises(ChangedError):
+        published.stage(folder, listing, name="digits", stopped=grow)
+    assert most <= listing.bytes
+
+
+def test_a_disk_that_others_fill_ends_a_copy(
+    tmp_path: Path, folder: Path, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = list_files(folder, "vision")
+    usage = shutil.disk_usage(tmp_path)
+
+    def fill() -> bool:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1 << 20))
+        return False
+
+    with pytest.raises(SpaceError):
+        published.stage(folder, listing, name="digits", stopped=fill)
+    assert files_below(tmp_path / "published" / STAGING) == []
+
+
+def test_what_is_published_is_what_was_judged_whatever_the_folder_is_by_then(
+    tmp_path: Path, folder: Path, published: Published
+) -> None:
+    staged = published.stage(folder, list_files(folder, "vision"), name="digits")
+    manifest = manifest_of(staged.folder)
+    (folder / "config.pbtxt").write_text("max_batch_size: 9")
+    published.publish(staged, manifest, FACTS, group="vision", name="digits")
+    published.discard(staged)
+    assert (tmp_path / "published/vision/digits/config.pbtxt").read_text() == "max_batch_size: 0"
+
+
+def test_a_copy_that_was_written_to_while_it_was_judged_is_not_published(folder: Path, published: Published) -> None:
+    staged = published.stage(folder, list_files(folder, "vision"), name="digits")
+    manifest = manifest_of(staged.folder)
+    (staged.folder / "config.pbtxt").write_text("max_batch_size: 9")
+    with pytest.raises(ChangedError):
+        published.publish(staged, manifest, FACTS, group="vision", name="digits")
+
+
+def write_published(tmp_path: Path, file: str, text: str) -> None:
+    path = tmp_path / "published/vision/digits" / file
+    os.chmod(path.parent, 0o700)
+    if path.exists():
+        os.chmod(path, 0o600)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(("file", "text"), [("1/model.onnx", "model 7"), ("1/other.py", ""), ("1/model.onnx", "short")])
+def test_a_published_file_that_was_written_to_is_found_at_a_start_and_replaced(
+    file: str, text: str, tmp_path: Path, folder: Path, published: Published
+) -> None:
+    publish(published, folder)
+    write_published(tmp_path, file, text)
+    published.close()
+    again = Published(tmp_path / "published", grace_seconds=0.0)
+    assert again.recover() == []
+    assert not (tmp_path / "published/vision/digits").exists()
+    publish(again, folder)
+    assert files_below(tmp_path / "published/vision/digits") == ["1", "1/model.onnx", "config.pbtxt"]
+    assert (tmp_path / "published/vision/digits/1/model.onnx").read_text() == "model 1"
+
+
+def test_content_that_comes_back_is_not_taken_from_files_that_were_written_to(
+    tmp_path: Path, folder: Path, published: Published
+) -> None:
+    publish(published, folder)
+    write_published(tmp_path, "1/model.onnx", "model 7")
+    (folder / "1/model.onnx").write_text("two")
+    publish(published, folder)
+    (folder / "1/model.onnx").write_text("model 1")
+    publish(published, folder)
+    assert (tmp_path / "published/vision/digits/1/model.onnx").read_text() == "model 1"
+
+
+def test_published_files_with_other_times_are_read_once_and_stay(
+    tmp_path: Path, folder: Path, published: Published
+) -> None:
+    generation = publish(published, folder)
+    os.utime(tmp_path / "published/vision/digits/1/model.onnx")  # as a restored volume has
+    record = tmp_path / "published" / OBJECTS / "vision/digits" / f"{generation.digest}.json"
+    before = record.read_text()
+    published.close()
+    assert Published(tmp_path / "published").recover() == [generation]
+    assert record.read_text() != before
