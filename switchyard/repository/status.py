@@ -152,7 +152,10 @@ class StatusFile:
             return self._status
         stamp = (stat.st_mtime_ns, stat.st_ino)
         if stamp != self._stamp:
-            self._status = RepositoryStatus.loads(self._path.read_text())
+            try:
+                self._status = RepositoryStatus.loads(self._path.read_text(encoding="utf-8"))
+            except UnicodeDecodeError as err:
+                raise StatusError(f"not a {STATUS}: {err.reason}") from err
             self._stamp = stamp
         return self._status
 

@@ -219,9 +219,8 @@ class Model:
             judged = await self._parts.judge.judge(replace(job, inspect_only=True))
             if judged.verdict.facts is None:
                 return None, judged
-        published = self._parts.published
+        published, stopped = self._parts.published, self._parts.stopping.is_set
         started = time.monotonic()
-        stopped = self._parts.stopping.is_set
         staged = await asyncio.to_thread(published.stage, folder, listing, name=self.key.name, stopped=stopped)
         ends.push_async_callback(asyncio.to_thread, published.discard, staged)
         copied = round(time.monotonic() - started, 3)

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from switchyard.cli.models.errors import ModelError
 from switchyard.local.status.run_directory import Run, StateDirectory
 from switchyard.repository.status import (
+    STATUS,
     ModelStatus,
     RepositoryStatus,
     StatusError,
@@ -147,7 +148,12 @@ class Folders:
         """
         try:
             return self.status_file().current()
-        except (StatusError, OSError) as err:
+        except StatusError as err:
+            raise ModelError(
+                f"what is known of the models cannot be read: another program wrote to {PUBLISHED}/{STATUS} in "
+                f"{self.state.path.name}/. Remove that file; the platform writes it at its next start"
+            ) from err
+        except OSError as err:
             raise ModelError(f"what is known of the models cannot be read: {err}") from err
 
     def models(self) -> list[Listed]:

@@ -94,6 +94,7 @@ class PublishedModels:
         self._planner = planner
         self._services = services
         self._board = board
+        self._problem = ""
         self._known: dict[str, ModelStatus] = {}
         self._served: dict[str, Service] = {}
         self._at_work: dict[str, asyncio.Task[None]] = {}
@@ -121,8 +122,11 @@ class PublishedModels:
         try:
             found = {status.name: status for status in self._file.current().of_group("llm")}
         except (StatusError, OSError) as err:
-            logger.error("the repository's status cannot be read", extra={"reason": str(err)})
+            if str(err) != self._problem:
+                logger.error("the repository's status cannot be read", extra={"reason": str(err)})
+            self._problem = str(err)
             return
+        self._problem = ""
         for name in found.keys() | self._known.keys():
             # One change of a model at a time; a later one is seen at a later look.
             if found.get(name) != self._known.get(name) and name not in self._at_work:

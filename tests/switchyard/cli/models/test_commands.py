@@ -282,3 +282,17 @@ def test_versions_that_are_there_and_not_served_are_told_apart(project: Project)
     assert " 2 of 1, 2, 10 " in project.run("list").out
     project.say(replace(served(Path("digits")), facts=replace(FACTS, versions=("1", "2", "10"))))
     assert "  versions    1, 2, 10\n" in project.run("show", "digits").out
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe", b"[]", b'{"models": [5]}', b'{"models": 5}', b"[" * 100_000],
+    ids=["empty", "no text", "a list", "no models", "a number", "deep"],
+)
+def test_a_status_that_another_program_wrote_is_said_with_what_to_do(project: Project, content: bytes) -> None:
+    project.say(served(project.folder("vision/digits")))
+    (project.state.path / "repository/status.json").write_bytes(content)
+    said = project.run("list")
+    assert said.code == 1
+    assert "Remove that file" in said.err
+    assert "Traceback" not in said.err
