@@ -187,7 +187,7 @@ class Model:
     async def _process(self, folder: Path, seen: Look) -> tuple[Verdict, bool] | None:
         """Return the verdict on a content, and whether something else is published now; None to look again."""
         async with contextlib.AsyncExitStack() as ends:
-            async with self._parts.slots.slot(self.key, self._changed):
+            async with self._parts.slots.slot(self.key, self._changed, seen.listing.bytes):
                 self._tell("checking")
                 revision = self._others.revision
                 staged, judged = await self._judge(folder, seen, ends)

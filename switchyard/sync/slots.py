@@ -11,12 +11,14 @@ from switchyard.sync.folders import ModelKey
 COSTLY_SECONDS = 2.0  # of a slot, lately: large, endless, or changed again and again
 HALF_LIFE_SECONDS = 60.0  # after which a second counts half
 _FORGOTTEN_SECONDS = 0.05
+_BYTES_PER_SECOND = 500e6  # of a copy and its SHA-256, on a disk of this machine
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     key: ModelKey
     changed: float
+    expected: float
     turn: asyncio.Future[None]
 
 
@@ -34,9 +36,9 @@ class FairSlots:
         self._spent: dict[ModelKey, tuple[float, float]] = {}  # seconds, and as of when
 
     @asynccontextmanager
-    async def slot(self, key: ModelKey, changed: float) -> AsyncIterator[None]:
-        """Hold a slot; ``changed`` is the time of the folder's last change."""
-        waiting = _Waiting(key, changed, asyncio.get_running_loop().create_future())
+    async def slot(self, key: ModelKey, changed: float, size: int = 0) -> AsyncIterator[None]:
+        """Hold a slot; ``changed`` is the time of the folder's last change, ``size`` its bytes."""
+        waiting = _Waiting(key, changed, size / _BYTES_PER_SECOND, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._admit()
         try:
@@ -71,7 +73,7 @@ class FairSlots:
     def _admit(self) -> None:
         while self._waiting and len(self._held) < self._slots:
             following = min(self._waiting, key=self._rank)
-            is_costly = self._is_costly(following.key)
+            is_costly = self._cost(following) >= COSTLY_SECONDS
             if is_costly and sum(self._held.values()) >= max(1, self._slots - 1):
                 return
             self._waiting.remove(following)
@@ -79,7 +81,8 @@ class FairSlots:
             following.turn.set_result(None)
 
     def _rank(self, waiting: _Waiting) -> tuple[float, float]:
-        return (self.spent(waiting.key) if self._is_costly(waiting.key) else 0.0), -waiting.changed
+        cost = self._cost(waiting)
+        return cost if cost >= COSTLY_SECONDS else 0.0, -waiting.changed
 
-    def _is_costly(self, key: ModelKey) -> bool:
-        return self.spent(key) >= COSTLY_SECONDS
+    def _cost(self, waiting: _Waiting) -> float:
+        return max(self.spent(waiting.key), waiting.expected)

@@ -83,3 +83,16 @@ def test_a_large_folder_with_a_fault_that_a_look_finds_is_not_copied(tmp_path: P
         assert status.code is FaultCode.INCOMPLETE
         assert status.seconds
         assert "copy" not in status.seconds
+
+
+def test_a_folder_whose_name_is_no_utf_8_keeps_no_other_from_coming_and_going(tmp_path: Path) -> None:
+    sync = Program(tmp_path)
+    os.makedirs(os.fsencode(sync.source) + b"/vision/\xff/1")
+    with sync:
+        for name in ("first", "second"):
+            shutil.move(onnx_models.relu(tmp_path / name), sync.source / "vision")
+            sync.wait_for(name, "published")
+            shutil.rmtree(sync.source / "vision" / name)
+            sync.wait(lambda name=name: sync.status(name) is None)  # type: ignore[misc]
+            assert sync.target("vision", name) is None
+    assert sync.log.read_text().count("events are lost") == 1

@@ -72,6 +72,16 @@ async def test_folders_that_took_much_lately_leave_a_slot_for_those_that_were_ne
     assert order == ["first", "new", "second"]
 
 
+async def test_large_folders_leave_a_slot_before_they_were_ever_judged() -> None:
+    slots = FairSlots(2)
+    async with slots.slot(key("large"), 1.0, 10**12):
+        second = asyncio.create_task(slots.slot(key("larger"), 2.0, 10**13).__aenter__())
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10), slots.slot(key("small"), 0.0):
+            assert not second.done()
+    await asyncio.wait_for(second, 10)
+
+
 async def test_what_a_folder_took_is_forgotten_after_some_minutes() -> None:
     clock = Clock()
     slots = FairSlots(2, clock)
