@@ -196,6 +196,10 @@ def _verify(folder: Path, keys: Iterable[TrustedKey]) -> tuple[str, Fault | None
 def _difference(message: str) -> str:
     if SIGNATURE in _DIFFERENCES["is not signed"].findall(message):
         return f"{SIGNATURE} was written elsewhere and is no part of what was signed: sign with it in the folder."
+    missing = _DIFFERENCES["is missing"].search(message)
+    if missing and any(part.startswith(".") for part in PurePosixPath(missing[1]).parts):
+        hidden = quoted(missing[1])
+        return f"{SIGNATURE} is of {hidden}, too, and hidden files are never served: remove it, and sign again."
     for what, pattern in _DIFFERENCES.items():
         if found := pattern.search(message):
             return f"The folder is not what was signed: {quoted(found[1])} {what}. Copy it again, or sign it again."

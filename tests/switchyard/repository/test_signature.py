@@ -216,3 +216,14 @@ def test_a_verdict_by_other_keys_is_out_of_date(place: Path) -> None:
     assert SignaturePolicy(place / "keys", required=True).fingerprint() != before
     key_pair(place, "ada")
     assert policy.fingerprint() != before
+
+
+def test_a_signature_of_hidden_files_which_are_not_copied_says_what_to_do(place: Path) -> None:
+    (place / "model/.notes").write_text("mine")
+    sign(place / "model", "key", "--private_key", place / "grace.private")
+    (place / "model/.notes").unlink()
+    signer, fault = check(place / "model", "llm", SignaturePolicy(place / "keys"))
+    assert signer == ""
+    assert fault
+    assert "'.notes'" in fault.message
+    assert "hidden" in fault.message
