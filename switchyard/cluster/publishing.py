@@ -12,7 +12,7 @@ from switchyard.backoff import ConsecutiveFailures
 from switchyard.cluster import repository_status
 from switchyard.cluster.api import ApiServerError, this_pod
 from switchyard.cluster.objects import PUBLISHED_CLAIM
-from switchyard.repository.publishing.published import OBJECTS
+from switchyard.repository.publishing import OBJECTS
 from switchyard.repository.service import DERIVED_LABEL, Place, UnservableError, derived
 from switchyard.repository.status import ModelStatus, RepositoryStatus, StatusError
 

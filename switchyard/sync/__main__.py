@@ -12,7 +12,7 @@ from switchyard.devices.choice import DeviceError, of_environment
 from switchyard.devices.declared import of_deployment
 from switchyard.devices.probe import probe
 from switchyard.repository.judging import JudgeError
-from switchyard.repository.publishing.published import PublishedError
+from switchyard.repository.publishing import PublishedError
 from switchyard.repository.signature import SignaturePolicy
 from switchyard.repository.sources import SourceError
 from switchyard.repository.sources.cache import WeightCache

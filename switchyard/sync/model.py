@@ -13,8 +13,7 @@ from typing import Protocol
 from switchyard.repository.inspection import Surroundings
 from switchyard.repository.judging import Job, Judge, Judged, JudgeError, ProcessLimits
 from switchyard.repository.names import name_fault
-from switchyard.repository.publishing.copying import ChangedError, StoppedError
-from switchyard.repository.publishing.published import Generation, Published, SpaceError, Staged
+from switchyard.repository.publishing import ChangedError, Generation, Published, SpaceError, Staged, StoppedError
 from switchyard.repository.signature import SignaturePolicy
 from switchyard.repository.sources.origin import Origin
 from switchyard.repository.status import ModelStatus, Phase

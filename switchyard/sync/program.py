@@ -15,7 +15,7 @@ from switchyard.http.server import Server
 from switchyard.http.web_access import loopback_access
 from switchyard.repository.inspection import Device
 from switchyard.repository.judging import Judge
-from switchyard.repository.publishing.published import Published
+from switchyard.repository.publishing import Published
 from switchyard.repository.signature import UNCHECKED, SignaturePolicy
 from switchyard.sync.board import Board, FileReporter, Reporter
 from switchyard.sync.control import Control

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from switchyard.repository.inspection import Device, Surroundings
-from switchyard.repository.publishing.published import Generation
+from switchyard.repository.publishing import Generation
 from switchyard.repository.verdict import FaultCode
 from switchyard.sync.folders import ModelKey
 from switchyard.sync.model import RETRY_SECONDS, Model, Parts

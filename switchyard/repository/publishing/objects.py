@@ -1,6 +1,7 @@
 """The files of one published content: made ready before engines see them, and compared with what they were later."""
 
 import hashlib
+import json
 import os
 import shutil
 import stat
@@ -8,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from switchyard.repository.folder import Manifest
 from switchyard.repository.verdict import Facts
 
 # By path: size, when it was written and changed in ns, and the SHA-256 in hexadecimal.
@@ -19,6 +21,14 @@ def is_served(path: str, facts: Facts) -> bool:
     """Return whether a file is published: those of versions that are left out are not."""
     version, below, _ = path.partition("/")
     return not (facts.versions and below and version.isdecimal() and version not in facts.versions)
+
+
+def object_digest(manifest: Manifest, facts: Facts) -> str:
+    """Return what names the published files: the folder's own digest, unless something is added or left out."""
+    left_out = [path for path in manifest.files if not is_served(path, facts)]
+    if not (facts.config or left_out):
+        return manifest.digest
+    return hashlib.sha256(json.dumps([manifest.digest, facts.config, sorted(left_out)]).encode()).hexdigest()
 
 
 def finish(folder: Path, facts: Facts) -> None:

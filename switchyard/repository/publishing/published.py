@@ -12,7 +12,6 @@ The links are the truth: what a killed process left behind is found and finished
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -30,7 +29,7 @@ from switchyard.repository.publishing.copying import ChangedError, StoppedError,
 from switchyard.repository.publishing.objects import (
     Stamps,
     finish,
-    is_served,
+    object_digest,
     remove,
     stamps_from,
     stamps_of,
@@ -44,7 +43,6 @@ OBJECTS, STAGING, LOCK = ".objects", ".staging", ".lock"
 GRACE_SECONDS = 60.0  # an engine that read the link before the last switch has opened its files by then
 _FILES = "files"  # of a record: the stamps of what is published
 _SPARE_BYTES = 64 << 20  # left free on the disk: logs and databases of others are on it, too
-
 
 logger = logging.getLogger(__name__)
 
@@ -284,14 +282,6 @@ class Published:
             return Generation(**{**record, "facts": facts_of(record["facts"])})
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-
-
-def object_digest(manifest: Manifest, facts: Facts) -> str:
-    """Return what names the published files: the folder's own digest, unless something is added or left out."""
-    left_out = [path for path in manifest.files if not is_served(path, facts)]
-    if not (facts.config or left_out):
-        return manifest.digest
-    return hashlib.sha256(json.dumps([manifest.digest, facts.config, sorted(left_out)]).encode()).hexdigest()
 
 
 def _stamps(folder: Path) -> Mapping[str, tuple[int, ...]]:

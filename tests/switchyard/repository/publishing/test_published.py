@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 from switchyard.repository.folder import Manifest, hash_files, list_files
-from switchyard.repository.publishing.copying import ChangedError, StoppedError
-from switchyard.repository.publishing.published import (
+from switchyard.repository.publishing import (
     OBJECTS,
     STAGING,
+    ChangedError,
     Generation,
     Published,
     PublishedError,
     SpaceError,
+    StoppedError,
 )
 from switchyard.repository.verdict import Facts, Memory
 
