@@ -174,10 +174,11 @@ def test_its_port_says_what_is_published_and_how_long_that_took(tmp_path: Path, 
 
         assert get("/healthz") == "ok\n"
         assert RepositoryStatus.loads(get("/status")).find("vision", "digits") == sync.status("digits")
+        # The port is told after the file.
+        sync.wait(lambda: 'repository_models_published{group="vision"} 1.0' in get("/metrics"))
         metrics = get("/metrics")
         assert 'repository_verdicts_total{code="name",group="vision"} 1.0' in metrics
         assert 'repository_verdicts_total{code="ok",group="vision"} 1.0' in metrics
-        assert 'repository_models_published{group="vision"} 1.0' in metrics
         assert 'model_load_time_seconds{model="digits",phase="smoke"}' in metrics
         shutil.rmtree(sync.source / "vision/digits")
         sync.wait(lambda: 'model="digits"' not in get("/metrics"))
