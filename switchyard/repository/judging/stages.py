@@ -76,11 +76,7 @@ def judge(job: Job, on_stage: OnStage) -> Judged:
     except FolderError as err:
         return verdict(err.fault)
     if job.smoke:
-        # Of the bytes that the model reads: what else lies in its folder is no reason to let it run longer.
-        memory, seconds = job.limits.of_run(min(facts.memory.weights, facts.bytes))
-        limit_memory(memory)
-        with clock.stage("smoke", seconds):
-            inspection = _after(inspection, smoke(job.folder, facts))
+        inspection = _after(inspection, _run(job, facts, clock))
     whole = Verdict(
         group=job.group,
         name=job.name,
@@ -101,6 +97,14 @@ def _too_much(facts: Facts) -> Fault | None:
         "outputs, or shorter names."
     )
     return Fault(code=FaultCode.TOO_LARGE, message=message)
+
+
+def _run(job: Job, facts: Facts, clock: _Clock) -> Inspection:
+    # Limited by the bytes that the model reads: what else lies in its folder is no reason to let it run longer.
+    memory, seconds = job.limits.of_run(min(facts.memory.weights, facts.bytes))
+    limit_memory(memory)
+    with clock.stage("smoke", seconds):
+        return smoke(job.folder, facts)
 
 
 def _after(inspection: Inspection, run: Inspection) -> Inspection:
