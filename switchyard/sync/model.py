@@ -104,6 +104,7 @@ class Model:
             retry: float | None = None
             if seen[1].stamp != self._judged or self._is_stale:
                 retry = await self._take(*seen)
+                self._is_stale |= retry is not None  # the verdict is still to be made
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(retry):
                     await self._to_look.wait()
