@@ -106,7 +106,11 @@ def test_it_is_unloaded_and_loaded_by_v2(dropped: Platform) -> None:
     assert state(dropped, "my-chat") == "ready"
 
 
-def test_a_supervisor_that_is_killed_in_the_middle_of_a_load_is_back_with_all_models(dropped: Platform) -> None:
+def test_a_supervisor_that_is_killed_in_the_middle_of_a_load_is_back_with_what_served(dropped: Platform) -> None:
+    config = dropped.root / "model-repository/llm/my-chat/config.json"
+    before = config.read_text()
+    config.write_text(before.replace('"hidden_act": "silu"', '"hidden_act": "gelu"'))  # which the judge lets pass
+    eventually(lambda: "Only silu" in dropped.model("my-chat").get("reason", ""), "vLLM rejects it", LOAD_SECONDS)
     drop(dropped, "second")
     eventually(lambda: state(dropped, "second") == "waking", "it is being loaded", LOAD_SECONDS)
     os.kill(dropped.record()["supervisor"]["pid"], signal.SIGKILL)
@@ -116,6 +120,7 @@ def test_a_supervisor_that_is_killed_in_the_middle_of_a_load_is_back_with_all_mo
 
     assert {state(dropped, name) for name in ("my-chat", "second")} == {"asleep"}
     assert answer(dropped, "second") == answer(dropped, "my-chat")
+    assert "Only silu" in dropped.model("my-chat")["reason"]
 
 
 def test_a_folder_that_is_removed_takes_its_model_with_it(dropped: Platform) -> None:

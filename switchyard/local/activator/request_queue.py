@@ -158,12 +158,7 @@ class RequestQueue:
         self._address = None
         if not self._stopped:
             self._rejection = error
-        self._fail_waiting(error)
-
-    def turn_away(self, error: Callable[[], ApiError]) -> None:
-        """Reject those who wait with ``error``, and let the next ones wait."""
-        self.reject(error)
-        self.accept()
+        self.turn_away(error)
 
     def accept(self) -> None:
         """Let requests wait again after ``reject``."""
@@ -176,14 +171,15 @@ class RequestQueue:
         What a ready replica can take at once goes on: a step of a graph, for one, belongs to a request that runs.
         """
         self._draining = error
-        self._fail_waiting(error)
+        self.turn_away(error)
 
     def stop(self, error: Callable[[], ApiError]) -> None:
         """Reject waiting and new requests with ``error`` for good, whatever becomes of the replica."""
         self.reject(error)
         self._stopped = True
 
-    def _fail_waiting(self, error: Callable[[], ApiError]) -> None:
+    def turn_away(self, error: Callable[[], ApiError]) -> None:
+        """Reject those who wait with ``error``; the next ones may wait."""
         # An error for each: tasks that raise the same object would add to one traceback, and `retry_after` counts down.
         while (waiting := self._next()) is not None:
             waiting.set_exception(error())

@@ -1,5 +1,6 @@
 """The contents that a model's folder has had, and which of them the next process loads."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 from switchyard.catalog import OLD_SERVED
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Command, Service
+from switchyard.repository.served import Served, ServedFile
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +38,19 @@ def _pinned(command: Command, paths: Mapping[str, str]) -> Command:
 
 
 class Contents:
-    """Remembers which contents could be loaded.
+    """Remembers which contents could be loaded, in ``file`` also for the runs to come.
 
     A published model is a link to its newest content; one that could not be loaded is not tried again, as long as the
-    last one that could be is still there. A folder that is no link has one content, itself.
+    last one that could be is still there. A folder that is no link has one content, itself. ``before`` is the service
+    as it was planned for the content that an earlier run loaded last.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, file: ServedFile | None = None, before: Service | None = None) -> None:
         self._service = service
-        self._failed: dict[Path, str] = {}
-        self._loaded: Content | None = None
+        self._file = file
+        known = file.of(service.name) if file else Served()
+        self._failed = dict(known.failed)
+        self._loaded = Content(before or service, known.folder) if known.folder else None
 
     def renew(self, service: Service) -> None:
         """Take the service as it was planned for the newest content."""
@@ -66,21 +73,34 @@ class Contents:
     def loaded(self, content: Content) -> None:
         """Record that a process has loaded ``content`` and passed its warm-up."""
         self._loaded = content
-        self.retry(content)
+        if content.folder is not None:
+            self._failed.pop(content.folder, None)
+        self._remember()
 
     def failed(self, content: Content, reason: str) -> bool:
         """Record that ``content`` could not be loaded; return whether an earlier one can take its place."""
         if content.folder is None or self._before(content) is None:
             return False
         self._failed[content.folder] = reason
+        self._remember()
         return True
 
-    def retry(self, content: Content | None = None) -> None:
-        """Forget that ``content`` failed, or that any did."""
-        if content is None:
-            self._failed.clear()
-        elif content.folder is not None:
-            self._failed.pop(content.folder, None)
+    def retry(self) -> None:
+        """Forget that any content failed."""
+        self._failed.clear()
+
+    def _remember(self) -> None:
+        """Write down what a next run has to know; a folder that is no link has nothing to come back to."""
+        loaded = self._loaded
+        if self._file is None or loaded is None or loaded.folder in (None, self._service.model_dir):
+            return
+        known = Served(folder=loaded.folder, failed=self._failed)
+        if known == self._file.of(self._service.name):
+            return
+        try:
+            self._file.write(self._service.name, known)
+        except OSError as err:  # a full disk: this run goes on all the same
+            logger.error("the content that serves cannot be remembered", extra={"reason": str(err)})
 
     def _newest(self) -> Content:
         link = self._service.model_dir

@@ -44,6 +44,7 @@ class Replica:
         self,
         service: Service,
         *,
+        contents: Contents,
         starter: Starter,
         client: Client,
         board: StatusBoard,
@@ -56,7 +57,7 @@ class Replica:
         self._service = service
         self._board = board
         self._logs = logs
-        self._contents = Contents(service)
+        self._contents = contents
         self.folder = ModelFolder(service, board)
         self._wanted = asyncio.Event()
         self._asked = ""
@@ -145,6 +146,8 @@ class Replica:
             self.queue.reject(lambda: self._failure(reason))
             return  # for the rest of the run: only other documents would help, and `up` reads them once
         self.folder.tell()
+        if notice := self._contents.notice:
+            self._board.set(self._service.name, "asleep", notice)
         try:
             while True:
                 await self._demand()

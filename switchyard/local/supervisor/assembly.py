@@ -23,6 +23,7 @@ from switchyard.local.processes.preload import PreloadedLauncher
 from switchyard.local.processes.preload_declaration import declared
 from switchyard.local.processes.start import Starter, probing_tls
 from switchyard.local.processes.temporary import temporary_folder
+from switchyard.local.replicas.contents import Contents
 from switchyard.local.replicas.deployment import DeploymentRunner
 from switchyard.local.replicas.replica import Replica
 from switchyard.local.replicas.repository import JudgedModels, RepositoryHost, RepositoryModels
@@ -35,6 +36,7 @@ from switchyard.local.supervisor.graph_decisions import Decisions
 from switchyard.local.supervisor.published_models import PublishedModels, ServicePlanner
 from switchyard.local.supervisor.repository_sync import sync_deployments
 from switchyard.local.supervisor.services import Services
+from switchyard.repository.served import ServedFile
 from switchyard.telemetry.metrics import LocalMetrics
 
 
@@ -165,10 +167,14 @@ def _room(settings: Settings, board: StatusBoard) -> Room:
 
 def _replicas(
     starter: Starter, client: Client, board: StatusBoard, metrics: LocalMetrics, settings: Settings, room: Room
-) -> Callable[[Service], Replica]:
-    def replica(service: Service) -> Replica:
+) -> Callable[[Service, Service | None], Replica]:
+    files = {published / "llm": ServedFile(published) for published in settings.options.published.values()}
+
+    def replica(service: Service, before: Service | None) -> Replica:
+        file = files.get(service.model_dir.parent) if service.model_dir else None
         return Replica(
             service,
+            contents=Contents(service, file, before),
             starter=starter,
             client=client,
             board=board,

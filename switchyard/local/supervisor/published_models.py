@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from switchyard.catalog import Model
@@ -14,6 +15,7 @@ from switchyard.local.plan.scale import SCALE_DOWN_DELAY
 from switchyard.local.plan.workloads import Options, Service
 from switchyard.local.status.board import StatusBoard
 from switchyard.local.supervisor.services import Services
+from switchyard.repository.served import ServedFile
 from switchyard.repository.service import Place, UnservableError, derived
 from switchyard.repository.status import STATUS, ModelStatus, StatusError, StatusFile
 from switchyard.repository.verdict import Facts, FaultCode
@@ -86,6 +88,7 @@ class PublishedModels:
     ) -> None:
         self._path = published / STATUS
         self._file = StatusFile(published)
+        self._loaded = ServedFile(published)
         # By folder: several services may serve one model, each by a name and settings of its own.
         self._users: dict[str, list[Service]] = {}
         for service in declared:
@@ -162,12 +165,13 @@ class PublishedModels:
         if before is not None and (service is None or before.model.kind != service.model.kind):
             del self._served[name]
             await self._services.remove(name)
+            self._loaded.forget(name)
         if not self._taken(name):
             self._board.follow(name, status)
         if service is not None and name in self._served and renewed:
             self._services.renew(service)
         elif service is not None and name not in self._served:
-            await self._services.add(service)
+            await self._services.add(service, self._planned_before(name, service))
             if new:
                 self._services.try_out(name)
         if service is not None:
@@ -188,6 +192,15 @@ class PublishedModels:
             return self._planner(name, status.facts), ""
         except LocalError as err:
             return None, str(err)
+
+    def _planned_before(self, name: str, service: Service) -> Service | None:
+        """Return the service for what an earlier run loaded last; None, and it is forgotten, if it cannot be that."""
+        facts = self._loaded.facts(name)
+        with suppress(LocalError):
+            if facts and (before := self._planner(name, facts)).model.kind == service.model.kind:
+                return before
+        self._loaded.forget(name)
+        return None
 
     def _taken(self, name: str) -> bool:
         return name not in self._served and name in self._board.entries

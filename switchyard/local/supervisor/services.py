@@ -37,7 +37,7 @@ class _Hosted:
 
 
 class Services:
-    """Runs services until cancelled; ``replica`` makes a service's replica.
+    """Runs services until cancelled; ``replica`` makes a service's replica, ``add`` says of what.
 
     ``hosts`` gets the cluster's host names of each service and the ``host:port`` where it listens here.
     """
@@ -45,7 +45,7 @@ class Services:
     def __init__(
         self,
         *,
-        replica: Callable[[Service], Replica],
+        replica: Callable[[Service, Service | None], Replica],
         hosts: dict[str, str],
         board: StatusBoard,
         metrics: LocalMetrics,
@@ -68,12 +68,15 @@ class Services:
     def queues(self) -> Mapping[str, RequestQueue]:
         return {name: hosted.replica.queue for name, hosted in self._hosted.items()}
 
-    async def add(self, service: Service) -> Model:
-        """Let a service take requests; its name must be free on the board. Its process starts once this runs."""
+    async def add(self, service: Service, before: Service | None = None) -> Model:
+        """Let a service take requests; its name must be free on the board. Its process starts once this runs.
+
+        ``before`` is the service as it was planned for the content that an earlier run loaded last, if not the same.
+        """
         # Before anything else, because catalog, environments and endpoints all name the port.
         listening = loopback_socket()
         port: int = listening.getsockname()[1]
-        replica = self._replica(service)
+        replica = self._replica(service, before)
         loadable = replica if service.model.kind in ("llm", "embedding") else None
         endpoint = Endpoint(service.name, replica.queue, timeout=service.scale.timeout, loadable=loadable)
         self._endpoints[port] = endpoint
@@ -85,7 +88,7 @@ class Services:
         model = hosted.model(service)
         await self._listener.listen(listening)
         self._board.add(service.name, [model] if _listed(service) else [])
-        if self._runs:
+        if self._runs and hosted.task is None:  # this may just have begun to run, and started it
             self._start(hosted)
         return model
 

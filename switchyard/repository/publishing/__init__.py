@@ -2,7 +2,6 @@
 
 from switchyard.repository.publishing.copying import ChangedError, StoppedError
 from switchyard.repository.publishing.published import (
-    OBJECTS,
     STAGING,
     Generation,
     Published,
@@ -10,6 +9,7 @@ from switchyard.repository.publishing.published import (
     SpaceError,
     Staged,
 )
+from switchyard.repository.served import OBJECTS
 
 __all__ = [
     "OBJECTS",

@@ -36,10 +36,11 @@ from switchyard.repository.publishing.objects import (
     sync,
     verified,
 )
+from switchyard.repository.served import OBJECTS, ServedFile
 from switchyard.repository.status import facts_of
 from switchyard.repository.verdict import Facts, Group
 
-OBJECTS, STAGING, LOCK = ".objects", ".staging", ".lock"
+STAGING, LOCK = ".staging", ".lock"
 GRACE_SECONDS = 60.0  # an engine that read the link before the last switch has opened its files by then
 _FILES = "files"  # of a record: the stamps of what is published
 _SPARE_BYTES = 64 << 20  # left free on the disk: logs and databases of others are on it, too
@@ -83,6 +84,7 @@ class Published:
     def __init__(self, root: Path, *, grace_seconds: float = GRACE_SECONDS) -> None:
         self._root = root
         self._grace = grace_seconds
+        self._served = ServedFile(root)
         self._switching = threading.Lock()  # copies go on beside each other, in threads
         self._lock: int | None = None
 
@@ -108,6 +110,9 @@ class Published:
             if generation:
                 logger.error("%s was written to where it is published: it is judged again", link.name)
             link.unlink()  # nothing could be served from it
+        for folder in self._served.folders():
+            if not self._verified(folder):
+                remove(folder)
         self.collect()
         return found
 
@@ -185,7 +190,7 @@ class Published:
             os.utime(self._root / OBJECTS / group / name)
 
     def collect(self) -> None:
-        """Remove files that are neither published nor the generation before, once the grace is over."""
+        """Remove files that are not published, nor the generation before, nor what serves, once the grace is over."""
         for group in get_args(Group):
             folder = self._root / OBJECTS / group
             for objects in list(folder.iterdir()) if folder.is_dir() else ():
@@ -198,7 +203,7 @@ class Published:
         changed = os.lstat(link).st_mtime if current else objects.stat().st_mtime
         if time.time() < changed + self._grace:
             return
-        kept = {current.digest, current.previous} if current else set()
+        kept = {current.digest, current.previous, *self._served.digests(objects)} if current else set()
         for entry in list(objects.iterdir()):
             if entry.name.removesuffix(".json") not in kept:
                 remove(entry)

@@ -19,9 +19,11 @@ from switchyard.local.processes import identities
 from switchyard.local.processes.launch import SpawnLauncher
 from switchyard.local.processes.mounts import Mounts
 from switchyard.local.processes.start import Starter
+from switchyard.local.replicas.contents import Contents
 from switchyard.local.replicas.replica import Replica
 from switchyard.local.status.board import StatusBoard
 from switchyard.local.supervisor.services import Services
+from switchyard.repository.served import ServedFile
 from switchyard.telemetry.metrics import LocalMetrics
 from tests.switchyard.local.overlays import Stub, runtime
 
@@ -57,10 +59,11 @@ class Run:
     def _log(self, name: str) -> Path:
         return self._root / f"{name}.log"
 
-    def _replica(self, service: Service) -> Replica:
+    def _replica(self, service: Service, before: Service | None) -> Replica:
         self._log(service.name).touch()
         return Replica(
             service,
+            contents=Contents(service, ServedFile(self._root / "published"), before),
             starter=self._starter,
             client=self.client,
             board=self.board,

@@ -11,8 +11,8 @@ from switchyard.local.plan.workloads import Options
 from switchyard.local.supervisor.forked import forked
 from switchyard.local.supervisor.published_models import ServicePlanner
 from tests.switchyard.local.overlays import Stub, runtime
+from tests.switchyard.local.supervisor.published import vllm
 from tests.switchyard.local.supervisor.running import SETTINGS
-from tests.switchyard.local.supervisor.test_published_models import vllm
 
 MODULE = "predictors.llm"
 

@@ -16,6 +16,7 @@ from switchyard.repository.publishing import (
     SpaceError,
     StoppedError,
 )
+from switchyard.repository.served import Served, ServedFile
 from switchyard.repository.verdict import Facts, Memory
 
 FACTS = Facts(format="onnx", kind="vision", bytes=3, memory=Memory(weights=3), versions=("1",))
@@ -264,6 +265,27 @@ def test_a_published_file_that_was_written_to_is_found_at_a_start_and_replaced(
     publish(again, folder)
     assert files_below(tmp_path / "published/vision/digits") == ["1", "1/model.onnx", "config.pbtxt"]
     assert (tmp_path / "published/vision/digits/1/model.onnx").read_text() == "model 1"
+
+
+def test_what_serves_stays_whatever_is_published_over_it_unless_it_was_written_to(
+    tmp_path: Path, folder: Path, published: Published
+) -> None:
+    root = tmp_path / "published"
+    serving = root / OBJECTS / "vision/digits" / publish(published, folder).digest
+    ServedFile(root).write("digits", Served(folder=serving))
+    for content in ("two", "three"):
+        (folder / "1/model.onnx").write_text(content)
+        publish(published, folder)
+    published.close()
+    again = Published(root, grace_seconds=0.0)
+    again.recover()
+    assert serving.is_dir()
+    again.close()
+    file = serving / "1/model.onnx"
+    file.chmod(0o600)
+    file.write_text("model 7")
+    Published(root, grace_seconds=0.0).recover()
+    assert not serving.exists()
 
 
 def test_content_that_comes_back_is_not_taken_from_files_that_were_written_to(
