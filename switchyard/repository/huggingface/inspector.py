@@ -8,7 +8,8 @@ from pathlib import Path
 from switchyard.repository.card import read_card
 from switchyard.repository.folder import list_files
 from switchyard.repository.huggingface import embedding, engine, memory, quantization
-from switchyard.repository.huggingface.chat_template import check_template, read_template
+from switchyard.repository.huggingface.chat.chat_template import check_template, read_template
+from switchyard.repository.huggingface.chat.tool_calls import missing_parser, tool_parser
 from switchyard.repository.huggingface.documents import FaultError, listed
 from switchyard.repository.huggingface.model_config import (
     CONFIG,
@@ -20,7 +21,6 @@ from switchyard.repository.huggingface.model_config import (
 from switchyard.repository.huggingface.shapes import check_shapes
 from switchyard.repository.huggingface.tensors import WeightTensor, count_parameters, read_weights
 from switchyard.repository.huggingface.tokenizer import TokenizerFacts, check_tokenizer, read_tokenizer_config
-from switchyard.repository.huggingface.tool_calls import missing_parser, tool_parser
 from switchyard.repository.huggingface.values import check_values
 from switchyard.repository.inspection import Device, Inspection, Surroundings
 from switchyard.repository.verdict import Facts, Fault, FaultCode, Kind

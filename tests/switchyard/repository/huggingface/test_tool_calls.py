@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from switchyard.repository.huggingface.tool_calls import FORMATS, HERMES, Format, missing_parser, tool_parser
+from switchyard.repository.huggingface.chat.tool_calls import FORMATS, HERMES, Format, missing_parser, tool_parser
 
 QWEN2 = r"""
 {%- if tools %}{{- "For each function call, return a json object with function name and arguments within
