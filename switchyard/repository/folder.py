@@ -217,6 +217,8 @@ def _file_fault(root: int, file: File, group: Group, limits: FolderLimits, begin
     fix = f"remove it, and give the weights as {'model.safetensors' if group == 'llm' else 'an ONNX file'}"
     if suffix == ".onnx":
         fix = "export the model to ONNX"
+    elif suffix == ".zip":
+        fix = "unpack it into the model's folder if it holds the model, and remove it"
     what = f"{quoted(file.path)} is {refused}, and reading it could run anything"
     return Fault(
         code=FaultCode.PICKLE,

@@ -48,11 +48,17 @@ def name_fault(name: str, names: Mapping[str, str]) -> Fault | None:
             message=f"The name {quoted(name)} has {len(name)} characters: rename the folder to one of at most "
             f"{LONGEST_NAME}, since it is a part of host names.",
         )
+    if name.isdecimal():
+        return Fault(
+            code=FaultCode.NAME,
+            message=f"The name {quoted(name)} is one of versions, which lie in the folder of their model: move it into "
+            f"a folder with the model's name, such as 'my-model/{name}'.",
+        )
     if not _KEBAB.fullmatch(name):
         return Fault(
             code=FaultCode.NAME,
             message=f"The name {quoted(name)} is not lower-case letters, digits and single hyphens, beginning "
-            f"with a letter: rename the folder to {_kebab_case(name)!r}, for example.",
+            f"with a letter: rename the folder to {kebab_case(name)!r}, for example.",
         )
     if name in names:
         return Fault(
@@ -63,7 +69,8 @@ def name_fault(name: str, names: Mapping[str, str]) -> Fault | None:
     return None
 
 
-def _kebab_case(name: str) -> str:
+def kebab_case(name: str) -> str:
+    """Return a name that a model may have and that looks like ``name``."""
     words = re.findall(r"[a-z0-9]+", unicodedata.normalize("NFKD", name).lower())
     kebab = "-".join(words)[:LONGEST_NAME].strip("-")
     return kebab if _KEBAB.fullmatch(kebab) else f"model-{kebab}".strip("-")[:LONGEST_NAME]

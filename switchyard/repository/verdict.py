@@ -19,6 +19,7 @@ class FaultCode(StrEnum):
 
     # Of any folder.
     NAME = "name"  # not kebab-case, or another model has it
+    MISPLACED = "misplaced"  # it lies where no model can be
     INCOMPLETE = "incomplete"  # a file is missing that another one names; it may still be being copied
     LINK = "link"  # a symbolic link, or a path that leaves the folder
     SPECIAL_FILE = "special_file"  # a socket, pipe or device

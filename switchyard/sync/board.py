@@ -48,6 +48,7 @@ class Board:
         self._reporters = tuple(reporters)
         self._models: dict[ModelKey, ModelStatus] = {}
         self._downloads: dict[ModelKey, Download] = {}
+        self._strays: dict[ModelKey, ModelStatus] = {}
         self._told: dict[ModelKey, ModelStatus] = {}
         self._changed = asyncio.Event()
         self._changed.set()  # a repository without models is told, too
@@ -77,10 +78,20 @@ class Board:
             self._downloads[key] = download
         self._refresh(key)
 
+    def set_strays(self, strays: Iterable[ModelStatus]) -> None:
+        """Take all that lies where no model can be, in place of what did before; what is new is logged."""
+        before = self._strays
+        self._strays = {ModelKey(stray.group, stray.name): stray for stray in strays}
+        for key in before.keys() | self._strays.keys():
+            if before.get(key) != self._strays.get(key):
+                self._refresh(key)
+        for key in self._strays.keys() - before.keys():
+            logger.warning("%s", self._strays[key].reason)
+
     def _refresh(self, key: ModelKey) -> None:
         """Tell of a model what is said of its folder and its download; ``since`` is when that became something else."""
         before = self._told.pop(key, None)
-        status = _merged(self._models.get(key), self._downloads.get(key))
+        status = _merged(self._models.get(key, self._strays.get(key)), self._downloads.get(key))
         if status is not None:
             is_same = before is not None and (before.phase, before.reason) == (status.phase, status.reason)
             now = datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from switchyard.repository.inspection import Device, Surroundings
+from switchyard.repository.placement.strays import strays
 from switchyard.repository.publishing import Generation
+from switchyard.repository.status import ModelStatus
 from switchyard.repository.verdict import FaultCode
 from switchyard.sync.folders import ModelKey
 from switchyard.sync.model import RETRY_SECONDS, Model, Parts
@@ -34,6 +37,7 @@ class Syncer:
             self._models[key] = Model(key, self._parts, self, known.get(key))
         for model in self._models.values():
             await model.restore()
+        await self._look_for_strays()
 
     async def run(self) -> None:
         """Follow the folders until cancelled."""
@@ -102,10 +106,19 @@ class Syncer:
     async def _watch(self) -> None:
         async for paths in changes(self._parts.roots.paths):
             found = {None} if paths is None else self._parts.roots.touched(paths)
+            await self._look_for_strays()
             keys = await self._keys()
             for key in {*keys, *self._models}:
                 if not found.isdisjoint((None, key, key.group)):
                     self._look(key)
+
+    async def _look_for_strays(self) -> None:
+        def found() -> list[ModelStatus]:
+            used = self._reserved.names
+            return [stray for root in self._parts.roots.paths for stray in strays(root, used)]
+
+        with suppress(OSError):  # which is logged where the models are looked for
+            self._parts.board.set_strays(await asyncio.to_thread(found))
 
     async def _keys(self) -> set[ModelKey]:
         while True:

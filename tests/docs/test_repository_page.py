@@ -13,6 +13,7 @@ from switchyard.repository.huggingface.inspector import inspect
 from switchyard.repository.huggingface.tokenization import effort, growth
 from switchyard.repository.inspection import Device, Surroundings
 from switchyard.repository.names import LONGEST_NAME, name_fault
+from switchyard.repository.placement.strays import strays
 from switchyard.repository.triton.checks import config, labels, python_model, versions
 from switchyard.repository.triton.graphs import completion, graph
 from switchyard.repository.verdict import FaultCode
@@ -31,7 +32,12 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """All that the inspector says of the broken folders of its tests."""
     folders = [files for cases in (CONFIGS, GRAPHS, OTHERS) for files, *_ in cases.values()]
     folders += [{"config.pbtxt": ENSEMBLE.replace(old, new, 1)} for old, new, _ in MISFITS]
-    sentences = {fault.message for name in ("My_Model",) if (fault := name_fault(name, {}))}
+    sentences = {fault.message for name in ("1", "My_Model") if (fault := name_fault(name, {}))}
+    root = tmp_path_factory.mktemp("misplaced") / "model-repository"
+    for path in ("vision/digits.onnx", "digits.zip", "nlp/bert/config.json"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    sentences |= {stray.reason for stray in strays(root)}
     for files in folders:
         folder = tmp_path_factory.mktemp("models") / "digits"
         sentences |= {fault.message for fault in judged(write(folder, files), models=MODELS).faults}

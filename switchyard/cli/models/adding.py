@@ -6,13 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from switchyard.cli.models.contents import as_folder, group_of, name_of, paths_below
+from switchyard.cli.models.contents import as_folder, name_of, require_group
 from switchyard.cli.models.errors import ModelError
 from switchyard.cli.models.folders import FOLDER, Folders
 from switchyard.cli.models.judging import judge
 from switchyard.cli.models.manifests import require_writable
 from switchyard.cli.models.progress import progress
 from switchyard.repository.names import name_fault
+from switchyard.repository.placement.layout import paths_below
 from switchyard.repository.sources import Remote, Source, fetch, open_source, parse
 from switchyard.repository.sources.exchange import exchange
 from switchyard.repository.sources.origin import Origin
@@ -55,7 +56,7 @@ def add(folders: Folders, wish: Wish) -> Verdict:
 
 def _add_local(folders: Folders, wish: Wish) -> Verdict:
     with as_folder(Path(wish.place)) as folder:
-        group = group_of(paths_below(folder), wish.place)
+        group = require_group(paths_below(folder), wish.place)
         name = wish.name or name_of(os.path.abspath(wish.place))
         target = _target(folders, group, name, wish)
         verdict = _good(judge(folders, folder, group, name))  # before it is copied, as that can take long
@@ -71,7 +72,7 @@ def _add_remote(folders: Folders, wish: Wish) -> Verdict:
     name = wish.name or location.name or name_of(location.path or location.place)
     source = open_source(location, claims={FOLDER: folders.root / FOLDER})
     remote = source.resolve()
-    group = group_of([file.path for file in remote.files], wish.place)
+    group = require_group([file.path for file in remote.files], wish.place)
     target = _target(folders, group, name, wish)
     staged = _fetched(source, remote, target, f"downloading {name}")
     try:

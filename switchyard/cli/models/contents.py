@@ -1,40 +1,44 @@
 """What a folder or a file that somebody names seems to hold, by the names of its files alone."""
 
-import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from switchyard.cli.models.errors import ModelError
+from switchyard.repository.names import quoted
+from switchyard.repository.placement.layout import Part, group_of, part_of
 from switchyard.repository.verdict import Group
 
-_VERSION = re.compile(r"\d+/.")
+_REMEDIES: Mapping[Part | None, str] = {
+    None: "name the folder of the model",
+    "graph": "rename it, so that it ends in .onnx",
+    "archive": "unpack it, and name the folder of the model that comes out",
+    "triton": "name the folder that has it with the rest of its model",
+    "language": "name the folder that has it with the rest of its model",
+    "other": "export the model to ONNX and name that file, or save a language model in safetensors and name its folder",
+}
+_INNER = ("/config.pbtxt", "/config.json", "/1")  # a model's, one folder deeper
 _UNNAMED = ("model", "1")  # what files are called that say nothing of what they hold
 
 
-def group_of(paths: Collection[str], shown: str) -> Group:
+def require_group(paths: Collection[str], shown: str) -> Group:
     """Return the group of the model that has these paths; whether it is a good one is for the judge to say.
 
     Raises:
         ModelError: it looks like neither.
     """
-    if "config.pbtxt" not in paths and "config.json" in paths:
-        return "llm"
-    if "config.pbtxt" in paths or any(_VERSION.match(path) or path.endswith(".onnx") for path in paths):
-        return "vision"
+    if group := group_of(paths):
+        return group
+    if archive := next((path for path in sorted(paths) if part_of(path) == "archive"), ""):
+        raise ModelError(f"{shown} has {quoted(archive)}, and archives are not unpacked: unpack it there")
+    if inner := next((path for path in sorted(paths) if path.endswith(_INNER)), ""):
+        raise ModelError(f"{shown} is no model, but has some in it: name {shown.rstrip('/')}/{inner.partition('/')[0]}")
     raise ModelError(
         f"{shown} is neither a vision model, which has 1/model.onnx or a config.pbtxt, nor a language model, which has "
         "config.json and *.safetensors: name the folder that has these files, or a file *.onnx"
     )
-
-
-def paths_below(folder: Path) -> list[str]:
-    """Return the paths of two levels: more is not needed to recognize a model."""
-    found = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    inner = [path for top in found if top.is_dir() for path in top.iterdir()]
-    return [path.relative_to(folder).as_posix() for path in (*found, *inner)]
 
 
 @contextmanager
@@ -50,7 +54,7 @@ def as_folder(path: Path) -> Iterator[Path]:
     if not path.is_file():
         raise ModelError(f"{path} does not exist")
     if path.suffix != ".onnx":
-        raise ModelError(f"{path} is no folder and no file *.onnx: name the folder of the model")
+        raise ModelError(f"{path} is no folder and no file *.onnx: {_REMEDIES[part_of(path.name)]}")
     with tempfile.TemporaryDirectory(prefix="switchyard-model-") as folder:
         version = Path(folder, "1")
         version.mkdir()

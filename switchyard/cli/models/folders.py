@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from switchyard.cli.models.errors import ModelError
 from switchyard.local.status.run_directory import Run, StateDirectory
+from switchyard.repository.placement.strays import strays
 from switchyard.repository.status import (
     STATUS,
     ModelStatus,
@@ -157,15 +158,17 @@ class Folders:
             raise ModelError(f"what is known of the models cannot be read: {err}") from err
 
     def models(self) -> list[Listed]:
-        """Return every model that has a folder or is being downloaded.
+        """Return every model that has a folder or is being downloaded, and what lies where no model can be.
 
         Raises:
             ModelError: what is known of them cannot be read.
         """
-        known = {(status.group, status.name): status for status in self.status().models}
+        strays = self._strays()
+        known = {(status.group, status.name): status for status in (*strays, *self.status().models)}
         found = {(group, entry.name) for group in get_args(Group) for entry in _folders_in(self.of_group(group))}
         # Of what was removed since the last run, nobody has said so yet.
         runs = self.run() is not None
+        found |= {(stray.group, stray.name) for stray in strays}
         listed = found | {key for key, status in known.items() if status.source or runs}
         vision = {name: status for (group, name), status in known.items() if group == "vision"}
 
@@ -177,6 +180,12 @@ class Folders:
             return Listed(group=group, name=name, status=status, runs=runs, versions=versions, away=away)
 
         return [one(*key) for key in sorted(listed)]
+
+    def _strays(self) -> list[ModelStatus]:
+        try:
+            return strays(self.root / FOLDER, self._reserved())
+        except OSError:
+            return []
 
     def model(self, name: str) -> Listed:
         """Return one model, by its name or ``<group>/<name>``.

@@ -3,15 +3,19 @@
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
-from switchyard.cli.models.contents import as_folder, group_of, name_of, paths_below
-from switchyard.cli.models.folders import Folders
+from switchyard.cli.models.contents import as_folder, name_of, require_group
+from switchyard.cli.models.folders import FOLDER, Folders
 from switchyard.devices.choice import of_environment
 from switchyard.devices.probe import probe
 from switchyard.repository.folder import list_files
 from switchyard.repository.inspection import Surroundings
 from switchyard.repository.judging import Job, Judge, ProcessLimits
+from switchyard.repository.placement.layout import paths_below
+from switchyard.repository.placement.strays import misplaced
 from switchyard.repository.signature import SignaturePolicy
 from switchyard.repository.verdict import Facts, FaultCode, Group, Verdict
 
@@ -26,8 +30,25 @@ def judge_place(folders: Folders, place: Path, name: str) -> Verdict:
         JudgeError: no verdict could be had, for a reason that is not the folder's.
     """
     with as_folder(place) as folder:
-        group = group_of(paths_below(folder), str(place))
-        return judge(folders, folder, group, name or name_of(str(place.absolute())))
+        group = require_group(paths_below(folder), str(place))
+        verdict = judge(folders, folder, group, name or name_of(str(place.absolute())))
+    note = _note(folders, place)
+    if note and verdict.facts:
+        return replace(verdict, facts=replace(verdict.facts, notes=(note, *verdict.facts.notes)))
+    return verdict
+
+
+def _note(folders: Folders, place: Path) -> str:
+    """Return what is wrong with the place of a single file, if it lies in the repository as no model can."""
+    root, path = folders.root / FOLDER, place.absolute()
+    if not path.is_file() or not path.is_relative_to(root):
+        return ""
+    group, *below = path.relative_to(root).parts
+    if not below:
+        return misplaced(f"{FOLDER}/{path.name}", path.name, FOLDER)
+    if len(below) > 1 or group not in get_args(Group):
+        return ""
+    return misplaced(f"{FOLDER}/{group}/{path.name}", path.name, FOLDER, "vision" if group == "vision" else "llm")
 
 
 def judge(folders: Folders, folder: Path, group: Group, name: str) -> Verdict:

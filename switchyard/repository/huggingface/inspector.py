@@ -23,6 +23,7 @@ from switchyard.repository.huggingface.tensors import WeightTensor, count_parame
 from switchyard.repository.huggingface.tokenizer import TokenizerFacts, check_tokenizer, read_tokenizer_config
 from switchyard.repository.huggingface.values import check_values
 from switchyard.repository.inspection import Device, Inspection, Surroundings
+from switchyard.repository.placement.layout import group_of, part_of
 from switchyard.repository.verdict import Facts, Fault, FaultCode, Kind
 
 _UNKNOWN_LENGTH = 2048  # what vLLM assumes of a model that names none
@@ -182,5 +183,11 @@ def _check_layout(files: Iterable[str]) -> None:
     if inner and len(inner) == 1 and all(name.startswith(inner[0] + "/") for name in names):
         sentence = f"The model lies in {listed(inner)}, one folder too deep: move its files up."
         raise FaultError(FaultCode.MODEL_CONFIG, sentence, f"{inner[0]}/{CONFIG}")
+    if archive := next((name for name in names if part_of(name) == "archive"), ""):
+        sentence = f"{listed([archive])} is an archive, which is not unpacked here: unpack it into the model's folder."
+        raise FaultError(FaultCode.MISPLACED, sentence, archive)
+    if group_of([name for name in names if not name.startswith("onnx/")]) == "vision":  # where hubs put another copy
+        sentence = "The folder has the files of a vision model, such as 1/model.onnx: move it from llm/ to vision/."
+        raise FaultError(FaultCode.MISPLACED, sentence)
     sentence = f"{CONFIG} is missing: copy all files of the model into its folder."
     raise FaultError(FaultCode.INCOMPLETE, sentence, CONFIG)

@@ -225,3 +225,20 @@ def test_a_language_model_is_published_with_its_facts(tmp_path: Path) -> None:
         assert facts is not None
         assert facts.kind == "llm"
         assert (sync.published / "llm/assistant/config.json").is_file()
+
+
+def test_what_lies_where_no_model_can_be_is_told_until_it_is_gone(tmp_path: Path, models: Path) -> None:
+    graph = onnx_models.relu(models / "good") / "1/model.onnx"
+    with Program(tmp_path) as sync:
+        (sync.source / "vision").mkdir()
+        stray = sync.source / "vision/digits.onnx"
+        shutil.copyfile(graph, stray)
+        told = sync.wait_for("digits.onnx", "failed")
+        assert told.code is FaultCode.MISPLACED
+        assert told.reason.endswith("put it at incoming/vision/digits/1/model.onnx.")
+        assert told.reason in sync.log.read_text()
+        place = sync.source / "vision/digits/1/model.onnx"
+        place.parent.mkdir(parents=True)
+        stray.rename(place)
+        sync.wait_for("digits", "published")
+        sync.wait(lambda: sync.status("digits.onnx") is None)

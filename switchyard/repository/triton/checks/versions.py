@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from switchyard.repository.names import quoted
+from switchyard.repository.placement.layout import group_of, part_of
 from switchyard.repository.triton.faults import FaultError, names_of
 from switchyard.repository.triton.schema import CONFIG
 from switchyard.repository.verdict import Fault, FaultCode
@@ -96,10 +97,26 @@ def _no_version(sizes: Mapping[str, int], odd: Sequence[str]) -> Fault:
             file=model,
             message=f"{quoted(model)} lies in the model's folder, and versions have folders: move it to 1/{to}.",
         )
-    return Fault(
+    return _elsewhere(sizes) or Fault(
         code=FaultCode.INCOMPLETE,
         message="The folder has no version: put the model's file into a folder called 1, such as 1/model.onnx.",
     )
+
+
+def _elsewhere(sizes: Mapping[str, int]) -> Fault | None:
+    """Say where the model is that has no version here: packed, a folder deeper, or of the other group."""
+    if archive := next((path for path in sizes if part_of(path) == "archive"), ""):
+        message = f"{quoted(archive)} is an archive, which is not unpacked here: unpack it into the model's folder."
+        return Fault(code=FaultCode.MISPLACED, file=archive, message=message)
+    inner = sorted({path.partition("/")[0] for path in sizes})
+    below = [path.partition("/")[2] for path in sizes]
+    if len(inner) == 1 and group_of(below) == "vision":
+        message = f"The model lies in {quoted(inner[0])}, one folder too deep: move its files up."
+        return Fault(code=FaultCode.MISPLACED, message=message)
+    if group_of([*sizes]) == "llm":
+        message = "The folder has the files of a language model, such as config.json: move it from vision/ to llm/."
+        return Fault(code=FaultCode.MISPLACED, file="config.json", message=message)
+    return None
 
 
 def _number_in(name: str) -> str:

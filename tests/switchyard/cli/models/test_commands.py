@@ -100,6 +100,19 @@ def test_a_model_is_added_whole_and_waits_for_a_platform(project: Project, digit
         assert "nothing runs here; `switchyard up` serves it" in said.out
 
 
+def test_a_graph_that_lies_beside_models_is_listed_and_told_its_place(project: Project, digits: Path) -> None:
+    stray = project.folder("vision/digits.onnx")
+    (digits / GRAPH).rename(stray)
+    told = "vision/digits.onnx is no model: put it at model-repository/vision/digits/1/model.onnx."
+    for said in (project.run("list"), project.run("show", "digits.onnx"), project.run("check", str(stray))):
+        assert f"model-repository/{told}" in said.out
+    [row] = project.run("list", "--json").json
+    assert (row["name"], row["phase"], row["code"]) == ("digits.onnx", "failed", "misplaced")
+    stray.rename(project.root / "digits.onnx")
+    assert project.run("list", "--json").json == []
+    assert told not in project.run("check", str(project.root / "digits.onnx")).out
+
+
 def test_a_folder_of_the_claim_is_added_by_its_address(project: Project, digits: Path) -> None:
     digits.rename(project.root / "model-repository" / "shelf")
     assert project.run("add", "pvc://model-repository/shelf").code == 0

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from switchyard.cli.models.contents import as_folder, group_of, name_of, paths_below
+from switchyard.cli.models.contents import as_folder, name_of, require_group
 from switchyard.cli.models.errors import ModelError
+from switchyard.repository.placement.layout import paths_below
 
 
 @pytest.mark.parametrize(
@@ -21,13 +22,26 @@ from switchyard.cli.models.errors import ModelError
     ],
 )
 def test_the_names_of_files_tell_the_group(paths: list[str], group: str) -> None:
-    assert group_of(paths, "here") == group
+    assert require_group(paths, "here") == group
 
 
 @pytest.mark.parametrize("paths", [[], ["README.md"], ["weights.bin", "src/model.py"]])
 def test_what_looks_like_no_model_is_said_with_what_one_has(paths: list[str]) -> None:
     with pytest.raises(ModelError, match=r"here is neither a vision model.*config.json and"):
-        group_of(paths, "here")
+        require_group(paths, "here")
+
+
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [
+        (["digits.zip", "README.md"], "here has 'digits.zip', and archives are not unpacked: unpack it there"),
+        (["digits", "digits/1", "notes.txt"], "here is no model, but has some in it: name here/digits"),
+        (["chat", "chat/config.json"], "here is no model, but has some in it: name here/chat"),
+    ],
+)
+def test_a_folder_around_a_model_leads_to_it(paths: list[str], words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        require_group(paths, "here")
 
 
 def test_two_levels_of_a_folder_are_looked_at_and_no_hidden_one(tmp_path: Path) -> None:
@@ -45,9 +59,21 @@ def test_one_onnx_file_becomes_the_first_version_of_a_folder(tmp_path: Path) -> 
     assert not folder.exists()
 
 
-@pytest.mark.parametrize(("name", "words"), [("absent", "does not exist"), ("notes.txt", "no file \\*.onnx")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("absent", "does not exist"),
+        ("notes.txt", r"no file \*.onnx: name the folder of the model"),
+        ("digits.zip", "unpack it, and name the folder of the model that comes out"),
+        ("digits.ONNX", r"rename it, so that it ends in \.onnx"),
+        ("digits.pkl", "export the model to ONNX and name that file"),
+        ("config.pbtxt", "name the folder that has it with the rest of its model"),
+        ("model.safetensors", "name the folder that has it with the rest of its model"),
+    ],
+)
 def test_other_files_are_no_models(tmp_path: Path, name: str, words: str) -> None:
-    (tmp_path / "notes.txt").touch()
+    if name != "absent":
+        (tmp_path / name).touch()
     with pytest.raises(ModelError, match=words), as_folder(tmp_path / name):
         pass
 

@@ -310,8 +310,8 @@ CASES: tuple[Case, ...] = (
     no_llm(
         "only-a-vision-model",
         lambda folder: put(folder, "1/model.onnx", b"\x08"),
-        C.INCOMPLETE,
-        CONFIG,
-        "copy all files",
+        C.MISPLACED,
+        "",
+        "move it from llm/ to vision/",
     ),
 )

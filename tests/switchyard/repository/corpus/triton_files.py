@@ -74,6 +74,11 @@ CASES: tuple[Case, ...] = (
         "copy it again",
     ),
     no_vision("no-version", lambda folder: put(folder, "model.onnx", _WHOLE), C.VERSION, "model.onnx", "move it to 1/"),
+    no_vision("packed", lambda folder: put(folder, "net.tar", _WHOLE), C.MISPLACED, "net.tar", "unpack it into"),
+    no_vision("too-deep", lambda folder: put(folder, "net/1/model.onnx", _WHOLE), C.MISPLACED, "", "move its files up"),
+    no_vision(
+        "no-vision-model", lambda folder: put(folder, "config.json", b"{}"), C.MISPLACED, "config.json", "to llm/"
+    ),
     no_vision(
         "nothing-but-a-config",
         lambda folder: put(folder, FILE, CONFIG),

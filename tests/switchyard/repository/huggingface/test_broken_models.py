@@ -61,6 +61,8 @@ def endless_for(messages: int) -> str:
 
 BROKEN: dict[str, tuple[Break, FaultCode, str, str]] = {
     "no config": (remove("config.json"), C.INCOMPLETE, "config.json", "config.json is missing"),
+    "an archive": (both(remove("config.json"), write("a.tar.gz", b"")), C.MISPLACED, "a.tar.gz", "not unpacked here"),
+    "a vision model": (both(remove("config.json"), write("1/a.onnx", b"")), C.MISPLACED, "", "from llm/ to vision/"),
     "empty config": (write("config.json", ""), C.INCOMPLETE, "config.json", "is empty: copy it"),
     "half a config": (cut("config.json", 100), C.MODEL_CONFIG, "config.json", "is not JSON ("),
     "config is a list": (write("config.json", "[]"), C.MODEL_CONFIG, "config.json", "has to be a JSON object"),

@@ -289,6 +289,25 @@ ENDLESS = 'model_warmup { name: "w" count: 4000000000 ' + warm_input() + " }"
 COMMANDS = graph(inputs={"x\x1b[2J": (FLOAT, (None, 4))})
 
 OTHERS: dict[str, Case] = {
+    "an archive": (
+        {"digits.tar": b"1/model.onnx"},
+        FaultCode.MISPLACED,
+        "digits.tar",
+        "'digits.tar' is an archive, which is not unpacked here: unpack it into the model's folder.",
+    ),
+    "a zip": (
+        {"digits.zip": b"PK\x03\x04"},
+        FaultCode.PICKLE,
+        "digits.zip",
+        "unpack it into the model's folder if it holds the model, and remove it.",
+    ),
+    "a folder too deep": ({"digits/1/model.onnx": graph()}, FaultCode.MISPLACED, "", "The model lies in 'digits', one"),
+    "a language model": (
+        {"config.json": "{}", "model.safetensors": b""},
+        FaultCode.MISPLACED,
+        "config.json",
+        "move it from vision/ to llm/",
+    ),
     "a library": ({**with_graph(graph()), "1/evil.dat": b"\x7fELF"}, FaultCode.PICKLE, "1/evil.dat", "remove it"),
     "a runtime": (with_config(CONFIG + 'runtime: "x"'), FaultCode.PICKLE, "config.pbtxt", "'runtime'"),
     "a host policy": (
