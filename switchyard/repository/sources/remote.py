@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
-from urllib.parse import urlsplit
 
 Algorithm = Literal["sha256", "sha1", "md5", "crc32", "crc32c", "git-sha1", "md5-parts"]
 
@@ -29,15 +28,6 @@ class StoppedError(SourceError):
 
 class NoSpaceError(SourceError):
     """The files do not fit the disk; the message has both numbers."""
-
-
-def unreachable(subject: str, url: str) -> SourceError:
-    """Return the error of a store that nothing leads to; of its ``url`` only the host is said."""
-    host = urlsplit(url).hostname or "its store"
-    return SourceError(
-        f"{subject} cannot be read: no connection to {host}: is there a network, or a proxy (HTTPS_PROXY)?",
-        transient=True,
-    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

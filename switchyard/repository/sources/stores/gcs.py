@@ -11,11 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from switchyard.repository.names import quoted
+from switchyard.repository.sources.connecting import Access, unreachable
 from switchyard.repository.sources.listing import bounded, revision_of
 from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
 from switchyard.repository.sources.stores.located import LocatedSource
 
 _PART = 8 << 20  # bytes of one request: the client gives its content as a whole
+_ACCESS = Access(
+    address="STORAGE_EMULATOR_HOST, if it is set,",
+    authorities="REQUESTS_CA_BUNDLE",
+    plain="write http:// in STORAGE_EMULATOR_HOST",
+)
 _SECONDS = (10.0, 30.0)  # to connect, and without a byte
 
 
@@ -32,7 +38,7 @@ class GcsSource(LocatedSource):
             SourceError: the bucket cannot be listed, or has no objects, or too many.
         """
         prefix = f"{self.location.path}/" if self.location.path else ""
-        with _errors(self.uri):
+        with _errors(self.uri, self._address):
             blobs = self.client.list_blobs(self.location.place, prefix=prefix, timeout=_SECONDS, retry=None)
             files = bounded(self.uri, _files(blobs, prefix), self.limits)
         return Remote(uri=self.uri, revision=revision_of(files), files=files)
@@ -45,13 +51,17 @@ class GcsSource(LocatedSource):
             SourceError: it cannot be read.
         """
         blob = self.client.bucket(self.location.place).blob(file.key, generation=int(file.etag))
-        with _errors(f"{self.uri}: {quoted(file.path)}", listed=True):
+        with _errors(f"{self.uri}: {quoted(file.path)}", self._address, listed=True):
             for at in range(start, file.size, _PART):
                 end = min(at + _PART, file.size) - 1
                 # The checksum of a part is nowhere; that of the whole is compared when it is there.
                 yield blob.download_as_bytes(
                     start=at, end=end, raw_download=True, checksum=None, timeout=_SECONDS, retry=None
                 )
+
+    @property
+    def _address(self) -> str:
+        return str(self.client._connection.API_BASE_URL)
 
     def checksum(self, file: RemoteFile) -> Checksum | None:
         """Return the MD5 that was listed, or the CRC-32C of an object that was composed of others."""
@@ -87,10 +97,10 @@ def _client() -> Any:
 
 
 @contextmanager
-def _errors(subject: str, *, listed: bool = False) -> Iterator[None]:
+def _errors(subject: str, address: str, *, listed: bool = False) -> Iterator[None]:
     """Turn the client's errors into ours; their texts hold URLs, so none is repeated."""
     from google.api_core.exceptions import GoogleAPICallError
-    from google.auth.exceptions import GoogleAuthError
+    from google.auth.exceptions import GoogleAuthError, TransportError
     from requests import RequestException
 
     try:
@@ -102,12 +112,13 @@ def _errors(subject: str, *, listed: bool = False) -> Iterator[None]:
         if status == 404:
             raise SourceError(f"{subject} cannot be read: there is no such bucket") from None
         if status in (401, 403):
-            raise SourceError(f"{subject} cannot be read: these credentials may not read it") from None
+            told = "these credentials may not read it; set GOOGLE_APPLICATION_CREDENTIALS to the file of some that may"
+            raise SourceError(f"{subject} cannot be read: {told}") from None
         transient = status in (408, 429) or status >= 500
         raise SourceError(
             f"{subject} cannot be read: the store responded with status {status}", transient=transient
         ) from None
+    except (TransportError, RequestException, OSError) as err:
+        raise unreachable(subject, address, err, _ACCESS) from None
     except GoogleAuthError:
         raise SourceError(f"{subject} cannot be read: GOOGLE_APPLICATION_CREDENTIALS are not taken") from None
-    except (RequestException, OSError) as err:
-        raise SourceError(f"{subject} cannot be read: {type(err).__name__}", transient=True) from None

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from switchyard.repository.names import quoted
+from switchyard.repository.sources.connecting import Access, unreachable
 from switchyard.repository.sources.listing import bounded
 from switchyard.repository.sources.remote import (
     Checksum,
@@ -19,10 +20,12 @@ from switchyard.repository.sources.remote import (
     RemoteFile,
     SourceChangedError,
     SourceError,
-    unreachable,
 )
 from switchyard.repository.sources.stores.located import LocatedSource
 
+_ACCESS = Access(
+    address="HF_ENDPOINT, if it is set,", authorities="SSL_CERT_FILE", plain="write http:// in HF_ENDPOINT"
+)
 _SECONDS = 30.0  # without a byte; a whole file may take hours
 # Weights of other frameworks, most of them pickles, which the platform never loads.
 _OTHER_WEIGHTS = frozenset(
@@ -109,7 +112,7 @@ def _api() -> Any:
 @contextmanager
 def _errors(subject: str) -> Iterator[None]:
     """Turn the hub's errors into ours; their texts hold URLs, which may be presigned, so none is repeated."""
-    from httpx2 import ConnectError, ConnectTimeout, HTTPError, ProxyError
+    from httpx2 import HTTPError, RequestError
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -134,11 +137,14 @@ def _errors(subject: str) -> Iterator[None]:
         status = err.response.status_code
         if status in (404, 416):
             raise SourceChangedError(f"{subject} was removed since it was listed") from None
+        if status in (401, 403):
+            told = "the hub does not take HF_TOKEN for it; set one that may read it, or none for a public model"
+            raise SourceError(f"{subject} cannot be read: {told}") from None
         raise SourceError(
             f"{subject} cannot be read: the hub responded with status {status}",
             transient=status in (408, 429) or status >= 500,
         ) from None
-    except (ConnectError, ConnectTimeout, ProxyError) as err:
-        raise unreachable(subject, str(err.request.url)) from None
+    except RequestError as err:
+        raise unreachable(subject, str(err.request.url), err, _ACCESS) from None
     except (HTTPError, OSError) as err:
         raise SourceError(f"{subject} cannot be read: {type(err).__name__}", transient=True) from None

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from switchyard.repository.names import quoted
+from switchyard.repository.sources.connecting import Access, unreachable
 from switchyard.repository.sources.listing import bounded
 from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
 from switchyard.repository.sources.stores.located import LocatedSource
 from switchyard.repository.sources.uri import Location
 
 _CHUNK = 1 << 18
+_ACCESS = Access(address="the registry's address", authorities="REQUESTS_CA_BUNDLE", plain="name it in OCI_PLAIN_HTTP")
 _SECONDS = (10.0, 30.0)  # to connect, and without a byte
 # What registries take: https://github.com/opencontainers/distribution-spec (pushing manifests).
 _MANIFEST_BYTES = 4 << 20
@@ -42,7 +44,7 @@ class OciSource(LocatedSource):
             SourceError: there is none, it may not be read, or it is not of files.
         """
         reference = self.location.revision or "latest"
-        with _errors(self.uri), self._get(f"manifests/{reference}", {"accept": _MANIFEST}) as response:
+        with _errors(self.uri, self._address), self._get(f"manifests/{reference}", {"accept": _MANIFEST}) as response:
             body = response.raw.read(_MANIFEST_BYTES + 1, decode_content=True)
         if len(body) > _MANIFEST_BYTES:
             raise SourceError(f"{self.uri} has a manifest of more than {_MANIFEST_BYTES:,} bytes")
@@ -67,7 +69,10 @@ class OciSource(LocatedSource):
         """
         name = f"{self.uri}: {quoted(file.path)}"
         headers = {"range": f"bytes={start}-"} if start else {}
-        with _errors(name), self._get(f"blobs/{file.key}", {**headers, "accept-encoding": "identity"}) as response:
+        with (
+            _errors(name, self._address),
+            self._get(f"blobs/{file.key}", {**headers, "accept-encoding": "identity"}) as response,
+        ):
             if start and response.status_code != 206:
                 raise SourceError(f"{name} cannot be read from byte {start:,} on")
             yield from response.iter_content(_CHUNK)
@@ -75,6 +80,10 @@ class OciSource(LocatedSource):
     def checksum(self, file: RemoteFile) -> Checksum | None:
         """Return the digest that the manifest names."""
         return file.checksum
+
+    @property
+    def _address(self) -> str:
+        return f"https://{self.location.place}"
 
     def _file(self, layer: Mapping[str, Any]) -> RemoteFile:
         annotations = layer.get("annotations") or {}
@@ -132,7 +141,7 @@ def _credentials(registry: Any, location: Location) -> dict[str, str]:
 
 
 @contextmanager
-def _errors(subject: str) -> Iterator[None]:
+def _errors(subject: str, address: str) -> Iterator[None]:
     """Turn the library's errors into ours; theirs hold URLs, which may be presigned, so none is repeated."""
     from oras.auth import AuthenticationException
     from requests import HTTPError, RequestException
@@ -151,7 +160,7 @@ def _errors(subject: str) -> Iterator[None]:
             f"{subject} cannot be read: the registry responded with status {status}", transient=transient
         ) from None
     except (RequestException, StreamError, OSError) as err:
-        raise SourceError(f"{subject} cannot be read: {type(err).__name__}", transient=True) from None
+        raise unreachable(subject, address, err, _ACCESS) from None
     except (AuthenticationException, ValueError):
         raise _denied(subject) from None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from switchyard.repository.names import quoted
+from switchyard.repository.sources.connecting import Access, unreachable
 from switchyard.repository.sources.listing import bounded, revision_of
 from switchyard.repository.sources.remote import (
     Algorithm,
@@ -17,16 +18,21 @@ from switchyard.repository.sources.remote import (
     RemoteFile,
     SourceChangedError,
     SourceError,
-    unreachable,
 )
 from switchyard.repository.sources.stores.located import LocatedSource
 
 _CHUNK = 1 << 16  # botocore reads a whole one before it gives it: what is lost of each file when a fetch is killed
 _SECONDS = {"connect_timeout": 10, "read_timeout": 30}  # of silence; a whole object may take hours
+_ACCESS = Access(
+    address="AWS_ENDPOINT_URL or AWS_REGION",
+    authorities="AWS_CA_BUNDLE",
+    plain="write http:// in AWS_ENDPOINT_URL",
+)
+_DENIED = "these credentials may not read it (AWS_ACCESS_KEY_ID, or the role of this machine)"
 _CODES = {
     "NoSuchBucket": "there is no such bucket",
-    "AccessDenied": "these credentials may not read it",
-    "403": "these credentials may not read it",
+    "AccessDenied": _DENIED,
+    "403": _DENIED,
     "InvalidAccessKeyId": "the store does not know AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID",
     "ExpiredToken": "AWS_SESSION_TOKEN has expired",
@@ -147,8 +153,8 @@ def _errors(subject: str) -> Iterator[None]:
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,
-        ConnectTimeoutError,
-        EndpointConnectionError,
+        ConnectionError,
+        HTTPClientError,
         NoRegionError,
         ProxyConnectionError,
     )
@@ -166,9 +172,9 @@ def _errors(subject: str) -> Iterator[None]:
         ) from None
     except NoRegionError:
         raise SourceError(f"{subject} cannot be read: set AWS_REGION or AWS_ENDPOINT_URL") from None
-    except (EndpointConnectionError, ConnectTimeoutError) as err:
-        raise unreachable(subject, str(err.kwargs.get("endpoint_url", ""))) from None
     except ProxyConnectionError as err:
-        raise unreachable(subject, str(err.kwargs.get("proxy_url", ""))) from None
+        raise unreachable(subject, str(err.kwargs.get("proxy_url", "")), err, _ACCESS) from None
+    except (HTTPClientError, ConnectionError) as err:
+        raise unreachable(subject, str(err.kwargs.get("endpoint_url", "")), err, _ACCESS) from None
     except BotoCoreError as err:
         raise SourceError(f"{subject} cannot be read: {type(err).__name__}", transient=True) from None

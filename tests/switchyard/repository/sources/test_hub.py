@@ -176,12 +176,19 @@ def test_what_is_not_there_is_said(hub: Hub, address: str, advice: str) -> None:
     assert "hf_secret" not in str(raised.value)
 
 
+def test_a_token_that_may_not_read_a_model_is_said(hub: Hub) -> None:
+    hub.statuses = [403]
+    with pytest.raises(SourceError, match="does not take HF_TOKEN for it; set one that may read it") as raised:
+        model().resolve()
+    assert not raised.value.transient
+
+
 def test_a_hub_that_fails_may_be_asked_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.statuses = [503]
     with pytest.raises(SourceError, match="status 503") as raised:
         model().resolve()
     assert raised.value.transient
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
-    with pytest.raises(SourceError, match=r"no connection to 127.0.0.1: is there a network") as raised:
+    with pytest.raises(SourceError, match=r"no connection to 127.0.0.1:1: it is refused") as raised:
         model().resolve()
     assert raised.value.transient

@@ -187,7 +187,7 @@ def test_keys_that_are_no_paths_of_files_are_said(bucket: Bucket, tmp_path: Path
         ({}, "s3://no-such-bucket/m", "there is no such bucket"),
         ({"AWS_SECRET_ACCESS_KEY": "wrong-secret"}, "s3://{}/m", "AWS_SECRET_ACCESS_KEY does not belong"),
         ({"AWS_ACCESS_KEY_ID": "wrong-id"}, "s3://{}/m", "cannot be read: the store"),
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "s3://{}/m", "no connection to 127.0.0.1: is there a network"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "s3://{}/m", "no connection to 127.0.0.1:1: it is refused"),
     ],
 )
 def test_what_is_wrong_with_a_store_is_said_without_its_secrets(
