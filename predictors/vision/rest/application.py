@@ -15,15 +15,10 @@ from predictors.vision.images.request_bodies import json_object, read_image
 from predictors.vision.images.usage import count_tensors
 from predictors.vision.images.v2 import has_bytes, read_v2, texts_in, write_v2
 from predictors.vision.rest.forwarding import STREAMED_BYTES, Forwarding, declared_length
-from predictors.vision.rest.request_checks import (
-    check_depth,
-    check_headers,
-    check_json,
-    check_parameters,
-    json_length,
-)
+from predictors.vision.rest.request_checks import check_body, check_headers, json_length
 from predictors.vision.rest.routes import Route, route
 from predictors.vision.triton.control import load_of_json, unload_of_json
+from predictors.vision.triton.inputs import explaining
 from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.repository_index import RepositoryIndex
 from switchyard.http.api_errors import ApiError
@@ -191,15 +186,16 @@ class Application:
             streams = size >= STREAMED_BYTES and not (request.config.takes_bytes and counted.get())
             if streams and (head := json_length(scope, size)) <= _PEEK_BYTES:
                 beginning, receive = await self._forwarding.beginning(scope, receive, head)
-                shapes = _check(where, beginning[:head], size)
+                shapes = check_body(where.verb, beginning[:head], size)
                 if not may_be_image or not has_bytes(beginning, head):
                     count_tensors(request.config, shapes)
                     with self._admission.to_triton(request.traceparent) as context:
-                        await self._forwarding.stream(where.target, scope, receive, recording, context)
+                        explain = explaining(request.config, beginning[:head])
+                        await self._forwarding.stream(where.target, scope, receive, recording, context, explain)
                     return
             body = await self._forwarding.body(scope, receive)
             head = json_length(scope, len(body))
-            shapes = _check(where, body[:head], len(body))
+            shapes = check_body(where.verb, body[:head], len(body))
             if may_be_image and has_bytes(body, head):
                 identifier, image = read_v2(where.model, body, head)
                 with cancel_on_disconnect(receive):
@@ -208,7 +204,8 @@ class Application:
                 return
             count_tensors(request.config, shapes, texts_in(body, head))
             with self._admission.to_triton(request.traceparent) as context:
-                await self._forwarding.send(where.target, scope, body, receive, recording, context)
+                explain = explaining(request.config, body[:head])
+                await self._forwarding.send(where.target, scope, body, receive, recording, context, explain)
 
     # -- images
 
@@ -278,15 +275,6 @@ def _recording(request: AdmittedRequest, send: Send) -> Send:
         await send(message)
 
     return note
-
-
-def _check(where: Route, data: bytes, size: int) -> list[list[int]]:
-    """Check the JSON of a request for Triton, and return the shapes of its tensors, which only an inference has."""
-    if where.verb == "infer":
-        return check_json(data, size)
-    check_depth(data)
-    check_parameters(data)
-    return []
 
 
 def _error_of(err: Exception) -> ApiError | None:

@@ -21,6 +21,13 @@ _HINT = "send less, or ask the operator to raise MAX_BODY_BYTES"
 _MAX_HEADER_BYTES = 8000
 
 
+Explain = Callable[[str], str]
+
+
+def _unchanged(reason: str) -> str:
+    return reason
+
+
 def declared_length(scope: Scope) -> int:
     """Return the content-length of a request, 0 if it has none."""
     return next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
@@ -64,7 +71,15 @@ class Forwarding:
         except (BadRequestError, BodyTooSlowError) as err:
             raise of_body(err) from err
 
-    async def stream(self, target: str, scope: Scope, receive: Receive, send: Send, traceparent: str | None) -> None:
+    async def stream(
+        self,
+        target: str,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        traceparent: str | None,
+        explain: Explain = _unchanged,
+    ) -> None:
         """Forward the request while its body arrives; the body's length must be declared.
 
         Raises:
@@ -85,16 +100,24 @@ class Forwarding:
 
         upload = Upload(declared_length(scope), chunks())
         try:
-            await self.send(target, scope, upload, after_the_body, send, traceparent)
+            await self.send(target, scope, upload, after_the_body, send, traceparent, explain)
         except BodyTooSlowError as err:
             raise of_body(err) from err
 
     async def send(
-        self, target: str, scope: Scope, body: bytes | Upload, receive: Receive, send: Send, traceparent: str | None
+        self,
+        target: str,
+        scope: Scope,
+        body: bytes | Upload,
+        receive: Receive,
+        send: Send,
+        traceparent: str | None,
+        explain: Explain = _unchanged,
     ) -> None:
         """Forward the request, and the response chunk by chunk; a disconnect of the client ends both.
 
-        ``receive`` returns what follows the body.
+        ``receive`` returns what follows the body. ``explain`` is given why Triton finds the request wrong, and returns
+        what the client is told.
 
         Raises:
             ApiError: Triton's own; 431 a header is too long for it; it is unavailable; no response has begun.
@@ -120,12 +143,12 @@ class Forwarding:
             try:
                 passed = TRITON_TO_CLIENT.passed(response.headers)
                 if response.status >= 400:
-                    raise await self._error(response)
+                    raise await self._error(response, explain)
                 await relay(response, send, passed)
             finally:
                 response.close()
 
-    async def _error(self, response: Response) -> ApiError:
+    async def _error(self, response: Response, explain: Explain) -> ApiError:
         """Return Triton's error, and report the reason of one that a model failed with."""
         try:
             reason = error_message(await response.read())
@@ -133,4 +156,4 @@ class Forwarding:
             raise triton_is_away() from err
         if response.status == 500:
             self._on_failure(reason)
-        return of_triton(response.status, reason)
+        return of_triton(response.status, explain(reason) if response.status == 400 else reason)

@@ -77,6 +77,19 @@ def json_length(scope: Scope, body_length: int) -> int:
     return int(declared)
 
 
+def check_body(verb: str, data: bytes, request_bytes: int) -> list[list[int]]:
+    """Check the JSON of a request for Triton, and return the shapes of its tensors, which only an inference has.
+
+    Raises:
+        ApiError: as of ``check_json`` and ``check_parameters``.
+    """
+    if verb == "infer":
+        return check_json(data, request_bytes)
+    check_depth(data)
+    check_parameters(data)
+    return []
+
+
 def check_json(data: bytes, request_bytes: int) -> list[list[int]]:
     """Check the JSON of a request with tensors, and return their shapes; ``request_bytes`` is its body's length.
 

@@ -6,7 +6,8 @@ from functools import lru_cache
 from predictors.vision.admission import Admission, Slot
 from predictors.vision.images.inference import takes_images
 from predictors.vision.images.usage import Shape, add_tensors
-from predictors.vision.rpc.inference_request import RAW_CONTENTS, read_request
+from predictors.vision.rpc.inference_request import RAW_CONTENTS, inputs_of, read_request
+from predictors.vision.triton.inputs import explained
 from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.model_config import ModelConfig
 from switchyard.http.asgi.usage import Counted
@@ -36,10 +37,16 @@ def _usage(config: ModelConfig, shapes: Sequence[Shape]) -> bytes:
     return literal(USAGE, counts.as_json())
 
 
+def explain(outcome: RpcStatus, message: str, config: ModelConfig, request: bytes) -> str:
+    """Return what a client is told of Triton's error; ``request`` is its beginning at least."""
+    wrong = outcome is RpcStatus.INVALID_ARGUMENT
+    return explained(message, config, inputs_of(request)) if wrong else message
+
+
 class Inference:
     """A call that Triton handles, until its end."""
 
-    __slots__ = ("_on_failure", "_slot", "guard", "metadata", "target", "trailers")
+    __slots__ = ("_beginning", "_config", "_on_failure", "_slot", "guard", "metadata", "target", "trailers")
 
     def __init__(
         self,
@@ -49,8 +56,12 @@ class Inference:
         guard: Callable[[bytes], None] | None,
         trailers: bytes,
         on_failure: Callable[[str], None],
+        config: ModelConfig,
+        beginning: bytes,
     ) -> None:
         self._slot = slot
+        self._config = config
+        self._beginning = beginning
         self._on_failure = on_failure
         self.target = target
         self.metadata = fields
@@ -58,6 +69,9 @@ class Inference:
         self.trailers = trailers
         if slot.traceparent:
             self.metadata += literal(b"traceparent", slot.traceparent.encode())
+
+    def explained(self, outcome: RpcStatus, message: str) -> str:
+        return explain(outcome, message, self._config, self._beginning)
 
     def ended(self, outcome: RpcStatus, message: str) -> None:
         if outcome is RpcStatus.INTERNAL:
@@ -113,9 +127,8 @@ class FastPath(FastHandler):
             return None
         # The end of a longer message must not name another model, as Triton takes the last name, nor announce inputs.
         guard = TextGuard(MODEL_NAME, model, last=RAW_CONTENTS).feed if len(message) < length else None
-        return Inference(
-            slot, self._triton, _encoded(request.metadata), guard, trailers, self._loaded_models.model_failed
-        )
+        failed, metadata = self._loaded_models.model_failed, _encoded(request.metadata)
+        return Inference(slot, self._triton, metadata, guard, trailers, failed, config, message)
 
     async def __call__(self, call: GrpcCall) -> None:
         await self._service(call)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 
+from predictors.vision.triton.inputs import Given
 from predictors.vision.triton.shapes import MAX_DIMENSIONS, check_elements
 from predictors.vision.triton.shapes import elements as product
 from predictors.vision.triton.tensors import elements
@@ -12,6 +13,7 @@ from switchyard.rpc.v2 import MODEL_NAME
 
 RAW_CONTENTS = 7  # the values of all inputs, the last field of the message as every encoder writes it
 _INPUT = 5
+_NAME = 1  # of an input
 _DATATYPE = 2  # of an input
 _SHAPE = 3  # of an input
 _CONTENTS = 5  # of an input, its values where they are not raw
@@ -45,6 +47,20 @@ def read_request(message: bytes, size: int, *, cut_off: bool = False) -> tuple[s
             check_elements(count, size)
             shapes.append(shape)
     return (model or b"").decode(), described, shapes
+
+
+def inputs_of(message: bytes) -> list[Given]:
+    """Return the inputs that the beginning of a request describes, which ``read_request`` has read."""
+    found = []
+    for number, kind, start, end in fields(message, cut_off=True):
+        if number != _INPUT or kind != BYTES or end > len(message):
+            continue
+        texts = {
+            inner: message[at:to] for inner, _, at, to in fields(message, start, end) if inner in (_NAME, _DATATYPE)
+        }
+        name, datatype = (texts.get(inner, b"").decode(errors="replace") for inner in (_NAME, _DATATYPE))
+        found.append(Given(name, datatype, _announced(message, start, end)[1]))
+    return found
 
 
 def texts_of(message: bytes) -> Iterator[bytes]:

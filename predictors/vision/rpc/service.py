@@ -14,8 +14,9 @@ from predictors.vision.errors import http_status, triton_is_away
 from predictors.vision.images.inference import takes_images
 from predictors.vision.images.usage import Shape, count_tensors
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
-from predictors.vision.rpc.inference_request import read_request, texts_of
+from predictors.vision.rpc.inference_request import inputs_of, read_request, texts_of
 from predictors.vision.triton.control import load_of_message, unload_of_message
+from predictors.vision.triton.inputs import explained
 from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.model_config import ModelConfig
 from predictors.vision.triton.repository_index import FIELDS, RepositoryIndex
@@ -146,6 +147,10 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
             if call is not None:
                 call.status = http_status(err.code())
                 self._loaded_models.model_failed(err.details() or "")
+                if err.code() == grpc.StatusCode.INVALID_ARGUMENT:
+                    raise ApiError(
+                        "invalid_value", explained(err.details() or "", call.config, inputs_of(request))
+                    ) from err
             if err.code() == grpc.StatusCode.UNAVAILABLE and not self._live():
                 raise triton_is_away() from err
             raise

@@ -28,7 +28,8 @@ class Port:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """``inputs`` are the required ones; ``dependencies`` are models that must be loaded with this one.
+    """``inputs`` are the required ones, ``optional`` the others. ``dependencies`` are models that must be
+    loaded with this one.
 
     ``takes_bytes`` says whether any input is of datatype BYTES, an optional one included, and ``batched`` whether the
     first dimension of every tensor is the batch.
@@ -41,6 +42,7 @@ class ModelConfig:
     dependencies: tuple[str, ...]
     takes_bytes: bool
     batched: bool
+    optional: tuple[Port, ...] = ()
 
     @property
     def reads_text(self) -> bool:
@@ -68,6 +70,7 @@ def parse_config(config: Mapping[str, Any]) -> ModelConfig:
         parameters=parameters,
         dependencies=tuple(dependencies),
         batched=batched,
+        optional=_ports([port for port in config.get("input", []) if port.get("optional")], batched),
         takes_bytes=any(port["data_type"] == "TYPE_STRING" for port in config.get("input", [])),
     )
 

@@ -62,9 +62,13 @@ def test_an_unknown_model_is_not_found(client: Any) -> None:
     assert raised.value.status() in ("404", "StatusCode.NOT_FOUND")
 
 
-def test_what_triton_rejects_is_rejected_with_tritons_sentence(client: Any) -> None:
-    with pytest.raises(InferenceServerException, match="expects 'FP32'"):
+def test_what_triton_rejects_is_rejected_with_tritons_sentence_and_what_the_model_takes(client: Any) -> None:
+    both = r"takes 'x' FP32 .*request has 'x' "
+    with pytest.raises(InferenceServerException, match=rf"expects 'FP32'.*{both}INT32"):
         ask(client, "echo", np.ones(1, np.int32), datatype="INT32")
+    with pytest.raises(InferenceServerException, match=rf"{both}FP32 \[1, 1, 1, 1\]") as raised:
+        ask(client, "echo", np.ones((1, 1, 1, 1), np.float32))
+    assert "NOTE" not in str(raised.value)
 
 
 def test_shared_memory_is_not_passed_on(client: Any) -> None:

@@ -70,8 +70,13 @@ class FastForwarding:
         if (fault := response.faults[self._responding, end]) is not None:
             self._fail(*fault)
             return
-        self._responding = True
         client, call, block = self._client, self._call, response.block
+        if end and call is not None and response.status not in (None, RpcStatus.OK):
+            told = call.explained(response.status, response.message)
+            if told != response.message:
+                self._fail(response.status, told)
+                return
+        self._responding = True
         if end and call is not None:
             block += call.trailers
         client.connection.send(client, frames.HEADERS, block, end)

@@ -30,6 +30,10 @@ class FastCall(Protocol):
     trailers: bytes
     guard: Callable[[bytes], None] | None
 
+    def explained(self, status: RpcStatus, message: str) -> str:
+        """Return what the client is told of an error of the target."""
+        ...
+
     def ended(self, status: RpcStatus, message: str) -> None: ...
 
 

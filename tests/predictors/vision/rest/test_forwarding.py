@@ -90,3 +90,21 @@ async def test_the_reason_of_a_failed_request_is_reported_and_forwarded() -> Non
         await client.aclose()
     assert failures == ["Stub process 'm_0' is not healthy."]
     assert (raised.value.status, raised.value.code) == (500, "model_error")
+
+
+async def test_of_a_request_that_triton_rejects_the_client_is_told_more() -> None:
+    body = b'{"error":"unexpected inference input \'y\'"}'
+
+    async def reject(peer: Peer) -> None:
+        await peer.request()
+        peer.writer.write(b"HTTP/1.1 400 no\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+
+    client = Client()
+    async with upstream(reject) as triton:
+        forwarding = forwarding_to(triton, client, [])
+        with pytest.raises(ApiError, match="unexpected inference input 'y', and more") as raised:
+            await forwarding.send(
+                "/v2/models/m/infer", SCOPE, b"x", receive, never, "", lambda reason: f"{reason}, and more"
+            )
+        await client.aclose()
+    assert (raised.value.status, raised.value.code) == (400, "invalid_value")

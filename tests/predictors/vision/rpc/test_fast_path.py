@@ -21,7 +21,7 @@ from switchyard.http.h2.grpc_call.messages import framed
 from switchyard.rpc.protobuf import write
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
-from tests.switchyard.http.h2.grpc_call.world import CALL, DEADLINE, Target, World, happens, target, world
+from tests.switchyard.http.h2.grpc_call.world import CALL, DEADLINE, Target, World, failure, happens, target, world
 from tests.switchyard.http.h2.raw import Talk
 
 
@@ -98,6 +98,19 @@ async def test_a_call_that_asks_gets_what_it_used_in_its_trailers() -> None:
         )
         assert await asked == b"triton"
         assert dict(await asked.trailing_metadata()) == {"x-switchyard-usage": '{"inferences":1}'}
+        assert at.service.answering.seen == []
+
+
+async def test_who_sends_other_inputs_than_the_model_takes_is_told_both() -> None:
+    tensor = write(5, write(1, "y") + write(2, "FP32") + write(3, 4))
+    async with setup() as at:
+        asked = at.ask(request("tensors", tensor, write(7, bytes(16))), metadata=(("what", "Reject"),))
+        err = await failure(asked)
+        assert (err.code(), err.details()) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "unexpected inference input 'y'; model 'tensors' takes no inputs, and the request has 'y' FP32 [4]",
+        )
+        assert (at.in_flight(), at.counted("rejected")) == (0, 1)
         assert at.service.answering.seen == []
 
 

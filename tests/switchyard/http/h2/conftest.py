@@ -62,6 +62,10 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
         await context.abort(grpc.StatusCode.NOT_FOUND, "no such thing: 100 % sure", (("why", "asked"),))
         raise AssertionError
 
+    async def _reject(self, request: bytes, context: Any) -> bytes:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "unexpected inference input 'y'")
+        raise AssertionError
+
     async def _hang(self, request: bytes, context: Any) -> bytes:
         self.entered.set()
         try:
@@ -86,6 +90,9 @@ class Entered:
     guard: Callable[[bytes], None] | None = None
     trailers: bytes = b""
     statuses: list[RpcStatus | None] = field(default_factory=list)
+
+    def explained(self, status: RpcStatus, message: str) -> str:
+        return message
 
     def ended(self, status: RpcStatus, message: str = "") -> None:
         self.statuses.append(status)
