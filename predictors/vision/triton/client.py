@@ -131,6 +131,7 @@ class TritonClient:
             reason = load_reason((err.details() or "").strip(" \n;"))
             if reason.endswith(NOT_POLLED):
                 reason = self._log.reason(model, logged) or reason
+            reason = self._folders.without_paths(model, reason)
             raise of_triton(http_status(err.code()), reason) from err
 
     async def infer(

@@ -19,6 +19,7 @@ MOST_INSTANCES = 16  # of all groups; each is a process with its own copy of the
 _CHANGEABLE = ("max_batch_size", "input", "output", "dynamic_batching", "instance_group", "version_policy")
 _THREADS = ("intra_op_thread_count", "inter_op_thread_count")
 _MOST_THREADS = 64
+_LARGEST_SIZE = 2**31 - 1  # of a dimension; numpy and ONNX Runtime index by 64 bits, but no tensor here has more
 _LEFT_OUT: tuple[object, ...] = (None, False, "", "0", "PRIORITY_DEFAULT", [], {})
 
 
@@ -39,6 +40,9 @@ def overridden(config: Mapping[str, Any], override: str) -> str:
             raise _rejected(f"changes {field[:80]!r}, which only the model's folder can; {changeable} may be given")
     if "instance_group" in given:
         _check_instances(given["instance_group"])
+    for field in ("input", "output"):
+        if field in given:
+            _check_dims(field, given[field])
     if "output" in given:
         _check_labels(config.get("output") or (), given["output"])
     return orjson.dumps({**config, **given}).decode()
@@ -62,6 +66,21 @@ def _check_instances(groups: Any) -> None:
     counts = [group.get("count", 1) for group in _objects("instance_group", groups)]
     if not all(type(count) is int and count > 0 for count in counts) or sum(counts) > MOST_INSTANCES:
         raise _rejected(f"asks for more than {MOST_INSTANCES} instances, or for a number that is none")
+
+
+def _check_dims(field: str, tensors: Any) -> None:
+    """Reject what Triton takes, and fails at with each request: it looks at dimensions when it has a tensor."""
+    for tensor in _objects(field, tensors):
+        reshape = tensor.get("reshape")
+        shapes = (tensor.get("dims", []), reshape.get("shape", []) if isinstance(reshape, dict) else [])
+        if not all(isinstance(shape, list) and all(map(_is_size, shape)) for shape in shapes):
+            raise _rejected(f"has {field} dims that are no list of sizes: from 1, or -1 where each request has its own")
+
+
+def _is_size(size: Any) -> bool:
+    """Return whether a dimension can be, as a number or as the string that protobuf's JSON makes of it."""
+    text = str(size) if type(size) in (int, str) else ""
+    return text == "-1" or (text.isascii() and text.isdecimal() and 0 < int(text[:20]) <= _LARGEST_SIZE)
 
 
 def _check_labels(own: Sequence[Mapping[str, Any]], outputs: Any) -> None:

@@ -10,6 +10,7 @@ from switchyard.rpc.v2 import name_fault
 _BACKEND = re.compile(r'^\s*backend\s*:\s*"python"', re.MULTILINE)
 _OWN_FILES = re.compile(r"^\s*(?:version_policy|default_model_filename)\b", re.MULTILINE)
 _CONFIG = "config.pbtxt"
+_PATH = re.compile(r"(?<![\w.:/-])/(?!v[12]/)[^\s'\"`,;:()\[\]<>]+")  # of a machine, not of a URL
 
 
 class ModelFolders:
@@ -69,8 +70,20 @@ class ModelFolders:
             return f"its folder has no {versions[-1]}/model.py"
         return ""
 
+    def without_paths(self, name: str, reason: str) -> str:
+        """Return why a model cannot be loaded, with paths below its folder, and of all others the last name."""
+        folder = self._folder(name)
+        for place in () if folder is None else (folder, folder.resolve()):
+            reason = reason.replace(f"{place}/", "").replace(str(place), "the model's folder")
+        return _PATH.sub(lambda found: _last_of(found[0]), reason)
+
     def _folder(self, name: str) -> Path | None:
         if self._root is None or "/" in name or name in ("", ".", ".."):
             return None
         folder = self._root / name
         return folder if folder.is_dir() else None
+
+
+def _last_of(path: str) -> str:
+    *_, parent, name = ["", *path.split("/")]
+    return f"{parent}/{name}" if parent.isdecimal() else name or parent

@@ -30,7 +30,10 @@ def open_source(
             if mounted is None:
                 known = ", ".join(sorted(claims)) or "none"
                 raise SourceError(f"{location.uri} names a claim that is not mounted here; mounted: {known}")
-            return FolderSource(root=mounted / location.path, uri=location.uri, follows=location.follows, limits=limits)
+            root = mounted / location.path
+            if not root.resolve().is_relative_to(mounted.resolve()):
+                raise SourceError(f"{location.uri} is a link that leaves its claim: copy what it leads to")
+            return FolderSource(root=root, uri=location.uri, follows=location.follows, limits=limits)
         case "s3":
             from switchyard.repository.sources.stores.s3 import S3Source
 

@@ -66,6 +66,8 @@ def parse(text: str) -> Location:
     scheme = _scheme(parts.scheme)
     follows = _follows(parts.query, scheme in _FOLLOWED)
     path, revision = _revision(parts.path.strip("/"), scheme)
+    if ".." in path.split("/"):
+        raise SourceError(f"{uri!r} leaves its {_PLACES[scheme]}: write the path without ..")
     place = parts.netloc
     if not place and scheme != "file":
         raise SourceError(f"{scheme}:// has no {_PLACES[scheme]}: write {_EXAMPLES[scheme]}")
@@ -83,7 +85,7 @@ def base_of(uri: str) -> str:
     return f"{scheme}{mark}{folder}{slash}{re.split('[:@]', last)[0]}"
 
 
-_PLACES = {"s3": "bucket", "gs": "bucket", "hf": "owner", "oci": "registry", "pvc": "claim"}
+_PLACES = {"file": "folder", "s3": "bucket", "gs": "bucket", "hf": "owner", "oci": "registry", "pvc": "claim"}
 _EXAMPLES = {
     "s3": "s3://bucket/prefix",
     "gs": "gs://bucket/prefix",

@@ -31,6 +31,7 @@ OWN: dict[str, Any] = {
         {"dynamic_batching": {"max_queue_delay_microseconds": 100}},
         {"version_policy": {"specific": {"versions": [1]}}},
         {"input": [{"name": "x", "data_type": "TYPE_FP32", "dims": [64]}]},
+        {"input": [{"name": "x", "data_type": "TYPE_FP32", "dims": [-1], "reshape": {"shape": []}}]},
         {"output": [{"name": "y", "data_type": "TYPE_FP32", "dims": [10], "label_filename": "labels.txt"}]},
         {"parameters": {**OWN["parameters"], "intra_op_thread_count": {"string_value": "2"}}},
         {"backend": "onnxruntime", "max_batch_size": 1},
@@ -63,6 +64,15 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     "true processes": ({"instance_group": [{"count": True}]}, "a number that is none"),
     "a group that is none": ({"instance_group": [5]}, "no list of objects"),
     "outputs that are none": ({"output": {}}, "no list of objects"),
+    "a size below -1": ({"input": [{"name": "x", "data_type": "TYPE_FP32", "dims": [-5]}]}, "has input dims that are"),
+    "a size of nothing": ({"output": [{"name": "y", "dims": ["0"]}]}, "has output dims that are"),
+    "a size that is true": ({"output": [{"name": "y", "dims": [True]}]}, "has output dims that are"),
+    "a size beyond all": ({"input": [{"name": "x", "dims": [2**63]}]}, "has input dims that are"),
+    "one size": ({"input": [{"name": "x", "dims": 5}]}, "has input dims that are"),
+    "a reshape below -1": (
+        {"input": [{"name": "x", "dims": [4], "reshape": {"shape": [-2]}}]},
+        "has input dims that are",
+    ),
     "parameters that are none": ({"parameters": []}, "no object"),
     "many threads": (
         {"parameters": {**OWN["parameters"], "intra_op_thread_count": {"string_value": "999"}}},

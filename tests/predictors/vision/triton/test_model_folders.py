@@ -54,3 +54,23 @@ def test_versions_are_the_numbered_folders_in_their_order(tmp_path: Path) -> Non
 def test_of_folders_that_cannot_be_read_here_nothing_is_said(root: str, name: str) -> None:
     folders = ModelFolders(root)
     assert (folders.fault(name), folders.versions(name)) == (name_fault(name), [])
+
+
+def test_reasons_for_clients_have_paths_below_the_models_folder_and_no_others(tmp_path: Path) -> None:
+    content = tmp_path / ".objects/vision/a/0123"
+    (content / "1").mkdir(parents=True)
+    root = tmp_path / "vision"
+    root.mkdir()
+    (root / "a").symlink_to(content)
+    folders = ModelFolders(str(root))
+    said = {
+        f"{content}/1/sub/model.onnx failed:Protobuf": "1/sub/model.onnx failed:Protobuf",
+        f"unable to open '{root}/a/config.pbtxt'": "unable to open 'config.pbtxt'",
+        f"nothing is in {content}": "nothing is in the model's folder",
+        "/opt/tritonserver/backends/python/stub: No such file": "stub: No such file",
+        "in /elsewhere/b/2/model.py (7)": "in 2/model.py (7)",
+        "ask http://127.0.0.1:8000/v2/x or /v2/models/a": "ask http://127.0.0.1:8000/v2/x or /v2/models/a",
+        "expected [-1,4] and/or FP32": "expected [-1,4] and/or FP32",
+    }
+    assert {reason: folders.without_paths("a", reason) for reason in said} == said
+    assert ModelFolders("").without_paths("a", "in /mnt/models/a/1/model.py") == "in 1/model.py"

@@ -241,3 +241,6 @@ def test_a_claim_is_the_folder_where_it_is_mounted(source: FolderSource, tmp_pat
     assert set(content_of(tmp_path / "m")) == {"a", "b"}
     with pytest.raises(SourceError, match="not mounted here; mounted: models"):
         open_source("pvc://other/x", claims={"models": source.root})
+    (source.root / "out").symlink_to(tmp_path)
+    with pytest.raises(SourceError, match="is a link that leaves its claim"):
+        open_source("pvc://models/out/secret", claims={"models": source.root})

@@ -47,6 +47,8 @@ def test_a_location_is_written_as_it_was_read(text: str) -> None:
         ("s3://bucket/m?versionId=3", "only ?follow=true"),
         ("s3://" + "x" * 2000, "too long"),
         ("s3://[bucket", "cannot be read"),
+        ("pvc://claim/../..", "leaves its claim: write the path without .."),
+        ("pvc://claim/a/../b", "leaves its claim"),
     ],
 )
 def test_what_is_no_address_is_said_with_what_to_write(text: str, advice: str) -> None:
