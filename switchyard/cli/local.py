@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from switchyard.cli.terminal import say
 from switchyard.local.program import LISTEN_VARIABLE, PORT_VARIABLE
 
 _OVERLAY = "Folder with a kustomization; default kustomize/overlays/local, or local-gpu where a GPU can be used."
@@ -37,7 +38,7 @@ def _errors_as_messages() -> Iterator[None]:
     try:
         yield
     except LocalError as err:
-        typer.echo(f"error: {err}", err=True)
+        say(f"error: {err}".split("\n"), err=True)
         raise typer.Exit(1) from err
 
 
@@ -61,10 +62,10 @@ def up(
         wanted = commands.Wanted(overlay=chosen, port=port, tls=tls, preloading=not no_preload)
         if not detach:
             if taken := commands.take_edits(chosen):
-                typer.echo(taken)
+                say(taken.split("\n"))
                 return
             commands.up(wanted)
-        typer.echo(commands.up_detached(wanted))
+        say(commands.up_detached(wanted).split("\n"))
 
 
 def down() -> None:
@@ -93,7 +94,7 @@ def status(
     typer.echo("\n".join(report.lines(rows, report.width())))
     for name, row in rows.items():
         if "decisions" in row:
-            typer.echo(f"{name}: {graph_decisions.sentence(row['decisions'])}")
+            say([f"{name}: {graph_decisions.sentence(row['decisions'])}"])
 
 
 def logs(

@@ -22,6 +22,15 @@ def without_controls(text: str) -> str:
     return _CONTROLS.sub("", text)
 
 
+def visible(text: str) -> str:
+    """Return text as a terminal is given it: in one line, with such characters as escapes, so that they can be seen."""
+    return _CONTROLS.sub(lambda found: _escaped(found[0]), text)
+
+
+def _escaped(character: str) -> str:
+    return " " if character.isspace() else character.encode("unicode_escape").decode()
+
+
 def has_controls(text: str) -> bool:
     """Return whether ``without_controls`` would change the text."""
     return _CONTROLS.search(text) is not None

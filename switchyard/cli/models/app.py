@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +12,8 @@ from urllib.parse import quote
 import typer
 
 from switchyard.cli.gateway import GatewayError, Url, request
+from switchyard.cli.terminal import say
+from switchyard.repository.names import visible
 
 if TYPE_CHECKING:
     from switchyard.cli.models.folders import Folders
@@ -49,7 +51,7 @@ def _errors_as_messages(*, as_json: bool) -> Iterator[None]:
     try:
         yield
     except (ModelError, SourceError, JudgeError, DeviceError, SettingsError, GatewayError) as err:
-        typer.echo(f"error: {err}", err=True)
+        say([f"error: {err}"], err=True)
         if as_json:
             typer.echo(_json({"error": str(err)}))
         raise typer.Exit(1) from err
@@ -68,7 +70,7 @@ def check(
 
     with _errors_as_messages(as_json=as_json):
         verdict = judge_place(Folders.here(must_exist=False), path, name)
-    typer.echo(_json(asdict(verdict)) if as_json else "\n".join(output.verdict_lines(verdict)))
+    _tell(asdict(verdict), output.verdict_lines(verdict), as_json=as_json)
     raise typer.Exit(1 if verdict.faults else 0)
 
 
@@ -112,9 +114,9 @@ def add(
                 before=before,
                 seconds=wait,
                 written=written,
-                on_waking=lambda reason: typer.echo(f"{verdict.name}: waking: {reason}", err=True),
+                on_waking=lambda reason: say([f"{verdict.name}: waking: {reason}"], err=True),
             )
-    typer.echo(_json(end.row()) if as_json else "\n".join(end.lines(seconds)))
+    _tell(end.row(), end.lines(seconds), as_json=as_json)
     raise typer.Exit(1 if end.failed else 0)
 
 
@@ -135,7 +137,7 @@ def list_models(url: Cluster = "", as_json: Json = False) -> None:
             models = joined(folders.models(), served(folders))
             cards = [model.row() for model in models]
             rows, header = [output.model_row(model) for model in models], output.HEADER
-    typer.echo(_json(cards) if as_json else "\n".join(table([header, *rows])))
+    _tell(cards, table([header, *rows]), as_json=as_json)
 
 
 @app.command()
@@ -148,11 +150,11 @@ def show(name: Name, url: Cluster = "", as_json: Json = False) -> None:
     with _errors_as_messages(as_json=as_json):
         if url:
             card = request(url, "GET", f"/v1/models/{quote(name, safe='')}", anonymous=True)
-            typer.echo(_json(card) if as_json else "\n".join(output.card_lines(card)))
+            _tell(card, output.card_lines(card), as_json=as_json)
             return
         folders = Folders.here()
         [model] = joined([folders.model(name)], served(folders))
-    typer.echo(_json(model.row()) if as_json else "\n".join(output.model_lines(model)))
+    _tell(model.row(), output.model_lines(model), as_json=as_json)
 
 
 @app.command()
@@ -181,7 +183,7 @@ def remove(
     row = {"group": group, "name": name, "unserved": unserved, "callers": callers, "service": service}
     called = f"; what calls it fails until it is back: {', '.join(callers)}" if callers else ""
     lines = [f"{name}: {end}{called}", *([f"{name}: {service}"] if service else [])]
-    typer.echo(_json(row) if as_json else "\n".join(lines))
+    _tell(row, lines, as_json=as_json)
 
 
 def _facts_of(folders: "Folders", group: "Group", name: str, folder: Path) -> "Facts | None":
@@ -218,18 +220,26 @@ def _ask_repository(url: str, name: str, what: str, *, as_json: bool) -> None:
         request(url, "POST", path, anonymous=True, seconds=_LOAD_SECONDS)
     seconds = time.monotonic() - began
     row = {"name": name, f"{what}ed": True, "seconds": round(seconds, 3)}
-    typer.echo(_json(row) if as_json else f"{name}: {what}ed in {seconds:.1f} s")
+    _tell(row, [f"{name}: {what}ed in {seconds:.1f} s"], as_json=as_json)
 
 
 def _confirm(question: str) -> None:
     """Exit with code 1 unless somebody says yes."""
     try:
-        if typer.confirm(question, err=True):
+        if typer.confirm(visible(question), err=True):
             return
     except typer.Abort:  # the input ended, on the line of the question
         typer.echo(err=True)
     typer.echo("nothing was removed; --yes does not ask", err=True)
     raise typer.Exit(1)
+
+
+def _tell(value: Any, lines: Iterable[str], *, as_json: bool) -> None:
+    """Print ``value`` for programs, in ASCII, or ``lines`` for people."""
+    if as_json:
+        typer.echo(_json(value))
+    else:
+        say(lines)
 
 
 def _json(value: Any) -> str:

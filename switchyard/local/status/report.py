@@ -8,6 +8,8 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from switchyard.repository.names import visible
+
 if TYPE_CHECKING:
     from switchyard.local.status.run_directory import Run
 
@@ -29,8 +31,8 @@ def as_json(run: "Run", rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 def lines(rows: Mapping[str, Mapping[str, Any]], columns: int | None) -> Iterator[str]:
     """Yield a table of ``rows`` that is at most ``columns`` wide; what does not fit beside a row is below it."""
-    table = [_COLUMNS, *(_cells(name, row) for name, row in rows.items())]
-    last = ["last start", *(_last_start(row) for row in rows.values())]
+    table = [_COLUMNS, *(tuple(map(visible, _cells(name, row))) for name, row in rows.items())]
+    last = ["last start", *(visible(_last_start(row)) for row in rows.values())]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     total = sum(widths) + len(_GAP) * len(widths)
     if columns is not None and total > columns:

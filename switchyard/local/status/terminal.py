@@ -11,6 +11,7 @@ from switchyard.local.processes.preload import NAME as PRELOAD
 from switchyard.local.program import program
 from switchyard.local.status.board import ProcessState, ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run
+from switchyard.repository.names import visible
 from switchyard.telemetry.metrics import Phase
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def steps(entry: ProcessStatus, now: float) -> str:
 
 def next_steps(run: Run, models: Iterable[Model], states: Mapping[str, str]) -> str:
     """Suggest what to try once the gateway is ready; ``states`` are those of all processes."""
-    base, by_kind = run.gateway, {model.kind: model.name for model in reversed(list(models))}
+    usable = [model for model in models if model.state.phase not in ("failed", "pending")]
+    base, by_kind = run.gateway, {model.kind: model.name for model in reversed(usable)}
     json = "-H 'content-type: application/json'"
     # Nobody is on the way within this machine, and the certificate is for the names by which others reach it.
     curl = "curl -k" if base.startswith("https:") else "curl"
@@ -113,10 +115,10 @@ class PlainView:
             return
         self._last[name] = (entry.state, entry.reason)
         took = f" after {steps(entry, 0.0)}" if entry.state == "ready" and entry.phases else ""
-        self._write(f"{name}: {entry.state}{took}{f': {entry.reason}' if entry.reason else ''}")
+        self._write(visible(f"{name}: {entry.state}{took}{f': {entry.reason}' if entry.reason else ''}"))
 
     def phase(self, name: str, phase: Phase, seconds: float) -> None:
-        self._write(f"{name}: {phase} {seconds:.2f} s")
+        self._write(visible(f"{name}: {phase} {seconds:.2f} s"))
 
 
 class TableView:
@@ -176,5 +178,6 @@ def table(board: StatusBoard, now: float) -> "Table":
     for name, entry in board.entries.items():
         state = Text(entry.state, style=_STYLES[entry.state])
         told = (steps(entry, now) if entry.state == "waking" else "", entry.reason)
-        drawn.add_row(name, state, Text(": ".join(filter(None, told)) or steps(entry, now)))
+        last = ": ".join(filter(None, told)) or steps(entry, now)
+        drawn.add_row(Text(visible(name)), state, Text(visible(last)))
     return drawn

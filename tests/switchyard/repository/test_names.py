@@ -2,7 +2,7 @@
 
 import pytest
 
-from switchyard.repository.names import LONGEST_NAME, name_fault, quoted
+from switchyard.repository.names import LONGEST_NAME, name_fault, quoted, visible
 from switchyard.repository.verdict import FaultCode
 
 
@@ -18,6 +18,7 @@ def test_kebab_case_is_a_name(name: str) -> None:
         ("digits.v2", "'digits-v2'"),
         ("2-step", "'model-2-step'"),
         ("-a--b-", "'a-b'"),
+        ("1", "such as 'my-model/1'"),
         ("Größe", "'gro-e'"),
         ("模型", "'model'"),
         ("", "'model'"),
@@ -42,3 +43,17 @@ def test_a_name_is_taken_once() -> None:
 def test_a_name_in_a_sentence_is_short_and_printable() -> None:
     assert quoted("a" * 100) == f"'{'a' * 79}…'"
     assert quoted("\x1b[31m") == r"'\x1b[31m'"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("größer als 模型 — “so” 🙂", "größer als 模型 — “so” 🙂"),
+        ("red \x1b[31m\x07", r"red \x1b[31m\x07"),
+        ("\u202egpj.exe\u2066", r"\u202egpj.exe\u2066"),
+        ("one\nfaked: published\ttrue\r", "one faked: published true "),
+        ("\x9b2J\udcff", r"\x9b2J\udcff"),
+    ],
+)
+def test_a_terminal_is_given_one_line_that_commands_nothing(text: str, shown: str) -> None:
+    assert visible(text) == shown

@@ -236,6 +236,18 @@ def test_a_model_is_shown_with_all_that_is_known_of_it(project: Project) -> None
     assert "there is no model 'nope'" in project.run("show", "nope", "--json").json["error"]
 
 
+def test_what_comes_from_a_folder_cannot_command_the_terminal(project: Project) -> None:
+    project.folder("vision/digits").mkdir()
+    evil = "\x1b]0;owned\x07\u202e\nfaked: published"
+    facts = replace(FACTS, description=evil, license=evil, notes=(evil,), inputs=(replace(FACTS.inputs[0], name=evil),))
+    project.say(ModelStatus(group="vision", name="digits", phase="failed", reason=evil, file=evil, facts=facts))
+    for arguments in (("list",), ("show", "digits"), ("show", evil)):
+        said = project.run(*arguments)
+        assert r"\x1b]0;owned\x07\u202e" in said.out + said.err
+        assert not [line for line in (said.out + said.err).splitlines() if line.startswith("faked")]
+        assert all(character.isprintable() or character == "\n" for character in said.out + said.err)
+
+
 def test_without_a_platform_nothing_is_loaded(project: Project) -> None:
     said = project.run("load", "digits", SWITCHYARD_PORT="1")
     assert (said.code, "nothing runs here; `switchyard up` serves" in said.err) == (1, True), said.err

@@ -44,6 +44,14 @@ def test_every_name_and_number_is_whole_and_no_line_is_too_long(columns: int | N
     assert columns is None or max(map(len, told)) <= max(columns, longest)
 
 
+@pytest.mark.parametrize("columns", [24, 200, None])
+def test_what_a_model_says_cannot_command_the_terminal(columns: int | None) -> None:
+    evil = "\x1b[2J\u202e\nfaked"
+    told = list(lines({"chat": row(state="failed", reason=evil), f"llm/{evil}": row()}, columns))
+    assert all(line.isprintable() for line in told)
+    assert sum(r"\x1b[2J\u202e faked" in line for line in told) == 2
+
+
 def test_a_wide_table_has_one_line_for_each_process() -> None:
     told = list(lines(ROWS, None))
     assert len(told) == 1 + len(ROWS)

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from rich.console import Console
 
-from switchyard.catalog import CatalogFile, Model
+from switchyard.catalog import CatalogFile, Model, State
 from switchyard.local.processes.identities import Identity
 from switchyard.local.status.board import ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run
@@ -44,6 +44,12 @@ def test_plain_output_is_one_line_per_change() -> None:
     assert lines == ["chat: waking", "chat: load 1.00 s", "chat: failed: exited with code 1"]
 
 
+def test_what_a_model_says_cannot_command_the_terminal() -> None:
+    lines: list[str] = []
+    PlainView(lines.append).changed("chat", ProcessStatus(state="failed", reason="exited: \x1b[2J\u202eno\nready"))
+    assert lines == [r"chat: failed: exited: \x1b[2J\u202eno ready"]
+
+
 def test_what_to_try_next_names_the_first_model_of_each_kind() -> None:
     run = Run(
         supervisor=Identity(1, 1),
@@ -54,7 +60,9 @@ def test_what_to_try_next_names_the_first_model_of_each_kind() -> None:
         gateway_name="gateway",
         control="",
     )
+    broken = Model(name="0", kind="llm", url="", state=State(phase="failed"))
     models = [Model(name=name, kind=kind, url="") for name, kind in (("a", "llm"), ("b", "llm"), ("e", "embedding"))]  # type: ignore[arg-type]
+    models.insert(0, broken)
     text = next_steps(run, models, {"preload": "ready"})
     assert '"model": "a"' in text
     assert '"model": "e"' in text
