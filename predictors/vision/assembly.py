@@ -66,6 +66,21 @@ class Parts:
         await self.channel.close(None)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Inference:
+    """What handles inferences, whichever protocol they come by."""
+
+    client: Client
+    channel: Any
+    folders: ModelFolders
+    log: TritonLog
+    triton: TritonClient
+    loaded_models: LoadedModels
+    index: RepositoryIndex
+    admission: Admission
+    images: ImageInference
+
+
 def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, clock: StartClock) -> Parts:
     """Build all parts; nothing runs yet, but the HTTP port is bound.
 
@@ -73,80 +88,51 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
         PortError: a port cannot be bound.
     """
     metrics = InferenceMetrics(REGISTRY)
-    tracer = tracing.configure(arguments.model_name)
-    client = Client(Limits(response_bytes=vision.max_body_bytes))
-    channel = grpc.aio.insecure_channel(arguments.triton_grpc, options=_channel_options(vision.max_body_bytes))
-    folders, log = ModelFolders(arguments.model_repository), TritonLog(arguments.triton_log)
-    triton, loaded_models = _models(client, channel, folders, log, arguments, vision)
-    index = RepositoryIndex(triton, loaded_models, folders)
-    admission = Admission(loaded_models, limit=settings.max_concurrent_requests, metrics=metrics, tracer=tracer)
-    limit, failed = vision.max_body_bytes, loaded_models.model_failed
-    forwarding = Forwarding(client, arguments.triton_http, max_body_bytes=limit, on_failure=failed)
-    images = ImageInference(triton, loaded_models, admission, tensor_bytes=limit)
+    inference = _inference(arguments, settings, vision, metrics)
+    images, loaded_models = inference.images, inference.loaded_models
     service = VisionModel(arguments.model_name, images, loaded_models)
-    triton_events = _OnTriton(loaded_models, client, clock, metrics)
-    watch = TritonWatch(
-        triton,
-        arguments.triton_http,
-        on_live=triton_events.live,
-        on_lost=triton_events.lost,
-    )
+    events = _OnTriton(loaded_models, inference.client, clock, metrics)
+    watch = TritonWatch(inference.triton, arguments.triton_http, on_live=events.live, on_lost=events.lost)
     # KServe's application calls ``VisionModel``, and would make a 500 of any error but its own.
     kserve_app.add_exception_handler(ApiError, _respond_error)
-
-    def wrap(kserve: App) -> App:
-        application = Application(
-            kserve=kserve,
-            forwarding=forwarding,
-            images=images,
-            loaded_models=loaded_models,
-            admission=admission,
-            index=index,
-            metrics=lambda: metrics_page(REGISTRY, client, arguments.triton_metrics),
-            live=lambda: watch.live,
-            is_open=lambda: bool(service.ready),
-        )
-        return UsageReport(application)
-
     return Parts(
         server=_server(arguments, settings, vision, Repository(images, loaded_models)),
         service=service,
-        wrap=wrap,
+        wrap=_wrap(inference, arguments, vision, service, watch),
         grpc=Service(
-            channel=channel,
+            channel=inference.channel,
             loaded_models=loaded_models,
-            index=index,
-            admission=admission,
+            index=inference.index,
+            admission=inference.admission,
             live=lambda: watch.live,
             infer_image=_ImageOverGrpc(images, loaded_models).ask,
         ),
         # gRPC's own health service lies behind it: of all calls only inferences are worth a look at their first bytes.
         front=lambda service: FastPath(
             loaded_models,
-            admission,
+            inference.admission,
             live=lambda: watch.live,
             message_bytes=vision.max_body_bytes,
             triton=arguments.triton_grpc,
             service=service,
         ),
         watch=watch,
-        log=log,
+        log=inference.log,
         loaded_models=loaded_models,
-        follower=RepositoryFollower(folders, loaded_models),
-        client=client,
-        channel=channel,
+        follower=RepositoryFollower(inference.folders, loaded_models),
+        client=inference.client,
+        channel=inference.channel,
     )
 
 
-def _models(
-    client: Client,
-    channel: Any,
-    folders: ModelFolders,
-    log: TritonLog,
-    arguments: Arguments,
-    vision: VisionSettings,
-) -> tuple[TritonClient, LoadedModels]:
-    """Build Triton's client, which tells of failed models, and what replaces them."""
+def _inference(
+    arguments: Arguments, settings: Settings, vision: VisionSettings, metrics: InferenceMetrics
+) -> _Inference:
+    """Build Triton's client, which tells of failed models, what replaces them, and what calls both."""
+    tracer, limit = tracing.configure(arguments.model_name), vision.max_body_bytes
+    client = Client(Limits(response_bytes=limit))
+    channel = grpc.aio.insecure_channel(arguments.triton_grpc, options=_channel_options(limit))
+    folders, log = ModelFolders(arguments.model_repository), TritonLog(arguments.triton_log)
     triton = TritonClient(
         client,
         arguments.triton_http,
@@ -163,7 +149,43 @@ def _models(
         wait_seconds=vision.model_load_seconds,
         max_waiting=vision.max_waiting_requests,
     )
-    return triton, loaded_models
+    admission = Admission(loaded_models, limit=settings.max_concurrent_requests, metrics=metrics, tracer=tracer)
+    return _Inference(
+        client=client,
+        channel=channel,
+        folders=folders,
+        log=log,
+        triton=triton,
+        loaded_models=loaded_models,
+        index=RepositoryIndex(triton, loaded_models, folders),
+        admission=admission,
+        images=ImageInference(triton, loaded_models, admission, tensor_bytes=limit),
+    )
+
+
+def _wrap(
+    inference: _Inference, arguments: Arguments, vision: VisionSettings, service: Model, watch: TritonWatch
+) -> Callable[[App], App]:
+    """Return what puts this predictor's REST application before KServe's."""
+    client, loaded_models = inference.client, inference.loaded_models
+    limit, failed = vision.max_body_bytes, loaded_models.model_failed
+    forwarding = Forwarding(client, arguments.triton_http, max_body_bytes=limit, on_failure=failed)
+
+    def wrap(kserve: App) -> App:
+        application = Application(
+            kserve=kserve,
+            forwarding=forwarding,
+            images=inference.images,
+            loaded_models=loaded_models,
+            admission=inference.admission,
+            index=inference.index,
+            metrics=lambda: metrics_page(REGISTRY, client, arguments.triton_metrics),
+            live=lambda: watch.live,
+            is_open=lambda: bool(service.ready),
+        )
+        return UsageReport(application)
+
+    return wrap
 
 
 def _server(arguments: Arguments, settings: Settings, vision: VisionSettings, models: Repository) -> PredictorServer:

@@ -117,7 +117,7 @@ class Gateway:
     """Responds to HTTP and gRPC; create it in the event loop that serves it."""
 
     def __init__(self, given: Parts) -> None:
-        settings, ledger, metrics = given.settings, given.ledger, given.meter.metrics
+        settings, ledger, metrics = given.settings, given.ledger, given.meter.metrics.usage
         self.draining = False
         self._settlements = settlements = Settlements(ledger, metrics) if ledger else None
         self._shares = LocalShares(ledger, settlements, metrics) if ledger and settlements else None
@@ -161,7 +161,7 @@ def _pipelines(
     """Build the stages of each kind of route; calls of both transports share them."""
     settings, meter, locate = given.settings, given.meter, locator(visible)
     in_flight = InFlight(settings.max_in_flight)
-    meter.metrics.in_flight.set_function(lambda: in_flight.now)
+    meter.metrics.calls.in_flight.set_function(lambda: in_flight.now)
     upstream = _upstream(given, locate)
     repositories = Repositories(given.client)
     forwarded = forward(
@@ -215,7 +215,7 @@ def _upstream(given: Parts, locate: Locate) -> UpstreamRetries:
 
 def _access(given: Parts) -> tuple[Stage, ...]:
     """Return the stages that ask for keys or tokens, and keep count of them; none where no file names any."""
-    tenants, keys, metrics = given.tenants, given.keys, given.meter.metrics
+    tenants, keys, metrics = given.tenants, given.keys, given.meter.metrics.access
     if tenants is None:
         return ()
 
@@ -241,7 +241,7 @@ def _access(given: Parts) -> tuple[Stage, ...]:
 def _administration(given: Parts) -> tuple[Stage, ...]:
     """Return the stages of an organization's administrators."""
     tenants, audit = given.tenants, given.audit
-    audit.on_unwritten = given.meter.metrics.audit_unwritten.inc
+    audit.on_unwritten = given.meter.metrics.access.audit_unwritten.inc
 
     def directory() -> Directory:
         return tenants.current if tenants else Directory()
@@ -253,7 +253,7 @@ def _counted(
     given: Parts, settlements: Settlements | None, shares: LocalShares | None, alerts: Alerts | None
 ) -> tuple[Stage, ...]:
     """Return the stages that limit calls and write their usage; none where there is nobody to count, or nowhere."""
-    tenants, ledger, metrics = given.tenants, given.ledger, given.meter.metrics
+    tenants, ledger, metrics = given.tenants, given.ledger, given.meter.metrics.usage
     if tenants is None or ledger is None or settlements is None or shares is None or alerts is None:
         return ()
     billing = Billing(lambda: tenants.current.prices, metrics, is_own=own_instances(given.own))
@@ -286,4 +286,4 @@ def _alerts(given: Parts) -> Alerts | None:
         except (OSError, ValueError) as err:
             raise SettingsError(f"BUDGET_WEBHOOK_SECRET_FILE: {err}") from err
         webhook = Webhook(settings.budget_webhook_url, file)
-    return Alerts(given.ledger, given.meter.metrics, settings.budget_alerts, webhook)
+    return Alerts(given.ledger, given.meter.metrics.usage, settings.budget_alerts, webhook)

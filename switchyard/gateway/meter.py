@@ -1,6 +1,6 @@
 """Counts requests with label children that are bound once, because looking them up costs more than counting."""
 
-from switchyard.telemetry.metrics import GatewayMetrics
+from switchyard.telemetry.metrics import CallMetrics, GatewayMetrics
 
 UNKNOWN = "unknown"
 
@@ -8,7 +8,7 @@ UNKNOWN = "unknown"
 class _Bound:
     __slots__ = ("_codes", "_labels", "_metrics", "first_byte", "latency")
 
-    def __init__(self, metrics: GatewayMetrics, model: str, route: str) -> None:
+    def __init__(self, metrics: CallMetrics, model: str, route: str) -> None:
         self._metrics = metrics
         self._labels = (model, route)
         self._codes: dict[int | str, object] = {}
@@ -34,7 +34,7 @@ class Meter:
     def _of(self, model: str, route: str) -> _Bound:
         bound = self._bound.get((model, route))
         if bound is None:
-            bound = self._bound[model, route] = _Bound(self.metrics, model, route)
+            bound = self._bound[model, route] = _Bound(self.metrics.calls, model, route)
         return bound
 
     def done(self, model: str, route: str, code: int | str, seconds: float) -> None:
@@ -46,20 +46,20 @@ class Meter:
         self._of(model, route).first_byte.observe(seconds)
 
     def cancelled(self, model: str) -> None:
-        self.metrics.cancelled.labels(model).inc()
+        self.metrics.calls.cancelled.labels(model).inc()
 
     def retried(self, model: str) -> None:
-        self.metrics.retries.labels(model).inc()
+        self.metrics.calls.retries.labels(model).inc()
 
     def waiting(self, model: str, change: int) -> None:
-        self.metrics.waiting.labels(model).inc(change)
+        self.metrics.calls.waiting.labels(model).inc(change)
 
     def waited(self, model: str, seconds: float) -> None:
-        self.metrics.waiting_time.labels(model).observe(seconds)
+        self.metrics.calls.waiting_time.labels(model).observe(seconds)
 
     def certificate(self, valid: bool, expires: float) -> None:
-        self.metrics.tls_outdated.set(not valid)
-        self.metrics.tls_expires.set(expires)
+        self.metrics.access.tls_outdated.set(not valid)
+        self.metrics.access.tls_expires.set(expires)
 
     def heartbeat(self, model: str) -> None:
-        self.metrics.heartbeats.labels(model).inc()
+        self.metrics.calls.heartbeats.labels(model).inc()

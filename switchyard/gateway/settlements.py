@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from switchyard.store.contract import StoreError
 from switchyard.store.ledger import Claim, Entry, Ledger, Level
-from switchyard.telemetry.metrics import GatewayMetrics
+from switchyard.telemetry.metrics import UsageMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Settlements:
     that was settled before the store went away, so that nobody knows, is settled again, which does nothing.
     """
 
-    def __init__(self, ledger: Ledger, metrics: GatewayMetrics) -> None:
+    def __init__(self, ledger: Ledger, metrics: UsageMetrics) -> None:
         self._ledger = ledger
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()

@@ -58,8 +58,8 @@ class InferenceMetrics:
         self.load_time = _load_time(make)
 
 
-class GatewayMetrics:
-    """Metrics of the gateway; the time to first byte is the client's view, cold starts included."""
+class CallMetrics:
+    """Metrics of the gateway's calls; the time to first byte is the client's view, cold starts included."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         make = _Families(registry)
@@ -82,6 +82,13 @@ class GatewayMetrics:
         self.waiting_time = make.histogram(
             "gateway_waiting_seconds", "How long requests waited that had to wait for a place of their model.", "model"
         )
+
+
+class AccessMetrics:
+    """Metrics of who may call the gateway: tenants, keys, tokens, acts of administrators, and TLS."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        make = _Families(registry)
         self.keys_rejected = make.counter(
             "gateway_keys_rejected", "Requests without a valid API key or token.", "reason"
         )
@@ -106,6 +113,13 @@ class GatewayMetrics:
         self.issuers_outdated = make.gauge(
             "gateway_issuers_outdated", "1 while the keys of an issuer of tokens cannot be read.", "issuer"
         )
+
+
+class UsageMetrics:
+    """Metrics of what tenants may use and have used: limits, budgets, the ledger and its store."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        make = _Families(registry)
         self.limit_denials = make.counter(
             "gateway_limit_denials", "Calls that a limit denied, or as a shadow would have.", "limit", "per", "mode"
         )
@@ -129,6 +143,15 @@ class GatewayMetrics:
         self.usage_unwritten = make.counter(
             "gateway_usage_unwritten", "Calls whose usage the store did not take; the log has it."
         )
+
+
+class GatewayMetrics:
+    """All metrics of the gateway."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.calls = CallMetrics(registry)
+        self.access = AccessMetrics(registry)
+        self.usage = UsageMetrics(registry)
 
 
 class LocalMetrics:

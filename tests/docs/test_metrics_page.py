@@ -7,15 +7,26 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from switchyard.telemetry.metrics import (
-    GatewayMetrics,
+    AccessMetrics,
+    CallMetrics,
     GraphMetrics,
     InferenceMetrics,
     LocalMetrics,
     RepositoryMetrics,
     RoutingMetrics,
+    UsageMetrics,
 )
 
-HOLDERS = (InferenceMetrics, GatewayMetrics, GraphMetrics, LocalMetrics, RepositoryMetrics, RoutingMetrics)
+HOLDERS = (
+    InferenceMetrics,
+    CallMetrics,
+    AccessMetrics,
+    UsageMetrics,
+    GraphMetrics,
+    LocalMetrics,
+    RepositoryMetrics,
+    RoutingMetrics,
+)
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text()
 
 

@@ -19,7 +19,7 @@ from switchyard.gateway.settlements import new_call_id
 from switchyard.gateway.tenants.limits import SCALES
 from switchyard.store.contract import StoreError
 from switchyard.store.ledger import Claim, Grant, Ledger, Level
-from switchyard.telemetry.metrics import GatewayMetrics
+from switchyard.telemetry.metrics import UsageMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Alerts:
     def __init__(
         self,
         ledger: Ledger,
-        metrics: GatewayMetrics,
+        metrics: UsageMetrics,
         percents: Sequence[int],
         webhook: Webhook | None = None,
         *,

@@ -10,7 +10,7 @@ from switchyard.gateway.settlements import Settlements, new_call_id
 from switchyard.store.contract import StoreError
 from switchyard.store.factory import open_ledger
 from switchyard.store.ledger import Claim, Denial, Grant, Ledger, Level
-from switchyard.telemetry.metrics import GatewayMetrics
+from switchyard.telemetry.metrics import UsageMetrics
 
 _OWNER = "(gateways)"  # no tenant has such a name
 _GATEWAY = Claim("gateways", 1, 2**31, "held")
@@ -40,7 +40,7 @@ class LocalShares:
     once, whose past is soon over), divided by the gateways that shared the store last, rounded up.
     """
 
-    def __init__(self, ledger: Ledger, settlements: Settlements, metrics: GatewayMetrics) -> None:
+    def __init__(self, ledger: Ledger, settlements: Settlements, metrics: UsageMetrics) -> None:
         self._ledger = ledger
         self._settlements = settlements
         self._metrics = metrics

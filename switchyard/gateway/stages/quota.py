@@ -21,7 +21,7 @@ from switchyard.gateway.usage.billing import Billing
 from switchyard.gateway.usage.entries import Outcome
 from switchyard.http.api_errors import ApiError
 from switchyard.store.ledger import Claim, Denial, Grant, Ledger
-from switchyard.telemetry.metrics import GatewayMetrics
+from switchyard.telemetry.metrics import UsageMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def quota(
     ledger: Ledger,
     settlements: Settlements,
     shares: LocalShares,
-    metrics: GatewayMetrics,
+    metrics: UsageMetrics,
     billing: Billing,
     alerts: Alerts,
     estimates: Estimates,
@@ -71,9 +71,7 @@ class _Books:
 
 
 class _Quota:
-    def __init__(
-        self, books: _Books, metrics: GatewayMetrics, applied: AppliedLimits, now: Callable[[], float]
-    ) -> None:
+    def __init__(self, books: _Books, metrics: UsageMetrics, applied: AppliedLimits, now: Callable[[], float]) -> None:
         self._books = books
         self._metrics = metrics
         self._applied = applied

@@ -15,7 +15,7 @@ from switchyard.gateway.usage.entries import NANO, Outcome, Settled, entry
 from switchyard.gateway.usage.prices import cost, price_of
 from switchyard.http.usage import Usage
 from switchyard.store.ledger import Entry
-from switchyard.telemetry.metrics import GatewayMetrics
+from switchyard.telemetry.metrics import UsageMetrics
 
 _INFERENCES = frozenset(("ModelInfer", "ModelStreamInfer"))
 _TENANTS = 1000  # with a value of their own in metrics, the first that call; the ledger has them all
@@ -38,7 +38,7 @@ class Billing:
     def __init__(
         self,
         prices: Callable[[], tuple[Price, ...]],
-        metrics: GatewayMetrics,
+        metrics: UsageMetrics,
         now: Callable[[], float] = time.time,
         is_own: Callable[[Identity, Model], bool] = lambda identity, model: False,
     ) -> None:

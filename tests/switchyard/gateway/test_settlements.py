@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from switchyard.gateway import settlements as module
 from switchyard.gateway.settlements import Settlements
 from switchyard.store.ledger import Claim, Entry
-from switchyard.telemetry.metrics import GatewayMetrics
+from switchyard.telemetry.metrics import UsageMetrics
 from tests.switchyard.gateway.conftest import gateway
 from tests.switchyard.gateway.quota.limited import HEADERS, Away, counting, ledger, metric, tenants
 
@@ -39,7 +39,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 async def settlements(away: Away, registry: CollectorRegistry) -> AsyncIterator[Settlements]:
-    made = Settlements(away, GatewayMetrics(registry))
+    made = Settlements(away, UsageMetrics(registry))
     yield made
     await made.aclose()
 

@@ -26,7 +26,7 @@ from switchyard.store.contract import StoreError
 from switchyard.store.ledger import Level
 from switchyard.store.redis_ledger import RedisLedger
 from switchyard.store.sqlite_ledger import SqliteLedger
-from switchyard.telemetry.metrics import GatewayMetrics
+from switchyard.telemetry.metrics import UsageMetrics
 from tests.switchyard.gateway.conftest import Bench, gateway, running, until
 from tests.switchyard.gateway.quota.limited import HEADERS, Away, counting, ledger, metric, tenants
 
@@ -120,7 +120,7 @@ async def on_one_store(url: str) -> AsyncIterator[tuple[Callable[[Webhook | None
     made: list[Alerts] = []
 
     def make(webhook: Webhook | None) -> Alerts:
-        metrics = GatewayMetrics(CollectorRegistry())
+        metrics = UsageMetrics(CollectorRegistry())
         made.append(Alerts(opened, metrics, (50, 80, 100), webhook, backoff=SOON, now=clock))
         return made[-1]
 
@@ -314,7 +314,7 @@ async def test_no_more_alerts_wait_than_a_number(
 async def test_a_store_that_is_away_is_no_error_of_the_call(url: str, caplog: pytest.LogCaptureFixture) -> None:
     async with ledger(url) as opened:
         away = Away(opened)
-        alerts = Alerts(away, GatewayMetrics(CollectorRegistry()), (50,))
+        alerts = Alerts(away, UsageMetrics(CollectorRegistry()), (50,))
         away.away = True
         use(alerts, 500, budget())
         await until(lambda: not alerts._tasks)
