@@ -4,21 +4,17 @@ A client asks one model every 10 ms. Then the other, which is loaded, gets the n
 all the time. A request that fails ends the benchmark.
 """
 
-import argparse
 import asyncio
-import tempfile
 import time
 from itertools import count
 from pathlib import Path
 
-import numpy as np
-import tritonclient.grpc.aio as triton_grpc
-
 from benchmarks.models.passthrough import Measured, load, percentile
 from benchmarks.models.passthrough import _paced as paced
-from benchmarks.models.triton import Pod, pod, write_identity
+from benchmarks.models.triton import write_identity
 from benchmarks.report import Figure, publish
 from benchmarks.repository import onnx_models
+from benchmarks.repository.serving import Client, Served, beside, options_of, serving
 
 OTHER, SIDE = "swapped", 1600  # 10 MB of weights
 MODEL = "identity"
@@ -31,9 +27,7 @@ class Swaps:
     def __init__(self, repository: Path, contents: Path, target: str) -> None:
         self._repository = repository
         self._contents = contents
-        self._client = triton_grpc.InferenceServerClient(target)
-        self._tensor = triton_grpc.InferInput("x", [1, SIDE], "FP32")
-        self._tensor.set_data_from_numpy(np.ones((1, SIDE), np.float32))
+        self._client = Client(target, SIDE)
         for value in (1, 2):
             onnx_models.write(contents / str(value), SIDE, float(value))
 
@@ -42,34 +36,27 @@ class Swaps:
         value = number % 2 + 1
         began = time.perf_counter()
         onnx_models.publish(self._repository, OTHER, self._contents / str(value))
-        while await self._value() != value:  # noqa: ASYNC110 - another process
+        while await self._client.value(OTHER) != value:  # noqa: ASYNC110 - another process
             await asyncio.sleep(_PAUSE)
         return time.perf_counter() - began
-
-    async def _value(self) -> float:
-        answer = await self._client.infer(OTHER, [self._tensor])
-        return float(answer.as_numpy("y")[0, 0]) / SIDE
 
     async def close(self) -> None:
         await self._client.close()
 
 
-async def round_of(running: Pod, repository: Path, contents: Path, seconds: float, measured: Measured) -> None:
-    swaps = Swaps(repository, contents, running.grpc)
+async def round_of(served: Served, contents: Path, seconds: float, measured: Measured) -> None:
+    target = served.pod.grpc
+    swaps = Swaps(served.repository, contents, target)
     await swaps.one(0)
-    quiet = await paced(running.grpc, seconds)
+    quiet = await paced(target, seconds)
     took: list[float] = []
 
     async def swap() -> None:
         for number in count(1):
             took.append(await swaps.one(number))  # noqa: PERF401 - it ends by a cancellation
 
-    swapping = asyncio.ensure_future(swap())
-    busy = await paced(running.grpc, seconds)
-    if swapping.done():
-        swapping.result()
-    swapping.cancel()
-    await asyncio.gather(swapping, return_exceptions=True)
+    async with beside(swap()):
+        busy = await paced(target, seconds)
     await swaps.close()
     measured.add("swap", percentile(took, 0.5))
     measured.add("swaps", len(took))
@@ -79,20 +66,11 @@ async def round_of(running: Pod, repository: Path, contents: Path, seconds: floa
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    options = parser.parse_args()
-    measured = Measured()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        repository = folder / "vision"
-        write_identity(repository, MODEL)
-        with pod(repository, folder) as running:
-            asyncio.run(load(running))
-            for number in range(options.rounds):
-                contents = folder / f"contents-{number}"
-                asyncio.run(round_of(running, repository, contents, options.seconds, measured))
+    options, measured = options_of(__doc__, rounds=5, seconds=10.0), Measured()
+    with serving(lambda repository, _: write_identity(repository, MODEL)) as served:
+        asyncio.run(load(served.pod))
+        for number in range(options.rounds):
+            asyncio.run(round_of(served, served.folder / f"contents-{number}", options.seconds, measured))
     figures = [
         Figure(name="p99 of others while a model is swapped", unit="x", values=measured.of("0.99"), target="<= 2"),
         Figure(name="p50 of others while a model is swapped", unit="x", values=measured.of("0.5")),

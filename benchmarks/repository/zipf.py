@@ -4,23 +4,20 @@ Requests come at a steady pace; in the second half, one of the models that are a
 A request is affected if it takes more than twice the p99 of the first half; one that fails ends the benchmark.
 """
 
-import argparse
 import asyncio
 import random
-import tempfile
 import time
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 
 import httpx
-import numpy as np
-import tritonclient.grpc.aio as triton_grpc
 
 from benchmarks.models.passthrough import Measured, percentile
-from benchmarks.models.triton import Pod, pod
+from benchmarks.models.triton import Pod
 from benchmarks.report import Figure, publish
 from benchmarks.repository import onnx_models
+from benchmarks.repository.serving import Client, Served, beside, options_of, serving
 
 MODELS, HOT, SIDE = 200, 20, 16
 CLIENTS, PAUSE = 4, 0.02
@@ -33,15 +30,13 @@ class Asking:
     """Asks hot models, the first most often."""
 
     def __init__(self, target: str) -> None:
-        self._client = triton_grpc.InferenceServerClient(target)
-        self._tensor = triton_grpc.InferInput("x", [1, SIDE], "FP32")
-        self._tensor.set_data_from_numpy(np.ones((1, SIDE), np.float32))
+        self._client = Client(target, SIDE)
         self._random = random.Random(1)
 
     async def one(self, name: str) -> float:
         """Milliseconds of one request."""
         began = time.perf_counter()
-        await self._client.infer(name, [self._tensor])
+        await self._client.ask(name)
         return (time.perf_counter() - began) * 1000
 
     async def steadily(self, seconds: float) -> list[float]:
@@ -70,16 +65,13 @@ async def swap(repository: Path, contents: Sequence[Path]) -> None:
         onnx_models.publish(repository, name, other)
 
 
-async def traffic(running: Pod, repository: Path, contents: Sequence[Path], seconds: float, measured: Measured) -> None:
-    asking = Asking(running.grpc)
+async def traffic(served: Served, contents: Sequence[Path], seconds: float, measured: Measured) -> None:
+    asking = Asking(served.pod.grpc)
     for name in NAMES[:HOT]:
         await asking.one(name)
     quiet = await asking.steadily(seconds)
-    swapping = asyncio.ensure_future(swap(repository, contents))
-    busy = await asking.steadily(seconds)
-    if swapping.done():
-        swapping.result()
-    swapping.cancel()
+    async with beside(swap(served.repository, contents)):
+        busy = await asking.steadily(seconds)
     await asking.close()
     limit = 2 * percentile(quiet, 0.99)
     measured.add("unaffected", 100 * sum(took <= limit for took in busy) / len(busy))
@@ -105,35 +97,35 @@ async def hot_models(running: Pod) -> None:
     await asking.close()
 
 
+def contents_in(folder: Path) -> list[Path]:
+    return [folder / f"content-{value}" for value in (1, 2)]
+
+
+def write_hot_models(repository: Path, folder: Path) -> None:
+    contents = contents_in(folder)
+    for value, content in enumerate(contents, 1):
+        onnx_models.write(content, SIDE, float(value))
+    for model in NAMES[:HOT]:
+        onnx_models.publish(repository, model, contents[0])
+
+
 def memory(running: Pod) -> float:
     return running.triton.pss_mb() + running.predictor.pss_mb()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    options = parser.parse_args()
-    measured = Measured()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        repository = folder / "vision"
-        repository.mkdir()
-        contents = [folder / f"content-{value}" for value in (1, 2)]
-        for value, content in enumerate(contents, 1):
-            onnx_models.write(content, SIDE, float(value))
-        for model in NAMES[:HOT]:
-            onnx_models.publish(repository, model, contents[0])
-        with pod(repository, folder) as running:
-            asyncio.run(hot_models(running))
-            before = memory(running)
-            for model in NAMES[HOT:]:
-                onnx_models.publish(repository, model, contents[0])
-            for _ in range(options.rounds):
-                asyncio.run(listing(running, measured))
-                measured.add("idle", (memory(running) - before) / (MODELS - HOT))
-                asyncio.run(traffic(running, repository, contents, options.seconds, measured))
-                before = memory(running) - measured.of("idle")[-1] * (MODELS - HOT)
+    options, measured = options_of(__doc__, rounds=3, seconds=20.0), Measured()
+    with serving(write_hot_models) as served:
+        running, contents = served.pod, contents_in(served.folder)
+        asyncio.run(hot_models(running))
+        before = memory(running)
+        for model in NAMES[HOT:]:
+            onnx_models.publish(served.repository, model, contents[0])
+        for _ in range(options.rounds):
+            asyncio.run(listing(running, measured))
+            measured.add("idle", (memory(running) - before) / (MODELS - HOT))
+            asyncio.run(traffic(served, contents, options.seconds, measured))
+            before = memory(running) - measured.of("idle")[-1] * (MODELS - HOT)
     figures = [
         Figure(name="requests unaffected by swaps", unit="%", values=measured.of("unaffected"), target=">= 99"),
         Figure(name="memory of a model that is idle", unit="MB PSS", values=measured.of("idle"), target="<= 1"),
