@@ -10,6 +10,7 @@ from safetensors import safe_open
 from predictors.vision.images.inference import MAX_LABELS
 from predictors.vision.rest.forwarding import _MAX_HEADER_BYTES
 from predictors.vision.settings import VisionSettings
+from predictors.vision.triton.backends.onnxruntime import run_time
 from switchyard.backoff import ConsecutiveFailures
 from switchyard.local.activator.application import ATTEMPTS
 from switchyard.local.activator.request_queue import QueueLimits
@@ -54,6 +55,7 @@ def test_of_vision() -> None:
         assert f"\n{name.upper()}={rows[name.upper()][-1]}\n" in shipped, "the last figure of a row is what is shipped"
     assert f"headers of more than {_MAX_HEADER_BYTES} bytes (431)" in words(DOCS / "concepts/vision.md")
     assert f"1 to {MAX_LABELS}, by default 5" in text
+    assert f"`RUN_SECONDS` ({run_time.SECONDS:g}, " in text
 
 
 def test_of_the_demo_models() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_errors
 import onnx_graph
+import run_time
 import time_slices
 import triton_python_backend_utils as pb_utils
 
@@ -125,18 +126,21 @@ class TritonPythonModel:
         ]
 
     def _run(self, inputs: Inputs, names: Sequence[str]) -> Inputs:
+        with run_time.bounded():
+            arrays = self._arrays(inputs, names)
+        return {name: _from_onnx(array) for name, array in zip(names, arrays, strict=True)}
+
+    def _arrays(self, inputs: Inputs, names: Sequence[str]) -> list[Any]:
         # Text cannot be bound: as an output, it ends the process.
         if any(array.dtype == object for array in inputs.values()) or not self._texts.isdisjoint(names):
-            arrays = self._session.run(list(names), inputs, self._run_options)
-        else:
-            binding = self._session.io_binding()
-            for name, array in inputs.items():
-                binding.bind_cpu_input(name, np.ascontiguousarray(array))
-            for name in names:
-                binding.bind_output(name)
-            self._session.run_with_iobinding(binding, self._run_options)
-            arrays = binding.copy_outputs_to_cpu()
-        return {name: _from_onnx(array) for name, array in zip(names, arrays, strict=True)}
+            return list(self._session.run(list(names), inputs, self._run_options))
+        binding = self._session.io_binding()
+        for name, array in inputs.items():
+            binding.bind_cpu_input(name, np.ascontiguousarray(array))
+        for name in names:
+            binding.bind_output(name)
+        self._session.run_with_iobinding(binding, self._run_options)
+        return list(binding.copy_outputs_to_cpu())
 
 
 def _complete(config: Any, graph: onnx_graph.Graph) -> None:
