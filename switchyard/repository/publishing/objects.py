@@ -73,6 +73,14 @@ def verified(folder: Path, stamps: Stamps) -> Stamps | None:
     return found if found.keys() == stamps.keys() else None
 
 
+def marks_of(folder: Path) -> Mapping[str, tuple[int, ...]]:
+    """Return what changes by a write to a copy, also to its folders' names."""
+    found = {str(path): os.lstat(path) for path in folder.rglob("*")}
+    return {
+        path: (one.st_mode, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for path, one in found.items()
+    }
+
+
 def stamps_from(row: Mapping[str, Any]) -> Stamps:
     """Read stamps that were written as JSON."""
     return {

@@ -5,6 +5,7 @@ Below the root::
     <group>/<name>                      -> ../.objects/<group>/<name>/<digest>
     .objects/<group>/<name>/<digest>/       the files of one content, read-only
     .objects/<group>/<name>/<digest>.json   what is known of it
+    .objects/files/<SHA-256>                large files, which equal ones of other contents are links to
     .staging/                               copies that are made and judged
 
 The links are the truth: what a killed process left behind is found and finished, or removed, by ``recover``.
@@ -29,6 +30,7 @@ from switchyard.repository.publishing.copying import ChangedError, StoppedError,
 from switchyard.repository.publishing.objects import (
     Stamps,
     finish,
+    marks_of,
     object_digest,
     remove,
     stamps_from,
@@ -36,6 +38,7 @@ from switchyard.repository.publishing.objects import (
     sync,
     verified,
 )
+from switchyard.repository.publishing.sharing import forget, share
 from switchyard.repository.served import OBJECTS, ServedFile
 from switchyard.repository.status import facts_of
 from switchyard.repository.verdict import Facts, Group
@@ -151,7 +154,7 @@ class Published:
         except BaseException:
             remove(staged.parent)
             raise
-        return Staged(folder=staged, files=_stamps(staged))
+        return Staged(folder=staged, files=marks_of(staged))
 
     def discard(self, staged: Staged) -> None:
         """Remove what is left of a copy."""
@@ -164,13 +167,14 @@ class Published:
             ChangedError: the copy was written to since it was made.
             OSError: a file cannot be read or written.
         """
-        if _stamps(staged.folder) != staged.files:
+        if marks_of(staged.folder) != staged.files:
             raise ChangedError("the copy was written to while it was judged")
         digest = object_digest(manifest, facts)
         target = self._object(group, name, digest)
         with self._switching:
             if stamps := self._verified(target):
                 return self._switch(group, name, digest, facts, stamps)
+        share(staged.folder, manifest.files, self._root / OBJECTS)
         finish(staged.folder, facts)
         digests = {path: sha for path, sha in manifest.files.items() if not (facts.config and path == "config.pbtxt")}
         stamps = stamps_of(staged.folder, digests)
@@ -196,6 +200,7 @@ class Published:
             for objects in list(folder.iterdir()) if folder.is_dir() else ():
                 with self._switching:
                     self._collect(group, objects)
+        forget(self._root / OBJECTS)
 
     def _collect(self, group: Group, objects: Path) -> None:
         link = self._root / group / objects.name
@@ -287,11 +292,3 @@ class Published:
             return Generation(**{**record, "facts": facts_of(record["facts"])})
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-
-
-def _stamps(folder: Path) -> Mapping[str, tuple[int, ...]]:
-    """Return what changes by a write to a copy, also to its folders' names."""
-    found = {str(path): os.lstat(path) for path in folder.rglob("*")}
-    return {
-        path: (one.st_mode, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for path, one in found.items()
-    }
