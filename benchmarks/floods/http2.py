@@ -10,7 +10,7 @@ from switchyard.http.h2.frames import CANCEL, END_HEADERS, END_STREAM, MAX_WINDO
 
 _HELLO = frames.PREFACE + frames.settings({})
 _ACKNOWLEDGED = _HELLO + frames.frame_header(0, frames.SETTINGS, frames.ACK, 0)
-_STREAMS = 900  # that a server of ours takes on one connection without refusing
+_STREAMS = 900  # that a server of ours takes on one connection without rejecting
 _A_TURN = 500  # streams or frames that are sent at once
 _UNKNOWN = 0x42
 _CALM = "GOAWAY ENHANCE_YOUR_CALM"

@@ -1,4 +1,4 @@
-"""What the API server, Knative's and KServe's webhooks and Pod Security accept of us, and what they refuse."""
+"""What the API server, Knative's and KServe's webhooks and Pod Security accept of us, and what they reject."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""What breaks under load: every request is answered, or refused with words that say try again."""
+"""What breaks under load: every request is answered, or rejected with words that say try again."""
 
 from collections.abc import Callable
 
@@ -33,12 +33,12 @@ def test_a_predictor_that_dies_under_load_is_replaced(cluster: Cluster, chat_loa
 
 
 def test_a_new_gateway_takes_over_without_a_failed_request(cluster: Cluster, chat_load: Load) -> None:
-    refused = len(chat_load.seen.refused)
+    rejected = len(chat_load.seen.rejected)
     kubectl.kubectl("rollout", "restart", "deployment/gateway", "--namespace", NAMESPACE)
     kubectl.rolled_out(NAMESPACE, "gateway")
     more_answers(chat_load)
     assert chat_load.seen.wrong == []
-    assert chat_load.seen.refused[refused:] == []
+    assert chat_load.seen.rejected[rejected:] == []
 
 
 def test_a_graph_answers_while_the_store_of_its_step_restarts(cluster: Cluster) -> None:

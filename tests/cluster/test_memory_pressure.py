@@ -78,7 +78,7 @@ def space(cluster: Cluster) -> Iterator[None]:
 def hog() -> kubectl.Document:
     """A pod that matters least and takes 4 GiB.
 
-    It asks for some, little as it is: a kubelet that starts short of memory refuses pods that ask for none.
+    It asks for some, little as it is: a kubelet that starts short of memory rejects pods that ask for none.
     """
     deployment = kubectl.get("deployment", "gateway", "--namespace", NAMESPACE)
     image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]

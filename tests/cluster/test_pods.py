@@ -45,7 +45,7 @@ def moved(document: Document) -> kubectl.Document:
 
 
 def created(pod: Pod) -> str:
-    """What the API server says to a pod, or to the Knative Service that makes it; raises what it refuses."""
+    """What the API server says to a pod, or to the Knative Service that makes it; raises what it rejects."""
     spec = json.loads(json.dumps(pod.spec))
     for container in (*spec.get("initContainers", ()), *spec["containers"]):
         container.setdefault("image", "dev.local/any:1")  # not pulled: nothing is made

@@ -66,7 +66,7 @@ def image(cluster: Cluster) -> Iterator[str]:
 
 
 def ask(client: httpx.Client) -> str:
-    """One request through the front of the networking layer: the version that answered, or a refusal."""
+    """One request through the front of the networking layer: the version that answered, or a rejection."""
     answer = client.get("/", headers={"Host": f"{NAME}-predictor.{SPACE}.example.com"})
     return answer.text if answer.status_code == 200 else f"{answer.status_code} {answer.text}"
 

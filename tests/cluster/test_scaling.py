@@ -48,7 +48,7 @@ def ready_pods(cluster: Cluster) -> Iterator[Callable[[], int]]:
 
 
 def decide(client: httpx.Client) -> str:
-    """One decision through the front of the networking layer: its status, or a refusal."""
+    """One decision through the front of the networking layer: its status, or a rejection."""
     body = {"model": "auto", "messages": [{"role": "user", "content": QUESTION}]}
     answer = client.post("/", json=body, headers={"Host": f"{NAME}-predictor.{NAMESPACE}.example.com"})
     return "200" if answer.status_code == 200 and "chat-" in answer.text else f"{answer.status_code} {answer.text}"

@@ -30,10 +30,10 @@ class Front(Protocol):
 
 @dataclass
 class Outcomes:
-    """``answered`` and ``refused`` count; ``wrong`` says what should not happen."""
+    """``answered`` and ``rejected`` count; ``wrong`` says what should not happen."""
 
     answered: int = 0
-    refused: list[str] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -72,7 +72,7 @@ class Load:
             if outcome == "answered":
                 self.seen.answered += 1
             else:
-                (self.seen.refused if outcome == "refused" else self.seen.wrong).append(what)
+                (self.seen.rejected if outcome == "rejected" else self.seen.wrong).append(what)
         if outcome != "answered":
             self._leaving.wait(1.0 if "retry-after" in what else 0.25)  # as a client would
 
@@ -84,7 +84,7 @@ def ask_plain(client: httpx.Client, model: str) -> tuple[str, str]:
     except httpx.TransportError as err:
         return _transport(err)
     if answer.status_code != 200:
-        return _refusal(answer)
+        return _rejection(answer)
     payload = answer.json()
     whole = payload["usage"]["completion_tokens"] == TOKENS and payload["choices"][0]["finish_reason"] == "length"
     return ("answered", "") if whole else ("wrong", f"a short answer: {payload}")
@@ -99,7 +99,7 @@ def ask_stream(client: httpx.Client, model: str) -> tuple[str, str]:
         ) as answer:
             if answer.status_code != 200:
                 answer.read()
-                return _refusal(answer)
+                return _rejection(answer)
             began = True
             for piece in answer.iter_text():
                 text += piece
@@ -118,9 +118,9 @@ def judge_stream(text: str, cut: str) -> tuple[str, str]:
     events = [json.loads(line) for line in (lines[:-1] if done or cut else lines)]
     errors = [event["error"] for event in events if "error" in event]
     if errors:
-        return ("refused", errors[0]["message"]) if errors[0]["message"] else ("wrong", f"an empty error: {text}")
+        return ("rejected", errors[0]["message"]) if errors[0]["message"] else ("wrong", f"an empty error: {text}")
     if not done:
-        return "refused", cut or "ended without [DONE]"
+        return "rejected", cut or "ended without [DONE]"
     usage: dict[str, int] = next((event["usage"] for event in events if event.get("usage")), {})
     return ("answered", "") if usage.get("completion_tokens") == TOKENS else ("wrong", f"a short stream: {text}")
 
@@ -134,7 +134,7 @@ def ask_v2(client: httpx.Client, model: str) -> tuple[str, str]:
     except httpx.TransportError as err:
         return _transport(err)
     if answer.status_code != 200:
-        return _refusal(answer)
+        return _rejection(answer)
     outputs = {output["name"]: output["data"] for output in answer.json()["outputs"]}
     return ("answered", "") if outputs["completion_tokens"] == [TOKENS] else ("wrong", f"a short answer: {outputs}")
 
@@ -149,18 +149,18 @@ def _chat(model: str, **options: object) -> dict[str, object]:
 
 def _transport(err: httpx.TransportError) -> tuple[str, str]:
     """A connection that is refused, reset or closed may be tried again; one that hangs is a fault."""
-    return "wrong" if isinstance(err, httpx.TimeoutException) else "refused", repr(err)
+    return "wrong" if isinstance(err, httpx.TimeoutException) else "rejected", repr(err)
 
 
-def _refusal(answer: httpx.Response) -> tuple[str, str]:
+def _rejection(answer: httpx.Response) -> tuple[str, str]:
     what = f"{answer.status_code} {dict(answer.headers)} {answer.text}"
     if answer.status_code not in RETRYABLE:
         return "wrong", what
     error = answer.json().get("error")
     if isinstance(error, str):  # V2 has a sentence and nothing else
-        return ("refused", what) if error else ("wrong", what)
+        return ("rejected", what) if error else ("wrong", what)
     told = error["message"] and (answer.status_code != 503 or {"retry-after", "x-should-retry"} & {*answer.headers})
-    return ("refused", what) if told else ("wrong", what)
+    return ("rejected", what) if told else ("wrong", what)
 
 
 def answered_since(load: Load) -> Callable[[], bool]:

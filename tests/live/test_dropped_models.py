@@ -71,7 +71,7 @@ def test_new_content_takes_over_under_load_without_a_failed_request(dropped: Pla
         eventually(answered_since(load), "answers after")
         eventually(lambda: not alive(before["pid"]), "the one before has ended", LOAD_SECONDS)
 
-    assert (load.seen.wrong, load.seen.refused) == ([], [])
+    assert (load.seen.wrong, load.seen.rejected) == ([], [])
     assert dropped.model("my-chat")["license"] == "mit"
 
 

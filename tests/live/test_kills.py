@@ -46,16 +46,16 @@ def kill_under_load(platform: Platform, victim: str) -> Load:
 
 
 # How many requests of each client may meet an error. A predictor's death ends what was in flight; what is asked then
-# waits for the next process. One whose engine died refuses until it has noticed, and while the gateway is away nobody
-# answers.
-REFUSALS = {"engine": 4, "predictor": 1, "gateway": 100}
+# waits for the next process. One whose engine died rejects requests until it has noticed, and while the gateway is away
+# nobody answers.
+REJECTIONS = {"engine": 4, "predictor": 1, "gateway": 100}
 
 
-@pytest.mark.parametrize("victim", REFUSALS)
+@pytest.mark.parametrize("victim", REJECTIONS)
 def test_a_kill_under_load_leaves_no_request_without_an_end_and_all_recovers(platform: Platform, victim: str) -> None:
     load = kill_under_load(platform, victim)
     assert load.seen.wrong == []
-    assert len(load.seen.refused) <= REFUSALS[victim] * CLIENTS, load.seen.refused
+    assert len(load.seen.rejected) <= REJECTIONS[victim] * CLIENTS, load.seen.rejected
 
 
 def test_a_killed_predictor_leaves_no_engine_behind(platform: Platform) -> None:
@@ -77,7 +77,7 @@ def test_a_killed_supervisor_takes_everything_with_it_and_the_next_up_works(plat
         assert len(family) >= 5  # supervisor, gateway, preloaded parent, predictor, engine
         kill(supervisor)
         eventually(lambda: not platform.processes(), "nothing is left of the run", 10)
-        eventually(lambda: len(load.seen.refused) >= 4, "every client has met the end")
+        eventually(lambda: len(load.seen.rejected) >= 4, "every client has met the end")
     assert load.seen.wrong == []
     assert "nothing runs here" in platform.command("status").stderr
     platform.up()
@@ -89,6 +89,6 @@ def test_down_under_load_breaks_nothing_off_and_leaves_nothing(platform: Platfor
     with Load(platform, MODEL) as load:
         eventually(answered_since(load), "answers before the end")
         platform.down()
-        eventually(lambda: len(load.seen.refused) >= 4, "every client has met the end")
+        eventually(lambda: len(load.seen.rejected) >= 4, "every client has met the end")
     assert load.seen.wrong == []
-    assert [what for what in load.seen.refused if not what.startswith(NOT_BEGUN)] == []
+    assert [what for what in load.seen.rejected if not what.startswith(NOT_BEGUN)] == []

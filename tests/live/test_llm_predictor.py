@@ -222,9 +222,9 @@ def test_what_a_language_model_cannot_do_is_unimplemented_with_a_sentence(chat: 
     }
     with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{chat.http}")) as client:
         for name, sentence in sentences.items():
-            with pytest.raises(tritonclient.grpc.InferenceServerException, match=sentence) as refused:
+            with pytest.raises(tritonclient.grpc.InferenceServerException, match=sentence) as caught:
                 getattr(client, name)(*([] if name == "get_log_settings" else ["chat-fast"]))
-            assert refused.value.status() == "StatusCode.UNIMPLEMENTED"
+            assert caught.value.status() == "StatusCode.UNIMPLEMENTED"
         client.load_model("chat-fast")  # it is loaded
     assert fetch(f"{chat.url}/v2/repository/models/chat-fast/load", {}) == (200, b"")
     assert fetch(f"{chat.url}/v2/repository/models/chat-fast/unload", {})[0] == 501
@@ -316,20 +316,20 @@ def test_binary_tensors_that_cannot_be_read_are_the_clients_fault(chat: Predicto
     with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{chat.grpc}")) as client:
         over_grpc = tritonclient.grpc.InferInput("text_input", [1], "BYTES")
         over_grpc._raw_content = tensor
-        with pytest.raises(tritonclient.grpc.InferenceServerException) as refused:
+        with pytest.raises(tritonclient.grpc.InferenceServerException) as caught:
             client.infer("chat-fast", [over_grpc])
-    assert refused.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
 
 
 def test_a_bad_grpc_request_is_an_invalid_argument(chat: Predictor) -> None:
     with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{chat.grpc}")) as client:
         asked = tritonclient.grpc.InferInput("text_input", [1], "BYTES")
         asked.set_data_from_numpy(np.array([b"Hello"], dtype=np.object_))
-        with pytest.raises(tritonclient.grpc.InferenceServerException) as refused:
+        with pytest.raises(tritonclient.grpc.InferenceServerException) as caught:
             client.infer("chat-fast", [asked], parameters={"temperature": float("nan")})
         with pytest.raises(tritonclient.grpc.InferenceServerException) as unknown:
             client.infer("nobody", [asked])
-    assert refused.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
     assert unknown.value.status() == "StatusCode.NOT_FOUND"
 
 

@@ -46,11 +46,11 @@ def test_the_last_printed_line_names_commands_that_exist(platform: Platform) -> 
 
 def test_a_second_up_says_where_the_first_runs_and_disturbs_nothing(platform: Platform) -> None:
     before = platform.processes()
-    refused = platform.command("up", str(platform.overlay))
-    assert refused.returncode == 1
-    assert "switchyard is already running" in refused.stderr
-    assert "switchyard down" in refused.stderr
-    assert platform.url in refused.stderr
+    rejected = platform.command("up", str(platform.overlay))
+    assert rejected.returncode == 1
+    assert "switchyard is already running" in rejected.stderr
+    assert "switchyard down" in rejected.stderr
+    assert platform.url in rejected.stderr
     again = platform.command("up", str(platform.overlay), "--detach")
     assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[0] == f"{platform.overlay} runs already."
@@ -86,10 +86,10 @@ def test_logs_prints_what_a_process_said_in_json(platform: Platform, name: str, 
 
 
 def test_logs_of_an_unknown_name_lists_those_that_there_are(platform: Platform) -> None:
-    refused = platform.command("logs", "nobody")
-    assert refused.returncode == 1
-    assert "gateway" in refused.stderr
-    assert "supervisor" in refused.stderr
+    rejected = platform.command("logs", "nobody")
+    assert rejected.returncode == 1
+    assert "gateway" in rejected.stderr
+    assert "supervisor" in rejected.stderr
 
 
 def test_logs_follow_shows_what_is_written_later(platform: Platform) -> None:
@@ -115,9 +115,9 @@ def test_a_run_in_one_terminal_is_stopped_from_another(tmp_path: Path) -> None:
         assert not any(map(alive, pids))
         assert platform.processes() == []
         assert platform.command("down").stdout == "nothing was running\n"
-        refused = platform.command("status")
-        assert refused.returncode == 1
-        assert "switchyard up" in refused.stderr
+        rejected = platform.command("status")
+        assert rejected.returncode == 1
+        assert "switchyard up" in rejected.stderr
     finally:
         platform.close()
 

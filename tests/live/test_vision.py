@@ -75,9 +75,9 @@ async def test_an_image_may_come_in_every_form(client: httpx.AsyncClient) -> Non
 async def test_what_is_no_image_is_rejected_and_nothing_breaks(client: httpx.AsyncClient) -> None:
     headers = {"content-type": "image/jpeg"}
     for data in (b"", b"not a picture", PICTURE.read_bytes()[:20_000]):
-        refused = await client.post("/v1/ocr", content=data, headers=headers)
-        assert 400 <= refused.status_code < 500, refused.text
-        assert len(refused.json()["error"]["message"]) > 20
+        rejected = await client.post("/v1/ocr", content=data, headers=headers)
+        assert 400 <= rejected.status_code < 500, rejected.text
+        assert len(rejected.json()["error"]["message"]) > 20
     answer = await client.post("/v1/ocr", content=PICTURE.read_bytes(), headers=headers)
     assert answer.json()["text"] == TEXT
 

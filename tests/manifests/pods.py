@@ -1,6 +1,6 @@
 """The pods that rendered documents come to, as the controllers of Kubernetes, KServe and Knative make them.
 
-Only what the rules of this folder look at: labels, containers and the fields of a pod that Knative allows or refuses.
+Only what the rules of this folder look at: labels, containers and the fields of a pod that Knative allows or rejects.
 """
 
 from collections.abc import Iterator, Mapping

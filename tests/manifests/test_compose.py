@@ -116,4 +116,4 @@ def test_every_container_is_without_rights_and_cannot_write_its_root() -> None:
 
 
 def test_what_compose_puts_into_a_container_that_cannot_write_is_a_file() -> None:
-    assert [source.keys() for source in COMPOSE["configs"].values()] == [{"file"}]  # else `up` refuses it
+    assert [source.keys() for source in COMPOSE["configs"].values()] == [{"file"}]  # else `up` rejects it

@@ -47,7 +47,7 @@ def needed(pod: Pod) -> Iterator[str]:
     """The features that a pod of Knative needs.
 
     Raises:
-        LookupError: Knative refuses a field whatever it is told.
+        LookupError: Knative rejects a field whatever it is told.
     """
     for field in pod.spec.keys() - ALLOWED - ADDED_LATER:
         if field == "automountServiceAccountToken" and pod.spec[field] is False:

@@ -69,7 +69,7 @@ def test_every_container_runs_without_privileges_on_a_read_only_root(documents: 
 
 def test_a_container_that_serves_requests_is_asked_whether_it_is_ready(documents: list[Document]) -> None:
     for name, container in workloads(documents):
-        # Knative refuses probes of containers without a port unless a feature allows them.
+        # Knative rejects probes of containers without a port unless a feature allows them.
         assert ("ports" in container) == ("readinessProbe" in container), name
         if "ports" in container:  # an open port is not yet an answer
             probe = container["readinessProbe"]
@@ -128,7 +128,7 @@ def test_a_service_has_one_name_everywhere(documents: list[Document]) -> None:
     for name, service in of_kind(documents, "InferenceService").items():
         model = service["spec"]["predictor"]["model"]
         assert KEBAB_CASE.fullmatch(name)
-        assert "name" not in model, "KServe refuses it"
+        assert "name" not in model, "KServe rejects it"
         named = [argument for argument in model.get("args", []) if argument.startswith("--model_name")]
         own = model["runtime"] == "switchyard-python"  # which leaves all args to the service
         assert named == ([f"--model_name={name}"] if own else [])

@@ -37,7 +37,7 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def refusal(data: bytes, limit: int = LIMIT, size: tuple[int, int] | None = None) -> str:
+def rejection(data: bytes, limit: int = LIMIT, size: tuple[int, int] | None = None) -> str:
     with pytest.raises(picture.InvalidImageError) as caught:
         picture.decode(data, limit, size)
     return str(caught.value)
@@ -182,17 +182,17 @@ def test_a_size_is_resized_to_with_antialiasing() -> None:
     ],
 )
 def test_what_is_not_read_is_named_and_so_is_what_is(data: bytes, kind: str) -> None:
-    message = refusal(data)
+    message = rejection(data)
     assert kind in message
     assert "BMP, GIF, JPEG, PNG, TIFF or WebP" in message
 
 
 def test_formats_that_pillow_could_read_are_rejected_all_the_same() -> None:
-    assert "not an image" in refusal(encoded(Image.new("RGB", (2, 2)), "PPM"))
+    assert "not an image" in rejection(encoded(Image.new("RGB", (2, 2)), "PPM"))
 
 
 def test_an_empty_image_is_called_empty() -> None:
-    assert "is empty" in refusal(b"")
+    assert "is empty" in rejection(b"")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
@@ -200,7 +200,7 @@ def test_a_truncated_file_is_rejected(kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     data = encoded(Image.fromarray(noise), kind)
     for length in range(1, len(data) - 20, len(data) // 23):
-        assert refusal(data[:length])
+        assert rejection(data[:length])
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's remarks on what it skips
@@ -217,26 +217,26 @@ def test_damaged_bytes_give_an_image_or_a_rejection(kind: str) -> None:
 
 
 def test_sizes_are_judged_by_the_header() -> None:
-    assert "50000 x 50000 pixels, 2500.0 megapixels; at most 40" in refusal(png_header(50_000, 50_000))
-    assert "8000 x 6250 pixels, 50.0 megapixels" in refusal(png_header(8000, 6250))
+    assert "50000 x 50000 pixels, 2500.0 megapixels; at most 40" in rejection(png_header(50_000, 50_000))
+    assert "8000 x 6250 pixels, 50.0 megapixels" in rejection(png_header(8000, 6250))
 
 
 def test_a_gif_is_not_larger_than_it_says() -> None:
     """Its frame says 65535 x 65280 pixels, for which Pillow would make room before it is asked for a size."""
     for control in (b"!\xf9\x04\x08\0\0\0\0", b""):  # the frame is to be disposed of, or is not
         frame = b"," + struct.pack("<HHHHB", 0, 0, 65535, 65280, 0) + b"\x08\0;"
-        assert "at most 40 megapixels" in refusal(b"GIF89a" + struct.pack("<HHBBB", 5, 5, 0, 0, 0) + control + frame)
+        assert "at most 40 megapixels" in rejection(b"GIF89a" + struct.pack("<HHBBB", 5, 5, 0, 0, 0) + control + frame)
 
 
 @pytest.mark.parametrize(("width", "height"), [(0, 5), (5, 0), (0, 0)])
 def test_an_image_without_pixels_is_rejected(width: int, height: int) -> None:
-    assert refusal(png_header(width, height))
+    assert rejection(png_header(width, height))
 
 
 @pytest.mark.parametrize("size", [(0, 5), (-1, 5), (8000, 8000)])
 def test_a_size_that_makes_no_sense_is_rejected(size: tuple[int, int]) -> None:
-    assert "the requested size" in refusal(encoded(Image.new("RGB", (2, 2))), size=size)
+    assert "the requested size" in rejection(encoded(Image.new("RGB", (2, 2))), size=size)
 
 
 def test_floating_point_pixels_are_rejected() -> None:
-    assert "floating-point" in refusal(encoded(Image.new("F", (2, 2), 0.5), "TIFF"))
+    assert "floating-point" in rejection(encoded(Image.new("F", (2, 2), 0.5), "TIFF"))

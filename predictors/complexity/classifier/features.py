@@ -84,7 +84,7 @@ def _numbered_statements(view: _View) -> float:
     return float(_STATEMENT.search(view.text.whole) is not None)
 
 
-# Names and order are part of every model's file: ``files.load`` refuses one that was trained on others.
+# Names and order are part of every model's file: ``files.load`` rejects one that was trained on others.
 _RULES: Mapping[str, Rule] = {
     "characters": lambda view: log1p(len(view.text.whole)),
     "characters of the last turn": lambda view: log1p(len(view.text.last)),

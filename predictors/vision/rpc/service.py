@@ -268,12 +268,12 @@ def _metadata(context: Any, traceparent: str | None) -> list[tuple[str, str | by
     return passed
 
 
-async def _refuse(request: bytes, context: Any) -> bytes:
+async def _reject(request: bytes, context: Any) -> bytes:
     message = "shared memory, trace and log settings are not served here; send tensors in messages"
     raise ApiError("not_implemented", message)
 
 
-_CLOSED = grpc.unary_unary_rpc_method_handler(_with_status(_refuse))
+_CLOSED = grpc.unary_unary_rpc_method_handler(_with_status(_reject))
 
 
 async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

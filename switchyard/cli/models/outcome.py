@@ -24,7 +24,7 @@ class Outcome:
     """``verdict`` is the command's own, ``status`` what the platform that runs here said, None if nothing.
 
     ``serving`` is what the gateway said then. ``call`` is a command that the model answers; ``written`` is the folder
-    of its InferenceService. One that is ``unserved`` was published, and yet the engine or the gateway refuses it.
+    of its InferenceService. One that is ``unserved`` was published, and yet the engine or the gateway rejects it.
     """
 
     verdict: Verdict
@@ -37,8 +37,8 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        refused = self.status is not None and self.status.phase == "failed"
-        return self.verdict.facts is None or refused or self.unserved
+        rejected = self.status is not None and self.status.phase == "failed"
+        return self.verdict.facts is None or rejected or self.unserved
 
     def row(self) -> dict[str, Any]:
         return {**asdict(self), "status": status_row(self.status) if self.status else None}
@@ -92,11 +92,11 @@ def outcome(
     if verdict.group == "vision" or (former is not None and former.digest == status.digest):
         return replace(end, serving=Serving(state=state.phase, reason=state.reason))
     start = started(folders, name, before=before, seconds=seconds, on_waking=on_waking)
-    refused = start in ("failed", "former")
+    rejected = start in ("failed", "former")
     return replace(
         end,
         serving=served(folders).get(name) if start != "none" else None,
         note=_NOTES.get(start, "").format(name=name),
-        call="" if refused else end.call,
-        unserved=refused,
+        call="" if rejected else end.call,
+        unserved=rejected,
     )

@@ -50,7 +50,7 @@ class BlockDecoder(Generic[T]):
         """Note that the peer has agreed to keep no table.
 
         Its next block should begin by saying so (RFC 7541 §4.2). gRPC's C core leaves that out of the errors which it
-        writes by hand, so the table is emptied here: a block that refers to it is refused all the same.
+        writes by hand, so the table is emptied here: a block that refers to it is rejected all the same.
         """
         self._tableless = True
         self._decoder.max_allowed_table_size = self._decoder.header_table_size = 0

@@ -103,10 +103,10 @@ def test_the_openai_sdk_gets_a_response(sdk: openai.OpenAI) -> None:
 
 
 def test_an_unknown_model_is_not_found(sdk: openai.OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError) as refused:
+    with pytest.raises(openai.NotFoundError) as caught:
         ask(sdk, model="nobody")
-    assert refused.value.code == "model_not_found"
-    assert refused.value.request_id
+    assert caught.value.code == "model_not_found"
+    assert caught.value.request_id
 
 
 def test_a_request_that_the_model_rejects_is_the_sdks_bad_request(sdk: openai.OpenAI) -> None:

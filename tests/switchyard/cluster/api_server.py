@@ -22,7 +22,7 @@ class ApiServer:
         self._version = 1
         self._oldest = 0
         self._broken = 0
-        self.refusal: int | None = None
+        self.rejection: int | None = None
         self.absent: set[str] = set()
         self.garbage = False
         self.lists: list[str] = []
@@ -129,10 +129,10 @@ class _Handler(BaseHTTPRequestHandler):
         namespace, plural = parts.path.split("/")[-2:]
         assert namespace == NAMESPACE
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        status = 404 if plural in found.absent else found.refusal
+        status = 404 if plural in found.absent else found.rejection
         if status:
-            refusal = {"kind": "Status", "code": status, "message": "as the test asked"}
-            self._send(json.dumps(refusal).encode(), status)
+            rejection = {"kind": "Status", "code": status, "message": "as the test asked"}
+            self._send(json.dumps(rejection).encode(), status)
         elif found.garbage:
             self._send(b"<html>a proxy's error page</html>")
         elif query.get("watch", "").lower() == "true":
@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         found, parts = self.server.found, urlsplit(self.path)
         plural, name = parts.path.split("/")[-2:]
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        if status := found.refusal:
+        if status := found.rejection:
             self._send(b"{}", status)
             return
         before = found.get(plural, name)

@@ -69,9 +69,9 @@ def test_steps_and_what_is_being_deleted_are_not_listed() -> None:
 def test_an_object_of_somebody_else_hides_no_other() -> None:
     foreign = service("theirs")
     foreign["metadata"]["labels"] = {}
-    refused: list[str] = []
-    assert list(catalog_of([foreign, service()], [], [], {}, refused.append).models) == ["chat"]
-    assert ["label switchyard.dev/kind is None" in reason for reason in refused] == [True]
+    rejected: list[str] = []
+    assert list(catalog_of([foreign, service()], [], [], {}, rejected.append).models) == ["chat"]
+    assert ["label switchyard.dev/kind is None" in reason for reason in rejected] == [True]
 
 
 def test_a_repository_is_listed_by_its_models() -> None:

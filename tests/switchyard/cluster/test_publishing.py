@@ -173,13 +173,13 @@ def test_a_config_map_that_is_no_status_is_said_and_left_out() -> None:
 
 
 async def test_the_newest_status_is_written_when_the_server_is_back(server: ApiServer, namespace: Namespace) -> None:
-    server.refusal = 503
+    server.rejection = 503
     with pytest.raises(ApiServerError, match="503"):
         namespace.write(ALL)
     reporter = ClusterReporter(namespace)
     await reporter.report(RepositoryStatus((BROKEN,)))
     await reporter.report(ALL)
-    server.refusal = None
+    server.rejection = None
     await asyncio.wait_for(arrived(server), 20)
     await reporter.close()
 

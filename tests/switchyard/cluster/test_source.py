@@ -75,11 +75,11 @@ def test_the_catalog_follows_what_is_created_changed_and_deleted(server: ApiServ
 
 
 def test_nothing_is_served_before_everything_was_listed(server: ApiServer) -> None:
-    server.refusal = 503
+    server.rejection = 503
     with serving(server) as port, following(port) as source:
         with pytest.raises(CatalogError, match=r"has not listed inferenceservices.serving.kserve.io"):
             source.current()
-        server.refusal = None
+        server.rejection = None
         until(lambda: names(source) == ["chat", "auto"])
 
 
@@ -116,18 +116,18 @@ def test_a_bookmark_moves_on_where_a_watch_begins_again(server: ApiServer) -> No
         assert server.lists.count(GRAPHS) == 1
 
 
-@pytest.mark.parametrize("how", ["refuses", "answers nonsense"])
+@pytest.mark.parametrize("how", ["rejects", "answers nonsense"])
 def test_the_last_catalog_stays_while_the_server_is_away(
     server: ApiServer, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     with serving(server) as port, following(port) as source:
         for plural in (SERVICES, GRAPHS, REVISIONS):
             server.until_watched(plural)
-        server.refusal, server.garbage = (500, False) if how == "refuses" else (None, True)
+        server.rejection, server.garbage = (500, False) if how == "rejects" else (None, True)
         server.break_streams()
         until(lambda: len(caplog.records) >= 3)
         assert names(source) == ["chat", "auto"]
-        server.refusal, server.garbage = None, False
+        server.rejection, server.garbage = None, False
         server.put(SERVICES, service("late"))
         until(lambda: "late" in names(source))
 
@@ -232,7 +232,7 @@ def test_an_object_that_breaks_the_catalog_does_not_end_following_the_others(
 def test_a_service_account_that_may_not_list_is_told_what_it_lacks(
     server: ApiServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.refusal = 403
+    server.rejection = 403
     with serving(server) as port, following(port):
         until(lambda: bool(caplog.records))
     assert "allow this service account to get, list and watch" in caplog.records[0].__dict__["reason"]

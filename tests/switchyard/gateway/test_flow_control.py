@@ -41,7 +41,7 @@ async def test_a_whole_response_beyond_the_clients_windows_is_a_success_and_no_e
         async with asyncio.timeout(10):
             while not await bench.metric(COUNTED):
                 await asyncio.sleep(0.01)
-        await talk.hangs_up()
+        await talk.disconnects()
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
 
 
@@ -66,4 +66,4 @@ async def test_streams_whose_windows_stay_shut_give_their_places_back_after_the_
         async with asyncio.timeout(5):
             while (await bench.chat()).status_code != 200:
                 await asyncio.sleep(0.01)
-        await talk.hangs_up()
+        await talk.disconnects()

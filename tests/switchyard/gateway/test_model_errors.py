@@ -28,17 +28,17 @@ OURS: dict[str, Any] = {
 NO_ROUTE = "model m does not serve this path; GET /docs lists what each kind of model serves"
 
 
-def refusing(status: int, payload: Any, **headers: str) -> Script:
-    async def refuse(call: Call) -> None:
+def rejecting(status: int, payload: Any, **headers: str) -> Script:
+    async def reject(call: Call) -> None:
         await call.answer(payload, status, **headers)
 
-    return refuse
+    return reject
 
 
 @pytest.mark.parametrize("model", ["chat", "sleepy"])
 async def test_a_stream_that_the_model_rejects_is_an_error_to_anthropics_sdk(tmp_path: Path, model: str) -> None:
     async with (
-        gateway(tmp_path, refusing(400, {"error": VLLM})) as bench,
+        gateway(tmp_path, rejecting(400, {"error": VLLM})) as bench,
         anthropic.AsyncAnthropic(base_url=bench.url, api_key="none", max_retries=0) as sdk,
     ):
         with pytest.raises(anthropic.APIStatusError, match="must be positive") as caught:
@@ -50,7 +50,7 @@ async def test_a_stream_that_the_model_rejects_is_an_error_to_anthropics_sdk(tmp
 
 async def test_anthropics_own_error_from_a_model_passes_as_it_is(tmp_path: Path) -> None:
     own = {"type": "error", "error": {"type": "rate_limit_error", "message": "slower"}, "request_id": "7"}
-    async with gateway(tmp_path, refusing(429, own, retry_after="9")) as bench:
+    async with gateway(tmp_path, rejecting(429, own, retry_after="9")) as bench:
         plain = await bench.http.post("/v1/messages", json={"model": "chat", "messages": []})
         assert (plain.status_code, plain.json(), plain.headers["retry-after"]) == (429, own, "9")
         stream = await bench.http.post("/v1/messages", json={"model": "sleepy", "messages": [], "stream": True})
@@ -58,7 +58,7 @@ async def test_anthropics_own_error_from_a_model_passes_as_it_is(tmp_path: Path)
 
 
 async def test_a_graphs_error_is_one_that_tritons_client_can_print(tmp_path: Path) -> None:
-    async with gateway(tmp_path, refusing(404, {"error": OURS})) as bench:
+    async with gateway(tmp_path, rejecting(404, {"error": OURS})) as bench:
         answer = await bench.http.post("/v2/models/chat/infer", json={"inputs": []})
         assert (answer.status_code, answer.json()) == (
             404,
@@ -83,7 +83,7 @@ NO_SUCH_PATH = ApiError("not_found", "POST /openai/v1/embeddings is not served h
 async def test_a_path_that_a_graphs_step_has_not_is_named_as_the_client_sent_it(
     tmp_path: Path, path: str, shape: Shape
 ) -> None:
-    async with gateway(tmp_path, refusing(404, as_object(NO_SUCH_PATH, shape))) as bench:
+    async with gateway(tmp_path, rejecting(404, as_object(NO_SUCH_PATH, shape))) as bench:
         bench.catalog.replace(Catalog({"auto": Model(name="auto", kind="graph", url=bench.model.url)}))
         asked = {"model": "auto", "messages": [], "input": "", "inputs": []}
         response = await bench.http.post(path, json=asked)
@@ -100,7 +100,7 @@ async def test_a_text_gets_the_protocols_shape_and_when_to_try_again_passes(tmp_
     async with gateway(tmp_path, plain) as bench:
         answer = await bench.chat()
         assert (answer.status_code, answer.json()["error"]["message"]) == (500, "Internal Server Error")
-        bench.model.script = refusing(503, {"detail": "loading"}, retry_after="7")
+        bench.model.script = rejecting(503, {"detail": "loading"}, retry_after="7")
         answer = await bench.chat()
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
         assert (answer.json()["error"]["message"], answer.json()["error"]["code"]) == ("loading", "model_error")

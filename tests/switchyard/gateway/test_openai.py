@@ -1,4 +1,4 @@
-"""OpenAI routes through a real gateway: what passes, what is refused, and how."""
+"""OpenAI routes through a real gateway: what passes, what is rejected, and how."""
 
 import asyncio
 import json
@@ -211,19 +211,19 @@ async def test_more_requests_than_the_gateway_takes_are_told_to_come_back(tmp_pa
         held = [asyncio.create_task(bench.chat()) for _ in range(2)]
         while len(bench.model.calls) < 2:
             await asyncio.sleep(0.001)
-        refused = await bench.chat()
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-        assert refused.json()["error"]["code"] == "overloaded"
+        rejected = await bench.chat()
+        assert (rejected.status_code, rejected.headers["retry-after"]) == (503, "1")
+        assert rejected.json()["error"]["code"] == "overloaded"
         release.set()
         assert [(await task).status_code for task in held] == [200, 200]
         assert (await bench.chat()).status_code == 200
 
 
 async def test_the_models_own_error_passes_unchanged(tmp_path: Path) -> None:
-    async def refuse(call: Call) -> None:
+    async def reject(call: Call) -> None:
         await call.answer({"error": {"message": "too long"}}, 422, x_own="1")
 
-    async with gateway(tmp_path, refuse) as bench:
+    async with gateway(tmp_path, reject) as bench:
         answer = await bench.chat()
         assert (answer.status_code, answer.json(), answer.headers["x-own"]) == (
             422,

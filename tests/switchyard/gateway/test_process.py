@@ -1,4 +1,4 @@
-"""The gateway as a process: how it starts, refuses to start and stops."""
+"""The gateway as a process: how it starts, fails to start and stops."""
 
 import asyncio
 import json
@@ -104,7 +104,7 @@ async def test_a_gateway_that_leaves_tells_each_client_so_before_it_takes_no_mor
         assert await asyncio.wait_for(child.wait(), 15) == 0
 
 
-async def refused(*arguments: str, **env: str) -> tuple[int | None, str]:
+async def failed_start(*arguments: str, **env: str) -> tuple[int | None, str]:
     kept = {name: value for name, value in os.environ.items() if name != "SWITCHYARD_CATALOG"}
     child = await asyncio.create_subprocess_exec(
         *COMMAND, *arguments, env={**kept, **env}, stderr=asyncio.subprocess.PIPE
@@ -114,19 +114,19 @@ async def refused(*arguments: str, **env: str) -> tuple[int | None, str]:
 
 
 async def test_it_says_why_it_does_not_start() -> None:
-    assert await refused() == (
+    assert await failed_start() == (
         2,
         "gateway: SWITCHYARD_CATALOG is not set: name the catalog file that local mode writes; "
         "in a cluster leave it out\n",
     )
-    status, sentence = await refused("--host", "0.0.0.0", SWITCHYARD_CATALOG="/x")
+    status, sentence = await failed_start("--host", "0.0.0.0", SWITCHYARD_CATALOG="/x")
     assert status == 2
     assert "does not listen on 0.0.0.0" in sentence
-    status, sentence = await refused(KUBERNETES_SERVICE_HOST="10.96.0.1", KUBERNETES_SERVICE_PORT="443")
+    status, sentence = await failed_start(KUBERNETES_SERVICE_HOST="10.96.0.1", KUBERNETES_SERVICE_PORT="443")
     assert status == 2
     assert "this pod cannot reach the API server" in sentence
     assert "automountServiceAccountToken" in sentence
-    status, sentence = await refused(SWITCHYARD_CATALOG="/x", LOG_LEVEL="loud")
+    status, sentence = await failed_start(SWITCHYARD_CATALOG="/x", LOG_LEVEL="loud")
     assert status == 2
     assert "LOG_LEVEL" in sentence
 
@@ -167,7 +167,7 @@ async def test_with_tenants_it_listens_anywhere_and_says_what_is_wrong_with_them
     CatalogFile(catalog).replace(Catalog({}))
     tenants.write_text("tenants: [{name: acme, quotas: {}}]")
     found = {"SWITCHYARD_CATALOG": str(catalog), "SWITCHYARD_TENANTS": str(tenants)}
-    status, sentence = await refused("--host", "0.0.0.0", **found)
+    status, sentence = await failed_start("--host", "0.0.0.0", **found)
     assert (status, sentence.splitlines()[-1]) == (
         2,
         "tenants[0] (acme).quotas: no such field; docs/reference/tenants.md lists them",
@@ -175,13 +175,13 @@ async def test_with_tenants_it_listens_anywhere_and_says_what_is_wrong_with_them
     assert f"gateway: {tenants} cannot be used:" in sentence
 
     tenants.write_text("tenants: [{name: acme, limits: [{limit: requests, most: 1, per: day}]}]")
-    status, sentence = await refused(**found)
+    status, sentence = await failed_start(**found)
     assert (status, "has limits, and there is no store to count in: set SWITCHYARD_STORE" in sentence) == (2, True)
-    status, sentence = await refused(**found, SWITCHYARD_STORE="mysql://x")
+    status, sentence = await failed_start(**found, SWITCHYARD_STORE="mysql://x")
     assert (status, "gateway: SWITCHYARD_STORE: 'mysql://x' is no" in sentence) == (2, True)
 
     hook = {"BUDGET_WEBHOOK_URL": "https://example.org", "BUDGET_WEBHOOK_SECRET_FILE": str(tmp_path / "none")}
-    status, sentence = await refused(**found, **hook, SWITCHYARD_STORE=f"sqlite://{tmp_path}/ledger.db")
+    status, sentence = await failed_start(**found, **hook, SWITCHYARD_STORE=f"sqlite://{tmp_path}/ledger.db")
     assert (status, "gateway: BUDGET_WEBHOOK_SECRET_FILE: " in sentence) == (2, True)
 
     key = create_key()

@@ -1,4 +1,4 @@
-"""Streams and hang-ups: bytes unchanged, comments while a model wakes, cancellation upstream, repeats."""
+"""Streams and disconnects: bytes unchanged, comments while a model wakes, cancellation upstream, repeats."""
 
 import asyncio
 import json

@@ -130,8 +130,8 @@ async def test_a_failed_model_that_a_request_starts_again_gets_that_request_and_
         await call.answer({"error": {"message": "it crashed again", "code": "model_failed"}}, 503, retry_after="1")
 
     bench.model.script = fail
-    refused = await bench.chat("broken", stream=stream)
-    assert (refused.status_code, refused.json()["error"]["message"]) == (503, "it crashed again")
+    rejected = await bench.chat("broken", stream=stream)
+    assert (rejected.status_code, rejected.json()["error"]["message"]) == (503, "it crashed again")
     bench.model.script = completion
     assert (await bench.chat("broken", stream=stream)).status_code == 200
 
@@ -172,7 +172,7 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
         self.metadata.append(dict(context.invocation_metadata()))
         self.remaining.append(context.time_remaining())
         self.arrived.set()
-        if request.id == "refuse":
+        if request.id == "reject":
             context.set_trailing_metadata((("x-why", "test"),))
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no memory")
         if request.id == "hang":
@@ -199,7 +199,7 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
             if request.id == "wait":
                 self.arrived.set()
                 await self.go_on.wait()
-            if request.id == "refuse":
+            if request.id == "reject":
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no memory")
             answer = service_pb2.ModelInferResponse(model_name=request.model_name, id=request.id)
             yield service_pb2.ModelStreamInferResponse(infer_response=answer)
@@ -275,7 +275,7 @@ async def test_metadata_deadline_and_request_id_travel_and_internal_metadata_doe
         ("broken", "", grpc.StatusCode.UNAVAILABLE, "its weights are missing"),
         ("embed", "", grpc.StatusCode.UNIMPLEMENTED, "serves no gRPC"),
         ("", "", grpc.StatusCode.INVALID_ARGUMENT, "names no model; RepositoryIndex lists them"),
-        ("ocr", "refuse", grpc.StatusCode.RESOURCE_EXHAUSTED, "no memory"),
+        ("ocr", "reject", grpc.StatusCode.RESOURCE_EXHAUSTED, "no memory"),
     ],
 )
 async def test_errors_arrive_as_statuses_with_a_sentence_and_a_request_id(
@@ -286,7 +286,7 @@ async def test_errors_arrive_as_statuses_with_a_sentence_and_a_request_id(
         await call
     assert caught.value.code() is code
     assert len(dict(caught.value.initial_metadata())["x-request-id"]) == 32
-    assert ("x-why", "test") in tuple(caught.value.trailing_metadata()) or identifier != "refuse"
+    assert ("x-why", "test") in tuple(caught.value.trailing_metadata()) or identifier != "reject"
 
 
 async def test_a_caller_that_disconnects_cancels_the_model(rpc: GrpcBench) -> None:

@@ -93,9 +93,9 @@ async def test_a_pod_starts_anew_when_a_container_beside_dies(local: Local, clie
 
 async def test_a_container_that_cannot_start_is_named_with_its_reason(local: Local, client: httpx.AsyncClient) -> None:
     local.up(Stub(name="chat", runtime="two", env={"STUB_EXIT": "3"}))
-    refused = await client.post(local.url("chat") + "/echo", json={})
-    assert refused.status_code == 503
-    assert "chat.kserve-container:" in refused.json()["error"]["message"]
+    rejected = await client.post(local.url("chat") + "/echo", json={})
+    assert rejected.status_code == 503
+    assert "chat.kserve-container:" in rejected.json()["error"]["message"]
 
 
 async def test_models_in_a_hosted_repository_are_listed_as_they_come_and_go(

@@ -1,4 +1,4 @@
-"""The router as its clients see it: readiness, streaming, hang-ups, headers, spans."""
+"""The router as its clients see it: readiness, streaming, disconnects, headers, spans."""
 
 import asyncio
 import io

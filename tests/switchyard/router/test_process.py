@@ -1,4 +1,4 @@
-"""The router as a process: how KServe starts it, how it refuses to start, and how it stops."""
+"""The router as a process: how KServe starts it, how it fails to start, and how it stops."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ async def _started(child: asyncio.subprocess.Process, client: httpx.AsyncClient)
                 await asyncio.sleep(0.01)
 
 
-async def refused(*arguments: str, **env: str) -> tuple[int | None, str]:
+async def failed_start(*arguments: str, **env: str) -> tuple[int | None, str]:
     """Exit status and message of a router that does not start."""
     child = await asyncio.create_subprocess_exec(
         *COMMAND, *arguments, env=environment(**env), stderr=asyncio.subprocess.PIPE
@@ -103,7 +103,9 @@ async def test_a_taken_metrics_port_stops_a_router_only_if_it_was_asked_for() ->
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        status, message = await refused("--graph-json", graph("http://a"), PORT=str(free_port()), METRICS_PORT=port)
+        status, message = await failed_start(
+            "--graph-json", graph("http://a"), PORT=str(free_port()), METRICS_PORT=port
+        )
         assert status == 1
         assert "in use" in message
 
@@ -176,14 +178,14 @@ BAD = {
 
 @pytest.mark.parametrize(("arguments", "said"), BAD.values(), ids=BAD.keys())
 async def test_what_cannot_run_is_rejected_with_a_sentence(arguments: tuple[str, ...], said: str) -> None:
-    status, message = await refused(*arguments)
+    status, message = await failed_start(*arguments)
     assert status not in (0, None)
     assert said in message
     assert "Traceback" not in message
 
 
 async def test_a_bad_setting_is_rejected_by_name() -> None:
-    status, message = await refused("--graph-json", graph("http://a"), PORT="x")
+    status, message = await failed_start("--graph-json", graph("http://a"), PORT="x")
     assert (status, message) == (2, "router: PORT is 'x'; use a whole number from 0 to 65535\n")
 
 

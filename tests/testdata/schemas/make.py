@@ -1,7 +1,7 @@
 """Makes the schemas beside it: ``python -m tests.testdata.schemas.make``, again when a manifest uses a new field.
 
 They are the schemas of Kubernetes, KServe and the Gateway API, pruned to the fields that this project's overlays use,
-so that megabytes become kilobytes, and closed, so that a misspelled field is refused instead of dropped by the API
+so that megabytes become kilobytes, and closed, so that a misspelled field is rejected instead of dropped by the API
 server. Needs Go, which downloads the modules that they lie in.
 """
 

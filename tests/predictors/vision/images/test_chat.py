@@ -55,6 +55,6 @@ def test_a_chat_without_images_only_changes_its_model() -> None:
     ],
 )
 def test_what_is_no_chat_with_images_is_rejected_with_a_sentence(body: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ApiError, match=sentence) as refused:
+    with pytest.raises(ApiError, match=sentence) as caught:
         images_in(body)
-    assert refused.value.status == 400
+    assert caught.value.status == 400

@@ -90,6 +90,6 @@ def test_any_bytes_are_read_or_rejected(kind: str, body: bytes) -> None:
     status = 400
     try:
         read_image(kind, body, {})
-    except ApiError as refused:
-        status = refused.status
+    except ApiError as caught:
+        status = caught.status
     assert status == 400

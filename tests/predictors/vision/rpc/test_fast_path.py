@@ -141,7 +141,7 @@ async def test_a_message_whose_end_names_a_model_or_input_is_rejected_before_tri
         talk.sends(1, message[10_000:])
         assert b"\x013" in await talk.hears(frames.HEADERS)  # grpc-status: INVALID_ARGUMENT
         assert (at.in_flight(), at.counted("rejected")) == (0, 1)
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_inputs_that_follow_the_values_or_announce_too_much_are_left_to_the_service() -> None:

@@ -98,7 +98,7 @@ def test_a_model_that_its_engine_takes_is_added_with_a_command(supervisor: Super
     assert "chat: published, ready" in list(end.lines(0.1))
 
 
-def test_a_model_that_its_engine_refuses_is_no_success_and_is_listed_with_the_reason(supervisor: Supervisor) -> None:
+def test_a_model_that_its_engine_rejects_is_no_success_and_is_listed_with_the_reason(supervisor: Supervisor) -> None:
     before = Before.of(Folders.here())
     supervisor.content("a", row("waking", starts=1), row("failed", starts=1, reason=SILLY))
     end, _ = supervisor.added(before)
@@ -111,7 +111,7 @@ def test_a_model_that_its_engine_refuses_is_no_success_and_is_listed_with_the_re
 
 
 @pytest.mark.parametrize("was", ["ready", "asleep"])
-def test_where_a_replacement_is_refused_the_former_content_goes_on(supervisor: Supervisor, was: str) -> None:
+def test_where_a_replacement_is_rejected_the_former_content_goes_on(supervisor: Supervisor, was: str) -> None:
     supervisor.content("a", row(was, starts=1))
     before = Before.of(Folders.here())
     told = f"{OLD_SERVED}: {SILLY}"
@@ -121,15 +121,15 @@ def test_where_a_replacement_is_refused_the_former_content_goes_on(supervisor: S
     assert list(end.lines(0.1))[-2:] == [f"chat: published, {was}: {told}", "chat: what was there before goes on"]
 
 
-def test_a_replacement_that_is_refused_with_the_sentence_of_the_one_before_is_not_waited_for(
+def test_a_replacement_that_is_rejected_with_the_sentence_of_the_one_before_is_not_waited_for(
     supervisor: Supervisor,
 ) -> None:
     told = f"{OLD_SERVED}: {SILLY}"
     supervisor.content("b", row("ready", starts=1, reason=told, contents=1))
     before = Before.of(Folders.here())
     still = row("ready", starts=1, reason=told, contents=1)
-    refused = row("ready", starts=1, reason=told, contents=2)
-    supervisor.content("c", still, still, refused, row("failed", reason="the command asked on after the end"))
+    rejected = row("ready", starts=1, reason=told, contents=2)
+    supervisor.content("c", still, still, rejected, row("failed", reason="the command asked on after the end"))
     end, _ = supervisor.added(before)
     assert (end.failed, end.note) == (True, "what was there before goes on")
 

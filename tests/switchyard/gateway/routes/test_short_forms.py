@@ -87,10 +87,10 @@ def test_a_forms_option_takes_values_of_its_type_alone_and_a_boolean_is_no_numbe
 
 
 async def test_the_models_error_becomes_the_forms(tmp_path: Path) -> None:
-    async def refuse(call: Call) -> None:
+    async def reject(call: Call) -> None:
         await call.answer({"error": {"message": "too long"}}, 422)
 
-    async with gateway(tmp_path, refuse) as bench:
+    async with gateway(tmp_path, reject) as bench:
         answer = await bench.http.post("/v1/chat/chat", content="hi")
         assert (answer.status_code, answer.text) == (422, "too long\n")
 

@@ -68,7 +68,7 @@ async def test_a_vision_model_that_says_nothing_made_one_inference(rpc: GrpcBenc
 
 async def test_an_error_has_no_usage(rpc: GrpcBench, counted: list[Usage | None]) -> None:
     with pytest.raises(grpc.aio.AioRpcError):
-        await rpc.stub.ModelInfer(request("ocr", "refuse"), timeout=5)
+        await rpc.stub.ModelInfer(request("ocr", "reject"), timeout=5)
     assert counted == [None]
 
 
@@ -76,7 +76,7 @@ async def test_a_stream_that_responds_and_then_fails_has_used_what_it_says(
     rpc: GrpcBench, counted: list[Usage | None]
 ) -> None:
     rpc.model.trailing = (("x-switchyard-usage", SAID),)
-    call = rpc.stub.ModelStreamInfer(iter([request("chat"), request("chat", "refuse")]), timeout=5)
+    call = rpc.stub.ModelStreamInfer(iter([request("chat"), request("chat", "reject")]), timeout=5)
     with pytest.raises(grpc.aio.AioRpcError, match="no memory"):
         assert [message async for message in call] == []
     assert counted == [USED]
@@ -84,7 +84,7 @@ async def test_a_stream_that_responds_and_then_fails_has_used_what_it_says(
 
 async def test_a_stream_that_fails_at_once_has_no_usage(rpc: GrpcBench, counted: list[Usage | None]) -> None:
     rpc.model.trailing = (("x-switchyard-usage", SAID),)
-    call = rpc.stub.ModelStreamInfer(iter([request("chat", "refuse")]), timeout=5)
+    call = rpc.stub.ModelStreamInfer(iter([request("chat", "reject")]), timeout=5)
     with pytest.raises(grpc.aio.AioRpcError, match="no memory"):
         assert [message async for message in call] == []
     assert counted == [None]

@@ -165,7 +165,7 @@ async def test_an_application_hears_of_a_disconnect_at_once_and_is_not_cancelled
         await until(lambda: running.server.in_flight)
         talk.gives_up(3)
         await until(lambda: running.server.in_flight == 0)
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_an_application_that_waits_within_a_body_hears_of_the_disconnect() -> None:
@@ -220,4 +220,4 @@ async def test_frames_of_a_slow_reader_hold_the_application_back() -> None:
         await until(lambda: sent >= 64_000)
         await asyncio.sleep(0)
         assert sent < 150_000
-        await talk.hangs_up()
+        await talk.disconnects()

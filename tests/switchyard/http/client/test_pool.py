@@ -437,12 +437,12 @@ async def test_an_upload_whose_source_fails_closes_its_socket(client: Client) ->
 
 
 async def test_an_upstream_that_rejects_a_large_body_early_gets_its_response_read(client: Client) -> None:
-    async def refuse(peer: Peer) -> None:
+    async def reject(peer: Peer) -> None:
         await peer.reader.readuntil(b"\r\n\r\n")
         await peer.answer(b"too big", 413)
         await peer.closed()
 
-    async with upstream(refuse) as server:
+    async with upstream(reject) as server:
         response = await client.request(b"POST", server.url + "/", [], b"x" * (32 << 20))
         assert (response.status, await response.read()) == (413, b"too big")
 

@@ -81,7 +81,7 @@ class Talk:
                 assert piece, f"the connection ended after {heard(self._answer)[self._taken :]}"
                 self._answer += piece
 
-    async def hangs_up(self) -> None:
+    async def disconnects(self) -> None:
         self._writer.close()
         with suppress(ConnectionError):
             await self._writer.wait_closed()

@@ -1,4 +1,4 @@
-"""Any frames in any order: each connection takes them or refuses them, and leaves nothing behind."""
+"""Any frames in any order: each connection takes them or rejects them, and leaves nothing behind."""
 
 import asyncio
 from contextlib import suppress

@@ -42,7 +42,7 @@ async def test_what_still_comes_for_answered_requests_is_given_back() -> None:
         await talk.hears(frames.WINDOW_UPDATE, stream=0)
         talk.asks(3, POST, b"others go on")
         assert await talk.hears(frames.DATA, stream=3) == b"others go on"
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_what_an_application_never_read_is_given_back_when_it_was_cancelled() -> None:
@@ -57,7 +57,7 @@ async def test_what_an_application_never_read_is_given_back_when_it_was_cancelle
         await talk.hears(frames.DATA, stream=9)
         at.app.go_on.set()
         await talk.hears(frames.WINDOW_UPDATE, stream=0)
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_a_request_that_ends_with_trailers_behind_its_response_is_over() -> None:
@@ -69,7 +69,7 @@ async def test_a_request_that_ends_with_trailers_behind_its_response_is_over() -
         at.connections[0].drain()
         async with asyncio.timeout(DEADLINE):
             await at.connections[0].closed.wait()
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_a_peer_that_pings_while_much_is_on_its_way_to_it_gets_all_of_it() -> None:
@@ -149,7 +149,7 @@ async def test_calls_that_a_leaving_server_will_not_answer_may_be_tried_again() 
     talk = await Talk.to(port, call, path=b"/any/First")
     talk.asks(3, [*call[:3], (b":path", b"/any/Second"), *call[4:]])
     assert await talk.hears(frames.RST_STREAM, stream=3) == frames.uint32(frames.REFUSED_STREAM)
-    await talk.hangs_up()
+    await talk.disconnects()
     await stop(proxy, 1)
     service.close()
 

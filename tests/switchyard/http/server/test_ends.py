@@ -1,4 +1,4 @@
-"""How exchanges and servers end: hang-ups, time limits, slow clients, failures, drain."""
+"""How exchanges and servers end: disconnects, time limits, slow clients, failures, drain."""
 
 import asyncio
 import json

@@ -35,7 +35,7 @@ async def test_cookies_that_come_apart_reach_the_application_together() -> None:
         talk = await Talk.to(at.port, [*GET, (b"cookie", b"a=1"), (b"x-own", b"v"), (b"cookie", b"b=2")])
         await talk.hears(frames.HEADERS)
         assert [value for name, value in at.app.scopes[0]["headers"] if name == b"cookie"] == [b"a=1; b=2"]
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 @pytest.mark.parametrize("size", [0, 1, 16 * 1024 + 1, STREAM_WINDOW + 1, 12_000_000])
@@ -83,14 +83,14 @@ async def test_an_application_waits_for_a_client_that_reads_slowly_and_hears_whe
             await at.app.left.wait()
         talk.asks(5, POST, b"others go on")
         assert (await talk.hears(frames.DATA, stream=5)) == b"others go on"
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_an_application_hears_that_the_connection_has_gone() -> None:
     async with world() as at:
         talk = await Talk.to(at.port, GET, path=b"/endless")
         await talk.hears(frames.DATA)
-        await talk.hangs_up()
+        await talk.disconnects()
         async with asyncio.timeout(DEADLINE):
             await at.app.left.wait()
 
@@ -125,7 +125,7 @@ async def test_a_client_that_waits_for_leave_to_send_gets_it() -> None:
         assert b"\x03100" in await talk.hears(frames.HEADERS)
         talk.sends(1, b"body")
         assert await talk.hears(frames.DATA) == b"body"
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_a_request_with_a_response_before_its_end_is_told_to_stop() -> None:
@@ -133,7 +133,7 @@ async def test_a_request_with_a_response_before_its_end_is_told_to_stop() -> Non
         talk = await Talk.to(at.port, POST, path=b"/early", ends=False)
         assert await talk.hears(frames.DATA) == b"no need"
         assert await talk.hears(frames.RST_STREAM) == frames.uint32(frames.NO_ERROR)
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_a_client_that_still_sends_its_request_gets_the_early_response() -> None:
@@ -149,7 +149,7 @@ async def test_a_request_that_never_ends_is_told_to_stop_after_its_early_respons
         assert await talk.hears(frames.DATA) == b"no need"
         talk.sends(1, bytes(1000), ends=False)
         assert await talk.hears(frames.RST_STREAM) == frames.uint32(frames.NO_ERROR)
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 MALFORMED = {
@@ -197,7 +197,7 @@ async def test_a_connection_that_drains_ends_what_it_has_begun_and_takes_no_more
         assert await talk.hears(frames.DATA) == b"after all"
         async with asyncio.timeout(DEADLINE):
             await at.connections[0].closed.wait()
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_work_that_outlives_its_stream_counts_until_it_ends() -> None:
@@ -214,7 +214,7 @@ async def test_work_that_outlives_its_stream_counts_until_it_ends() -> None:
         await until(lambda: at.server.in_flight == 0)
         talk.asks(9, POST, b"others go on")
         assert await talk.hears(frames.DATA, stream=9) == b"others go on"
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_a_request_with_too_many_headers_hears_so_and_starts_nothing() -> None:
@@ -243,7 +243,7 @@ async def test_handlers_of_a_lost_connection_end_in_several_turns_of_the_loop() 
         for number in range(3, 401, 2):
             talk.asks(number, GET)
         await until(lambda: running.server.in_flight == 200)
-        await talk.hangs_up()
+        await talk.disconnects()
         seen = [200]
         async with asyncio.timeout(DEADLINE):
             while seen[-1]:
@@ -266,4 +266,4 @@ async def test_frames_that_wait_for_their_turn_are_not_taken_for_a_slow_client(
         for number in range(3, 201, 2):
             talk.asks(number, GET)
         assert await talk.hears(frames.HEADERS, stream=199)
-        await talk.hangs_up()
+        await talk.disconnects()

@@ -48,7 +48,7 @@ async def test_a_stream_whose_window_stays_shut_is_reset_and_its_handler_cancell
         talk.widens(100_000)
         talk.asks(3, to(b"/other"))
         assert await talk.hears(frames.DATA, stream=3) == b"others go on"
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_a_stream_that_is_read_byte_by_byte_is_no_better() -> None:
@@ -66,7 +66,7 @@ async def test_a_stream_that_is_read_byte_by_byte_is_no_better() -> None:
         dripping = asyncio.create_task(drip())
         assert await talk.hears(frames.RST_STREAM) == frames.uint32(frames.CANCEL)
         dripping.cancel()
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_a_body_that_does_not_come_to_its_end_in_time_is_408() -> None:
@@ -78,7 +78,7 @@ async def test_a_body_that_does_not_come_to_its_end_in_time_is_408() -> None:
         talk.sends(1, b"abc", ends=False)
         assert b":status\x03408" in await talk.hears(frames.HEADERS)
         assert await talk.hears(frames.RST_STREAM) == frames.uint32(frames.NO_ERROR)
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_a_body_that_its_handler_does_not_read_yet_may_wait() -> None:
@@ -95,7 +95,7 @@ async def test_a_body_that_its_handler_does_not_read_yet_may_wait() -> None:
         go_on.set()
         talk.sends(1, b"in time")
         assert await talk.hears(frames.DATA) == b"in time"
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_a_frame_or_a_header_block_that_does_not_end_is_the_end_of_the_connection() -> None:
@@ -145,7 +145,7 @@ async def test_while_a_client_takes_nothing_none_of_its_further_requests_is_star
         talk.asks(41, to(b"/last"))
         await talk.hears(frames.DATA, stream=41)
         assert b"/19" not in started
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_streams_of_one_connection_share_what_they_may_leave_unsent() -> None:
@@ -166,4 +166,4 @@ async def test_streams_of_one_connection_share_what_they_may_leave_unsent() -> N
         talk.pings()
         await talk.hears(frames.PING, stream=0)
         assert sum(written.values()) < 60 * 16_000 + frames.DEFAULT_WINDOW + 300_000
-        await talk.hangs_up()
+        await talk.disconnects()

@@ -75,7 +75,7 @@ async def test_what_has_begun_is_finished_in_either_protocol_and_nothing_new_is_
         assert await new.hears(frames.DATA) == b"2"
         assert await old.answer() == (200, b"1.1")
         assert await old.rest() == b""
-        await new.hangs_up()
+        await new.disconnects()
 
 
 async def test_a_connection_that_says_nothing_does_not_hold_up_the_end() -> None:
@@ -98,7 +98,7 @@ async def test_what_still_runs_at_the_end_of_the_grace_is_cut() -> None:
         await until(lambda: life.server.in_flight == 2)
         life.stop.set()
         assert await old.rest() == b""
-        await new.hangs_up()
+        await new.disconnects()
     assert life.server.in_flight == 0
 
 
@@ -121,4 +121,4 @@ async def test_while_it_drains_it_still_responds_and_asks_clients_to_go_elsewher
         assert life.closed == [1]
         life.go_on.set()
         assert await new.hears(frames.DATA) == b"2"
-        await new.hangs_up()
+        await new.disconnects()

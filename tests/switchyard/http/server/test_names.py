@@ -81,7 +81,7 @@ async def said(number: int, fields: list[Field], kind: int, body: bytes | None =
     try:
         return await talk.hears(kind)
     finally:
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 def asked(authority: bytes, host: bytes | None) -> list[Field]:

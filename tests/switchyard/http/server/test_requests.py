@@ -1,4 +1,4 @@
-"""What a server takes and what it refuses, in exact bytes."""
+"""What a server takes and what it rejects, in exact bytes."""
 
 import asyncio
 
@@ -102,7 +102,7 @@ async def test_connection_close_is_honored_and_said() -> None:
 
 async def test_a_client_that_expects_100_continue_is_told_to_go_on_only_when_its_body_is_wanted() -> None:
     async def picky(exchange: Exchange) -> None:
-        if exchange.target == b"/refuse":
+        if exchange.target == b"/reject":
             exchange.respond(403, [], b"no")
         else:
             await echo(exchange)
@@ -113,7 +113,7 @@ async def test_a_client_that_expects_100_continue_is_told_to_go_on_only_when_its
         assert await wire.head() == b"http/1.1 100 continue\r\n\r\n"
         wire.send(b"body")
         assert await wire.answer() == (200, b"POST / body")
-        wire.send(b"POST /refuse HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        wire.send(b"POST /reject HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
         head = await wire.head()
         assert b" 403 " in head
         assert b"connection: close" in head

@@ -68,9 +68,9 @@ async def test_who_waited_long_enough_is_told_for_what() -> None:
     first, second = Occupant(room), Occupant(room)
     await first.take("first", 80)
     first.busy = True
-    with pytest.raises(NoRoomError, match=r"waits for .* of memory: .* and first .* have requests") as refused:
+    with pytest.raises(NoRoomError, match=r"waits for .* of memory: .* and first .* have requests") as caught:
         await second.take("second", 80, patience=0.0)
-    assert not refused.value.final
+    assert not caught.value.final
 
 
 async def test_a_pinned_one_never_makes_room_and_is_in_the_sum_of_who_cannot_fit() -> None:
@@ -78,9 +78,9 @@ async def test_a_pinned_one_never_makes_room_and_is_in_the_sum_of_who_cannot_fit
     first, second = Occupant(room), Occupant(room)
     await first.take("first", 50)
     first.pinned = True
-    with pytest.raises(NoRoomError, match=r"of which preload \(0 MiB\), first \(0 MiB\) always hold") as refused:
+    with pytest.raises(NoRoomError, match=r"of which preload \(0 MiB\), first \(0 MiB\) always hold") as caught:
         await second.take("second", 50)
-    assert refused.value.final
+    assert caught.value.final
     assert first.asked == 0
 
 

@@ -148,6 +148,6 @@ async def test_grpc_calls_load_and_unload_as_requests_do(run: Run) -> None:
         assert state(run) == "ready"
         assert await unload(b"") == b""
         await until(lambda: state(run) == "asleep", "it sleeps")
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
             await load(b"\x1a\x02\x0a\x00")  # an entry of its map of parameters
-        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT

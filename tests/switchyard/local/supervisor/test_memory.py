@@ -66,7 +66,7 @@ async def test_a_pinned_model_and_one_with_requests_make_no_room(run: Run, clien
     assert states(run)["pinned"] == "ready"
 
 
-async def test_a_model_that_cannot_fit_is_refused_with_the_sum(run: Run, client: httpx.AsyncClient) -> None:
+async def test_a_model_that_cannot_fit_is_rejected_with_the_sum(run: Run, client: httpx.AsyncClient) -> None:
     url = await add(run, Stub(name="huge"), CAPACITY + 1)
     other = await add(run, Stub(name="other"), 10)
     assert (await client.post(other, json={})).status_code == 200

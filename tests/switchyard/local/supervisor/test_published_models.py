@@ -246,12 +246,12 @@ async def test_new_content_that_cannot_be_loaded_is_told_while_the_one_before_it
 
     assert repository.run.models()["chat"].state == State(phase="ready")
     assert (await echo(client, repository, "chat"))["pid"] == before["pid"]
-    refused = repository.run.board.report()["chat"]
+    rejected = repository.run.board.report()["chat"]
     again = fault(repository, "chat", "two-again")
     repository.publish("chat", "two-again")
     # Its sentence is the same: only the count says that it was tried, too.
-    await until(lambda: repository.run.board.report()["chat"]["contents"] == 2, "the next is refused as well")
-    assert (refused["contents"], repository.run.board.report()["chat"]["reason"]) == (1, refused["reason"])
+    await until(lambda: repository.run.board.report()["chat"]["contents"] == 2, "the next is rejected as well")
+    assert (rejected["contents"], repository.run.board.report()["chat"]["reason"]) == (1, rejected["reason"])
     broken.unlink()
     again.unlink()
     repository.publish("chat", "three")

@@ -169,7 +169,7 @@ async def test_a_response_to_a_client_that_is_gone_is_no_error(caplog: pytest.Lo
         talk.gives_up(1)
         async with asyncio.timeout(DEADLINE):
             await over.wait()
-        await talk.hangs_up()
+        await talk.disconnects()
     assert not caplog.records
 
 
@@ -223,7 +223,7 @@ async def test_a_deadline_cancels_the_handler_and_the_client_is_told() -> None:
         talk = await Talk.to(at.port, [*CALL, (b"grpc-timeout", b"50m")])
         assert b"\x014" in await talk.hears(frames.HEADERS)  # grpc-status: DEADLINE_EXCEEDED
         await happens(lambda: cancelled == [RpcStatus.DEADLINE_EXCEEDED])
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_a_timeout_that_is_none_is_rejected() -> None:
@@ -233,7 +233,7 @@ async def test_a_timeout_that_is_none_is_rejected() -> None:
     async with world(handle) as at:
         talk = await Talk.to(at.port, [*CALL, (b"grpc-timeout", b"soon")])
         assert b"\x013" in await talk.hears(frames.HEADERS)  # grpc-status: INVALID_ARGUMENT
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_what_is_left_of_the_time_goes_on_with_the_call() -> None:
@@ -286,7 +286,7 @@ async def test_a_client_that_cancels_its_call_cancels_the_handler_in_every_phase
                 if phase == "after forward":
                     await to.answering.cancelled.wait()
             await happens(lambda: at.server.in_flight == 0)
-            await talk.hangs_up()
+            await talk.disconnects()
     assert statuses == [RpcStatus.CANCELLED]
 
 

@@ -1,4 +1,4 @@
-"""The first message of a call: read whole or in part, compressed or not, and refused with a reason."""
+"""The first message of a call: read whole or in part, compressed or not, and rejected with a reason."""
 
 import asyncio
 import gzip
@@ -129,7 +129,7 @@ async def test_a_call_that_ends_within_a_message_waits_for_no_server(
             talk.sends(1, data, ends=False)
         talk.sends(1, b"")
         assert b"before its message was complete" in await talk.hears(frames.HEADERS)
-        await talk.hangs_up()
+        await talk.disconnects()
     async with target() as behind, world(forward_to(behind.address)) as at:
         answer = await converse(at.port, GREETING + request_bytes(CALL, *sent), until=frames.HEADERS)
         assert b"before its message was complete" in answer
@@ -155,7 +155,7 @@ async def test_a_message_that_comes_too_slowly_is_given_up_and_one_that_has_not_
         assert b"\x014" in await talk.hears(frames.HEADERS, stream=3)  # grpc-status: DEADLINE_EXCEEDED
         talk.sends(1, framed(b"late but whole"), ends=False)
         assert await talk.hears(frames.DATA) == framed(b"late but whole")
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 @pytest.mark.parametrize("take", [GrpcCall.first_message, GrpcCall.hold_memory], ids=["read whole", "held by others"])

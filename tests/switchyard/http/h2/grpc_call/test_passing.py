@@ -87,16 +87,16 @@ async def test_compressed_messages_pass(way: type[Routing]) -> None:
         assert await ask(opened, "/engine/Echo", message, compression=grpc.Compression.Gzip) == message
 
 
-async def test_the_engines_refusal_comes_through_with_its_words(way: type[Routing]) -> None:
+async def test_the_engines_rejection_comes_through_with_its_words(way: type[Routing]) -> None:
     async with world(way) as at, channel(at) as opened:
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
             await ask(opened, "/engine/Fail", b"x")
 
-        assert (refused.value.code(), refused.value.details()) == (
+        assert (caught.value.code(), caught.value.details()) == (
             grpc.StatusCode.NOT_FOUND,
             "no such thing: 100 % sure",
         )
-        assert dict(refused.value.trailing_metadata())["why"] == "asked"
+        assert dict(caught.value.trailing_metadata())["why"] == "asked"
         assert at.calls[0].statuses == [5]
 
 
@@ -164,11 +164,11 @@ async def test_a_drain_lets_running_calls_end_and_takes_no_new_ones(way: type[Ro
         async with asyncio.timeout(DEADLINE):
             await at.engine.entered.wait()
         stopping = asyncio.ensure_future(stop(at.proxy, DEADLINE))
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
             await ask(opened, "/engine/Echo", b"x")
         at.engine.go_on.set()
 
-        assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
         assert await call == b"after all"
         await stopping
 
@@ -194,17 +194,17 @@ async def test_grpc_and_http_come_by_the_same_port(way: type[Routing]) -> None:
         called = asyncio.ensure_future(ask(opened, "/engine/Echo", message))
         assert (await both.client.post("/echo", content=b"a body")).content == b"a body"
         assert await called == message
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
             await ask(opened, "/engine/Fail", b"")
-        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
 
 
 async def test_a_server_without_grpc_says_so() -> None:
     async with http2_serving.world() as at:
         async with grpc.aio.insecure_channel(f"{HOST}:{at.port}", options=OPTIONS) as opened:
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await ask(opened, "/any/Echo", b"x")
-        assert (refused.value.code(), refused.value.details()) == (
+        assert (caught.value.code(), caught.value.details()) == (
             grpc.StatusCode.UNIMPLEMENTED,
             "this port does not serve gRPC",
         )

@@ -107,7 +107,7 @@ async def test_a_client_that_reads_nothing_holds_up_no_other() -> None:
         message = bytes(LARGE)
         for _ in range(3):
             assert await at.ask("/a/Echo", message) == message
-        await talk.hangs_up()
+        await talk.disconnects()
 
 
 async def test_a_server_whose_machine_vanishes_is_noticed_by_the_kernel() -> None:
@@ -139,7 +139,7 @@ async def test_the_end_of_a_clients_connection_closes_those_to_its_targets() -> 
     async with raw_server(wait) as address, world(forward_to(address)) as at:
         talk = await Talk.to(at.port, CALL)
         await happens(lambda: at.server.in_flight == 1)
-        await talk.hangs_up()
+        await talk.disconnects()
         async with asyncio.timeout(DEADLINE):
             await closed.wait()
         await happens(lambda: at.server.in_flight == 0)
@@ -189,7 +189,7 @@ async def test_a_call_goes_to_its_target_under_the_targets_name() -> None:
     async with raw_server(listen) as address, world(forward_to(address)) as at:
         talk = await Talk.to(at.port, [*CALL, (b"grpc-accept-encoding", b"gzip"), (b"user-agent", b"test")])
         await happens(lambda: b"user-agent" in got)  # the proxies of a cluster route by :authority
-        await talk.hangs_up()
+        await talk.disconnects()
     assert literals([(b":authority", address.encode())]) in got
     assert got.count(b"grpc-accept-encoding") == got.count(b"content-type") == got.count(b"te\x08trailers") == 1
     assert b"host" not in got
