@@ -88,9 +88,9 @@ class _Request(BodyReceive):
         "_body_received",
         "_changed",
         "_exchange",
-        "_head",
         "_over",
         "_received",
+        "_unsent",
         "_whole",
         "error",
     )
@@ -101,7 +101,7 @@ class _Request(BodyReceive):
         self._whole = body
         self._received = 0
         self._body_received = False
-        self._head: tuple[int, list[Header]] | None = None  # status and headers that have not been sent
+        self._unsent: tuple[int, list[Header]] | None = None  # status and headers that have not been sent
         self._over = False  # the response is complete, or the client has disconnected
         self._changed: asyncio.Event | None = None  # for whoever waits for that
         self.error: Exception | None = None
@@ -155,7 +155,7 @@ class _Request(BodyReceive):
         if self._over:
             return
         if message["type"] == "http.response.start":
-            self._head = (message["status"], _own(message.get("headers", ())))
+            self._unsent = (message["status"], _own(message.get("headers", ())))
             asyncio.get_running_loop().call_soon(self._send_headers)
             return
         body = bytes(message.get("body", b""))
@@ -168,21 +168,21 @@ class _Request(BodyReceive):
         await self._exchange.drain()
 
     def _start(self) -> None:
-        head, self._head = self._head, None
-        if head is not None:
-            self._exchange.start(*head)
+        unsent, self._unsent = self._unsent, None
+        if unsent is not None:
+            self._exchange.start(*unsent)
 
     def _complete(self, body: bytes) -> None:
-        head, self._head = self._head, None
-        if head is None:
+        unsent, self._unsent = self._unsent, None
+        if unsent is None:
             self._exchange.end(body)
         else:  # all of it is here: one write
-            status, headers = head
+            status, headers = unsent
             self._exchange.respond(status, [header for header in headers if header[0] != b"content-length"], body)
 
     def _send_headers(self) -> None:
         """Send the headers of a response whose first chunk has not come with them."""
-        if self._head is not None and not self._over:
+        if self._unsent is not None and not self._over:
             self._start()
             self._exchange.write(b"")
 

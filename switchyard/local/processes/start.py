@@ -220,7 +220,7 @@ class Starter:
         return LaunchSpec(name=command.name, argv=tuple(argv), env=env, cwd=command.cwd, log=self._logs(command.name))
 
     async def _await_ready(
-        self, command: Command, running: RunningPod, log: PodLog, due: float, on_phase: OnPhase
+        self, command: Command, running: RunningPod, log: PodLog, deadline: float, on_phase: OnPhase
     ) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -230,9 +230,9 @@ class Starter:
                 on_phase(phase, seconds)
             if running.end.done():
                 raise running.failure(log)
-            if loop.time() > due:
+            if loop.time() > deadline:
                 said = f"; it last said: {log.reason()}" if log.reason() else ""
-                raise StartError(f"not ready within {due - began:.0f} s ({command.readiness}){said}", final=True)
+                raise StartError(f"not ready within {deadline - began:.0f} s ({command.readiness}){said}", final=True)
             await asyncio.wait({running.end}, timeout=PROBE_SECONDS)
         # Once more: a predictor logs its last phases just before it says that it is ready.
         for phase, seconds in log.phases():
