@@ -66,6 +66,25 @@ async def test_a_pinned_model_and_one_with_requests_make_no_room(run: Run, clien
     assert states(run)["pinned"] == "ready"
 
 
+async def test_who_waits_for_memory_is_told_at_once_when_the_run_stops(
+    run: Run, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    used, other = await add(run, Stub(name="used"), 60), await add(run, Stub(name="other"), 60)
+    go_on = tmp_path / "go on"
+    served = asyncio.ensure_future(client.post(used, json={"until": str(go_on)}))
+    await until(lambda: run.services.queues["used"].in_flight == 1, "a request is in flight")
+    asked = asyncio.ensure_future(client.post(other, json={}))
+    await until(lambda: "used (0 MiB) have requests" in run.board.entries["other"].reason, "it waits for memory")
+
+    run.services.reject_waiting()
+
+    response = await asked
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "shutting_down")
+    assert not served.done()
+    go_on.touch()
+    assert (await served).status_code == 200
+
+
 async def test_a_model_that_cannot_fit_is_rejected_with_the_sum(run: Run, client: httpx.AsyncClient) -> None:
     url = await add(run, Stub(name="huge"), CAPACITY + 1)
     other = await add(run, Stub(name="other"), 10)
