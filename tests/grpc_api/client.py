@@ -132,9 +132,9 @@ class _Connection:
             part, rest = rest[:16384], rest[16384:]
             sent.append(_frame(kind, flags | (0 if rest else frames.END_HEADERS), number, part))
             kind, flags = frames.CONTINUATION, 0
-        pieces = [data[at : at + 16384] for data in call.data for at in range(0, max(len(data), 1), 16384)]
-        for place, piece in enumerate(pieces, 1):
-            sent.append(_frame(frames.DATA, last if place == len(pieces) else 0, number, piece))
+        chunks = [data[at : at + 16384] for data in call.data for at in range(0, max(len(data), 1), 16384)]
+        for place, chunk in enumerate(chunks, 1):
+            sent.append(_frame(frames.DATA, last if place == len(chunks) else 0, number, chunk))
         if call.after:
             sent.append(_frame(call.after[0], call.after[1], number, call.after[2:]))
         return b"".join(sent)

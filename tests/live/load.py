@@ -101,8 +101,8 @@ def ask_stream(client: httpx.Client, model: str) -> tuple[str, str]:
                 answer.read()
                 return _rejection(answer)
             began = True
-            for piece in answer.iter_text():
-                text += piece
+            for chunk in answer.iter_text():
+                text += chunk
     except httpx.TransportError as err:
         if not began or isinstance(err, httpx.TimeoutException):
             return _transport(err)

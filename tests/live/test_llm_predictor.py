@@ -242,10 +242,10 @@ def test_the_openai_sdk_streams_by_http_2_from_the_same_port(chat: Predictor) ->
             base_url=f"{chat.url}/openai/v1", api_key=KEY, max_retries=0, http_client=cast(Any, http2)
         )
         answer = client.chat.completions.with_raw_response.create(**asked, stream=True)
-        pieces = [chunk.choices[0].delta.content or "" for chunk in answer.parse()]
+        chunks = [chunk.choices[0].delta.content or "" for chunk in answer.parse()]
     assert answer.http_response.http_version == "HTTP/2"
-    assert len(pieces) > 3
-    assert "".join(pieces) == whole
+    assert len(chunks) > 3
+    assert "".join(chunks) == whole
 
 
 def test_embeddings_are_the_same_by_both_protocols(embed: Predictor) -> None:

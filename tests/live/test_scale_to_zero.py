@@ -46,7 +46,7 @@ async def plain(client: httpx.AsyncClient) -> str:
 async def streamed(client: httpx.AsyncClient) -> str:
     async with client.stream("POST", "/v1/chat/completions", json=chat(stream=True)) as answer:
         assert answer.status_code == 200
-        text = "".join([piece async for piece in answer.aiter_text()])
+        text = "".join([chunk async for chunk in answer.aiter_text()])
     assert text.rstrip().endswith("data: [DONE]"), text
     assert '"error"' not in text
     return text

@@ -76,10 +76,10 @@ def test_a_choice_of_the_client_is_kept(platform: Platform) -> None:
 
 def test_the_official_client_streams_it_as_any_other_model(sdk: OpenAI) -> None:
     messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": EASY}]
-    pieces = list(sdk.chat.completions.create(model="auto", messages=messages, max_tokens=16, stream=True))
+    chunks = list(sdk.chat.completions.create(model="auto", messages=messages, max_tokens=16, stream=True))
 
-    assert pieces[-1].choices[0].finish_reason
-    assert len(pieces) > 2
+    assert chunks[-1].choices[0].finish_reason
+    assert len(chunks) > 2
 
 
 def test_a_malformed_chat_is_told_what_is_wrong_with_it(platform: Platform) -> None:

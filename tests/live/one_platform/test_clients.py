@@ -248,12 +248,12 @@ def test_a_short_form_streams_chunks_of_text(curl: httpx.Client, path: str) -> N
 @pytest.mark.parametrize("path", ["/v1/chat/chat-fast", "/v1/code/chat-fast"])
 def test_plain_text_in_streams_plain_text_out(curl: httpx.Client, path: str) -> None:
     with curl.stream("POST", path, content=QUESTION) as answer:
-        pieces = list(answer.iter_text())
+        chunks = list(answer.iter_text())
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain")
     assert "content-length" not in answer.headers
-    assert "".join(pieces).strip()
-    assert "data:" not in "".join(pieces)
+    assert "".join(chunks).strip()
+    assert "data:" not in "".join(chunks)
 
 
 @pytest.mark.parametrize("path", ["/health", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"])

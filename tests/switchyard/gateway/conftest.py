@@ -53,7 +53,7 @@ class Call:
         head = [(b"content-type", content_type), *extra]
         await self.send({"type": "http.response.start", "status": status, "headers": head})
 
-    async def piece(self, data: bytes) -> None:
+    async def chunk(self, data: bytes) -> None:
         await self.send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes = b"") -> None:
@@ -63,7 +63,7 @@ class Call:
         await self.start(status, b"application/json", **headers)
         await self.end(json.dumps(payload).encode())
 
-    async def hung_up(self) -> None:
+    async def disconnected(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
@@ -85,7 +85,7 @@ async def completion(call: Call) -> None:
     for word in ("hel", "lo"):
         chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": payload["model"]}
         chunk |= {"choices": [{"index": 0, "delta": {"content": word}, "text": word, "finish_reason": None}]}
-        await call.piece(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        await call.chunk(b"data: " + json.dumps(chunk).encode() + b"\n\n")
     await call.end(b"data: [DONE]\n\n")
 
 

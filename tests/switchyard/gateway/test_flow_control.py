@@ -52,8 +52,8 @@ async def test_streams_whose_windows_stay_shut_give_their_places_back_after_the_
             return
         await call.start(content_type=b"text/event-stream")
         for _ in range(LARGE // 1000):
-            await call.piece(b"data: " + b"x" * 1000 + b"\n\n")
-        await call.hung_up()
+            await call.chunk(b"data: " + b"x" * 1000 + b"\n\n")
+        await call.disconnected()
 
     async with gateway(tmp_path, long, max_in_flight=2, stall_seconds=1.0) as bench:
         talk = await Talk.to(port_of(bench), FIELDS, ends=False)

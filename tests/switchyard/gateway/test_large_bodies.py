@@ -122,7 +122,7 @@ async def test_a_body_is_freed_once_the_model_begins_to_respond(bench: Bench) ->
 
     async def stream(call: ModelCall) -> None:
         await call.start(content_type=b"text/event-stream")
-        await call.piece(b"data: {}\n\n")
+        await call.chunk(b"data: {}\n\n")
         await over.wait()
         await call.end()
 

@@ -187,14 +187,14 @@ async def test_a_response_to_what_is_not_http_carries_a_request_id_too(bench: Be
 
 
 async def test_a_large_body_is_rejected_declared_or_not(tmp_path: Path) -> None:
-    async def pieces() -> object:
+    async def chunks() -> object:
         for _ in range(4):
             yield b" " * 600
 
     async with gateway(tmp_path, max_body_bytes=1000) as bench:
         declared = await bench.chat(padding="x" * 2000)
         headers = {"content-type": "application/json"}
-        undeclared = await bench.http.post("/v1/completions", content=pieces(), headers=headers)  # type: ignore[arg-type]
+        undeclared = await bench.http.post("/v1/completions", content=chunks(), headers=headers)  # type: ignore[arg-type]
         for answer in (declared, undeclared):
             assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
         assert (await bench.chat()).status_code == 200

@@ -51,7 +51,7 @@ async def settling(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Settling]:
 async def slowly(call: Call) -> None:
     """Respond with JSON that arrives in two reads."""
     await call.start()
-    await call.piece(b'{"half":')
+    await call.chunk(b'{"half":')
     await asyncio.sleep(0.01)
     await call.end(b" 1}")
 

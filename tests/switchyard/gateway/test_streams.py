@@ -17,12 +17,12 @@ from tests.switchyard.gateway.conftest import Bench, Call, gateway, until
 
 
 def test_streams_pass_byte_for_byte(tmp_path: Path) -> None:
-    pieces: list[bytes] = []
+    chunks: list[bytes] = []
 
     async def stream(call: Call) -> None:
         await call.start(content_type=b"text/event-stream")
-        for piece in pieces:
-            await call.piece(piece)
+        for chunk in chunks:
+            await call.chunk(chunk)
             await asyncio.sleep(0)
         await call.end()
 
@@ -33,7 +33,7 @@ def test_streams_pass_byte_for_byte(tmp_path: Path) -> None:
         @settings(max_examples=50, deadline=None)
         @given(st.lists(st.binary(min_size=1, max_size=3000), min_size=1, max_size=12))
         def passes(drawn: list[bytes]) -> None:
-            pieces[:] = drawn
+            chunks[:] = drawn
             assert runner.run(bench.chat(stream=True)).content == b"".join(drawn)
 
         try:
@@ -47,17 +47,17 @@ async def test_each_chunk_is_sent_on_at_once(tmp_path: Path) -> None:
 
     async def stream(call: Call) -> None:
         await call.start(content_type=b"text/event-stream")
-        await call.piece(b"data: 1\n\n")
+        await call.chunk(b"data: 1\n\n")
         await go_on.wait()
         await call.end(b"data: 2\n\n")
 
     async with gateway(tmp_path, stream) as bench:
         request = bench.http.build_request("POST", "/v1/chat/completions", json={"model": "chat", "stream": True})
         answer = await bench.http.send(request, stream=True)
-        pieces = answer.aiter_raw()
-        assert await anext(pieces) == b"data: 1\n\n"
+        chunks = answer.aiter_raw()
+        assert await anext(chunks) == b"data: 1\n\n"
         go_on.set()
-        assert [piece async for piece in pieces] == [b"data: 2\n\n"]
+        assert [chunk async for chunk in chunks] == [b"data: 2\n\n"]
 
 
 async def test_a_stream_to_a_sleeping_model_gets_comments_until_the_model_responds(tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ async def test_a_stream_to_a_sleeping_model_gets_comments_until_the_model_respon
         answer = await bench.http.send(request, stream=True)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
         got = b""
-        async for piece in answer.aiter_raw():
-            got += piece
+        async for chunk in answer.aiter_raw():
+            got += chunk
             if got.count(b": waking sleepy\n\n") == 3:
                 awake.set()
         assert got.startswith(b": waking sleepy\n\n" * 3)
@@ -121,7 +121,7 @@ async def test_a_plain_request_to_a_sleeping_model_just_waits(bench: Bench) -> N
 async def test_a_stream_that_breaks_off_ends_with_an_error_and_without_done(tmp_path: Path) -> None:
     async def break_off(call: Call) -> None:
         await call.start(content_type=b"text/event-stream")
-        await call.piece(b"data: 1\n\n")
+        await call.chunk(b"data: 1\n\n")
         raise ConnectionError
 
     async with gateway(tmp_path, break_off) as bench:
@@ -132,7 +132,7 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_and_without_done(tmp_
 
 async def break_off_json(call: Call) -> None:
     await call.start(content_length="1000")
-    await call.piece(b"{")
+    await call.chunk(b"{")
     raise ConnectionError
 
 
@@ -206,8 +206,8 @@ async def test_a_client_that_disconnects_cancels_the_model_at_once(tmp_path: Pat
         nonlocal when
         if form == "stream":
             await call.start(content_type=b"text/event-stream")
-            await call.piece(b"data: 1\n\n")
-        await call.hung_up()
+            await call.chunk(b"data: 1\n\n")
+        await call.disconnected()
         when = asyncio.get_running_loop().time()
         left.set()
 
@@ -317,7 +317,7 @@ async def test_metadata_is_asked_for_again_unless_the_model_says_when(
 
 async def test_a_model_that_never_begins_is_a_504(tmp_path: Path) -> None:
     async def mute(call: Call) -> None:
-        await call.hung_up()
+        await call.disconnected()
 
     async with gateway(tmp_path, mute, first_byte_seconds=0.05) as bench:
         answer = await bench.chat()

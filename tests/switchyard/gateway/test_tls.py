@@ -128,7 +128,7 @@ async def test_a_certificate_is_rotated_during_a_stream_that_goes_on(tmp_path: P
 
     async def slow(call: Call) -> None:
         await call.start(content_type=b"text/event-stream")
-        await call.piece(b"data: 1\n\n")
+        await call.chunk(b"data: 1\n\n")
         await release.wait()
         await call.end(b"data: [DONE]\n\n")
 

@@ -151,7 +151,7 @@ async def test_a_caller_that_disconnects_is_counted_as_cancelled_on_both(tmp_pat
 
     async def hold(call: Call) -> None:
         arrived.set()
-        await call.hung_up()
+        await call.disconnected()
         left.set()
 
     async with rpc_gateway(tmp_path, hold) as rpc:

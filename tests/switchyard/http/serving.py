@@ -46,8 +46,8 @@ class Wire:
         status = int(head[9:12])
         if b"transfer-encoding: chunked" in head:
             body = b""
-            while piece := await self.chunk():
-                body += piece
+            while chunk := await self.chunk():
+                body += chunk
             return status, body
         length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
         return status, await self.exactly(length)

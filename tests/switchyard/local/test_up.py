@@ -138,15 +138,15 @@ async def test_a_stream_whose_predictor_dies_is_visibly_cut(local: Local, client
     local.up(Stub(name="chat"))
     request = client.build_request("POST", local.url("chat") + "/stream", json={"events": 100, "wait": 0.05})
     answer = await client.send(request, stream=True)
-    pieces = answer.aiter_bytes()
-    assert await anext(pieces) == b"data: 0\n\n"
+    chunks = answer.aiter_bytes()
+    assert await anext(chunks) == b"data: 0\n\n"
     os.kill(local.row("chat")["pid"], signal.SIGKILL)
     with pytest.raises(httpx.RemoteProtocolError):
-        await _drain(pieces)
+        await _drain(chunks)
 
 
-async def _drain(pieces: AsyncIterator[bytes]) -> None:
-    async for _ in pieces:
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    async for _ in chunks:
         continue
 
 
@@ -157,8 +157,8 @@ async def test_a_stream_arrives_event_by_event_and_keeps_its_service_awake(
     text = ""
     async with client.stream("POST", local.url("chat") + "/stream", json={"events": 5, "wait": 0.1}) as answer:
         assert answer.headers["content-type"] == "text/event-stream"
-        async for piece in answer.aiter_text():
-            text += piece
+        async for chunk in answer.aiter_text():
+            text += chunk
             assert local.phase("chat") == "ready"
     assert text == "".join(f"data: {number}\n\n" for number in range(5))
 

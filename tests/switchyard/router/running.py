@@ -98,15 +98,15 @@ def raw(status: int, body: bytes, content_type: bytes = b"text/plain") -> Script
     return script
 
 
-def stream(*pieces: bytes, gate: asyncio.Event | None = None) -> Script:
-    """A service that streams, the last piece only when ``gate`` opens."""
+def stream(*chunks: bytes, gate: asyncio.Event | None = None) -> Script:
+    """A service that streams, the last chunk only when ``gate`` opens."""
 
     async def script(call: Call) -> None:
         call.exchange.start(200, [(b"content-type", b"text/event-stream")])
-        for number, piece in enumerate(pieces, 1):
-            if gate is not None and number == len(pieces):
+        for number, chunk in enumerate(chunks, 1):
+            if gate is not None and number == len(chunks):
                 await gate.wait()
-            call.exchange.write(piece)
+            call.exchange.write(chunk)
         call.exchange.end()
 
     return script

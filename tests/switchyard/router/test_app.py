@@ -184,8 +184,8 @@ async def test_a_slow_client_holds_the_service_back() -> None:
             client.writer.transport.resume_reading()  # type: ignore[attr-defined]
             await client.head()
             size = 0
-            while piece := await client.chunk():
-                size += len(piece)
+            while chunk := await client.chunk():
+                size += len(chunk)
             assert size == 600 * 65536
             await client.close()
 

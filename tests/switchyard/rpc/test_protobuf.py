@@ -57,7 +57,7 @@ def framed(message: bytes) -> bytes:
 
 
 def guarded(message: bytes, cuts: list[int], value: str = "ocr") -> str:
-    """What a guard of field 1 says of a message that comes in pieces."""
+    """What a guard of field 1 says of a message that comes in chunks."""
     guard, sent, at = TextGuard(1, value), framed(message), 0
     try:
         for cut in sorted({min(cut, len(sent)) for cut in cuts} | {len(sent)}):

@@ -225,7 +225,7 @@ async def fail(call: Call) -> None:
 
 async def break_off(call: Call) -> None:
     await call.start()
-    await call.piece(b'{"half":')
+    await call.chunk(b'{"half":')
     raise ConnectionError
 
 
@@ -250,8 +250,8 @@ async def test_a_call_whose_client_disconnects_costs_its_input_and_what_it_was_s
     async def endless(call: Call) -> None:
         if call.scope["path"].endswith("chat/completions"):
             await call.start(content_type=b"text/event-stream")
-            await call.piece(b"data: {}\n\n")
-        await call.hung_up()
+            await call.chunk(b"data: {}\n\n")
+        await call.disconnected()
 
     async with gateway(tmp_path, endless, tenants=await tenants(tmp_path, *TOKENS), ledger=away) as bench:
         bench.http.headers.update(HEADERS)

@@ -44,8 +44,8 @@ async def test_a_header_counts_before_the_body_and_stays_behind_the_gateway(
 async def test_a_body_that_comes_in_parts_is_read_at_its_end(bench: Bench, counted: list[Usage | None]) -> None:
     async def script(call: Call) -> None:
         await call.start()
-        await call.piece(b'{"data":["' + b"x" * 100_000)
-        await call.piece(b'"],"usage":{"prompt_tok')
+        await call.chunk(b'{"data":["' + b"x" * 100_000)
+        await call.chunk(b'"],"usage":{"prompt_tok')
         await asyncio.sleep(0.01)
         await call.end(b'ens":3,"completion_tokens":2}}')
 
@@ -58,9 +58,9 @@ async def test_a_body_that_comes_in_parts_is_read_at_its_end(bench: Bench, count
 async def test_a_stream_is_read_in_its_comment(bench: Bench, counted: list[Usage | None], path: str) -> None:
     async def script(call: Call) -> None:
         await call.start(content_type=b"text/event-stream")
-        await call.piece(EVENT)
-        await call.piece(b": usage " + SAID[:9])
-        await call.piece(SAID[9:] + b"\n\n")
+        await call.chunk(EVENT)
+        await call.chunk(b": usage " + SAID[:9])
+        await call.chunk(SAID[9:] + b"\n\n")
         await call.end(b"data: [DONE]\n\n")
 
     bench.model.script = script
@@ -107,7 +107,7 @@ async def test_a_graphs_earlier_steps_are_added_to_what_the_last_one_used(
 async def test_a_stream_that_nobody_counts_is_estimated(bench: Bench, counted: list[Usage | None]) -> None:
     async def script(call: Call) -> None:
         await call.start(content_type=b"text/event-stream")
-        await call.piece(EVENT * 3)
+        await call.chunk(EVENT * 3)
         await call.end(b"data: [DONE]\n\n")
 
     bench.model.script = script
@@ -162,8 +162,8 @@ async def test_counting_tokens_uses_none(bench: Bench, counted: list[Usage | Non
 async def test_a_stream_that_its_client_cuts_is_estimated(bench: Bench, counted: list[Usage | None]) -> None:
     async def script(call: Call) -> None:
         await call.start(content_type=b"text/event-stream")
-        await call.piece(EVENT * 2)
-        await call.hung_up()
+        await call.chunk(EVENT * 2)
+        await call.disconnected()
 
     bench.model.script = script
     body = {"model": "chat", "messages": [], "stream": True}
@@ -186,9 +186,9 @@ async def test_a_stream_that_is_cut_has_used_what_was_said_so_far_and_a_token_fo
 
     async def script(call: Call) -> None:
         await call.start(content_type=b"text/event-stream")
-        await call.piece(EVENT + b': usage {"prompt_tokens":3,"completion_tokens":500}\n\n' + EVENT)
-        await call.piece(fake)
-        await call.hung_up()
+        await call.chunk(EVENT + b': usage {"prompt_tokens":3,"completion_tokens":500}\n\n' + EVENT)
+        await call.chunk(fake)
+        await call.disconnected()
 
     bench.model.script = script
     async with (

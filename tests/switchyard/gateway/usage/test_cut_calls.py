@@ -25,24 +25,24 @@ EVENT = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
 
 
 async def silent(call: Call) -> None:
-    await call.hung_up()
+    await call.disconnected()
 
 
 async def half_json(call: Call) -> None:
     await call.start()
-    await call.piece(b'{"half":')
-    await call.hung_up()
+    await call.chunk(b'{"half":')
+    await call.disconnected()
 
 
 async def stream_of_nothing(call: Call) -> None:
     await call.start(content_type=b"text/event-stream")
-    await call.hung_up()
+    await call.disconnected()
 
 
 async def two_events(call: Call) -> None:
     await call.start(content_type=b"text/event-stream")
-    await call.piece(EVENT * 2)
-    await call.hung_up()
+    await call.chunk(EVENT * 2)
+    await call.disconnected()
 
 
 @asynccontextmanager

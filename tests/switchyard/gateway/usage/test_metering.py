@@ -158,8 +158,8 @@ async def test_a_model_that_cannot_be_reached_is_an_error(bench: Bench, ledger: 
 async def test_a_stream_that_its_client_cuts_is_charged_once_for_what_was_seen(bench: Bench, ledger: Ledger) -> None:
     async def script(call: Call) -> None:
         await call.start(content_type=b"text/event-stream")
-        await call.piece(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n' * 2)
-        await call.hung_up()
+        await call.chunk(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n' * 2)
+        await call.disconnected()
 
     bench.model.script = script
     async with (

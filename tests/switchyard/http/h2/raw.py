@@ -77,9 +77,9 @@ class Talk:
                     if (found, number) == (kind, stream):
                         self._taken = at + 1
                         return payload
-                piece = await self._reader.read(65536)
-                assert piece, f"the connection ended after {heard(self._answer)[self._taken :]}"
-                self._answer += piece
+                chunk = await self._reader.read(65536)
+                assert chunk, f"the connection ended after {heard(self._answer)[self._taken :]}"
+                self._answer += chunk
 
     async def disconnects(self) -> None:
         self._writer.close()
@@ -94,8 +94,8 @@ async def converse(port: int, sent: bytes, *, until: int | None = None) -> bytes
     answer = b""
     with suppress(ConnectionError):  # what we sent too much of was never read
         async with asyncio.timeout(DEADLINE):
-            while piece := await reader.read(65536):
-                answer += piece
+            while chunk := await reader.read(65536):
+                answer += chunk
                 if until in [kind for kind, _, _ in heard(answer)]:
                     break
     writer.close()

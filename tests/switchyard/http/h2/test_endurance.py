@@ -15,7 +15,7 @@ from tests.switchyard.http.h2.conftest import serve, stop
 from tests.switchyard.http.h2.raw import DEADLINE, GREETING, HOST, Talk, converse, goodbye, heard, request_bytes
 from tests.switchyard.http.server.http2_serving import GET, LARGE, POST, World, world
 
-PIECE = bytes(STREAM_WINDOW // 8)
+CHUNK = bytes(STREAM_WINDOW // 8)
 WIDEST = frames.settings({frames.INITIAL_WINDOW_SIZE: frames.MAX_WINDOW})
 
 
@@ -37,8 +37,8 @@ async def test_what_still_comes_for_answered_requests_is_given_back() -> None:
     async with world() as at:
         talk = await Talk.to(at.port, POST, path=b"/early", ends=False)
         await talk.hears(frames.RST_STREAM)
-        for _ in range(CONNECTION_WINDOW // len(PIECE)):  # as of several that were all under way
-            talk.sends(1, PIECE, ends=False)
+        for _ in range(CONNECTION_WINDOW // len(CHUNK)):  # as of several that were all under way
+            talk.sends(1, CHUNK, ends=False)
         await talk.hears(frames.WINDOW_UPDATE, stream=0)
         talk.asks(3, POST, b"others go on")
         assert await talk.hears(frames.DATA, stream=3) == b"others go on"
@@ -52,7 +52,7 @@ async def test_what_an_application_never_read_is_given_back_when_it_was_cancelle
             talk.asks(number, to(b"/cancelled"), ends=False)
         for number in (1, 3, 5, 7):
             for _ in range(7):
-                talk.sends(number, PIECE, ends=False)
+                talk.sends(number, CHUNK, ends=False)
         talk.asks(9, POST, b"all has come")
         await talk.hears(frames.DATA, stream=9)
         at.app.go_on.set()
@@ -81,9 +81,9 @@ async def test_a_peer_that_pings_while_much_is_on_its_way_to_it_gets_all_of_it()
         writer.write(frames.frame_header(8, frames.PING, 0, 0) + bytes(8))
         async with asyncio.timeout(DEADLINE):
             while not answer.endswith(frames.frame_header(8, frames.PING, frames.ACK, 0) + bytes(8)):
-                piece = await reader.read(2**20)
-                assert piece
-                answer += piece
+                chunk = await reader.read(2**20)
+                assert chunk
+                answer += chunk
         assert sum(len(payload) for kind, _, payload in heard(answer) if kind == frames.DATA) == LARGE
         writer.close()
         await writer.wait_closed()
@@ -179,7 +179,7 @@ class Sink(asyncio.Transport):
     """Takes all that is written."""
 
     def write(self, data: object) -> None: ...
-    def writelines(self, pieces: object) -> None: ...
+    def writelines(self, chunks: object) -> None: ...
     def close(self) -> None: ...
     def is_closing(self) -> bool:
         return False

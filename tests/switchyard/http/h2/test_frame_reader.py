@@ -10,7 +10,7 @@ NUMBERS = st.integers(1, 5)
 
 
 class Recorder(FrameReader):
-    """Notes what it read; data that came in several pieces is one entry."""
+    """Notes what it read; data that came in several chunks is one entry."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,12 +22,12 @@ class Recorder(FrameReader):
         self._open = False
         self.read.append(("headers", number, block, end))
 
-    def on_data(self, number: int, piece: bytes, size: int, end: bool) -> None:
+    def on_data(self, number: int, chunk: bytes, size: int, end: bool) -> None:
         if self._open and self.read[-1][:2] == ("data", number):
             _, _, before, _ = self.read.pop()
-            piece = before + piece
+            chunk = before + chunk
         self._open = True
-        self.read.append(("data", number, piece, end))
+        self.read.append(("data", number, chunk, end))
 
     def on_window_update(self, number: int, by: int) -> None:
         self._open = False

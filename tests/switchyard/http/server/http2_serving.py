@@ -18,7 +18,7 @@ from tests.switchyard.http.h2.raw import DEADLINE, HOST
 
 GET = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"x"), (b":path", b"/echo")]
 POST = [(b":method", b"POST"), *GET[1:]]
-PIECE = bytes(UNSENT_BYTES // 4)
+CHUNK = bytes(UNSENT_BYTES // 4)
 LARGE = 12_000_000
 
 
@@ -54,7 +54,7 @@ class App:
         await _start(send)
         await send({"type": "http.response.body", "body": b"no need"})
 
-    async def pieces(self, receive: Receive, send: Send) -> None:
+    async def chunks(self, receive: Receive, send: Send) -> None:
         """Sends one, and another once it is told to."""
         await _start(send)
         await send({"type": "http.response.body", "body": b"one ", "more_body": True})
@@ -73,8 +73,8 @@ class App:
 
         watching = asyncio.ensure_future(watch())
         while not self.left.is_set():
-            await send({"type": "http.response.body", "body": PIECE, "more_body": True})
-            self.sent += len(PIECE)
+            await send({"type": "http.response.body", "body": CHUNK, "more_body": True})
+            self.sent += len(CHUNK)
             await asyncio.sleep(0)
         await watching
 

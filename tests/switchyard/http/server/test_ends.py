@@ -18,8 +18,8 @@ async def test_a_body_is_taken_in_chunks_no_faster_than_the_handler_takes_them()
     sizes: list[int] = []
 
     async def slowly(exchange: Exchange) -> None:
-        async for piece in exchange.chunks():
-            sizes.append(len(piece))
+        async for chunk in exchange.chunks():
+            sizes.append(len(chunk))
             await taken.get()
         exchange.respond(200, [], b"%d" % sum(sizes))
 
@@ -222,7 +222,7 @@ async def test_a_client_that_disconnects_cancels_its_handler_at_once(started: bo
     async def hold(exchange: Exchange) -> None:
         if started:
             exchange.start(200, [])
-            exchange.write(b"piece")
+            exchange.write(b"chunk")
         try:
             await asyncio.sleep(30)
         except asyncio.CancelledError:

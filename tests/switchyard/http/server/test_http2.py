@@ -12,7 +12,7 @@ from switchyard.http.h2.connection import STREAM_WINDOW
 from switchyard.http.server import Exchange, ServerLimits
 from switchyard.http.server.http2_exchange import UNSENT_BYTES
 from tests.switchyard.http.h2.raw import DEADLINE, GREETING, HOST, Talk, converse, heard, request_bytes
-from tests.switchyard.http.server.http2_serving import GET, PIECE, POST, world
+from tests.switchyard.http.server.http2_serving import CHUNK, GET, POST, world
 from tests.switchyard.http.serving import serving, until
 
 
@@ -56,11 +56,11 @@ async def test_requests_side_by_side_share_one_connection() -> None:
 
 
 async def test_chunks_of_a_response_are_sent_as_they_are_made() -> None:
-    async with world() as at, at.client.stream("GET", "/pieces") as answer:
-        pieces = answer.aiter_raw()
-        assert await anext(pieces) == b"one "
+    async with world() as at, at.client.stream("GET", "/chunks") as answer:
+        chunks = answer.aiter_raw()
+        assert await anext(chunks) == b"one "
         at.app.go_on.set()
-        assert await anext(pieces) == b"two"
+        assert await anext(chunks) == b"two"
 
 
 async def test_the_headers_of_a_response_do_not_wait_for_its_first_chunk() -> None:
@@ -77,7 +77,7 @@ async def test_an_application_waits_for_a_client_that_reads_slowly_and_hears_whe
         talk.widens(100_000)
         talk.asks(3, POST, b"another")
         await talk.hears(frames.DATA, stream=3)
-        assert at.app.sent <= frames.DEFAULT_WINDOW + UNSENT_BYTES + len(PIECE)
+        assert at.app.sent <= frames.DEFAULT_WINDOW + UNSENT_BYTES + len(CHUNK)
         talk.gives_up(1)
         async with asyncio.timeout(DEADLINE):
             await at.app.left.wait()

@@ -54,7 +54,7 @@ async def test_a_client_that_sends_on_before_its_response_is_not_read() -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 7, 40])
-async def test_a_request_that_comes_in_small_pieces_is_read_whole(cut: int) -> None:
+async def test_a_request_that_comes_in_small_chunks_is_read_whole(cut: int) -> None:
     async with serving(echo) as running:
         wire = await running.wire()
         data = post(b"hello") + HEAD_OF_CHUNKS + b"2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nX-Trailer: t\r\n\r\n"
@@ -71,8 +71,8 @@ async def test_a_client_of_http_1_0_gets_its_connection_closed_unless_it_asks_to
             exchange.respond(200, [], b"whole")
         else:
             exchange.start(200, [])
-            exchange.write(b"pie")
-            exchange.write(b"ces")
+            exchange.write(b"chu")
+            exchange.write(b"nks")
             exchange.end()
 
     async with serving(either) as running:
@@ -81,11 +81,11 @@ async def test_a_client_of_http_1_0_gets_its_connection_closed_unless_it_asks_to
         head = await wire.head()
         assert b"connection: keep-alive" in head
         assert await wire.exactly(5) == b"whole"
-        wire.send(b"GET /pieces HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        wire.send(b"GET /chunks HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         head = await wire.head()
         assert b"connection: close" in head
         assert b"transfer-encoding" not in head
-        assert await wire.rest() == b"pieces"
+        assert await wire.rest() == b"chunks"
         other = await running.wire()
         other.send(b"GET /whole HTTP/1.0\r\n\r\n")
         assert b"connection: close" in await other.head()
@@ -195,12 +195,12 @@ async def test_a_bad_request_behind_a_good_one_is_rejected_after_its_response() 
         assert await wire.rest() == b""
 
 
-@pytest.mark.parametrize("pieces", [1, 50])
-async def test_a_head_over_the_limit_is_431(pieces: int) -> None:
+@pytest.mark.parametrize("chunks", [1, 50])
+async def test_a_head_over_the_limit_is_431(chunks: int) -> None:
     async with serving(echo, ServerLimits(header_bytes=1000)) as running:
         wire = await running.wire()
         data = b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 5000 + b"\r\n\r\n"
-        size = len(data) // pieces
+        size = len(data) // chunks
         for start in range(0, len(data), size):
             wire.send(data[start : start + size])
             await asyncio.sleep(0)

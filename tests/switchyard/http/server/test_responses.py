@@ -43,19 +43,19 @@ async def test_a_response_in_parts_is_chunked_and_each_goes_out_at_once() -> Non
 
     async def stream(exchange: Exchange) -> None:
         exchange.start(200, [TEXT])
-        while piece := await steps.get():
-            exchange.write(piece)
+        while chunk := await steps.get():
+            exchange.write(chunk)
             await exchange.drain()
         exchange.end()
 
     async with serving(stream) as running:
         wire = await running.wire()
         wire.send(GET)
-        for piece in (b"one", b"x" * 100_000, b"three"):
-            steps.put_nowait(piece)
-            if piece == b"one":
+        for chunk in (b"one", b"x" * 100_000, b"three"):
+            steps.put_nowait(chunk)
+            if chunk == b"one":
                 assert b"transfer-encoding: chunked" in await wire.head()
-            assert await wire.chunk() == piece
+            assert await wire.chunk() == chunk
         steps.put_nowait(b"")
         assert await wire.chunk() == b""
 
@@ -119,7 +119,7 @@ async def test_head_gets_only_the_headers_of_the_response() -> None:
 
     async with serving(either) as running:
         wire = await running.wire()
-        for target in (b"/whole", b"/pieces", b"/whole"):
+        for target in (b"/whole", b"/chunks", b"/whole"):
             wire.send(b"HEAD %b HTTP/1.1\r\nHost: x\r\n\r\n" % target)
             assert b"content-length: 4\r\n" in await wire.head()
         wire.send(b"GET /whole HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -137,7 +137,7 @@ async def test_statuses_without_content_have_no_framing(status: int) -> None:
 
     async with serving(nothing) as running:
         wire = await running.wire()
-        for target in (b"/whole", b"/pieces"):
+        for target in (b"/whole", b"/chunks"):
             wire.send(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target)
             head = await wire.head()
             assert b"content-length" not in head

@@ -96,11 +96,11 @@ async def test_the_last_step_streams_and_each_chunk_comes_at_once() -> None:
             router(behind, {"root": node("Sequence", *steps)}) as one,
             one.http.stream("POST", "/", json={}) as answer,
         ):
-            pieces = answer.aiter_raw()
+            chunks = answer.aiter_raw()
             assert answer.headers["content-type"] == "text/event-stream"
-            assert await anext(pieces) == b"data: 1\n\n"
+            assert await anext(chunks) == b"data: 1\n\n"
             gate.set()
-            assert await anext(pieces) == b"data: 2\n\n"
+            assert await anext(chunks) == b"data: 2\n\n"
 
 
 async def test_notes_of_earlier_steps_reach_the_client() -> None:
@@ -159,10 +159,10 @@ async def test_a_stream_is_given_at_once_though_a_step_could_be_the_fallback() -
             router(behind, {"root": node("Sequence", *steps)}) as one,
             one.http.stream("POST", "/", json={}) as answer,
         ):
-            pieces = answer.aiter_raw()
-            assert await anext(pieces) == b"data: 1\n\n"
+            chunks = answer.aiter_raw()
+            assert await anext(chunks) == b"data: 1\n\n"
             gate.set()
-            assert await anext(pieces) == b"data: 2\n\n"
+            assert await anext(chunks) == b"data: 2\n\n"
         assert behind.names == ["fast"]
 
 
