@@ -41,7 +41,8 @@ def of_triton(status: int, reason: str) -> ApiError:
             why = theirs.sub(ours, why)
         return ApiError("invalid_value", f"{field} cannot be read: {why}", param=unreadable[1])
     reason = _IN_ONNX_RUNTIME.sub(
-        r"ONNX Runtime's operator \1 cannot compute with these inputs; the model may take other shapes", reason
+        r"ONNX Runtime's operator \1 cannot compute with these inputs; the model may take other shapes or values",
+        reason,
     )
     code = _OF_TRITON.get(status, "invalid_value" if status < 500 else "model_error")
     return ApiError(code, reason, status=status)

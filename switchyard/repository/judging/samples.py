@@ -1,13 +1,14 @@
 """Inputs on which an ONNX model is run once: those of its own warm-up sample, else values of the configured shapes."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from switchyard.repository.judging.values import with_known
 from switchyard.repository.triton.schema import DataType
 from switchyard.repository.triton.tensors import graph_dims
 
@@ -41,8 +42,8 @@ class Sample:
     is_guess: bool = False
 
 
-def samples(config: Any, folder: Path) -> Iterator[Sample]:
-    """Yield what the model is tried on, until it takes one."""
+def samples(config: Any, folder: Path, known: Mapping[str, Mapping[int, Any]] = {}) -> Iterator[Sample]:
+    """Yield what the model is tried on, until it takes one; ``known`` are values by input and column."""
     if config.model_warmup:
         yield Sample(feed=_warmup(config, folder))
         return
@@ -57,7 +58,8 @@ def samples(config: Any, folder: Path) -> Iterator[Sample]:
             return
         random = np.random.default_rng(_SEED)
         types = {tensor.name: tensor.data_type for tensor in config.input}
-        feed = {name: _values(types[name], shape, random, whole) for name, shape in shapes.items()}
+        values = {name: _values(types[name], shape, random, whole) for name, shape in shapes.items()}
+        feed = {name: with_known(value, known.get(name, {})) for name, value in values.items()}
         yield Sample(feed=feed, is_guess=is_guess)
 
 

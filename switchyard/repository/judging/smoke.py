@@ -13,7 +13,8 @@ import numpy as np
 import onnxruntime
 
 from switchyard.repository.inspection import Inspection
-from switchyard.repository.judging.samples import DTYPES, samples
+from switchyard.repository.judging.samples import DTYPES, Sample, samples
+from switchyard.repository.judging.values import TakenValues, operator_of_value, taken_values
 from switchyard.repository.names import quoted
 from switchyard.repository.triton import schema
 from switchyard.repository.triton.tensors import graph_dims
@@ -54,6 +55,8 @@ class _Run:
         self._file = f"{version}/{config.default_model_filename or 'model.onnx'}"
         self._version = version
         self._config = config
+        self._is_guess = True  # until a sample is of sizes that the model has to take
+        self._values = TakenValues()
         self.notes: list[str] = []
 
     def faults(self) -> list[Fault]:
@@ -64,26 +67,47 @@ class _Run:
             )
         except Exception as err:  # its exceptions have no common class
             return [self._fault(err, "cannot be loaded by ONNX Runtime")]
-        error: Exception | None = None
-        sample = None
-        for sample in samples(self._config, self._folder):
+        errors: list[Exception] = []
+        for sample in self._samples(errors):
             try:
                 outputs = session.run([output.name for output in self._config.output], sample.feed)
             except Exception as err:
-                if _is_of_memory(err) and error is None:
+                if _is_of_memory(err) and not errors:
                     return [self._fault(err, "")]
-                error = error or err
+                errors.append(err)
             else:
                 return list(self._of_outputs(outputs))
-        if error is None or sample is None or sample.is_guess:
+        return list(self._of_errors(errors))
+
+    def _samples(self, errors: Sequence[Exception]) -> Iterator[Sample]:
+        """Yield what to try; once a run failed by a value, values that the graph itself names."""
+        for sample in samples(self._config, self._folder):
+            self._is_guess = sample.is_guess
+            yield sample
+        if any(operator_of_value(str(err)) for err in errors) and not self._config.model_warmup:
+            self._values = taken_values(self._folder / self._file)
+            if self._values.known:
+                yield from samples(self._config, self._folder, self._values.known)
+
+    def _of_errors(self, errors: Sequence[Exception]) -> Iterator[Fault]:
+        if self._config.model_warmup:
+            yield self._fault(errors[0], "fails on its warm-up sample in config.pbtxt")
+            return
+        operators = [operator_of_value(str(err)) for err in errors]
+        keyed = next((operator for operator in operators if operator and operator not in self._values.fixed), "")
+        if keyed and (self._is_guess or all(operators)):
+            self.notes.append(
+                f"{self._file} could be loaded but not tried: its operator {keyed} takes none of the values that were "
+                "tried. Write a model_warmup with a real sample into config.pbtxt, on which it is tried."
+            )
+        elif self._is_guess:
             # Which sizes it takes, only its author knows; Triton will take the same graph.
             self.notes.append(
                 f"{self._file} could be loaded but not tried: it took none of the sizes that were tried for the -1 in "
                 "config.pbtxt. A model_warmup sample there says which it takes."
             )
-            return []
-        what = "its warm-up sample" if self._config.model_warmup else "an input of the shapes and types"
-        return [self._fault(error, f"fails on {what} in config.pbtxt")]
+        else:
+            yield self._fault(errors[0], "fails on an input of the shapes and types in config.pbtxt")
 
     def _of_outputs(self, outputs: Sequence[Any]) -> Iterator[Fault]:
         for tensor, value in zip(self._config.output, outputs, strict=True):

@@ -112,7 +112,28 @@ def _texts(folder: Path) -> None:
     put(folder, "1/model.onnx", made.SerializeToString())
 
 
+def _columns(folder: Path) -> None:
+    """Numbers, words and whole numbers; the encoder's default ends a run for a category that it does not know."""
+    from skl2onnx import to_onnx as convert
+    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+    from sklearn.compose import ColumnTransformer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    rows = np.array([[20, "Rome", 7], [30, "Vienna", 9], [40, "Rome", 9], [50, "Vienna", 7]], dtype=object)
+    split = ColumnTransformer([("numbers", StandardScaler(), [0]), ("words", OneHotEncoder(), [1, 2])])
+    with _quiet():
+        estimator = make_pipeline(split, LogisticRegression()).fit(rows, [1, 0, 1, 0])
+        types = [("age", FloatTensorType([None, 1])), ("city", StringTensorType([None, 1]))]
+        types += [("zone", Int64TensorType([None, 1]))]
+        options = {id(estimator): {"zipmap": False}}
+        made = convert(estimator, initial_types=types, options=options, target_opset=_OPSET)
+    put(folder, "1/model.onnx", made.SerializeToString())
+
+
 CASES: tuple[Case, ...] = (
+    vision("sklearn-columns", _columns),
     vision("sklearn-digits", _digits),
     vision("sklearn-texts", _texts),
     vision("sklearn-forest", _sklearn("ensemble", "RandomForestClassifier", n_estimators=5, random_state=1)),

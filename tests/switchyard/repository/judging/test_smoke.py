@@ -1,6 +1,7 @@
 """What one run of an ONNX model shows that reading it does not."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -145,3 +146,62 @@ def test_a_model_of_texts_is_run_on_texts(tmp_path: Path) -> None:
     (folder / "1/model.onnx").write_bytes(model.SerializeToString())
     verdict = check(folder)
     assert (verdict.faults, verdict.facts and verdict.facts.notes) == ((), ())
+
+
+CATEGORIES = {"cats_strings": ["Rome", "Vienna"]}
+
+
+def of_strings(folder: Path, nodes: list[onnx.NodeProto], width: int, *weights: onnx.TensorProto) -> Path:
+    """Write a model of ``width`` texts, which gives ``y``."""
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.STRING, [None, width])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, None, None])],
+        list(weights),
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 2)]
+    (folder / "1").mkdir(parents=True)
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    (folder / "1/model.onnx").write_bytes(model.SerializeToString())
+    return folder
+
+
+def one_hot(given: str, gives: str, **categories: Any) -> onnx.NodeProto:
+    return helper.make_node("OneHotEncoder", [given], [gives], domain="ai.onnx.ml", zeros=0, **categories)
+
+
+def test_a_model_of_categories_is_tried_on_those_that_it_knows(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Gather", ["x", "second"], ["city"], axis=1),
+        one_hot("city", "cities", **CATEGORIES),
+        helper.make_node("Gather", ["x", "first"], ["color"], axis=1),
+        one_hot("color", "colors", cats_strings=["red"]),
+        helper.make_node("Concat", ["cities", "colors"], ["y"], axis=2),
+    ]
+    places = [numpy_helper.from_array(np.array([n]), name) for n, name in enumerate(("first", "second"))]
+    verdict = check(of_strings(tmp_path / "towns", nodes, 2, *places))
+    assert (verdict.faults, verdict.facts and verdict.facts.notes) == ((), ())
+
+
+def test_a_model_that_takes_only_values_that_its_author_knows_is_served_with_a_note(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["number"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["number", "last"], ["y"]),
+    ]
+    verdict = check(of_strings(tmp_path / "towns", nodes, 1, numpy_helper.from_array(np.array([2]), "last")))
+    assert verdict.faults == ()
+    assert verdict.facts is not None
+    assert "its operator Cast takes none of the values" in verdict.facts.notes[-1]
+    assert "model_warmup with a real sample" in verdict.facts.notes[-1]
+
+
+def test_an_index_of_the_graph_s_own_that_is_out_of_range_is_a_fault(tmp_path: Path) -> None:
+    beyond = numpy_helper.from_array(np.array([9]), "beyond")
+    nodes = [
+        helper.make_node("Constant", [], ["beyond"], value=beyond),
+        helper.make_node("Gather", ["x", "beyond"], ["y"], axis=1),
+    ]
+    verdict = check(onnx_models.with_config(onnx_models.save(tmp_path / "digits", nodes)))
+    assert verdict.facts is None
+    assert verdict.faults[0].code is FaultCode.SMOKE

@@ -107,10 +107,9 @@ class TritonPythonModel:
     def _run_one(self, inputs: Inputs, names: Sequence[str]) -> Any:
         try:
             outputs = self._run(inputs, names)
-        except Exception as err:  # ONNX Runtime's exceptions have no common base class; a bad shape is the usual reason
-            shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
+        except Exception as err:  # ONNX Runtime's exceptions have no common base class
             pb_utils.Logger.log_verbose(f"a request failed: {err}")
-            return _rejected(f"ONNX Runtime rejected inputs of the shapes {shapes}: {onnx_errors.why(str(err))}")
+            return _rejected(onnx_errors.rejection(str(err), {name: each.shape for name, each in inputs.items()}))
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, outputs[name]) for name in names])
 
     def _run_batch(self, inputs: Sequence[Inputs], wanted: Sequence[Sequence[str]]) -> list[Any]:
