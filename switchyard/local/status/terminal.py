@@ -55,6 +55,10 @@ def _print(line: str) -> None:
         print(line, flush=True)
 
 
+def _lines(text: str) -> str:
+    return "\n".join(map(visible, text.split("\n")))
+
+
 def steps(entry: ProcessStatus, now: float) -> str:
     """Describe the phases of a start; the one in progress ends in dots."""
     done = [f"{phase} {entry.phases[phase]:.1f} s" for phase in _PHASES if phase in entry.phases]
@@ -105,7 +109,7 @@ class PlainView:
         board.listen(self)
 
     def say(self, text: str) -> None:
-        self._write(text)
+        self._write(_lines(text))
 
     def end(self) -> None:
         return
@@ -139,7 +143,7 @@ class TableView:
 
     def say(self, text: str) -> None:
         with contextlib.suppress(OSError):
-            self._live.console.print(text, highlight=False, soft_wrap=True, markup=False)
+            self._live.console.print(_lines(text), highlight=False, soft_wrap=True, markup=False)
 
     def end(self) -> None:
         if self._tick is not None:

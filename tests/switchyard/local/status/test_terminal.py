@@ -47,7 +47,8 @@ def test_plain_output_is_one_line_per_change() -> None:
 def test_what_a_model_says_cannot_command_the_terminal() -> None:
     lines: list[str] = []
     PlainView(lines.append).changed("chat", ProcessStatus(state="failed", reason="exited: \x1b[2J\u202eno\nready"))
-    assert lines == [r"chat: failed: exited: \x1b[2J\u202eno ready"]
+    PlainView(lines.append).say("it failed:\n\x1b[2J")
+    assert lines == [r"chat: failed: exited: \x1b[2J\u202eno ready", "it failed:\n\\x1b[2J"]
 
 
 def test_what_to_try_next_names_the_first_model_of_each_kind() -> None:
