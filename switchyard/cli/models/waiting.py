@@ -92,13 +92,16 @@ def _ended(row: Mapping[str, Any], known: Mapping[str, Any], *, may_begin: bool,
     """Return how a start ended, by the row of its process now and before the change; None while it goes on."""
     state, reason = row.get("state", ""), row.get("reason", "")
     # Its reason alone does not tell: that may be the same as of the content before.
-    begun = any(row.get(count, 0) > known.get(count, 0) for count in ("starts", "contents"))
+    started, decided = (row.get(count, 0) > known.get(count, 0) for count in ("starts", "contents"))
+    begun = started or decided
     if state == "failed" and (begun or not may_begin):
         return "failed"
     if state == "waking":
         return "waking" if last else None
     if reason.startswith(OLD_SERVED) and (begun or last or reason != known.get("reason")):
         return "former"
+    if decided and reason and not started:  # it is loaded later, as there is no memory for both
+        return "none"
     if begun or (state == "ready" and not reason and known.get("reason")):
         return "ready"
     # Beside a process that serves, the new one is not seen before it is ready.

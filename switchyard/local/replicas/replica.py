@@ -280,7 +280,7 @@ class Replica:
         if self.queue.busy:
             told = f"the newest content of its folder is loaded when it next wakes: beside it, that {err}"
             self._loads.end(self._failure(told))
-            self._board.set(self._service.name, "ready", told)
+            self._board.decided(self._service.name, "ready", told)
         else:
             self._ask("content")
             self._watch.dismissed.set()

@@ -28,7 +28,7 @@ class ProcessStatus:
     ``reason`` says why it failed, for what it waits while it is waking, or what it cannot use while it is ready.
 
     ``blocked`` says that nothing but another ``up`` can start it. ``contents`` counts the contents of its folder
-    that were loaded or rejected while, or after, another one served.
+    that were loaded, rejected or put off while, or after, another one served.
     """
 
     state: ProcessState = "asleep"

@@ -134,6 +134,19 @@ def test_a_replacement_that_is_rejected_with_the_sentence_of_the_one_before_is_n
     assert (end.failed, end.note) == (True, "what was there before goes on")
 
 
+def test_a_replacement_that_has_to_wait_for_memory_like_the_one_before_is_not_waited_for(
+    supervisor: Supervisor,
+) -> None:
+    told = "the newest content of its folder is loaded when it next wakes: beside it, that needs 9 GB"
+    supervisor.content("b", row("ready", starts=1, reason=told, contents=1))
+    before = Before.of(Folders.here())
+    still = row("ready", starts=1, reason=told, contents=1)
+    put_off = row("ready", starts=1, reason=told, contents=2)
+    supervisor.content("c", still, put_off, row("failed", reason="the command asked on after the end"))
+    end, _ = supervisor.added(before)
+    assert (end.failed, "the first request starts it" in end.note) == (False, True)
+
+
 def test_a_replacement_that_serves_beside_the_old_one_is_a_success(supervisor: Supervisor) -> None:
     supervisor.content("a", row("ready", starts=1))
     before = Before.of(Folders.here())
