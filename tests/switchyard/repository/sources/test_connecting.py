@@ -37,9 +37,6 @@ def said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Said:
     for name, value in (*keys.items(), ("AWS_CONFIG_FILE", str(tmp_path / "none")), ("NO_PROXY", "*")):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "lab")
-    for module, seconds in ((gcs, (0.5, 0.5)), (oci, (0.5, 0.5)), (hub, 0.5)):
-        monkeypatch.setattr(module, "_SECONDS", seconds)
-    monkeypatch.setattr(s3, "_SECONDS", {"connect_timeout": 0.5, "read_timeout": 0.5})
     # The registry's client takes HTTP for this machine, whatever else it is told.
     monkeypatch.setattr(oci, "_LOOPBACK", ())
 
@@ -141,7 +138,10 @@ def test_a_store_without_tls(store: str, said: Said) -> None:
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_a_store_that_says_nothing(store: str, said: Said) -> None:
+def test_a_store_that_says_nothing(store: str, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, seconds in ((gcs, (0.5, 0.5)), (oci, (0.5, 0.5)), (hub, 0.5)):
+        monkeypatch.setattr(module, "_SECONDS", seconds)
+    monkeypatch.setattr(s3, "_SECONDS", {"connect_timeout": 0.5, "read_timeout": 0.5})
     with listening() as port:
         told = said(store, f"http://127.0.0.1:{port}")
     assert told == f"127.0.0.1:{port}: it does not respond in time. {ADDRESSES[store]}, and {NETWORK}"
