@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from tests.live.platform import Platform
-from tests.live.processes import DEADLINE, eventually
+from tests.live.processes import DEADLINE, eventually, fetch
 
 pytestmark = pytest.mark.live
 
@@ -72,6 +72,10 @@ def test_a_classifier_is_added_called_broken_mended_and_removed(newcomer: Platfo
     assert classified(newcomer) == LABELS[:8].tolist()
     assert (shown(newcomer, "digits")["phase"], folder.is_dir()) == ("published", True)
 
+    for path in ("/v1/models", "/v2/models/digits", "/v2/models/digits/config", "/v2/models/digits/stats"):
+        status, body = fetch(newcomer.url + path)
+        assert (status, str(newcomer.root) in body.decode()) == (200, False), path
+
     good = (folder / "1/model.onnx").read_bytes()
     (folder / "1/model.onnx").write_bytes(good[: len(good) // 2])
     eventually(lambda: shown(newcomer, "digits")["phase"] == "failed", "the broken file is seen")
@@ -99,6 +103,22 @@ def test_what_cannot_be_served_is_not_added(newcomer: Platform, exported: Path, 
     assert "config.pbtxt" in checked
     assert model(newcomer, "add", str(folder), code=1) == checked
     assert not (newcomer.root / "model-repository/vision/odd").exists()
+
+
+def test_a_file_beside_models_is_told_its_place_wherever_models_are_listed(newcomer: Platform, exported: Path) -> None:
+    stray = newcomer.root / "model-repository/vision/cats.onnx"
+    shutil.copyfile(exported, stray)
+    told = "model-repository/vision/cats.onnx is no model: put it at model-repository/vision/cats/1/model.onnx."
+
+    def index() -> str:
+        return fetch(newcomer.url + "/v2/repository/index", {})[1].decode()
+
+    eventually(lambda: told in index(), "the index has it")
+    assert told in model(newcomer, "list")
+    assert told in model(newcomer, "list", "--url", newcomer.url)
+    stray.unlink()
+    eventually(lambda: "cats" not in index(), "it is gone")
+    assert "cats" not in model(newcomer, "list")
 
 
 def classified(platform: Platform) -> list[int]:
