@@ -17,7 +17,7 @@ from typing import Any
 from switchyard.files import read_file
 from switchyard.repository.folder import list_files
 from switchyard.repository.names import quoted
-from switchyard.repository.verdict import Fault, FaultCode, Group
+from switchyard.repository.verdict import Facts, Fault, FaultCode, Group
 from switchyard.settings import SettingsError, choice
 
 SIGNATURE = "model.sig"
@@ -67,6 +67,18 @@ class SignaturePolicy:
             raise SettingsError(f"{KEYS_SETTING} is {path!r}: {_text(err)}") from err
         return policy
 
+    def trusts(self, facts: Facts, *, has_signature: bool) -> bool:
+        """Return whether what was published with these facts may be served still, now that these are the keys.
+
+        Raises:
+            OSError: a file of keys cannot be read.
+        """
+        if self.keys is None:
+            return True
+        if not (has_signature or facts.signing_key):
+            return not self.required
+        return facts.signing_key in {key.fingerprint() for key in trusted_keys(self.keys)}
+
     def fingerprint(self) -> str:
         """Return what differs if anything does by which a folder is judged; a verdict by other keys is out of date.
 
@@ -91,6 +103,25 @@ class TrustedKey:
     path: Path
     is_certificate: bool
 
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the file."""
+        return hashlib.sha256(read_file(self.path, _KEY_BYTES)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who has signed: the name and the fingerprint of the trusted key."""
+
+    name: str = ""
+    fingerprint: str = ""
+
+
+UNSIGNED = Signer()
+
 
 def trusted_keys(keys: Path) -> Iterator[TrustedKey]:
     """Yield the keys in a file, or in the files of a folder, in the order of their names.
@@ -113,33 +144,35 @@ def trusted_keys(keys: Path) -> Iterator[TrustedKey]:
         yield TrustedKey(path, _CERTIFICATE in content)
 
 
-def check(folder: Path, group: Group, policy: SignaturePolicy) -> tuple[str, Fault | None]:
-    """Return who has signed ``folder``, empty for nobody, and what is wrong with the signature.
+def check(folder: Path, group: Group, policy: SignaturePolicy) -> tuple[Signer, Fault | None]:
+    """Return who has signed ``folder``, and what is wrong with the signature.
 
-    A judge calls it for a folder whose other files are good, and puts the first into ``Facts.signed_by``. It reads all
-    files once more; it never raises for the folder's content.
+    A judge calls it for a folder whose other files are good. It reads all files once more; it never raises for the
+    folder's content.
     """
     if policy.keys is None:
-        return "", None
+        return UNSIGNED, None
     path = folder / SIGNATURE
     if not path.exists():
         if policy.required:
-            return "", _fault(
+            return UNSIGNED, _fault(
                 f"{SIGNATURE} is missing, and only signed models are served here: sign the folder, by `model_signing "
                 f"sign key … --signature {SIGNATURE}`."
             )
-        return "", None
+        return UNSIGNED, None
     try:
         keys = list(trusted_keys(policy.keys))
     except (OSError, ValueError) as err:
         logger.error("%s: %s", KEYS_SETTING, _text(err))
-        return "", _fault(f"{SIGNATURE} cannot be verified: an administrator has to mend the keys ({KEYS_SETTING}).")
+        return UNSIGNED, _fault(
+            f"{SIGNATURE} cannot be verified: an administrator has to mend the keys ({KEYS_SETTING})."
+        )
     try:
         payload = _payload(path)
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        return "", _fault(f"{SIGNATURE} is no signature of OpenSSF model-signing: sign the folder again.")
+        return UNSIGNED, _fault(f"{SIGNATURE} is no signature of OpenSSF model-signing: sign the folder again.")
     if fault := _uncovered(folder, group, payload):
-        return "", fault
+        return UNSIGNED, fault
     return _verify(folder, keys)
 
 
@@ -169,7 +202,7 @@ def _uncovered(folder: Path, group: Group, payload: Mapping[str, Any]) -> Fault 
     return None
 
 
-def _verify(folder: Path, keys: Iterable[TrustedKey]) -> tuple[str, Fault | None]:
+def _verify(folder: Path, keys: Iterable[TrustedKey]) -> tuple[Signer, Fault | None]:
     from model_signing.verifying import Config
 
     names = []
@@ -183,11 +216,11 @@ def _verify(folder: Path, keys: Iterable[TrustedKey]) -> tuple[str, Fault | None
             config.verify(folder, folder / SIGNATURE)
         except Exception as err:  # of four libraries, for a signature by another key as for one that is none
             if isinstance(err, ValueError) and str(err).startswith(_MISMATCH):
-                return "", _fault(_difference(str(err)))
+                return UNSIGNED, _fault(_difference(str(err)))
             names.append(key.path.name)
         else:
-            return key.path.stem, None
-    return "", _fault(
+            return Signer(key.name, key.fingerprint()), None
+    return UNSIGNED, _fault(
         f"{SIGNATURE} is by none of the keys that are trusted here ({', '.join(names[:3])}): have the folder signed by "
         "who has one of these, or the signer's key added."
     )

@@ -112,7 +112,8 @@ class Facts:
     tool_parser: str = ""  # vLLM's, of the calls that the model writes; empty if none is known
     license: str = ""
     description: str = ""  # the first paragraph of the model's card
-    signed_by: str = ""
+    signed_by: str = ""  # the name of the key's file
+    signing_key: str = ""  # the SHA-256 of that file
     notes: tuple[str, ...] = ()
 
 

@@ -66,7 +66,7 @@ def judge(job: Job, on_stage: OnStage) -> Judged:
         signer, fault = check_signature(job.folder, job.group, job.signatures)
     if fault:
         return verdict(fault)
-    facts = replace(inspection.facts, signed_by=signer)
+    facts = replace(inspection.facts, signed_by=signer.name, signing_key=signer.fingerprint)
     if fault := _too_much(facts):
         return verdict(fault)
     inspection = replace(inspection, facts=facts)

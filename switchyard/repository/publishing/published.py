@@ -129,6 +129,10 @@ class Published:
         """Return what is published under a name."""
         return self._read(self._root / group / name)
 
+    def has(self, generation: Generation, path: str) -> bool:
+        """Return whether a content that is published has a file."""
+        return (self._root / generation.group / generation.name / path).is_file()
+
     def stage(
         self, folder: Path, listing: Listing, *, name: str, stopped: Callable[[], bool] = lambda: False
     ) -> Staged:

@@ -1,10 +1,12 @@
 """A folder is served with the signature of who is trusted, and with nothing changed since."""
 
 import datetime
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from switchyard.repository.judging.judge import check as judge
 from switchyard.repository.signature import SIGNATURE, SignaturePolicy, check
-from switchyard.repository.verdict import FaultCode
+from switchyard.repository.verdict import Facts, Fault, FaultCode, Memory
 from switchyard.settings import SettingsError
 from tests.switchyard.repository.huggingface.models import REPOSITORY
+
+FACTS = Facts(format="huggingface", kind="llm", bytes=1, memory=Memory(weights=1))  # of a published content
 
 
 def key_pair(folder: Path, name: str) -> ec.EllipticCurvePrivateKey:
@@ -49,6 +53,11 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def signer(folder: Path, policy: SignaturePolicy) -> tuple[str, Fault | None]:
+    found, fault = check(folder, "llm", policy)
+    return found.name, fault
+
+
 @pytest.fixture
 def place(signed: Path, tmp_path: Path) -> Path:
     return shutil.copytree(signed, tmp_path / "place")
@@ -56,21 +65,21 @@ def place(signed: Path, tmp_path: Path) -> Path:
 
 def test_a_signature_by_a_trusted_key_says_whose_it_is(place: Path) -> None:
     renamed = (place / "model").rename(place / "another-name")
-    assert check(renamed, "llm", SignaturePolicy(place / "keys")) == ("grace", None)
+    assert signer(renamed, SignaturePolicy(place / "keys")) == ("grace", None)
 
 
 def test_one_file_of_keys_is_enough(place: Path) -> None:
-    assert check(place / "model", "llm", SignaturePolicy(place / "keys" / "grace.pem")) == ("grace", None)
+    assert signer(place / "model", SignaturePolicy(place / "keys" / "grace.pem")) == ("grace", None)
 
 
 def test_without_keys_nothing_is_checked(place: Path) -> None:
     (place / "model" / "config.json").write_text("[]")
-    assert check(place / "model", "llm", SignaturePolicy()) == ("", None)
+    assert signer(place / "model", SignaturePolicy()) == ("", None)
 
 
 def test_a_folder_without_a_signature_is_served_unless_one_is_required(place: Path) -> None:
     (place / "model" / SIGNATURE).unlink()
-    assert check(place / "model", "llm", SignaturePolicy(place / "keys")) == ("", None)
+    assert signer(place / "model", SignaturePolicy(place / "keys")) == ("", None)
     _, fault = check(place / "model", "llm", SignaturePolicy(place / "keys", required=True))
     assert fault is not None
     assert (fault.code, fault.file) == (FaultCode.SIGNATURE, SIGNATURE)
@@ -92,8 +101,8 @@ def test_a_folder_without_a_signature_is_served_unless_one_is_required(place: Pa
 def test_a_folder_that_is_not_what_was_signed(place: Path, file: str, content: bytes | None, part: str) -> None:
     path = place / "model" / file
     path.unlink() if content is None else path.write_bytes(content)
-    signer, fault = check(place / "model", "llm", SignaturePolicy(place / "keys"))
-    assert signer == ""
+    name, fault = signer(place / "model", SignaturePolicy(place / "keys"))
+    assert name == ""
     assert fault is not None
     assert part in fault.message
 
@@ -139,7 +148,7 @@ def test_a_certificate_that_a_trusted_one_has_issued(place: Path) -> None:
         *("--signing_certificate", place / "leaf.crt"),
         *("--certificate_chain", place / "keys" / "example.crt"),
     )
-    assert check(place / "model", "llm", SignaturePolicy(place / "keys")) == ("example", None)
+    assert signer(place / "model", SignaturePolicy(place / "keys")) == ("example", None)
 
 
 def certified(
@@ -209,6 +218,31 @@ def test_the_judging_process_verifies_what_it_judges(signed: Path, tmp_path: Pat
     assert [fault.code for fault in judge(model, signatures=policy).faults] == [FaultCode.SIGNATURE]
 
 
+@pytest.mark.parametrize("required", [False, True])
+@pytest.mark.parametrize(
+    ("signing_key", "has_signature", "is_trusted"),
+    [
+        ("grace", True, True),
+        ("removed", True, False),
+        ("", True, False),  # it was published when no signature was looked at
+    ],
+)
+def test_what_is_published_stays_as_long_as_its_key(
+    place: Path, signing_key: str, has_signature: bool, is_trusted: bool, required: bool
+) -> None:
+    keys = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in (place / "keys").iterdir()}
+    facts = replace(FACTS, signing_key=keys.get(signing_key, signing_key))
+    policy = SignaturePolicy(place / "keys", required=required)
+    assert policy.trusts(facts, has_signature=has_signature) is is_trusted
+    assert SignaturePolicy().trusts(facts, has_signature=has_signature)
+
+
+def test_what_was_published_unsigned_stays_unless_signatures_are_required(place: Path) -> None:
+    for required in (False, True):
+        policy = SignaturePolicy(place / "keys", required=required)
+        assert policy.trusts(FACTS, has_signature=False) is not required
+
+
 def test_a_verdict_by_other_keys_is_out_of_date(place: Path) -> None:
     policy = SignaturePolicy(place / "keys")
     before = policy.fingerprint()
@@ -222,8 +256,8 @@ def test_a_signature_of_hidden_files_which_are_not_copied_says_what_to_do(place:
     (place / "model/.notes").write_text("mine")
     sign(place / "model", "key", "--private_key", place / "grace.private")
     (place / "model/.notes").unlink()
-    signer, fault = check(place / "model", "llm", SignaturePolicy(place / "keys"))
-    assert signer == ""
+    name, fault = signer(place / "model", SignaturePolicy(place / "keys"))
+    assert name == ""
     assert fault
     assert "'.notes'" in fault.message
     assert "hidden" in fault.message
