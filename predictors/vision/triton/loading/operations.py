@@ -12,6 +12,8 @@ from predictors.vision.triton.model_config import parse_config
 from predictors.vision.triton.triton_log import NOT_POLLED
 from switchyard.http.api_errors import ApiError
 
+SWITCHES = 5  # loads of one request, if other content is published in the middle of each
+
 logger = logging.getLogger(__name__)
 
 
@@ -62,10 +64,10 @@ class Operations:
         model.loaded_before = True
 
     async def _load(self, model: ModelState, *, config: str = "") -> None:
-        began, content = self._now(), self._triton.content(model.name)
+        began = self._now()
         model.failure, model.unloaded_by_client = "", False
         try:
-            await self._triton.control("RepositoryModelLoad", control_request(model.name, config=config))
+            content = await self._load_published(model.name, config)
         except ApiError as err:
             if err.message.endswith(NOT_POLLED) and model.name not in await self._triton.index():
                 raise unknown(model.name) from err  # its folder was removed
@@ -79,6 +81,18 @@ class Operations:
         await self.record_loaded(model)
         seconds = round(self._now() - began, 3)
         logger.info("loaded %s", model.name, extra={"model": model.name, "seconds": seconds})
+
+    async def _load_published(self, name: str, config: str, *, tries: int = SWITCHES) -> str:
+        """Have Triton load what is published of a model; return which content that was."""
+        content = self._triton.content(name)
+        try:
+            await self._triton.control("RepositoryModelLoad", control_request(name, config=config))
+        except ApiError:
+            # Triton reads a model's files one after the other, through the link: it has met half of each content.
+            if tries > 1 and self._triton.content(name) != content:
+                return await self._load_published(name, config, tries=tries - 1)
+            raise
+        return content
 
     async def _reload(self, model: ModelState) -> None:
         try:

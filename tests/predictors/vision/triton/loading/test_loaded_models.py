@@ -1,13 +1,16 @@
 """Who is in memory, with a Triton that is a set of names."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from predictors.vision.triton.control import Control, control_request
 from predictors.vision.triton.loading.loaded_models import LoadedModels
+from predictors.vision.triton.loading.operations import SWITCHES
 from predictors.vision.triton.model_folders import ModelFolders
 from switchyard.http.api_errors import ApiError
 from switchyard.rpc.protobuf import read_text
@@ -26,6 +29,7 @@ class Server:
         self.removed: set[str] = set()
         self.repository = ""
         self.away = False
+        self.on_failure: Callable[[], None] = lambda: None
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -48,8 +52,9 @@ class Server:
         await self.gate.wait()
         if self.away:
             raise ApiError("upstream_unreachable", "away")
-        if model in self.broken:
-            raise ApiError("invalid_value", self.broken[model])
+        if reason := self.broken.get(model):
+            self.on_failure()
+            raise ApiError("invalid_value", reason)
         if model in self.removed:
             raise ApiError("model_error", f"failed to load '{model}', failed to poll from model repository", status=500)
         (self.loaded.add if loads else self.loaded.discard)(model)
@@ -366,3 +371,52 @@ async def test_a_model_that_cannot_be_replaced_is_tried_again_and_no_other_error
     with pytest.raises(ApiError, match="no memory"):
         await use(account, "a")
     assert not await account.ready("a")
+
+
+@pytest.mark.parametrize("loaded_before", [False, True])
+async def test_a_load_that_fails_since_other_content_was_published_meanwhile_is_repeated(
+    tmp_path: Path, loaded_before: bool
+) -> None:
+    server = Server("a")
+    server.repository = str(tmp_path)
+    link(tmp_path / "a", "first")
+    account = loaded_models(server)
+    if loaded_before:
+        await use(account, "a")
+        link(tmp_path / "a", "second")
+    server.orders.clear()
+    server.gate.clear()
+    server.broken = {"a": "1/model.onnx is missing"}
+    loading = asyncio.ensure_future(account.reload("a") if loaded_before else use(account, "a"))
+    await ordered(server, "+a")
+    link(tmp_path / "a", "newest")
+    server.on_failure = lambda: server.broken.clear()
+    server.gate.set()
+    await loading
+    assert server.orders == ["+a", "+a"]
+    assert account.contents() == {"a": str(tmp_path / "newest")}
+    state = account.states()["a"]
+    assert (state.failure, state.reload_failure) == ("", "")
+
+
+async def test_content_that_changes_with_every_load_is_not_loaded_for_ever(tmp_path: Path) -> None:
+    server = Server("a")
+    server.repository = str(tmp_path)
+    server.broken = {"a": "1/model.onnx is missing"}
+    numbers = count()
+
+    def switch() -> None:
+        link(tmp_path / "a", f"content-{next(numbers)}")
+
+    switch()
+    server.on_failure = switch
+    with pytest.raises(ApiError, match="is missing"):
+        await use(loaded_models(server), "a")
+    assert server.orders == ["+a"] * SWITCHES
+
+
+def link(path: Path, content: str) -> None:
+    """Publishes a content under the name of ``path``."""
+    (path.parent / content).mkdir()
+    path.unlink(missing_ok=True)
+    path.symlink_to(path.parent / content)
