@@ -19,6 +19,7 @@ _REASONS = (
     (re.compile(r"attempt to access JSON non-(\w+) as \w+"), r"it must be of type \1"),
     (re.compile(r"attempt to get members for non-object"), "it must be of type object"),
 )
+_NOT_SERVED = re.compile(r"Request for unknown model: '(.*)' version (-?\d+) is not at ready state", re.DOTALL)
 # NVIDIA's backend for ONNX gives ONNX Runtime's words, with its source files, from here on to the end.
 _IN_ONNX_RUNTIME = re.compile(
     r"onnx runtime error \d+: Non-zero status code returned while running (\w+) node.*", re.DOTALL
@@ -31,8 +32,19 @@ def triton_is_away() -> ApiError:
     return ApiError("upstream_unreachable", message)
 
 
+def version_not_served(reason: str) -> ApiError | None:
+    """Return the error for Triton's reason if it is that a loaded model has another version in service."""
+    if not (found := _NOT_SERVED.search(reason)):
+        return None
+    model, version = found[1], found[2]
+    message = f"version {version} of model {model!r} is not served; GET /v2/models/{model} lists the versions that are"
+    return ApiError("model_not_found", message, param="version")
+
+
 def of_triton(status: int, reason: str) -> ApiError:
     """Return Triton's own error with its HTTP status; a request that it cannot read is its client's fault."""
+    if missing := version_not_served(reason):
+        return missing
     if reason.startswith(_NOT_JSON):
         return ApiError("invalid_json", f"the body is not JSON: {reason.removeprefix(_NOT_JSON)}")
     if unreadable := _UNREADABLE.fullmatch(reason):

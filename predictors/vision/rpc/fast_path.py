@@ -110,11 +110,12 @@ class FastPath(FastHandler):
             return None
         message = beginning[PREFIX:]
         try:
-            model, described, shapes = read_request(message, length, cut_off=len(message) < length)
+            model, has_version, described, shapes = read_request(message, length, cut_off=len(message) < length)
         except ValueError:
             return None
         config = self._loaded_models.loaded(model)
-        if config is None or not described or (takes_images(config) and BYTES_TENSOR in message):
+        # Triton's error for a version that it does not serve is no sentence for a client.
+        if config is None or has_version or not described or (takes_images(config) and BYTES_TENSOR in message):
             return None
         trailers = b""
         if USAGE in request.fields:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 
 from predictors.vision.triton.inputs import Given
 from predictors.vision.triton.shapes import MAX_DIMENSIONS, check_elements
 from predictors.vision.triton.shapes import elements as product
 from predictors.vision.triton.tensors import elements
 from switchyard.rpc.protobuf import BYTES, VARINT, fields, once, varint
-from switchyard.rpc.v2 import MODEL_NAME
+from switchyard.rpc.v2 import MODEL_NAME, MODEL_VERSION
 
 RAW_CONTENTS = 7  # the values of all inputs, the last field of the message as every encoder writes it
 _INPUT = 5
@@ -24,21 +25,30 @@ _SHORT = 256  # bytes of an input without values: a client's next one is likely 
 Shape = tuple[int, ...]
 
 
-def read_request(message: bytes, size: int, *, cut_off: bool = False) -> tuple[str, bool, list[Shape]]:
-    """Return the model's name, whether ``message`` describes all inputs, and their shapes.
+class InferenceRequest(NamedTuple):
+    """``described`` says whether the message was long enough to describe all inputs."""
 
-    It is the beginning of one of ``size`` bytes.
+    model: str
+    has_version: bool
+    described: bool
+    shapes: list[Shape]
+
+
+def read_request(message: bytes, size: int, *, cut_off: bool = False) -> InferenceRequest:
+    """Read ``message``, the beginning of one of ``size`` bytes.
 
     Raises:
         ValueError: it is no such message, or announces a tensor that it cannot contain.
     """
     model: bytes | None = None
-    described, shapes = not cut_off, list[Shape]()
+    has_version, described, shapes = False, not cut_off, list[Shape]()
     for number, kind, start, end in fields(message, cut_off=cut_off):
         if kind != BYTES:
             continue
         if number == MODEL_NAME:
             model = once(model, message, start, end)
+        elif number == MODEL_VERSION:
+            has_version = True
         elif number == RAW_CONTENTS:
             described = True  # a guard sees to it that no input follows
         elif number == _INPUT and end <= len(message):
@@ -46,7 +56,7 @@ def read_request(message: bytes, size: int, *, cut_off: bool = False) -> tuple[s
             count, shape = _known(message[start:end]) if short else _announced(message, start, end)
             check_elements(count, size)
             shapes.append(shape)
-    return (model or b"").decode(), described, shapes
+    return InferenceRequest((model or b"").decode(), has_version, described, shapes)
 
 
 def inputs_of(message: bytes) -> list[Given]:

@@ -10,7 +10,7 @@ import grpc.aio
 
 from predictors.serving.rpc_errors import abort
 from predictors.vision.admission import Admission, AdmittedRequest
-from predictors.vision.errors import http_status, triton_is_away
+from predictors.vision.errors import http_status, triton_is_away, version_not_served
 from predictors.vision.images.inference import takes_images
 from predictors.vision.images.usage import Shape, count_tensors
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
@@ -153,6 +153,8 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
                     ) from err
             if err.code() == grpc.StatusCode.UNAVAILABLE and not self._live():
                 raise triton_is_away() from err
+            if missing := version_not_served(err.details() or ""):
+                raise missing from err
             raise
         if call is not None:
             call.status = 200
@@ -250,10 +252,10 @@ def _named(request: bytes, field: int) -> str:
 def _read(request: bytes) -> tuple[str, Sequence[Shape]]:
     """Return the model of an inference that Triton may be given, and the shapes of its inputs."""
     try:
-        model, _, shapes = read_request(request, len(request))
+        read = read_request(request, len(request))
     except ValueError as err:
         raise ApiError("invalid_value", f"the request is not one for Triton: {err}") from err
-    return model, shapes
+    return read.model, read.shapes
 
 
 def _traceparent(context: Any) -> str | None:

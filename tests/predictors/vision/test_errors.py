@@ -45,6 +45,10 @@ SAID: list[tuple[int, str, int, str, str]] = [
         *(400, "invalid_value", "expected 1 inputs but got 0"),
     ),
     (404, "Request for unknown model: 'm' version 9 is not found", 404, "model_not_found", "Request for unknown model"),
+    (
+        *(503, "Request for unknown model: 'm' version 1 is not at ready state", 404, "model_not_found"),
+        "version 1 of model 'm' is not served; GET /v2/models/m lists the versions that are",
+    ),
     (503, "exceeds maximum queue size", 503, "overloaded", "exceeds maximum queue size"),
     (
         *(

@@ -116,8 +116,15 @@ async def test_who_sends_other_inputs_than_the_model_takes_is_told_both() -> Non
 
 @pytest.mark.parametrize(
     "message",
-    [request("asleep"), request("nobody"), b"\xff", request("tensors", write(7, bytes(100_001))), b""],
-    ids=["not loaded", "unknown", "no message", "too large", "empty"],
+    [
+        request("asleep"),
+        request("nobody"),
+        b"\xff",
+        request("tensors", write(7, bytes(100_001))),
+        b"",
+        request("tensors", write(2, "1")),
+    ],
+    ids=["not loaded", "unknown", "no message", "too large", "empty", "a version"],
 )
 async def test_all_other_calls_go_to_the_service(message: bytes) -> None:
     async with setup() as at:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from predictors.vision.rpc.inference_request import RAW_CONTENTS, read_request, texts_of
+from predictors.vision.rpc.inference_request import RAW_CONTENTS, InferenceRequest, read_request, texts_of
 from switchyard.rpc.protobuf import VARINT, write
 
 HUGE = 2**32
@@ -26,7 +26,7 @@ def tensor(shape: bytes, *rest: bytes) -> bytes:
     return write(5, write(1, "x") + write(2, "FP32") + shape + b"".join(rest))
 
 
-def read(*fields: bytes) -> tuple[str, bool, list[tuple[int, ...]]]:
+def read(*fields: bytes) -> InferenceRequest:
     message = write(1, "echo") + b"".join(fields)
     return read_request(message, len(message))
 
@@ -58,12 +58,12 @@ def test_a_tensor_that_the_message_cannot_contain_is_rejected_wherever_it_stands
 
 @pytest.mark.parametrize("shape", [b"", packed(), packed(0), packed(1, 3, 224, 224), packed(1_000_000), single(4)])
 def test_tensors_that_can_be_are_left_to_triton(shape: bytes) -> None:
-    assert read(tensor(shape), write(RAW_CONTENTS, bytes(4)))[:2] == ("echo", True)
+    assert read(tensor(shape), write(RAW_CONTENTS, bytes(4))).described
 
 
 def test_shapes_are_those_of_all_inputs_however_their_dimensions_are_written() -> None:
     fields = (tensor(packed(2, 3)), tensor(single(4)), tensor(packed(5) + single(6)), tensor(b""))
-    assert read(*fields) == ("echo", True, [(2, 3), (4,), (5, 6), ()])
+    assert read(*fields) == ("echo", False, True, [(2, 3), (4,), (5, 6), ()])
 
 
 def test_texts_are_the_elements_of_bytes_tensors_raw_or_as_contents() -> None:
@@ -83,8 +83,8 @@ def test_a_beginning_describes_all_inputs_once_their_values_begin() -> None:
     message = write(1, "echo") + tensor(packed(1000), write(5, b"v" * 500)) + write(RAW_CONTENTS, bytes(9000))
     values = message.index(write(RAW_CONTENTS, bytes(9000)))
     for cut in range(6, values + 1):
-        assert read_request(message[:cut], len(message), cut_off=True)[:2] == ("echo", False)
-    assert read_request(message[: values + 3], len(message), cut_off=True) == ("echo", True, [(1000,)])
+        assert read_request(message[:cut], len(message), cut_off=True).described is False
+    assert read_request(message[: values + 3], len(message), cut_off=True) == ("echo", False, True, [(1000,)])
 
 
 def test_of_two_names_triton_would_take_the_other() -> None:
