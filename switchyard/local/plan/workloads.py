@@ -86,11 +86,12 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deployment:
-    """A Deployment: one process on the ports that its command names."""
+    """A Deployment: one process on the ports that its command names, or on free ones if nobody knows it by these."""
 
     name: str
     command: Command
     gateway: bool
+    fixed_ports: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""The life of a Deployment's process (the gateway): always running, on fixed ports, restarted when it dies."""
+"""The life of the process of a Deployment, such as the gateway: always running, restarted when it dies."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from pathlib import Path
 from switchyard.backoff import Backoff, ConsecutiveFailures
 from switchyard.local.plan.workloads import Deployment
 from switchyard.local.processes import ports
-from switchyard.local.processes.start import Starter, StartError, exited, stop
+from switchyard.local.processes.start import Starter, StartError, exited, free_ports, stop
 from switchyard.local.processes.startlog import StartLog
 from switchyard.local.program import program
 from switchyard.local.status.board import StatusBoard
@@ -48,6 +48,14 @@ class DeploymentRunner:
             )
             await asyncio.sleep(pause)
 
+    def _ports(self) -> dict[int, int]:
+        wanted = self._deployment.command.ports
+        if not self._deployment.fixed_ports:
+            return free_ports(wanted)
+        # Again: another may have taken one since the run was checked.
+        ports.require_free(wanted, f"Deployment {self._deployment.name}")
+        return {port: port for port in wanted}
+
     async def _one_life(self) -> str:
         with closing(StartLog(self._log)) as log:
             return await self._start_and_watch(log)
@@ -57,11 +65,10 @@ class DeploymentRunner:
         name, command, loop = self._deployment.name, self._deployment.command, asyncio.get_running_loop()
         self._board.starting(name, "crash" if self._failures.count else "always-on")
         try:
-            ports.require_free(command.ports, f"Deployment {name}")  # again: another may have taken it meanwhile
             running = await self._starter.start(
                 command,
                 (),
-                {port: port for port in command.ports},
+                self._ports(),
                 deadline=START_SECONDS,
                 on_phase=lambda phase, seconds: self._board.phase(name, phase, seconds),
                 on_pid=lambda pid: self._board.launched(name, pid),

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from switchyard.local.plan.workloads import Command, Deployment, Options, Plan
-from switchyard.local.processes.start import free_ports
 
 NAME = "sync"  # of its log, and in the status
 
+_PORT = 8080  # in the command line; a free one takes its place at each start
 _STOP_SECONDS = 5.0  # a copy stops within a step, a judging process is killed
 
 
@@ -19,8 +19,7 @@ def sync_deployments(plan: Plan, options: Options) -> Iterator[Deployment]:
         (published / "vision").mkdir(parents=True, exist_ok=True)
         reserved = options.state / "reserved-names.json"
         reserved.write_text(json.dumps(_reserved(plan, published)))
-        port = free_ports([0])[0]
-        flags = {"source": options.claims[claim], "published": published, "reserved": reserved, "http_port": port}
+        flags = {"source": options.claims[claim], "published": published, "reserved": reserved, "http_port": _PORT}
         yield Deployment(
             name=NAME,
             command=Command(
@@ -34,12 +33,13 @@ def sync_deployments(plan: Plan, options: Options) -> Iterator[Deployment]:
                 env={},
                 cwd=options.root,
                 readiness="/healthz",
-                http_port=port,
+                http_port=_PORT,
                 grpc=False,
-                ports=frozenset((port,)),
+                ports=frozenset((_PORT,)),
                 grace=_STOP_SECONDS,
             ),
             gateway=False,
+            fixed_ports=False,
         )
 
 
