@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from switchyard.repository.publishing import Generation, Published
 from switchyard.repository.signature import SIGNATURE, UNCHECKED, SignaturePolicy
 from switchyard.sync.board import Board, FileReporter, Reporter
 from switchyard.sync.control import Control
-from switchyard.sync.downloads import INCOMING, Downloader
+from switchyard.sync.downloads import INCOMING, Download, Downloader
 from switchyard.sync.folders import Roots
 from switchyard.sync.meter import Meter
 from switchyard.sync.model import Parts
@@ -83,7 +83,7 @@ async def run(
     async def follow() -> None:
         # The last run's status.json stands until all models are known again: one that is not in it, engines let go of.
         await syncer.prepare(generations)
-        downloads = [downloader.run(incoming, board.set_download) for downloader in downloaders]
+        downloads = [downloader.run(incoming, _told(meter, board)) for downloader in downloaders]
         await _together(board.run(), judge.start(), syncer.run(), *downloads)
 
     following = asyncio.create_task(follow())
@@ -107,6 +107,14 @@ def _trusted(published: Published, signatures: SignaturePolicy) -> list[Generati
         logger.warning("%s/%s is not signed by a key that is trusted now", generation.group, generation.name)
         published.unpublish(generation.group, generation.name)
     return trusted
+
+
+def _told(meter: Meter, board: Board) -> Callable[[Download], None]:
+    def tell(download: Download) -> None:
+        meter.download(download)
+        board.set_download(download)
+
+    return tell
 
 
 async def _stop(parts: Parts, control: Server | None) -> None:

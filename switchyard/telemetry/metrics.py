@@ -188,6 +188,7 @@ class RepositoryMetrics:
         self.models = make.gauge("repository_models", "Folders by the state of their newest content.", "group", "phase")
         self.published = make.gauge("repository_models_published", "Models that are there to be served.", "group")
         self.downloaded = make.counter("repository_downloaded_bytes", "Bytes that were downloaded.", "scheme")
+        self.download_failures = make.counter("repository_download_failures", "Downloads that failed.", "scheme")
 
 
 class GraphMetrics:

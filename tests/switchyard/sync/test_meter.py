@@ -1,0 +1,48 @@
+"""What is counted of downloads, however often they are told."""
+
+from dataclasses import replace
+
+from prometheus_client import CollectorRegistry
+
+from switchyard.repository.status import RepositoryStatus
+from switchyard.sync.downloads import Download
+from switchyard.sync.meter import Meter
+from switchyard.telemetry.metrics import RepositoryMetrics
+
+DOWNLOAD = Download(group="llm", name="chat", state="running", source="s3://models/llm/chat", revision="1")
+
+
+def counted(registry: CollectorRegistry, name: str) -> float | None:
+    return registry.get_sample_value(name, {"scheme": "s3"})
+
+
+async def test_bytes_are_counted_once_also_where_a_download_failed_and_went_on() -> None:
+    registry = CollectorRegistry()
+    meter = Meter(RepositoryMetrics(registry))
+    for came in (0, 60, 60):
+        meter.download(replace(DOWNLOAD, progress=(came, 100)))
+    meter.download(replace(DOWNLOAD, state="failed", reason="no connection"))
+    for came in (0, 60, 80):
+        meter.download(replace(DOWNLOAD, progress=(came, 100)))
+    meter.download(replace(DOWNLOAD, state="done", progress=(100, 100)))
+    meter.download(replace(DOWNLOAD, revision="2", progress=(10, 50)))
+    assert counted(registry, "repository_downloaded_bytes_total") == 110
+    assert counted(registry, "repository_download_failures_total") == 1
+
+
+async def test_the_time_of_a_download_is_a_phase_of_the_load_until_its_model_is_gone() -> None:
+    registry = CollectorRegistry()
+    meter = Meter(RepositoryMetrics(registry))
+
+    async def seconds() -> float | None:
+        await meter.report(RepositoryStatus(()))
+        return registry.get_sample_value("model_load_time_seconds", {"model": "chat", "phase": "download"})
+
+    meter.download(replace(DOWNLOAD, state="done", progress=(100, 100)))  # before this process
+    assert await seconds() is None
+    meter.download(DOWNLOAD)
+    assert await seconds() is None
+    meter.download(replace(DOWNLOAD, state="done", progress=(100, 100)))
+    assert await seconds() is not None
+    meter.download(replace(DOWNLOAD, state="removed"))
+    assert await seconds() is None
