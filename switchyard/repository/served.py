@@ -63,11 +63,11 @@ class ServedFile:
 
     def digests(self, objects: Path) -> set[str]:
         """Return the names of the folders in ``objects`` that a service loaded last."""
-        return {folder.name for folder in self.folders() if folder.parent == objects.resolve()}
+        return {folder.name for folder in self.folders().values() if folder.parent == objects.resolve()}
 
-    def folders(self) -> set[Path]:
-        """Return the folders that a service loaded last."""
-        return {served.folder for served in self._all().values() if served.folder is not None}
+    def folders(self) -> dict[str, Path]:
+        """Return the folder that each service loaded last."""
+        return {service: served.folder for service, served in self._all().items() if served.folder is not None}
 
     def _all(self) -> dict[str, Served]:
         try:

@@ -15,8 +15,8 @@ from switchyard.http.server import Server
 from switchyard.http.web_access import loopback_access
 from switchyard.repository.inspection import Device
 from switchyard.repository.judging import Judge
-from switchyard.repository.publishing import Generation, Published
-from switchyard.repository.signature import SIGNATURE, UNCHECKED, SignaturePolicy
+from switchyard.repository.publishing import Published
+from switchyard.repository.signature import UNCHECKED, SignaturePolicy
 from switchyard.sync.board import Board, FileReporter, Reporter
 from switchyard.sync.control import Control
 from switchyard.sync.downloads import INCOMING, Download, Downloader
@@ -57,7 +57,7 @@ async def run(
         JudgeError: the judging process does not start.
     """
     published = Published(settings.published)
-    generations = await asyncio.to_thread(_trusted, published, settings.signatures)
+    generations = await asyncio.to_thread(published.recover, settings.signatures)
     registry = CollectorRegistry()
     meter = Meter(RepositoryMetrics(registry))
     incoming = settings.published / INCOMING
@@ -95,18 +95,6 @@ async def run(
             await following
     finally:
         await _stop(parts, control)
-
-
-def _trusted(published: Published, signatures: SignaturePolicy) -> list[Generation]:
-    """Return what is published; what no key of this start vouches for is not, until it is judged again."""
-    trusted = []
-    for generation in published.recover():
-        if signatures.trusts(generation.facts, has_signature=published.has(generation, SIGNATURE)):
-            trusted.append(generation)
-            continue
-        logger.warning("%s/%s is not signed by a key that is trusted now", generation.group, generation.name)
-        published.unpublish(generation.group, generation.name)
-    return trusted
 
 
 def _told(meter: Meter, board: Board) -> Callable[[Download], None]:

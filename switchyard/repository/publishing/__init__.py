@@ -1,11 +1,11 @@
 """The tree that engines read: copies that are judged, and the links to those that are good."""
 
 from switchyard.repository.publishing.copying import ChangedError, StoppedError
+from switchyard.repository.publishing.lock import PublishedError
 from switchyard.repository.publishing.published import (
     STAGING,
     Generation,
     Published,
-    PublishedError,
     SpaceError,
     Staged,
 )

@@ -12,7 +12,6 @@ The links are the truth: what a killed process left behind is found and finished
 """
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -27,6 +26,7 @@ from typing import Any, get_args
 
 from switchyard.repository.folder import Listing, Manifest
 from switchyard.repository.publishing.copying import ChangedError, StoppedError, copy_files
+from switchyard.repository.publishing.lock import TreeLock
 from switchyard.repository.publishing.objects import (
     Stamps,
     finish,
@@ -40,19 +40,16 @@ from switchyard.repository.publishing.objects import (
 )
 from switchyard.repository.publishing.sharing import forget, share
 from switchyard.repository.served import OBJECTS, ServedFile
+from switchyard.repository.signature import SIGNATURE, UNCHECKED, SignaturePolicy
 from switchyard.repository.status import facts_of
 from switchyard.repository.verdict import Facts, Group
 
-STAGING, LOCK = ".staging", ".lock"
+STAGING = ".staging"
 GRACE_SECONDS = 60.0  # an engine that read the link before the last switch has opened its files by then
 _FILES = "files"  # of a record: the stamps of what is published
 _SPARE_BYTES = 64 << 20  # left free on the disk: logs and databases of others are on it, too
 
 logger = logging.getLogger(__name__)
-
-
-class PublishedError(Exception):
-    """The tree cannot be used; the message says why and what to do."""
 
 
 class SpaceError(Exception):
@@ -89,10 +86,10 @@ class Published:
         self._grace = grace_seconds
         self._served = ServedFile(root)
         self._switching = threading.Lock()  # copies go on beside each other, in threads
-        self._lock: int | None = None
+        self._lock = TreeLock(root)
 
-    def recover(self) -> list[Generation]:
-        """Remove what a killed process left behind; return what is published.
+    def recover(self, signatures: SignaturePolicy = UNCHECKED) -> list[Generation]:
+        """Remove what a killed process left behind, and what no trusted key vouches for; return what is published.
 
         Raises:
             PublishedError: another process publishes below the same root.
@@ -100,38 +97,31 @@ class Published:
         """
         for group in get_args(Group):
             (self._root / group).mkdir(parents=True, exist_ok=True)
-        self._require_alone()
+        self._lock.hold()
         remove(self._root / STAGING)
         (self._root / STAGING).mkdir()
         (self._root / OBJECTS).mkdir(exist_ok=True)
         found = []
         for link in list(self._links()):
             generation = self._read(link)
-            if generation and self._verified(link.parent / os.readlink(link)):
+            if generation and self._is_usable(link.parent / os.readlink(link), generation.facts, signatures):
                 found.append(generation)
-                continue
-            if generation:
-                logger.error("%s was written to where it is published: it is judged again", link.name)
-            link.unlink()  # nothing could be served from it
-        for folder in self._served.folders():
-            if not self._verified(folder):
+            else:
+                link.unlink()
+        for service, folder in self._served.folders().items():
+            facts = self._served.facts(service)
+            if not (facts and self._is_usable(folder, facts, signatures)):
                 remove(folder)
         self.collect()
         return found
 
     def close(self) -> None:
         """Let another process publish."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._lock.release()
 
     def current(self, group: Group, name: str) -> Generation | None:
         """Return what is published under a name."""
         return self._read(self._root / group / name)
-
-    def has(self, generation: Generation, path: str) -> bool:
-        """Return whether a content that is published has a file."""
-        return (self._root / generation.group / generation.name / path).is_file()
 
     def stage(
         self, folder: Path, listing: Listing, *, name: str, stopped: Callable[[], bool] = lambda: False
@@ -257,19 +247,20 @@ class Published:
             self._record(record, {**row, _FILES: found})
         return found
 
+    def _is_usable(self, target: Path, facts: Facts, signatures: SignaturePolicy) -> bool:
+        if not self._verified(target):
+            reason = "was written to where it is published"
+        elif not signatures.trusts(facts, has_signature=(target / SIGNATURE).is_file()):
+            reason = "is not signed by a key that is trusted now"
+        else:
+            return True
+        logger.error("%s %s: its folder is judged again", target.parent.name, reason)
+        return False
+
     def _object(self, group: Group, name: str, entry: str) -> Path:
         objects = self._root / OBJECTS / group / name
         objects.mkdir(parents=True, exist_ok=True)
         return objects / entry
-
-    def _require_alone(self) -> None:
-        """Hold a lock on the tree until this process ends, however it ends."""
-        self._lock = os.open(self._root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            self.close()
-            raise PublishedError(f"{self._root} is published by another process: stop that one first.") from err
 
     def _require_space(self, needed: int) -> None:
         free = shutil.disk_usage(self._root).free

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import shutil
 from dataclasses import replace
@@ -17,6 +18,7 @@ from switchyard.repository.publishing import (
     StoppedError,
 )
 from switchyard.repository.served import Served, ServedFile
+from switchyard.repository.signature import SIGNATURE, SignaturePolicy
 from switchyard.repository.verdict import Facts, Memory
 
 FACTS = Facts(format="onnx", kind="vision", bytes=3, memory=Memory(weights=3), versions=("1",))
@@ -310,3 +312,27 @@ def test_published_files_with_other_times_are_read_once_and_stay(
     published.close()
     assert Published(tmp_path / "published").recover() == [generation]
     assert record.read_text() != before
+
+
+def test_a_start_leaves_nothing_for_engines_that_no_trusted_key_vouches_for(
+    tmp_path: Path, folder: Path, published: Published
+) -> None:
+    root, key = tmp_path / "published", tmp_path / "lab.pem"
+    key.write_text("-----BEGIN PUBLIC KEY-----")
+    (folder / SIGNATURE).write_text("{}")
+    first = publish(published, folder)  # which an engine loaded last
+    loaded = root / OBJECTS / "vision/digits" / first.digest
+    ServedFile(root).write("digits", Served(folder=loaded))
+    (folder / "1/model.onnx").write_text("newer")
+    signed = replace(FACTS, signing_key=hashlib.sha256(key.read_bytes()).hexdigest())
+    newest = publish(published, folder, signed)
+    published.close()
+
+    policy = SignaturePolicy(key)
+    again = Published(root, grace_seconds=0.0)
+    assert [found.digest for found in again.recover(policy)] == [newest.digest]
+    assert not loaded.exists()
+    again.close()
+    key.write_text("-----BEGIN PUBLIC KEY----- of another")
+    assert Published(root, grace_seconds=0.0).recover(policy) == []
+    assert not (root / "vision/digits").is_symlink()
