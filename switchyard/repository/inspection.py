@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from switchyard.repository.verdict import Facts, Fault
+from switchyard.repository.verdict import Facts, Fault, Group
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +40,11 @@ class Inspection:
 
     faults: tuple[Fault, ...] = ()
     facts: Facts | None = None
+
+
+def device_of(group: Group, device: Device) -> Device:
+    """Return what models of ``group`` run on where language models have ``device``: vision stays on the CPU."""
+    return device if group == "llm" else Device()
 
 
 class Inspector(Protocol):

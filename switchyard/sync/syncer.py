@@ -4,7 +4,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from switchyard.repository.inspection import Device, Surroundings
+from switchyard.repository.inspection import Device, Surroundings, device_of
 from switchyard.repository.placement.strays import strays
 from switchyard.repository.publishing import Generation
 from switchyard.repository.status import ModelStatus
@@ -61,7 +61,7 @@ class Syncer:
                 models[other.key.name] = other.generation.facts
             if other.key.name != key.name or other.generation or not self._is_first(key, other):
                 names[other.key.name] = str(other.key)
-        return Surroundings(names=names, models=models, device=self._device)
+        return Surroundings(names=names, models=models, device=device_of(key.group, self._device))
 
     def on_published(self, key: ModelKey) -> None:
         """Judge again what depends on ``key``: ensembles that call it, and folders that have its name."""

@@ -12,7 +12,7 @@ from switchyard.cli.models.folders import FOLDER, Folders
 from switchyard.devices.choice import of_environment
 from switchyard.devices.probe import probe
 from switchyard.repository.folder import list_files
-from switchyard.repository.inspection import Surroundings
+from switchyard.repository.inspection import Surroundings, device_of
 from switchyard.repository.judging import Job, Judge, ProcessLimits
 from switchyard.repository.placement.layout import paths_below
 from switchyard.repository.placement.strays import misplaced
@@ -63,7 +63,7 @@ def judge(folders: Folders, folder: Path, group: Group, name: str) -> Verdict:
 
 
 async def _judge(folders: Folders, folder: Path, group: Group, name: str) -> Verdict:
-    device = of_environment(probe(os.environ)).device
+    device = device_of(group, of_environment(probe(os.environ)).device)
     judge = Judge()
     try:
         names, known = folders.names_beside(group, name), folders.facts_beside(name)

@@ -151,7 +151,10 @@ def _instance_groups(config: Any, device: Device) -> Iterator[str]:
         if group.kind not in InstanceKind.values():
             yield f"{CONFIG} has an instance_group of kind {group.kind}: write KIND_AUTO."
         elif device.kind == "cpu" and (group.kind == InstanceKind.KIND_GPU or group.gpus):
-            yield f"{CONFIG} wants a GPU in instance_group, and none is here: write `kind: KIND_AUTO`, without gpus."
+            yield (
+                f"{CONFIG} wants a GPU in instance_group, and vision models run on the CPU: write `kind: KIND_AUTO`, "
+                "without gpus."
+            )
         if group.count < 0:
             yield f"{CONFIG} has an instance_group of {group.count}: write a count of at least 1, or leave it out."
     if (count := instances(config)) > MOST_INSTANCES:
