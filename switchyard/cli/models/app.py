@@ -1,6 +1,7 @@
 """The commands of ``switchyard model``; slow imports happen in the command that needs them."""
 
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -50,10 +51,13 @@ def _errors_as_messages(*, as_json: bool) -> Iterator[None]:
 
     try:
         yield
-    except (ModelError, SourceError, JudgeError, DeviceError, SettingsError, GatewayError) as err:
-        say([f"error: {err}"], err=True)
+    except (ModelError, SourceError, JudgeError, DeviceError, SettingsError, GatewayError, OSError) as err:
+        told = str(err)
+        if isinstance(err, OSError) and err.filename:
+            told = f"{os.fsdecode(err.filename)}: {err.strerror}"
+        say([f"error: {told}"], err=True)
         if as_json:
-            typer.echo(_json({"error": str(err)}))
+            typer.echo(_json({"error": told}))
         raise typer.Exit(1) from err
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from switchyard.repository.sources.listing import LIMITS, Limits
 from switchyard.repository.sources.remote import Source, SourceError
 from switchyard.repository.sources.stores.folder import FolderSource
+from switchyard.repository.sources.stores.settings import configured
 from switchyard.repository.sources.uri import Location, parse
 
 
@@ -34,6 +35,13 @@ def open_source(
             if not root.resolve().is_relative_to(mounted.resolve()):
                 raise SourceError(f"{location.uri} is a link that leaves its claim: copy what it leads to")
             return FolderSource(root=root, uri=location.uri, follows=location.follows, limits=limits)
+        case _:
+            with configured(location):
+                return _store(location, limits)
+
+
+def _store(location: Location, limits: Limits) -> Source:
+    match location.scheme:
         case "s3":
             from switchyard.repository.sources.stores.s3 import S3Source
 
@@ -46,7 +54,7 @@ def open_source(
             from switchyard.repository.sources.stores.oci import OciSource
 
             return OciSource(location=location, limits=limits)
-        case "gs":
+        case _:
             from switchyard.repository.sources.stores.gcs import GcsSource
 
             return GcsSource(location=location, limits=limits)

@@ -4,6 +4,7 @@ Credentials are Google's application default ones (GOOGLE_APPLICATION_CREDENTIAL
 public bucket is read.
 """
 
+import os
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from switchyard.repository.sources.connecting import Access, unreachable
 from switchyard.repository.sources.listing import bounded, revision_of
 from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
 from switchyard.repository.sources.stores.located import LocatedSource
+from switchyard.repository.sources.stores.settings import misconfigured
 
 _PART = 8 << 20  # bytes of one request: the client gives its content as a whole
 _ACCESS = Access(
@@ -89,7 +91,9 @@ def _client() -> Any:
 
     try:
         client = Client()
-    except (DefaultCredentialsError, OSError):  # OSError: no project is named, which reading needs not
+    except (DefaultCredentialsError, OSError) as err:  # OSError: no project is named, which reading needs not
+        if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS") and getattr(err, "errno", 0) is not None:
+            raise  # that it names is not for nothing
         client = Client.create_anonymous_client()
     # For the labels of its spans it would ask about the bucket, in a thread that goes on for minutes after a failure.
     client._bucket_metadata_cache = None
@@ -102,6 +106,7 @@ def _errors(subject: str, address: str, *, listed: bool = False) -> Iterator[Non
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError, TransportError
     from requests import RequestException
+    from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
     try:
         yield
@@ -118,6 +123,8 @@ def _errors(subject: str, address: str, *, listed: bool = False) -> Iterator[Non
         raise SourceError(
             f"{subject} cannot be read: the store responded with status {status}", transient=transient
         ) from None
+    except (MissingSchema, InvalidSchema, InvalidURL) as err:
+        raise misconfigured(subject, "gs", err) from None
     except (TransportError, RequestException, OSError) as err:
         raise unreachable(subject, address, err, _ACCESS) from None
     except GoogleAuthError:

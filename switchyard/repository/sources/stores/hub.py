@@ -22,6 +22,7 @@ from switchyard.repository.sources.remote import (
     SourceError,
 )
 from switchyard.repository.sources.stores.located import LocatedSource
+from switchyard.repository.sources.stores.settings import misconfigured
 
 _ACCESS = Access(
     address="HF_ENDPOINT, if it is set,", authorities="SSL_CERT_FILE", plain="write http:// in HF_ENDPOINT"
@@ -112,7 +113,7 @@ def _api() -> Any:
 @contextmanager
 def _errors(subject: str) -> Iterator[None]:
     """Turn the hub's errors into ours; their texts hold URLs, which may be presigned, so none is repeated."""
-    from httpx2 import HTTPError, RequestError
+    from httpx2 import HTTPError, InvalidURL, RequestError
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -144,7 +145,15 @@ def _errors(subject: str) -> Iterator[None]:
             f"{subject} cannot be read: the hub responded with status {status}",
             transient=status in (408, 429) or status >= 500,
         ) from None
-    except RequestError as err:
-        raise unreachable(subject, str(err.request.url), err, _ACCESS) from None
+    except (RequestError, InvalidURL, UnicodeError) as err:
+        raise _unsent(subject, err) from None
     except (HTTPError, OSError) as err:
         raise SourceError(f"{subject} cannot be read: {type(err).__name__}", transient=True) from None
+
+
+def _unsent(subject: str, err: Exception) -> SourceError:
+    from httpx2 import LocalProtocolError, RequestError, UnsupportedProtocol
+
+    if isinstance(err, RequestError) and not isinstance(err, UnsupportedProtocol | LocalProtocolError):
+        return unreachable(subject, str(err.request.url), err, _ACCESS)
+    return misconfigured(subject, "hf", err)

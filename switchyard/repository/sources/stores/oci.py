@@ -18,6 +18,7 @@ from switchyard.repository.sources.connecting import Access, unreachable
 from switchyard.repository.sources.listing import bounded
 from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
 from switchyard.repository.sources.stores.located import LocatedSource
+from switchyard.repository.sources.stores.settings import misconfigured
 from switchyard.repository.sources.uri import Location
 
 _CHUNK = 1 << 18
@@ -145,6 +146,7 @@ def _errors(subject: str, address: str) -> Iterator[None]:
     """Turn the library's errors into ours; theirs hold URLs, which may be presigned, so none is repeated."""
     from oras.auth import AuthenticationException
     from requests import HTTPError, RequestException
+    from requests.exceptions import InvalidURL
     from urllib3.exceptions import HTTPError as StreamError
 
     try:
@@ -159,6 +161,8 @@ def _errors(subject: str, address: str) -> Iterator[None]:
         raise SourceError(
             f"{subject} cannot be read: the registry responded with status {status}", transient=transient
         ) from None
+    except (InvalidURL, json.JSONDecodeError, TypeError, KeyError, AttributeError) as err:
+        raise misconfigured(subject, "oci", err) from None
     except (RequestException, StreamError, OSError) as err:
         raise unreachable(subject, address, err, _ACCESS) from None
     except (AuthenticationException, ValueError):

@@ -20,6 +20,7 @@ from switchyard.repository.sources.remote import (
     SourceError,
 )
 from switchyard.repository.sources.stores.located import LocatedSource
+from switchyard.repository.sources.stores.settings import misconfigured
 
 _CHUNK = 1 << 16  # botocore reads a whole one before it gives it: what is lost of each file when a fetch is killed
 _SECONDS = {"connect_timeout": 10, "read_timeout": 30}  # of silence; a whole object may take hours
@@ -176,5 +177,5 @@ def _errors(subject: str) -> Iterator[None]:
         raise unreachable(subject, str(err.kwargs.get("proxy_url", "")), err, _ACCESS) from None
     except (HTTPClientError, ConnectionError) as err:
         raise unreachable(subject, str(err.kwargs.get("endpoint_url", "")), err, _ACCESS) from None
-    except BotoCoreError as err:
-        raise SourceError(f"{subject} cannot be read: {type(err).__name__}", transient=True) from None
+    except (BotoCoreError, ValueError) as err:
+        raise misconfigured(subject, "s3", err) from None

@@ -49,3 +49,25 @@ def test_an_address_that_leads_nowhere_is_explained(project: Project, digits: Bu
     said = project.run("add", place.format(bucket=digits.name))
     assert (said.code, words in said.err) == (1, True), said.err
     assert "hidden" not in said.err
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_profile_that_is_not_there_is_a_sentence(
+    options: list[str], project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "models")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    said = project.run("add", "s3://models/vision/digits", *options)
+    assert (said.code, said.err.splitlines()) == (
+        1,
+        [
+            "error: s3://models/vision/digits cannot be read: AWS_PROFILE names 'models', which ~/.aws/config and "
+            "~/.aws/credentials do not have: add the profile, or name another"
+        ],
+    )
+
+
+def test_what_the_system_does_not_take_is_a_sentence(project: Project) -> None:
+    name = "x" * 300
+    said = project.run("check", name)
+    assert (said.code, said.err) == (1, f"error: {name}: File name too long\n")
