@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,14 @@ def test_copied_as_the_page_says_it_is_a_model_with_two_versions_until_it_is_rem
     (away,) = commands("rm -r")
     run(exported, *away)
     assert not model.exists()
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed here")
+def test_pytorch_exports_as_the_page_says_without_another_package(tmp_path: Path) -> None:
+    (call,) = [block.text for block in blocks(PAGE) if block.text.startswith("torch.onnx.export")]
+    layers = "torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 2)"
+    run(tmp_path, sys.executable, "-c", f"import torch\nmodel = torch.nn.Sequential({layers}).eval()\n{call}")
+    assert "max_batch_size: 32" in checked(tmp_path, ["switchyard", "model", "check", "cat-or-dog.onnx"])
 
 
 def test_the_values_of_the_page_are_a_row_of_the_model_s_input() -> None:

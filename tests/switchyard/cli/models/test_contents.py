@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from switchyard.cli.models.contents import as_folder, name_of, require_group
 from switchyard.cli.models.errors import ModelError
@@ -57,6 +60,42 @@ def test_one_onnx_file_becomes_the_first_version_of_a_folder(tmp_path: Path) -> 
         assert [path.relative_to(folder).as_posix() for path in folder.rglob("*.*")] == ["1/model.onnx"]
         assert (folder / "1/model.onnx").read_bytes() == b"graph"
     assert not folder.exists()
+
+
+def with_weights_beside(path: Path, location: str) -> Path:
+    """Write a graph that adds weights from a file."""
+    weights = numpy_helper.from_array(np.ones(1024, dtype=np.float32), "weights")
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "weights"], ["y"])],
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 1024])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 1024])],
+        [weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.parent.mkdir(exist_ok=True)
+    onnx.save(model, path, save_as_external_data=True, location=location)
+    return path
+
+
+def test_weights_that_a_file_has_beside_it_come_with_it(tmp_path: Path) -> None:
+    path = with_weights_beside(tmp_path / "here/net.onnx", "net.onnx.data")
+    (tmp_path / "here/other.data").touch()
+    with as_folder(path) as folder:
+        assert sorted(each.name for each in (folder / "1").iterdir()) == ["model.onnx", "net.onnx.data"]
+        assert (folder / "1/net.onnx.data").read_bytes() == (tmp_path / "here/net.onnx.data").read_bytes()
+    assert (tmp_path / "here/net.onnx.data").stat().st_size == 4096
+
+
+def test_weights_elsewhere_or_away_are_for_the_judge_to_say(tmp_path: Path) -> None:
+    path = with_weights_beside(tmp_path / "here/net.onnx", "net.data")
+    (tmp_path / "here/net.data").rename(tmp_path / "net.data")
+    moved = onnx.load(path, load_external_data=False)
+    for location in ("net.data", "../net.data", str(tmp_path / "net.data")):
+        moved.graph.initializer[0].external_data[0].value = location
+        path.write_bytes(moved.SerializeToString())
+        with as_folder(path) as folder:
+            assert [each.name for each in (folder / "1").iterdir()] == ["model.onnx"]
 
 
 @pytest.mark.parametrize(
