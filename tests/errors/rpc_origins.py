@@ -91,7 +91,8 @@ async def of_vision(error: str) -> AsyncIterator[str]:
     await models.synchronize()
     limit = 0 if error == "overloaded" else 10
     metrics = InferenceMetrics(CollectorRegistry())
-    async with of_engine(None, "") as triton, grpc.aio.insecure_channel(triton) as channel:
+    code, reason = (grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size") if error == "Triton full" else (None, "")
+    async with of_engine(code, reason) as triton, grpc.aio.insecure_channel(triton) as channel:
         service = Service(
             channel=channel,
             loaded_models=models,

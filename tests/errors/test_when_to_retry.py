@@ -117,6 +117,12 @@ async def test_whoever_is_behind_it_says_the_same_and_the_gateway_passes_it_on(r
     assert through.request_id
 
 
+async def test_an_error_of_triton_that_passes_says_so_too() -> None:
+    async with rpc_origins.of_vision("Triton full") as target:
+        call = await over_grpc(target, "vision-ready")
+    assert (call.code, call.retry) == (grpc.StatusCode.UNAVAILABLE, Retry(1))
+
+
 POLICY = """{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 2, "initialBackoff": "0.01s",
   "maxBackoff": "0.01s", "backoffMultiplier": 1, "retryableStatusCodes": ["UNAVAILABLE"]}}]}"""
 

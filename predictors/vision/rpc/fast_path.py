@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from urllib.parse import unquote
 
 from predictors.vision.admission import Admission, Slot
+from predictors.vision.errors import of_triton
 from predictors.vision.images.inference import takes_images
 from predictors.vision.images.usage import Shape, add_tensors
 from predictors.vision.rpc.inference_request import RAW_CONTENTS, inputs_of, read_request
@@ -46,7 +48,7 @@ def explain(outcome: RpcStatus, message: str, config: ModelConfig, request: byte
 class Inference:
     """A call that Triton handles, until its end."""
 
-    __slots__ = ("_beginning", "_config", "_on_failure", "_slot", "guard", "metadata", "target", "trailers")
+    __slots__ = ("_beginning", "_config", "_on_failure", "_slot", "_usage", "guard", "metadata", "target")
 
     def __init__(
         self,
@@ -54,7 +56,7 @@ class Inference:
         target: str,
         fields: bytes,
         guard: Callable[[bytes], None] | None,
-        trailers: bytes,
+        usage: bytes,
         on_failure: Callable[[str], None],
         config: ModelConfig,
         beginning: bytes,
@@ -66,12 +68,17 @@ class Inference:
         self.target = target
         self.metadata = fields
         self.guard = guard
-        self.trailers = trailers
+        self._usage = usage
         if slot.traceparent:
             self.metadata += literal(b"traceparent", slot.traceparent.encode())
 
     def explained(self, outcome: RpcStatus, message: str) -> str:
         return explain(outcome, message, self._config, self._beginning)
+
+    def trailers(self, outcome: RpcStatus, message: str) -> bytes:
+        if outcome is not RpcStatus.UNAVAILABLE:
+            return self._usage
+        return self._usage + literals(list(status.rpc_error(of_triton(503, unquote(message))).metadata))
 
     def ended(self, outcome: RpcStatus, message: str) -> None:
         if outcome is RpcStatus.INTERNAL:
@@ -117,11 +124,11 @@ class FastPath(FastHandler):
         # Triton's error for a version that it does not serve is no sentence for a client.
         if config is None or has_version or not described or (takes_images(config) and BYTES_TENSOR in message):
             return None
-        trailers = b""
+        usage = b""
         if USAGE in request.fields:
             if config.takes_bytes:  # the images in it have sizes, which only whole messages tell
                 return None
-            trailers = _usage(config, shapes)
+            usage = _usage(config, shapes)
         trace = request.fields.get(b"traceparent")
         slot = self._admission.try_acquire(model, PROTOCOL, None if trace is None else trace.decode("latin-1"))
         if slot is None:
@@ -129,7 +136,7 @@ class FastPath(FastHandler):
         # The end of a longer message must not name another model, as Triton takes the last name, nor announce inputs.
         guard = TextGuard(MODEL_NAME, model, last=RAW_CONTENTS).feed if len(message) < length else None
         failed, metadata = self._loaded_models.model_failed, _encoded(request.metadata)
-        return Inference(slot, self._triton, metadata, guard, trailers, failed, config, message)
+        return Inference(slot, self._triton, metadata, guard, usage, failed, config, message)
 
     async def __call__(self, call: GrpcCall) -> None:
         await self._service(call)

@@ -10,7 +10,7 @@ import grpc.aio
 
 from predictors.serving.rpc_errors import abort
 from predictors.vision.admission import Admission, AdmittedRequest
-from predictors.vision.errors import http_status, triton_is_away, version_not_served
+from predictors.vision.errors import http_status, of_triton, triton_is_away, version_not_served
 from predictors.vision.images.inference import takes_images
 from predictors.vision.images.usage import Shape, count_tensors
 from predictors.vision.rpc.fast_path import BYTES_TENSOR, PROTOCOL
@@ -195,7 +195,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
         except ApiError as err:
             await abort(context, err)
         except grpc.aio.AioRpcError as err:
-            await context.abort(err.code(), err.details() or "")
+            await _abort_as(context, err)
 
     async def _holding(
         self, held: AsyncExitStack, requests: AsyncIterator[bytes], first: ModelConfig, failures: list[ApiError]
@@ -229,13 +229,20 @@ def _with_status(handler: Unary) -> Unary:
         except ApiError as err:
             await abort(context, err)
         except grpc.aio.AioRpcError as err:
-            await context.abort(err.code(), err.details() or "")
+            await _abort_as(context, err)
         except Exception:
             logger.exception("a request failed")
             await context.abort(grpc.StatusCode.INTERNAL, "this is a bug; the reason is in the service's log")
         raise AssertionError("abort raises")
 
     return response
+
+
+async def _abort_as(context: Any, err: grpc.aio.AioRpcError) -> None:
+    """End a call with Triton's own error, and when to retry where REST says it too."""
+    if err.code() == grpc.StatusCode.UNAVAILABLE:
+        await abort(context, of_triton(503, err.details() or ""))
+    await context.abort(err.code(), err.details() or "")
 
 
 def _path(name: str) -> str:

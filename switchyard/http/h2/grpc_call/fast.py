@@ -77,8 +77,8 @@ class FastForwarding:
                 self._fail(response.status, told)
                 return
         self._responding = True
-        if end and call is not None:
-            block += call.trailers
+        if end and call is not None and response.status is not None:
+            block += call.trailers(response.status, response.message)
         client.connection.send(client, frames.HEADERS, block, end)
         if end:
             assert response.status is not None

@@ -22,17 +22,19 @@ class FastCall(Protocol):
     """A call that a ``FastHandler`` admitted: its target and metadata; ``ended`` is called with its status and message.
 
     ``metadata`` is encoded by ``fields.literals``. ``guard``, if there is one, sees what the client sends before it is
-    forwarded; a ``ValueError`` that it raises ends the call. ``trailers``, encoded too, are added to the target's.
+    forwarded; a ``ValueError`` that it raises ends the call. ``trailers`` returns encoded
+    fields that are added to the target's.
     """
 
     target: str
     metadata: bytes
-    trailers: bytes
     guard: Callable[[bytes], None] | None
 
     def explained(self, status: RpcStatus, message: str) -> str:
         """Return what the client is told of an error of the target."""
         ...
+
+    def trailers(self, status: RpcStatus, message: str) -> bytes: ...
 
     def ended(self, status: RpcStatus, message: str) -> None: ...
 

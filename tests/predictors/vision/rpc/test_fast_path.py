@@ -114,6 +114,18 @@ async def test_who_sends_other_inputs_than_the_model_takes_is_told_both() -> Non
         assert at.service.answering.seen == []
 
 
+@pytest.mark.parametrize("usage", [True, False])
+async def test_a_triton_that_is_full_says_when_to_try_again(usage: bool) -> None:
+    metadata = (("what", "full"), *([("x-switchyard-usage", "1")] if usage else []))
+    async with setup() as at:
+        error = await failure(at.ask(request("tensors"), metadata=metadata))
+        assert at.service.answering.seen == []
+    told = dict(error.trailing_metadata() or ())
+    assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size")
+    assert (told["grpc-retry-pushback-ms"], told["retry-after"]) == ("1000", "1")
+    assert ("x-switchyard-usage" in told) == usage
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -66,6 +66,10 @@ class Answering(grpc.GenericRpcHandler):  # type: ignore[misc]
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "unexpected inference input 'y'")
         raise AssertionError
 
+    async def _full(self, request: bytes, context: Any) -> bytes:
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size")
+        raise AssertionError
+
     async def _hang(self, request: bytes, context: Any) -> bytes:
         self.entered.set()
         try:
@@ -88,11 +92,13 @@ class Entered:
     metadata: bytes
     traceparent: bytes | None
     guard: Callable[[bytes], None] | None = None
-    trailers: bytes = b""
     statuses: list[RpcStatus | None] = field(default_factory=list)
 
     def explained(self, status: RpcStatus, message: str) -> str:
         return message
+
+    def trailers(self, status: RpcStatus, message: str) -> bytes:
+        return b""
 
     def ended(self, status: RpcStatus, message: str = "") -> None:
         self.statuses.append(status)
