@@ -2,13 +2,17 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 import psutil
 import watchfiles
+
+from switchyard.repository.verdict import Group
 
 EVENT_MILLISECONDS = 100  # events of one moment come together
 POLL_SECONDS = 2.0  # where there are no events
@@ -72,7 +76,29 @@ async def _events(paths: list[str], queue: asyncio.Queue[set[Path] | None]) -> N
                 logger.warning("events are lost now and then, so all folders are looked at: %s", err.exceptions[0])
             told = lost = True
             await queue.put(None)
+            await _come_and_go(paths, queue)
+
+
+async def _come_and_go(paths: list[str], queue: asyncio.Queue[set[Path] | None]) -> None:
+    """Put models that come and go into the queue for ``POLL_SECONDS``: no folder of one is watched for that."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(POLL_SECONDS):
+            with suppress(OSError, RuntimeError, ExceptionGroup):
+                async for found in watchfiles.awatch(
+                    *paths,
+                    *_groups(paths),
+                    watch_filter=None,
+                    debounce=EVENT_MILLISECONDS,
+                    step=20,
+                    rust_timeout=ARMED_MILLISECONDS,
+                    recursive=False,
+                ):
+                    await queue.put({Path(path) for _, path in found})
             await asyncio.sleep(POLL_SECONDS)
+
+
+def _groups(paths: list[str]) -> list[str]:
+    return [path for root in paths for group in get_args(Group) if os.path.isdir(path := os.path.join(root, group))]
 
 
 def is_remote(path: Path) -> bool:

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import os
 from pathlib import Path
 
@@ -59,6 +60,27 @@ async def test_a_name_that_is_no_utf_8_is_told_once_and_all_is_looked_at_once_th
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     assert caplog.text.count("events are lost") == 1
+
+
+async def test_a_model_that_comes_is_seen_at_once_though_a_folder_has_a_name_that_is_no_utf_8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "POLL_SECONDS", 1000.0)
+    os.makedirs(os.fsencode(tmp_path) + b"/vision/\xff/1")
+    found = watching.changes([tmp_path])
+
+    async def make() -> None:
+        for number in itertools.count():  # until the kernel watches
+            (tmp_path / f"vision/model-{number}").mkdir()
+            await asyncio.sleep(0.1)
+
+    async with asyncio.timeout(30):
+        making = asyncio.create_task(make())
+        while not (paths := await anext(found)):
+            pass
+    making.cancel()
+    await found.aclose()
+    assert {path.parent for path in paths} == {tmp_path / "vision"}
 
 
 async def test_everything_is_looked_at_now_and_then_while_events_come_without_an_end(
