@@ -73,7 +73,10 @@ def steps(entry: ProcessStatus, now: float) -> str:
 
 def next_steps(run: Run, models: Iterable[Model], states: Mapping[str, str]) -> str:
     """Suggest what to try once the gateway is ready; ``states`` are those of all processes."""
-    usable = [model for model in models if model.state.phase not in ("failed", "pending")]
+    # Requests for one that is being checked at a first start wait for it.
+    usable = [
+        model for model in models if model.state.phase != "failed" and (model.url or model.state.phase != "pending")
+    ]
     base, by_kind = run.gateway, {model.kind: model.name for model in reversed(usable)}
     json = "-H 'content-type: application/json'"
     # Nobody is on the way within this machine, and the certificate is for the names by which others reach it.

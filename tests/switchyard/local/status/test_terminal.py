@@ -64,6 +64,7 @@ def test_what_to_try_next_names_the_first_model_of_each_kind() -> None:
     broken = Model(name="0", kind="llm", url="", state=State(phase="failed"))
     models = [Model(name=name, kind=kind, url="") for name, kind in (("a", "llm"), ("b", "llm"), ("e", "embedding"))]  # type: ignore[arg-type]
     models.insert(0, broken)
+    models.insert(0, replace(broken, name="00", state=State(phase="pending")))
     text = next_steps(run, models, {"preload": "ready"})
     assert '"model": "a"' in text
     assert '"model": "e"' in text
@@ -71,6 +72,8 @@ def test_what_to_try_next_names_the_first_model_of_each_kind() -> None:
     assert text.endswith("switchyard down")
     assert "waits until imports" not in text
     assert "SWITCHYARD_KEY" not in text
+    checked = replace(broken, name="first", url="http://127.0.0.1:1", state=State(phase="pending"))
+    assert '"model": "first"' in next_steps(run, [checked, *models], {})
     on_gpu = next_steps(replace(run, device="models run on GPU 0, NVIDIA H200"), models, {})
     assert "\nModels run on GPU 0, NVIDIA H200.\n" in on_gpu
     with_keys = next_steps(replace(run, asks_for_keys=True), models, {})
