@@ -38,7 +38,7 @@ def service(document: Document, index: Index, options: Options) -> Service:
     command = Command(
         name=name,
         argv=(options.python, "-m", _MODULE, "--graph-json", orjson.dumps(_resolved(document, index)).decode()),
-        env={},
+        env={"DRAIN_SECONDS": "0"},  # no load balancer is to notice: the supervisor sends no more before it stops one
         port_variables={"PORT": PORT, "METRICS_PORT": METRICS_PORT},  # in a pod, Knative sets PORT
         cwd=options.root,
         readiness=_READINESS,
