@@ -29,6 +29,7 @@ from predictors.vision.rpc.fast_path import FastPath
 from predictors.vision.rpc.service import Service
 from predictors.vision.settings import VisionSettings
 from predictors.vision.triton.client import TritonClient
+from predictors.vision.triton.loading import residency
 from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.loading.repository_follower import RepositoryFollower
 from predictors.vision.triton.metrics import metrics_page
@@ -145,9 +146,11 @@ def _inference(
     )
     loaded_models = LoadedModels(
         triton,
+        metrics,
         idle_seconds=vision.model_idle_seconds,
         wait_seconds=vision.model_load_seconds,
         max_waiting=vision.max_waiting_requests,
+        limits=residency.Limits(models=vision.model_repository_models, bytes=vision.model_repository_bytes),
     )
     admission = Admission(loaded_models, limit=settings.max_concurrent_requests, metrics=metrics, tracer=tracer)
     return _Inference(

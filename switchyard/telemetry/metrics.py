@@ -56,6 +56,7 @@ class InferenceMetrics:
         self.in_flight = make.gauge("inference_requests_in_flight", "Requests in flight.", "model")
         self.gpu_utilization = make.gauge("gpu_utilization", "Share of time that the device was busy, 0..1.", "device")
         self.load_time = _load_time(make)
+        self.load_failures = make.counter("model_load_failures", "Loads in Triton that failed.", "model", "reason")
 
 
 class CallMetrics:

@@ -111,6 +111,10 @@ class TritonClient:
         """Return where a model's link in the repository leads, empty if it is none."""
         return self._folders.link(model)
 
+    def memory(self, model: str) -> int:
+        """Return the bytes that a model needs while it is loaded."""
+        return self._folders.memory(model)
+
     async def control(self, method: Control, request: bytes) -> None:
         """Load or unload as the encoded ``request`` says; return when a load is done or an unload has begun.
 

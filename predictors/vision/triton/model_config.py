@@ -50,6 +50,11 @@ class ModelConfig:
         return [port.datatype for port in self.inputs] == ["BYTES"] and {port.name for port in self.outputs} >= _READING
 
     @property
+    def is_pinned(self) -> bool:
+        """Whether it stays loaded, idle or not."""
+        return self.parameters.get("pinned", "").lower() == "true"
+
+    @property
     def scores(self) -> Port | None:
         """The output with one score per class if it is unambiguous: a labeled one, or the only floats."""
         labeled = [port for port in self.outputs if port.labeled]

@@ -1,5 +1,6 @@
 """The folders of the repository, as far as this container can read them."""
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -46,6 +47,18 @@ class ModelFolders:
     def exists(self, name: str) -> bool:
         """Return whether the model has a folder."""
         return self._folder(name) is not None
+
+    def memory(self, name: str) -> int:
+        """Return the bytes that a model needs: what was found when it was judged, or else the size of its files."""
+        folder = self._folder(name)
+        if folder is None:
+            return 0
+        content = folder.resolve()
+        try:
+            needed = json.loads(content.with_name(f"{content.name}.json").read_text())["facts"]["memory"]
+            return sum(int(size) for size in needed.values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return sum(path.stat().st_size for path in content.rglob("*") if path.is_file())
 
     def fault(self, name: str) -> str:
         """Return why a model's folder cannot be loaded yet, empty if nothing is known to be missing.

@@ -34,11 +34,15 @@ def test_a_model_that_cannot_be_loaded_says_why_and_is_not_tried_at_every_reques
     assert vision.logged("model broken cannot be loaded") == tries
 
 
-def test_an_idle_model_is_unloaded_with_its_steps_and_comes_back_when_asked(triton: Triton, folder: Path) -> None:
+def test_an_idle_model_is_unloaded_with_its_steps_or_to_make_room_and_comes_back_when_asked(
+    triton: Triton, folder: Path
+) -> None:
     own = Triton(triton.repository, folder)
-    vision = Vision(own, folder, MODEL_IDLE_SECONDS="1").wait_ready()
+    vision = Vision(own, folder, MODEL_IDLE_SECONDS="1", MODEL_REPOSITORY_MODELS="2").wait_ready()
     try:
-        assert echo(vision, 1, model="whole")[0] == 200
+        assert echo(vision, 1, model="echo")[0] == 200
+        assert echo(vision, 1, model="whole")[0] == 200  # with its step, it takes the places of all others
+        assert vision.logged("unloading echo")
         eventually(lambda: vision.logged("unloading whole") and vision.logged("unloading step"), "both unloaded")
         assert fetch(f"{vision.url}/v2/models/whole/ready")[0] == 200
         assert echo(vision, 2, model="whole")[1]["outputs"][0]["data"] == [2]

@@ -22,6 +22,9 @@ class Server:
     def content(self, model: str) -> str:
         return ""
 
+    def memory(self, model: str) -> int:
+        return 0
+
     async def index(self) -> dict[str, bool]:
         return {"m": False}
 
@@ -35,7 +38,9 @@ class Server:
 class Setup:
     def __init__(self, limit: int = 1) -> None:
         self.registry = CollectorRegistry()
-        loaded_models = LoadedModels(Server(), idle_seconds=0, wait_seconds=5, max_waiting=5)
+        loaded_models = LoadedModels(
+            Server(), InferenceMetrics(CollectorRegistry()), idle_seconds=0, wait_seconds=5, max_waiting=5
+        )
         self.calls = Admission(
             loaded_models, limit=limit, metrics=InferenceMetrics(self.registry), tracer=DisabledTracer()
         )

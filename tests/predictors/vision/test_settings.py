@@ -11,8 +11,15 @@ def test_an_empty_environment_gives_the_defaults() -> None:
 def test_every_setting_has_its_variable() -> None:
     env = {"MODEL_IDLE_SECONDS": "60", "MODEL_LOAD_SECONDS": "30", "MAX_WAITING_REQUESTS": "8"}
     env |= {"MAX_BODY_BYTES": "1000", "ANSWER_SECONDS": "5"}
+    env |= {"MODEL_REPOSITORY_MODELS": "3", "MODEL_REPOSITORY_BYTES": "4000"}
     assert VisionSettings.from_env(env) == VisionSettings(
-        model_idle_seconds=60, model_load_seconds=30, max_waiting_requests=8, max_body_bytes=1000, answer_seconds=5
+        model_idle_seconds=60,
+        model_load_seconds=30,
+        max_waiting_requests=8,
+        max_body_bytes=1000,
+        answer_seconds=5,
+        model_repository_models=3,
+        model_repository_bytes=4000,
     )
 
 

@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager, contextmanager
 from predictors.vision.triton.control import ModelControl, control_request
 from predictors.vision.triton.loading.model_state import ModelState, ended_models, unknown
 from predictors.vision.triton.loading.operations import Operations
+from predictors.vision.triton.loading.residency import UNLIMITED, Limits, Residency
 from predictors.vision.triton.model_config import ModelConfig
 from switchyard.http.api_errors import ApiError
+from switchyard.telemetry.metrics import InferenceMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -19,17 +21,28 @@ class LoadedModels:
 
     A request waits at most ``wait_seconds`` for its model, and at most ``max_waiting`` requests do. A model that has
     been idle for ``idle_seconds`` (0: never) is unloaded, together with the dependencies that no other loaded model
-    needs.
+    needs, and before that if a load would exceed ``limits``.
     """
 
-    def __init__(self, triton: ModelControl, *, idle_seconds: float, wait_seconds: float, max_waiting: int) -> None:
+    def __init__(
+        self,
+        triton: ModelControl,
+        metrics: InferenceMetrics,
+        *,
+        idle_seconds: float,
+        wait_seconds: float,
+        max_waiting: int,
+        limits: Limits = UNLIMITED,
+    ) -> None:
         self._triton = triton
-        self._operations = Operations(triton)
-        self._idle = idle_seconds
+        self._operations = Operations(triton, metrics)
         self._wait = wait_seconds
         self._max_waiting = max_waiting
         self._waiting = 0
         self._models: dict[str, ModelState] = {}
+        self.residency = Residency(
+            self._models, self._operations, triton.memory, idle_seconds=idle_seconds, limits=limits
+        )
         self._now: Callable[[], float] = asyncio.get_running_loop().time
 
     def knows(self, name: str) -> bool:
@@ -89,6 +102,8 @@ class LoadedModels:
         if override:
             await self._ensure_loaded(model)  # as its folder says: what is left out of the override is that
         await model.settled()
+        if model.config is None:
+            await self.residency.make_room(model)
         work = self._operations.override(model, override) if override else self._operations.load(model)
         # Shielded: a client that disconnects must not leave Triton loading a model that nobody accounts for.
         await asyncio.shield(work)
@@ -106,7 +121,7 @@ class LoadedModels:
         await model.settled()
         # From ``settled`` to the unload nothing awaits, so no load can begin in between. Users of the model itself do
         # not matter: Triton lets what it has begun finish.
-        if needing := self._needing(name):
+        if needing := self.residency.needing(name):
             message = f"model {name!r} is a step of {', '.join(needing)}, which is loaded or in use: unload that first"
             raise ApiError("model_in_use", message)
         model.unloaded_by_client = True
@@ -135,7 +150,7 @@ class LoadedModels:
         model = self._models[name]
         await model.settled()
         # Also where it is not known to be loaded: an index that was read meanwhile did not have it any more.
-        if not self._needing(name):
+        if not self.residency.needing(name):
             logger.info("unloading %s: its folder was removed", name, extra={"model": name})
             await asyncio.shield(self._operations.unload(model, control_request(name)))
 
@@ -189,25 +204,7 @@ class LoadedModels:
 
     async def run(self) -> None:
         """Unload idle models until cancelled."""
-        while self._idle:
-            await asyncio.sleep(min(self._idle / 4, 5.0))
-            try:
-                await self.sweep()
-            except ApiError as err:
-                logger.warning("idle models stay loaded", extra={"reason": err.message})
-
-    async def sweep(self) -> None:
-        """Unload models that were idle long enough; dependencies after the models that needed them.
-
-        Raises:
-            ApiError: Triton does not respond.
-        """
-        # Again until none is left: a pipeline's steps are idle only when the pipeline is gone.
-        while idle := [model for model in self._models.values() if self._is_idle(model)]:
-            for model in idle:
-                if self._is_idle(model):  # a request may have arrived while the previous model was unloaded
-                    logger.info("unloading %s", model.name, extra={"model": model.name, "idle_seconds": self._idle})
-                    await asyncio.shield(self._operations.unload(model, control_request(model.name)))
+        await self.residency.run()
 
     @contextmanager
     def _held(self, model: ModelState) -> Iterator[None]:
@@ -216,14 +213,6 @@ class LoadedModels:
             yield
         finally:
             self.release(model.name)
-
-    def _is_idle(self, model: ModelState) -> bool:
-        if model.config is None or model.users or model.work or self._now() - model.used < self._idle:
-            return False
-        return not self._needing(model.name)
-
-    def _needing(self, step: str) -> list[str]:
-        return [model.name for model in self._models.values() if model.needs(step)]
 
     def _is_loaded(self, model: ModelState, above: frozenset[str] = frozenset()) -> bool:
         """Whether the model and all its dependencies are loaded; ``above`` are the models that depend on it."""
@@ -278,8 +267,11 @@ class LoadedModels:
             if model.work is None:
                 if model.failure and self._now() < model.retry_at:
                     raise model.unloadable()
-                self._operations.load(model)
-            assert model.work is not None
+                await self.residency.make_room(model)
+                if model.work is None and model.config is None:  # it may have been begun while others were unloaded
+                    self._operations.load(model)
+            if model.work is None:
+                continue
             try:
                 await asyncio.shield(model.work)
             except ApiError as err:

@@ -18,9 +18,10 @@ RETRY_SECONDS = 1  # how long a failed load is not retried
 class ModelState:
     """``config`` is set while the model is loaded, ``work`` while it is being loaded or unloaded.
 
-    ``content`` is which published content was loaded; ``overridden`` says that its configuration is not as its folder
-    has it; ``failure`` why it is not loaded; ``reload_failure`` why what is loaded is not the newest content.
-    ``dependencies`` are kept after an unload, so that the next time all can be loaded concurrently.
+    ``content`` is which published content was loaded, and ``memory`` the bytes that it needs; ``overridden`` says that
+    its configuration is not as its folder has it; ``failure`` why it is not loaded; ``reload_failure`` why what is
+    loaded is not the newest content. ``dependencies`` are kept after an unload, so that the next time all can be loaded
+    concurrently.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ModelState:
     content: str = ""
     dependencies: tuple[str, ...] = ()
     users: int = 0
+    memory: int = 0
     used: float = 0.0
     work: "asyncio.Task[None] | None" = None
     failure: str = ""

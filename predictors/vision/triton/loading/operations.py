@@ -11,6 +11,7 @@ from predictors.vision.triton.loading.model_state import RETRY_SECONDS, ModelSta
 from predictors.vision.triton.model_config import parse_config
 from predictors.vision.triton.triton_log import NOT_POLLED
 from switchyard.http.api_errors import ApiError
+from switchyard.telemetry.metrics import InferenceMetrics
 
 SWITCHES = 5  # loads of one request, if other content is published in the middle of each
 
@@ -20,8 +21,9 @@ logger = logging.getLogger(__name__)
 class Operations:
     """Begins loads and unloads; the task is the model's ``work`` until it ends, and raises ``ApiError``."""
 
-    def __init__(self, triton: ModelControl) -> None:
+    def __init__(self, triton: ModelControl, metrics: InferenceMetrics) -> None:
         self._triton = triton
+        self._metrics = metrics
         self._now = asyncio.get_running_loop().time
 
     def load(self, model: ModelState) -> "asyncio.Task[None]":
@@ -47,6 +49,7 @@ class Operations:
     def unload(self, model: ModelState, request: bytes) -> "asyncio.Task[None]":
         """Mark the model as not loaded before the unload is sent: a request from now on loads it again."""
         model.config, model.content, model.overridden = None, "", False
+        self._metrics.load_time.remove_by_labels({"model": model.name})
         return _begin(model, self._triton.control("RepositoryModelUnload", request))
 
     async def record_loaded(self, model: ModelState) -> None:
@@ -75,11 +78,13 @@ class Operations:
             if err.status != 503 and model.config is None:
                 model.failure = err.message
                 model.retry_at = self._now() + RETRY_SECONDS
+            self._metrics.load_failures.labels(model.name, "unreachable" if err.status == 503 else "content").inc()
             logger.error("model %s cannot be loaded", model.name, extra={"model": model.name, "reason": err.message})
             raise
         model.reload_failure, model.overridden, model.content = "", bool(config), content
         await self.record_loaded(model)
         seconds = round(self._now() - began, 3)
+        self._metrics.load_time.labels(model.name, "load").set(seconds)
         logger.info("loaded %s", model.name, extra={"model": model.name, "seconds": seconds})
 
     async def _load_published(self, name: str, config: str, *, tries: int = SWITCHES) -> str:

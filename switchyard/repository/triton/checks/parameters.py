@@ -13,8 +13,8 @@ _MOST_THREADS = 64
 _LONGEST = 4096  # characters of a value: the names of a hundred models
 _SWITCH, _NUMBER, _TEXT = re.compile(r"[01]"), re.compile(r"-?[0-9]{1,18}"), re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
 _NAMES = re.compile(r"[a-z0-9_:;]{1,100}")
-# How pictures become the input's values (predictors/vision), and the models that this one calls.
-_ALL = dict.fromkeys(("scale", "mean", "std", "invert", "steps"), _TEXT)
+# For predictors/vision: how pictures become values, the models that this one calls, and whether it stays loaded.
+_ALL = dict.fromkeys(("scale", "mean", "std", "invert", "steps"), _TEXT) | {"pinned": re.compile("true|false")}
 # https://github.com/triton-inference-server/onnxruntime_backend#model-config-options and ONNX Runtime's options of
 # sessions; what writes profiles, optimized models or contexts into files is not among them, nor what loads libraries.
 _ONNX = {

@@ -31,6 +31,9 @@ class Repository:
     def content(self, model: str) -> str:
         return ""
 
+    def memory(self, model: str) -> int:
+        return 0
+
     async def index(self) -> dict[str, bool]:
         return {"tensors": False, "asleep": False}
 
@@ -63,8 +66,9 @@ class Setup:
 @asynccontextmanager
 async def setup(limit: int = 8) -> AsyncIterator[Setup]:
     registry = CollectorRegistry()
-    models = LoadedModels(Repository(), idle_seconds=0, wait_seconds=5, max_waiting=5)
-    admission = Admission(models, limit=limit, metrics=InferenceMetrics(registry), tracer=DisabledTracer())
+    metrics = InferenceMetrics(registry)
+    models = LoadedModels(Repository(), metrics, idle_seconds=0, wait_seconds=5, max_waiting=5)
+    admission = Admission(models, limit=limit, metrics=metrics, tracer=DisabledTracer())
     async with target("triton") as triton, target("service") as service:
         path = FastPath(
             models,
