@@ -24,8 +24,8 @@ from switchyard.local.activator import application as activator
 from switchyard.local.activator.request_queue import QueueLimits, RequestQueue
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
-from tests.predictors.vision.triton.loading.test_loaded_models import Server as Triton
-from tests.predictors.vision.triton.loading.test_loaded_models import loaded_models
+from tests.predictors.vision.triton.loading.server import Server as Triton
+from tests.predictors.vision.triton.loading.server import loaded_models
 from tests.switchyard.gateway.conftest import Call, gateway
 from tests.switchyard.router.running import node, router, services
 

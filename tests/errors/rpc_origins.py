@@ -19,8 +19,8 @@ from switchyard.rpc import v2
 from switchyard.rpc.protobuf import write
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
-from tests.predictors.vision.triton.loading.test_loaded_models import Server as Triton
-from tests.predictors.vision.triton.loading.test_loaded_models import loaded_models
+from tests.predictors.vision.triton.loading.server import Server as Triton
+from tests.predictors.vision.triton.loading.server import loaded_models
 
 HOST = "127.0.0.1"
 

@@ -50,7 +50,10 @@ def test_a_shipped_file_holds_the_defaults_of_the_code(path: Path) -> None:
 
     assert Settings.from_env(env) == Settings()
     if service(path) == "vision":  # a repository of many models keeps those that nobody asks for out of memory
-        assert VisionSettings.from_env(env) == VisionSettings(model_idle_seconds=300)
+        limits = VisionSettings(
+            model_idle_seconds=300, model_repository_models=64, model_repository_bytes=6_000_000_000
+        )
+        assert VisionSettings.from_env(env) == limits
     elif service(path) == "complexity":
         assert ComplexitySettings.from_env(env) == ComplexitySettings()
     else:

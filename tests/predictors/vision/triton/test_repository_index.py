@@ -9,7 +9,7 @@ from predictors.vision.triton.control import control_request
 from predictors.vision.triton.model_folders import ModelFolders
 from predictors.vision.triton.repository_index import RepositoryIndex, Row
 from switchyard.http.api_errors import ApiError
-from tests.predictors.vision.triton.loading.test_loaded_models import Server, loaded_models, use
+from tests.predictors.vision.triton.loading.server import Server, loaded_models, use
 
 
 class Indexed(Server):

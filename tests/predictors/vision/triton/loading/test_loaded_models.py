@@ -1,91 +1,15 @@
 """Who is in memory, with a Triton that is a set of names."""
 
 import asyncio
-from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from predictors.vision.triton.control import Control, control_request
-from predictors.vision.triton.loading.loaded_models import LoadedModels
+from predictors.vision.triton.control import control_request
 from predictors.vision.triton.loading.operations import SWITCHES
-from predictors.vision.triton.loading.residency import UNLIMITED, Limits
-from predictors.vision.triton.model_folders import ModelFolders
 from switchyard.http.api_errors import ApiError
-from switchyard.rpc.protobuf import read_text
-from switchyard.telemetry.metrics import InferenceMetrics
-
-
-class Server:
-    """Loads what it is told, when ``gate`` is open; ``orders`` is what it was told."""
-
-    def __init__(self, *names: str, **steps: str) -> None:
-        self.names = [*names, *steps]
-        self.dependencies = steps
-        self.loaded: set[str] = set()
-        self.orders: list[str] = []
-        self.requests: list[bytes] = []
-        self.broken: dict[str, str] = {}
-        self.removed: set[str] = set()
-        self.repository = ""
-        self.registry = CollectorRegistry()
-        self.sizes: dict[str, int] = {}
-        self.pinned: set[str] = set()
-        self.away = False
-        self.on_failure: Callable[[], None] = lambda: None
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    def content(self, model: str) -> str:
-        return ModelFolders(self.repository).link(model)
-
-    def memory(self, model: str) -> int:
-        return self.sizes.get(model, 1)
-
-    async def index(self) -> dict[str, bool]:
-        if self.away:
-            raise ApiError("upstream_unreachable", "away")
-        return {name: name in self.loaded for name in self.names}
-
-    async def config(self, model: str) -> Mapping[str, Any]:
-        parameters = {"steps": self.dependencies.get(model, ""), "pinned": str(model in self.pinned)}
-        return {"name": model, "parameters": {name: {"string_value": value} for name, value in parameters.items()}}
-
-    async def control(self, method: Control, request: bytes) -> None:
-        model = read_text(request, 2)
-        loads = method == "RepositoryModelLoad"
-        self.requests.append(request)
-        self.orders.append(("+" if loads else "-") + model)
-        await self.gate.wait()
-        if self.away:
-            raise ApiError("upstream_unreachable", "away")
-        if reason := self.broken.get(model):
-            self.on_failure()
-            raise ApiError("invalid_value", reason)
-        if model in self.removed:
-            raise ApiError("model_error", f"failed to load '{model}', failed to poll from model repository", status=500)
-        (self.loaded.add if loads else self.loaded.discard)(model)
-
-
-def loaded_models(
-    server: Server, *, idle: float = 0, wait: float = 5, waiting: int = 8, limits: Limits = UNLIMITED
-) -> LoadedModels:
-    metrics = InferenceMetrics(server.registry)
-    return LoadedModels(server, metrics, idle_seconds=idle, wait_seconds=wait, max_waiting=waiting, limits=limits)
-
-
-async def use(account: LoadedModels, name: str) -> str:
-    async with account.use(name) as config:
-        return config.name
-
-
-async def ordered(server: Server, order: str) -> None:
-    async with asyncio.timeout(5):
-        while order not in server.orders:
-            await asyncio.sleep(0)
+from tests.predictors.vision.triton.loading.server import Server, loaded_models, ordered, use
 
 
 async def test_a_model_is_loaded_by_its_first_request_only() -> None:
@@ -433,85 +357,3 @@ def link(path: Path, content: str) -> None:
     (path.parent / content).mkdir()
     path.unlink(missing_ok=True)
     path.symlink_to(path.parent / content)
-
-
-@pytest.mark.parametrize("limits", [Limits(models=2), Limits(bytes=25)])
-async def test_the_least_recently_used_models_make_room(limits: Limits) -> None:
-    server = Server("a", "b", "c", "d")
-    server.sizes = dict.fromkeys("abcd", 10)
-    account = loaded_models(server, limits=limits)
-    for name in "abacad":
-        await use(account, name)
-    assert server.orders == ["+a", "+b", "-b", "+c", "-c", "+d"]
-    assert account.states()["d"].memory == 10
-
-
-async def test_what_is_used_pinned_or_needed_makes_no_room_and_the_error_has_the_sum() -> None:
-    server = Server("used", "pinned", "step", "other", whole="step")
-    server.sizes = dict.fromkeys(server.names, 1_000_000_000)
-    server.pinned = {"pinned"}
-    account = loaded_models(server, limits=Limits(bytes=4_500_000_000))
-    await use(account, "pinned")
-    async with account.use("used"), account.use("whole"):
-        with pytest.raises(
-            ApiError, match=r"'other' needs 1.0 GB, and of the 4.5 GB .*used \(1.0 GB\).* are in use"
-        ) as no:
-            await use(account, "other")
-        assert no.value.status == 503
-        assert dict(no.value.headers)[b"retry-after"] == b"1"
-    await use(account, "other")  # in place of the model whose step was needed
-    assert server.loaded == {"used", "pinned", "step", "other"}
-    await account.residency.sweep()
-    assert server.loaded == {"pinned"}
-
-
-async def test_a_model_that_can_never_fit_unloads_nothing() -> None:
-    server = Server("small", "large")
-    server.sizes = {"small": 1, "large": 5_000_000_000}
-    account = loaded_models(server, limits=Limits(bytes=4_000_000_000))
-    await use(account, "small")
-    with pytest.raises(ApiError, match=r"'large' needs 5.0 GB, and all models together may take 4.0 GB"):
-        await use(account, "large")
-    with pytest.raises(ApiError, match="may take"):
-        await account.load("large")
-    assert server.loaded == {"small"}
-
-
-async def test_many_that_want_different_models_at_once_never_exceed_the_limit() -> None:
-    server = Server(*"abcdefgh")
-    account, most = loaded_models(server, limits=Limits(models=2)), 0
-    server.sizes = dict.fromkeys(server.names, 1)
-
-    async def ask(name: str) -> None:
-        nonlocal most
-        while True:
-            try:
-                await use(account, name)
-            except ApiError:
-                await asyncio.sleep(0)
-            else:
-                break
-            finally:
-                most = max(most, len(server.loaded))
-
-    async with asyncio.timeout(30):
-        await asyncio.gather(*(ask(name) for name in "abcdefgh" * 3))
-    assert most == 2
-
-
-async def test_the_time_of_a_load_is_told_while_the_model_is_loaded_and_failures_are_counted() -> None:
-    server = Server("a", "b")
-    server.broken = {"b": "no weights"}
-    account = loaded_models(server)
-    labels = {"model": "a", "phase": "load"}
-    await use(account, "a")
-    assert server.registry.get_sample_value("model_load_time_seconds", labels) is not None
-    await account.unload("a", control_request("a"))
-    assert server.registry.get_sample_value("model_load_time_seconds", labels) is None
-    with pytest.raises(ApiError, match="no weights"):
-        await use(account, "b")
-    server.away = True
-    with pytest.raises(ApiError):
-        await use(account, "a")
-    failures = "model_load_failures_total"
-    assert server.registry.get_sample_value(failures, {"model": "b", "reason": "content"}) == 1

@@ -10,7 +10,7 @@ from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.loading.repository_follower import RepositoryFollower
 from predictors.vision.triton.model_folders import ModelFolders
 from switchyard.http.api_errors import ApiError
-from tests.predictors.vision.triton.loading.test_loaded_models import Server, loaded_models, ordered, use
+from tests.predictors.vision.triton.loading.server import Server, loaded_models, ordered, use
 
 
 def publish(repository: Path, name: str, content: str) -> None:
