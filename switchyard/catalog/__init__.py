@@ -1,6 +1,6 @@
 """The catalog: what is served, derived from InferenceServices and never written by hand."""
 
-from switchyard.catalog.claims import Claim, settle
+from switchyard.catalog.claims import Claim, owner_of, settle
 from switchyard.catalog.documents import (
     CONTEXT_LENGTH_ANNOTATION,
     INPUTS_ANNOTATION,
@@ -31,6 +31,7 @@ __all__ = [
     "describe",
     "hosted",
     "hosts_repository",
+    "owner_of",
     "settle",
     "with_repository",
 ]

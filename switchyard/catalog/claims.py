@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from switchyard.catalog.models import Catalog, Model, State
+from switchyard.catalog.models import Catalog, Kind, Model, State
+from switchyard.repository.names import taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,11 @@ class Claim:
     since: str = ""
 
 
+def owner_of(name: str, kind: Kind) -> str:
+    """Return the kind and the name of the object ``name`` that serves a model of ``kind``."""
+    return f"{'InferenceGraph' if kind == 'graph' else 'InferenceService'} {name}"
+
+
 def settle(claims: Iterable[Claim], on_clash: Callable[[str], None] = lambda reason: None) -> Catalog:
     """Return the catalog in which each name has one owner: an object's own name, else the older object's.
 
@@ -34,7 +40,7 @@ def settle(claims: Iterable[Claim], on_clash: Callable[[str], None] = lambda rea
     for claim in asked:
         winner, model = winners[claim.model.name], claim.model
         if winner.owner != claim.owner:
-            reason = f"the name {model.name} belongs to {winner.owner}; rename the one of {claim.owner}"
+            reason = taken(model.name, winner.owner)
             on_clash(reason)
             owner = claim.owner.rpartition(" ")[2]
             name = owner if owner.endswith(f"/{model.name}") else f"{owner}/{model.name}"

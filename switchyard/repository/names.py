@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from switchyard.repository.verdict import Fault, FaultCode
+from switchyard.repository.verdict import Fault, FaultCode, Group
 
 # "<name>-predictor" is a label of a DNS name, which has at most 63 characters (RFC 1035).
 LONGEST_NAME = 53
@@ -70,12 +70,22 @@ def name_fault(name: str, names: Mapping[str, str]) -> Fault | None:
             f"with a letter: rename the folder to {kebab_case(name)!r}, for example.",
         )
     if name in names:
-        return Fault(
-            code=FaultCode.NAME,
-            message=f"The name '{name}' is taken by {names[name]}, and requests name a model by it alone: rename "
-            "one of them.",
-        )
+        return Fault(code=FaultCode.NAME, message=taken(name, names[name]))
     return None
+
+
+def taken(name: str, owner: str) -> str:
+    """Say that ``owner``, such as "InferenceService complexity" or "llm/chat-fast", has a name already."""
+    return f"The name '{name}' is taken by {owner}, and requests name a model by it alone: rename one of them."
+
+
+def reserved_in(group: Group, reserved: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the names that no model of ``group`` may have, and whose they are.
+
+    A name in ``reserved`` counts in all groups, ``<group>/<name>`` in that one.
+    """
+    parts = ((key.rpartition("/"), owner) for key, owner in reserved.items())
+    return {name: owner for (inside, _, name), owner in parts if inside in ("", group)}
 
 
 def kebab_case(name: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from switchyard.files import read_file
+from switchyard.repository.names import reserved_in
+from switchyard.repository.verdict import Group
 
 POLL_SECONDS = 1.0
 _MOST_BYTES = 4 << 20
@@ -16,7 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 class ReservedNames:
-    """Reads a JSON object of each name and whose it is, such as ``{"complexity": "InferenceService complexity"}``."""
+    """Reads a JSON object of each name and whose it is, such as ``{"complexity": "InferenceService complexity"}``.
+
+    ``vision/complexity`` would be reserved in the group vision alone.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -24,13 +29,17 @@ class ReservedNames:
         self.names: Mapping[str, str] = {}
         self._read()
 
+    def of(self, group: Group) -> Mapping[str, str]:
+        """Return the names that no model of ``group`` may have."""
+        return reserved_in(group, self.names)
+
     async def follow(self, on_change: Callable[[set[str]], None]) -> None:
         """Pass on the names that were added to the file or removed from it."""
         while self._path:
             await asyncio.sleep(POLL_SECONDS)
             before = set(self.names)
             if await asyncio.to_thread(self._read) and (changed := before ^ set(self.names)):
-                on_change(changed)
+                on_change({key.rpartition("/")[2] for key in changed})
 
     def _read(self) -> bool:
         """Read the file if it changed; one that cannot be read changes nothing."""

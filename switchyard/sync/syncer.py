@@ -50,10 +50,10 @@ class Syncer:
     def surroundings(self, key: ModelKey) -> Surroundings:
         """Return what a verdict on ``key`` depends on.
 
-        Of two folders with one name, the one that is published has it, or the first by group where none is.
+        Of two folders with one name, the one that is published has it, or the first by group where none is. A name
+        that a service has is none of theirs.
         """
-        names = dict(self._reserved.names)
-        models = {}
+        names, models = {}, {}
         for other in self._models.values():
             if other.key == key:
                 continue
@@ -61,6 +61,7 @@ class Syncer:
                 models[other.key.name] = other.generation.facts
             if other.key.name != key.name or other.generation or not self._is_first(key, other):
                 names[other.key.name] = str(other.key)
+        names.update(self._reserved.of(key.group))
         return Surroundings(names=names, models=models, device=device_of(key.group, self._device))
 
     def on_published(self, key: ModelKey) -> None:
@@ -114,7 +115,7 @@ class Syncer:
 
     async def _look_for_strays(self) -> None:
         def found() -> list[ModelStatus]:
-            used = self._reserved.names
+            used = self._reserved.of("llm")  # a service that serves the folder of its own name has it there
             return [stray for root in self._parts.roots.paths for stray in strays(root, used)]
 
         with suppress(OSError):  # which is logged where the models are looked for

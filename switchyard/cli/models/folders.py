@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from switchyard.cli.models.errors import ModelError
 from switchyard.local.status.run_directory import Run, StateDirectory
+from switchyard.repository.names import reserved_in
 from switchyard.repository.placement.strays import strays
 from switchyard.repository.status import (
     STATUS,
@@ -183,7 +184,7 @@ class Folders:
 
     def _strays(self) -> list[ModelStatus]:
         try:
-            return strays(self.root / FOLDER, self._reserved())
+            return strays(self.root / FOLDER, reserved_in("llm", self._reserved()))
         except OSError:
             return []
 
@@ -215,7 +216,7 @@ class Folders:
             for entry in _folders_in(self.root / "manifests" / "services")
             if group != "llm" or entry.name != name
         }
-        return {**services, **self._reserved(), **folders}
+        return {**folders, **services, **reserved_in(group, self._reserved())}
 
     def _reserved(self) -> Mapping[str, str]:
         """Return the names that the platform keeps for its services, which may be of another overlay's."""

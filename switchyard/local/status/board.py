@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from switchyard.catalog import CatalogFile, Claim, Model, State, settle, with_repository
+from switchyard.catalog import CatalogFile, Claim, Model, State, owner_of, settle, with_repository
 from switchyard.catalog import Phase as CatalogPhase
 from switchyard.local.status.client_reason import for_clients
 from switchyard.repository.status import ModelStatus
@@ -209,7 +209,7 @@ class StatusBoard:
 
     def _publish(self) -> None:
         claims = (
-            Claim(f"service {name}", self._described(name, model), own=model.name == name)
+            Claim(owner_of(name, model.kind), self._described(name, model), own=model.name == name)
             for name, served in self._served.items()
             for model in served
         )

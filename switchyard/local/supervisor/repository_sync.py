@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from switchyard.catalog import owner_of
 from switchyard.local.plan.workloads import Command, Deployment, Options, Plan
 
 NAME = "sync"  # of its log, and in the status
@@ -44,9 +45,9 @@ def sync_deployments(plan: Plan, options: Options) -> Iterator[Deployment]:
 
 
 def _reserved(plan: Plan, published: Path) -> Mapping[str, str]:
-    """Return the names of services, and whose they are; one that serves the folder of its own name is that model's."""
-    return {
-        service.name: f"service {service.name}"
-        for service in plan.services
-        if service.model_dir != published / "llm" / service.name
-    }
+    """Return the names of services, and whose they are; one that serves the folder of its own name has it elsewhere."""
+    names = {}
+    for service in plan.services:
+        own = service.model_dir == published / "llm" / service.name
+        names[f"vision/{service.name}" if own else service.name] = owner_of(service.name, service.model.kind)
+    return names

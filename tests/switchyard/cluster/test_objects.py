@@ -4,6 +4,7 @@ from itertools import permutations
 
 from switchyard.catalog import State
 from switchyard.cluster.objects import catalog_of
+from switchyard.repository.names import taken
 from tests.switchyard.cluster.documents import READY, Document, graph, revision, service
 
 
@@ -108,10 +109,8 @@ def test_a_repository_takes_no_name_that_an_object_has() -> None:
         }
         assert found["chat"].url == "http://chat-predictor.lab.svc.cluster.local"
         lost = found["a-vision/chat"].state
-        assert lost == State(
-            phase="failed",
-            reason="the name chat belongs to InferenceService chat; rename the one of InferenceService a-vision",
-        )
+        assert lost == State(phase="failed", reason=taken("chat", "InferenceService chat"))
+        assert found["a-vision/auto"].state.reason == taken("auto", "InferenceGraph auto")
         assert lost.reason in told
         assert len(told) == 2
 

@@ -1,11 +1,13 @@
 """``switchyard model``: what the commands do to the repository and print, with and without a platform that runs."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from switchyard.cli.models import waiting
+from switchyard.repository.names import taken
 from switchyard.repository.status import ModelStatus
 from switchyard.repository.verdict import FaultCode
 from tests.switchyard.cli.models.conftest import FACTS, GATEWAY, Judge, Platform, Project, served
@@ -162,6 +164,17 @@ def test_a_name_that_is_in_use_is_said_and_replaced_only_if_asked(
     assert project.run("add", str(other), "--name", "digits", "--replace").code == 0
     assert content(project) == (other / GRAPH).read_bytes()
     assert [entry.name for entry in project.folder("vision").iterdir()] == ["digits"]
+
+
+def test_a_name_of_the_platform_is_its_own_though_a_folder_has_it_too(project: Project, digits: Path) -> None:
+    project.state.make()
+    reserved = {"auto": "InferenceGraph auto", "vision/chat": "InferenceService chat"}
+    (project.state.path / "reserved-names.json").write_text(json.dumps(reserved))
+    for name in ("auto", "chat"):
+        project.folder(f"llm/{name}").mkdir(parents=True)
+        said = project.run("add", str(digits), "--name", name)
+        owner = reserved.get(name) or reserved[f"vision/{name}"]
+        assert (said.code, taken(name, owner) in said.err) == (1, True), said.err
 
 
 def test_what_runs_says_that_it_serves_it_and_how_it_is_called(

@@ -5,6 +5,7 @@ from prometheus_client import CollectorRegistry
 
 from switchyard.catalog import CatalogFile, Model
 from switchyard.local.status.board import StatusBoard
+from switchyard.repository.names import taken
 from switchyard.telemetry.metrics import LocalMetrics
 
 
@@ -28,7 +29,7 @@ async def test_a_repository_takes_no_services_name_and_the_clash_is_logged_once(
         "ocr": ("vision", "ready"),
         "chat": ("llm", "waking"),
     }
-    assert found["a/chat"].state.reason == "the name chat belongs to service chat; rename the one of service a"
+    assert found["a/chat"].state.reason == taken("chat", "InferenceService chat")
     assert not found["a/chat"].state.retryable
     assert [record.message for record in caplog.records] == ["a model is not served by its name"]
 

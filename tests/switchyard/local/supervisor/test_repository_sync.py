@@ -38,7 +38,10 @@ def test_the_process_gets_its_folders_and_the_names_that_no_model_may_have(tmp_p
     assert argv["--published"] == str(tmp_path / "state" / "repository")
     assert (tmp_path / "state" / "repository" / "vision").is_dir()  # or its service would be listed as failed
     assert argv["--http_port"] == str(found.command.http_port)
-    # A service that serves the folder of its own name is that model.
-    assert json.loads(Path(argv["--reserved"]).read_text()) == {"second-name": "service second-name"}
+    # A service that serves the folder of its own name is that model, and nobody else.
+    assert json.loads(Path(argv["--reserved"]).read_text()) == {
+        "second-name": "InferenceService second-name",
+        "vision/chat": "InferenceService chat",
+    }
     assert (tmp_path / "state/repository/vision").is_dir(), "vision starts with no model, and is not failed for it"
     assert list(sync_deployments(planned, replace(options, published={}))) == []
