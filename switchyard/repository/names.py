@@ -49,12 +49,15 @@ def quoted(name: str, most: int = 80) -> str:
     return f"'{text}'" if text.isprintable() else repr(text)
 
 
-def name_fault(name: str, names: Mapping[str, str]) -> Fault | None:
-    """Say what is wrong with a model's name; ``names`` maps every other name in use to whose it is."""
+def name_fault(name: str, names: Mapping[str, str], remedy: str = "rename the folder to") -> Fault | None:
+    """Say what is wrong with a model's name; ``names`` maps every other name in use to whose it is.
+
+    In the sentence a name comes after ``remedy``.
+    """
     if len(name) > LONGEST_NAME:
         return Fault(
             code=FaultCode.NAME,
-            message=f"The name {quoted(name)} has {len(name)} characters: rename the folder to one of at most "
+            message=f"The name {quoted(name)} has {len(name)} characters: {remedy} one of at most "
             f"{LONGEST_NAME}, since it is a part of host names.",
         )
     if name.isdecimal():
@@ -67,7 +70,7 @@ def name_fault(name: str, names: Mapping[str, str]) -> Fault | None:
         return Fault(
             code=FaultCode.NAME,
             message=f"The name {quoted(name)} is not lower-case letters, digits and single hyphens, beginning "
-            f"with a letter: rename the folder to {kebab_case(name)!r}, for example.",
+            f"with a letter: {remedy} {kebab_case(name)!r}, for example.",
         )
     if name in names:
         return Fault(code=FaultCode.NAME, message=taken(name, names[name]))

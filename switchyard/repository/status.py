@@ -61,6 +61,11 @@ class ModelStatus:
         return _UNFINISHED[self.phase] + share
 
 
+def said_while_copied(sentence: str) -> str:
+    """Return what is said of a folder in which ``sentence`` is wrong so far: nobody has to do anything about it yet."""
+    return f"{_UNFINISHED['copying']}; so far: {sentence}"
+
+
 def steps_away(facts: Facts, beside: Mapping[str, ModelStatus]) -> list[str]:
     """Return what a model calls, itself or by another one, and of which nothing is published; ``beside`` is by name."""
     away: list[str] = []

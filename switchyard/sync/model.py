@@ -16,7 +16,7 @@ from switchyard.repository.names import name_fault
 from switchyard.repository.publishing import ChangedError, Generation, Published, SpaceError, Staged, StoppedError
 from switchyard.repository.signature import SignaturePolicy
 from switchyard.repository.sources.origin import Origin
-from switchyard.repository.status import ModelStatus, Phase
+from switchyard.repository.status import ModelStatus, Phase, said_while_copied
 from switchyard.repository.verdict import FaultCode, Verdict
 from switchyard.sync.board import Board
 from switchyard.sync.folders import Look, ModelKey, Roots, look
@@ -233,7 +233,7 @@ class Model:
         if not verdict.faults or not _DEFINITE.isdisjoint(fault.code for fault in verdict.faults):
             return True
         while (left := self._changed + COPYING_SECONDS - time.monotonic()) > 0:
-            self._tell("copying", reason=verdict.sentence)
+            self._tell("copying", reason=said_while_copied(verdict.sentence))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._to_look.wait()

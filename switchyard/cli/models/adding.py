@@ -6,14 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from switchyard.cli.models.contents import as_folder, name_of, require_group
+from switchyard.cli.models.contents import NAME_IT, as_folder, name_of, require_group
 from switchyard.cli.models.errors import ModelError
 from switchyard.cli.models.folders import FOLDER, Folders
 from switchyard.cli.models.judging import judge
 from switchyard.cli.models.manifests import require_writable
 from switchyard.cli.models.progress import progress
 from switchyard.repository.names import name_fault
-from switchyard.repository.placement.layout import paths_below
+from switchyard.repository.placement.layout import group_of, paths_below
 from switchyard.repository.sources import Remote, Source, fetch, open_source, parse
 from switchyard.repository.sources.exchange import exchange
 from switchyard.repository.sources.origin import Origin
@@ -72,7 +72,15 @@ def _add_remote(folders: Folders, wish: Wish) -> Verdict:
     name = wish.name or location.name or name_of(location.path or location.place)
     source = open_source(location, claims={FOLDER: folders.root / FOLDER})
     remote = source.resolve()
-    group = require_group([file.path for file in remote.files], wish.place)
+    paths = [file.path for file in remote.files]
+    at_top = [path for path in paths if path.count("/") < 2]
+    if location.scheme in ("s3", "gs") and not location.path and not group_of(at_top):
+        inside = next((path.rpartition("/")[0] for path in paths if path.count("/") > 1), "vision/digits")
+        folder = "/".join(inside.split("/")[:2])
+        raise ModelError(
+            f"{wish.place} is a whole bucket: name the folder of a model in it, such as {location.uri}/{folder}"
+        )
+    group = require_group(paths, wish.place)
     target = _target(folders, group, name, wish)
     staged = _fetched(source, remote, target, f"downloading {name}")
     try:
@@ -90,6 +98,8 @@ def _target(folders: Folders, group: Group, name: str, wish: Wish) -> Path:
     Raises:
         ModelError: its name is none, or taken, or its service cannot be written.
     """
+    if fault := name_fault(name, {}, NAME_IT):
+        raise ModelError(fault.message)
     if fault := name_fault(name, folders.names_beside(group, name)):
         raise ModelError(f"{fault.message} Or give this one another name with --name.")
     target = folders.of_group(group) / name

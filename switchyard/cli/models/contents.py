@@ -21,6 +21,7 @@ _REMEDIES: Mapping[Part | None, str] = {
     "other": "export the model to ONNX and name that file, or save a language model in safetensors and name its folder",
 }
 _INNER = ("/config.pbtxt", "/config.json", "/1")  # a model's, one folder deeper
+NAME_IT = "call it, by --name,"  # what is done about the name of a file, and of what is added
 _UNNAMED = ("model", "1")  # what files are called that say nothing of what they hold
 
 

@@ -1,5 +1,6 @@
 """The folders of this project's model repository, and what was last said of them."""
 
+import difflib
 import json
 import os
 import shutil
@@ -253,7 +254,9 @@ def _one(name: str, models: Iterable[tuple[Group, str]]) -> tuple[Group, str]:
     """
     found = [key for key in sorted(models) if name in (key[1], "/".join(key))]
     if not found:
-        raise ModelError(f"there is no model {name!r} in {FOLDER}; `switchyard model list` shows those that are")
+        like = difflib.get_close_matches(name, [known for _, known in models], n=1)
+        meant = f"did you mean {like[0]}? " if like else ""
+        raise ModelError(f"there is no model {name!r} in {FOLDER}; {meant}`switchyard model list` shows those that are")
     if len(found) > 1:
         raise ModelError(f"which {name}? Say {' or '.join('/'.join(key) for key in found)}")
     return found[0]

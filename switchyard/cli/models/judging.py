@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from switchyard.cli.models.contents import as_folder, name_of, require_group
+from switchyard.cli.models.contents import NAME_IT, as_folder, name_of, require_group
+from switchyard.cli.models.errors import ModelError
 from switchyard.cli.models.folders import FOLDER, Folders
 from switchyard.devices.choice import of_environment
 from switchyard.devices.probe import probe
 from switchyard.repository.folder import list_files
 from switchyard.repository.inspection import Surroundings, device_of
 from switchyard.repository.judging import Job, Judge, ProcessLimits
+from switchyard.repository.names import name_fault
 from switchyard.repository.placement.layout import paths_below
 from switchyard.repository.placement.strays import misplaced
 from switchyard.repository.signature import SignaturePolicy
@@ -31,7 +33,10 @@ def judge_place(folders: Folders, place: Path, name: str) -> Verdict:
     """
     with as_folder(place) as folder:
         group = require_group(paths_below(folder), str(place))
-        verdict = judge(folders, folder, group, name or name_of(str(place.absolute())))
+        name = name or name_of(str(place.absolute()))
+        if place.is_file() and (fault := name_fault(name, {}, NAME_IT)):
+            raise ModelError(fault.message)
+        verdict = judge(folders, folder, group, name)
     note = _note(folders, place)
     if note and verdict.facts:
         return replace(verdict, facts=replace(verdict.facts, notes=(note, *verdict.facts.notes)))

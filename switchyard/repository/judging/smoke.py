@@ -4,6 +4,7 @@ Models in Python and ensembles are not run here: their code needs Triton, which 
 models are run by their predictor's warm-up, before a request reaches them.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from switchyard.repository.verdict import Facts, Fault, FaultCode
 
 _NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 _MESSAGE_CHARACTERS = 300
+_LOCALE = re.compile(r"Failed to construct locale with name:([\w.@-]+)")
 
 
 def smoke(folder: Path, facts: Facts) -> Inspection:
@@ -128,7 +130,7 @@ class _Run:
                 )
 
     def _contradiction(self, name: str, told: str, dims: list[int], found: str, advice: str) -> Fault:
-        advice = advice or "export it with a tensor as output (skl2onnx: `zipmap=False`)"
+        advice = advice or "export it with a tensor as output (skl2onnx: `options={'zipmap': False}`)"
         return Fault(
             code=FaultCode.GRAPH,
             file="config.pbtxt",
@@ -144,6 +146,12 @@ class _Run:
                 "config.pbtxt, smaller."
             )
             return Fault(code=FaultCode.LIMIT, file=self._file, version=self._version, message=message)
+        if wanted := _LOCALE.search(str(err)):
+            message = (
+                f"{self._file} needs the locale {quoted(wanted[1])}, which this machine does not have: install it, or "
+                "export the model with the locale C (skl2onnx: `options={TfidfVectorizer: {'locale': 'C'}}`)."
+            )
+            return Fault(code=FaultCode.SMOKE, file=self._file, version=self._version, message=message)
         text = " ".join(str(err).replace(str(self._folder) + "/", "").split())
         said = quoted(text, _MESSAGE_CHARACTERS)
         return Fault(

@@ -13,6 +13,7 @@ Scheme = Literal["s3", "gs", "hf", "oci", "pvc", "file"]
 # Buckets and folders are where people drop models; a tag of a hub or registry is a name that others may move.
 _FOLLOWED: frozenset[Scheme] = frozenset(("s3", "gs", "pvc", "file"))
 _NAMED = re.compile(r"(?:(?P<group>[a-z]+)/)?(?P<name>[a-z0-9][a-z0-9-]*)=(?P<uri>.+)", re.DOTALL)
+_HUB_PAGES = ("huggingface.co", "www.huggingface.co", "hf.co")
 _LONGEST = 1024  # S3's longest key; longer ones are nobody's
 
 
@@ -58,6 +59,9 @@ def parse(text: str) -> Location:
         parts = urlsplit(uri)
     except ValueError:
         raise SourceError("The address cannot be read: write scheme://place/path") from None
+    if parts.hostname in _HUB_PAGES and parts.scheme in ("http", "https"):
+        model = "/".join(parts.path.strip("/").split("/")[:2]) or "owner/model"
+        raise SourceError(f"{parts.scheme}:// is the hub's web page of the model: write hf://{model}")
     if "@" in parts.netloc:
         raise SourceError(
             f"The {parts.scheme}:// address has a user or password in it: leave it out, credentials are read from the "

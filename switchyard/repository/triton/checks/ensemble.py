@@ -124,13 +124,19 @@ def _outputs(config: Any, step: Any, what: str, facts: Facts, sources: dict[str,
 
 def _inputs(config: Any, step: Any, what: str, facts: Facts, sources: Mapping[str, _Source]) -> Iterator[str]:
     known = {tensor.name: tensor for tensor in facts.inputs}
+    unknown = [name for name in step.input_map if name not in known]
     missing = [name for name, tensor in known.items() if name not in step.input_map and not tensor.optional]
-    if missing:
+    for name in unknown:
+        yield (
+            f"{CONFIG} has the key {quoted(name)} in the input_map of {what}, which has no such input (it has "
+            f"{names_of(known)}): correct the key."
+        )
+    if missing and not unknown:
         yield f"{CONFIG} does not give {names_of(missing)} to {what}: add it to the input_map."
     for name, tensor in step.input_map.items():
         if name not in known:
-            yield f"{CONFIG} gives {quoted(name)} to {what}, which takes {names_of(known)}: correct the input_map."
-        elif tensor not in sources:
+            continue
+        if tensor not in sources:
             yield (
                 f"{CONFIG} gives {quoted(tensor)} to {what}, which is neither an input of the ensemble nor in an "
                 f"output_map (there are {names_of(sources)}): correct the name."

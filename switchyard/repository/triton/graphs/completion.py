@@ -10,6 +10,7 @@ from switchyard.repository.triton.tensors import GraphTensor
 
 BATCH = 32  # rows of one run; 224 x 224 pixels in FP32 are 19 MB then
 BACKEND = "onnxruntime"
+_AS_TENSOR = " (skl2onnx makes it a tensor with `options={'zipmap': False}`)"
 
 
 def complete(config: Any, graph: Graph) -> tuple[Any, tuple[str, ...]]:
@@ -53,7 +54,8 @@ def _notes(written: Any, config: Any, graph: Graph) -> Iterator[str]:
     for tensor in graph.outputs:
         if tensor.name not in described and not written.output:
             what = "a single number" if tensor.dims == () else str(tensor)
-            yield f"The output {quoted(tensor.name)} is left out: it is {what}, which Triton cannot carry."
+            fix = _AS_TENSOR if tensor.what in ("a sequence", "a map") else ""
+            yield f"The output {quoted(tensor.name)} is left out: it is {what}, which Triton cannot carry{fix}."
     free = [tensor for tensor in graph.inputs if tensor.is_batched]
     fixed = [tensor for tensor in (*graph.inputs, *graph.outputs) if tensor.dims and not tensor.is_batched]
     if free and fixed and not (config.max_batch_size or written.input or written.output):

@@ -156,7 +156,7 @@ def test_a_name_that_is_in_use_is_said_and_replaced_only_if_asked(
     for name, words in (
         ("digits", "vision/digits is there already: --replace"),
         ("embed", "The name 'embed' is taken by InferenceService embed"),
-        ("Odd Name", "'odd-name', for example. Or give this one another name with --name."),
+        ("Odd Name", "beginning with a letter: call it, by --name, 'odd-name', for example."),
     ):
         said = project.run("add", str(other), "--name", name)
         assert (said.code, words in said.err) == (1, True), said.err
@@ -247,6 +247,19 @@ def test_a_model_is_shown_with_all_that_is_known_of_it(project: Project) -> None
     unknown = project.run("show", "nope")
     assert (unknown.code, "`switchyard model list` shows those that are" in unknown.err) == (1, True)
     assert "there is no model 'nope'" in project.run("show", "nope", "--json").json["error"]
+
+
+def test_a_name_that_is_almost_one_leads_to_it(project: Project, digits: Path) -> None:
+    assert project.run("add", str(digits)).code == 0
+    for command in ("show", "remove"):
+        assert "did you mean digits?" in project.run(command, "digit").err
+
+
+def test_a_file_whose_name_cannot_be_one_is_named_by_an_option(project: Project, digits: Path) -> None:
+    file = (digits / GRAPH).rename(digits / "Wine_RF.onnx")
+    for command in ("check", "add"):
+        said = project.run(command, str(file))
+        assert (said.code, "call it, by --name, 'wine-rf', for example" in said.err) == (1, True), said.err
 
 
 def test_what_comes_from_a_folder_cannot_command_the_terminal(project: Project) -> None:

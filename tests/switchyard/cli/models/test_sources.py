@@ -67,6 +67,11 @@ def test_a_profile_that_is_not_there_is_a_sentence(
     )
 
 
+def test_of_a_whole_bucket_the_folder_of_a_model_is_asked_for(project: Project, digits: Bucket) -> None:
+    said = project.run("add", f"s3://{digits.name}", "--name", "digits")
+    assert (said.code, f"such as s3://{digits.name}/models/digits" in said.err) == (1, True), said.err
+
+
 def test_what_the_system_does_not_take_is_a_sentence(project: Project) -> None:
     name = "x" * 300
     said = project.run("check", name)

@@ -113,7 +113,8 @@ CASES: tuple[Case, ...] = (
         E,
         FILE,
         "step 2 ('classify')",
-        "add it to the input_map",
+        "the key 'z'",
+        "correct the key",
     ),
     no_vision(
         "gives-what-nobody-has",

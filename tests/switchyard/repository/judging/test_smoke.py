@@ -148,6 +148,20 @@ def test_a_model_of_texts_is_run_on_texts(tmp_path: Path) -> None:
     assert (verdict.faults, verdict.facts and verdict.facts.notes) == ((), ())
 
 
+def test_a_locale_that_is_not_there_is_named_with_both_cures(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Reshape", ["x", "flat"], ["words"]),
+        helper.make_node("StringNormalizer", ["words"], ["low"], case_change_action="LOWER", locale="xx_YY.UTF-8"),
+        one_hot("low", "known", **CATEGORIES),
+        helper.make_node("Unsqueeze", ["known", "last"], ["y"]),
+    ]
+    weights = [numpy_helper.from_array(np.array([n]), name) for n, name in ((-1, "flat"), (2, "last"))]
+    verdict = check(of_strings(tmp_path / "texts", nodes, 1, *weights))
+    assert verdict.faults[0].code is FaultCode.SMOKE
+    assert "needs the locale 'xx_YY.UTF-8', which this machine does not have: install it, or" in verdict.sentence
+    assert "{'locale': 'C'}" in verdict.sentence
+
+
 CATEGORIES = {"cats_strings": ["Rome", "Vienna"]}
 
 

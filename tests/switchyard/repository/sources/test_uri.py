@@ -39,6 +39,7 @@ def test_a_location_is_written_as_it_was_read(text: str) -> None:
     ("text", "advice"),
     [
         ("http://host/model", "is no source of models"),
+        ("https://huggingface.co/Qwen/Qwen3-0.6B/tree/main", "write hf://Qwen/Qwen3-0.6B"),
         ("s3://", "write s3://bucket/prefix"),
         ("hf://model", "write hf://owner/model"),
         ("oci://registry", "write oci://registry/name:tag"),

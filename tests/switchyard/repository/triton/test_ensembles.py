@@ -66,7 +66,11 @@ ensemble_scheduling {
 MISFITS = [
     ('model_name: "scale"', 'model_name: "scales"', "calls the model 'scales', which is not in the repository"),
     ('model_name: "scale"', 'model_name: "digits"', "makes 'digits' call itself"),
-    ('key: "raw"', 'key: "row"', "does not give 'raw' to step 1 ('scale')"),
+    (
+        'key: "raw"',
+        'key: "row"',
+        "has the key 'row' in the input_map of step 1 ('scale'), which has no such input (it has 'raw')",
+    ),
     ('key: "scaled" value: "row"', 'key: "scaled" value: "rows"', "gives 'row' to step 2 ('classify'), which is"),
     ('key: "scores"', 'key: "score"', "takes 'score' from step 2 ('classify'), which gives 'scores'"),
     ('key: "x" value: "scores"', 'key: "x" value: "nothing"', "gives 'nothing' to step 3"),
