@@ -33,7 +33,15 @@ def job(folder: Path, limits: ProcessLimits = LIMITS) -> Job:
 
 
 def judging_processes() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "switchyard.repository.judging.child" in child.cmdline()]
+    return [child for child in psutil.Process().children() if "switchyard.repository.judging.child" in command(child)]
+
+
+def command(process: psutil.Process) -> list[str]:
+    try:
+        found: list[str] = process.cmdline()
+        return found
+    except psutil.Error:  # another test's, which has ended
+        return []
 
 
 def endless(folder: Path) -> Path:
