@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from switchyard.catalog import Catalog, CatalogError, Claim, Model, State, describe, hosts_repository, settle
-from switchyard.catalog.repository import with_repository
-from switchyard.cluster.states import existing_replicas, replicas_of, revisions_of, state_of
+from switchyard.catalog.repository import OLD_SERVED, with_repository
+from switchyard.cluster.states import existing_replicas, refusal_of, replicas_of, revisions_of, state_of
 from switchyard.repository.status import RepositoryStatus
 
 PUBLISHED_CLAIM = "model-repository-published"  # components/model-sync
@@ -121,7 +121,9 @@ def _models(
     folders = repository if repository and reads_published(document) else None
     if not hosts_repository(document):
         status = folders.find("llm", model.name) if folders else None
-        yield with_repository(model, status) if status else model
+        found = with_repository(model, status) if status else model
+        # The folder's own verdict on its newest content comes before what became of the one before it.
+        yield replace(found, notice=found.notice or _notice(document, revisions))
         return
     if folders:
         statuses = {status.name: status for status in folders.of_group("vision")}
@@ -131,6 +133,14 @@ def _models(
     fetched = hosted.get(model.name)
     names = annotated(document) if fetched is None else fetched
     yield from (replace(model, name=name, versions=()) for name in sorted(names))
+
+
+def _notice(document: Document, revisions: list[Document]) -> str:
+    """Say that the newest of a service is not served, and why; empty if it is, or is on its way."""
+    refusal = refusal_of(document, revisions)
+    if not refusal:
+        return ""
+    return f"{OLD_SERVED if reads_published(document) else 'its newest revision is not served'}: {refusal}"
 
 
 def annotated(document: Document) -> list[str]:

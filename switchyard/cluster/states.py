@@ -15,6 +15,7 @@ _SERVICE_LABEL = "serving.knative.dev/service"
 _BLOCKED = frozenset(("BlockedByFailedLoad", "InvalidSpec"))
 # False in these conditions is final until the object changes; others are also False during a start.
 _FATAL_CONDITIONS = ("PredictorConfigurationReady", "TransformerConfigurationReady", "ConfigurationsReady")
+_UNTOLD = "its pods do not start; look at their events"
 
 Document = Mapping[str, Any]
 
@@ -39,6 +40,26 @@ def state_of(document: Document, workload: str, revisions: Iterable[Document]) -
     if not ready and not any(_was_ready(revision) for revision in own):
         return _starting(status, conditions)
     return State(phase="waking" if _replicas(own, "desiredReplicas") else "asleep")
+
+
+def refusal_of(document: Document, revisions: Iterable[Document]) -> str:
+    """Return why the newest revision of an InferenceService's predictor failed, where an earlier one has the requests.
+
+    Empty where the newest is ready, starts, or there is no earlier one. Knative leaves requests with
+    ``latestReadyRevision``; a revision whose pods did not come up in time, or end again and again, is not ready.
+    """
+    status = document.get("status") or {}
+    predictor = (status.get("components") or {}).get("predictor") or {}
+    newest, served = predictor.get("latestCreatedRevision"), predictor.get("latestReadyRevision")
+    if not served or newest == served:
+        return ""
+    failed = next((_ready_condition(one) for one in revisions if one["metadata"]["name"] == newest), {})
+    if failed.get("status") != "False":
+        return ""
+    model = status.get("modelStatus") or {}
+    told = (model.get("lastFailureInfo") if model.get("transitionStatus") in _BLOCKED else None) or {}
+    reasons = (_sentence(item.get("reason"), item.get("message")) for item in (told, failed))
+    return next(filter(None, reasons), _UNTOLD)
 
 
 def revisions_of(workload: str, revisions: Iterable[Document]) -> list[Document]:
@@ -66,8 +87,12 @@ def _replicas(revisions: Iterable[Document], field: str) -> int:
 
 
 def _was_ready(revision: Document) -> bool:
+    return _ready_condition(revision).get("status") == "True"
+
+
+def _ready_condition(revision: Document) -> Mapping[str, Any]:
     conditions = (revision.get("status") or {}).get("conditions") or ()
-    return any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions)
+    return next((item for item in conditions if item.get("type") == "Ready"), {})
 
 
 def _starting(status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> State:
@@ -81,7 +106,7 @@ def _starting(status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, A
     reasons = (
         _sentence(item.get("reason"), item.get("message")) for item in (model.get("lastFailureInfo") or {}, *failed)
     )
-    return State(phase="failed", reason=next(filter(None, reasons), "its pods do not start; look at their events"))
+    return State(phase="failed", reason=next(filter(None, reasons), _UNTOLD))
 
 
 def _sentence(reason: str | None, message: str | None) -> str:

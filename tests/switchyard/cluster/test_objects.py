@@ -2,10 +2,12 @@
 
 from itertools import permutations
 
-from switchyard.catalog import State
-from switchyard.cluster.objects import catalog_of
+import pytest
+
+from switchyard.catalog import OLD_SERVED, State
+from switchyard.cluster.objects import PUBLISHED_CLAIM, catalog_of
 from switchyard.repository.names import taken
-from tests.switchyard.cluster.documents import READY, Document, graph, revision, service
+from tests.switchyard.cluster.documents import NOT_READY, READY, Document, graph, revision, service
 
 
 def test_services_and_graphs_are_listed_under_their_cluster_addresses() -> None:
@@ -129,3 +131,19 @@ def test_of_two_repositories_the_older_one_keeps_a_name_and_names_given_twice_ar
 def test_of_a_service_and_a_graph_of_one_name_the_older_one_keeps_it() -> None:
     found = catalog_of([made(service("chat"), 2025)], [made(graph("chat"), 2024)], [], {}).models
     assert {name: model.kind for name, model in found.items()} == {"chat": "graph", "chat/chat": "llm"}
+
+
+@pytest.mark.parametrize(
+    ("storage", "words"),
+    [(f"pvc://{PUBLISHED_CLAIM}/.objects/llm/chat/1", OLD_SERVED), ("s3://models/chat", "its newest revision")],
+)
+def test_what_serves_by_an_earlier_revision_tells_why_the_newest_does_not(storage: str, words: str) -> None:
+    newest, older = revision("chat-predictor", ready="False"), revision("chat-predictor", actual=1)
+    newest["metadata"]["name"] = "chat-predictor-00002"
+    newest["status"]["conditions"][0]["message"] = "no tokenizer"
+    names = {"latestCreatedRevision": "chat-predictor-00002", "latestReadyRevision": "chat-predictor-00001"}
+    chat = service("chat", status={**NOT_READY, "components": {"predictor": names}})
+    chat["spec"]["predictor"]["model"]["storageUri"] = storage
+    model = catalog_of([chat], [], [older, newest], {}).models["chat"]
+    assert (model.state.phase, model.notice.startswith(words)) == ("ready", True)
+    assert model.notice.endswith("is not served: no tokenizer")
