@@ -18,6 +18,7 @@ from switchyard.repository.verdict import Group, Verdict
 
 _GRACE_SECONDS = 10.0  # the process ends a job by itself; a bit later it is stuck, and killed
 _START_SECONDS = 60.0
+_ENDED = "no folder is judged any more: the program ends"
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class Judge:
         self._free = asyncio.Semaphore(processes)
         self._idle: list[_Process] = []
         self._all: set[_Process] = set()
+        self._is_closed = False
 
     async def start(self) -> None:
         """Start a process, so that the first verdict needs not wait for its imports."""
@@ -63,16 +65,22 @@ class Judge:
         raise AssertionError
 
     async def aclose(self) -> None:
-        """End all processes."""
+        """End all processes, and start none again."""
+        self._is_closed = True
         for process in tuple(self._all):
             await self._end(process)
 
     async def _started(self) -> "_Process":
+        if self._is_closed:
+            raise JudgeError(_ENDED)
         try:
             process = await _Process.start()
         except (OSError, EOFError, ValueError, TimeoutError) as err:
             raise JudgeError(f"the judging process does not start: {err!r}") from err
         self._all.add(process)
+        if self._is_closed:  # meanwhile
+            await self._end(process)
+            raise JudgeError(_ENDED)
         return process
 
     async def _end(self, process: "_Process") -> None:

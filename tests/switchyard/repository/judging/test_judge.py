@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from switchyard.repository.inspection import Surroundings
-from switchyard.repository.judging import Job, Judge, ProcessLimits, check
+from switchyard.repository.judging import Job, Judge, JudgeError, ProcessLimits, check
 from switchyard.repository.verdict import FaultCode
 from tests.switchyard.repository import onnx_models
 
@@ -131,6 +131,20 @@ async def test_no_more_processes_are_started_than_may_be(tmp_path: Path) -> None
         assert len(judging_processes()) == 2
     finally:
         await judge.aclose()
+
+
+@pytest.mark.parametrize("is_judging", [False, True])
+async def test_the_end_leaves_no_process_whatever_a_judge_is_at(tmp_path: Path, is_judging: bool) -> None:
+    judge = Judge()
+    if is_judging:
+        await judge.start()
+    task = asyncio.create_task(judge.judge(job(endless(tmp_path / "endless"))))
+    while not (found := judging_processes()) or (is_judging and not found[0].children()):
+        await asyncio.sleep(0.01)
+    await judge.aclose()
+    with pytest.raises(JudgeError, match="program ends"):
+        await task
+    assert judging_processes() == []
 
 
 async def test_a_cancelled_verdict_is_not_taken_for_the_next(judge: Judge, tmp_path: Path) -> None:
