@@ -47,11 +47,12 @@ def _fault(output: Any, folder: Path, sizes: Mapping[str, int]) -> Fault | None:
                 f"{quoted(file)}, line {number} has characters that cannot be printed: correct {quoted(label)}{end}."
             )
             return Fault(code=FaultCode.LABELS, file=file, message=message)
-    values = math.prod(output.dims) if all(size > 0 for size in output.dims) else len(labels)
-    if len(labels) == values:
+    values = math.prod(size for size in output.dims if size > 0)
+    open_sizes = any(size < 0 for size in output.dims)  # of rows, for one: then there may be labels for each row
+    if len(labels) == values or (open_sizes and len(labels) % values == 0):
         return None
     message = (
-        f"{quoted(file)} has {len(labels)} lines, but the output {name} has {values} values: write one label per line, "
-        "in the order of the values."
+        f"{quoted(file)} has {len(labels)} lines, but the output {name} has {values} values"
+        f"{' a row' if open_sizes else ''}: write one label per line, in the order of the values."
     )
     return Fault(code=FaultCode.LABELS, file=file, message=message)

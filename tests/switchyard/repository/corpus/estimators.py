@@ -1,8 +1,12 @@
-"""Estimators of scikit-learn, XGBoost and LightGBM, exported to ONNX as docs/how-to/add-a-vision-model.md does it."""
+"""Estimators of scikit-learn, XGBoost and LightGBM, exported to ONNX as docs/how-to/add-a-vision-model.md does it.
+
+The digits are also broken in the ways that people break them.
+"""
 
 import contextlib
 import io
 import logging
+import pickle
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -11,10 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from tests.switchyard.repository.corpus.case import Build, Case, vision
+from switchyard.repository.verdict import FaultCode as C
+from tests.switchyard.repository.corpus.case import Build, Case, no_vision, vision
 from tests.switchyard.repository.corpus.graphs import put
 
 _OPSET = 17
+_DIGITS_CONFIG = """backend: "onnxruntime"
+input { name: "X" data_type: TYPE_FP32 dims: [-1, 64] }
+output { name: "label" data_type: TYPE_INT64 dims: [-1] }
+output { name: "probabilities" data_type: TYPE_FP32 dims: [-1, 10] }
+"""
 
 
 @cache
@@ -92,8 +102,52 @@ def _boosted(library: str, name: str, **arguments: Any) -> Build:
     return build
 
 
+@cache
+def _digits_graph(*, zipmap: bool = False) -> bytes:
+    return to_onnx(digits(), 64, zipmap=zipmap)
+
+
 def _digits(folder: Path) -> None:
-    put(folder, "1/model.onnx", to_onnx(digits(), 64))
+    put(folder, "1/model.onnx", _digits_graph())
+
+
+def _digits_at(path: str) -> Build:
+    return lambda folder: put(folder, path, _digits_graph())
+
+
+def _digits_as(content: Callable[[], bytes]) -> Build:
+    return lambda folder: put(folder, "1/model.onnx", content())
+
+
+def _digits_config(change: tuple[str, str]) -> Build:
+    """The sample with a config.pbtxt in which ``change`` takes the place of what is true."""
+
+    def build(folder: Path) -> None:
+        _digits(folder)
+        assert change[0] in _DIGITS_CONFIG
+        put(folder, "config.pbtxt", _DIGITS_CONFIG.replace(*change))
+
+    return build
+
+
+def _digits_with_joblib(folder: Path) -> None:
+    import joblib  # type: ignore[import-untyped]
+
+    _digits(folder)
+    joblib.dump(digits(), folder / "1/model.joblib")
+
+
+def _digits_of_nine_labels(folder: Path) -> None:
+    _digits_config(('name: "probabilities"', 'name: "probabilities" label_filename: "labels.txt"'))(folder)
+    put(folder, "labels.txt", "\n".join("012345678"))
+
+
+def _digits_of_the_future(folder: Path) -> None:
+    import onnx
+
+    made = onnx.load_from_string(_digits_graph())
+    next(each for each in made.opset_import if each.domain == "").version = 99
+    put(folder, "1/model.onnx", made.SerializeToString())
 
 
 def _texts(folder: Path) -> None:
@@ -150,4 +204,37 @@ CASES: tuple[Case, ...] = (
     vision("xgboost-regressor", _boosted("xgboost", "XGBRegressor")),
     vision("lightgbm-classifier", _boosted("lightgbm", "LGBMClassifier", verbose=-1)),
     vision("lightgbm-regressor", _boosted("lightgbm", "LGBMRegressor", verbose=-1)),
+    vision("digits-config", _digits_config(("", ""))),
+    vision("digits-zipmap", _digits_as(lambda: _digits_graph(zipmap=True)), notes="'output_probability' is left out"),
+    no_vision(
+        "digits-cut-off", _digits_as(lambda: _digits_graph()[:4000]), C.INCOMPLETE, "1/model.onnx", "4000", "copy it"
+    ),
+    no_vision(
+        "digits-pickle",
+        _digits_as(lambda: pickle.dumps(digits())),
+        C.PICKLE,
+        "1/model.onnx",
+        "export the model to ONNX",
+    ),
+    no_vision("digits-joblib-beside", _digits_with_joblib, C.PICKLE, "1/model.joblib", "remove it"),
+    no_vision("digits-of-the-future", _digits_of_the_future, C.GRAPH, "1/model.onnx", "opset 99", "export it with"),
+    no_vision(
+        "digits-of-63-pixels",
+        _digits_config(("[-1, 64]", "[-1, 63]")),
+        C.GRAPH,
+        "config.pbtxt",
+        "'X' is TYPE_FP32 [-1, 63]",
+        "write `data_type: TYPE_FP32 dims: [-1, 64]`",
+    ),
+    no_vision(
+        "digits-of-another-type",
+        _digits_config(("TYPE_INT64", "TYPE_FP32")),
+        C.GRAPH,
+        "config.pbtxt",
+        "'label' is TYPE_FP32 [-1]",
+        "write `data_type: TYPE_INT64 dims: [-1]`",
+    ),
+    no_vision("digits-of-nine-labels", _digits_of_nine_labels, C.LABELS, "labels.txt", "9 lines", "10 values a row"),
+    no_vision("digits-without-a-version", _digits_at("model.onnx"), C.VERSION, "model.onnx", "move it to 1/model.onnx"),
+    no_vision("digits-v1", _digits_at("v1/model.onnx"), C.VERSION, "v1", "rename it to '1'"),
 )
