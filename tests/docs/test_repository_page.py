@@ -12,12 +12,14 @@ from switchyard.repository.huggingface import documents, tensors, tokenizer, val
 from switchyard.repository.huggingface.inspector import inspect
 from switchyard.repository.huggingface.tokenization import effort, growth
 from switchyard.repository.inspection import Device, Surroundings
+from switchyard.repository.judging import check
 from switchyard.repository.names import LONGEST_NAME, name_fault
 from switchyard.repository.placement.strays import strays
 from switchyard.repository.triton.checks import config, labels, python_model, versions
 from switchyard.repository.triton.graphs import completion, graph
 from switchyard.repository.verdict import FaultCode
 from tests.docs.pages import DOCS
+from tests.switchyard.repository.corpus import python_models
 from tests.switchyard.repository.huggingface.models import REPOSITORY, copy_of
 from tests.switchyard.repository.huggingface.test_broken_models import BROKEN, EMBED_BROKEN
 from tests.switchyard.repository.triton.folders import judged, write
@@ -41,7 +43,15 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     for files in folders:
         folder = tmp_path_factory.mktemp("models") / "digits"
         sentences |= {fault.message for fault in judged(write(folder, files), models=MODELS).faults}
-    return sentences | set(_of_language_models(tmp_path_factory))
+    return sentences | set(_of_language_models(tmp_path_factory)) | set(_of_runs(tmp_path_factory))
+
+
+def _of_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    for case in python_models.BROKEN:
+        if case.name in ("python-raises", "python-has-a-typo", "python-gives-another-type"):
+            folder = tmp_path_factory.mktemp("models") / case.name
+            case.build(folder)
+            yield from (fault.message for fault in check(folder).faults)
 
 
 def _of_language_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

@@ -15,7 +15,13 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from switchyard.repository.judging.confinement import die_with_parent, leave_network, limit
+from switchyard.repository.judging.confinement import (
+    adopt_orphans,
+    die_with_parent,
+    end_children,
+    leave_network,
+    limit,
+)
 from switchyard.repository.judging.wire import LINE_BYTES, Job, Judged
 from switchyard.repository.verdict import Fault, FaultCode, Verdict
 
@@ -29,6 +35,7 @@ def main() -> None:
     results = os.dup(1)
     os.set_inheritable(results, False)
     os.dup2(2, 1)  # what a library prints is no result
+    adopt_orphans()
     offline = leave_network()
     # After the above, which only a process without threads may: ONNX Runtime starts one, which then sleeps, so that no
     # fork finds a lock of it held.
@@ -62,6 +69,7 @@ def _run(job: Job, judge: _JudgeFolder, results: int) -> dict[str, Any]:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
+    end_children()
     rows = [json.loads(line) for line in lines]
     if rows and "verdict" in rows[-1]:
         return dict(rows[-1])

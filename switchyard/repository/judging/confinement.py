@@ -1,9 +1,11 @@
 """What a process that reads strangers' files may do: as little as Linux lets it give up without privileges."""
 
+import contextlib
 import ctypes
 import os
 import resource
 import signal
+import time
 from dataclasses import dataclass
 
 import psutil
@@ -14,7 +16,8 @@ from switchyard.repository.verdict import Group
 MOST_RUN_SECONDS = 60.0  # 2.5 GB of weights are read from a slow network disk in that time
 _LEAST_MEMORY = 1 << 30
 _BYTES_PER_SECOND = 50_000_000
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # prctl(2)
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 36, 38  # prctl(2)
+_SWEEP_SECONDS = 5.0
 _CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000  # unshare(2)
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -24,7 +27,7 @@ class ProcessLimits:
     """``memory`` is bytes of address space beyond what the process has now; times are seconds.
 
     ``wall_seconds`` are of all stages, most of which read all files; ``inspect_seconds`` are of the one that does not,
-    and ``run_seconds`` of the run of a small model.
+    ``run_seconds`` of the run of a small model, and ``code_seconds`` of one version in Python.
     """
 
     memory: int
@@ -32,6 +35,7 @@ class ProcessLimits:
     wall_seconds: float
     inspect_seconds: float = 120.0  # the graph of an ONNX file has at most 2 GB, which are read in 40 s
     run_seconds: float = 10.0
+    code_seconds: float = 25.0  # an import and a load on a busy machine; two versions of it are within wall_seconds
     open_files: int = 256
 
     @staticmethod
@@ -59,6 +63,28 @@ def die_with_parent(parent: int) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # the parent ended before the call above
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what a process below this one leaves behind."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_children() -> None:
+    """End every child, and what each leaves behind; a process that has none knows that at once.
+
+    Raises:
+        TimeoutError: they are made faster than they end.
+    """
+    deadline = time.monotonic() + _SWEEP_SECONDS
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                for child in psutil.Process().children():
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        child.kill()
+                os.waitpid(-1, 0)
+        raise TimeoutError("a model makes processes without end")
 
 
 def leave_network() -> bool:

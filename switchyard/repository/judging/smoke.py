@@ -1,7 +1,7 @@
-"""One inference of an ONNX model, as Triton would run it: what comes out must be what config.pbtxt says.
+"""One inference of a model in ONNX or Python, as Triton would run it: what comes out must be what config.pbtxt says.
 
-Models in Python and ensembles are not run here: their code needs Triton, which says at the load what is wrong. Language
-models are run by their predictor's warm-up, before a request reaches them.
+Ensembles are not run, for what they call lies elsewhere. Language models are run by their predictor's warm-up, before a
+request reaches them.
 """
 
 import re
@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime
 
 from switchyard.repository.inspection import Inspection
+from switchyard.repository.judging.python.process import run_python
 from switchyard.repository.judging.samples import DTYPES, Sample, samples
 from switchyard.repository.judging.values import TakenValues, operator_of_value, taken_values
 from switchyard.repository.names import quoted
@@ -26,19 +27,25 @@ _MESSAGE_CHARACTERS = 300
 _LOCALE = re.compile(r"Failed to construct locale with name:([\w.@-]+)")
 
 
-def smoke(folder: Path, facts: Facts) -> Inspection:
-    """Run each served version once; return the faults, and the facts without the versions that have one."""
-    if facts.format != "onnx":
+def smoke(folder: Path, facts: Facts, seconds: float) -> Inspection:
+    """Run each served version once; return the faults, and the facts without the versions that have one.
+
+    ``seconds`` are what each version in Python may take; the others' bound is the caller's.
+    """
+    if facts.format not in ("onnx", "python"):
         return Inspection(facts=facts)
     config = _config(folder, facts)
     faults: list[Fault] = []
     notes: list[str] = []
     served: list[str] = []
     for version in facts.versions:
-        run = _Run(folder, version, config)
-        found = run.faults()
+        if facts.format == "python":
+            found, noted = run_python(folder, version, config, seconds)
+        else:
+            run = _Run(folder, version, config)
+            found, noted = run.faults(), run.notes
         faults += found
-        notes += run.notes
+        notes += noted
         if not found:
             served.append(version)
     if not served:

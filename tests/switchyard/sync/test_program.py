@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper
 
+from switchyard.repository.judging import landlock
 from switchyard.repository.sources.origin import Origin
 from switchyard.repository.status import RepositoryStatus
 from switchyard.repository.verdict import FaultCode
 from tests.ports import free_port
 from tests.switchyard.repository import onnx_models
+from tests.switchyard.repository.corpus import python_models
 from tests.switchyard.sync.program import Program
 
 
@@ -89,6 +91,20 @@ def test_the_last_good_content_stays_over_a_start_with_a_broken_one(tmp_path: Pa
         failed = sync.wait_for("digits", "failed")
         assert failed.digest == good.digest
         assert good.digest in str(sync.target("vision", "digits"))
+
+
+@pytest.mark.skipif(landlock.version() < 1, reason="without Landlock no code of a model is run")
+def test_a_new_version_in_python_that_does_not_load_leaves_the_one_before(tmp_path: Path) -> None:
+    sync = Program(tmp_path)
+    folder = sync.source / "vision/double"
+    with sync:
+        python_models.code()(folder)
+        good = sync.wait_for("double", "published")
+        (folder / "2").mkdir()
+        (folder / "2/model.py").write_text(python_models.CODE.format(load="raise ValueError('no weights')", run="pass"))
+        failed = sync.wait_for("double", "failed")
+        assert failed.reason.startswith("'2/model.py', line 9, fails when the model is loaded (ValueError: no weights)")
+        assert good.digest in str(sync.target("vision", "double"))
 
 
 def test_a_folder_that_went_while_nobody_looked_is_not_published_at_the_next_start(

@@ -58,7 +58,10 @@ def test_what_a_model_calls_is_found_in_a_repository_that_nothing_has_judged_yet
     caller = digits.with_name("caller")
     (caller / "1").mkdir(parents=True)
     (caller / "1/model.py").write_text(
-        "class TritonPythonModel:\n    def execute(self, requests):\n        return []\n"
+        "import triton_python_backend_utils as pb_utils\n\n\nclass TritonPythonModel:\n"
+        "    def execute(self, requests):\n"
+        "        tensor = pb_utils.Tensor('y', requests[0].inputs()[0].as_numpy())\n"
+        "        return [pb_utils.InferenceResponse([tensor])]\n"
     )
     (caller / "config.pbtxt").write_text(
         'backend: "python"\ninput { name: "x" data_type: TYPE_FP32 dims: [4] }\n'

@@ -8,6 +8,7 @@ from tests.switchyard.repository.corpus import (
     estimators,
     hostile,
     hostile_configs,
+    python_models,
     triton_configs,
     triton_files,
     triton_good,
@@ -27,5 +28,6 @@ _MODULES = (
     embedding_broken,
     hostile,
     hostile_configs,
+    python_models,
 )
 CASES: tuple[Case, ...] = tuple(case for module in _MODULES for case in module.CASES)
