@@ -28,6 +28,36 @@ _LASTING = re.compile(
 )
 _PASSING = re.compile(r"memory|address already in use|no space left|too many open files|timed out|temporar", re.I)
 
+# What to do about what vLLM 0.32, transformers and tokenizers say most often of a start that failed.
+_FIXES = tuple(
+    (re.compile(said), fix)
+    for said, fix in (
+        (
+            r"weights were not initialized from checkpoint|There is no module or parameter named",
+            "its weights are not those of the architecture in config.json; put config.json and *.safetensors of one "
+            "model into its folder",
+        ),
+        (
+            r"No available memory for the cache blocks|Free memory on device|CUDA out of memory|can't allocate memory",
+            "there is not enough memory for its weights; unload other models, or give it smaller or quantized",
+        ),
+        (
+            r"larger than the available KV cache memory",
+            "the memory beside its weights is too small for its context; unload other models, or give it a smaller "
+            "--max-model-len",
+        ),
+        (
+            r"Unknown quantization method|is not supported for (?:the current GPU|quantization method)",
+            "its quantization cannot be run here; give it unquantized, or in another one",
+        ),
+        (
+            r"Couldn't instantiate the backend tokenizer|Can't load tokenizer for|variant of untagged enum \w+Wrapper",
+            "its tokenizer cannot be read; put tokenizer.json and tokenizer_config.json of the same model into its "
+            "folder",
+        ),
+    )
+)
+
 _Kind = Literal["error", "plain", "info"]
 
 
@@ -40,8 +70,15 @@ def reason(log: str, code: int | None = None) -> str:
     """Return the sentence of a process's ``log`` that says why it ended with exit code ``code``; empty if none does.
 
     It is the last exception that does not point at another one; without exceptions, or where a configuration was
-    rejected, the last thing said in plain words; without those, the last thing said.
+    rejected, the last thing said in plain words; without those, the last thing said. Where it is known what to do
+    about it, that comes first.
     """
+    said = _said(log, code)
+    fix = next((fix for pattern, fix in _FIXES if pattern.search(said)), "")
+    return f"{fix}: {said}" if fix else said
+
+
+def _said(log: str, code: int | None) -> str:
     said = [message for message in _messages(log) if message.text]
     kinds: list[_Kind] = ["plain", "error"] if code == SettingsError.exit_code else ["error", "plain"]
     for kind in (*kinds, "info"):

@@ -107,3 +107,50 @@ def test_the_reason_is_the_sentence_that_says_why(name: str) -> None:
 def test_a_reason_is_bounded_and_says_that_it_is_cut() -> None:
     said = reason(f"{FRAMES}ValueError: {'architecture ' * 100}\n", 1)
     assert (len(said), said[-1]) == (300, "…")
+
+
+@pytest.mark.parametrize(
+    ("message", "fix", "lasting"),
+    [
+        (
+            "ValueError: Following weights were not initialized from checkpoint: {'model.norm.weight'}",
+            "put config.json and *.safetensors of one model into its folder",
+            True,
+        ),
+        (
+            "ValueError: There is no module or parameter named 'model.x' in LlamaForCausalLM. The available parameters",
+            "put config.json and *.safetensors of one model into its folder",
+            True,
+        ),
+        (
+            "ValueError: Free memory on device cuda:0 (1.0/139.0 GiB) on startup is less than desired GPU memory "
+            "utilization (0.9, 125.1 GiB). Decrease GPU memory utilization or reduce GPU memory used by other "
+            "processes.",
+            "unload other models",
+            False,
+        ),
+        (
+            "ValueError: To serve at least one request with the model's max seq len (131072), (16.0 GiB KV cache is "
+            "needed, which is larger than the available KV cache memory (1.0 GiB). Based on the available memory",
+            "a smaller --max-model-len",
+            False,
+        ),
+        ("ValueError: Unknown quantization method: abc. Must be one of ['awq'].", "give it unquantized", True),
+        (
+            "ValueError: The quantization method fp8 is not supported for the current GPU. Minimum capability: 89. "
+            "Current capability: 75.",
+            "give it unquantized",
+            True,
+        ),
+        (
+            "Exception: data did not match any variant of untagged enum ModelWrapper at line 12 column 3",
+            "put tokenizer.json and tokenizer_config.json of the same model",
+            False,
+        ),
+    ],
+)
+def test_what_an_engine_says_most_often_of_a_failed_start_has_a_fix(message: str, fix: str, lasting: bool) -> None:
+    said = reason(f"{FRAMES}{message}\n", 1)
+    assert said.endswith(f": {message}")
+    assert fix in said.removesuffix(message)
+    assert is_lasting(1, said) is lasting
