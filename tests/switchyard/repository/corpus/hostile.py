@@ -57,7 +57,7 @@ def _socket(folder: Path) -> None:
 def _only_a_link(folder: Path) -> None:
     """The folder itself is a link to a good model."""
     folder.rmdir()
-    real = folder.parent.parent / "elsewhere" / folder.name
+    real = folder.parent.parent / ".elsewhere" / folder.name
     _GOOD(real)
     folder.symlink_to(real)
 
