@@ -46,7 +46,7 @@ async def test_a_version_that_waits_for_ever_leaves_the_others(judge: Judge, tmp
     (folder / "2").mkdir()
     (folder / "2/model.py").write_text(CODE.format(load="import time; time.sleep(600)", run="pass"))
 
-    verdict = (await judged(judge, folder, replace(LIMITS, code_seconds=2.0))).verdict
+    verdict = (await judged(judge, folder, replace(LIMITS, code_seconds=6.0))).verdict
 
     assert verdict.facts is not None
     assert verdict.facts.versions == ("1",)
