@@ -5,6 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from switchyard.settings import SettingsError
+
+# What a folder is judged by, where vLLM alone prefers Mistral's format; an operator's flags come later and win.
+FORMATS = ("--config-format", "hf", "--load-format", "safetensors")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
@@ -15,6 +20,20 @@ class Arguments:
     http_port: int
     grpc_port: int
     vllm: tuple[str, ...]
+
+    def check_served(self, model: str, tokenizer: str, *, wanted_tokenizer: str | None) -> None:
+        """Check that what vLLM loads is the folder; ``wanted_tokenizer`` is an operator's, None for the folder's.
+
+        Raises:
+            SettingsError: vLLM has followed a file of the folder to another model.
+        """
+        folder = str(self.model_dir)
+        for part, found, wanted in (("model", model, folder), ("tokenizer", tokenizer, wanted_tokenizer or folder)):
+            if found != wanted:
+                raise SettingsError(
+                    f"vLLM would load the {part} {found} in place of {wanted}, because a file of {folder} names it, "
+                    "such as speculators_config in config.json: remove that, or serve the other folder itself."
+                )
 
 
 def parse(argv: Sequence[str], model_repository: str) -> Arguments:

@@ -54,7 +54,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_json_features
 
-from predictors.llm.arguments import Arguments
+from predictors.llm.arguments import FORMATS, Arguments
 from predictors.llm.bounds.log import ClientFaults
 from predictors.llm.bounds.templates import bound_templates
 from predictors.llm.bounds.texts import TurnOfRequest, bound_texts
@@ -150,6 +150,8 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     gc.freeze()  # vLLM collects garbage several times while it loads, a second each over everything imported
     options = _vllm_options(arguments, settings)
     config = _engine_config(options)
+    model = config.model_config
+    arguments.check_served(model.model, model.tokenizer, wanted_tokenizer=options.tokenizer)
     constraints = ConstraintCompiler(has_xgrammar_unsupported_json_features)
     if options.tool_call_parser in ToolParserManager.list_registered():
         constrain_tool_calls(options.tool_call_parser, constraints)
@@ -200,6 +202,7 @@ def _vllm_options(arguments: Arguments, settings: LLMSettings) -> Namespace:
     argv = [
         "--structured-outputs-config",
         _STRUCTURED_OUTPUTS,
+        *FORMATS,
         *arguments.vllm,
         "--model",
         str(arguments.model_dir),
@@ -209,7 +212,7 @@ def _vllm_options(arguments: Arguments, settings: LLMSettings) -> Namespace:
     if defaults := settings.generation_defaults():
         argv += ["--override-generation-config", json.dumps(defaults)]
     if settings.use_4bit and (method := four_bit_method(arguments.model_dir, _device())):
-        argv += ["--quantization", method]
+        argv += ["--quantization", method, "--load-format", "auto"]  # the plugin chooses its own loader
     if endpoint := os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         # vLLM's default is gRPC; everything else of the platform sends to the collector's HTTP port.
         os.environ.setdefault("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
@@ -232,6 +235,8 @@ def _engine_config(options: Namespace) -> VllmConfig:
         raise SettingsError(f"vLLM cannot serve {options.model} with these flags: {faults}") from err
     except ValueError as err:
         raise SettingsError(f"vLLM cannot serve {options.model} with these flags: {err}") from err
+    if config.model_config.tokenizer_mode == "auto":  # of its own for some architectures, which vLLM has set by now
+        config.model_config.tokenizer_mode = "hf"
     if current_platform.is_cpu() and config.model_config.enforce_eager:
         # vLLM compiles the kernel of log probabilities all the same: 3 to 20 s, in which nobody gets a token.
         torch.compiler.set_stance("force_eager")

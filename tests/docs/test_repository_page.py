@@ -22,6 +22,7 @@ from tests.docs.pages import DOCS
 from tests.switchyard.repository.corpus import python_models
 from tests.switchyard.repository.huggingface.models import REPOSITORY, copy_of
 from tests.switchyard.repository.huggingface.test_broken_models import BROKEN, EMBED_BROKEN
+from tests.switchyard.repository.huggingface.test_references import REFERENCES
 from tests.switchyard.repository.triton.folders import judged, write
 from tests.switchyard.repository.triton.test_broken_folders import CONFIGS, GRAPHS, OTHERS
 from tests.switchyard.repository.triton.test_ensembles import ENSEMBLE, MISFITS, MODELS
@@ -55,7 +56,7 @@ def _of_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _of_language_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    for model, cases in (("chat-fast", BROKEN), ("embed", EMBED_BROKEN)):
+    for model, cases in (("chat-fast", {**BROKEN, **REFERENCES}), ("embed", EMBED_BROKEN)):
         for change, *_ in cases.values():
             folder = copy_of(model, tmp_path_factory.mktemp("models"))
             change(folder)

@@ -18,6 +18,7 @@ from switchyard.repository.huggingface.model_config import (
     check_generation,
     read_config,
 )
+from switchyard.repository.huggingface.references import check_files
 from switchyard.repository.huggingface.shapes import check_shapes
 from switchyard.repository.huggingface.tensors import WeightTensor, count_parameters, read_weights
 from switchyard.repository.huggingface.tokenizer import TokenizerFacts, check_tokenizer, read_tokenizer_config
@@ -62,7 +63,8 @@ def inspect(folder: Path, surroundings: Surroundings) -> Inspection:
     except FaultError as err:
         return Inspection(faults=(err.fault,))
     learned = _Learned()
-    faults = [fault for check in _checks(folder, model, learned, surroundings.device) for fault in _found(check)]
+    checks = (check_files(folder, listing.paths), *_checks(folder, model, learned, surroundings.device))
+    faults = [fault for check in checks for fault in _found(check)]
     if faults:
         return Inspection(faults=tuple(dict.fromkeys(faults)))  # two checks may read one file
     dtype = memory.served_dtype(model.config, model.kind, surroundings.device)

@@ -14,6 +14,7 @@ from switchyard.repository.huggingface.documents import (
     shown_value,
     whole_number,
 )
+from switchyard.repository.huggingface.references import reject_references
 from switchyard.repository.verdict import Fault, FaultCode
 
 CONFIG, GENERATION_CONFIG = "config.json", "generation_config.json"
@@ -71,10 +72,10 @@ def read_config(folder: Path) -> ModelConfig:
     """Read ``config.json``.
 
     Raises:
-        FaultError: it cannot be read, names code to load, or a value is not of its type.
+        FaultError: it cannot be read, names code or another model to load, or a value is not of its type.
     """
     config = read_object(folder, CONFIG, FaultCode.MODEL_CONFIG)
-    reject_code(config, CONFIG)
+    reject_references(config, CONFIG)
     reject_infinite(config, CONFIG)
     text = next((part for name in _TEXT_PARTS if (part := mapping(config, name, CONFIG))), config)
     heads = _number(text, "num_attention_heads", "n_head", "n_heads", "num_heads")
@@ -98,16 +99,6 @@ def read_config(folder: Path) -> ModelConfig:
         sees=any(name in config for name in _VISION_PARTS),
         special_ids={name: _ids(config, text, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")},
     )
-
-
-def reject_code(config: Mapping[str, Any], file: str) -> None:
-    """Raise a FaultError if ``config`` names Python code to be loaded with the model."""
-    if config.get("auto_map"):
-        sentence = (
-            f'{file} names code of its own to load ("auto_map"), and no code of a model is run here: remove "auto_map" '
-            "if vLLM knows the architecture itself, or choose a model without trust_remote_code."
-        )
-        raise FaultError(FaultCode.PICKLE, sentence, file)
 
 
 def check_dimensions(config: ModelConfig) -> Iterator[Fault]:

@@ -110,8 +110,6 @@ def read_index(folder: Path) -> Mapping[str, str]:
 def _files(folder: Path) -> list[str]:
     """Return the files that vLLM would read without an index, all of a numbered set."""
     names = sorted(name for name in os.listdir(folder) if name.endswith(".safetensors"))
-    # Mistral's own format, beside which the same weights lie in Hugging Face's.
-    names = [name for name in names if not name.startswith("consolidated")] or names
     if not names:
         sentence = "The folder has no weights in safetensors: copy model.safetensors, or all of model-*.safetensors."
         raise FaultError(FaultCode.INCOMPLETE, sentence)

@@ -17,7 +17,8 @@ from switchyard.repository.huggingface.documents import (
     shown,
     shown_value,
 )
-from switchyard.repository.huggingface.model_config import CONFIG, GENERATION_CONFIG, ModelConfig, reject_code
+from switchyard.repository.huggingface.model_config import CONFIG, GENERATION_CONFIG, ModelConfig
+from switchyard.repository.huggingface.references import reject_tokenizer_references
 from switchyard.repository.huggingface.tokenization.effort import excessive_effort
 from switchyard.repository.huggingface.tokenization.growth import excessive_growth
 from switchyard.repository.verdict import Fault, FaultCode
@@ -46,12 +47,12 @@ def read_tokenizer_config(folder: Path) -> TokenizerFacts:
     """Read ``tokenizer_config.json``, which a folder may lack.
 
     Raises:
-        FaultError: it cannot be read, or names code to load.
+        FaultError: it cannot be read, or names code or other files to load.
     """
     if not (folder / TOKENIZER_CONFIG).exists():
         return TokenizerFacts()
     config = read_object(folder, TOKENIZER_CONFIG, FaultCode.TOKENIZER, _CONFIG_BYTES)
-    reject_code(config, TOKENIZER_CONFIG)
+    reject_tokenizer_references(config, TOKENIZER_CONFIG)
     special = {name: token for name in SPECIAL_TOKENS if (token := _content(config.get(name)))}
     longest = config.get("model_max_length")
     return TokenizerFacts(

@@ -9,7 +9,7 @@ from tests.switchyard.repository.corpus.chat_good import chat
 from tests.switchyard.repository.corpus.graphs import CONFIG, FLOAT, model, node, packed, put, relu, save
 from tests.switchyard.repository.corpus.triton_configs import FILE, with_config, with_more
 from tests.switchyard.repository.corpus.triton_good import PYTHON, PYTHON_CONFIG, WARMUP
-from tests.switchyard.repository.huggingface.models import write
+from tests.switchyard.repository.huggingface.models import both, edit, write
 
 ELF = b"\x7fELF\x02\x01\x01" + bytes(64)
 PE = b"MZ" + bytes(58) + struct.pack("<I", 128) + bytes(64) + b"PE\0\0"
@@ -242,6 +242,29 @@ FILES: tuple[Case, ...] = (
     ),
     no_llm(
         "a-library-beside-a-chat", chat(write("notes.txt", ELF)), C.PICKLE, "notes.txt", "compiled code", "remove it"
+    ),
+    no_llm(
+        "a-verifier-elsewhere",
+        chat(edit("config.json", speculators_config={"verifier": {"name_or_path": "/"}, "algorithm": "eagle3"})),
+        C.MODEL_CONFIG,
+        "config.json",
+        "another model to load (speculators_config)",
+    ),
+    no_llm(
+        "another-model-in-mistrals-format",
+        chat(both(write("params.json", "{}"), write("consolidated.safetensors", bytes(9)))),
+        C.MODEL_CONFIG,
+        "consolidated.safetensors",
+        "params.json",
+        "remove them",
+    ),
+    no_llm(
+        "a-tokenizer-elsewhere",
+        chat(write("special_tokens_map.json", '{"tokenizer_file": "/other/tokenizer.json"}')),
+        C.TOKENIZER,
+        "special_tokens_map.json",
+        "tokenizer_file",
+        "remove the rest",
     ),
     no_vision("code-beside-a-graph", _beside("1/model.py", b"import os\n"), C.PICKLE, "1/model.py", "remove it"),
     vision("numbers-of-numpy", _beside("1/means.npz", b"PK\x03\x04" + bytes(30))),
