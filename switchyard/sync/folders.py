@@ -3,13 +3,19 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 from switchyard.repository.folder import Listing, list_files
-from switchyard.repository.verdict import Group
+from switchyard.repository.names import quoted
+from switchyard.repository.status import ModelStatus
+from switchyard.repository.verdict import FaultCode, Group
+
+MOST_FOLDERS = 1000  # of a group that are followed: each is looked at every 30 s, and a row of every list
+_MOST_NAMES = 3  # of folders that are left out
 
 
 class ModelKey(NamedTuple):
@@ -20,6 +26,14 @@ class ModelKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.group}/{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """Folders to follow from now on; ``crowded`` says of each group which are left out."""
+
+    keys: list[ModelKey]
+    crowded: list[ModelStatus]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,30 @@ class Roots:
             OSError: a root is not there or cannot be read, as when its volume is not mounted.
         """
         return {key for root in self.paths for key in _keys(root)}
+
+    def select(self, followed: Collection[ModelKey]) -> Selection:
+        """Return what is to be followed beside what is ``followed``, which stays: of a group the newest, if not all.
+
+        Raises:
+            OSError: a root is not there or cannot be read.
+        """
+        found, keys, crowded = self.keys().difference(followed), [], []
+        for group in get_args(Group):
+            coming = [key for key in found if key.group == group]
+            there = sum(key.group == group for key in followed)
+            room = max(0, MOST_FOLDERS - there)
+            if len(coming) > room:
+                coming.sort(key=self._age)
+                crowded.append(self._crowded(group, there + room, coming[room:]))
+            keys += coming[:room]
+        return Selection(keys=keys, crowded=crowded)
+
+    def _age(self, key: ModelKey) -> tuple[int, str]:
+        """Return what sorts models by their last change, newest first, and then by name."""
+        for root in self.paths:
+            with suppress(OSError):  # ctime: a copy may keep the mtime of the original
+                return -os.lstat(os.path.join(root, *key)).st_ctime_ns, key.name
+        return 0, key.name
 
     def folder(self, key: ModelKey) -> Path | None:
         """Return where a model is; None if it is nowhere.
@@ -55,6 +93,15 @@ class Roots:
         What belongs to no model is left out, such as a README, or the hidden folder into which a download is fetched.
         """
         return {key for path in paths for key in self._touched(path)}
+
+    def _crowded(self, group: Group, followed: int, left_out: list[ModelKey]) -> ModelStatus:
+        place = f"{self.paths[0].name}/{group}"  # what no model can be called
+        names = ", ".join(quoted(key.name) for key in left_out[:_MOST_NAMES])
+        reason = (
+            f"{place} has {followed + len(left_out)} folders, of which {followed} are looked at; the newest that are "
+            f"left out: {names}. Remove folders that are no models; others take their places, the newest first."
+        )
+        return ModelStatus(group=group, name=place, phase="failed", reason=reason, code=FaultCode.TOO_LARGE)
 
     def _touched(self, path: Path) -> Iterator[ModelKey | Group | None]:
         root = next((root for root in self.paths if path.is_relative_to(root)), None)

@@ -18,6 +18,7 @@ from switchyard.repository.placement.strays import strays
 from switchyard.repository.triton.checks import config, labels, python_model, versions
 from switchyard.repository.triton.graphs import completion, graph
 from switchyard.repository.verdict import FaultCode
+from switchyard.sync.folders import MOST_FOLDERS
 from tests.docs.pages import DOCS
 from tests.switchyard.repository.corpus import python_models
 from tests.switchyard.repository.huggingface.models import REPOSITORY, copy_of
@@ -79,6 +80,7 @@ def test_every_sentence_is_what_is_said(said: set[str]) -> None:
 def test_every_limit_is_the_code_s() -> None:
     limits, kib, mib = FolderLimits(), 1024, 1024 * 1024
     rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|", TEXT.split("## Limits")[1].split("\n## ")[0], re.MULTILINE))
+    assert rows["folders of a group that are looked at"] == str(MOST_FOLDERS)
     assert rows["files and folders"] == str(limits.files)
     assert rows["depth; bytes of a path"] == f"{limits.depth}; {limits.path}"
     assert rows["one file; all of them"] == f"{limits.file_bytes >> 30} GiB; {limits.bytes >> 40} TiB"

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
@@ -72,3 +73,27 @@ async def test_a_reporter_that_fails_stops_no_other_and_is_told_again(monkeypatc
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_status_that_takes_long_to_tell_is_told_less_often() -> None:
+    told: list[tuple[float, float]] = []
+    board: Board
+
+    class Slow:
+        async def report(self, status: RepositoryStatus) -> None:
+            began = time.monotonic()
+            board.set(replace(FOLDER, digest=str(len(told))))  # there is always more to tell
+            await asyncio.sleep(0.05)
+            told.append((began, time.monotonic()))
+
+    board = Board((Slow(),))
+    task = asyncio.create_task(board.run())
+    try:
+        async with asyncio.timeout(30):
+            while len(told) < 3:
+                await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    (began, ended), (again, _), *_ = told
+    assert again - ended > 3 * (ended - began)

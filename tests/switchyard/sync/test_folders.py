@@ -1,8 +1,11 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from switchyard.repository.verdict import FaultCode
+from switchyard.sync import folders
 from switchyard.sync.folders import ModelKey, Roots, look
 
 DIGITS = ModelKey("vision", "digits")
@@ -71,3 +74,24 @@ def test_every_change_of_a_folder_gives_another_stamp(roots: Roots, tmp_path: Pa
         change()
         stamps.append(look(folder, "vision").stamp)
     assert len(set(stamps)) == len(stamps)
+
+
+def test_of_too_many_folders_the_followed_ones_stay_and_the_newest_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "MOST_FOLDERS", 3)
+    for name in ("old", "a", "b", "c", "d", "e", "f"):
+        (tmp_path / "repo/vision" / name).mkdir(parents=True)
+        os.utime(tmp_path / "repo/vision" / name, ns=(0, 0))  # as of a copy that keeps the times of the original
+        time.sleep(0.02)  # the file system's clock has steps
+    (tmp_path / "repo/llm/chat").mkdir(parents=True)
+    roots = Roots((tmp_path / "repo",))
+    selected = roots.select({ModelKey("vision", "old")})
+    assert selected.keys == [ModelKey("vision", "f"), ModelKey("vision", "e"), ModelKey("llm", "chat")]
+    (crowded,) = selected.crowded
+    assert (crowded.group, crowded.name, crowded.code) == ("vision", "repo/vision", FaultCode.TOO_LARGE)
+    assert crowded.reason == (
+        "repo/vision has 7 folders, of which 3 are looked at; the newest that are left out: 'd', 'c', 'b'. "
+        "Remove folders that are no models; others take their places, the newest first."
+    )
+    assert roots.select({ModelKey("vision", name) for name in "abcdef"}).keys == [ModelKey("llm", "chat")]
