@@ -2,9 +2,12 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
+import threading
 from pathlib import Path
+from typing import NoReturn
 
 from switchyard.cluster.api import ApiServerError
 from switchyard.cluster.publishing import Derivation, reporter_of_this_pod
@@ -126,5 +129,15 @@ def _first(err: BaseException) -> BaseException:
     return _first(err.exceptions[0]) if isinstance(err, BaseExceptionGroup) else err
 
 
+def _leave(status: int) -> NoReturn:
+    """End this process, also where threads wait for stores that never end: Python would join them."""
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

@@ -8,8 +8,10 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +26,8 @@ from switchyard.repository.sources.uri import Location, base_of
 from switchyard.repository.verdict import Group
 
 _AT_ONCE = 2  # models: a small one does not wait for a large one
+_LISTING_SECONDS = 300.0  # in which the most pages come, each in most of a second
+_LOOK_SECONDS = 0.1  # for a stop, while a listing goes on
 _SETTLE_SECONDS = 1.0  # in which a changed listing is to stay as it is: an upload is many objects
 
 logger = logging.getLogger(__name__)
@@ -64,6 +68,7 @@ class Follower:
         cache: Cache | None = None,
         seconds: float = 10.0,
         settle: float = _SETTLE_SECONDS,
+        listing_seconds: float = _LISTING_SECONDS,
     ) -> None:
         self._location = location
         self._source = source
@@ -75,6 +80,7 @@ class Follower:
         self._failures = ConsecutiveFailures(backoff=Backoff(first=seconds, most=10 * seconds))
         self._told: dict[Place | None, tuple[str, str, str]] = {}
         self._stop = threading.Event()
+        self._listings = _Listings(source, self._stop, listing_seconds)
 
     def run(self) -> None:
         """Follow until ``stop``."""
@@ -95,6 +101,8 @@ class Follower:
             if self._source.follows and any(self._changed(*model) for model in before.items()):
                 self._stop.wait(self._settle)
                 models = self._list()
+        except StoppedError:
+            return True
         except SourceError as err:
             self._fail_all(str(err))
             return False
@@ -109,7 +117,7 @@ class Follower:
         return done
 
     def _list(self) -> Mapping[Place, Remote]:
-        return models_of(self._location, self._source.resolve())
+        return models_of(self._location, self._listings.next())
 
     def _changed(self, place: Place, remote: Remote) -> bool:
         return Origin.read(self._folder(place)) != Origin.of(remote)
@@ -190,6 +198,49 @@ class Follower:
 
     def _folder(self, place: Place) -> Path:
         return self._root / place.group / place.name
+
+
+class _Listings:
+    """Listings of a source in threads of their own, since a store may keep its library in one call for ever."""
+
+    def __init__(self, source: Source, stop: threading.Event, seconds: float) -> None:
+        self._source = source
+        self._stop = stop
+        self._seconds = seconds
+        self._running: Future[Remote] = Future()
+        self._running.cancel()
+
+    def next(self) -> Remote:
+        """List once.
+
+        Raises:
+            StoppedError: the stop was set.
+            SourceError: it cannot be listed, or not in time; none begins while the one before goes on.
+        """
+        if self._running.done():
+            self._running = Future()
+            threading.Thread(target=self._list, args=(self._running,), daemon=True, name="listing").start()
+        deadline = time.monotonic() + self._seconds
+        while time.monotonic() < deadline:
+            if self._stop.is_set():
+                raise StoppedError(f"The listing of {self._source.uri} was stopped")
+            with suppress(TimeoutError):
+                return self._running.result(_LOOK_SECONDS)
+        raise SourceError(
+            f"{self._source.uri} cannot be read: its listing goes on for more than {self._seconds:.0f} seconds: look "
+            "at the store, and begin this program again if it is said for long",
+            transient=True,
+        )
+
+    def _list(self, listing: "Future[Remote]") -> None:
+        try:
+            listing.set_result(self._source.resolve())
+        except SourceError as err:
+            listing.set_exception(err)
+        except Exception as err:  # a library that met what its store never sends
+            logger.warning("a listing cannot be read", exc_info=True, extra={"source": self._source.uri})
+            told = f"{self._source.uri} cannot be read: its store sent no listing ({type(err).__name__})"
+            listing.set_exception(SourceError(told, transient=True))
 
 
 def remove_others(root: Path, sources: Iterable[Source]) -> None:

@@ -1,9 +1,9 @@
 """What of a source's listing is taken: names that stay in their folder, and no more than a disk and a person bear."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from typing import TypeVar
 
 from switchyard.repository.folder import FolderLimits
 from switchyard.repository.names import quoted
@@ -12,29 +12,57 @@ from switchyard.repository.sources.remote import RemoteFile, SourceError
 _LONGEST_NAME = 200  # bytes; file systems take 255
 _MODEL = FolderLimits()
 
+Page = TypeVar("Page")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """The most that is listed of one source: a repository of 200 models of 100 files each, twice."""
+    """The most that is listed of one source.
+
+    ``files`` are those of a repository of 200 models of 100 files each, twice; names that are no files, which consoles
+    make for folders, are as many at most. ``pages`` have 100 names then, a tenth of what stores give.
+    """
 
     files: int = 40_000
+    pages: int = 400
 
 
 LIMITS = Limits()
 
 
-def bounded(uri: str, files: Iterable[RemoteFile], limits: Limits) -> tuple[RemoteFile, ...]:
-    """Return ``files`` in the order of their paths; no more than ``limits.files`` + 1 are read.
+def bounded(uri: str, files: Iterable[RemoteFile | None], limits: Limits) -> tuple[RemoteFile, ...]:
+    """Return ``files`` in the order of their paths; None stands for a name that is no file.
+
+    No more than ``limits.files`` + 1 of each are read.
 
     Raises:
         SourceError: there are none, or more.
     """
-    listed = tuple(islice(files, limits.files + 1))
-    if len(listed) > limits.files:
-        raise SourceError(f"{uri} has more than {limits.files:,} files: name a folder with fewer")
+    listed: list[RemoteFile] = []
+    skipped = 0
+    for file in files:
+        if file is None:
+            skipped += 1
+        else:
+            listed.append(file)
+        if max(len(listed), skipped) > limits.files:
+            kind = "names of folders" if skipped > limits.files else "files"
+            raise SourceError(f"{uri} has more than {limits.files:,} {kind}: name a folder with fewer")
     if not listed:
         raise SourceError(f"{uri} has no files: is the name right, and the upload complete?")
     return tuple(sorted(listed, key=lambda file: file.path))
+
+
+def paged(uri: str, pages: Iterable[Page], limits: Limits) -> Iterator[Page]:
+    """Yield the ``pages`` of a listing, which a store may go on with for ever without a file in them.
+
+    Raises:
+        SourceError: there are more than ``limits.pages``.
+    """
+    for number, page in enumerate(pages, 1):
+        if number > limits.pages:
+            raise SourceError(f"{uri} has a listing of more than {limits.pages:,} pages: name a folder with less in it")
+        yield page
 
 
 def checked(uri: str, files: Iterable[RemoteFile], limits: FolderLimits = _MODEL) -> tuple[RemoteFile, ...]:

@@ -1,6 +1,7 @@
 """Sources that are followed by their own libraries, each in a thread, as downloads."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ from switchyard.repository.sources import (
 from switchyard.repository.sources.fetching import Cache
 from switchyard.repository.sources.uri import base_of
 from switchyard.sync.downloads import INCOMING, Download
+
+# A chunk comes within one second or never, as a store may send a byte now and then. What came so far stays.
+_GRACE_SECONDS = 3.0
+
+logger = logging.getLogger(__name__)
 
 _State = Literal["running", "done", "failed", "removed"]
 _STATES: Mapping[str, _State] = {
@@ -50,13 +56,16 @@ class SourceDownloader:
 
         follower = Follower(self.location, self.source, incoming, on_event, cache=self.cache, seconds=self.seconds)
         # A thread of its own: it runs as long as the program, and the loop's pool has few.
-        with ThreadPoolExecutor(1, thread_name_prefix="source") as thread:
-            following = loop.run_in_executor(thread, follower.run)
-            try:
-                await asyncio.shield(following)
-            finally:
-                follower.stop()
-                await following
+        thread = ThreadPoolExecutor(1, thread_name_prefix="source")
+        following = loop.run_in_executor(thread, follower.run)
+        thread.shutdown(wait=False)
+        try:
+            await asyncio.shield(following)
+        finally:
+            follower.stop()
+            _, running = await asyncio.wait((following,), timeout=_GRACE_SECONDS)
+            if running:
+                logger.warning("a store is not waited for any longer", extra={"source": self.source.uri})
 
 
 def downloaders(

@@ -2,15 +2,21 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.switchyard.repository import onnx_models
 from tests.switchyard.repository.sources.conftest import Bucket, bucket, server
+from tests.switchyard.repository.sources.lying_store import Request, lying_store
 from tests.switchyard.sync.program import Program
 
 __all__ = ["bucket", "server"]
+LISTING = (
+    b'<ListBucketResult><Contents><Key>vision/m/a</Key><Size>1000000</Size><ETag>"e"</ETag><LastModified>2026-01-01T00:'
+    b"00:00.000Z</LastModified></Contents><IsTruncated>false</IsTruncated></ListBucketResult>"
+)
 
 
 def upload(bucket: Bucket, folder: Path, prefix: str) -> None:
@@ -75,3 +81,23 @@ def test_an_address_that_cannot_be_used_is_said_at_once(tmp_path: Path, sources:
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "hunter2" not in done.stderr
+
+
+def test_a_store_that_never_ends_does_not_keep_the_program_from_ending(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Event()
+
+    def respond(request: Request) -> None:
+        if "list-type" in request.path:
+            request.send(200, LISTING)
+        else:
+            asked.set()
+            request.send_for_ever(b"x", 0.2, etag='"e"')
+
+    with lying_store(respond) as store:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{store.place}")
+        with Program(tmp_path, "--source", "s3://models", "--listing_seconds", "1") as sync:
+            assert asked.wait(60)
+            assert sync.stop() == 0
+        assert "a store is not waited for any longer" in sync.log.read_text()

@@ -6,15 +6,17 @@ public bucket is read.
 
 import os
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from switchyard.repository.names import quoted
 from switchyard.repository.sources.connecting import Access, unreachable
-from switchyard.repository.sources.listing import bounded, revision_of
+from switchyard.repository.sources.listing import bounded, paged, revision_of
 from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
+from switchyard.repository.sources.stores.bounds import bound
 from switchyard.repository.sources.stores.located import LocatedSource
 from switchyard.repository.sources.stores.settings import misconfigured
 
@@ -42,7 +44,8 @@ class GcsSource(LocatedSource):
         prefix = f"{self.location.path}/" if self.location.path else ""
         with _errors(self.uri, self._address):
             blobs = self.client.list_blobs(self.location.place, prefix=prefix, timeout=_SECONDS, retry=None)
-            files = bounded(self.uri, _files(blobs, prefix), self.limits)
+            pages = paged(self.uri, blobs.pages, self.limits)
+            files = bounded(self.uri, _files(chain.from_iterable(pages), prefix), self.limits)
         return Remote(uri=self.uri, revision=revision_of(files), files=files)
 
     def read(self, file: RemoteFile, start: int) -> Iterator[bytes]:
@@ -70,13 +73,13 @@ class GcsSource(LocatedSource):
         return file.checksum
 
 
-def _files(blobs: Any, prefix: str) -> Iterator[RemoteFile]:
+def _files(blobs: Iterable[Any], prefix: str) -> Iterator[RemoteFile | None]:
     for blob in blobs:
         path = blob.name.removeprefix(prefix)
-        if path and not path.endswith("/"):  # consoles make empty objects to show a folder
-            yield RemoteFile(
-                path=path, key=blob.name, size=blob.size, etag=str(blob.generation), checksum=_checksum(blob)
-            )
+        if not path or path.endswith("/"):
+            yield None  # consoles make empty objects to show a folder
+            continue
+        yield RemoteFile(path=path, key=blob.name, size=blob.size, etag=str(blob.generation), checksum=_checksum(blob))
 
 
 def _checksum(blob: Any) -> Checksum | None:
@@ -97,7 +100,13 @@ def _client() -> Any:
         client = Client.create_anonymous_client()
     # For the labels of its spans it would ask about the bucket, in a thread that goes on for minutes after a failure.
     client._bucket_metadata_cache = None
+    # A part of an object is as long as a page may be, so nothing that comes is longer.
+    client._http.hooks["response"].append(_bound)
     return client
+
+
+def _bound(response: Any, **_: Any) -> None:
+    bound(response.raw)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -21,12 +22,15 @@ from switchyard.repository.sources.remote import (
     SourceChangedError,
     SourceError,
 )
+from switchyard.repository.sources.stores.bounds import too_long
 from switchyard.repository.sources.stores.located import LocatedSource
 from switchyard.repository.sources.stores.settings import misconfigured
 
 _ACCESS = Access(
     address="HF_ENDPOINT, if it is set,", authorities="SSL_CERT_FILE", plain="write http:// in HF_ENDPOINT"
 )
+_IS_FILE = "switchyard.file"  # on a request whose response is read as it comes
+_LISTING_BYTES = 32 << 20  # 40,000 files with some 500 bytes of JSON each, and half as much again
 _SECONDS = 30.0  # without a byte; a whole file may take hours
 # Weights of other frameworks, most of them pickles, which the platform never loads.
 _OTHER_WEIGHTS = frozenset(
@@ -69,7 +73,9 @@ class HubSource(LocatedSource):
         headers = {**build_hf_headers(token=self.api.token), "range": f"bytes={start}-", "accept-encoding": "identity"}
         with (
             _errors(f"{self.uri}: {quoted(file.path)}"),
-            get_session().stream("GET", file.key, headers=headers, timeout=_SECONDS, follow_redirects=True) as response,
+            get_session().stream(
+                "GET", file.key, headers=headers, timeout=_SECONDS, follow_redirects=True, extensions={_IS_FILE: True}
+            ) as response,
         ):
             hf_raise_for_status(response)
             if start and response.status_code != 206:
@@ -107,7 +113,33 @@ def _is_left_out(name: str, names: set[str]) -> bool:
 def _api() -> Any:
     from huggingface_hub import HfApi
 
+    _bound_responses()
     return HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ.get("HF_TOKEN"))
+
+
+@cache
+def _bound_responses() -> None:
+    """Let the library's client, which all its calls share, read no more of a response than a listing has."""
+    from huggingface_hub import set_client_factory
+    from huggingface_hub.utils._http import default_client_factory
+
+    def client() -> Any:
+        made = default_client_factory()
+        made.event_hooks["response"].append(_bound)
+        return made
+
+    set_client_factory(client)
+
+
+def _bound(response: Any) -> None:
+    if response.is_success and _IS_FILE in response.request.extensions:
+        return
+    content = bytearray()
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > _LISTING_BYTES:
+            raise too_long(_LISTING_BYTES)
+    response._content = bytes(content)  # where it is looked for by who reads it now
 
 
 @contextmanager

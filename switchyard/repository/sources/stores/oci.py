@@ -17,6 +17,7 @@ from switchyard.repository.names import quoted
 from switchyard.repository.sources.connecting import Access, unreachable
 from switchyard.repository.sources.listing import bounded
 from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, SourceChangedError, SourceError
+from switchyard.repository.sources.stores.bounds import bound
 from switchyard.repository.sources.stores.located import LocatedSource
 from switchyard.repository.sources.stores.settings import misconfigured
 from switchyard.repository.sources.uri import Location
@@ -124,7 +125,13 @@ def _registry(host: str) -> Any:
     registry = Registry(host, insecure=host.partition(":")[0] in _LOOPBACK or host in _plain_http())
     for scheme in ("http://", "https://"):
         registry.session.mount(scheme, Impatient())
+    registry.session.hooks["response"].append(_bound)
     return registry
+
+
+def _bound(response: Any, *, stream: bool = False, **_: Any) -> None:
+    if not stream or response.is_redirect:  # a token, or what nobody looks at; the others are read as they come
+        bound(response.raw)
 
 
 def _plain_http() -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from switchyard.repository.names import quoted
 from switchyard.repository.sources.connecting import Access, unreachable
-from switchyard.repository.sources.listing import bounded, revision_of
+from switchyard.repository.sources.listing import bounded, paged, revision_of
 from switchyard.repository.sources.remote import (
     Algorithm,
     Checksum,
@@ -19,6 +19,7 @@ from switchyard.repository.sources.remote import (
     SourceChangedError,
     SourceError,
 )
+from switchyard.repository.sources.stores.bounds import bound
 from switchyard.repository.sources.stores.located import LocatedSource
 from switchyard.repository.sources.stores.settings import misconfigured
 
@@ -95,14 +96,15 @@ class S3Source(LocatedSource):
             size = self.client.head_object(**about, PartNumber=1)["ContentLength"] if parts else 0
         return checksum_of(said, file.etag, size)
 
-    def _objects(self) -> Iterator[RemoteFile]:
+    def _objects(self) -> Iterator[RemoteFile | None]:
         prefix = f"{self.location.path}/" if self.location.path else ""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.location.place, Prefix=prefix)
-        for page in pages:
+        for page in paged(self.uri, pages, self.limits):
             for item in page.get("Contents", ()):
                 path = item["Key"].removeprefix(prefix)
                 if path.endswith("/") or not path:
-                    continue  # consoles make empty objects to show a folder
+                    yield None  # consoles make empty objects to show a folder
+                    continue
                 yield RemoteFile(path=path, key=item["Key"], size=item["Size"], etag=item["ETag"].strip('"'))
 
 
@@ -145,7 +147,34 @@ def _client() -> Any:
         settings["signature_version"] = UNSIGNED  # a public bucket
     if os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
         settings["s3"] = {"addressing_style": "path"}  # other stores rarely have a host name for each bucket
-    return session.client("s3", config=Config(**settings))
+    client = session.client("s3", config=Config(**settings))
+    client._endpoint.http_session = _Bounded(client._endpoint.http_session)
+    return client
+
+
+class _Bounded:
+    """The session of a client, which reads no more of a response than a page has, unless it is an object."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def send(self, request: Any) -> Any:
+        from botocore.exceptions import HTTPClientError
+        from urllib3.exceptions import HTTPError
+
+        is_object, request.stream_output = request.stream_output, True
+        response = self._session.send(request)
+        if is_object and response.status_code < 300:
+            return response
+        bound(response.raw)
+        try:
+            response.content  # noqa: B018  # it is kept when it is read
+        except HTTPError as err:
+            raise HTTPClientError(error=err, endpoint_url=request.url) from None
+        return response
+
+    def close(self) -> None:
+        self._session.close()
 
 
 @contextmanager
