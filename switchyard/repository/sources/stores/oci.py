@@ -1,10 +1,10 @@
 """An artifact of an OCI registry, whose layers are the files of a model, as ``oras push`` makes it.
 
 oras answers the registry's challenges and knows its addresses. Its ``pull`` compares no digests and waits for ever, so
-manifests and blobs are read here. Credentials are OCI_USERNAME and OCI_PASSWORD, or those of docker's configuration.
+manifests and blobs are read here. Credentials are OCI_USERNAME and OCI_PASSWORD, which are for OCI_REGISTRY, or those
+of docker's configuration.
 """
 
-import base64
 import hashlib
 import json
 import os
@@ -20,7 +20,6 @@ from switchyard.repository.sources.remote import Checksum, Remote, RemoteFile, S
 from switchyard.repository.sources.stores.bounds import bound
 from switchyard.repository.sources.stores.located import LocatedSource
 from switchyard.repository.sources.stores.settings import misconfigured
-from switchyard.repository.sources.uri import Location
 
 _CHUNK = 1 << 18
 _ACCESS = Access(address="the registry's address", authorities="REQUESTS_CA_BUNDLE", plain="name it in OCI_PLAIN_HTTP")
@@ -102,11 +101,12 @@ class OciSource(LocatedSource):
     @contextmanager
     def _get(self, what: str, headers: dict[str, str]) -> Iterator[Any]:
         registry = self.registry or _registry(self.location.place)
-        credentials = _credentials(registry, self.location)
+        if not registry.auth.use_environment():
+            registry.auth.load_configs(registry.get_container(f"{self.location.place}/{self.location.path}"))
         url = f"{registry.prefix}://{self.location.place}/v2/{self.location.path}/{what}"
         # Without its retries, which sleep for minutes: whoever fetches has its own.
         request = type(registry).do_request.__wrapped__
-        response = request(registry, url, headers={**headers, **credentials}, stream=True)
+        response = request(registry, url, headers=headers, stream=True)
         with response:
             response.raise_for_status()
             yield response
@@ -116,6 +116,8 @@ def _registry(host: str) -> Any:
     from oras.provider import Registry
     from requests.adapters import HTTPAdapter
 
+    from switchyard.repository.sources.stores.oci_access import RegistryAuth
+
     class Impatient(HTTPAdapter):  # type: ignore[misc]
         """Ends requests of oras, which names no timeout."""
 
@@ -123,6 +125,7 @@ def _registry(host: str) -> Any:
             return super().send(*args, **{**kwargs, "timeout": _SECONDS})
 
     registry = Registry(host, insecure=host.partition(":")[0] in _LOOPBACK or host in _plain_http())
+    registry.auth = RegistryAuth(host, registry.session, registry.prefix)
     for scheme in ("http://", "https://"):
         registry.session.mount(scheme, Impatient())
     registry.session.hooks["response"].append(_bound)
@@ -136,16 +139,6 @@ def _bound(response: Any, *, stream: bool = False, **_: Any) -> None:
 
 def _plain_http() -> list[str]:
     return os.environ.get("OCI_PLAIN_HTTP", "").split(",")
-
-
-def _credentials(registry: Any, location: Location) -> dict[str, str]:
-    """Tell the registry's client who asks; return the header for one that wants no token."""
-    user, password = os.environ.get("OCI_USERNAME"), os.environ.get("OCI_PASSWORD")
-    if not user or not password:
-        registry.auth.load_configs(registry.get_container(f"{location.place}/{location.path}"))
-        return {}
-    registry.auth.set_basic_auth(user, password)
-    return {"authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 
 @contextmanager
@@ -177,4 +170,5 @@ def _errors(subject: str, address: str) -> Iterator[None]:
 
 
 def _denied(subject: str) -> SourceError:
-    return SourceError(f"{subject} may not be read: set OCI_USERNAME and OCI_PASSWORD, or log in with docker")
+    settings = "OCI_REGISTRY, OCI_USERNAME and OCI_PASSWORD"
+    return SourceError(f"{subject} may not be read: set {settings}, or log in with docker")

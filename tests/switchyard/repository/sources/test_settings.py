@@ -62,7 +62,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ("oci://localhost:port/models/tiny:v1", {}, "docker's config.json is damaged"),
         (
             "oci://localhost:port/models/tiny:v1",
-            {"OCI_USERNAME": "a", "OCI_PASSWORD": "b"},
+            {"OCI_USERNAME": "a", "OCI_PASSWORD": "b", "OCI_REGISTRY": "localhost:port"},
             "its registry is no address: write oci://host:port/name:tag",
         ),
     ],
