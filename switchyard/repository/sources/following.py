@@ -79,6 +79,7 @@ class Follower:
         self._pauses = Backoff(first=seconds, most=seconds)
         self._failures = ConsecutiveFailures(backoff=Backoff(first=seconds, most=10 * seconds))
         self._told: dict[Place | None, tuple[str, str, str]] = {}
+        self._hidden: set[Place | None] = set()  # of which progress was told since
         self._stop = threading.Event()
         self._listings = _Listings(source, self._stop, listing_seconds)
 
@@ -144,10 +145,13 @@ class Follower:
     def _fetch(self, place: Place, remote: Remote) -> bool:
         event = partial(SourceEvent, uri=remote.uri, place=place, revision=remote.revision)
 
-        def on_progress(done: int, total: int) -> None:
-            self._on_event(event(kind="fetching", progress=(done, total)))
+        kind, _, message = self._told.get(place, ("", "", ""))
+        reason = message if kind == "failed" else ""  # it stands until the model is here
 
-        on_progress(0, remote.size)
+        def on_progress(done: int, total: int) -> None:
+            self._hidden.add(place)
+            self._on_event(event(kind="fetching", progress=(done, total), message=reason))
+
         try:
             fetch(
                 self._source, remote, self._folder(place), on_progress=on_progress, stop=self._stop, cache=self._cache
@@ -187,12 +191,14 @@ class Follower:
         self._tell(SourceEvent(kind="failed", uri=uri, place=place, message=message))
 
     def _tell(self, event: SourceEvent) -> None:
-        """Pass on an event that stays true until something changes, once."""
+        """Pass on an event that stays true until something changes, once, and again after the progress of a fetch."""
         said = (event.kind, event.revision, event.message)
-        if self._told.get(event.place) == said:
+        is_new = self._told.get(event.place) != said
+        if not is_new and event.place not in self._hidden:
             return
         self._told[event.place] = said
-        if event.message:
+        self._hidden.discard(event.place)
+        if is_new and event.message:
             logger.warning("%s", event.message, extra={"model": str(event.place or ""), "source": event.uri})
         self._on_event(event)
 

@@ -17,8 +17,9 @@ from switchyard.repository.sources import (
     remove_others,
 )
 from switchyard.repository.sources.remote import Checksum
+from switchyard.repository.sources.stores.folder import FolderSource
 from tests.switchyard.repository.sources.conftest import Bucket
-from tests.switchyard.repository.sources.test_fetching import content_of
+from tests.switchyard.repository.sources.test_fetching import Disturbed, content_of
 from tests.switchyard.repository.sources.test_hub import WEIGHTS, Hub, hub
 
 __all__ = ["hub"]
@@ -124,6 +125,20 @@ def test_a_moved_tag_is_taken_where_the_address_says_so(hub: Hub, tmp_path: Path
     hub.files["config.json"] = b"another"
     assert following.poll()
     assert content_of(tmp_path)["llm/tiny/config.json"] == b"another"
+
+
+def test_a_fetch_that_keeps_failing_keeps_its_reason(tmp_path: Path) -> None:
+    events: list[SourceEvent] = []
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/config.json").write_bytes(b"{}")
+    folder = FolderSource(root=tmp_path / "there", uri="there")
+    source = Disturbed(folder, lambda path, start, chunks: chunks, Checksum(algorithm="sha256", value="another"))
+    following = Follower(parse(f"llm/tiny={folder.root}"), source, tmp_path / "here", events.append, settle=0)
+    assert not following.poll()
+    assert not following.poll()
+    assert told(events) == ["failed llm/tiny", "failed llm/tiny"]
+    failed = [event.kind for event in events].index("failed")
+    assert all("came with the" in event.message for event in events[failed:])
 
 
 def test_two_sources_do_not_take_one_name(bucket: Bucket, hub: Hub, tmp_path: Path) -> None:
