@@ -43,6 +43,8 @@ def bounded(uri: str, files: Iterable[RemoteFile | None], limits: Limits) -> tup
     for file in files:
         if file is None:
             skipped += 1
+        elif file.size < 0:
+            raise SourceError(f"{uri} has {quoted(file.path)} of {file.size:,} bytes: its store is damaged")
         else:
             listed.append(file)
         if max(len(listed), skipped) > limits.files:

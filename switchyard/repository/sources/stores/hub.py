@@ -24,6 +24,7 @@ from switchyard.repository.sources.remote import (
 )
 from switchyard.repository.sources.stores.bounds import too_long
 from switchyard.repository.sources.stores.located import LocatedSource
+from switchyard.repository.sources.stores.reach import astray
 from switchyard.repository.sources.stores.settings import misconfigured
 
 _ACCESS = Access(
@@ -132,6 +133,10 @@ def _bound_responses() -> None:
 
 
 def _bound(response: Any) -> None:
+    if response.has_redirect_location:
+        url = str(response.url.join(response.headers["location"]))
+        if reason := astray(url, str(response.url)):
+            raise SourceError(f"{response.url.host} redirects to where no request is sent: it {reason}")
     if response.is_success and _IS_FILE in response.request.extensions:
         return
     content = bytearray()

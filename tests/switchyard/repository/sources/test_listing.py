@@ -85,6 +85,11 @@ def test_nothing_at_all_is_said_to_be_so() -> None:
         bounded("s3://b/typo", [], Limits())
 
 
+def test_a_negative_size_is_not_taken() -> None:
+    with pytest.raises(SourceError, match="'a' of -5 bytes"):
+        bounded("s3://b", listed("a", size=-5), Limits())
+
+
 def test_a_revision_changes_with_every_name_size_and_etag() -> None:
     first = listed("a", "b")
     others = [listed("a"), listed("a", "c"), listed("a", "b", size=2), [first[0], RemoteFile(path="b", key="", size=1)]]

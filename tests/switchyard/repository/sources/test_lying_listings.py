@@ -122,3 +122,11 @@ def test_a_stop_is_no_failure(tmp_path: Path) -> None:
     following.stop()
     assert following.poll()
     assert not events
+
+
+@pytest.mark.parametrize("target", ["http://192.0.2.1/x", "https://169.254.169.254/x", "file:///etc/passwd"])
+def test_a_hub_does_not_redirect_into_this_network(target: str, point: Point) -> None:
+    with lying_store(lambda request: request.send(302, location=target)) as store:
+        point(store)
+        with pytest.raises(SourceError, match="redirects to where no request is sent"):
+            open_source(SOURCES["hf"]).resolve()
