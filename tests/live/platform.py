@@ -13,6 +13,7 @@ import httpx
 import psutil
 
 from benchmarks.platform import write_overlay
+from switchyard.local.processes.identities import RUN_VARIABLE
 from tests.live.processes import DEADLINE, KEY, ROOT, eventually, fetch
 from tests.ports import free_port
 
@@ -38,6 +39,7 @@ class Platform:
         self.url, self.grpc_target = f"http://127.0.0.1:{self.http}", f"127.0.0.1:{self.grpc}"
         self.overlay = folder / "overlay"
         self.printed = ""
+        self._runs = set[str]()
         self.overlay.mkdir()
         write_overlay(self.overlay, http=self.http, grpc=self.grpc, window=window)
 
@@ -83,9 +85,17 @@ class Platform:
         return {**os.environ, STATE_VARIABLE: str(self.state), "COLUMNS": "200"}
 
     def processes(self) -> list[int]:
-        """Everything alive that was started for this platform, whoever its parent is: children inherit the marker."""
+        """Everything alive that was started for this platform, whoever its parent is: children inherit the marker.
+
+        Triton and its models keep of their environment no more than the marker of the run.
+        """
+        found = [(process.pid, _environ(process)) for process in psutil.process_iter()]
+        mine = [environ for _, environ in found if environ.get(STATE_VARIABLE) == str(self.state)]
+        self._runs |= {environ[RUN_VARIABLE] for environ in mine if RUN_VARIABLE in environ}
         return [
-            process.pid for process in psutil.process_iter() if _environ(process).get(STATE_VARIABLE) == str(self.state)
+            pid
+            for pid, environ in found
+            if environ.get(STATE_VARIABLE) == str(self.state) or environ.get(RUN_VARIABLE) in self._runs
         ]
 
     def record(self) -> dict[str, Any]:
