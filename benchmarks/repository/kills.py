@@ -152,7 +152,7 @@ def main() -> int:
             for victim, values in seconds.items()
         ),
     ]
-    publish("repository.kills", figures, {"kills": arguments.kills, "seed": arguments.seed})
+    publish("repository.kills", figures, {"rounds": arguments.kills, "seed": arguments.seed})
     for line in (*lost, *map(str, strange)):
         print(line, file=sys.stderr)
     return int(arguments.check and bool(lost or strange))

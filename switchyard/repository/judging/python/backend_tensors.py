@@ -17,7 +17,7 @@ class NoTritonError(BaseException):
     """The model asks for what only a running Triton has; no ``except Exception`` of the model's hides it."""
 
 
-class ApiError(TypeError):
+class UsageError(TypeError):
     """The model gives Triton what Triton does not take, whatever the values are."""
 
 
@@ -26,12 +26,12 @@ class Tensor:
 
     def __init__(self, name: str, numpy_array: Any) -> None:
         if not isinstance(name, str) or not name:
-            raise ApiError("the name of a Tensor is a text that is not empty")
+            raise UsageError("the name of a Tensor is a text that is not empty")
         if not isinstance(numpy_array, np.ndarray):
-            raise ApiError(f"the Tensor '{name}' is made of {type(numpy_array).__name__}, not of a numpy.ndarray")
+            raise UsageError(f"the Tensor '{name}' is made of {type(numpy_array).__name__}, not of a numpy.ndarray")
         if numpy_to_triton_type(numpy_array.dtype.type) is None:
             what = "; texts have dtype=object" if numpy_array.dtype.kind == "U" else ""
-            raise ApiError(
+            raise UsageError(
                 f"the Tensor '{name}' has the numpy type {numpy_array.dtype}, which Triton does not take{what}"
             )
         self._name, self._array = name, numpy_array

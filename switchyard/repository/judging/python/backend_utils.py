@@ -1,7 +1,7 @@
 """What a model imports as ``triton_python_backend_utils``, for one run without Triton: the API of Triton 2.51.
 
 https://github.com/triton-inference-server/python_backend has its description. Where Triton rejects what a model gives
-it, so does this: ``ApiError`` does not depend on the values of a request.
+it, so does this: ``UsageError`` does not depend on the values of a request.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from switchyard.repository.judging.python.backend_config import ModelConfig as ModelConfig
 from switchyard.repository.judging.python.backend_tensors import TRITON_STRING_TO_NUMPY as TRITON_STRING_TO_NUMPY
-from switchyard.repository.judging.python.backend_tensors import ApiError, NoTritonError, Tensor
+from switchyard.repository.judging.python.backend_tensors import NoTritonError, Tensor, UsageError
 from switchyard.repository.judging.python.backend_tensors import deserialize_bytes_tensor as deserialize_bytes_tensor
 from switchyard.repository.judging.python.backend_tensors import numpy_to_triton_type as numpy_to_triton_type
 from switchyard.repository.judging.python.backend_tensors import serialize_byte_tensor as serialize_byte_tensor
@@ -65,11 +65,11 @@ class InferenceResponse:
         self, output_tensors: Sequence[Tensor] = (), error: TritonError | None = None, parameters: object = None
     ) -> None:
         if not isinstance(output_tensors, list | tuple):
-            raise ApiError("the output_tensors of an InferenceResponse are a list")
+            raise UsageError("the output_tensors of an InferenceResponse are a list")
         if any(not isinstance(tensor, Tensor) for tensor in output_tensors):
-            raise ApiError("the output_tensors of an InferenceResponse are Tensors")
+            raise UsageError("the output_tensors of an InferenceResponse are Tensors")
         if not isinstance(error, TritonError | None):
-            raise ApiError("the error of an InferenceResponse is a TritonError")
+            raise UsageError("the error of an InferenceResponse is a TritonError")
         self._tensors, self._error, self._parameters = list(output_tensors), error, parameters
 
     def output_tensors(self) -> list[Tensor]:
@@ -93,7 +93,7 @@ class InferenceResponseSender:
 
     def send(self, response: InferenceResponse | None = None, flags: int = 0) -> None:
         if not isinstance(response, InferenceResponse | None):
-            raise ApiError("a response is an InferenceResponse")
+            raise UsageError("a response is an InferenceResponse")
         if response is not None:
             self.sent.append(response)
 
@@ -140,7 +140,7 @@ class InferenceRequest:
     ) -> None:
         self._inputs, self._names, self.model = list(inputs), set(requested_output_names), model_name
         if any(not isinstance(tensor, Tensor) for tensor in self._inputs):
-            raise ApiError("the inputs of an InferenceRequest are Tensors")
+            raise UsageError("the inputs of an InferenceRequest are Tensors")
         self._id, self._correlation_id, self._flags, self._timeout = request_id, correlation_id, flags, timeout
         self._trace, self._parameters = trace or InferenceTrace(), parameters
         self._sender = InferenceResponseSender()

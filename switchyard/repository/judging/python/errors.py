@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from switchyard.repository.judging.python import backend_utils
-from switchyard.repository.judging.python.backend_tensors import ApiError, NoTritonError
+from switchyard.repository.judging.python.backend_tensors import NoTritonError, UsageError
 from switchyard.repository.names import quoted
 from switchyard.repository.verdict import FaultCode
 
@@ -100,7 +100,7 @@ class Errors:
 
     def _said(self, err: BaseException) -> str:
         name, text = type(err).__name__, self._without_paths(str(err))
-        name = "TypeError" if isinstance(err, ApiError) else name
+        name = "TypeError" if isinstance(err, UsageError) else name
         return quoted(f"{name}: {text}" if text else name, _MESSAGE_CHARACTERS)[1:-1]
 
     def _without_paths(self, text: str) -> str:
@@ -114,7 +114,7 @@ def _is_of_any_value(err: BaseException, model: object) -> bool:
     """Return whether the error does not depend on the values of the request."""
     if isinstance(err, AttributeError):
         return err.obj is model or err.obj is backend_utils
-    return isinstance(err, NameError | ApiError)
+    return isinstance(err, NameError | UsageError)
 
 
 def _chain(err: BaseException | None) -> Iterator[Any]:

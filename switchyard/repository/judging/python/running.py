@@ -14,7 +14,7 @@ import numpy as np
 
 from switchyard.repository.judging.python import backend_utils
 from switchyard.repository.judging.python.backend_config import ModelConfig, as_json
-from switchyard.repository.judging.python.backend_tensors import ApiError, Tensor
+from switchyard.repository.judging.python.backend_tensors import Tensor, UsageError
 from switchyard.repository.judging.python.errors import Errors
 from switchyard.repository.judging.samples import DTYPES, Sample, samples
 from switchyard.repository.names import quoted
@@ -69,7 +69,7 @@ class PythonRun:
         if hasattr(kind, "auto_complete_config"):
             completed = kind.auto_complete_config(ModelConfig(config))
             if not isinstance(completed, ModelConfig):
-                raise ApiError("auto_complete_config must return the configuration that it is given")
+                raise UsageError("auto_complete_config must return the configuration that it is given")
             config = json.dumps(completed.as_dict())
         model = kind()
         if hasattr(model, "initialize"):
@@ -128,15 +128,15 @@ class PythonRun:
         if given is None and (sent or self._config.model_transaction_policy.decoupled):
             return sent
         if self._config.model_transaction_policy.decoupled:
-            raise ApiError("execute of a decoupled model must return None, and send its responses")
+            raise UsageError("execute of a decoupled model must return None, and send its responses")
         if not isinstance(given, list):
-            raise ApiError(f"execute must return a list of responses, and returns {_type(given)}")
+            raise UsageError(f"execute must return a list of responses, and returns {_type(given)}")
         if len(given) != 1:
-            raise ApiError(f"execute must return one response for each request, and returns {len(given)} for one")
+            raise UsageError(f"execute must return one response for each request, and returns {len(given)} for one")
         if given == [None] and sent:
             return sent
         if not isinstance(given[0], backend_utils.InferenceResponse):
-            raise ApiError(f"execute must return InferenceResponses, and returns {_type(given[0])}")
+            raise UsageError(f"execute must return InferenceResponses, and returns {_type(given[0])}")
         return given
 
     def _of_outputs(self, response: backend_utils.InferenceResponse) -> Iterator[Mapping[str, str]]:
