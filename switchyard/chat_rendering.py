@@ -60,7 +60,7 @@ class BoundedTemplate:
             BoundError: it takes more than its budget.
             TemplateError: it cannot be rendered.
         """
-        self._budget.begin(_allowed_steps(values))
+        self._budget.begin(_step_budget(values))
         with _errors(), _spent_by_lines(self._budget):
             return self._compiled.render(values)
 
@@ -82,7 +82,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     return BoundedTemplate(template).render(values)
 
 
-def _allowed_steps(values: Mapping[str, Any]) -> int:
+def _step_budget(values: Mapping[str, Any]) -> int:
     """Return the steps for rendering ``values``, which are a conversation, tools and the like."""
     messages, characters, waiting = 0, 0, list(values.values())
     while waiting:

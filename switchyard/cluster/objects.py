@@ -6,7 +6,7 @@ from typing import Any
 
 from switchyard.catalog import Catalog, CatalogError, Claim, Model, State, describe, hosts_repository, settle
 from switchyard.catalog.repository import OLD_SERVED, with_repository
-from switchyard.cluster.states import existing_replicas, refusal_of, replicas_of, revisions_of, state_of
+from switchyard.cluster.states import existing_replicas, newest_failure, replicas_of, revisions_of, state_of
 from switchyard.repository.status import RepositoryStatus
 
 PUBLISHED_CLAIM = "model-repository-published"  # components/model-sync
@@ -137,10 +137,10 @@ def _models(
 
 def _notice(document: Document, revisions: list[Document]) -> str:
     """Say that the newest of a service is not served, and why; empty if it is, or is on its way."""
-    refusal = refusal_of(document, revisions)
-    if not refusal:
+    failure = newest_failure(document, revisions)
+    if not failure:
         return ""
-    return f"{OLD_SERVED if reads_published(document) else 'its newest revision is not served'}: {refusal}"
+    return f"{OLD_SERVED if reads_published(document) else 'its newest revision is not served'}: {failure}"
 
 
 def annotated(document: Document) -> list[str]:

@@ -42,7 +42,7 @@ def state_of(document: Document, workload: str, revisions: Iterable[Document]) -
     return State(phase="waking" if _replicas(own, "desiredReplicas") else "asleep")
 
 
-def refusal_of(document: Document, revisions: Iterable[Document]) -> str:
+def newest_failure(document: Document, revisions: Iterable[Document]) -> str:
     """Return why the newest revision of an InferenceService's predictor failed, where an earlier one has the requests.
 
     Empty where the newest is ready, starts, or there is no earlier one. Knative leaves requests with

@@ -211,15 +211,15 @@ def _file_fault(root: int, file: File, group: Group, limits: FolderLimits, begin
     if suffix in _UNFINISHED:
         what = f"{quoted(file.path)} is an unfinished download: wait for it, or remove it if nothing writes it."
         return _incomplete(file.path, what)
-    refused = by_name(file.path, group) or (by_beginning(root, file.path, group) if beginnings else "")
-    if not refused:
+    unsafe = by_name(file.path, group) or (by_beginning(root, file.path, group) if beginnings else "")
+    if not unsafe:
         return None
     fix = f"remove it, and give the weights as {'model.safetensors' if group == 'llm' else 'an ONNX file'}"
     if suffix == ".onnx":
         fix = "export the model to ONNX"
     elif suffix == ".zip":
         fix = "unpack it into the model's folder if it holds the model, and remove it"
-    what = f"{quoted(file.path)} is {refused}, and reading it could run anything"
+    what = f"{quoted(file.path)} is {unsafe}, and reading it could run anything"
     return Fault(
         code=FaultCode.PICKLE,
         file=file.path,

@@ -30,10 +30,10 @@ class ModelKey(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """Folders to follow from now on; ``crowded`` says of each group which are left out."""
+    """Folders to follow from now on; ``over_limit`` says of each group which are left out."""
 
     keys: list[ModelKey]
-    crowded: list[ModelStatus]
+    over_limit: list[ModelStatus]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,16 @@ class Roots:
         Raises:
             OSError: a root is not there or cannot be read.
         """
-        found, keys, crowded = self.keys().difference(followed), [], []
+        found, keys, over_limit = self.keys().difference(followed), [], []
         for group in get_args(Group):
             coming = [key for key in found if key.group == group]
             there = sum(key.group == group for key in followed)
             room = max(0, MOST_FOLDERS - there)
             if len(coming) > room:
                 coming.sort(key=self._age)
-                crowded.append(self._crowded(group, there + room, coming[room:]))
+                over_limit.append(self._over_limit(group, there + room, coming[room:]))
             keys += coming[:room]
-        return Selection(keys=keys, crowded=crowded)
+        return Selection(keys=keys, over_limit=over_limit)
 
     def _age(self, key: ModelKey) -> tuple[int, str]:
         """Return what sorts models by their last change, newest first, and then by name."""
@@ -94,7 +94,7 @@ class Roots:
         """
         return {key for path in paths for key in self._touched(path)}
 
-    def _crowded(self, group: Group, followed: int, left_out: list[ModelKey]) -> ModelStatus:
+    def _over_limit(self, group: Group, followed: int, left_out: list[ModelKey]) -> ModelStatus:
         place = f"{self.paths[0].name}/{group}"  # what no model can be called
         names = ", ".join(quoted(key.name) for key in left_out[:_MOST_NAMES])
         reason = (

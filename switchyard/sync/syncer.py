@@ -138,7 +138,7 @@ class Syncer:
             except OSError as err:
                 logger.error("the repository cannot be read: %s", err)
                 await asyncio.sleep(RETRY_SECONDS)
-        self._parts.board.set_strays([*self._strays, *listed.crowded])
+        self._parts.board.set_strays([*self._strays, *listed.over_limit])
         return listed.keys
 
     async def _collect(self) -> None:

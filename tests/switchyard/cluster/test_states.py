@@ -3,7 +3,7 @@
 import pytest
 
 from switchyard.catalog import State
-from switchyard.cluster.states import refusal_of, state_of
+from switchyard.cluster.states import newest_failure, state_of
 from tests.switchyard.cluster.documents import NOT_READY, READY, Document, conditions, revision, service
 
 WORKLOAD = "chat-predictor"
@@ -72,11 +72,11 @@ def test_a_stopped_service_says_that_its_owner_stopped_it() -> None:
     assert (found.phase, "stopped" in found.reason) == ("failed", True)
 
 
-def refusal(newest: Document, *, served: str = "chat-1", **model: object) -> str:
+def failure_of(newest: Document, *, served: str = "chat-1", **model: object) -> str:
     components = {"predictor": {"latestCreatedRevision": "chat-2", "latestReadyRevision": served}}
     older = revision(WORKLOAD, actual=1)
     older["metadata"]["name"], newest["metadata"]["name"] = "chat-1", "chat-2"
-    return refusal_of(service(status={"components": components, "modelStatus": model}), [older, newest])
+    return newest_failure(service(status={"components": components, "modelStatus": model}), [older, newest])
 
 
 def failed(**said: str) -> Document:
@@ -87,17 +87,17 @@ def failed(**said: str) -> Document:
 
 def test_a_newest_revision_that_failed_beside_one_that_serves_has_its_reason() -> None:
     exited = {"reason": "ExitCode1", "message": "Container failed with: no tokenizer"}
-    assert refusal(failed(**exited)) == "ExitCode1: Container failed with: no tokenizer"
-    assert "events" in refusal(failed())
+    assert failure_of(failed(**exited)) == "ExitCode1: Container failed with: no tokenizer"
+    assert "events" in failure_of(failed())
     info = {"reason": "ModelLoadFailed", "message": "no weights"}
-    blocked = refusal(failed(**exited), transitionStatus="BlockedByFailedLoad", lastFailureInfo=info)
+    blocked = failure_of(failed(**exited), transitionStatus="BlockedByFailedLoad", lastFailureInfo=info)
     assert blocked == "ModelLoadFailed: no weights"
     # What KServe said of an earlier one is over.
-    assert refusal(failed(**exited), transitionStatus="UpToDate", lastFailureInfo=info).startswith("ExitCode1")
+    assert failure_of(failed(**exited), transitionStatus="UpToDate", lastFailureInfo=info).startswith("ExitCode1")
 
 
-def test_a_newest_revision_that_starts_or_serves_or_is_the_only_one_is_not_refused() -> None:
-    assert refusal(revision(WORKLOAD, ready="Unknown")) == ""
-    assert refusal(failed(), served="chat-2") == ""  # it was ready, and its pods end now
-    assert refusal(failed(), served="") == ""
-    assert refusal_of(service(status=READY), [failed()]) == ""
+def test_a_newest_revision_that_starts_or_serves_or_is_the_only_one_is_no_failure() -> None:
+    assert failure_of(revision(WORKLOAD, ready="Unknown")) == ""
+    assert failure_of(failed(), served="chat-2") == ""  # it was ready, and its pods end now
+    assert failure_of(failed(), served="") == ""
+    assert newest_failure(service(status=READY), [failed()]) == ""

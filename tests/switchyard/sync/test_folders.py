@@ -88,7 +88,7 @@ def test_of_too_many_folders_the_followed_ones_stay_and_the_newest_come(
     roots = Roots((tmp_path / "repo",))
     selected = roots.select({ModelKey("vision", "old")})
     assert selected.keys == [ModelKey("vision", "f"), ModelKey("vision", "e"), ModelKey("llm", "chat")]
-    (crowded,) = selected.crowded
+    (crowded,) = selected.over_limit
     assert (crowded.group, crowded.name, crowded.code) == ("vision", "repo/vision", FaultCode.TOO_LARGE)
     assert crowded.reason == (
         "repo/vision has 7 folders, of which 3 are looked at; the newest that are left out: 'd', 'c', 'b'. "

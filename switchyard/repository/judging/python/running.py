@@ -89,7 +89,7 @@ class PythonRun:
     def _asked(self, model: Any) -> Iterator[Mapping[str, str]]:
         """Ask for what the samples say until one is taken; yield what is wrong."""
         is_guess = not self._config.model_warmup
-        refused: Mapping[str, str] | None = None
+        fault: Mapping[str, str] | None = None
         for sample in samples(self._config, self._folder):
             request = self._request(sample)
             try:
@@ -99,16 +99,16 @@ class PythonRun:
                 if "fault" in found or not is_guess:
                     yield found
                     return
-                refused = refused or found
+                fault = fault or found
                 continue
             if said := next((each.error().message() for each in responses if each.has_error()), None):
-                refused = refused or self._errors.in_response(said, is_guess=is_guess)
+                fault = fault or self._errors.in_response(said, is_guess=is_guess)
                 continue
             for response in responses:
                 yield from self._of_outputs(response)
             return
-        if refused:
-            yield refused
+        if fault:
+            yield fault
 
     def _request(self, sample: Sample) -> backend_utils.InferenceRequest:
         inputs = [Tensor(name, _as_requests_have_it(value)) for name, value in sample.feed.items()]

@@ -31,7 +31,7 @@ def _beside(file: str, content: bytes) -> Build:
     return build
 
 
-def _refused(name: str, text: str, *words: str) -> Case:
+def _rejected(name: str, text: str, *words: str) -> Case:
     return no_vision(name, with_more(text + "\n"), C.CONFIG, FILE, *words)
 
 
@@ -48,48 +48,50 @@ def _many_outputs() -> bytes:
 
 FIELDS: tuple[Case, ...] = (
     no_vision("a-runtime", with_more('runtime: "evil.dat"\n'), C.PICKLE, FILE, "'runtime'", "remove it"),
-    _refused(
+    _rejected(
         "files-elsewhere-by-gpu",
         'cc_model_filenames { key: "7.5" value: "../../x/1/model.onnx" }',
         "'cc_model_filenames'",
         "write default_model_filename",
     ),
-    _refused("a-cache", "response_cache { enable: true }", "'response_cache", "remove it"),
-    _refused("a-host-policy", 'instance_group { host_policy: "../../x" }', "'instance_group.host_policy'", "remove it"),
-    _refused(
+    _rejected("a-cache", "response_cache { enable: true }", "'response_cache", "remove it"),
+    _rejected(
+        "a-host-policy", 'instance_group { host_policy: "../../x" }', "'instance_group.host_policy'", "remove it"
+    ),
+    _rejected(
         "a-secondary-device",
         "instance_group { secondary_devices { kind: KIND_NVDLA device_id: 7 } }",
         "'instance_group.secondary_devices'",
         "remove it",
     ),
-    _refused(
+    _rejected(
         "all-resources",
         'instance_group { rate_limiter { resources { name: "R" global: true count: 4000000000 } } }',
         "'instance_group.rate_limiter'",
         "remove it",
     ),
-    _refused(
+    _rejected(
         "a-cache-of-openvino",
         'optimization { execution_accelerators { cpu_execution_accelerator { name: "openvino" parameters { '
         'key: "cache_dir" value: "/tmp" } } } }',
         "cpu_execution_accelerator'",
         "remove it",
     ),
-    _refused(
+    _rejected(
         "a-cache-of-tensorrt",
         'optimization { execution_accelerators { gpu_execution_accelerator { name: "tensorrt" parameters { '
         'key: "trt_engine_cache_path" value: "/tmp" } } } }',
         "'tensorrt'",
         "write 'cuda'",
     ),
-    _refused("tags-of-metrics", 'metric_tags { key: "model" value: "another" }', "'metric_tags'", "remove it"),
-    _refused(
+    _rejected("tags-of-metrics", 'metric_tags { key: "model" value: "another" }', "'metric_tags'", "remove it"),
+    _rejected(
         "a-wait-of-an-hour",
         "dynamic_batching { max_queue_delay_microseconds: 3600000000 }",
         "'dynamic_batching.max_queue_delay_microseconds' 3600000000",
         "at most 10000000",
     ),
-    _refused(
+    _rejected(
         "a-billion-queues",
         "dynamic_batching { priority_levels: 4000000000 default_priority_level: 1 }",
         "'dynamic_batching.priority_levels'",
@@ -128,18 +130,18 @@ FIELDS: tuple[Case, ...] = (
 )
 
 PARAMETERS: tuple[Case, ...] = (
-    _refused(
+    _rejected(
         "saves-the-model", _parameter("session.save_model_path", "/tmp/x"), "'session.save_model_path'", "remove it"
     ),
-    _refused("saves-profiles", _parameter("profile_file_prefix", "/tmp/x"), "'profile_file_prefix'", "remove it"),
-    _refused(
+    _rejected("saves-profiles", _parameter("profile_file_prefix", "/tmp/x"), "'profile_file_prefix'", "remove it"),
+    _rejected(
         "loads-a-strategy",
         _parameter("TRITON_BATCH_STRATEGY_PATH", "/tmp/x"),
         "'TRITON_BATCH_STRATEGY_PATH'",
         "remove it",
     ),
-    _refused("a-misspelled-parameter", _parameter("intra_op_thread_counts"), "write 'intra_op_thread_count'"),
-    _refused("a-thousand-threads", _parameter("intra_op_thread_count", "1000"), "'1000'", "at most 64"),
+    _rejected("a-misspelled-parameter", _parameter("intra_op_thread_counts"), "write 'intra_op_thread_count'"),
+    _rejected("a-thousand-threads", _parameter("intra_op_thread_count", "1000"), "'1000'", "at most 64"),
     no_vision(
         "loads-a-strategy-for-python",
         save(PYTHON.encode(), PYTHON_CONFIG + _parameter("TRITON_BATCH_STRATEGY_PATH", "x"), file="1/model.py"),

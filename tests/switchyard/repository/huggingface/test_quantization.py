@@ -37,7 +37,7 @@ def test_a_gpu_runs_what_a_cpu_does_not(method: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["torchao", "fp8_per_tensor", "fbgemm_fp8"])
-def test_what_vllm_does_not_load_from_a_checkpoint_is_refused_on_every_device(method: str, tmp_path: Path) -> None:
+def test_what_vllm_does_not_load_from_a_checkpoint_is_rejected_on_every_device(method: str, tmp_path: Path) -> None:
     for number, device in enumerate((Device(), A10G)):
         folder = copy_of("chat-fast", tmp_path / str(number))
         (sentence,) = sentences(folder, device, quantization_config={"quant_method": method})
