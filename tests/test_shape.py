@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CODE = ("switchyard", "predictors", "tools")
+CODE = ("switchyard", "predictors", "dashboards", "tools")
 FILE_LINES, TEST_FILE_LINES, FUNCTION_LINES, MODULES = 300, 500, 50, 12
 
 LONGER_FILES = {

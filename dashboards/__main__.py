@@ -1,0 +1,51 @@
+"""Writes all generated files of this folder; with ``--check`` only says which are not up to date."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from dashboards import grafana
+from dashboards.boards import BOARDS
+
+FOLDER = Path(__file__).parent
+
+
+def generated() -> dict[Path, str]:
+    """Return the texts of all generated files, by path."""
+    boards = {board.uid: board for board in BOARDS}
+    return {
+        FOLDER / "grafana" / f"{board.uid.removeprefix('switchyard-')}.json": grafana.to_json(board, boards)
+        for board in BOARDS
+    }
+
+
+def outdated(files: dict[Path, str]) -> list[Path]:
+    """Return the files that are missing, differ from ``files``, or are generated no more."""
+    differing = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    folders = {path.parent for path in files}
+    return differing + [path for folder in folders for path in folder.glob("*.json") if path not in files]
+
+
+def main() -> int:
+    """Write or check, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dashboards", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not up to date")
+    arguments = parser.parse_args()
+    files = generated()
+    changed = outdated(files)
+    for path in changed:
+        print(path.relative_to(FOLDER))
+        if arguments.check:
+            continue
+        if path in files:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(files[path], encoding="utf-8")
+        else:
+            path.unlink()
+    if changed and arguments.check:
+        print("not up to date: run python -m dashboards", file=sys.stderr)
+    return 1 if changed and arguments.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
