@@ -1,0 +1,1 @@
+"""Rules for Prometheus: what is recorded of SLOs, and which alerts there are."""
