@@ -27,6 +27,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--import-with", metavar="CTR", help="also import with this: 'ctr --address … --namespace k8s.io'"
     )
+    parser.add_argument(
+        "--share-with", type=Path, help="keep one copy of the blobs that this folder has after an import"
+    )
     parser.add_argument("--result", type=Path, help="also write names and digests into this file, as JSON")
     return parser.parse_args()
 
@@ -97,6 +100,8 @@ def _run(arguments: argparse.Namespace, names: list[str]) -> None:
     if arguments.import_with:
         named = {reference(name, one.image): one.image for name, one in built.items()}
         hand_over(builder.store, named, shlex.split(arguments.import_with))
+    if arguments.share_with:
+        builder.store.share(arguments.share_with)
     if arguments.result:
         references = {
             name: {"image": reference(name, one.image), "digest": one.image.digest} for name, one in built.items()

@@ -183,7 +183,7 @@ class Builder:
         if name == "switchyard":
             found.append(self._metadata())
         try:
-            return self.store.layer(f"code of {name}", with_bytecode(found, self._stage), packed=True)
+            return self.store.layer(f"code of {name}", with_bytecode(found, self._stage))
         finally:
             shutil.rmtree(self._stage, ignore_errors=True)
 

@@ -11,6 +11,7 @@ OVERLAY = HERE / "platform" / "overlay"
 KEPT = REPOSITORY / "build" / "cluster"  # kept for the next cluster: programs and imported images
 PROGRAMS = KEPT / "programs"
 CONTAINERD_ROOT = KEPT / "containerd"
+CONTAINERD_BLOBS = CONTAINERD_ROOT / "io.containerd.content.v1.content" / "blobs" / "sha256"
 
 RUN = KEPT / "run"  # ends with this cluster
 LOGS = RUN / "logs"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tools.cluster.kubernetes import kubectl
 from tools.cluster.kubernetes.kubectl import Document
-from tools.cluster.machine.layout import CONTAINERD_SOCKET, OVERLAY, REPOSITORY, RUN
+from tools.cluster.machine.layout import CONTAINERD_BLOBS, CONTAINERD_SOCKET, OVERLAY, REPOSITORY, RUN
 from tools.cluster.machine.shell import ClusterError, eventually, run
 from tools.cluster.software import images
 from tools.images.__main__ import PREFIX
@@ -31,6 +31,8 @@ def import_images() -> dict[str, str]:
         *_OURS,
         "--import-with",
         ctr,
+        "--share-with",
+        CONTAINERD_BLOBS,
         "--result",
         result,
         cwd=REPOSITORY,
