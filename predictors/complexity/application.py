@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
 from predictors.complexity.tiers import conversation
 from predictors.complexity.tiers.affinity import CONVERSATION_HEADER
@@ -25,9 +25,10 @@ from switchyard.http.json_body import parse_object
 from switchyard.http.json_cost import check_json
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server import Exchange
-from switchyard.telemetry import logs
+from switchyard.telemetry import attributes, logs
+from switchyard.telemetry.exposition import exposition
 from switchyard.telemetry.metrics import InferenceMetrics, RoutingMetrics
-from switchyard.telemetry.tracing import Tracer
+from switchyard.telemetry.tracing import SERVER, Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -150,18 +151,19 @@ class Application:
         return request, decision
 
     async def _decide(self, request: RoutingRequest, failed: bool, traceparent: str, began: float) -> Decision:
-        span = self._tracer.start("complexity", traceparent or None)
+        span = self._tracer.start("complexity", traceparent or None, kind=SERVER)
         decision = self._decider.fail_over(request) if failed else await self._decider.decide(request)
         if decision is None:
-            span.end("addressed to neither tier")
+            span.end()
             raise ApiError(
                 "invalid_value", f"{OTHER_TIER.decode()} takes a body whose `model` is one of the two tiers'"
             )
         seconds, share = time.perf_counter() - began, self._decider.share.current
         self._meter.decided(decision, share, seconds)
-        if self._tracer.enabled:
-            span.set("switchyard.tier", decision.tier)
-            span.set("switchyard.reason", decision.reason)
+        if span.sampled:
+            span.set(attributes.MODEL, self._name)
+            span.set(attributes.TIER, decision.tier)
+            span.set(attributes.REASON, decision.reason)
         span.end()
         said = {"tier": decision.tier, "reason": decision.reason, "share": round(share, 3)}
         score = {} if decision.score is None else {"score": round(decision.score, 3)}
@@ -189,8 +191,8 @@ class Application:
     def _page(self, exchange: Exchange) -> None:
         path = exchange.path.decode("latin-1")
         if path == "/metrics":
-            page = generate_latest(self._registry)
-            _respond(exchange, 200, page, kind=b"text/plain; version=0.0.4; charset=utf-8")
+            page, kind = exposition(self._registry, exchange.fields.get(b"accept"))
+            _respond(exchange, 200, page, kind=kind)
         elif path in ("/", "/v2/health/live"):
             _respond(exchange, 200, b'{"live":true}')
         elif path in ("/v2/health/ready", f"/v2/models/{self._name}/ready", f"/v1/models/{self._name}"):

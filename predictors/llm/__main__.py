@@ -50,16 +50,18 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     engine = await engines.start(arguments, llm)
     clock.done("load")
     try:
-        admission = Admission(arguments.model_name, settings.max_concurrent_requests, metrics)
+        tracer = tracing.configure(arguments.model_name)
+        admission = Admission(arguments.model_name, settings.max_concurrent_requests, metrics, tracer)
         model = LanguageModel(arguments.model_name, engine, admission)
         # Before anything listens: whoever can connect finds a model that has answered once.
         await model.warm_up()
         clock.done("warm-up")
 
         def wrap(kserve: "App") -> "App":
-            lost, tracer = lambda: engine.lost, tracing.configure(model.name)
-            v2 = GenerateExtension(kserve, model.name, model.texts, generates=engine.generates, lost=lost)
-            return UsageReport(Application(openai=engine.app, kserve=v2, admission=admission, tracer=tracer))
+            v2 = GenerateExtension(
+                kserve, model.name, model.texts, generates=engine.generates, lost=lambda: engine.lost
+            )
+            return UsageReport(Application(openai=engine.app, kserve=v2, admission=admission))
 
         watcher = asyncio.ensure_future(_report_loss(engine, server))
         clock.done("ready")

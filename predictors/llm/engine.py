@@ -11,7 +11,8 @@ import logging
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from typing import Any, NoReturn
@@ -69,6 +70,8 @@ from predictors.serving.cache_isolation import TenantOfRequest, isolate
 from switchyard.http.api_errors import ApiError, as_object, shape_of
 from switchyard.memory import return_pages
 from switchyard.settings import SettingsError
+from switchyard.telemetry import tracing
+from switchyard.telemetry.sampling import SAMPLER
 
 # One backend, since an engine keeps the first that it uses, whatever a later request was checked against; the one that
 # knows tool calls. No white space between the tokens of JSON: small models write it without end.
@@ -155,9 +158,10 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
     constraints = ConstraintCompiler(has_xgrammar_unsupported_json_features)
     if options.tool_call_parser in ToolParserManager.list_registered():
         constrain_tool_calls(options.tool_call_parser, constraints)
-    client = AsyncLLM.from_vllm_config(
-        config, usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=options.disable_log_stats
-    )
+    with _starts_no_trace(arguments.model_name):
+        client = AsyncLLM.from_vllm_config(
+            config, usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=options.disable_log_stats
+        )
     isolate(client.engine_core)
     count_tokens(client)
     count_reasoning(ParserManager)
@@ -177,6 +181,21 @@ async def start(arguments: Arguments, settings: LLMSettings) -> Engine:
         client.shutdown()
         raise SettingsError(f"vLLM rejects these flags: {err}") from err
     return Engine(client=client, app=app, tasks=tuple(tasks), constraints=constraints)
+
+
+@contextmanager
+def _starts_no_trace(model: str) -> Iterator[None]:
+    """Let the engine's spans be of this service, and of traces that begin elsewhere: its start and warm-up are none."""
+    own = {SAMPLER: "parentbased_always_off", "OTEL_SERVICE_NAME": os.environ.get("OTEL_SERVICE_NAME") or model}
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 async def _engine_died(request: Request, err: Exception) -> JSONResponse:
@@ -213,10 +232,10 @@ def _vllm_options(arguments: Arguments, settings: LLMSettings) -> Namespace:
         argv += ["--override-generation-config", json.dumps(defaults)]
     if settings.use_4bit and (method := four_bit_method(arguments.model_dir, _device())):
         argv += ["--quantization", method, "--load-format", "auto"]  # the plugin chooses its own loader
-    if endpoint := os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+    if tracing.is_enabled(os.environ):
         # vLLM's default is gRPC; everything else of the platform sends to the collector's HTTP port.
         os.environ.setdefault("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
-        argv += ["--otlp-traces-endpoint", endpoint.rstrip("/") + "/v1/traces"]
+        argv += ["--otlp-traces-endpoint", tracing.traces_url(os.environ)]
     options: Namespace = make_arg_parser(_Parser()).parse_args(argv)
     try:
         validate_parsed_serve_args(options)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import struct
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -89,9 +88,9 @@ class LanguageModel(Model):  # type: ignore[misc]
             raise InvalidInput("this model speaks V2: POST /v2/models/<name>/infer with an `inputs` list")
         # REST requests have passed `serving.application`, which admits and counts them before KServe reads them.
         if not payload.from_grpc:
-            return await self._infer(payload, headers or {})
-        with self._admitted():
-            return await self._infer(payload, headers or {})
+            return await self._infer(payload, _lowered(headers or {}))
+        with self._admitted(headers or {}) as passed:
+            return await self._infer(payload, passed)
 
     async def stream(
         self, request: InferRequest, options: Mapping[str, Any], headers: Mapping[str, str]
@@ -107,23 +106,27 @@ class LanguageModel(Model):  # type: ignore[misc]
         """
         parameters = {**_parameters(request), **options}
         streams = parameters.pop("stream", True)
-        with self._admitted():
+        with self._admitted(headers) as passed:
             if not streams or not self._engine.generates:
-                yield await self._infer(request, headers, parameters)
+                yield await self._infer(request, passed, parameters)
                 return
             (prompt,) = read_texts(request, most=1)
             with self._errors():
-                async for chunk in self.texts.stream(prompt, parameters, _lowered(headers)):
+                async for chunk in self.texts.stream(prompt, parameters, passed):
                     yield _response(request, self.name, _completion_outputs([chunk]))
 
     @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        """Admit a gRPC request, and count it."""
-        began = time.monotonic()
+    def _admitted(self, headers: Mapping[str, str]) -> Iterator[dict[str, str]]:
+        """Admit a gRPC request, and count and trace it; yield its headers for the engine."""
+        passed = _lowered(headers)
+        operation = "text_completion" if self._engine.generates else "embeddings"
+        record = self._admission.record("grpc-v2", operation, passed.get("traceparent"))
+        if record.traceparent:
+            passed["traceparent"] = record.traceparent
         outcome: Outcome = "failed"
         try:
             with self._admission.enter():
-                yield
+                yield passed
             outcome = "ok"
         except ApiError as err:
             outcome = "rejected"
@@ -135,7 +138,7 @@ class LanguageModel(Model):  # type: ignore[misc]
             outcome = "cancelled"
             raise
         finally:
-            self._admission.count("grpc-v2", outcome, time.monotonic() - began)
+            record.close(outcome)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -150,14 +153,14 @@ class LanguageModel(Model):  # type: ignore[misc]
     async def _infer(
         self, request: InferRequest, headers: Mapping[str, str], parameters: Mapping[str, Any] | None = None
     ) -> InferResponse:
-        texts, lowered = read_texts(request), _lowered(headers)
+        texts = read_texts(request)
         with self._errors():
             if self._engine.generates:
                 given = _parameters(request) if parameters is None else parameters
                 return _response(
-                    request, self.name, _completion_outputs(await self.texts.complete(texts, given, lowered))
+                    request, self.name, _completion_outputs(await self.texts.complete(texts, given, headers))
                 )
-            return _response(request, self.name, _embedding_outputs(await self.texts.embed(texts, lowered)))
+            return _response(request, self.name, _embedding_outputs(await self.texts.embed(texts, headers)))
 
 
 def _lowered(headers: Mapping[str, str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 
 from predictors.serving.admission import Admission
 from predictors.serving.faults import of_engine
@@ -11,8 +10,9 @@ from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.asgi.replies import header, reply, respond_error
 from switchyard.http.json_body import JSON, media_type
 from switchyard.telemetry import logs
+from switchyard.telemetry.attributes import operation_of
 from switchyard.telemetry.metrics import Outcome
-from switchyard.telemetry.tracing import Tracer
+from switchyard.telemetry.trace_context import TRACEPARENT
 
 OPENAI = "/openai"
 _CONTROL = re.compile(r"/v2/repository/models/[^/]+/(load|unload)")
@@ -31,11 +31,10 @@ class Application:
     KServe could mount vLLM's application itself, but would run its timing middleware for every streamed chunk.
     """
 
-    def __init__(self, *, openai: App, kserve: App, admission: Admission, tracer: Tracer) -> None:
+    def __init__(self, *, openai: App, kserve: App, admission: Admission) -> None:
         self._openai = _with_our_errors(openai)
         self._kserve = kserve
         self._admission = admission
-        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
@@ -71,7 +70,6 @@ class Application:
             await respond_error(scope, send, err)
 
     async def _run(self, app: App, protocol: str, scope: Scope, receive: Receive, send: Send) -> None:
-        began = time.monotonic()
         status = 0
         whole = disconnected = False
 
@@ -92,9 +90,9 @@ class Application:
                 whole = not message.get("more_body", False)
             await send(message)
 
-        span = self._tracer.start("predictor", header(scope, b"traceparent"), {"http.route": scope["path"]})
-        if self._tracer.enabled and span.traceparent:
-            scope = _with_header(scope, b"traceparent", span.traceparent.encode())
+        record = self._admission.record(protocol, operation_of(scope["path"]), header(scope, TRACEPARENT))
+        if record.traceparent:
+            scope = _with_header(scope, TRACEPARENT, record.traceparent.encode())
         finished = False
         try:
             if protocol == "openai":  # vLLM watches for a disconnect itself, and responds to it with 200
@@ -103,9 +101,7 @@ class Application:
                 await _run_until_disconnect(app, scope, note_disconnect, note_status)
             finished = not disconnected
         finally:
-            outcome = _outcome(status, finished)
-            self._admission.count(protocol, outcome, time.monotonic() - began)
-            span.end(None if outcome in ("ok", "rejected") else outcome)
+            record.close(_outcome(status, finished), status)
 
 
 def _with_our_errors(app: App) -> App:

@@ -11,17 +11,21 @@ from predictors.vision.triton.loading.loaded_models import LoadedModels
 from predictors.vision.triton.model_config import ModelConfig
 from switchyard.http.api_errors import ApiError
 from switchyard.http.request_errors import ClientDisconnectedError
+from switchyard.telemetry import attributes
+from switchyard.telemetry.histogram import exemplar_of
 from switchyard.telemetry.metrics import InferenceMetrics, Outcome
-from switchyard.telemetry.tracing import Span, Tracer
+from switchyard.telemetry.trace_context import for_recorder
+from switchyard.telemetry.tracing import CLIENT, SERVER, Span, Tracer
 
 UNKNOWN = "unknown"
+_NOTICED_SECONDS = 0.001  # less is no load, but a look at what is loaded
 
 
 @dataclass(kw_only=True, slots=True)
 class AdmittedRequest:
     """A request in flight; its handler sets the HTTP ``status``, which is 0 until then.
 
-    ``traceparent`` is the trace context for Triton.
+    ``traceparent`` is the trace context for what it does.
     """
 
     config: ModelConfig
@@ -36,14 +40,16 @@ class _Counts:
         self._metrics = metrics
         self._found: dict[tuple[str, str, Outcome], tuple[Counter, Histogram]] = {}
 
-    def note(self, model: str, protocol: str, outcome: Outcome, seconds: float) -> None:
+    def note(
+        self, model: str, protocol: str, outcome: Outcome, seconds: float, exemplar: dict[str, str] | None
+    ) -> None:
         # prometheus_client's `labels` takes a lock and builds a key each time, which costs more than counting.
         found = self._found.get((model, protocol, outcome))
         if found is None:
             requests = self._metrics.requests.labels(model, protocol, outcome)
             found = self._found[model, protocol, outcome] = requests, self._metrics.latency.labels(model, protocol)
         found[0].inc()
-        found[1].observe(seconds)
+        found[1].observe(seconds, exemplar)
 
 
 class _RequestRecord:
@@ -62,9 +68,22 @@ class _RequestRecord:
         return self._span.traceparent
 
     def close(self, label: str, status: int) -> None:
-        outcome = _outcome(status)
-        self._counts.note(label, self._protocol, outcome, time.monotonic() - self._began)
-        self._span.end(None if outcome in ("ok", "rejected") else outcome)
+        span, outcome = self._span, _outcome(status)
+        self._counts.note(label, self._protocol, outcome, time.monotonic() - self._began, exemplar_of(span))
+        failed = outcome == "failed"
+        if span.sampled or failed:
+            span.set(attributes.MODEL, label)
+            span.set(attributes.PROTOCOL, self._protocol)
+            span.set(attributes.OUTCOME, outcome)
+            if status:
+                span.set(attributes.STATUS, status)
+        span.end(outcome if failed else None)
+
+    def loaded(self) -> None:
+        """Say that the model is loaded, which may have taken a while."""
+        seconds = time.monotonic() - self._began
+        if self._span.sampled and seconds > _NOTICED_SECONDS:
+            self._span.set(attributes.LOAD_SECONDS, round(seconds, 6))
 
 
 class _InFlight:
@@ -90,7 +109,7 @@ class _InFlight:
 class Slot:
     """A request in flight outside of a ``with`` block; call ``end`` with the HTTP status, 0 after a disconnect.
 
-    ``traceparent`` is the trace context for Triton.
+    ``traceparent`` is the trace context for Triton, None unless the trace is recorded.
     """
 
     __slots__ = ("_admission", "_model", "_record", "traceparent")
@@ -99,7 +118,7 @@ class Slot:
         self._admission = admission
         self._model = model
         self._record = record
-        self.traceparent = record.traceparent
+        self.traceparent = for_recorder(record.traceparent)
 
     def end(self, status: int) -> None:
         """Count the request and free its slot."""
@@ -133,6 +152,7 @@ class Admission:
         try:
             # The slot comes second: a request that waits for a load must not keep others from their loaded models.
             async with self._loaded_models.use(model) as config:
+                record.loaded()
                 with self._slot(model):
                     call = AdmittedRequest(config=config, traceparent=record.traceparent)
                     try:
@@ -168,17 +188,21 @@ class Admission:
         self._in_flight.remove(model)
 
     def _record(self, model: str, protocol: str, traceparent: str | None) -> "_RequestRecord":
-        attributes = {"model": model, "protocol": protocol} if self._tracer.enabled else None
-        return _RequestRecord(self._counts, protocol, self._tracer.start("predictor", traceparent, attributes))
+        return _RequestRecord(self._counts, protocol, self._tracer.start("infer", traceparent, kind=SERVER))
 
     @contextmanager
     def to_triton(self, traceparent: str | None) -> Iterator[str | None]:
-        """Open a span around Triton's work; yield the trace context for it."""
-        span = self._tracer.start("triton", traceparent)
-        error: str | None = "failed"
+        """Open a span around Triton's work; yield the trace context for it, None unless the trace is recorded."""
+        span = self._tracer.start("triton", traceparent, kind=CLIENT)
+        error: str | None = None
         try:
-            yield span.traceparent
-            error = None
+            yield for_recorder(span.traceparent)
+        except ApiError as err:
+            error = err.code if err.status >= 500 else None
+            raise
+        except Exception as err:
+            error = type(err).__name__
+            raise
         finally:
             span.end(error)
 

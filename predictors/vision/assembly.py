@@ -182,7 +182,7 @@ def _wrap(
             loaded_models=loaded_models,
             admission=inference.admission,
             index=inference.index,
-            metrics=lambda: metrics_page(REGISTRY, client, arguments.triton_metrics),
+            metrics=lambda accept: metrics_page(REGISTRY, client, arguments.triton_metrics, accept),
             live=lambda: watch.live,
             is_open=lambda: bool(service.ready),
         )

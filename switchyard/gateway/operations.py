@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import orjson
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
 from switchyard.catalog import CatalogSource
 from switchyard.gateway.call import Call
@@ -18,6 +18,7 @@ from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.stages.listing import server_version
 from switchyard.http.api_errors import ApiError
 from switchyard.http.headers import Header
+from switchyard.telemetry.exposition import exposition
 
 JSON = b"application/json"
 # Pages of hundreds of kilobytes, which take tens of milliseconds to write: other calls go on meanwhile.
@@ -67,9 +68,9 @@ def ready(source: CatalogSource, *, draining: bool) -> Page:
     return Page(orjson.dumps({"status": "ready", "models": str(models)}))
 
 
-def metrics(registry: CollectorRegistry) -> Page:
-    """Return the metrics in Prometheus' text format."""
-    return Page(generate_latest(registry), CONTENT_TYPE_LATEST.encode())
+def metrics(registry: CollectorRegistry, accept: bytes | None) -> Page:
+    """Return the metrics, in the format that ``accept`` prefers."""
+    return Page(*exposition(registry, accept))
 
 
 @cache
@@ -96,18 +97,18 @@ def pages(
     source: CatalogSource, registry: CollectorRegistry, is_draining: Callable[[], bool], scheme: bytes = b"http"
 ) -> Stage:
     """Return the stage that responds with these pages; operators need them whatever becomes of other calls."""
-    makers: dict[str, Callable[[], Page]] = {
-        "/health": health,
-        "/healthz": health,
-        "/readyz": lambda: ready(source, draining=is_draining()),
-        "/metrics": lambda: metrics(registry),
-        "/docs": docs,
-        "/openapi.json": openapi,
+    makers: dict[str, Callable[[Call], Page]] = {
+        "/health": lambda _: health(),
+        "/healthz": lambda _: health(),
+        "/readyz": lambda _: ready(source, draining=is_draining()),
+        "/metrics": lambda call: metrics(registry, call.fields.get(b"accept")),
+        "/docs": lambda _: docs(),
+        "/openapi.json": lambda _: openapi(),
     }
 
     async def stage(call: Call, proceed: Proceed) -> None:
         make = makers[call.route.path]
-        made = await asyncio.to_thread(make) if call.route.path in _SLOW else make()
+        made = await asyncio.to_thread(make, call) if call.route.path in _SLOW else make(call)
         if call.route.path == "/docs":
             made = with_host(made, call.fields.get(b"host", b""), scheme)
         call.edge.respond(made.status, [(b"content-type", made.content_type), *made.headers, *_SECURITY], made.body)

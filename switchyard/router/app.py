@@ -14,8 +14,8 @@ from switchyard.router.header_propagation import Propagation
 from switchyard.router.meter import GraphMeter
 from switchyard.router.steps.request import GraphRequest
 from switchyard.router.steps.step import Target
-from switchyard.telemetry import logs
-from switchyard.telemetry.tracing import Tracer
+from switchyard.telemetry import attributes, logs
+from switchyard.telemetry.tracing import SERVER, Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -66,14 +66,15 @@ class App:
 
     async def _traced(self, exchange: Exchange) -> int:
         given = exchange.fields.get(b"traceparent")
-        span = self._tracer.start("graph", given.decode("latin-1") if given is not None else None)
-        error: str | None = "cancelled"
+        span = self._tracer.start("graph", given.decode("latin-1") if given is not None else None, kind=SERVER)
+        error: str | None = None
         try:
             status = await self._respond(exchange, span.traceparent)
-            span.set("http.response.status_code", status)
             error = f"status {status}" if status >= 500 else None
+            if span.sampled or error:
+                span.set(attributes.STATUS, status)
         except UpstreamError as err:
-            error = str(err)
+            error = type(err).__name__
             raise
         finally:
             span.end(error)

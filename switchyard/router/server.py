@@ -2,7 +2,7 @@
 
 import logging
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
 from switchyard.http.client import Client, Limits
 from switchyard.http.server import Exchange, Server, ServerLimits
@@ -18,6 +18,7 @@ from switchyard.router.settings import Settings
 from switchyard.router.steps.istio import IstioSidecar
 from switchyard.router.steps.retry import Retry
 from switchyard.telemetry import tracing
+from switchyard.telemetry.exposition import exposition
 from switchyard.telemetry.metrics import GraphMetrics
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,8 @@ async def _serve_metrics(settings: Settings, registry: CollectorRegistry) -> Ser
 
     async def handle(exchange: Exchange) -> None:
         if exchange.path == b"/metrics":
-            exchange.respond(200, [(b"content-type", CONTENT_TYPE_LATEST.encode())], generate_latest(registry))
+            page, content_type = exposition(registry, exchange.fields.get(b"accept"))
+            exchange.respond(200, [(b"content-type", content_type)], page)
         else:
             exchange.respond(404, [], b"this port serves GET /metrics only\n")
 

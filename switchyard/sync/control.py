@@ -1,10 +1,10 @@
 """The program's own port: whether it goes on, and its metrics."""
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from switchyard.http.server import Exchange
 from switchyard.sync.board import Board
+from switchyard.telemetry.exposition import exposition
 
 
 class Control:
@@ -21,7 +21,7 @@ class Control:
         elif exchange.path == b"/status":
             exchange.respond(200, [(b"content-type", b"application/json")], self._board.status.dumps().encode())
         elif exchange.path == b"/metrics":
-            page = generate_latest(self._registry)
-            exchange.respond(200, [(b"content-type", CONTENT_TYPE_LATEST.encode())], page)
+            page, content_type = exposition(self._registry, exchange.fields.get(b"accept"))
+            exchange.respond(200, [(b"content-type", content_type)], page)
         else:
             exchange.respond(404, [(b"content-type", b"text/plain")], b"there are /healthz, /status and /metrics\n")

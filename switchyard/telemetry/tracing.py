@@ -1,42 +1,80 @@
 """OpenTelemetry spans, off until ``OTEL_EXPORTER_OTLP_ENDPOINT`` is set.
 
-OpenTelemetry is imported only when it is on. When off, a span costs two attribute reads, and the process is some 15 MB
-smaller.
+OpenTelemetry is imported only when it is on. Whether a request is sampled is decided before anything else: of those
+that are not, a span is its ids, which the next hop gets, and two attribute reads. One that ends with an error is
+recorded all the same, by every process that sees the error.
 """
 
 import os
 from collections.abc import Mapping
-from typing import Any, Protocol
+from random import getrandbits
+from time import time_ns
+from typing import Protocol
 
-ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+from switchyard.telemetry.sampling import Sampler
+from switchyard.telemetry.trace_context import is_sampled, trace_id_of, valid_traceparent
+
+ENDPOINT, TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+_DISABLED = "OTEL_SDK_DISABLED"
+
+INTERNAL, SERVER, CLIENT = 1, 2, 3  # OpenTelemetry's SpanKind, as OTLP numbers it
+
+Value = str | int | float | bool
 
 
 class Span(Protocol):
-    """A unit of work; ``traceparent`` is the header for the next hop in W3C form, or None."""
+    """A unit of work.
 
+    ``traceparent`` is the header for the next hop in W3C form, or None, and ``trace_id`` its trace's id, or empty.
+    Attributes are kept if it is ``sampled``, or ends with an error: hot paths skip making them otherwise.
+    """
+
+    sampled: bool
     traceparent: str | None
 
-    def set(self, key: str, value: str | int | float | bool) -> None: ...
-    def end(self, error: str | None = None) -> None: ...
+    @property
+    def trace_id(self) -> str: ...
+
+    def set(self, key: str, value: Value) -> None: ...
+
+    def end(self, error: str | None = None) -> None:
+        """End it, the first time; ``error`` is why the work failed, and no text of a client's."""
 
 
 class Tracer(Protocol):
-    """Starts spans; hot paths skip building attributes when it is not ``enabled``."""
+    """Starts spans; hot paths skip what is for spans alone when it is not ``enabled``."""
 
     enabled: bool
 
-    def start(self, name: str, traceparent: str | None, attributes: Mapping[str, Any] | None = None) -> Span: ...
+    def start(
+        self,
+        name: str,
+        traceparent: str | None,
+        attributes: Mapping[str, Value] | None = None,
+        *,
+        kind: int = INTERNAL,
+        began: int | None = None,
+    ) -> Span:
+        """Start a span below the one that ``traceparent`` names; one that is none begins a trace.
+
+        ``began`` is when the work began, in nanoseconds since 1970, if that was not now.
+        """
 
 
 class _PassthroughSpan:
     """The span of a disabled tracer: passes the client's trace context on."""
 
     __slots__ = ("traceparent",)
+    sampled = False
 
     def __init__(self, traceparent: str | None) -> None:
         self.traceparent = traceparent
 
-    def set(self, key: str, value: str | int | float | bool) -> None:
+    @property
+    def trace_id(self) -> str:
+        return trace_id_of(self.traceparent) if self.traceparent is not None else ""
+
+    def set(self, key: str, value: Value) -> None:
         return
 
     def end(self, error: str | None = None) -> None:
@@ -48,54 +86,117 @@ class DisabledTracer:
 
     enabled = False
 
-    def start(self, name: str, traceparent: str | None, attributes: Mapping[str, Any] | None = None) -> Span:
-        return _PassthroughSpan(traceparent)
+    def start(
+        self,
+        name: str,
+        traceparent: str | None,
+        attributes: Mapping[str, Value] | None = None,
+        *,
+        kind: int = INTERNAL,
+        began: int | None = None,
+    ) -> Span:
+        return _PassthroughSpan(valid_traceparent(traceparent))
 
 
-class _RecordedSpan:
-    def __init__(self, span: Any, traceparent: str | None) -> None:
-        self._span = span
-        self.traceparent = traceparent
+class RecordedSpan:
+    """A span with ids of its own; ``Recorder`` takes it at its end."""
 
-    def set(self, key: str, value: str | int | float | bool) -> None:
-        self._span.set_attribute(key, value)
+    __slots__ = ("_ended", "_recorder", "attributes", "began", "kind", "name", "parent", "sampled", "traceparent")
+
+    def __init__(
+        self, recorder: "Recorder", name: str, kind: int, began: int, parent: str, traceparent: str, sampled: bool
+    ) -> None:
+        self._recorder = recorder
+        self._ended = False
+        self.name = name
+        self.kind = kind
+        self.began = began
+        self.parent = parent  # 16 hexadecimal digits, empty for the first of its trace
+        self.traceparent: str | None = traceparent
+        self.sampled = sampled
+        self.attributes: dict[str, Value] | None = None
+
+    @property
+    def trace_id(self) -> str:
+        assert self.traceparent is not None
+        return self.traceparent[3:35]
+
+    @property
+    def span_id(self) -> str:
+        assert self.traceparent is not None
+        return self.traceparent[36:52]
+
+    def set(self, key: str, value: Value) -> None:
+        if self.attributes is None:
+            self.attributes = {key: value}
+        else:
+            self.attributes[key] = value
 
     def end(self, error: str | None = None) -> None:
-        if error is not None:
-            from opentelemetry.trace import Status, StatusCode
-
-            self._span.set_status(Status(StatusCode.ERROR, error))
-        self._span.end()
+        if (self.sampled or error is not None) and not self._ended:
+            self._ended = True
+            self._recorder.record(self, time_ns(), error)
 
 
-class OtlpTracer:
-    """Sends spans by OTLP over HTTP, in batches from the SDK's thread."""
+class Recorder(Protocol):
+    """Takes spans that have ended; it may not block."""
+
+    def record(self, span: RecordedSpan, ended: int, error: str | None) -> None: ...
+
+
+class RecordingTracer:
+    """Starts spans that ``recorder`` gets at their end, if ``sampler`` chose their trace or they end with an error."""
 
     enabled = True
 
-    def __init__(self, service: str) -> None:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+    def __init__(self, recorder: Recorder, sampler: Sampler) -> None:
+        self._recorder = recorder
+        self._follows = sampler.follows_callers
+        self._begins = sampler.begins
 
-        provider = TracerProvider(resource=Resource.create({"service.name": service}))
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        self._tracer = provider.get_tracer("switchyard")
-        self._propagator = TraceContextTextMapPropagator()
+    def start(
+        self,
+        name: str,
+        traceparent: str | None,
+        attributes: Mapping[str, Value] | None = None,
+        *,
+        kind: int = INTERNAL,
+        began: int | None = None,
+    ) -> Span:
+        given = None if traceparent is None else valid_traceparent(traceparent)
+        if given is None:
+            sampled, parent, trace = self._begins(), "", f"{getrandbits(128):032x}"
+        else:
+            sampled = is_sampled(given) if self._follows else self._begins()
+            parent, trace = given[36:52], given[3:35]
+        own = f"00-{trace}-{getrandbits(64):016x}-0{sampled:d}"
+        span = RecordedSpan(self._recorder, name, kind, began or time_ns(), parent, own, sampled)
+        if attributes:
+            span.attributes = dict(attributes)
+        return span
 
-    def start(self, name: str, traceparent: str | None, attributes: Mapping[str, Any] | None = None) -> Span:
-        from opentelemetry import trace
 
-        parent = self._propagator.extract({"traceparent": traceparent}) if traceparent else None
-        span = self._tracer.start_span(name, context=parent, attributes=attributes)
-        # Injected at the start: the next hop's request is built before this span ends.
-        carrier: dict[str, str] = {}
-        self._propagator.inject(carrier, context=trace.set_span_in_context(span))
-        return _RecordedSpan(span, carrier.get("traceparent"))
+def is_enabled(environ: Mapping[str, str]) -> bool:
+    """Return whether the standard variables name a collector for spans, and do not switch the SDK off."""
+    named = environ.get(ENDPOINT) or environ.get(TRACES_ENDPOINT)
+    return bool(named) and environ.get(_DISABLED, "").strip().lower() != "true"
 
 
-def configure(service: str) -> Tracer:
-    """Return the tracer of this process: recording when an OTLP endpoint is configured, passing through otherwise."""
-    return OtlpTracer(service) if os.environ.get(ENDPOINT) else DisabledTracer()
+def traces_url(environ: Mapping[str, str]) -> str:
+    """Return where spans are sent, for a program that does not read the variables itself."""
+    return environ.get(TRACES_ENDPOINT) or environ[ENDPOINT].rstrip("/") + "/v1/traces"
+
+
+def configure(service: str, *, follows_callers: bool = True) -> Tracer:
+    """Return the tracer of this process: recording when an OTLP endpoint is configured, passing through otherwise.
+
+    ``OTEL_SERVICE_NAME`` takes the place of ``service``.
+
+    Raises:
+        SettingsError: a variable of OpenTelemetry's has no value that can be used.
+    """
+    if not is_enabled(os.environ):
+        return DisabledTracer()
+    from switchyard.telemetry.span_export import SpanExport
+
+    return RecordingTracer(SpanExport(service), Sampler.from_env(os.environ, follows_callers=follows_callers))

@@ -84,7 +84,7 @@ async def of_activator(error: str, folder: Path) -> AsyncIterator[str]:
     client = Client()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(activator, "BODY_BYTES", LIMIT)
-        async with serving(activator.Activator(endpoints, client).handle) as (url, port):
+        async with serving(activator.Activator(endpoints, client, DisabledTracer()).handle) as (url, port):
             endpoints[port] = activator.Endpoint("chat", queue, timeout=5)
             yield url
     await client.aclose()
@@ -114,12 +114,9 @@ async def of_predictor(error: str, folder: Path) -> AsyncIterator[str]:
             pass
         raise KeyError("secret")
 
-    application: App = Predictor(
-        openai=app,
-        kserve=app,
-        admission=Admission("m", 0 if error == "overloaded" else 10, InferenceMetrics(CollectorRegistry())),
-        tracer=DisabledTracer(),
-    )
+    limit, metrics = 0 if error == "overloaded" else 10, InferenceMetrics(CollectorRegistry())
+    admission = Admission("m", limit, metrics, DisabledTracer())
+    application: App = Predictor(openai=app, kserve=app, admission=admission)
     async with serving(handler_of(application, body_bytes=LIMIT)) as (url, _):
         yield url
 

@@ -75,7 +75,7 @@ async def of_activator(error: str) -> AsyncIterator[str]:
     elif error == "stopping":
         queue.drain(lambda: ApiError("shutting_down", "chat is not ready, and switchyard is stopping"))
     endpoints: dict[int, Endpoint] = {}
-    server = Server(cast(Any, None), rpc=RpcActivator(endpoints).handle)
+    server = Server(cast(Any, None), rpc=RpcActivator(endpoints, DisabledTracer()).handle)
     port = await server.listen(HOST, 0)
     endpoints[port] = Endpoint("chat", queue, timeout=5)
     try:

@@ -21,6 +21,7 @@ class Collector(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
+        self.resources: list[dict[str, str]] = []  # of each request in protobuf
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -52,7 +53,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         is_json = self.headers.get("content-type", "").startswith("application/json")
-        self.server.spans.extend(_of_json(body) if is_json else _of_protobuf(body))
+        if is_json:
+            self.server.spans.extend(_of_json(body))
+        else:
+            resources, spans = _of_protobuf(body)
+            self.server.resources.extend(resources)
+            self.server.spans.extend(spans)
         self.send_response(200)
         self.send_header("content-length", "0")
         self.end_headers()
@@ -61,9 +67,10 @@ class _Handler(BaseHTTPRequestHandler):
         return
 
 
-def _of_protobuf(body: bytes) -> list[Span]:
-    request = ExportTraceServiceRequest.FromString(body)
-    return [span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans]
+def _of_protobuf(body: bytes) -> tuple[list[dict[str, str]], list[Span]]:
+    rows = ExportTraceServiceRequest.FromString(body).resource_spans
+    resources = [{one.key: one.value.string_value for one in row.resource.attributes} for row in rows]
+    return resources, [span for row in rows for scope in row.scope_spans for span in scope.spans]
 
 
 def _of_json(body: bytes) -> list[Span]:

@@ -64,7 +64,7 @@ def test_gateway_predictor_and_engine_join_the_callers_trace(gateway: str, colle
     assert status == 200, answer
 
     def chain() -> list[Span]:
-        found = [collector.of_caller(name) for name in ("gateway", "predictor", "llm_request")]
+        found = [collector.of_caller(name) for name in ("gateway", "chat chat-fast", "llm_request")]
         return [spans[0] for spans in found] if all(found) else []
 
     door, predictor, engine = eventually(chain, f"three spans; there are {[span.name for span in collector.spans]}", 60)

@@ -31,10 +31,10 @@ async def main(http_port: int, grpc_port: int) -> int:
     model = Model("stub")
     model.ready = True
     server = PredictorServer(host="127.0.0.1", http_port=http_port, grpc_port=grpc_port, grace_seconds=5)
-    admission = Admission("stub", 64, InferenceMetrics(CollectorRegistry()))
+    admission = Admission("stub", 64, InferenceMetrics(CollectorRegistry()), DisabledTracer())
 
     def application(kserve: App) -> App:
-        return Application(openai=length, kserve=kserve, admission=admission, tracer=DisabledTracer())
+        return Application(openai=length, kserve=kserve, admission=admission)
 
     return 0 if await server.run(model, application, check=RequestCheck(None, lambda *_: None)) else 1
 

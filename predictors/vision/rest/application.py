@@ -50,7 +50,7 @@ class Application:
         loaded_models: LoadedModels,
         admission: Admission,
         index: RepositoryIndex,
-        metrics: Callable[[], Awaitable[bytes]],
+        metrics: Callable[[bytes | None], Awaitable[tuple[bytes, bytes]]],
         live: Callable[[], bool],
         is_open: Callable[[], bool],
     ) -> None:
@@ -119,7 +119,9 @@ class Application:
         await reply(send, 200, b"", TEXT)
 
     async def _metrics_page(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
-        await reply(send, 200, await self._metrics(), b"text/plain; version=0.0.4; charset=utf-8")
+        accept = header(scope, b"accept")
+        page, content_type = await self._metrics(None if accept is None else accept.encode("latin-1"))
+        await reply(send, 200, page, content_type)
 
     async def _models(self, where: Route, scope: Scope, receive: Receive, send: Send) -> None:
         self._require_triton()

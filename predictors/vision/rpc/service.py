@@ -25,6 +25,7 @@ from switchyard.http.asgi.usage import usage_in_trailers
 from switchyard.http.headers import CLIENT_TO_TRITON
 from switchyard.rpc.protobuf import read_text, write
 from switchyard.rpc.v2 import MODEL_NAME, MODEL_VERSION, SERVICE
+from switchyard.telemetry.trace_context import for_recorder
 
 logger = logging.getLogger(__name__)
 
@@ -179,7 +180,9 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]
                     failures: list[ApiError] = []
                     messages = _with_first(first, self._holding(held, requests, call.config, failures))
                     upstream = self._upstream_stream(
-                        messages, timeout=context.time_remaining(), metadata=_metadata(context, call.traceparent)
+                        messages,
+                        timeout=context.time_remaining(),
+                        metadata=_metadata(context, for_recorder(call.traceparent)),
                     )
                     try:
                         async for response in upstream:

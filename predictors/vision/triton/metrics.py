@@ -1,20 +1,25 @@
 """The metrics page: this process's own metrics, then Triton's."""
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
 from switchyard.http.client import Client, Timeouts
 from switchyard.http.client.errors import UpstreamError
+from switchyard.telemetry.exposition import exposition
 
 _QUICK = Timeouts(connect=0.5, first_byte=1.0, total=2.0)
 
 
-async def metrics_page(registry: CollectorRegistry, client: Client, triton_metrics: str) -> bytes:
-    """Return Prometheus text; without Triton's part when Triton, at ``host:port``, does not respond in two seconds."""
-    own = generate_latest(registry)
+async def metrics_page(
+    registry: CollectorRegistry, client: Client, triton_metrics: str, accept: bytes | None
+) -> tuple[bytes, bytes]:
+    """Return the page and its content type, in the format that ``accept`` prefers.
+
+    Without Triton's part when Triton, at ``host:port``, does not respond in two seconds.
+    """
     try:
         response = await client.request(b"GET", f"http://{triton_metrics}/metrics", [], timeouts=_QUICK)
         theirs = await response.read()
     except UpstreamError:
         # A scrape must not fail with Triton: that it is gone is what these metrics have to say.
-        return own
-    return own + theirs if response.status == 200 else own
+        return exposition(registry, accept)
+    return exposition(registry, accept, theirs if response.status == 200 else b"")

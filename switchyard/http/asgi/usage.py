@@ -25,6 +25,11 @@ class Counted:
         self.prompt_tokens = self.completion_tokens = self.cached_tokens = self.reasoning_tokens = 0
         self.inferences = self.pixels = 0
 
+    def add(self, other: "Counted") -> None:
+        """Add another's counts."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def as_json(self) -> bytes:
         """Return the counts that are not zero as a JSON object."""
         return orjson.dumps({name: count for name in self.__slots__ if (count := getattr(self, name))})

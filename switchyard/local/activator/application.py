@@ -7,21 +7,24 @@ containerConcurrency as its queue-proxy does. One listening socket per service t
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from switchyard.http.api_errors import ApiError, of_body
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import UpstreamError, UpstreamTimeoutError
-from switchyard.http.headers import CLIENT_TO_REPLICA, REPLICA_TO_CLIENT
+from switchyard.http.headers import CLIENT_TO_REPLICA, REPLICA_TO_CLIENT, Header
 from switchyard.http.request_errors import BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server import Exchange
 from switchyard.http.server.relay import relay
 from switchyard.local.activator import repository_control
 from switchyard.local.activator.request_queue import RequestQueue
+from switchyard.local.activator.spans import HeldRequest
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
 from switchyard.local.program import program
 from switchyard.telemetry import logs
+from switchyard.telemetry.trace_context import TRACEPARENT
+from switchyard.telemetry.tracing import Tracer
 
 # A body is read whole, so that it can be sent again. More than the gateway takes by default: clients should meet its
 # limit, whose error names a setting.
@@ -54,11 +57,14 @@ class Endpoint:
         self.timeout = timeout
         self.loadable = loadable
 
-    async def admitted(self, size: int, deadline: float, *, retry: bool) -> Address:
+    async def admitted(self, size: int, deadline: float, held: HeldRequest, *, retry: bool) -> Address:
         """Wait for a place as ``RequestQueue.acquire`` does, and log a wait that a client notices."""
         loop = asyncio.get_running_loop()
-        began = loop.time()
-        address = await self.queue.acquire(size, deadline, retry=retry)
+        began, asleep = loop.time(), self.queue.address is None
+        try:
+            address = await self.queue.acquire(size, deadline, retry=retry)
+        finally:
+            held.waited(loop.time() - began, asleep=asleep)
         if (seconds := loop.time() - began) > _NOTICED_SECONDS:
             logger.info("a request waited", extra={"model": self.name, "seconds": round(seconds, 3)})
         return address
@@ -67,9 +73,10 @@ class Endpoint:
 class Activator:
     """The handler of HTTP requests; ``endpoints`` are the services, by the port at which a request arrived."""
 
-    def __init__(self, endpoints: Mapping[int, Endpoint], client: Client) -> None:
+    def __init__(self, endpoints: Mapping[int, Endpoint], client: Client, tracer: Tracer) -> None:
         self._endpoints = endpoints
         self._client = client
+        self._tracer = tracer
 
     async def handle(self, exchange: Exchange) -> None:
         """Respond to one request."""
@@ -104,14 +111,17 @@ class Activator:
         # A full queue rejects before it has taken memory for a body. ``acquire`` checks again: several requests may get
         # past here while their bodies arrive.
         endpoint.queue.check_capacity(int(exchange.fields.get(b"content-length") or 0))
-        await self._deliver(endpoint, exchange, await exchange.body(BODY_BYTES), deadline)
+        with HeldRequest(self._tracer, endpoint.name, exchange.fields.get(TRACEPARENT)) as held:
+            await self._deliver(endpoint, exchange, await exchange.body(BODY_BYTES), deadline, held)
 
-    async def _deliver(self, endpoint: Endpoint, exchange: Exchange, body: bytes, deadline: float) -> None:
+    async def _deliver(
+        self, endpoint: Endpoint, exchange: Exchange, body: bytes, deadline: float, held: HeldRequest
+    ) -> None:
         for attempt in range(ATTEMPTS):
-            address = await endpoint.admitted(len(body), deadline, retry=attempt > 0)
+            address = await endpoint.admitted(len(body), deadline, held, retry=attempt > 0)
             responded = False
             try:
-                response = await self._request(address, exchange, body, deadline)
+                response = await self._request(address, exchange, body, deadline, held.headers)
                 responded = True
                 body = b""  # it is not sent again, and a stream may go on for long
                 exchange.release()
@@ -133,7 +143,9 @@ class Activator:
         told = f"{endpoint.name} ended {ATTEMPTS} times while it worked on this request"
         raise ApiError("upstream_closed", f"{told}; see `{program()} logs {endpoint.name}`")
 
-    async def _request(self, address: Address, exchange: Exchange, body: bytes, deadline: float) -> Response:
+    async def _request(
+        self, address: Address, exchange: Exchange, body: bytes, deadline: float, added: Sequence[Header] = ()
+    ) -> Response:
         # At least a millisecond: a slot may be granted in the turn of the event loop in which the deadline passes.
         remaining = max(deadline - asyncio.get_running_loop().time(), 0.001)
         # Without `idle`, as with Knative's default (revision-idle-timeout-seconds: 0): a stream may pause. Unlike
@@ -141,7 +153,7 @@ class Activator:
         return await self._client.request(
             exchange.method,
             f"http://{arguments.LOOPBACK}:{address.http_port}{exchange.target.decode('latin-1')}",
-            CLIENT_TO_REPLICA.passed(exchange.headers),
+            CLIENT_TO_REPLICA.passed(exchange.headers, added),
             body,
             timeouts=Timeouts(first_byte=remaining, idle=None),
         )

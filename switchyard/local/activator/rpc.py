@@ -2,19 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from switchyard.http.api_errors import ApiError
 from switchyard.http.h2.grpc_call import GrpcCall, UpstreamUnavailableError
-from switchyard.http.headers import CLIENT_TO_REPLICA
+from switchyard.http.headers import CLIENT_TO_REPLICA, Header
 from switchyard.local.activator import repository_control
 from switchyard.local.activator.application import ATTEMPTS, BODY_BYTES, Endpoint
+from switchyard.local.activator.spans import HeldRequest
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
 from switchyard.local.program import program
 from switchyard.rpc import health, v2
 from switchyard.rpc.status import RpcError, RpcStatus
 from switchyard.telemetry import logs
+from switchyard.telemetry.trace_context import TRACEPARENT
+from switchyard.telemetry.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +30,9 @@ _UNARY = frozenset(map(v2.path, (*v2.UNARY, *v2.REPOSITORY)))
 class RpcActivator:
     """The handler of gRPC calls; ``endpoints`` are the services that take them, by the port at which a call arrived."""
 
-    def __init__(self, endpoints: Mapping[int, Endpoint]) -> None:
+    def __init__(self, endpoints: Mapping[int, Endpoint], tracer: Tracer) -> None:
         self._endpoints = endpoints
+        self._tracer = tracer
 
     async def handle(self, call: GrpcCall) -> None:
         """Forward one call.
@@ -51,23 +55,31 @@ class RpcActivator:
             call.respond(b"")
             return
         deadline = asyncio.get_running_loop().time() + endpoint.timeout
-        if call.path in _UNARY:
-            size = len(await call.first_message(BODY_BYTES))
-            await self._deliver(endpoint, call, size, deadline, response_by=deadline)
-        else:
-            # A stream lasts as long as its client wants. It counts no bytes: until it is forwarded, HTTP/2's window
-            # keeps its messages with the client.
-            await self._deliver(endpoint, call, 0, deadline, response_by=None)
+        with HeldRequest(self._tracer, endpoint.name, call.fields.get(TRACEPARENT)) as held:
+            if call.path in _UNARY:
+                size = len(await call.first_message(BODY_BYTES))
+                await self._deliver(endpoint, call, size, deadline, held, response_by=deadline)
+            else:
+                # A stream lasts as long as its client wants. It counts no bytes: until it is forwarded, HTTP/2's window
+                # keeps its messages with the client.
+                await self._deliver(endpoint, call, 0, deadline, held, response_by=None)
 
     async def _deliver(
-        self, endpoint: Endpoint, call: GrpcCall, size: int, deadline: float, *, response_by: float | None
+        self,
+        endpoint: Endpoint,
+        call: GrpcCall,
+        size: int,
+        deadline: float,
+        held: HeldRequest,
+        *,
+        response_by: float | None,
     ) -> None:
         for attempt in range(ATTEMPTS):
-            address = await endpoint.admitted(size, deadline, retry=attempt > 0)
+            address = await endpoint.admitted(size, deadline, held, retry=attempt > 0)
             status = None
             try:
                 async with asyncio.timeout_at(response_by):
-                    status = await _forward(call, address)
+                    status = await _forward(call, address, held.headers)
                 return
             except UpstreamUnavailableError as err:
                 logger.info("%s did not respond (%s); the call waits again", endpoint.name, err)
@@ -88,5 +100,6 @@ class RpcActivator:
         await _forward(call, address)
 
 
-async def _forward(call: GrpcCall, address: Address) -> RpcStatus:
-    return await call.forward(f"{arguments.LOOPBACK}:{address.http_port}", CLIENT_TO_REPLICA.passed(call.metadata))
+async def _forward(call: GrpcCall, address: Address, added: Sequence[Header] = ()) -> RpcStatus:
+    target = f"{arguments.LOOPBACK}:{address.http_port}"
+    return await call.forward(target, CLIENT_TO_REPLICA.passed(call.metadata, added))

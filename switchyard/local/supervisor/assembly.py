@@ -37,6 +37,7 @@ from switchyard.local.supervisor.published_models import PublishedModels, Servic
 from switchyard.local.supervisor.repository_sync import sync_deployments
 from switchyard.local.supervisor.services import Services
 from switchyard.repository.served import ServedFile
+from switchyard.telemetry import tracing
 from switchyard.telemetry.metrics import LocalMetrics
 
 
@@ -87,7 +88,8 @@ async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], Non
     mounts, hosts = Mounts(commands(plan)), dict[str, str]()
     starter = _starter(preloaded or SpawnLauncher(), client, mounts, settings, hosts)
     make = _replicas(starter, client, board, metrics, settings, _room(settings, board))
-    services = Services(replica=make, hosts=hosts, board=board, metrics=metrics, client=client)
+    tracer = tracing.configure("activator")
+    services = Services(replica=make, hosts=hosts, board=board, metrics=metrics, client=client, tracer=tracer)
     deployments = [*plan.deployments, *sync_deployments(plan, settings.options)]
     models = {service.name: await services.add(service) for service in plan.services}
     for name in (*(deployment.name for deployment in deployments), *([preload.NAME] if preloaded else [])):

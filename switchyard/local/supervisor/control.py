@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import orjson
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from switchyard.http.server import Exchange
 from switchyard.local.activator.request_queue import RequestQueue
@@ -12,6 +11,7 @@ from switchyard.local.errors import LocalError
 from switchyard.local.status.board import StatusBoard
 from switchyard.local.supervisor.edits import Taken
 from switchyard.local.supervisor.graph_decisions import Decisions
+from switchyard.telemetry.exposition import exposition
 
 
 class Control:
@@ -35,8 +35,8 @@ class Control:
     async def handle(self, exchange: Exchange) -> None:
         """Respond to one request."""
         if exchange.path == b"/metrics":
-            page = generate_latest(self._registry)
-            exchange.respond(200, [(b"content-type", CONTENT_TYPE_LATEST.encode())], page)
+            page, content_type = exposition(self._registry, exchange.fields.get(b"accept"))
+            exchange.respond(200, [(b"content-type", content_type)], page)
         elif exchange.path == b"/status":
             exchange.respond(200, [(b"content-type", b"application/json")], orjson.dumps(await self._status()))
         elif exchange.path == b"/edits" and exchange.method == b"POST":

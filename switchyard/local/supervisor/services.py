@@ -19,6 +19,7 @@ from switchyard.local.plan.workloads import Service
 from switchyard.local.replicas.replica import Replica
 from switchyard.local.status.board import StatusBoard
 from switchyard.telemetry.metrics import LocalMetrics
+from switchyard.telemetry.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Services:
         board: StatusBoard,
         metrics: LocalMetrics,
         client: Client,
+        tracer: Tracer,
     ) -> None:
         self._replica = replica
         self._hosts = hosts
@@ -58,7 +60,7 @@ class Services:
         self._endpoints: dict[int, Endpoint] = {}
         self._rpc_endpoints: dict[int, Endpoint] = {}
         self._listener = Listener(
-            Activator(self._endpoints, client).handle, rpc=RpcActivator(self._rpc_endpoints).handle
+            Activator(self._endpoints, client, tracer).handle, rpc=RpcActivator(self._rpc_endpoints, tracer).handle
         )
         self._hosted: dict[str, _Hosted] = {}
         self._runs = False

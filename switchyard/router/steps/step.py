@@ -10,7 +10,8 @@ from switchyard.router.graph.spec import Step
 from switchyard.router.meter import StepMeter
 from switchyard.router.steps.request import GraphRequest
 from switchyard.router.steps.response import StepResponse
-from switchyard.telemetry.tracing import Tracer
+from switchyard.telemetry import attributes
+from switchyard.telemetry.tracing import CLIENT, INTERNAL, Tracer
 
 
 class Target(Protocol):
@@ -60,14 +61,15 @@ class StepRunner:
         return response
 
     async def _traced(self, request: GraphRequest, body: bytes) -> StepResponse:
-        span = self._tracer.start(self._span, request.traceparent)
-        error: str | None = "cancelled"
+        span = self._tracer.start(self._span, request.traceparent, kind=CLIENT if self.step.url else INTERNAL)
+        error: str | None = None
         try:
             response = await self._counted(request.with_traceparent(span.traceparent), body)
-            span.set("http.response.status_code", response.status)
             error = f"status {response.status}" if response.status >= 500 else None
+            if span.sampled or error:
+                span.set(attributes.STATUS, response.status)
         except GraphRequestError as err:
-            error = str(err)
+            error = err.code if err.status >= 500 else None
             raise
         finally:
             span.end(error)

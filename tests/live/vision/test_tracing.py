@@ -63,7 +63,7 @@ def test_predictor_and_triton_join_the_callers_trace(traced: Vision, collector: 
             status, body = send(traced, "/v1/vision/colors", picture("red"), "image/png", traceparent=PARENT)
         assert status == 200, body
 
-    predictor, *_ = traces(collector, ask, "predictor", "triton", "InferRequest")
+    predictor, *_ = traces(collector, ask, "infer", "triton", "InferRequest")
     assert predictor.parent_span_id.hex() == PARENT.split("-")[2]
 
 
@@ -76,7 +76,7 @@ def test_a_call_that_passes_as_frames_joins_the_callers_trace(traced: Vision, co
         with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{traced.grpc}")) as client:
             client.infer("echo", [tensor], headers={"traceparent": PARENT})
 
-    predictor, _ = traces(collector, ask, "predictor", "InferRequest")
+    predictor, _ = traces(collector, ask, "infer", "InferRequest")
     assert predictor.parent_span_id.hex() == PARENT.split("-")[2]
 
 

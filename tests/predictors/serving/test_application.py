@@ -57,8 +57,8 @@ async def never(scope: Scope, receive: Receive, send: Send) -> None:
 class Setup:
     def __init__(self, *, openai: App = never, kserve: App = never, limit: int = 2) -> None:
         self.registry = CollectorRegistry()
-        self.admission = Admission("m", limit, InferenceMetrics(self.registry))
-        self.application = Application(openai=openai, kserve=kserve, admission=self.admission, tracer=DisabledTracer())
+        self.admission = Admission("m", limit, InferenceMetrics(self.registry), DisabledTracer())
+        self.application = Application(openai=openai, kserve=kserve, admission=self.admission)
 
     def counted(self, protocol: str, outcome: str) -> float:
         labels = {"model": "m", "protocol": protocol, "outcome": outcome}

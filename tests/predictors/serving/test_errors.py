@@ -167,8 +167,8 @@ async def test_errors_that_vllm_composes_have_our_codes_in_every_protocol(
     async def fail(path: str) -> fastapi.Response:
         return fastapi.Response(said, status)
 
-    admission = Admission("m", 1, InferenceMetrics(CollectorRegistry()))
-    whole = Application(openai=engine, kserve=engine, admission=admission, tracer=DisabledTracer())
+    admission = Admission("m", 1, InferenceMetrics(CollectorRegistry()), DisabledTracer())
+    whole = Application(openai=engine, kserve=engine, admission=admission)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(whole), base_url="http://m") as client:
         chat = await client.post("/openai" + CHAT)
         messages = await client.post("/openai" + MESSAGES)

@@ -14,6 +14,7 @@ from switchyard.http.api_errors import ApiError
 from switchyard.http.request_errors import ClientDisconnectedError
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
+from tests.recorded_spans import PARENT, UNSAMPLED
 
 
 class Server:
@@ -99,9 +100,10 @@ async def test_what_is_too_much_is_rejected_and_the_place_free_again_afterwards(
     assert setup.counted("m", "ok") == 2
 
 
-async def test_a_clients_trace_goes_on_to_triton() -> None:
+@pytest.mark.parametrize(("given", "sent"), [(PARENT, PARENT), (UNSAMPLED, None), ("00-a-b-01", None), (None, None)])
+async def test_a_clients_trace_goes_on_to_triton_if_it_is_recorded(given: str | None, sent: str | None) -> None:
     setup = Setup()
-    async with setup.calls.admit("m", "v2", "00-a-b-01") as call:
+    async with setup.calls.admit("m", "v2", given) as call:
         call.status = 200
         with setup.calls.to_triton(call.traceparent) as context:
-            assert context == "00-a-b-01"
+            assert context == sent

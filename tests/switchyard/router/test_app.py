@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import logging
-from collections.abc import Mapping
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 
 from switchyard.router.graph.check import MAX_DEPTH
 from switchyard.telemetry.logs import JsonFormatter
-from switchyard.telemetry.tracing import Span
+from tests.recorded_spans import PARENT, UNSAMPLED, KeptSpans
 from tests.switchyard.http.serving import Wire
 from tests.switchyard.router.running import (
     Call,
@@ -225,46 +224,35 @@ async def test_responses_lose_only_what_belongs_to_one_connection() -> None:
         assert "keep-alive" not in answer.headers
 
 
-class Recorder:
-    """A tracer that keeps what it was told."""
-
-    enabled = True
-
-    def __init__(self) -> None:
-        self.spans: list[tuple[str, str | None, str | None]] = []
-
-    def start(self, name: str, traceparent: str | None, attributes: Mapping[str, Any] | None = None) -> Span:
-        return _Span(self, name, traceparent)
-
-
-class _Span:
-    def __init__(self, recorder: Recorder, name: str, parent: str | None) -> None:
-        self.traceparent: str | None = f"00-{name.replace('/', '-').replace(' ', '-')}"
-        self._recorder, self._name, self._parent = recorder, name, parent
-
-    def set(self, key: str, value: str | int | float | bool) -> None:
-        return
-
-    def end(self, error: str | None = None) -> None:
-        self._recorder.spans.append((self._name, self._parent, error))
-
-
 async def test_each_step_is_a_span_below_the_requests() -> None:
-    tracer = Recorder()
+    kept = KeptSpans()
     async with services(a=always(500, {})) as behind:
         nodes = {
             "root": node("Sequence", behind.step("a"), {"name": "to", "nodeName": "inner"}),
             "inner": node("Sequence", behind.step("b")),
         }
-        async with router(behind, nodes, tracer=tracer) as one:
-            await one.post({}, traceparent="00-client")
-            assert [call.headers[b"traceparent"] for call in behind.calls] == [b"00-step-root-a", b"00-step-inner-b"]
-    assert tracer.spans == [
-        ("step root/a", "00-graph", "status 500"),
-        ("step inner/b", "00-step-root-to", None),
-        ("step root/to", "00-graph", None),
-        ("graph", "00-client", None),
-    ]
+        async with router(behind, nodes, tracer=kept.tracer) as one:
+            await one.post({}, traceparent=PARENT)
+            sent = [call.headers[b"traceparent"].decode() for call in behind.calls]
+    assert sent == [kept.named(name).span.traceparent for name in ("step root/a", "step inner/b")]
+    assert kept.tree() == {
+        "step root/a": "graph",
+        "step inner/b": "step root/to",
+        "step root/to": "graph",
+        "graph": PARENT.split("-")[2],
+    }
+    assert {one.span.name for one in kept.ended if one.error} == {"step root/a"}
+    assert kept.named("step root/a").error == "status 500"
+
+
+async def test_a_request_that_is_not_sampled_leaves_only_the_spans_that_failed() -> None:
+    kept = KeptSpans()
+    async with services(a=always(500, {})) as behind:
+        nodes = {"root": node("Sequence", behind.step("a"), behind.step("b"))}
+        async with router(behind, nodes, tracer=kept.tracer) as one:
+            await one.post({}, traceparent=UNSAMPLED)
+            assert all(call.headers[b"traceparent"].endswith(b"-00") for call in behind.calls)
+    assert [one.span.name for one in kept.ended] == ["step root/a"]
 
 
 @pytest.mark.parametrize(

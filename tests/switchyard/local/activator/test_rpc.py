@@ -19,6 +19,7 @@ from switchyard.local.activator.rpc import RpcActivator
 from switchyard.local.plan.workloads import Address
 from switchyard.rpc import health, v2
 from switchyard.rpc import protobuf as wire
+from switchyard.telemetry.tracing import DisabledTracer
 from tests.ports import free_port
 
 INFER = v2.path("ModelInfer")
@@ -90,8 +91,9 @@ class Served:
 
     async def start(self) -> None:
         self._client = Client()
-        handler = Activator(self._endpoints, self._client).handle
-        self.server = Server(handler, rpc=RpcActivator(self._rpc).handle)
+        tracer = DisabledTracer()
+        handler = Activator(self._endpoints, self._client, tracer).handle
+        self.server = Server(handler, rpc=RpcActivator(self._rpc, tracer).handle)
         self.port = await self.server.listen(HOST, 0)
         self.other = await self.server.listen(HOST, 0)
         self._endpoints |= {self.port: self._endpoint, self.other: self._endpoint}

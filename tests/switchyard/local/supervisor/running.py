@@ -25,6 +25,7 @@ from switchyard.local.status.board import StatusBoard
 from switchyard.local.supervisor.services import Services
 from switchyard.repository.served import ServedFile
 from switchyard.telemetry.metrics import LocalMetrics
+from switchyard.telemetry.tracing import DisabledTracer
 from tests.switchyard.local.overlays import Stub, runtime
 
 SETTINGS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "stub-settings"}, "data": {"FROM_MAP": "yes"}}
@@ -53,7 +54,12 @@ class Run:
             hosts=self.hosts,
         )
         self.services = Services(
-            replica=self._replica, hosts=self.hosts, board=self.board, metrics=self._metrics, client=self.client
+            replica=self._replica,
+            hosts=self.hosts,
+            board=self.board,
+            metrics=self._metrics,
+            client=self.client,
+            tracer=DisabledTracer(),
         )
 
     def _log(self, name: str) -> Path:
