@@ -34,6 +34,7 @@ from switchyard.settings import SettingsError, warn_of_misspelled
 from switchyard.store.factory import open_store
 from switchyard.telemetry import logs, tracing
 from switchyard.telemetry.metrics import RoutingMetrics
+from switchyard.telemetry.process import describe_process
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ logger = logging.getLogger(__name__)
 async def serve(arguments: Arguments, settings: Settings, own: ComplexitySettings, clock: StartClock) -> None:
     """Serve until a signal."""
     registry = CollectorRegistry()
+    describe_process(registry, "complexity")
     meter = Meter(arguments.model_name, registry)
     scorer, reason = make_scorer_or_length(arguments.scorer, arguments.model_dir, arguments.domain)
     if reason:

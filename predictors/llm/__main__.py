@@ -37,9 +37,11 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     from predictors.serving.application import Application
     from predictors.serving.server import PredictorServer
     from switchyard.telemetry.metrics import InferenceMetrics
+    from switchyard.telemetry.process import describe_process
 
     logs.configure(arguments.model_name, settings.log_level)  # again, because some of these imports reset logging
     clock.done("import")
+    describe_process(REGISTRY, "llm")
     metrics = InferenceMetrics(REGISTRY)
     server = PredictorServer(
         host=settings.host,

@@ -88,7 +88,8 @@ class Call:
     ``identity`` is None in a gateway without keys. ``stream`` says that the caller wants events, ``holds_image`` that
     its messages hold an image. ``usage`` is what the engine counted, None while nobody knows. ``status`` is that of the
     model's response, 0 before it. ``asked`` is how much output a tenant's request asks for, and ``tier`` that of the
-    model that ``auto`` chose. ``sent`` says that the model may have begun to work on it.
+    model that ``auto`` chose. ``broken`` says that the model ended its stream with an error, ``sent`` that it may have
+    begun to work on the call.
 
     ``messages`` are those of a gRPC stream that the model was sent. ``message_checks`` are awaited before each after
     the first: an ``ApiError`` that one raises ends the stream.
@@ -101,6 +102,7 @@ class Call:
     __slots__ = (
         "asked",
         "body",
+        "broken",
         "deadline",
         "edge",
         "fields",
@@ -165,6 +167,7 @@ class Call:
         self.asked = Asked()
         self.tier = ""
         self.sent = False
+        self.broken = False
         self.messages = 1
         self.message_checks: tuple[Callable[[], Awaitable[None]], ...] = ()
         self.settle: Callable[[], Awaitable[None]] | None = None

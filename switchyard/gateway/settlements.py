@@ -102,10 +102,13 @@ class Settlements:
             levels = await self._ledger.settle(one.owner, one.call_id, one.claims, one.entry) or ()
         except StoreError as err:
             self._away = True
+            self._metrics.store_up.set(0)
             self._metrics.store_errors.labels("settle").inc()
             logger.warning("the store did not settle: %s", err)
             return None
-        self._away = False
+        if self._away:
+            self._away = False
+            self._metrics.store_up.set(1)
         return levels
 
     def _lose(self, one: _Settlement) -> None:

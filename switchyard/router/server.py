@@ -20,6 +20,7 @@ from switchyard.router.steps.retry import Retry
 from switchyard.telemetry import tracing
 from switchyard.telemetry.exposition import exposition
 from switchyard.telemetry.metrics import GraphMetrics
+from switchyard.telemetry.process import describe_process
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
         OSError: a port cannot be bound.
     """
     registry = CollectorRegistry()
+    describe_process(registry, "graph")
     metrics = GraphMetrics(registry)
     meter = GraphMeter(metrics)
     tracer = tracing.configure("graph")

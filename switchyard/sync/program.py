@@ -28,6 +28,7 @@ from switchyard.sync.reserved import ReservedNames
 from switchyard.sync.slots import FairSlots
 from switchyard.sync.syncer import Syncer
 from switchyard.telemetry.metrics import RepositoryMetrics
+from switchyard.telemetry.process import describe_process
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ async def run(
     published = Published(settings.published)
     generations = await asyncio.to_thread(published.recover, settings.signatures)
     registry = CollectorRegistry()
+    describe_process(registry, "sync")
     meter = Meter(RepositoryMetrics(registry))
     incoming = settings.published / INCOMING
     roots = () if settings.source is None else (settings.source,)

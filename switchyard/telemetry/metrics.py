@@ -5,20 +5,24 @@ Label values are bounded by construction: ``model`` and ``adapter`` are catalog 
 text.
 """
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from switchyard.telemetry.histogram import OneThreadHistogram
 
 Outcome = Literal["ok", "rejected", "failed", "cancelled"]
+Exit = Literal["crash", "killed"]
+EXITS: Final[tuple[Exit, ...]] = get_args(Exit)
 Phase = Literal["preload", "spawn", "import", "load", "warm-up", "ready"]
 
 _BELOW_A_SECOND = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
 LATENCY_BUCKETS = (*_BELOW_A_SECOND, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 SCORE_BUCKETS = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 DECISION_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+TENANT_BUCKETS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # few, as each of a thousand tenants has them
+TOKEN_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
 START_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 
 
@@ -55,6 +59,8 @@ class InferenceMetrics:
         self.latency = make.histogram("inference_latency_seconds", "From request to last byte.", "model", "protocol")
         self.in_flight = make.gauge("inference_requests_in_flight", "Requests in flight.", "model")
         self.gpu_utilization = make.gauge("gpu_utilization", "Share of time that the device was busy, 0..1.", "device")
+        self.gpu_memory_used = make.gauge("gpu_memory_used_bytes", "Memory of the device that is in use.", "device")
+        self.gpu_memory_total = make.gauge("gpu_memory_total_bytes", "Memory that the device has.", "device")
         self.load_time = _load_time(make)
         self.load_failures = make.counter("model_load_failures", "Loads in Triton that failed.", "model", "reason")
 
@@ -65,11 +71,22 @@ class CallMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         make = _Families(registry)
         self.requests = make.counter(
-            "gateway_requests", "Requests by model, route and status code.", "model", "route", "code"
+            "gateway_requests",
+            "Requests by model, route, status code and outcome: ok, rejected, failed or cancelled.",
+            "model",
+            "route",
+            "code",
+            "outcome",
         )
         self.latency = make.histogram("gateway_request_seconds", "From request to last byte.", "model", "route")
         self.first_byte = make.histogram(
             "gateway_first_byte_seconds", "From request to the first byte of the model's response.", "model", "route"
+        )
+        self.per_output_token = make.histogram(
+            "gateway_time_per_output_token_seconds",
+            "From the first byte of a stream to its last, by the output tokens after the first.",
+            "model",
+            buckets=TOKEN_BUCKETS,
         )
         self.in_flight = make.gauge("gateway_requests_in_flight", "Requests in flight.")
         self.cancelled = make.counter(
@@ -82,6 +99,22 @@ class CallMetrics:
         self.waiting = make.gauge("gateway_requests_waiting", "Requests waiting for a place of their model.", "model")
         self.waiting_time = make.histogram(
             "gateway_waiting_seconds", "How long requests waited that had to wait for a place of their model.", "model"
+        )
+
+
+class TenantMetrics:
+    """Metrics of the gateway's calls by tenant, never crossed with models: their product knows no bound."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        make = _Families(registry)
+        self.requests = make.counter(
+            "gateway_tenant_requests", "Requests of a tenant: ok, rejected, failed or cancelled.", "tenant", "outcome"
+        )
+        self.first_byte = make.histogram(
+            "gateway_tenant_first_byte_seconds",
+            "From a tenant's request to the first byte of the model's response.",
+            "tenant",
+            buckets=TENANT_BUCKETS,
         )
 
 
@@ -127,6 +160,10 @@ class UsageMetrics:
         self.store_errors = make.counter(
             "gateway_store_errors", "Operations on the store of limits without a response.", "operation"
         )
+        self.store_up = make.gauge(
+            "gateway_store_up", "1 while the store of limits responds, as of the last operation."
+        )
+        self.store_up.set(1)  # of a gateway without one too: nothing of it is away
         self.budget_alerts = make.counter(
             "gateway_budget_alerts", "Budgets that were used to a part of them.", "limit", "per", "percent"
         )
@@ -151,6 +188,7 @@ class GatewayMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.calls = CallMetrics(registry)
+        self.tenants = TenantMetrics(registry)
         self.access = AccessMetrics(registry)
         self.usage = UsageMetrics(registry)
 
@@ -165,11 +203,28 @@ class LocalMetrics:
             "local_start_seconds", "Seconds of each phase of a start.", "model", "phase", buckets=START_BUCKETS
         )
         self.held = make.gauge("local_requests_held", "Requests waiting for a model to wake.", "model")
+        self.oldest_held = make.gauge(
+            "local_oldest_held_seconds", "How long the request has waited that has waited longest.", "model"
+        )
         self.replicas = make.gauge("local_replicas", "Running processes of a model.", "model")
+        self.start_failures = make.counter("local_start_failures", "Starts that ended before ready.", "model")
+        self.exits = make.counter(
+            "local_replica_exits",
+            "Processes that ended while they served: crash, or killed by signal 9.",
+            "model",
+            "reason",
+        )
+
+    def follow(self, model: str, oldest_held: Callable[[], float]) -> None:
+        """Show what counts failures of a model from its first moment, at 0: alerts see the first one too."""
+        self.oldest_held.labels(model).set_function(oldest_held)
+        self.start_failures.labels(model)
+        for reason in EXITS:
+            self.exits.labels(model, reason)
 
     def forget(self, model: str) -> None:
         """Remove the series of a model that is served no more."""
-        for family in (self.starts, self.start_seconds, self.held, self.replicas):
+        for family in vars(self).values():
             family.remove_by_labels({"model": model})
 
 

@@ -14,12 +14,14 @@ from switchyard.telemetry.metrics import (
     LocalMetrics,
     RepositoryMetrics,
     RoutingMetrics,
+    TenantMetrics,
     UsageMetrics,
 )
 
 HOLDERS = (
     InferenceMetrics,
     CallMetrics,
+    TenantMetrics,
     AccessMetrics,
     UsageMetrics,
     GraphMetrics,
@@ -43,5 +45,6 @@ def declared() -> dict[str, tuple[str | None, str]]:
 
 
 def test_the_page_lists_every_metric_with_its_type_and_labels() -> None:
+    process = {"switchyard_build_info": ("info", "version, component")}
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]+) \|", PAGE, re.MULTILINE)
-    assert {name: (kind, labels) for name, kind, labels in rows} == declared()
+    assert {name: (kind, labels) for name, kind, labels in rows} == process | declared()

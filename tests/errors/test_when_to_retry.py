@@ -144,5 +144,6 @@ async def test_a_library_that_repeats_calls_by_itself_does_as_it_is_told(
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await channel.unary_unary(INFER)(write(v2.MODEL_NAME, model), timeout=30)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-        line = f'gateway_requests_total{{code="UNAVAILABLE",model="{label}",route="grpc ModelInfer"}} {attempts}.0'
+        labels = f'code="UNAVAILABLE",model="{label}",outcome="failed",route="grpc ModelInfer"'
+        line = f"gateway_requests_total{{{labels}}} {attempts}.0"
         assert await bench.metric(line), (await bench.http.get("/metrics")).text

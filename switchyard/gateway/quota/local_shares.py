@@ -127,7 +127,9 @@ class LocalShares:
         except StoreError:
             self._missed = True
             self._metrics.store_errors.labels("count").inc()
+            self._metrics.store_up.set(0)
             return
+        self._metrics.store_up.set(1)
         found = outcome.levels[0].used
         # After the store was away, others may not have come back to it yet.
         self._gateways = max(found, self._gateways) if self._missed else found

@@ -33,12 +33,22 @@ class Settler(Protocol):
 
 
 class Reservations:
-    """What this process has reserved in a ledger; ``on_error`` hears which operation failed."""
+    """What this process has reserved in a ledger.
 
-    def __init__(self, ledger: Ledger, settlements: Settler, on_error: Callable[[str], None]) -> None:
+    ``on_error`` hears which operation failed, ``on_response`` of one in the background that did not.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settlements: Settler,
+        on_error: Callable[[str], None],
+        on_response: Callable[[], None] = lambda: None,
+    ) -> None:
         self._ledger = ledger
         self._settlements = settlements
         self._on_error = on_error
+        self._on_response = on_response
         self._loop = asyncio.get_running_loop()
         self._live: dict[str, set[str]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -95,6 +105,7 @@ class Reservations:
                 logger.debug("the store is still away: %s", err)
             else:
                 self._away = False
+                self._on_response()
 
     def _renew_all(self) -> None:
         self._timer = None
@@ -108,6 +119,8 @@ class Reservations:
                 await self._ledger.renew(owner, ids, lease=LEASE_SECONDS)
             except StoreError as err:
                 self._failed("renew", err)
+            else:
+                self._on_response()
 
     def _start(self, work: Coroutine[None, None, T]) -> asyncio.Task[T]:
         task = self._loop.create_task(work)

@@ -14,6 +14,8 @@ from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.short_forms import Form
 from switchyard.gateway.upstream.heartbeats import heartbeats, waking
 from switchyard.gateway.upstream.retries import UpstreamRetries
+from switchyard.gateway.upstream.stream_watch import StreamWatch, ends_in_error
+from switchyard.gateway.upstream.timing import Timing
 from switchyard.gateway.usage.counting import ResponseUsage
 from switchyard.http.api_errors import CODES, ApiError, error_event, event
 from switchyard.http.client import Response
@@ -67,14 +69,16 @@ def forward(
         else:
             response = await upstream.open(call)
         call.status = response.status
-        meter.first_byte(model.name, route.path, time() - call.started)
+        timing = Timing(call, meter, time)
+        if response.status < 400 and (response.complete or not response.is_events):
+            timing.began()
         usage = None if call.settle is None else ResponseUsage(call, response)
         call.body = b""  # it is not sent again, and a stream may go on for long
         call.edge.release()
         # However this ends, an unfinished response closes its connection: that is how the model, and so its engine,
         # learns of a client that disconnected.
         try:
-            await _respond(call, response, usage)
+            await _respond(call, response, usage, timing)
         finally:
             if usage is not None:
                 usage.finish(response)  # of one that was cut
@@ -83,7 +87,7 @@ def forward(
     return stage
 
 
-async def _respond(call: Call, response: Response, usage: ResponseUsage | None) -> None:
+async def _respond(call: Call, response: Response, usage: ResponseUsage | None, timing: Timing) -> None:
     form, edge = call.route.form, call.edge
     proxy_error = _PROXY_ERRORS.get(response.status)
     if proxy_error is not None and (response.header(b"content-type") or b"text/plain").startswith(b"text/plain"):
@@ -94,12 +98,13 @@ async def _respond(call: Call, response: Response, usage: ResponseUsage | None) 
     if edge.started and not _is_stream(response):
         await _explain_in_stream(call, response)
     elif form is not None:
-        await _translate(call, response, form, usage)
+        await _translate(call, response, form, usage, timing)
     elif response.status >= 400:
         await _respond_error(call, response)
     elif response.complete and not edge.started:
         # Headers and body came in one read: they leave in one write, with the length that the body has.
         body = await _settle(call, response, usage, response.read_nowait())
+        call.broken = response.is_events and ends_in_error(body)
         edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), body)
     else:
         if not edge.started:
@@ -109,10 +114,21 @@ async def _respond(call: Call, response: Response, usage: ResponseUsage | None) 
                 await response.begun()
             headers = MODEL_TO_STREAM if call.stream or response.is_events else MODEL_TO_CLIENT
             edge.start(response.status, headers.passed(response.headers))
-        await response.pipe(edge.sink if usage is None else usage.sink(edge.sink))
-        if rest := await _settle(call, response, usage):
-            edge.write(rest)
+        await _pipe(call, response, usage, timing)
         edge.end()
+
+
+async def _pipe(call: Call, response: Response, usage: ResponseUsage | None, timing: Timing) -> None:
+    edge = call.edge
+    sink = edge.sink if usage is None else usage.sink(edge.sink)
+    watch = StreamWatch(sink, timing.began) if response.is_events else None
+    await response.pipe(sink if watch is None else watch)
+    if rest := await _settle(call, response, usage):
+        edge.write(rest)
+    if watch is not None:
+        call.broken = watch.broken
+        if not call.broken:
+            timing.ended(watch.events)
 
 
 async def _settle(call: Call, response: Response, usage: ResponseUsage | None, body: bytes = b"") -> bytes:
@@ -182,7 +198,7 @@ def _error_of(call: Call, response: Response, payload: dict[str, Any] | None) ->
     return error
 
 
-async def _translate(call: Call, response: Response, form: Form, usage: ResponseUsage | None) -> None:
+async def _translate(call: Call, response: Response, form: Form, usage: ResponseUsage | None, timing: Timing) -> None:
     if response.status != 200:
         raise _error_of(call, response, _payload(response, await response.read()))
     headers = MODEL_TO_FORM.passed(response.headers)
@@ -195,7 +211,7 @@ async def _translate(call: Call, response: Response, form: Form, usage: Response
     if not response.is_events:
         raise ApiError("upstream_invalid", f"model {call.model_name} did not stream its response")
     content_type = b"text/plain; charset=utf-8" if form.text else b"text/event-stream; charset=utf-8"
-    await _translate_stream(call, response, form.frame, [*headers, (b"content-type", content_type)], usage)
+    await _translate_stream(call, response, form.frame, [*headers, (b"content-type", content_type)], usage, timing)
 
 
 def _short(form: Form, data: bytes) -> bytes:
@@ -215,6 +231,7 @@ async def _translate_stream(
     frame: Callable[[bytes], bytes],
     headers: list[Header],
     usage: ResponseUsage | None,
+    timing: Timing,
 ) -> None:
     """The response starts with its first frame: until then an error has a response of its own."""
     edge, events = call.edge, Events()
@@ -228,6 +245,7 @@ async def _translate_stream(
         out = b"".join([_frame(call, one, frame) for one in found])
         if out:
             if not edge.started:
+                timing.began()
                 edge.start(200, headers)
             edge.write(out)
             # So the model is read no faster than the client takes it, in place of ``pipe``, which cannot translate.

@@ -10,10 +10,15 @@ from switchyard.gateway.meter import UNKNOWN, Meter
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.http.api_errors import ApiError
 from switchyard.http.client.errors import UpstreamError
+from switchyard.rpc.status import RpcStatus, to_http
 from switchyard.telemetry import logs
+from switchyard.telemetry.metrics import Outcome
 from switchyard.telemetry.tracing import Tracer
 
 logger = logging.getLogger(__name__)
+
+_CLIENT_CLOSED = 499
+_NOT_IMPLEMENTED = 501
 
 
 def observe(*, meter: Meter, tracer: Tracer, log_requests: bool) -> Stage:
@@ -31,12 +36,13 @@ def observe(*, meter: Meter, tracer: Tracer, log_requests: bool) -> Stage:
             call.span = tracer.start("gateway " + call.route.path, parent.decode("latin-1") if parent else None)
         error: str | None = None
         code: int | str = 0
+        cancelled = False
         try:
             await proceed(call)
             code = call.edge.code
         except asyncio.CancelledError:
             # Nobody is there to send an error to: the client disconnected, or the grace of a drain is over.
-            code, error = call.edge.cancelled, "the client disconnected"
+            code, error, cancelled = call.edge.cancelled, "the client disconnected", True
             meter.cancelled(_model(call))
             raise
         except Exception as err:
@@ -51,13 +57,33 @@ def observe(*, meter: Meter, tracer: Tracer, log_requests: bool) -> Stage:
         finally:
             # Reached during a cancellation too, so nothing may be awaited from here on.
             seconds = time() - call.started
-            meter.done(_model(call), call.route.label, code, seconds)
+            outcome: Outcome = "cancelled" if cancelled else outcome_of(code, call.status, broken=call.broken)
+            meter.done(_model(call), call.route.label, code, outcome, seconds)
+            if call.identity is not None and call.route.by == "model":
+                meter.tenant_done(call.identity.tenant, outcome)
             if call.span is not None:
                 _end_span(call, code, error)
             if logger.isEnabledFor(level):
                 _log(level, call, code, error, seconds)
 
     return stage
+
+
+def outcome_of(code: int | str, status: int = 0, *, broken: bool = False) -> Outcome:
+    """Return what became of a call whose client got ``code``, HTTP's number or gRPC's name.
+
+    ``status`` is that of the model's response, 0 without one: after heartbeats a client's own is 200 for good.
+    ``broken`` says that the model ended its stream with an error. What nothing here implements (501) is the client's
+    fault: whoever asks for it again and again uses up nobody's budget of errors.
+    """
+    if isinstance(code, str):
+        code = to_http(RpcStatus[code])
+    code = max(code, status)
+    if code == _CLIENT_CLOSED:
+        return "cancelled"
+    if broken or not code or (code >= 500 and code != _NOT_IMPLEMENTED):
+        return "failed"
+    return "rejected" if code >= 400 else "ok"
 
 
 def _model(call: Call) -> str:

@@ -44,7 +44,12 @@ def quota(
 
     A running stream is never cut: what it takes beyond its reservation counts against the calls after it.
     """
-    reservations = Reservations(ledger, settlements, lambda operation: metrics.store_errors.labels(operation).inc())
+
+    def failed(operation: str) -> None:
+        metrics.store_errors.labels(operation).inc()
+        metrics.store_up.set(0)
+
+    reservations = Reservations(ledger, settlements, failed, lambda: metrics.store_up.set(1))
     applied = AppliedLimits()
     limited = _Quota(_Books(reservations, shares, billing, alerts, estimates), metrics, applied, now)
 

@@ -20,11 +20,13 @@ class QueueLimits:
 
 
 class _Waiter:
-    __slots__ = ("granted", "size")
+    __slots__ = ("granted", "since", "size")
 
     def __init__(self, size: int) -> None:
+        loop = asyncio.get_running_loop()
         self.size = size
-        self.granted: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
+        self.since = loop.time()
+        self.granted: asyncio.Future[Address] = loop.create_future()
 
 
 class RequestQueue:
@@ -67,6 +69,12 @@ class RequestQueue:
     @property
     def waiting(self) -> int:
         return len(self._waiters)
+
+    def oldest_seconds(self) -> float:
+        """Return how long the request has waited that has waited longest, 0 if none waits."""
+        if not self._waiters:
+            return 0.0
+        return asyncio.get_running_loop().time() - min(waiter.since for waiter in self._waiters)
 
     @property
     def busy(self) -> bool:

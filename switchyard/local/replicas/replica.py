@@ -69,6 +69,7 @@ class Replica:
             demand=self._wanted.set,
             on_waiting=lambda count: metrics.held.labels(service.name).set(count),
         )
+        metrics.follow(service.name, self.queue.oldest_seconds)
         self._recovery = Recovery(service, self.queue, board)
         self._watch = Watch(service, self.queue, client)
         self._pods = Pods(
@@ -181,9 +182,11 @@ class Replica:
             content = self._contents.next
             pod = await self._pods.start(content)
         except NoRoomError as err:  # which says nothing of the content
+            self._board.start_failed(self._service.name)
             self._loads.end(self._failure(str(err)))
             return str(err), True
         except StartError as err:
+            self._board.start_failed(self._service.name)
             self._loads.end(self._failure(str(err)))
             if content is not None and self._contents.failed(content, str(err)):
                 self._fall_back()
@@ -236,6 +239,7 @@ class Replica:
                 return ""
             if self.queue.responses > responses or asyncio.get_running_loop().time() - began > _STABLE_SECONDS:
                 self._recovery.end()
+            self._board.exited(self._service.name, pod.running.end.result())
             return str(pod.running.failure(log))
         except BaseException:  # a cancellation, mostly: nobody else would stop the process
             await self._pods.stop(pod)
@@ -262,6 +266,7 @@ class Replica:
             self._replace_later(err)
             return old
         except StartError as err:
+            self._board.start_failed(name)
             self._loads.end(self._failure(str(err)))
             if self._contents.failed(newest, str(err)):
                 logger.warning("%s: %s", name, self._contents.notice)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from switchyard.catalog import CatalogFile, Claim, Model, State, owner_of, settl
 from switchyard.catalog import Phase as CatalogPhase
 from switchyard.local.status.client_reason import for_clients
 from switchyard.repository.status import ModelStatus
-from switchyard.telemetry.metrics import LocalMetrics, Phase
+from switchyard.telemetry.metrics import Exit, LocalMetrics, Phase
 
 logger = logging.getLogger(__name__)
 
@@ -170,6 +171,16 @@ class StatusBoard:
         self._metrics.starts.labels(name, "content").inc()
         entry = self.entries[name]
         self._put(name, replace(entry, pid=pid, reason="", since=self._now(), starts=entry.starts + 1))
+
+    def start_failed(self, name: str) -> None:
+        """Count a start of ``name`` that ended before it was ready."""
+        self._metrics.start_failures.labels(name).inc()
+
+    def exited(self, name: str, code: int) -> None:
+        """Count the end of a process of ``name`` that served; ``code`` is its exit code, negative of a signal."""
+        # What the kernel does when memory is out cannot be told from another's `kill -9`.
+        reason: Exit = "killed" if code == -signal.SIGKILL else "crash"
+        self._metrics.exits.labels(name, reason).inc()
 
     def phase(self, name: str, phase: Phase, seconds: float) -> None:
         """Record that a phase of the start in progress took ``seconds``."""

@@ -39,6 +39,7 @@ from switchyard.local.supervisor.services import Services
 from switchyard.repository.served import ServedFile
 from switchyard.telemetry import tracing
 from switchyard.telemetry.metrics import LocalMetrics
+from switchyard.telemetry.process import describe_process
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +81,7 @@ class Parts:
 async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], None]) -> Parts:
     """Build the parts of ``plan``; ``on_edits`` is told the fingerprint of an edit it took."""
     registry = CollectorRegistry()
+    describe_process(registry, "supervisor")
     metrics, client = LocalMetrics(registry), Client(tls=probing_tls())
     file = CatalogFile(settings.directory.catalog)
     board = StatusBoard(served={}, names=(), file=file, metrics=metrics, root=settings.options.root)

@@ -17,7 +17,7 @@ FIELDS = [
     *((b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"localhost")),
     *((b":path", b"/v1/chat/completions"), (b"content-type", b"application/json")),
 ]
-COUNTED = 'gateway_requests_total{code="200",model="chat",route="/v1/chat/completions"} 1.0'
+COUNTED = 'gateway_requests_total{code="200",model="chat",outcome="ok",route="/v1/chat/completions"} 1.0'
 
 
 def port_of(bench: Bench) -> int:

@@ -250,8 +250,8 @@ async def test_requests_are_counted_by_model_route_and_code(bench: Bench) -> Non
     await bench.chat()
     await bench.chat("no-such-name")
     head = "gateway_requests_total{"
-    assert await bench.metric(head + 'code="200",model="chat",route="/v1/chat/completions"} 1.0')
-    assert await bench.metric(head + 'code="404",model="unknown",route="/v1/chat/completions"} 1.0')
+    assert await bench.metric(head + 'code="200",model="chat",outcome="ok",route="/v1/chat/completions"} 1.0')
+    assert await bench.metric(head + 'code="404",model="unknown",outcome="rejected",route="/v1/chat/completions"} 1.0')
 
 
 async def test_the_openapi_document_holds_every_route(bench: Bench) -> None:

@@ -222,7 +222,7 @@ async def test_a_client_that_disconnects_cancels_the_model_at_once(tmp_path: Pat
         writer.close()
         await asyncio.wait_for(left.wait(), 5)
         assert when - closed < 0.5  # a few milliseconds on a quiet machine
-        labels = f'code="499",model="{model}",route="/v1/chat/completions"'
+        labels = f'code="499",model="{model}",outcome="cancelled",route="/v1/chat/completions"'
         async with asyncio.timeout(5):
             while not await bench.metric(f"gateway_requests_total{{{labels}}} 1.0"):
                 await asyncio.sleep(0.001)

@@ -71,7 +71,8 @@ async def test_both_transports_get_the_same_response_and_the_same_count(
         assert sentence in outcome.sentence
         assert outcome.request_id == "mine"
         code = status if transport == "http" else name
-        labels = f'code="{code}",model="{label}",route="{LABELS[transport]}"'
+        became = "ok" if status < 400 else "rejected" if status < 500 else "failed"
+        labels = f'code="{code}",model="{label}",outcome="{became}",route="{LABELS[transport]}"'
         await counted(rpc, f"gateway_requests_total{{{labels}}} 1.0")
         await counted(rpc, "gateway_requests_in_flight 0.0")
 
@@ -161,7 +162,8 @@ async def test_a_caller_that_disconnects_is_counted_as_cancelled_on_both(tmp_pat
         await asyncio.wait_for((left if transport == "http" else rpc.model.cancelled).wait(), 5)
         await counted(rpc, 'gateway_cancelled_total{model="ocr"} 1.0')
         code = 499 if transport == "http" else "CANCELLED"
-        await counted(rpc, f'gateway_requests_total{{code="{code}",model="ocr",route="{LABELS[transport]}"}} 1.0')
+        labels = f'code="{code}",model="ocr",outcome="cancelled",route="{LABELS[transport]}"'
+        await counted(rpc, f"gateway_requests_total{{{labels}}} 1.0")
         await asyncio.wait([held])
 
 
@@ -235,7 +237,7 @@ async def test_methods_that_are_not_served_are_unimplemented_and_one_label(tmp_p
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await channel.unary_unary(path)(b"")
             assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        labels = 'code="UNIMPLEMENTED",model="unknown",route="grpc unknown"'
+        labels = 'code="UNIMPLEMENTED",model="unknown",outcome="rejected",route="grpc unknown"'
         await counted(rpc, f"gateway_requests_total{{{labels}}} 2.0")
 
 

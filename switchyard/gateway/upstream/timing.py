@@ -1,0 +1,32 @@
+"""When a model's response began and, of a stream, what each of its tokens took."""
+
+from collections.abc import Callable
+
+from switchyard.gateway.call import Call
+from switchyard.gateway.meter import Meter
+
+
+class Timing:
+    """Measures one response; ``time`` is the event loop's."""
+
+    __slots__ = ("_began", "_call", "_meter", "_time")
+
+    def __init__(self, call: Call, meter: Meter, time: Callable[[], float]) -> None:
+        self._call = call
+        self._meter = meter
+        self._time = time
+        self._began = 0.0
+
+    def began(self) -> None:
+        """Record the first byte; engines send the headers of a stream long before the first token."""
+        call, self._began = self._call, self._time()
+        assert call.model is not None
+        tenant = None if call.identity is None else call.identity.tenant
+        self._meter.first_byte(call.model.name, call.route.path, tenant, self._began - call.started)
+
+    def ended(self, events: int) -> None:
+        """Record the time of a stream's tokens, which ``events`` stand for where nobody counts tokens."""
+        usage, model = self._call.usage, self._call.model
+        tokens = events if usage is None else usage.completion_tokens
+        if tokens > 1 and model is not None:
+            self._meter.per_output_token(model.name, (self._time() - self._began) / (tokens - 1))
