@@ -22,7 +22,7 @@ __all__ = ["sqlite_url"]
 SCRAPER = {"authorization": f"Bearer {KEYS['scraper']}"}
 CHAT = ("/v1/chat/completions", {"model": "chat", "messages": []})
 MESSAGES = ("/v1/messages", {"model": "chat", "messages": [], "max_tokens": 5})
-INFER = ("/v2/models/ocr/infer", {"inputs": []})
+INFER: tuple[str, dict[str, Any]] = ("/v2/models/ocr/infer", {"inputs": []})
 SHORT = ("/v1/llm/chat", {"model": "chat", "prompt": "hello"})
 TOKEN = b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n'
 
