@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import uvloop
-from prometheus_client import CollectorRegistry
 
 from predictors.complexity.application import Application, Meter
 from predictors.complexity.arguments import Arguments, parse
@@ -34,15 +33,14 @@ from switchyard.settings import SettingsError, warn_of_misspelled
 from switchyard.store.factory import open_store
 from switchyard.telemetry import logs, tracing
 from switchyard.telemetry.metrics import RoutingMetrics
-from switchyard.telemetry.process import describe_process
+from switchyard.telemetry.process import registry_of
 
 logger = logging.getLogger(__name__)
 
 
 async def serve(arguments: Arguments, settings: Settings, own: ComplexitySettings, clock: StartClock) -> None:
     """Serve until a signal."""
-    registry = CollectorRegistry()
-    describe_process(registry, "complexity")
+    registry = registry_of("complexity")
     meter = Meter(arguments.model_name, registry)
     scorer, reason = make_scorer_or_length(arguments.scorer, arguments.model_dir, arguments.domain)
     if reason:

@@ -24,8 +24,6 @@ ENGINE_CHECK_SECONDS = 0.2
 
 async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, clock: StartClock) -> int:
     """Load the model, warm up, serve until a signal; return the exit code."""
-    from prometheus_client import REGISTRY
-
     from predictors.llm import engine as engines
     from predictors.llm.devices import publish_utilization
     from predictors.llm.model import LanguageModel
@@ -36,13 +34,11 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     from predictors.serving.admission import Admission
     from predictors.serving.application import Application
     from predictors.serving.server import PredictorServer
-    from switchyard.telemetry.metrics import InferenceMetrics
-    from switchyard.telemetry.process import describe_process
+    from switchyard.telemetry.process import inference_metrics
 
     logs.configure(arguments.model_name, settings.log_level)  # again, because some of these imports reset logging
     clock.done("import")
-    describe_process(REGISTRY, "llm")
-    metrics = InferenceMetrics(REGISTRY)
+    metrics = inference_metrics("llm")
     server = PredictorServer(
         host=settings.host,
         http_port=arguments.http_port,

@@ -58,7 +58,7 @@ from switchyard.http.server import Exchange
 from switchyard.settings import SettingsError
 from switchyard.store.ledger import Ledger
 from switchyard.telemetry.metrics import GatewayMetrics
-from switchyard.telemetry.process import describe_process
+from switchyard.telemetry.process import registry_of
 from switchyard.telemetry.tracing import Tracer
 
 logger = logging.getLogger(__name__)
@@ -97,8 +97,7 @@ def parts(
     audit: AuditLog | None = None,
 ) -> Parts:
     """Build the parts of a gateway, with its own metrics registry."""
-    registry = CollectorRegistry()
-    describe_process(registry, "gateway")
+    registry = registry_of("gateway")
     meter = Meter(GatewayMetrics(registry))
     return Parts(
         settings=settings,

@@ -20,7 +20,7 @@ from switchyard.router.steps.retry import Retry
 from switchyard.telemetry import tracing
 from switchyard.telemetry.exposition import exposition
 from switchyard.telemetry.metrics import GraphMetrics
-from switchyard.telemetry.process import describe_process
+from switchyard.telemetry.process import registry_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +37,7 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
     Raises:
         OSError: a port cannot be bound.
     """
-    registry = CollectorRegistry()
-    describe_process(registry, "graph")
+    registry = registry_of("graph")
     metrics = GraphMetrics(registry)
     meter = GraphMeter(metrics)
     tracer = tracing.configure("graph")

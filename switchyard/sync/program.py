@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-
 from switchyard.http.server import Server
 from switchyard.http.web_access import loopback_access
 from switchyard.repository.inspection import Device
@@ -28,7 +26,7 @@ from switchyard.sync.reserved import ReservedNames
 from switchyard.sync.slots import FairSlots
 from switchyard.sync.syncer import Syncer
 from switchyard.telemetry.metrics import RepositoryMetrics
-from switchyard.telemetry.process import describe_process
+from switchyard.telemetry.process import registry_of
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +57,7 @@ async def run(
     """
     published = Published(settings.published)
     generations = await asyncio.to_thread(published.recover, settings.signatures)
-    registry = CollectorRegistry()
-    describe_process(registry, "sync")
+    registry = registry_of("sync")
     meter = Meter(RepositoryMetrics(registry))
     incoming = settings.published / INCOMING
     roots = () if settings.source is None else (settings.source,)

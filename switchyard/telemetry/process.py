@@ -5,13 +5,26 @@ from typing import Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry, GCCollector, Info, PlatformCollector, ProcessCollector
 
+from switchyard.telemetry.metrics import InferenceMetrics
+
 Component = Literal["gateway", "graph", "llm", "vision", "complexity", "supervisor", "sync"]
 
 
-def describe_process(registry: CollectorRegistry, component: Component) -> None:
-    """Add ``switchyard_build_info``, and the library's ``process_*`` and ``python_*``, to what a process exposes."""
+def registry_of(component: Component) -> CollectorRegistry:
+    """Return a registry of a process, with the client library's ``process_*`` and ``python_*``."""
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    _describe(registry, component)
+    return registry
+
+
+def inference_metrics(component: Component) -> InferenceMetrics:
+    """Return the metrics of a predictor, in the library's own registry, which KServe and vLLM write to as well."""
+    _describe(REGISTRY, component)
+    return InferenceMetrics(REGISTRY)
+
+
+def _describe(registry: CollectorRegistry, component: Component) -> None:
     build = Info("switchyard_build", "Version of Switchyard that this process runs, and which part.", registry=registry)
     build.info({"version": version("switchyard-serving"), "component": component})
-    if registry is not REGISTRY:  # which has them
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=registry)

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
-
 from switchyard.backoff import ConsecutiveFailures
 from switchyard.catalog import CatalogFile, Model
 from switchyard.devices.choice import Choice
@@ -39,7 +37,7 @@ from switchyard.local.supervisor.services import Services
 from switchyard.repository.served import ServedFile
 from switchyard.telemetry import tracing
 from switchyard.telemetry.metrics import LocalMetrics
-from switchyard.telemetry.process import describe_process
+from switchyard.telemetry.process import registry_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,8 +78,7 @@ class Parts:
 
 async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], None]) -> Parts:
     """Build the parts of ``plan``; ``on_edits`` is told the fingerprint of an edit it took."""
-    registry = CollectorRegistry()
-    describe_process(registry, "supervisor")
+    registry = registry_of("supervisor")
     metrics, client = LocalMetrics(registry), Client(tls=probing_tls())
     file = CatalogFile(settings.directory.catalog)
     board = StatusBoard(served={}, names=(), file=file, metrics=metrics, root=settings.options.root)
