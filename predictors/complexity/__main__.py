@@ -25,6 +25,7 @@ from predictors.complexity.tiers.share import ShareController
 from predictors.serving.settings import Settings
 from predictors.serving.start_clock import StartClock, process_start
 from switchyard.http.client import Client
+from switchyard.http.request_log import logged
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.http.web_access import loopback_access
@@ -76,7 +77,7 @@ async def serve(arguments: Arguments, settings: Settings, own: ComplexitySetting
         application.draining = True
 
     limits = ServerLimits(body_memory=ServerLimits.memory_for(own.max_body_bytes))
-    server = Server(application.handle, limits, access=loopback_access(settings.host))
+    server = Server(logged(application.handle), limits, access=loopback_access(settings.host))
     try:
         await server.listen(settings.host, arguments.http_port)
         settle_for_serving()

@@ -25,7 +25,7 @@ from switchyard.http.json_body import parse_object
 from switchyard.http.json_cost import check_json
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
 from switchyard.http.server import Exchange
-from switchyard.telemetry import attributes, logs
+from switchyard.telemetry import attributes
 from switchyard.telemetry.exposition import exposition
 from switchyard.telemetry.metrics import InferenceMetrics, RoutingMetrics
 from switchyard.telemetry.tracing import SERVER, Tracer
@@ -95,7 +95,6 @@ class Application:
             self._page(exchange)
             return
         began, outcome = time.perf_counter(), "failed"
-        logs.request_id.set(exchange.fields.get(b"x-request-id", b"").decode("latin-1"))
         decided: tuple[RoutingRequest, Decision] | None = None
         self._in_flight += 1
         self._meter.in_flight.inc()

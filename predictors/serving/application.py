@@ -9,7 +9,6 @@ from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.asgi.replies import header, reply, respond_error
 from switchyard.http.json_body import JSON, media_type
-from switchyard.telemetry import logs
 from switchyard.telemetry.attributes import operation_of
 from switchyard.telemetry.metrics import Outcome
 from switchyard.telemetry.trace_context import TRACEPARENT
@@ -57,7 +56,6 @@ class Application:
         if scope["type"] != "http" or scope["method"] != "POST":
             await app(scope, receive, send)
             return
-        logs.request_id.set(header(scope, b"x-request-id") or "")
         try:
             if control := _CONTROL.fullmatch(path):
                 if control[1] == "unload":

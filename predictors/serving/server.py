@@ -27,9 +27,11 @@ from predictors.serving import errors
 from predictors.serving.errors import of_exception
 from predictors.serving.rpc_errors import abort
 from predictors.serving.servicer import OneModelServicer
+from switchyard.http import request_log
 from switchyard.http.asgi import App
 from switchyard.http.asgi.serving import BodyCheck, handler_of
 from switchyard.http.h2.grpc_call import GrpcCall, RpcHandler
+from switchyard.http.request_log import logged, logged_calls
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.http.web_access import loopback_access
@@ -98,11 +100,11 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
         service_server, target = await self._start_grpc(service, extension)
         # gRPC's library only ends calls here, on loopback: a port of its own would have no limits of ours, and Knative
         # opens no second one.
-        rpc: RpcHandler = with_health(Health(lambda: bool(model.ready)), self._forward_to(target))
+        rpc: RpcHandler = with_health(Health(lambda: bool(model.ready)), logged_calls(self._forward_to(target)))
         rpc = rpc if front is None else front(rpc)
         handler = handler_of(self._application(wrap), body_bytes=self._message_bytes, check=check)
         limits = ServerLimits(body_memory=ServerLimits.memory_for(self._message_bytes))
-        server = Server(handler, limits, rpc=rpc, access=loopback_access(self._host))
+        server = Server(logged(handler), limits, rpc=rpc, access=loopback_access(self._host))
 
         def on_drain() -> None:
             model.ready = False
@@ -178,16 +180,24 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
             ("grpc.so_reuseport", 0),
         ]
         if service is not None:
-            server = grpc.aio.server(options=options)
+            server = grpc.aio.server(interceptors=(RequestIds(),), options=options)
             server.add_generic_rpc_handlers((service,))
         else:
-            server = grpc.aio.server(interceptors=(ErrorStatuses(),), options=options)
+            server = grpc.aio.server(interceptors=(RequestIds(), ErrorStatuses()), options=options)
             if extension is not None:
                 server.add_generic_rpc_handlers((extension,))
             add_GRPCInferenceServiceServicer_to_server(
                 OneModelServicer(self.dataplane, self.model_repository_extension), server
             )
         return server
+
+
+class RequestIds(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Gives the logs of a call its ids: gRPC's library runs it in a task that knows nothing of who forwarded it."""
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        request_log.begin(request_log.of_metadata(handler_call_details.invocation_metadata))
+        return await continuation(handler_call_details)
 
 
 class ErrorStatuses(ExceptionToStatusInterceptor):  # type: ignore[misc]

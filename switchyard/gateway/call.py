@@ -109,6 +109,7 @@ class Call:
         "headers",
         "holds_image",
         "identity",
+        "logged",
         "message_checks",
         "messages",
         "method",
@@ -166,8 +167,7 @@ class Call:
         self.status = 0
         self.asked = Asked()
         self.tier = ""
-        self.sent = False
-        self.broken = False
+        self.sent = self.broken = self.logged = False
         self.messages = 1
         self.message_checks: tuple[Callable[[], Awaitable[None]], ...] = ()
         self.settle: Callable[[], Awaitable[None]] | None = None

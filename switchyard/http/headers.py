@@ -36,6 +36,10 @@ CREDENTIALS = frozenset((b"authorization", b"x-api-key", b"api-key", b"cookie"))
 INTERNAL = b"x-switchyard-"
 # Who sent a request, said by the gateway: a graph's steps and models keep apart what belongs to different tenants.
 TENANT = b"x-switchyard-tenant"
+# The id of that request's key, as ``switchyard keys`` prints it, for the logs of all that a request passes.
+KEY_ID = b"x-switchyard-key-id"
+# Asks whatever a request passes for a line of it in its log, as the gateway writes one itself.
+LOG = b"x-switchyard-log"
 # Asks a predictor, through graphs too, for what a request used; in a response, what it used as a JSON object.
 USAGE = b"x-switchyard-usage"
 # In a graph's response to who asks: what steps used before the one that responds, whose own response says the rest.
@@ -45,7 +49,7 @@ OF_USAGE = frozenset((USAGE, USAGE_BEFORE))
 # ``prompt_cache_key``.
 _OF_THE_CLIENT = frozenset((b"x-switchyard-conversation",))
 # A response that has them repeats what was said to the model.
-_TO_MODELS_ALONE = OF_USAGE | _OF_THE_CLIENT | {TENANT, b"x-switchyard-policy"}
+_TO_MODELS_ALONE = OF_USAGE | _OF_THE_CLIENT | {TENANT, KEY_ID, LOG, b"x-switchyard-policy"}
 # V2's binary tensor extension: the number of bytes of JSON at a body's beginning, before the tensors.
 JSON_LENGTH = b"inference-header-content-length"
 # They describe the body that was received, not the one that replaces it.

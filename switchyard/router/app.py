@@ -14,7 +14,7 @@ from switchyard.router.header_propagation import Propagation
 from switchyard.router.meter import GraphMeter
 from switchyard.router.steps.request import GraphRequest
 from switchyard.router.steps.step import Target
-from switchyard.telemetry import attributes, logs
+from switchyard.telemetry import attributes
 from switchyard.telemetry.tracing import SERVER, Tracer
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,6 @@ class App:
             self._ready(exchange)
             return
         began = perf_counter()
-        logs.request_id.set(exchange.fields.get(b"x-request-id", b"").decode("latin-1"))
         try:
             # Off, tracing costs this comparison only.
             status = await self._traced(exchange) if self._tracer.enabled else await self._respond(exchange, None)

@@ -5,6 +5,7 @@ import logging
 from prometheus_client import CollectorRegistry
 
 from switchyard.http.client import Client, Limits
+from switchyard.http.request_log import logged
 from switchyard.http.server import Exchange, Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.http.web_access import loopback_access
@@ -58,7 +59,7 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
         max_body_bytes=settings.max_body_bytes,
     )
     limits = server_limits(graph.timeouts, settings.max_body_bytes)
-    server = Server(app.handle, limits, access=loopback_access(settings.host))
+    server = Server(logged(app.handle), limits, access=loopback_access(settings.host))
     metrics.in_flight.set_function(lambda: server.in_flight)
     port = await server.listen(settings.host or None, settings.port)
     pages = await _serve_metrics(settings, registry)

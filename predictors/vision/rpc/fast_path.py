@@ -16,6 +16,7 @@ from switchyard.http.asgi.usage import Counted
 from switchyard.http.h2.fields import Field, literal, literals
 from switchyard.http.h2.grpc_call import PREFIX, FastCall, FastHandler, GrpcCall, RpcHandler, RpcRequest
 from switchyard.http.headers import CLIENT_TO_TRITON, USAGE
+from switchyard.http.request_log import CallLine
 from switchyard.rpc import status
 from switchyard.rpc.protobuf import TextGuard
 from switchyard.rpc.status import RpcStatus
@@ -48,7 +49,7 @@ def explain(outcome: RpcStatus, message: str, config: ModelConfig, request: byte
 class Inference:
     """A call that Triton handles, until its end."""
 
-    __slots__ = ("_beginning", "_config", "_on_failure", "_slot", "_usage", "guard", "metadata", "target")
+    __slots__ = ("_beginning", "_config", "_log", "_on_failure", "_slot", "_usage", "guard", "metadata", "target")
 
     def __init__(
         self,
@@ -60,8 +61,10 @@ class Inference:
         on_failure: Callable[[str], None],
         config: ModelConfig,
         beginning: bytes,
+        log: CallLine,
     ) -> None:
         self._slot = slot
+        self._log = log
         self._config = config
         self._beginning = beginning
         self._on_failure = on_failure
@@ -82,8 +85,9 @@ class Inference:
 
     def ended(self, outcome: RpcStatus, message: str) -> None:
         if outcome is RpcStatus.INTERNAL:
-            self._on_failure(message)
+            self._log.run(self._on_failure, message)
         self._slot.end(0 if outcome is RpcStatus.CANCELLED else status.to_http(outcome))
+        self._log.end(outcome)
 
 
 class FastPath(FastHandler):
@@ -136,7 +140,8 @@ class FastPath(FastHandler):
         # The end of a longer message must not name another model, as Triton takes the last name, nor announce inputs.
         guard = TextGuard(MODEL_NAME, model, last=RAW_CONTENTS).feed if len(message) < length else None
         failed, metadata = self._loaded_models.model_failed, _encoded(request.metadata)
-        return Inference(slot, self._triton, metadata, guard, usage, failed, config, message)
+        line = CallLine(request.fields)
+        return Inference(slot, self._triton, metadata, guard, usage, failed, config, message, line)
 
     async def __call__(self, call: GrpcCall) -> None:
         await self._service(call)

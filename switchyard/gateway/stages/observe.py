@@ -27,13 +27,13 @@ def observe(*, meter: Meter, tracer: Tracer, log_requests: bool) -> Stage:
     time = asyncio.get_running_loop().time
 
     async def stage(call: Call, proceed: Proceed) -> None:
-        parent = call.fields.get(b"traceparent")
-        logs.request_id.set(call.request_id.decode())
-        if parent is not None:
-            # Cut to its length, not checked: it goes to JSON logs alone, and a tracer reads the header itself.
-            logs.trace_id.set(parent[3:35].decode("latin-1"))  # version-traceid-parentid-flags
+        given = call.fields.get(b"traceparent")
+        parent = given.decode("latin-1") if given is not None else None
         if tracer.enabled:
-            call.span = tracer.start("gateway " + call.route.path, parent.decode("latin-1") if parent else None)
+            call.span = tracer.start("gateway " + call.route.path, parent)
+            parent = call.span.traceparent
+        logs.begin_request(request=call.request_id.decode(), traceparent=parent or "")
+        call.logged = log_requests
         error: str | None = None
         code: int | str = 0
         cancelled = False

@@ -12,7 +12,7 @@ from switchyard.gateway.lookup import Locate
 from switchyard.http.api_errors import NO_RETRY, ApiError
 from switchyard.http.client import Client, Response, Timeouts
 from switchyard.http.client.errors import ConnectionClosedError, UpstreamError
-from switchyard.http.headers import CLIENT_TO_MODEL, FORM_TO_MODEL, TENANT, USAGE, Header
+from switchyard.http.headers import CLIENT_TO_MODEL, FORM_TO_MODEL, KEY_ID, LOG, TENANT, USAGE, Header
 
 _UNAVAILABLE = frozenset((502, 503, 504))
 # Three pauses of it are 0.35 s at most: four attempts end long before ``Retry.seconds``, unless connecting takes long.
@@ -159,13 +159,16 @@ def _metadata(call: Call) -> list[Header]:
 
 
 def _added(call: Call) -> list[Header]:
-    """Return what a model gets beside the client's headers: the call's id, its tenant, its span's trace context.
+    """Return what a model gets beside the client's headers: the call's id, whose it is, its span's trace context.
 
-    Of a call that is counted it is asked what that used.
+    Of a call that is counted it is asked what that used, of one that is logged for a line too.
     """
     added = [(b"x-request-id", call.request_id)]
     if call.identity is not None:
         added.append((TENANT, call.identity.tenant.encode()))
+        added.append((KEY_ID, call.identity.key_id.encode()))
+    if call.logged:
+        added.append((LOG, b"1"))
     if call.settle is not None:
         added.append((USAGE, b"1"))
     if call.span is not None and call.span.traceparent is not None:

@@ -19,14 +19,14 @@ class Exchange:
     """A request with the means to respond to it; its handler's task is cancelled when the client disconnects.
 
     Respond once with ``respond``, or with ``start``, ``write`` and ``end``. Names of ``headers`` are in lower case;
-    ``fields`` are the same for look-ups, the last of each name.
+    ``fields`` are the same for look-ups, the last of each name. ``status`` is the response's, 0 until it has begun.
     Each protocol has its own subclass for the response; receiving the body is the same for all.
     """
 
     __slots__ = (
         *("_chunks", "_error", "_gathering", "_loop", "_memory", "_on_disconnect", "_owner", "_pause_at", "_remaining"),
         *("_size", "_waiter", "complete", "expects", "fields", "finished", "gone", "headers", "method", "started"),
-        *("target", "task", "version"),
+        *("status", "target", "task", "version"),
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, buffer_bytes: int, memory: BodyMemory) -> None:
@@ -35,6 +35,7 @@ class Exchange:
         self.headers: list[Header] = []
         self.fields: Mapping[bytes, bytes] = {}
         self.started = self.finished = self.gone = False
+        self.status = 0
         self.expects = False  # the client waits for 100 Continue before it sends the body
         self.task: asyncio.Task[None] | None = None  # the handler's
         self._loop = loop

@@ -77,7 +77,7 @@ class Http1Exchange(Exchange):
         bodiless = status in BODILESS
         framing = b"" if bodiless else b"content-length: %d\r\n" % len(body)
         lines = self._lines(status, headers, framing)
-        self.started = True
+        self.started, self.status = True, status
         if bodiless or self.method == b"HEAD":
             self._connection.transport.write(lines)
         elif len(body) <= _COPIED:
@@ -103,7 +103,7 @@ class Http1Exchange(Exchange):
             self._chunked = True
             framing = b"transfer-encoding: chunked\r\n"
         self._pending = self._lines(status, headers, framing)
-        self.started = True
+        self.started, self.status = True, status
 
     def write(self, data: bytes) -> None:
         lines, self._pending = self._pending, b""

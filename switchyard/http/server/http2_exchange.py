@@ -184,7 +184,7 @@ class Http2Exchange(Exchange):
         fields += [header for header in headers if header[0] not in CONNECTION_FIELDS]
         if _SPLITS.search(b"".join([name + value for name, value in fields])):
             raise ValueError("a header name or value holds a line break or a zero byte")
-        self.started = True
+        self.started, self.status = True, status
         self._send(frames.HEADERS, literals(fields), end=end)
 
     def write(self, data: bytes) -> None:

@@ -227,7 +227,7 @@ class Server:
         except ClientDisconnectedError:
             exchange.abort()
         except Exception:
-            logger.exception("a handler failed", extra={"path": exchange.path[:200].decode("latin-1")})
+            logger.exception("a handler failed")  # without the path, which may hold what nobody is to read
         except asyncio.CancelledError:
             exchange.abort()
             raise

@@ -22,7 +22,6 @@ from switchyard.local.activator.spans import HeldRequest
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Address
 from switchyard.local.program import program
-from switchyard.telemetry import logs
 from switchyard.telemetry.trace_context import TRACEPARENT
 from switchyard.telemetry.tracing import Tracer
 
@@ -88,7 +87,6 @@ class Activator:
         if endpoint is None:  # on a connection that its client kept open
             exchange.respond_error(ApiError("model_not_found", "this service was removed from this machine"))
             return
-        logs.request_id.set(exchange.fields.get(b"x-request-id", b"").decode("latin-1"))
         try:
             await self._respond(endpoint, exchange)
         except ApiError as err:

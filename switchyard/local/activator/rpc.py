@@ -15,7 +15,6 @@ from switchyard.local.plan.workloads import Address
 from switchyard.local.program import program
 from switchyard.rpc import health, v2
 from switchyard.rpc.status import RpcError, RpcStatus
-from switchyard.telemetry import logs
 from switchyard.telemetry.trace_context import TRACEPARENT
 from switchyard.telemetry.tracing import Tracer
 
@@ -44,7 +43,6 @@ class RpcActivator:
         endpoint = self._endpoints.get(call.server[1]) if call.server else None
         if endpoint is None:
             raise RpcError(RpcStatus.UNIMPLEMENTED, "this service takes no gRPC; use HTTP")
-        logs.request_id.set(call.fields.get(b"x-request-id", b"").decode("latin-1"))
         if call.path in _PROBES:
             await self._probe(endpoint, call)
             return

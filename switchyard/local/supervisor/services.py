@@ -9,6 +9,9 @@ from functools import partial
 from switchyard.catalog import Model
 from switchyard.http.api_errors import ApiError
 from switchyard.http.client import Client
+from switchyard.http.h2.grpc_call import GrpcCall
+from switchyard.http.request_log import logged, logged_calls
+from switchyard.http.server import Exchange
 from switchyard.local.activator.application import Activator, Endpoint
 from switchyard.local.activator.listener import Listener, loopback_socket
 from switchyard.local.activator.request_queue import RequestQueue
@@ -60,11 +63,17 @@ class Services:
         self._endpoints: dict[int, Endpoint] = {}
         self._rpc_endpoints: dict[int, Endpoint] = {}
         self._listener = Listener(
-            Activator(self._endpoints, client, tracer).handle, rpc=RpcActivator(self._rpc_endpoints, tracer).handle
+            logged(Activator(self._endpoints, client, tracer).handle, self._model_of),
+            rpc=logged_calls(RpcActivator(self._rpc_endpoints, tracer).handle, self._model_of),
         )
         self._hosted: dict[str, _Hosted] = {}
         self._runs = False
         self._changed = asyncio.Event()
+
+    def _model_of(self, request: Exchange | GrpcCall) -> Mapping[str, str]:
+        """Return what a request's line in the log says beside its ids: whose it is, by the port it arrived at."""
+        endpoint = self._endpoints.get(request.server[1]) if request.server else None
+        return {"model": endpoint.name} if endpoint else {}
 
     @property
     def queues(self) -> Mapping[str, RequestQueue]:

@@ -10,7 +10,6 @@ from predictors.serving.admission import Admission
 from predictors.serving.application import Application
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
-from switchyard.telemetry import logs
 from switchyard.telemetry.metrics import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 
@@ -224,18 +223,3 @@ def test_a_place_is_given_back_when_the_work_fails() -> None:
         raise ZeroDivisionError
     with admission.enter(), pytest.raises(ApiError, match="1 requests are in flight"), admission.enter():
         pass
-
-
-async def test_what_is_logged_during_a_request_carries_its_id() -> None:
-    seen: list[str] = []
-
-    async def note(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(logs.request_id.get())
-        await answering(200)(scope, receive, send)
-
-    application = Setup(kserve=note, openai=note).application
-    for path, headers in (("/v2/models/m/infer", [(b"x-request-id", b"an-id")]), ("/openai/v1/completions", [])):
-        client = Client(path)
-        client.scope["headers"] = headers
-        await client.ask(application)
-    assert seen == ["an-id", ""]

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from switchyard.backoff import Backoff
 from switchyard.http.client import Client
+from switchyard.http.request_log import logged
 from switchyard.http.server import Exchange, Server
 from switchyard.router.app import App
 from switchyard.router.assembly import Parts, build
@@ -182,7 +183,7 @@ async def router(
         tracer=given.tracer,
         max_body_bytes=max_body_bytes,
     )
-    server = Server(app.handle, server_limits(graph.timeouts))
+    server = Server(logged(app.handle), server_limits(graph.timeouts))
     port = await server.listen("127.0.0.1", 0)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:

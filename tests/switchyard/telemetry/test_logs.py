@@ -38,7 +38,7 @@ import hpack
 import logging
 from switchyard.telemetry import logs
 logs.configure("s", "debug")
-logging.getLogger("a").debug("ours")
+logging.getLogger("switchyard.a").debug("ours")
 hpack.Decoder().decode(hpack.Encoder().encode([("authorization", "Bearer secret")]))
 """
     (line,) = lines_of(code)
@@ -78,3 +78,58 @@ warnings.warn("from Python")
 def test_an_unknown_level_is_rejected_with_the_allowed_ones() -> None:
     with pytest.raises(ValueError, match="LOG_LEVEL is 'loud'; use debug, info, warning or error"):
         logs.configure("s", "loud")
+
+
+def test_from_the_first_request_on_a_library_quotes_nothing() -> None:
+    code = """
+import logging
+from switchyard.telemetry import logs
+logs.configure("s")
+library = logging.getLogger("library")
+library.info("of the start: %s", "a file")
+logs.begin_request(request="r1", traceparent="")
+library.info("sent %s in %d", "a prompt", 3, extra={"body": "a prompt"})
+"""
+    before, after = lines_of(code)
+    assert before["message"] == "of the start: a file"
+    assert (after["message"], after["request_id"], "body" in after) == ("sent <str> in 3", "r1", False)
+
+
+def test_an_exception_of_a_request_has_its_place_and_no_message() -> None:
+    code = """
+import logging
+from switchyard.telemetry import logs
+logs.configure("s")
+logs.begin_request(request="r1", traceparent="")
+try:
+    raise ValueError("a prompt")
+except ValueError:
+    logging.getLogger("switchyard.a").exception("failed")
+"""
+    (line,) = lines_of(code)
+    assert line["message"] == "failed"
+    assert line["traceback"].endswith("\nValueError")
+    assert "a prompt" not in str(line)
+
+
+def test_what_is_no_text_is_a_line_too() -> None:
+    code = """
+import logging
+from switchyard.telemetry import logs
+logs.configure("s")
+logging.getLogger("switchyard.a").info("\\udcff", extra={"large": 2**70})
+"""
+    (line,) = lines_of(code)
+    assert (line["message"], line["large"]) == ("\udcff", 2**70)
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "trace"),
+    [
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "0af7651916cd43dd8448eb211c80319c"),
+        ("00-my_secret_of_thirty_two_letters_-b7ad6b7169203331-01", ""),
+        ("", ""),
+    ],
+)
+def test_only_a_trace_id_is_one(traceparent: str, trace: str) -> None:
+    assert logs.trace_of(traceparent) == trace

@@ -263,7 +263,7 @@ class GrpcCall:
         try:
             await self._context.handler(self)
             if self.status is None:
-                logger.error("a gRPC handler returned without a response", extra={"path": self.path})
+                logger.error("a gRPC handler returned without a response")
                 self.fail(RpcStatus.INTERNAL, BUG)
         except (RpcError, ApiError) as err:
             failure = err if isinstance(err, RpcError) else statuses.rpc_error(err)
@@ -275,7 +275,7 @@ class GrpcCall:
             self.fail(RpcStatus.UNAVAILABLE, "the server is stopping; try again")
             raise
         except Exception:  # the task's outermost frame
-            logger.exception("a gRPC handler failed", extra={"path": self.path})
+            logger.exception("a gRPC handler failed")
             self.fail(RpcStatus.INTERNAL, BUG)
 
     def _unavailable(self, err: UpstreamUnavailableError) -> None:

@@ -106,7 +106,7 @@ class FastForwarding:
         try:
             call = self._handler.admit(self._request, beginning) if len(beginning) >= PREFIX else None
         except Exception:
-            logger.exception("a gRPC handler failed", extra={"path": self._request.path})
+            logger.exception("a gRPC handler failed")
             self._fail(RpcStatus.INTERNAL, BUG)
             return
         if call is None:

@@ -134,13 +134,18 @@ async def test_a_header_with_a_key_is_there_once(name: str, other: str, rpc: Grp
 
 @pytest.mark.parametrize("name", ["authorization", "api-key", "x-api-key"])
 async def test_each_header_that_clients_send_a_key_in_is_read_and_goes_no_further(name: str, rpc: GrpcBench) -> None:
-    sent = headers(KEYS["acme"], name) | {"x-switchyard-tenant": "globex"}
+    forged = {"x-switchyard-tenant": "globex", "x-switchyard-key-id": "globex-key", "x-switchyard-log": "1"}
+    sent = headers(KEYS["acme"], name) | forged
     assert (await rpc.bench.http.post("/v1/chat/completions", json=CHAT, headers=sent)).status_code == 200
     await rpc.stub.ModelInfer(service_pb2.ModelInferRequest(model_name="chat"), metadata=tuple(sent.items()))
 
     (call,), (metadata,) = rpc.bench.model.calls, rpc.model.metadata
     assert call.headers[b"x-switchyard-tenant"] == b"acme"
     assert metadata["x-switchyard-tenant"] == "acme"
+    assert call.headers[b"x-switchyard-key-id"] == b"acme-key"
+    assert metadata["x-switchyard-key-id"] == "acme-key"
+    assert b"x-switchyard-log" not in call.headers
+    assert "x-switchyard-log" not in metadata
     assert name.encode() not in call.headers
     assert name not in metadata
     assert KEYS["acme"] not in str(call.scope["headers"]) + str(metadata)
