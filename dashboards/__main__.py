@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from dashboards import grafana
+from dashboards.alerting import files as rules
 from dashboards.boards import BOARDS
 
 FOLDER = Path(__file__).parent
@@ -13,17 +14,21 @@ FOLDER = Path(__file__).parent
 def generated() -> dict[Path, str]:
     """Return the texts of all generated files, by path."""
     boards = {board.uid: board for board in BOARDS}
-    return {
-        FOLDER / "grafana" / f"{board.uid.removeprefix('switchyard-')}.json": grafana.to_json(board, boards)
-        for board in BOARDS
-    }
+    files = {FOLDER / "grafana" / grafana.file_name(board): grafana.to_json(board, boards) for board in BOARDS}
+    files[FOLDER / "grafana-operator" / "grafanadashboards.yaml"] = grafana.operator_objects(BOARDS)
+    return files | {FOLDER.parent / path: text for path, text in rules.generated().items()}
 
 
 def outdated(files: dict[Path, str]) -> list[Path]:
     """Return the files that are missing, differ from ``files``, or are generated no more."""
     differing = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     folders = {path.parent for path in files}
-    return differing + [path for folder in folders for path in folder.glob("*.json") if path not in files]
+    return differing + [path for folder in sorted(folders) for path in _written(folder) if path not in files]
+
+
+def _written(folder: Path) -> list[Path]:
+    """Return what is in a folder of generated files but for what says to kustomize that they are there."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and path.name != "kustomization.yaml")
 
 
 def main() -> int:

@@ -1,8 +1,9 @@
 """Writes boards as Grafana's JSON, by the builders of grafana-foundation-sdk."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
+import yaml
 from grafana_foundation_sdk.builders import (
     common,
     dashboard,
@@ -19,11 +20,12 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from dashboards.panels import GRID_WIDTH, Board, Panel, Query, Variable
+from dashboards.panels import GRID_WIDTH, Board, Panel, Query, Row, Variable
 
 _PROMETHEUS = "prometheus"
 _DATASOURCE = models.DataSourceRef(type_val=_PROMETHEUS, uid="${datasource}")
 _GREEN, _ORANGE, _RED = "green", "orange", "red"
+_CONFIG_MAP = "{}-board"  # as in kustomization.yaml
 TAG = "switchyard"  # of every board: links between them are by it
 RUNBOOKS = "/runbooks"  # where pages about alerts are; an installation that serves them elsewhere changes the variable
 TRACES = "http://localhost:16686"  # Jaeger's own port
@@ -32,8 +34,8 @@ _PANEL_LINK = "/d/{uid}?${{__url_time_range}}&${{datasource:queryparam}}&{variab
 _Builder = timeseries.Panel | stat.Panel | table.Panel | heatmap.Panel | statetimeline.Panel
 
 
-def to_json(board: Board, titles: dict[str, Board]) -> str:
-    """Return ``board`` as JSON; ``titles`` are all boards by id, for links between them."""
+def to_json(board: Board, boards: Mapping[str, Board]) -> str:
+    """Return ``board`` as JSON; ``boards`` are all of them by id, for links between them."""
     made = (
         dashboard.Dashboard(board.title)
         .uid(board.uid)
@@ -49,9 +51,33 @@ def to_json(board: Board, titles: dict[str, Board]) -> str:
     )
     for variable in _variables(board):
         made.with_variable(variable)
-    for panel in _placed(board, titles):
+    for panel in _placed(board, boards):
         made.with_panel(panel) if not isinstance(panel, dashboard.Row) else made.with_row(panel)
     return json.dumps(made.build(), cls=JSONEncoder, indent=1, sort_keys=True) + "\n"
+
+
+def file_name(board: Board) -> str:
+    """Return the name of a board's file, which is the key in its ConfigMap too."""
+    return f"{board.uid.removeprefix('switchyard-')}.json"
+
+
+def operator_objects(boards: Sequence[Board]) -> str:
+    """Return objects for grafana-operator that name the ConfigMap of each board, as YAML."""
+    objects = [
+        {
+            "apiVersion": "grafana.integreatly.org/v1beta1",
+            "kind": "GrafanaDashboard",
+            "metadata": {"name": board.uid},
+            "spec": {
+                "instanceSelector": {"matchLabels": {"dashboards": "grafana"}},
+                "folder": "Switchyard",
+                "allowCrossNamespaceImport": True,  # a Grafana is in a namespace of its own
+                "configMapRef": {"name": _CONFIG_MAP.format(board.uid), "key": file_name(board)},
+            },
+        }
+        for board in boards
+    ]
+    return yaml.safe_dump_all(objects, sort_keys=False)
 
 
 def description(panel: Panel) -> str:
@@ -92,26 +118,31 @@ def _query_variable(variable: Variable) -> dashboard.QueryVariable:
     )
 
 
-def _placed(board: Board, titles: dict[str, Board]) -> Iterator[_Builder | dashboard.Row]:
-    """Yield rows and panels with ids and places: left to right, a new line where the next one does not fit."""
-    number, top = 0, 0
+def places(board: Board) -> Iterator[tuple[Row | Panel, models.GridPos]]:
+    """Yield rows and panels with their places: left to right, a new line where the next one does not fit."""
+    top = 0
     for row in board.rows:
-        number += 1
-        yield dashboard.Row(row.title).id(number).grid_pos(models.GridPos(h=1, w=GRID_WIDTH, x=0, y=top))
+        yield row, models.GridPos(h=1, w=GRID_WIDTH, x=0, y=top)
         left, top, height = 0, top + 1, 0
         for panel in row.panels:
             if left + panel.width > GRID_WIDTH:
                 left, top, height = 0, top + height, 0
-            number += 1
-            place = models.GridPos(h=panel.height, w=panel.width, x=left, y=top)
-            yield _panel(panel, board, titles).id(number).grid_pos(place)
+            yield panel, models.GridPos(h=panel.height, w=panel.width, x=left, y=top)
             left, height = left + panel.width, max(height, panel.height)
         top += height
 
 
-def _panel(panel: Panel, board: Board, titles: dict[str, Board]) -> _Builder:
+def _placed(board: Board, boards: Mapping[str, Board]) -> Iterator[_Builder | dashboard.Row]:
+    for number, (part, place) in enumerate(places(board), 1):
+        if isinstance(part, Row):
+            yield dashboard.Row(part.title).id(number).grid_pos(place)
+        else:
+            yield _panel(part, board, boards).id(number).grid_pos(place)
+
+
+def _panel(panel: Panel, board: Board, boards: Mapping[str, Board]) -> _Builder:
     made = _of_kind(panel).title(panel.title).description(description(panel)).datasource(_DATASOURCE)
-    made.unit(panel.unit).links(list(_links(panel, board, titles))).no_value("no data")
+    made.unit(panel.unit).links(list(_links(panel, board, boards))).no_value("no data")
     steps = _steps(panel)
     if steps:
         made.thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps))
@@ -172,11 +203,11 @@ def _target(query: Query, panel: Panel, ref: str) -> prometheus.Dataquery:
     return made.range().exemplar(query.exemplars)
 
 
-def _links(panel: Panel, board: Board, titles: dict[str, Board]) -> Iterator[dashboard.DashboardLink]:
+def _links(panel: Panel, board: Board, boards: Mapping[str, Board]) -> Iterator[dashboard.DashboardLink]:
     for uid in panel.boards:
-        shared = [one.name for one in titles[uid].variables if one in board.variables]
+        shared = [one.name for one in boards[uid].variables if one in board.variables]
         url = _PANEL_LINK.format(uid=uid, variables="&".join(f"${{{name}:queryparam}}" for name in shared))
-        yield dashboard.DashboardLink(titles[uid].title).type(models.DashboardLinkType.LINK).url(url)
+        yield dashboard.DashboardLink(boards[uid].title).type(models.DashboardLinkType.LINK).url(url)
     for alert in panel.alerts:
         link = dashboard.DashboardLink(f"Runbook: {alert}").type(models.DashboardLinkType.LINK)
         yield link.url(f"${{runbooks}}/{alert}.md").target_blank(True)

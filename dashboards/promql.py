@@ -61,14 +61,6 @@ def mean(histogram: str, labels: str = NAMESPACE, *, by: tuple[str, ...] = ()) -
     return ratio(rate(f"{histogram}_sum", labels, by=by), rate(f"{histogram}_count", labels, by=by))
 
 
-def within(
-    le: str, histogram: str, labels: str = NAMESPACE, *, by: tuple[str, ...] = (), over: str = "$__range"
-) -> str:
-    """Return the part of what ``histogram`` saw that was at most ``le``, an edge of a bucket."""
-    below = increase(f"{histogram}_bucket", f'{labels}, le="{le}"', by=by, over=over)
-    return ratio(below, increase(f"{histogram}_count", labels, by=by, over=over))
-
-
 def fill(expr: str, values: Mapping[str, str] = EVERYTHING) -> str:
     """Return ``expr`` as Grafana would send it.
 

@@ -31,6 +31,7 @@ _PREFIXES: dict[str, Source] = {
     "prometheus_": "prometheus",
     "scrape_": "prometheus",
     "up": "prometheus",
+    "slo:": "prometheus",
     "ALERTS": "prometheus",
     "alertmanager_": "alertmanager",
     "otelcol_": "collector",

@@ -3,8 +3,7 @@
 from dashboards.panels import Panel, Query, Row
 from dashboards.promql import NAMESPACE, quantile, rate, select, total
 
-_REVISION = 'k8s_namespace_name=~"$namespace", kn_configuration_name=~"($model)(-predictor)?"'
-_QUEUE_PROXY = f'{NAMESPACE}, service=~"$model"'
+_SERVICE = f'{NAMESPACE}, service=~"$model"'  # as PodMonitors relabel what Knative and its queue-proxies say
 _SCALED_OBJECT = 'exported_namespace=~"$namespace"'
 
 KNATIVE = Row(
@@ -19,11 +18,11 @@ KNATIVE = Row(
             unit="short",
             queries=(
                 Query(
-                    total(select("kn_revision_pods_desired", _REVISION), "kn_revision_name"),
+                    total(select("kn_revision_pods_desired", _SERVICE), "kn_revision_name"),
                     "{{kn_revision_name}} wanted",
                 ),
                 Query(
-                    total(select("kn_revision_pods_count", _REVISION), "kn_revision_name"), "{{kn_revision_name}} there"
+                    total(select("kn_revision_pods_count", _SERVICE), "kn_revision_name"), "{{kn_revision_name}} there"
                 ),
             ),
             boards=("switchyard-nodes",),
@@ -35,7 +34,7 @@ KNATIVE = Row(
             unit="short",
             queries=tuple(
                 Query(
-                    total(select(f"kn_revision_pods_{state}_count", _REVISION), "kn_revision_name"),
+                    total(select(f"kn_revision_pods_{state}_count", _SERVICE), "kn_revision_name"),
                     f"{{{{kn_revision_name}}}} {state}",
                 )
                 for state in ("not_ready", "pending", "terminating")
@@ -51,7 +50,7 @@ KNATIVE = Row(
             unit="short",
             queries=(
                 Query(
-                    f"max by (kn_revision_name) ({select('kn_revision_panic_mode', _REVISION)})", "{{kn_revision_name}}"
+                    f"max by (kn_revision_name) ({select('kn_revision_panic_mode', _SERVICE)})", "{{kn_revision_name}}"
                 ),
             ),
             kind="states",
@@ -63,7 +62,7 @@ KNATIVE = Row(
             unit="short",
             queries=tuple(
                 Query(
-                    total(select(f"kn_revision_concurrency_{window}", _REVISION), "kn_revision_name"),
+                    total(select(f"kn_revision_concurrency_{window}", _SERVICE), "kn_revision_name"),
                     f"{{{{kn_revision_name}}}} {window}",
                 )
                 for window in ("stable", "panic", "target")
@@ -77,7 +76,7 @@ KNATIVE = Row(
             unit="short",
             queries=(
                 Query(
-                    total(select("kn_revision_capacity_excess", _REVISION), "kn_revision_name"), "{{kn_revision_name}}"
+                    total(select("kn_revision_capacity_excess", _SERVICE), "kn_revision_name"), "{{kn_revision_name}}"
                 ),
             ),
         ),
@@ -90,7 +89,7 @@ KNATIVE = Row(
             unit="short",
             queries=(
                 Query(
-                    total(select("kn_revision_request_concurrency", _REVISION), "kn_revision_name"),
+                    total(select("kn_revision_request_concurrency", _SERVICE), "kn_revision_name"),
                     "{{kn_revision_name}}",
                 ),
             ),
@@ -120,7 +119,7 @@ KNATIVE = Row(
                 Query(
                     rate(
                         "kn_serving_invocation_duration_seconds_count",
-                        _QUEUE_PROXY,
+                        _SERVICE,
                         by=("service", "http_response_status_code"),
                     ),
                     "{{service}} {{http_response_status_code}}",
@@ -134,7 +133,7 @@ KNATIVE = Row(
             unit="s",
             queries=(
                 Query(
-                    quantile(0.95, "kn_serving_invocation_duration_seconds", _QUEUE_PROXY, by=("service",)),
+                    quantile(0.95, "kn_serving_invocation_duration_seconds", _SERVICE, by=("service",)),
                     "p95 {{service}}",
                 ),
             ),
@@ -143,7 +142,7 @@ KNATIVE = Row(
             title="Waiting at the queue-proxy",
             text="Requests beside each pod beyond its containerConcurrency.",
             unit="short",
-            queries=(Query(total(select("kn_serving_queue_depth", _QUEUE_PROXY), "service"), "{{service}}"),),
+            queries=(Query(total(select("kn_serving_queue_depth", _SERVICE), "service"), "{{service}}"),),
         ),
         Panel(
             title="Time of a scrape by the autoscaler",

@@ -15,9 +15,9 @@ _PROCESSES = Row(
             unit="short",
             queries=(
                 Query(total(select("up"), "job"), "{{job}}"),
-                Query(f"count by (job) ({select('up')} == 0)", "{{job}} down"),
+                Query(f"count by (job) ({select('up')}) - {total(select('up'), 'job')}", "{{job}} down"),
             ),
-            alerts=("TargetDown", "GatewayDown"),
+            alerts=("TargetDown", "GatewayDown", "NoGatewayResponds"),
         ),
         Panel(
             title="Processors used",
@@ -76,7 +76,8 @@ _PROCESSES = Row(
                 ),
                 Query(f"max by (instance) ({select('gateway_tls_outdated')})", "{{instance}} not in force"),
             ),
-            floors=(86400.0, 1209600.0),
+            floors=(86400.0, 1209600.0),  # a day, two weeks
+            no_data="A gateway without TLS has no certificate.",
             alerts=("CertificateExpiresSoon", "CertificateNotInForce"),
         ),
         Panel(
@@ -110,6 +111,7 @@ _PROMETHEUS = Row(
             unit="short",
             queries=(Query(total(select("scrape_samples_scraped"), "job"), "{{job}}"),),
             stacked=True,
+            alerts=("ScrapeTooBig",),
         ),
         Panel(
             title="Series",
@@ -138,7 +140,7 @@ _PROMETHEUS = Row(
                 Query("sum(rate(prometheus_notifications_sent_total[$__rate_interval]))", "sent"),
                 Query("sum(rate(prometheus_notifications_dropped_total[$__rate_interval]))", "lost"),
             ),
-            alerts=("AlertDeliveryFailing",),
+            alerts=("AlertDeliveryFailing", "Watchdog"),
         ),
         Panel(
             title="Notifications of Alertmanager",

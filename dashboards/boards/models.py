@@ -268,9 +268,9 @@ _ENGINE = Row(
             unit="short",
             queries=(
                 Query(
-                    "max by (model_name, num_gpu_blocks, block_size, kv_cache_max_concurrency)"
+                    "max by (service, num_gpu_blocks, kv_cache_max_concurrency)"
                     f" ({select('vllm:cache_config_info', NAMESPACE)})",
-                    "{{model_name}}: {{kv_cache_max_concurrency}} requests, {{num_gpu_blocks}} blocks",
+                    "{{service}}: {{kv_cache_max_concurrency}} requests, {{num_gpu_blocks}} blocks",
                 ),
             ),
             kind="table",

@@ -164,7 +164,7 @@ _NODES = Row(
             ),
             maximum=1,
             floors=(0.1, 0.2),
-            alerts=("NodeDiskPressure", "DiskFull"),
+            alerts=("NodeDiskPressure",),
         ),
         Panel(
             title="Network",

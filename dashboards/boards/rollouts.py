@@ -4,8 +4,8 @@ from dashboards import panels
 from dashboards.panels import Board, Panel, Query, Row
 from dashboards.promql import MODEL, NAMESPACE, VLLM, increase, quantile, rate, select, share, total
 
-_QUEUE_PROXY = f'{NAMESPACE}, service=~"$model"'
-_BY_REVISION = ("service", "revision")
+_SERVICE = f'{NAMESPACE}, service=~"$model"'
+_BY_REVISION = ("service", "kn_revision_name")
 
 _REPOSITORY = Row(
     title="Model repository",
@@ -100,7 +100,8 @@ _ROLLOUTS = Row(
             unit="reqps",
             queries=(
                 Query(
-                    rate("kn_serving_invocation_duration_seconds_count", _QUEUE_PROXY, by=_BY_REVISION), "{{revision}}"
+                    rate("kn_serving_invocation_duration_seconds_count", _SERVICE, by=_BY_REVISION),
+                    "{{kn_revision_name}}",
                 ),
             ),
             stacked=True,
@@ -114,12 +115,12 @@ _ROLLOUTS = Row(
                     share(
                         rate(
                             "kn_serving_invocation_duration_seconds_count",
-                            f'{_QUEUE_PROXY}, http_response_status_code=~"5.."',
+                            f'{_SERVICE}, http_response_status_code=~"5.."',
                             by=_BY_REVISION,
                         ),
-                        rate("kn_serving_invocation_duration_seconds_count", _QUEUE_PROXY, by=_BY_REVISION),
+                        rate("kn_serving_invocation_duration_seconds_count", _SERVICE, by=_BY_REVISION),
                     ),
-                    "{{revision}}",
+                    "{{kn_revision_name}}",
                 ),
             ),
             maximum=1,
@@ -131,8 +132,8 @@ _ROLLOUTS = Row(
             unit="s",
             queries=(
                 Query(
-                    quantile(0.95, "kn_serving_invocation_duration_seconds", _QUEUE_PROXY, by=_BY_REVISION),
-                    "p95 {{revision}}",
+                    quantile(0.95, "kn_serving_invocation_duration_seconds", _SERVICE, by=_BY_REVISION),
+                    "p95 {{kn_revision_name}}",
                 ),
             ),
         ),

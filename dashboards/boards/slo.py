@@ -1,38 +1,32 @@
-"""The first board to open: are objectives met, how much error budget is left, how fast is it used."""
+"""The first board to open: are objectives met, how much error budget is left, how fast is it used.
+
+What is promised stands in ``dashboards/slos.yaml``, and ``dashboards/rules/slo.yaml`` records how it is kept.
+"""
 
 from dataclasses import dataclass
 
-from dashboards import panels, promql
+from dashboards import panels
 from dashboards.panels import Board, Panel, Query, Row
-from dashboards.promql import MODEL, NAMESPACE, TENANT, increase, quantile, rate, share, within
+from dashboards.promql import MODEL, NAMESPACE, TENANT, quantile, rate, ratio, select, total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Objective:
-    """Of the requests of each ``label``, ``target`` do not fail, or last at most ``le`` seconds by a histogram."""
+    """What is promised of each ``label``, a model or a tenant; ``slo`` is its name in recorded series."""
 
     name: str
+    slo: str
     label: str
-    family: str
-    target: float
     alert: str
-    le: str = ""
+    promise: str
 
-    def missed(self, over: str) -> str:
-        """Return the part of requests in the time ``over`` that missed the objective."""
-        labels = MODEL if self.label == "model" else TENANT
-        by = (self.label,)
-        if self.le:
-            return f"1 - {within(self.le, self.family, labels, by=by, over=over)}"
-        failed = increase(self.family, f'{labels}, outcome="failed"', by=by, over=over)
-        return share(failed, increase(self.family, f'{labels}, outcome=~"ok|failed"', by=by, over=over))
+    def recorded(self, series: str) -> str:
+        """Return what rules recorded of the models or tenants that were chosen."""
+        return select(series, f'slo="{self.slo}", {MODEL if self.label == "model" else TENANT}')
 
-    @property
-    def sentence(self) -> str:
-        promise = (
-            f"start or go on within {self.le} s" if self.le else "do not fail; rejected and cancelled ones do not count"
-        )
-        return f"Objective: {self.target:.4g} of requests {promise}."
+    def over_time(self, series: str) -> str:
+        """Return the sum of ``series``, which counts requests of five minutes, over the time shown."""
+        return total(f"sum_over_time({self.recorded(series)}[$__range])", self.label)
 
     @property
     def legend(self) -> str:
@@ -50,67 +44,63 @@ class _Objective:
 _OBJECTIVES = (
     _Objective(
         name="availability of models",
+        slo="model-availability",
         label="model",
-        family="gateway_requests_total",
-        target=0.99,
         alert="ModelAvailabilityBurn",
+        promise="Requests do not fail; what clients cancel, or is rejected as theirs to mend, does not count.",
     ),
     _Objective(
-        name="first byte of models",
+        name="first token of models",
+        slo="model-first-token",
         label="model",
-        family="gateway_first_byte_seconds",
-        target=0.95,
-        le="2.5",
         alert="ModelFirstTokenBurn",
+        promise="Streams begin in time, waiting and waking included.",
     ),
     _Objective(
-        name="time per output token",
+        name="time between tokens",
+        slo="model-inter-token",
         label="model",
-        family="gateway_time_per_output_token_seconds",
-        target=0.95,
-        le="0.1",
         alert="ModelInterTokenBurn",
+        promise="Streams go on as fast as people read.",
     ),
     _Objective(
         name="availability for tenants",
+        slo="tenant-availability",
         label="tenant",
-        family="gateway_tenant_requests_total",
-        target=0.99,
         alert="TenantAvailabilityBurn",
+        promise="Requests of a tenant do not fail, whichever model they are for.",
     ),
     _Objective(
-        name="first byte for tenants",
+        name="first token for tenants",
+        slo="tenant-first-token",
         label="tenant",
-        family="gateway_tenant_first_byte_seconds",
-        target=0.95,
-        le="2.5",
         alert="TenantFirstTokenBurn",
+        promise="Responses to a tenant begin in time, waiting and waking included.",
     ),
 )
 
 
 def _attained(objective: _Objective) -> Panel:
+    good = f"1 - {ratio(objective.over_time('slo:bad:tile'), objective.over_time('slo:requests:tile'))}"
     return Panel(
         title=f"Attained: {objective.name}",
-        text=f"Part of the requests in the time shown that met the objective. {objective.sentence}",
+        text=f"{objective.promise} Part of the requests in the time shown of which that is true.",
         unit="percentunit",
-        queries=(Query(f"1 - ({objective.missed('$__range')})", objective.legend),),
+        queries=(Query(good, objective.legend),),
         kind="stat",
         width=objective.width,
         height=5,
-        floors=(objective.target,),
         boards=objective.boards,
         alerts=(objective.alert,),
     )
 
 
 def _budget_left(objective: _Objective) -> Panel:
-    left = f"1 - ({objective.missed('30d')}) / {1 - objective.target:.4g}"
     return Panel(
         title=f"Budget left: {objective.name}",
         text="Part of the error budget of 30 days that is left; below 0 the objective is missed.",
         unit="percentunit",
-        queries=(Query(left, objective.legend),),
+        queries=(Query(f"min by ({objective.label}) ({objective.recorded('slo:budget_left:30d')})", objective.legend),),
         kind="stat",
         width=objective.width,
         height=5,
@@ -121,17 +111,19 @@ def _budget_left(objective: _Objective) -> Panel:
 
 
 def _burn(objective: _Objective) -> Panel:
-    allowed = f"{1 - objective.target:.4g}"
     return Panel(
         title=f"Burn rate: {objective.name}",
         text=(
-            "How many times faster than allowed the budget is used: at 1 it lasts 30 days, at 14.4 for an hour a "
-            "page comes."
+            "How many times faster than allowed the budget is used: at 1 it lasts 30 days, at 14.4 for an hour "
+            "somebody is paged."
         ),
         unit="suffix:x",
-        queries=(
-            Query(f"({objective.missed('1h')}) / {allowed}", f"{objective.legend} 1h"),
-            Query(f"({objective.missed('5m')}) / {allowed}", f"{objective.legend} 5m"),
+        queries=tuple(
+            Query(
+                f"max by ({objective.label}) ({objective.recorded(f'slo:burn_rate:{window}')})",
+                f"{objective.legend} {window}",
+            )
+            for window in ("5m", "1h", "6h")
         ),
         width=objective.width,
         limits=(6.0, 14.4),
@@ -209,7 +201,7 @@ _TRAFFIC = Row(
             unit="short",
             queries=(
                 Query(f"sum(gateway_requests_in_flight{{{NAMESPACE}}})", "in flight"),
-                Query(promql.total(promql.select("gateway_requests_waiting", MODEL)), "waiting"),
+                Query(total(select("gateway_requests_waiting", MODEL)), "waiting"),
             ),
             boards=("switchyard-models",),
             alerts=("QueueForPlaceLong",),

@@ -5,12 +5,12 @@ from functools import cache
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.gc_collector import GCCollector
 from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.process_collector import ProcessCollector
 
+from dashboards.alerting import files, slos
+from dashboards.alerting.rules import Record
 from switchyard.telemetry import metrics
+from switchyard.telemetry.process import registry_of
 
 EXPOSITIONS = Path(__file__).parents[1] / "testdata" / "expositions"
 # Prometheus makes these of each scrape, of its rules and alerts.
@@ -38,17 +38,31 @@ def own() -> dict[str, str]:
         for metric in declared()
         for suffix in SUFFIXES.get(str(metric._type), ("",))
     }
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    GCCollector(registry=registry)
-    return found | {sample.name: family.type for family in registry.collect() for sample in family.samples}
+    of_a_process = registry_of("gateway").collect()
+    return found | {sample.name: family.type for family in of_a_process for sample in family.samples}
+
+
+def recorded() -> set[str]:
+    """Names of the series that rules record."""
+    groups = [group for of_file in files.groups(slos.read()).values() for group in of_file]
+    return {rule.name for group in groups for rule in group.rules if isinstance(rule, Record)}
 
 
 @cache
 def known() -> dict[str, str]:
     """Names of all samples that boards and rules may use, with the type of their family."""
-    found = own() | OF_PROMETHEUS
+    found = own() | OF_PROMETHEUS | dict.fromkeys(recorded(), "gauge")
     for path in sorted(EXPOSITIONS.glob("*.prom")):
-        families = text_string_to_metric_families(path.read_text(encoding="utf-8"))
-        found |= {sample.name: family.type for family in families for sample in family.samples}
+        found |= exposed(path.read_text(encoding="utf-8"))
+    return found
+
+
+def exposed(page: str) -> dict[str, str]:
+    """Names of the samples of a page, with the type of their family; the client's parser renames Triton's counters."""
+    found, kind = {}, "untyped"
+    for line in page.splitlines():
+        if line.startswith("# TYPE "):
+            kind = line.rpartition(" ")[2]
+        elif line and not line.startswith("#"):
+            found[line.partition(" ")[0].partition("{")[0]] = kind
     return found

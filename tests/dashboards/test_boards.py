@@ -9,13 +9,16 @@ import promql_parser
 import pytest
 
 from dashboards.__main__ import generated, outdated
+from dashboards.alerting import files, slos
 from dashboards.boards import BOARDS
 from dashboards.panels import GRID_WIDTH, Board
 from dashboards.promql import fill, selectors
-from tests.dashboards.families import declared
+from tests.dashboards.families import declared, known
 
+FILES = sorted(path for path in generated() if path.suffix == ".json")
 PANELS = [(f"{board.uid}: {panel.title}", panel) for board in BOARDS for panel in board.panels]
 QUERIES = [(name, query) for name, panel in PANELS for query in panel.queries]
+OVER_TIME = {"rate", "increase", "irate"}  # functions that take counters
 VARIABLES = ("namespace", "model", "tenant")
 
 Node = TypeVar("Node", bound=promql_parser.Expr)
@@ -36,6 +39,11 @@ def calls(expr: str, names: set[str]) -> list[promql_parser.Call]:
     return [call for call in nodes(expr, promql_parser.Call) if call.func.name in names]
 
 
+def sums(expr: str) -> list[promql_parser.AggregateExpr]:
+    """All sums, counts and the like."""
+    return nodes(expr, promql_parser.AggregateExpr)
+
+
 def kept(node: promql_parser.AggregateExpr) -> set[str]:
     """Labels that a sum keeps."""
     return {*node.modifier.labels} if node.modifier is not None else set()
@@ -51,7 +59,7 @@ def test_ids_and_titles_are_unique() -> None:
     assert max(Counter(name for name, _ in PANELS).values()) == 1
 
 
-@pytest.mark.parametrize("path", sorted(generated()), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_panels_have_places_of_their_own(path: Path) -> None:
     panels = json.loads(path.read_text())["panels"]
     assert max(Counter(panel["id"] for panel in panels).values()) == 1
@@ -65,7 +73,7 @@ def test_panels_have_places_of_their_own(path: Path) -> None:
     assert max(x for x, _ in cells) < GRID_WIDTH
 
 
-@pytest.mark.parametrize("path", sorted(generated()), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_everything_is_asked_of_the_data_source_that_was_chosen(path: Path) -> None:
     board = json.loads(path.read_text())
     variables = board["templating"]["list"]
@@ -87,14 +95,36 @@ def test_a_panel_leads_to_other_boards_alone() -> None:
         assert {uid for panel in board.panels for uid in panel.boards} <= boards - {board.uid}
 
 
+def test_each_alert_is_linked_from_a_panel_that_shows_its_cause() -> None:
+    alerts = {alert.name for alert in files.alerts(slos.read())}
+    assert {alert for _, panel in PANELS for alert in panel.alerts} == alerts
+
+
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
 def test_a_board_has_the_variables_that_it_uses(board: Board) -> None:
     used = {name for panel in board.panels for query in panel.queries for name in VARIABLES if f"${name}" in query.expr}
     assert used == {variable.name for variable in board.variables}
 
 
+def test_metrics_of_a_query_exist() -> None:
+    assert {metric: name for name, query in QUERIES for metric in query.metrics if metric not in known()} == {}
+    assert [name for name, query in QUERIES if not query.metrics] == []
+
+
+def test_counters_are_asked_for_rates_and_nothing_else_is() -> None:
+    """A rate of a gauge is noise, and a counter without one is the age of a process."""
+    found = []
+    for name, query in QUERIES:
+        rated = {call.args[0].vector_selector.name for call in calls(query.expr, OVER_TIME)}
+        counters = {metric for metric in query.metrics if known().get(metric) in ("counter", "histogram")}
+        # How many processors a node has is how many of these counters.
+        series = {getattr(node.expr, "name", "") for node in sums(query.expr) if str(node.op) == "count"}
+        found += [f"{name}: {metric}" for metric in rated ^ (counters - series)]
+    assert found == []
+
+
 def test_a_rate_is_over_an_interval_that_fits_the_scrapes() -> None:
-    fitting = {"$__rate_interval", "$__range", "5m", "1h", "30d"}
+    fitting = {"$__rate_interval", "$__range"}
     ranges = {part.partition("]")[0] for _, query in QUERIES for part in query.expr.split("[")[1:]}
     assert ranges <= fitting
 
@@ -123,8 +153,8 @@ def test_the_labels_of_a_legend_are_kept_by_its_query() -> None:
     found = []
     for name, query in QUERIES:
         named = {part.partition("}}")[0] for part in query.legend.split("{{")[1:]}
-        sums = [kept(node) for node in nodes(query.expr, promql_parser.AggregateExpr) if str(node.op) != "topk"]
-        if not all(named <= labels for labels in sums) or (named and not sums):
+        left = [kept(node) for node in sums(query.expr) if str(node.op) != "topk"]
+        if not all(named <= labels for labels in left) or (named and not left):
             found.append(f"{name}: {query.legend}")
     assert found == []
 

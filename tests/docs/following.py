@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.docs.pages import ROOT
 
-COPIED = ("benchmarks", "docs", "kustomize", "manifests", "predictors", "switchyard", "tests", "tools")
+COPIED = ("benchmarks", "dashboards", "docs", "kustomize", "manifests", "predictors", "switchyard", "tests", "tools")
 LINKED = ("pyproject.toml", "Makefile", "README.md", "CONTRIBUTING.md")
 
 _BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
