@@ -1,6 +1,6 @@
 # What people do here, in a line or two each; longer commands live in .ci/.
 .DEFAULT_GOAL := help
-.PHONY: help setup up down check test test-all fuzz bench cluster test-cluster cluster-down render images install-platform lock audit
+.PHONY: help setup observability up down check test test-all fuzz bench cluster test-cluster cluster-down render images install-platform lock audit
 SHELL := /bin/bash
 ENV ?= local
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -10,6 +10,9 @@ help: ## print this list
 
 setup: ## make this machine ready; quick when it is (PYTHON=python3.12 chooses the interpreter)
 	@.ci/setup
+
+observability: setup ## build what `switchyard up --observe` and tests run of OpenTelemetry and Jaeger; quick when it is there
+	@python -m tools.observability
 
 up: setup ## start the gateway and every model's place on this machine
 	switchyard up --detach
@@ -23,7 +26,7 @@ check: setup ## static checks: style, types, who imports whom
 
 # Two, as CI has two cores and a test's servers take more than one; a file's tests share what they start.
 WORKERS := --numprocesses=2 --dist=loadfile
-test: check ## everything: static checks, then tests, then tests that start real models
+test: check observability ## everything: static checks, then tests, then tests that start real models
 	pytest $(WORKERS) -m "not live and not cluster"
 	pytest -m live
 

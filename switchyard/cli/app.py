@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from switchyard.cli import graphs, keys, local, tiers, usage
+from switchyard.cli import graphs, keys, local, observe, tiers, usage
 from switchyard.cli.models.app import app as models
 
 app = typer.Typer(
@@ -15,7 +15,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich would be imported for --help alone
 )
 
-for command in (local.up, local.down, local.status, local.logs, local.render):
+for command in (local.up, local.down, local.status, local.logs, observe.trace, local.render):
     app.command()(command)
 app.add_typer(models, name="model")
 app.add_typer(graphs.app, name="graph")

@@ -56,6 +56,7 @@ class UpOptions:
     port: int | None
     tls: tuple[Path, Path] | None
     preloading: bool
+    observe: bool
     report: int | None
 
 
@@ -71,6 +72,9 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
     options = project.options_of(root, directory, asked.port, asked.tls)
     planned = plan(rendered := documents(text, overlay), options)
     gateway = preflight.check(planned, overlay, os.environ)
+    observers = project.observers_of(directory, os.environ) if asked.observe else None
+    if observers:
+        os.environ.update(observers.environment())  # this process has spans of its own
     directory.begin_logs()
     _log_to(directory.log("supervisor"), outputs=asked.report is not None)
     if cleaned:
@@ -102,6 +106,7 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
         documents=rendered,
         rendered=fingerprint(text),
         run_id=uuid.uuid4().hex,
+        observers=observers,
         preloading=asked.preloading,
     )
     try:
@@ -142,6 +147,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, help="port of the gateway, in place of the overlay's")
     parser.add_argument("--tls", type=Path, nargs=2, metavar=("CERT", "KEY"), help="the gateway's, PEM")
     parser.add_argument("--no-preload", action="store_true", help=f"as {PRELOAD}=0")
+    parser.add_argument("--observe", action="store_true", help="run what observes the platform too")
     parser.add_argument("--report", type=int, help="file descriptor to which the outcome of the start is written")
     options = parser.parse_args()
     if options.report is not None:
@@ -152,6 +158,7 @@ def main() -> None:
         port=options.port,
         tls=tuple(options.tls) if options.tls else None,
         preloading=not options.no_preload and os.environ.get(PRELOAD, "1") != "0",
+        observe=options.observe,
         report=options.report,
     )
     try:

@@ -8,6 +8,8 @@ from pathlib import Path
 PORT_VARIABLE = "SWITCHYARD_PORT"  # as `switchyard up --port`
 LISTEN_VARIABLE = "SWITCHYARD_LISTEN"  # as `switchyard up --listen`; the gateway's own setting of this name
 
+ALERTS_VARIABLE = "SWITCHYARD_ALERTS_TO"  # as `switchyard up --alerts-to`
+
 
 def program(name: str = "switchyard") -> str:
     """Return what runs this program, or another of its environment, in the shell from which it was started.

@@ -14,6 +14,8 @@ from tools.cluster.machine.layout import ADMIN_KUBECONFIG
 from tools.cluster.machine.shell import ClusterError
 from tools.cluster.platform import dev_overlay, ingress, knative, kserve
 from tools.cluster.software import packages, programs
+from tools.programs import build_missing
+from tools.shell import CommandError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "the cluster makes network interfaces, mounts and cgroups: run it as root, on a spare machine"
             )
         _COMMANDS[chosen.command][0]()
-    except ClusterError as error:
+    except (ClusterError, CommandError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -39,7 +41,7 @@ def _build() -> None:
     with _phase("packages"):
         packages.install_missing()
     began = time.monotonic()
-    for name in programs.build_missing():
+    for name in build_missing(programs.ALL):
         print(f"{_seconds(began)}  building {name}", flush=True)
 
 

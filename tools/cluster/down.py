@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tools.cluster.machine import network, processes
 from tools.cluster.machine.layout import BRIDGE, CONTAINERD_SOCKET, PODS, RUN
-from tools.cluster.machine.shell import ClusterError, eventually, installed, run
+from tools.cluster.machine.shell import ClusterError, eventually, run
 from tools.cluster.software import images, programs
+from tools.shell import installed
 
 _FIRST = ("kubelet", "kube-scheduler", "kube-controller-manager", "kube-proxy")
 

@@ -137,6 +137,11 @@ class Starter:
         self._mounts = mounts
         self._logs = logs
         self._base = self.environment(base, run_id)
+        self._addresses: dict[int, Address] = {}
+
+    def address_of(self, pid: int) -> Address | None:
+        """Return where the pod of which ``pid`` is the process listens, None before it is ready and after its end."""
+        return self._addresses.get(pid)
 
     @staticmethod
     def environment(base: Mapping[str, str], run_id: str) -> dict[str, str]:
@@ -193,6 +198,8 @@ class Starter:
             except BaseException:  # a cancellation too: a pod that is not returned has no other owner
                 await stop(pod, running.end, 0.0)
                 raise
+        self._addresses[pod.pid] = address
+        running.end.add_done_callback(lambda _: self._addresses.pop(pod.pid, None))
         return running
 
     async def _launch(self, command: Command, sidecars: Sequence[Command], ports: Mapping[int, int]) -> Pod:

@@ -26,6 +26,7 @@ def as_json(run: "Run", rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the run and its ``rows`` as JSON for programs."""
     about = {"overlay": run.overlay, "gateway": run.gateway, "supervisor": run.supervisor.pid, "control": run.control}
     about["device"] = run.device
+    about |= {"observers": dict(run.observers)} if run.observers else {}
     return json.dumps({**about, "processes": rows}, indent=2)
 
 

@@ -31,7 +31,7 @@ class Run:
     the name of its Deployment, ``control`` the URL of the supervisor's own ``/metrics`` and ``/status``; ``run_id`` is
     in the environment of every process it started; ``listen`` is where the gateway serves others than this machine, and
     ``certificate`` the file that took the place of the overlay's. A gateway with tenants ``asks_for_keys``.
-    ``device`` is the sentence that says what models run on.
+    ``device`` is the sentence that says what models run on; ``observers`` are the URLs of what observes the run.
     """
 
     supervisor: Identity
@@ -45,6 +45,7 @@ class Run:
     certificate: str = ""
     asks_for_keys: bool = False
     device: str = ""
+    observers: Mapping[str, str] = field(default_factory=dict)
     processes: Mapping[str, Identity] = field(default_factory=dict)
 
     def dumps(self) -> str:

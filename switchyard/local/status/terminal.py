@@ -90,6 +90,11 @@ def next_steps(run: Run, models: Iterable[Model], states: Mapping[str, str]) -> 
         lines.append(f"  {curl} -N {base}/v1/chat/completions {json} -d '{body}'")
     if name := by_kind.get("embedding"):
         lines.append(f'  {curl} {base}/v1/embeddings {json} -d \'{{"model": "{name}", "input": "Hello"}}\'')
+    if run.observers:
+        lines += [
+            "It is observed by, and sends its spans to:",
+            *(f"  {name:<13}{url}" for name, url in run.observers.items()),
+        ]
     own = program()
     if states.get(PRELOAD) == "waking":
         lines += [

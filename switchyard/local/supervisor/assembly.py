@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from switchyard.backoff import ConsecutiveFailures
@@ -12,8 +13,11 @@ from switchyard.local.activator.listener import Listener, loopback_socket
 from switchyard.local.activator.request_queue import QueueLimits
 from switchyard.local.memory.measure import Meter, capacity, held_alone
 from switchyard.local.memory.room import Room
+from switchyard.local.observability.deployments import Observers
+from switchyard.local.observability.targets import Targets
+from switchyard.local.plan import arguments
 from switchyard.local.plan.render import Document
-from switchyard.local.plan.workloads import Options, Plan, Service
+from switchyard.local.plan.workloads import Deployment, Options, Plan, Service
 from switchyard.local.processes import preload
 from switchyard.local.processes.launch import Launcher, SpawnLauncher
 from switchyard.local.processes.mounts import Mounts
@@ -32,6 +36,7 @@ from switchyard.local.supervisor.edits import Edits, commands
 from switchyard.local.supervisor.forked import forked
 from switchyard.local.supervisor.graph_decisions import Decisions
 from switchyard.local.supervisor.published_models import PublishedModels, ServicePlanner
+from switchyard.local.supervisor.repository_sync import NAME as SYNC
 from switchyard.local.supervisor.repository_sync import sync_deployments
 from switchyard.local.supervisor.services import Services
 from switchyard.repository.served import ServedFile
@@ -45,7 +50,7 @@ class Settings:
     """How to run a plan; each step of a stop takes at most ``grace`` seconds.
 
     ``rendered`` is the fingerprint of the ``documents`` of ``overlay`` that were planned; ``device`` is what models run
-    on.
+    on; ``observers`` are None where nothing observes the run.
     """
 
     options: Options
@@ -56,6 +61,7 @@ class Settings:
     documents: Sequence[Document]
     rendered: str
     run_id: str
+    observers: Observers | None = None
     preloading: bool = True
     grace: float = 30.0
     limits: QueueLimits = QueueLimits()  # noqa: RUF009  (frozen)
@@ -68,6 +74,7 @@ class Parts:
     board: StatusBoard
     services: Services
     deployments: Mapping[str, DeploymentRunner]
+    observers: Sequence[DeploymentRunner]
     preload: PreloadedLauncher | None
     repository_models: Sequence[RepositoryModels | JudgedModels]
     published_models: Sequence[PublishedModels]
@@ -89,9 +96,12 @@ async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], Non
     make = _replicas(starter, client, board, metrics, settings, _room(settings, board))
     tracer = tracing.configure("activator")
     services = Services(replica=make, hosts=hosts, board=board, metrics=metrics, client=client, tracer=tracer)
+    socket = loopback_socket()
+    control_port = int(socket.getsockname()[1])
+    observers = _observers(plan, settings, arguments.loopback_url(control_port))
     deployments = [*plan.deployments, *sync_deployments(plan, settings.options)]
     models = {service.name: await services.add(service) for service in plan.services}
-    for name in (*(deployment.name for deployment in deployments), *([preload.NAME] if preloaded else [])):
+    for name in (*(one.name for one in [*deployments, *observers]), *([preload.NAME] if preloaded else [])):
         board.add(name)
     for name in (*board.entries, *(command.name for command in commands(plan))):
         settings.directory.log(name).touch()  # so that it can be followed before the first start
@@ -103,25 +113,49 @@ async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], Non
         decisions=Decisions(steps, client),
         registry=registry,
         take_edits=edits.take,
+        targets=_targets(board, services, deployments, starter, control_port),
     )
-    control, socket = Listener(handler.handle), loopback_socket()
+    control = Listener(handler.handle)
     await control.listen(socket)
+    runner = partial(_runner, starter, board, settings)
     return Parts(
         board=board,
         services=services,
-        deployments={
-            one.name: DeploymentRunner(
-                one, starter=starter, board=board, log=settings.directory.log(one.name), grace=settings.grace
-            )
-            for one in deployments
-        },
+        deployments={one.name: runner(one) for one in deployments},
+        observers=[runner(one) for one in observers],
         preload=preloaded,
         repository_models=_repository_models(plan, models, settings.options, board),
         published_models=_published_models(plan, planner, settings.options, services, board),
         control=control,
         client=client,
-        control_port=int(socket.getsockname()[1]),
+        control_port=control_port,
     )
+
+
+def _runner(starter: Starter, board: StatusBoard, settings: Settings, deployment: Deployment) -> DeploymentRunner:
+    log = settings.directory.log(deployment.name)
+    return DeploymentRunner(deployment, starter=starter, board=board, log=log, grace=settings.grace)
+
+
+def _targets(
+    board: StatusBoard, services: Services, deployments: Sequence[Deployment], starter: Starter, control_port: int
+) -> Targets:
+    """Build what tells Prometheus where metrics are; of other Deployments nobody knows whether they have any."""
+    jobs = {"gateway" if one.gateway else one.name: one for one in deployments}
+    return Targets(
+        entries=board.entries,
+        services=lambda: services.planned,
+        deployments={job: one for job, one in jobs.items() if job in ("gateway", SYNC)},
+        address_of=starter.address_of,
+        control=f"{arguments.LOOPBACK}:{control_port}",
+    )
+
+
+def _observers(plan: Plan, settings: Settings, control: str) -> Sequence[Deployment]:
+    if settings.observers is None:
+        return ()
+    settings.observers.require_names(one.name for one in (*plan.services, *plan.deployments))
+    return settings.observers.deployments(control)
 
 
 def _repository_models(

@@ -33,18 +33,23 @@ _CONFLICT = 409
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """What is to run; ``tls`` is a certificate and its key, in place of the overlay's."""
+    """What is to run; ``tls`` is a certificate and its key, in place of the overlay's.
+
+    With ``observe``, what observes it runs too.
+    """
 
     overlay: Path
     port: int | None = None
     tls: tuple[Path, Path] | None = None
     preloading: bool = True
+    observe: bool = False
 
     def command(self) -> list[str]:
         """Return the command line of the supervisor."""
         port = [] if self.port is None else [f"--port={self.port}"]
         tls = [] if self.tls is None else ["--tls", *map(str, self.tls)]
-        flags = [*port, *tls, *([] if self.preloading else ["--no-preload"])]
+        switches = {"--no-preload": not self.preloading, "--observe": self.observe}
+        flags = [*port, *tls, *(flag for flag, wanted in switches.items() if wanted)]
         return [sys.executable, "-m", "switchyard.local", str(self.overlay), *flags]
 
 
@@ -112,7 +117,7 @@ def _require_same(run: Run, wanted: Wanted) -> None:
     """Fail unless ``run`` is of the overlay that is wanted, and its gateway is where and as it is wanted.
 
     Raises:
-        LocalError: it is another overlay, or the gateway listens elsewhere or has another certificate.
+        LocalError: it is another overlay, the gateway listens elsewhere or has another certificate, or is not observed.
     """
     if run.overlay != str(wanted.overlay):
         raise LocalError(f"another overlay runs here, {run.overlay}, at {run.gateway}: {_again()}")
@@ -123,6 +128,8 @@ def _require_same(run: Run, wanted: Wanted) -> None:
         differs = f"and does not listen on {listen}"
     elif wanted.tls is not None and run.certificate != str(wanted.tls[0]):
         differs = f"and its certificate is not {wanted.tls[0]}"
+    elif wanted.observe and not run.observers:
+        differs = "and nothing observes it"
     if differs:
         raise LocalError(f"{run.overlay} runs already, {differs}: {_again()}")
 
@@ -203,14 +210,28 @@ def status(directory: StateDirectory) -> tuple[Run, dict[str, dict[str, Any]]]:
     Raises:
         LocalError: nothing runs.
     """
-    run = directory.running()
-    if run is None:
-        raise LocalError(f"nothing runs here; start it with `{program()} up` (run directory: {directory.path})")
+    run = _running(directory)
     try:
         with urllib.request.urlopen(f"{run.control}/status", timeout=_STATUS_TIMEOUT) as response:  # noqa: S310  (loopback)
             return run, json.load(response)
     except OSError as err:
         raise _silent(run, err) from err
+
+
+def run_here() -> Run:
+    """Return the run of the working directory's project.
+
+    Raises:
+        LocalError: nothing runs.
+    """
+    return _running(project.directory_of(project.root_of(Path.cwd())))
+
+
+def _running(directory: StateDirectory) -> Run:
+    run = directory.running()
+    if run is None:
+        raise LocalError(f"nothing runs here; start it with `{program()} up` (run directory: {directory.path})")
+    return run
 
 
 def _silent(run: Run, err: OSError) -> LocalError:

@@ -1,4 +1,4 @@
-"""The supervisor's own endpoint: ``/status`` and ``/edits`` for the command line, ``/metrics`` for Prometheus."""
+"""The supervisor's own endpoint: ``/status`` and ``/edits`` for the command line, the rest for Prometheus."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from switchyard.http.server import Exchange
 from switchyard.local.activator.request_queue import RequestQueue
 from switchyard.local.errors import LocalError
+from switchyard.local.observability.targets import Targets
 from switchyard.local.status.board import StatusBoard
 from switchyard.local.supervisor.edits import Taken
 from switchyard.local.supervisor.graph_decisions import Decisions
@@ -25,12 +26,14 @@ class Control:
         decisions: Decisions,
         registry: CollectorRegistry,
         take_edits: Callable[[], Awaitable[Taken]],
+        targets: Targets,
     ) -> None:
         self._board = board
         self._queues = queues
         self._decisions = decisions
         self._registry = registry
         self._take_edits = take_edits
+        self._targets = targets
 
     async def handle(self, exchange: Exchange) -> None:
         """Respond to one request."""
@@ -39,12 +42,14 @@ class Control:
             exchange.respond(200, [(b"content-type", content_type)], page)
         elif exchange.path == b"/status":
             exchange.respond(200, [(b"content-type", b"application/json")], orjson.dumps(await self._status()))
+        elif exchange.path == b"/targets":
+            exchange.respond(200, [(b"content-type", b"application/json")], orjson.dumps(self._targets.page()))
         elif exchange.path == b"/edits" and exchange.method == b"POST":
             # It says nothing of what to take: whoever can edit the overlay decides that, not whoever reaches this port.
             status, result = await self._edits()
             exchange.respond(status, [(b"content-type", b"application/json")], orjson.dumps(result))
         else:
-            told = b"there are /status, /metrics and POST /edits\n"
+            told = b"there are /status, /metrics, /targets and POST /edits\n"
             exchange.respond(404, [(b"content-type", b"text/plain")], told)
 
     async def _edits(self) -> tuple[int, dict[str, object]]:

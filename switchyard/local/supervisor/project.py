@@ -9,6 +9,10 @@ from switchyard.devices import choice
 from switchyard.devices.choice import Choice, DeviceError
 from switchyard.devices.probe import probe
 from switchyard.local.errors import LocalError
+from switchyard.local.observability import programs
+from switchyard.local.observability.addresses import Addresses
+from switchyard.local.observability.configuration import Choices
+from switchyard.local.observability.deployments import FOLDER, Observers
 from switchyard.local.plan.workloads import Options
 from switchyard.local.status.run_directory import StateDirectory
 from switchyard.repository.verdict import Group
@@ -73,6 +77,20 @@ def tls_of(certificate: Path | None, key: Path | None, here: Path) -> tuple[Path
 def directory_of(root: Path) -> StateDirectory:
     """Return the run directory of the project at ``root``."""
     return StateDirectory.of_project(root, os.environ)
+
+
+def observers_of(directory: StateDirectory, environ: Mapping[str, str]) -> Observers:
+    """Return what observes a run: the programs of this machine, at ports that are free now.
+
+    Raises:
+        LocalError: a program is missing, or a variable cannot be used.
+    """
+    return Observers(
+        programs=programs.find(environ),
+        addresses=Addresses.draw(),
+        choices=Choices.of(environ),
+        folder=directory.path / FOLDER,
+    )
 
 
 def options_of(

@@ -79,6 +79,10 @@ class Services:
     def queues(self) -> Mapping[str, RequestQueue]:
         return {name: hosted.replica.queue for name, hosted in self._hosted.items()}
 
+    @property
+    def planned(self) -> Mapping[str, Service]:
+        return {name: hosted.service for name, hosted in self._hosted.items()}
+
     async def add(self, service: Service, before: Service | None = None) -> Model:
         """Let a service take requests; its name must be free on the board. Its process starts once this runs.
 

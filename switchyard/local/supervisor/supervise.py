@@ -72,6 +72,7 @@ class Supervisor:
             control="",
             listen=settings.environ.get(LISTEN_VARIABLE, ""),
             certificate=str(settings.options.gateway_tls[0]) if settings.options.gateway_tls else "",
+            observers=settings.observers.addresses.pages() if settings.observers else {},
             asks_for_keys=bool({**settings.environ, **gateway.command.env}.get("SWITCHYARD_TENANTS")),
         )
         self._record = RunRecord(settings.directory, run)
@@ -92,15 +93,16 @@ class Supervisor:
         parts.board.listen(self._record)
         on_up(self._record.run, parts.board)
         deployments = [asyncio.ensure_future(deployment.run()) for deployment in parts.deployments.values()]
+        observers = [asyncio.ensure_future(observer.run()) for observer in parts.observers]
         services = asyncio.ensure_future(parts.services.run())
         preload = [asyncio.ensure_future(parts.preload.run())] if parts.preload else []
         followers = [asyncio.ensure_future(one.run()) for one in parts.repository_models]
         followers += [asyncio.ensure_future(published.run()) for published in parts.published_models]
         try:
-            await self._until_stopped([*deployments, services, *preload, *followers])
+            await self._until_stopped([*deployments, *observers, services, *preload, *followers])
         finally:
             await _cancelled([*followers, services])
-            await self._take_down(parts, deployments, preload)
+            await self._take_down(parts, deployments, [*preload, *observers])
 
     def _on_signal(self) -> None:
         (self._force if self._stop.is_set() else self._stop).set()
@@ -118,9 +120,9 @@ class Supervisor:
         self,
         parts: Parts,
         deployments: list["asyncio.Task[None]"],
-        preload: list["asyncio.Task[None]"],
+        last: list["asyncio.Task[None]"],
     ) -> None:
-        """Stop the gateway first, so that no request arrives; then queues, activator, replicas, preloaded parent."""
+        """Stop the gateway first, so that no request arrives; then queues, activator, replicas, and who is ``last``."""
         grace = self._settings.grace
         hurry = asyncio.ensure_future(self._kill_when_forced())
         # Before the gateway, which ends with the last of its requests: those that wait would hold it up for all of its
@@ -130,7 +132,8 @@ class Supervisor:
         # What is in flight finishes, on replicas that stop only afterwards.
         await asyncio.gather(parts.services.drain(grace), parts.control.stop(grace))
         await parts.services.stop()
-        await _cancelled(preload)  # after its children, which the kernel kills with it
+        # The preloaded parent after its children, which the kernel kills with it; what observes a run after all of it.
+        await _cancelled(last)
         await parts.client.aclose()
         hurry.cancel()
         if left := identities.kill(leftovers(self._record.run), within=grace):

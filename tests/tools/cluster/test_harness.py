@@ -9,7 +9,7 @@ import pytest
 from tools.cluster.kubernetes import kubectl
 from tools.cluster.kubernetes.pki import AUTHORITY
 from tools.cluster.machine import processes
-from tools.cluster.machine.layout import API_SERVER, GO_SOURCES
+from tools.cluster.machine.layout import API_SERVER
 from tools.cluster.machine.shell import ClusterError, ProcessDiedError, eventually, run
 from tools.cluster.software.programs import ALL, INGRESS, released_beside
 
@@ -111,7 +111,7 @@ def test_no_two_programs_are_kept_in_one_place() -> None:
 
 
 def test_the_ingress_routes_by_its_table() -> None:
-    assert "ok" in run("go", "test", "./...", cwd=GO_SOURCES / INGRESS.package)
+    assert "ok" in run("go", "test", "./...", cwd=INGRESS.sources)
 
 
 def test_only_the_modules_that_are_released_with_kubernetes_get_its_number() -> None:

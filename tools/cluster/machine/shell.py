@@ -1,11 +1,10 @@
 """Running commands, and waiting for what they set in motion."""
 
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from tools import shell
 
 
 class ClusterError(RuntimeError):
@@ -23,39 +22,15 @@ def run(
     env: Mapping[str, str] | None = None,
     seconds: float = 900,
 ) -> str:
-    """Run ``command`` and return its output; ``text`` is its standard input, ``env`` is added to this environment.
+    """Run ``command`` and return its output, as ``tools.shell`` does.
 
     Raises:
         ClusterError: it failed, with the end of its output, or took longer than ``seconds``.
     """
-    words = [str(word) for word in command]
     try:
-        done = subprocess.run(
-            words,
-            input=text,
-            cwd=cwd,
-            env={**os.environ, **(env or {})},
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-        )
-    except subprocess.TimeoutExpired:
-        raise ClusterError(f"`{_short(words)}` did not end in {seconds:.0f} s") from None
-    except FileNotFoundError:
-        raise ClusterError(f"{words[0]} is not installed or not on PATH") from None
-    if done.returncode:
-        raise ClusterError(f"`{_short(words)}` failed: {(done.stderr or done.stdout).strip()[-2000:]}")
-    return done.stdout
-
-
-def _short(words: list[str]) -> str:
-    line = " ".join(words)
-    return line if len(line) <= 200 else f"{line[:200]}…"
-
-
-def installed(*programs: str) -> bool:
-    """Whether every one of ``programs`` is on PATH."""
-    return all(shutil.which(program) for program in programs)
+        return shell.run(*command, text=text, cwd=cwd, env=env, seconds=seconds)
+    except shell.CommandError as error:
+        raise ClusterError(str(error)) from None
 
 
 def eventually(what: str, condition: Callable[[], bool], seconds: float, every: float = 0.1) -> None:

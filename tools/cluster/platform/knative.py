@@ -6,6 +6,7 @@ from tools.cluster.kubernetes import kubectl
 from tools.cluster.kubernetes.kubectl import Document
 from tools.cluster.machine.layout import PLATFORM
 from tools.cluster.software import images, programs, versions
+from tools.programs import module_folder
 
 _NAMESPACE = "knative-serving"
 _DEPLOYMENTS = ("controller", "autoscaler", "activator", "webhook")
@@ -47,9 +48,9 @@ def wait() -> None:
 
 
 def _configurations() -> tuple[Path, Path, Path]:
-    serving = programs.module_folder(f"knative.dev/serving@v{versions.KNATIVE}")
+    serving = module_folder(f"knative.dev/serving@v{versions.KNATIVE}")
     beside = [
-        programs.module_folder(f"{module}@{programs.required_version(serving, module)}") / "config"
+        module_folder(f"{module}@{programs.required_version(serving, module)}") / "config"
         for module in ("knative.dev/networking", "knative.dev/caching")
     ]
     return serving / "config" / "core", beside[0], beside[1]

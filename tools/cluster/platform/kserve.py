@@ -9,6 +9,7 @@ from tools.cluster.kubernetes.kubectl import Document
 from tools.cluster.machine.layout import PLATFORM
 from tools.cluster.machine.shell import run
 from tools.cluster.software import images, programs, versions
+from tools.programs import module_folder
 
 _NAMESPACE = "kserve"
 _MANAGER = "kserve-controller-manager"
@@ -20,7 +21,7 @@ _OF_CERT_MANAGER = ("Certificate", "Issuer")
 def up(router_image: str) -> None:
     """Install KServe with ``router_image`` as the router of InferenceGraphs; returns when its manager is ready."""
     images.add_program(programs.KSERVE_MANAGER)
-    folder = programs.module_folder(f"github.com/kserve/kserve@v{versions.KSERVE}") / "config"
+    folder = module_folder(f"github.com/kserve/kserve@v{versions.KSERVE}") / "config"
     documents = kubectl.parse(run("kubectl", "kustomize", folder / "overlays" / "standalone" / "kserve"))
     local_models = kubectl.parse(run("kubectl", "kustomize", folder / "crd" / "full" / "localmodel"))
     definitions = [one for one in [*documents, *local_models] if one["kind"] == _DEFINITION]

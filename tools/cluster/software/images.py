@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tools.cluster.machine.layout import CONTAINERD_SOCKET, KEPT
 from tools.cluster.machine.shell import ClusterError, run
-from tools.cluster.software.programs import Program
 from tools.images.oci import Config, Entry, Store
+from tools.programs import Program
 
 _NAMESPACE = "k8s.io"  # where kubelet's containers and images are
 

@@ -1,8 +1,9 @@
 """Debian's packages that the cluster runs on the host."""
 
 from tools.cluster.machine.layout import CNI_PLUGINS
-from tools.cluster.machine.shell import ClusterError, installed, run
+from tools.cluster.machine.shell import ClusterError, run
 from tools.cluster.software.versions import DEBIAN_PACKAGES
+from tools.shell import installed
 
 _PROGRAMS = ("containerd", "ctr", "runc", "etcd", "iptables", "ip", "openssl", "kubectl")
 

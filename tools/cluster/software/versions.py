@@ -6,7 +6,6 @@ KNATIVE = "0.48.1"  # the Go module of Knative 1.21.1; KServe 0.20 is tested wit
 METRICS_SERVER = "0.9.0"
 KSERVE = "0.20.0"  # its newest Go module; the SDK of our predictors is 0.21
 
-OLDEST_GO = (1, 26)
 DEBIAN_PACKAGES = (
     "containerd",
     "runc",

@@ -1,0 +1,99 @@
+"""The configuration of Prometheus and Alertmanager on one machine, of the rules and routes that a cluster has too."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from switchyard.local.errors import LocalError
+from switchyard.local.observability.addresses import Addresses
+from switchyard.local.program import ALERTS_VARIABLE
+
+CHECKOUT = Path(__file__).parents[3]
+INTERVAL_VARIABLE = "SWITCHYARD_SCRAPE_INTERVAL"
+RULES_VARIABLE = "SWITCHYARD_RULES"
+
+# Four samples in the shortest window of the rules, which is a minute, even if one is lost.
+_INTERVAL = "10s"
+_RULES = CHECKOUT / "dashboards" / "rules"
+_ROUTES = CHECKOUT / "dashboards" / "alertmanager.yaml"
+
+# Of one page: 1000 models at a gateway are some 200 000; one that grows past this would take Prometheus with it.
+_SAMPLES = 300_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choices:
+    """What may be chosen: how often pages are scraped, the folder of rules, and the webhook that alerts go to."""
+
+    interval: str = _INTERVAL
+    rules: Path = _RULES
+    alerts_to: str = ""
+
+    @staticmethod
+    def of(environ: Mapping[str, str]) -> "Choices":
+        """Read them from variables.
+
+        Raises:
+            LocalError: the webhook's address is none.
+        """
+        alerts_to = environ.get(ALERTS_VARIABLE, "")
+        if alerts_to and urlsplit(alerts_to).scheme not in ("http", "https"):
+            raise LocalError(f"alerts go to a webhook, an address with http:// or https://; {ALERTS_VARIABLE} has none")
+        return Choices(
+            interval=environ.get(INTERVAL_VARIABLE) or _INTERVAL,
+            rules=Path(environ.get(RULES_VARIABLE) or _RULES).absolute(),
+            alerts_to=alerts_to,
+        )
+
+
+def prometheus(addresses: Addresses, control: str, choices: Choices) -> str:
+    """Return Prometheus' configuration; the supervisor, at ``control``, says what is to be scraped at any time."""
+    jobs = [
+        {
+            "job_name": "switchyard",  # each target has its own name of a job
+            "http_sd_configs": [{"url": f"{control}/targets", "refresh_interval": choices.interval}],
+            # Of this machine, but the gateway's certificate is for the names by which others reach it.
+            "tls_config": {"insecure_skip_verify": True},
+            "sample_limit": _SAMPLES,
+        },
+        *(
+            {"job_name": job, "static_configs": [{"targets": [address], "labels": {"namespace": "local"}}]}
+            for job, address in _own(addresses).items()
+        ),
+    ]
+    alertmanagers = [{"static_configs": [{"targets": [addresses.address("alertmanager")]}]}]
+    content = {
+        "global": {
+            "scrape_interval": choices.interval,
+            "scrape_timeout": choices.interval,
+            "evaluation_interval": choices.interval,
+        },
+        "rule_files": [f"{choices.rules}/*.yaml"],
+        "alerting": {"alertmanagers": alertmanagers},
+        "scrape_configs": jobs,
+        "storage": {"exemplars": {"max_exemplars": 20_000}},  # some 100 bytes each
+    }
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def _own(addresses: Addresses) -> Mapping[str, str]:
+    return {
+        "prometheus": addresses.address("prometheus"),
+        "alertmanager": addresses.address("alertmanager"),
+        "collector": addresses.address("collector_metrics"),
+        "jaeger": addresses.address("jaeger_health"),
+    }
+
+
+def alertmanager(choices: Choices, routes: Path = _ROUTES) -> str:
+    """Return Alertmanager's configuration: routes and inhibition as shipped, and the webhook, if any."""
+    content: dict[str, Any] = yaml.safe_load(routes.read_text())
+    hooks = [{"url": choices.alerts_to, "send_resolved": True}] if choices.alerts_to else []
+    content["receivers"] = [
+        {"name": receiver["name"], "webhook_configs": hooks} for receiver in content.get("receivers", ())
+    ]
+    return yaml.safe_dump(content, sort_keys=False)
