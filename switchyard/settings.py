@@ -18,6 +18,7 @@ _OURS = "SWITCHYARD_"
 _OF_OTHERS = {
     _OURS + name
     for name in (
+        "ALERTS_TO",
         "DEVICE",
         "DEVICE_CAPABILITY",
         "DEVICE_MEMORY",
@@ -26,7 +27,9 @@ _OF_OTHERS = {
         "MODEL_SIGNATURES",
         "PORT",
         "PRELOAD",
+        "RULES",
         "RUN",
+        "SCRAPE_INTERVAL",
         "STATE_DIR",
         "TOKEN",
         "URL",

@@ -22,6 +22,9 @@ class Addresses:
     jaeger_otlp: int = 24317  # gRPC, from the collector
     jaeger_otlp_http: int = 24318
     jaeger_query: int = 16685  # gRPC
+    # Of its own formats, which nothing here sends; they cannot be turned off.
+    jaeger_grpc: int = 14250
+    jaeger_http: int = 14268
 
     @staticmethod
     def draw() -> "Addresses":

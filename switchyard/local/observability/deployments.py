@@ -112,6 +112,8 @@ class Observers:
             "admin.http": "jaeger_health",
             "collector.otlp.grpc": "jaeger_otlp",
             "collector.otlp.http": "jaeger_otlp_http",
+            "collector.grpc-server": "jaeger_grpc",
+            "collector.http-server": "jaeger_http",
         }
         argv = (
             self.programs.jaeger,

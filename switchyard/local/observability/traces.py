@@ -71,7 +71,7 @@ def tree(trace: Mapping[str, Any]) -> list[Span]:
     rows = sorted(trace["spans"], key=lambda row: int(row["startTime"]))
     began = min(int(row["startTime"]) for row in rows)
     spans = {row["spanID"]: _span(row, trace["processes"], began) for row in rows}
-    roots = []
+    roots: list[Span] = []
     for row in rows:
         parent = next((one["spanID"] for one in row.get("references", ()) if one["refType"] == "CHILD_OF"), None)
         (spans[parent].children if parent in spans else roots).append(spans[row["spanID"]])

@@ -154,7 +154,7 @@ def _targets(
 def _observers(plan: Plan, settings: Settings, control: str) -> Sequence[Deployment]:
     if settings.observers is None:
         return ()
-    settings.observers.require_names(one.name for one in (*plan.services, *plan.deployments))
+    settings.observers.require_names([*(one.name for one in plan.services), *(one.name for one in plan.deployments)])
     return settings.observers.deployments(control)
 
 
