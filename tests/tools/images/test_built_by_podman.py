@@ -19,9 +19,10 @@ import yaml
 from switchyard.repository import weights
 from tests.ports import free_port
 from tests.tools.images import python_image
-from tools.cluster.machine.shell import ClusterError, eventually, installed, run
+from tools.cluster.machine.shell import ClusterError, eventually, run
 from tools.cluster.software import packages
 from tools.images.recipes import REPOSITORY
+from tools.shell import installed
 
 pytestmark = pytest.mark.cluster
 

@@ -18,13 +18,13 @@ SAMPLES = [
     ("slo:burn_rate:1h", "0", {"slo": "tenant-availability", "tenant": "acme", "objective": "0.99"}),
     ("slo:objective:ratio", "0.99", {"slo": "model-availability"}),
 ]
-ALERT = {
+ALERT: dict[str, object] = {
     "labels": {"alertname": "ModelAvailabilityBurn", "severity": "page", "model": "chat"},
     "annotations": {"summary": "Model chat: requests fail"},
     "state": "firing",
     "activeAt": "2026-01-01T00:00:00Z",
 }
-WATCHDOG = {**ALERT, "labels": {"alertname": "Watchdog", "severity": "none"}}
+WATCHDOG = ALERT | {"labels": {"alertname": "Watchdog", "severity": "none"}}
 
 
 def pages(*samples: tuple[str, str, dict[str, str]], alerts: list[object]) -> Pages:
