@@ -28,7 +28,7 @@ WATCHDOG = ALERT | {"labels": {"alertname": "Watchdog", "severity": "none"}}
 
 
 def pages(*samples: tuple[str, str, dict[str, str]], alerts: list[object]) -> Pages:
-    rows = [{"metric": {"__name__": name, **labels}, "value": [0, value]} for name, value, labels in samples]
+    rows = [{"metric": labels | {"__name__": name}, "value": [0, value]} for name, value, labels in samples]
     return {
         "/api/v1/query?": {"status": "success", "data": {"result": rows}},
         "/api/v1/alerts": {"status": "success", "data": {"alerts": alerts}},
