@@ -19,9 +19,11 @@ from kserve import Model, ModelRepository, ModelServer
 from kserve.model_server import app as kserve_app
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
-from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
+from prometheus_client import REGISTRY
+from starlette.requests import Request
+from starlette.responses import Response
 
 from predictors.serving import errors
 from predictors.serving.errors import of_exception
@@ -38,6 +40,7 @@ from switchyard.http.web_access import loopback_access
 from switchyard.memory import settle_heap
 from switchyard.rpc.health import Health, with_health
 from switchyard.settings import PortError
+from switchyard.telemetry.exposition import exposition
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +147,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]
     def _register_routes(self) -> None:
         """Add KServe's V1 and V2 routes; looking for its OpenAI ones would import torch and vLLM, and find none."""
         kserve_app.add_api_route("/", self.dataplane.live)
-        kserve_app.add_api_route("/metrics", metrics_handler)
+        kserve_app.add_api_route("/metrics", _metrics)
         register_v1_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
         register_v2_endpoints(kserve_app, self.dataplane, self.model_repository_extension)
 
@@ -226,6 +229,12 @@ def _or_error(parse: Callable[[bytes], Any], message: bytes) -> Any:
         return parse(message)
     except DecodeError as err:
         return err
+
+
+async def _metrics(request: Request) -> Response:
+    # vLLM counts in the registry of the process. KServe's own handler writes its names otherwise in OpenMetrics.
+    page, content_type = exposition(REGISTRY, request.headers.get("accept", "").encode())
+    return Response(page, headers={"content-type": content_type.decode()})
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -4,8 +4,10 @@ import re
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics.exposition import ALLOWUTF8, generate_latest
 
 _OPENMETRICS = "application/openmetrics-text"
+_PLAIN = f"{_OPENMETRICS}; version=1.0.0; charset=utf-8"
 _END = b"# EOF\n"
 _DESCRIBED = re.compile(rb"# (HELP|TYPE) (\S+) (.*)")
 
@@ -16,7 +18,11 @@ def exposition(registry: CollectorRegistry, accept: bytes | None, others: bytes 
     ``others`` is another program's page in Prometheus' text format, which follows.
     """
     encode, content_type = choose_encoder((accept or b"").decode("latin-1"))
-    page = encode(registry)
+    if content_type.startswith(_OPENMETRICS):
+        # Its escaping, meant for names beyond the old rules, makes vLLM's `vllm:` a `vllm_`. No name here needs it.
+        page, content_type = generate_latest(registry, escaping=ALLOWUTF8), _PLAIN  # type: ignore[no-untyped-call]
+    else:
+        page = encode(registry)
     if others and content_type.startswith(_OPENMETRICS):
         page = page.removesuffix(_END) + b"".join(map(_converted, others.splitlines())) + _END
     else:

@@ -4,17 +4,41 @@ import os
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.dashboards.runbooks import INDEX, SECTIONS, Runbook, cluster_commands, read, runbooks
+from tests.docs.pages import ROOT
 from tests.ports import free_port
 
 LINES = 40  # a page is read by somebody who was woken
 READS = {"get", "describe", "logs", "top", "rollout", "exec"}
 ALL = pytest.mark.parametrize("runbook", runbooks(), ids=lambda runbook: runbook.alert)
+
+
+def alerts() -> Iterator[dict[str, Any]]:
+    """Every alert, as Prometheus reads it."""
+    for path in (ROOT / "dashboards/rules").glob("*.yaml"):
+        for group in yaml.safe_load(path.read_text())["groups"]:
+            yield from (rule for rule in group["rules"] if "alert" in rule)
+
+
+def test_each_alert_has_its_runbook_and_each_runbook_its_alert() -> None:
+    assert {rule["alert"] for rule in alerts()} == {runbook.alert for runbook in runbooks()}
+
+
+def test_each_alert_leads_to_its_own_runbook() -> None:
+    elsewhere = {
+        rule["alert"]: rule["annotations"]["runbook_url"]
+        for rule in alerts()
+        if not rule["annotations"]["runbook_url"].endswith(f"docs/runbooks/{rule['alert']}.md")
+    }
+    assert elsewhere == {}
 
 
 @ALL

@@ -381,9 +381,11 @@ def test_a_client_that_disconnects_frees_its_engine_slot(chat: Predictor, protoc
 
 
 def test_the_promised_metrics_are_there_beside_vllms_own(chat: Predictor) -> None:
-    text = fetch(f"{chat.url}/metrics")[1].decode()
-    for name in ("inference_requests_total", "inference_latency_seconds_bucket", "model_load_time_seconds", "vllm:"):
-        assert name in text
+    for accept in ("text/plain", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"):  # as Prometheus asks
+        text = fetch(f"{chat.url}/metrics", accept=accept)[1].decode()
+        promised = ("inference_requests_total", "inference_latency_seconds_bucket", "model_load_time_seconds")
+        for name in (*promised, "vllm:num_requests_running"):
+            assert f"\n{name}{{" in text
     assert chat.metric("model_load_time_seconds", 'model="chat-fast"') > 0
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -62,3 +62,12 @@ def test_another_programs_page_follows_under_its_own_names() -> None:
     page, _ = exposition(made, PROMETHEUS, OTHERS)
     values = {one.name: one.value for family in openmetrics(page.decode()) for one in family.samples}
     assert (values["nv_inference_count"], values["nv_energy"], values["requests_total"]) == (3.0, 1.5, 1.0)
+
+
+def test_names_of_vllm_keep_their_colon_in_both_formats() -> None:
+    made = CollectorRegistry()
+    Gauge("vllm:num_requests_waiting", "Requests.", ["model_name"], registry=made).labels("chat").set(2)
+
+    for accept in (PROMETHEUS, b"text/plain"):
+        page, _ = exposition(made, accept)
+        assert b'\nvllm:num_requests_waiting{model_name="chat"} 2.0\n' in page
