@@ -22,7 +22,7 @@ def generated() -> dict[Path, str]:
 def outdated(files: dict[Path, str]) -> list[Path]:
     """Return the files that are missing, differ from ``files``, or are generated no more."""
     differing = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    folders = {path.parent for path in files}
+    folders = {path.parent for path in files if path.suffix != ".md"}  # pages lie among others
     return differing + [path for folder in sorted(folders) for path in _written(folder) if path not in files]
 
 

@@ -209,8 +209,8 @@ def _alert(slos: Slos, sli: Sli, name: str, window: Window) -> Alert:
         severity=window.severity,
         kind="symptom",
         expression=expression,
-        means=f"over {window.long} and over {window.short}, {times:g} times more {sli.what} than uses up the budget in "
-        f"30 days, of at least {slos.minimum_requests} requests",
+        means=f"{sli.what}: the budget burns {times:g} times too fast, over {window.long} and over {window.short}, of "
+        f"at least {slos.minimum_requests} requests",
         summary=f"{sli.label.capitalize()} {subject}: {sli.what}",
         description=f"For {window.long} the budget of {sli.slo} has burned {{{{ $value | humanize }}}} times too fast: "
         f"{{{{ $labels.objective }}}} of requests should be good{within}. Namespace {{{{ $labels.namespace }}}}.",

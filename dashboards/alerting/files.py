@@ -1,4 +1,4 @@
-"""Writes what is made of SLOs and alerts: Prometheus' rules, and PrometheusRule objects."""
+"""Writes what is made of SLOs and alerts: Prometheus' rules, PrometheusRule objects, the page of alerts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,10 +7,12 @@ from typing import Any
 import yaml
 
 from dashboards.alerting import burn, cluster, engines, gateway, models, monitoring, slos
+from dashboards.alerting.reference import page
 from dashboards.alerting.rules import Alert, Group, rule_file
 
 RULES = Path("dashboards/rules")
 OBJECTS = Path("dashboards/prometheusrule")
+REFERENCE = Path("docs/reference/alerts.md")
 _HEAD = "# Written by python -m dashboards from dashboards/slos.yaml and dashboards/alerting: edit those.\n"
 
 
@@ -43,6 +45,14 @@ def generated() -> dict[Path, str]:
         rules = rule_file(of_file, promised.runbooks)
         files[RULES / f"{name}.yaml"] = _HEAD + _yaml(rules)
         files[OBJECTS / f"{name}.yaml"] = _HEAD + _yaml(_object(name, rules))
+    files[OBJECTS / "kustomization.yaml"] = _HEAD + _yaml(
+        {
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "resources": [f"{name}.yaml" for name in groups(promised)],
+        }
+    )
+    files[REFERENCE] = page(groups(promised))
     return files
 
 

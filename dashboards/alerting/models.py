@@ -9,8 +9,8 @@ _LOCAL = [
         name="RequestsHeldTooLong",
         severity="page",
         kind="symptom",
-        expression="max by (namespace, model) (local_oldest_held_seconds) > <5m>",
-        means="a request has waited more than 5 minutes for its model to wake",
+        expression="max by (namespace, model) (local_oldest_held_seconds) > <3m>",
+        means="a request has waited more than 3 minutes for its model to wake",
         summary="Requests for {{ $labels.model }} are held",
         description="The oldest has waited {{ $value | humanizeDuration }} for {{ $labels.model }} to wake.",
     ),
@@ -18,12 +18,12 @@ _LOCAL = [
         name="ModelWakeStuck",
         severity="page",
         kind="symptom",
-        expression="min_over_time((max by (namespace, model) (local_requests_held))[10m:30s]) > 0 unless "
+        expression="max by (namespace, model) (local_requests_held) > 0 unless "
         f'{_MODEL} (increase(local_start_seconds_count{{phase="ready"}}[10m])) > 0',
-        after="1m",
+        after="10m",
         means="for 10 minutes requests were held for a model, and no start of it ended well",
         summary="{{ $labels.model }} does not wake",
-        description="{{ $value }} requests or more are held since 10 minutes, and no start became ready.",
+        description="{{ $value }} requests are held; some have been for 10 minutes, and no start became ready.",
     ),
     Alert(
         name="ModelCrashLooping",

@@ -8,10 +8,8 @@ import yaml
 from prometheus_client.utils import floatToGoString
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from switchyard.telemetry.metrics import LATENCY_BUCKETS
+from switchyard.telemetry.metrics import LATENCY_BUCKETS, TENANT_BUCKETS, TOKEN_BUCKETS
 
-TENANT_BUCKETS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-TOKEN_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
 FILE = Path(__file__).parents[1] / "slos.yaml"
 LONGS, SHORTS = ("5m", "1h", "6h", "1d", "3d"), ("1m", "5m", "30m", "2h", "6h")
 

@@ -165,7 +165,7 @@ _TRAFFIC = Row(
             text="As clients see it: waiting, waking and routing included.",
             unit="s",
             queries=tuple(
-                Query(quantile(part, "gateway_first_byte_seconds", MODEL), f"p{part * 100:.0f}", exemplars=True)
+                Query(quantile(part, "gateway_first_token_seconds", MODEL), f"p{part * 100:.0f}", exemplars=True)
                 for part in (0.5, 0.95, 0.99)
             ),
             boards=("switchyard-scaling", "switchyard-models"),

@@ -51,6 +51,7 @@ class Meter:
         # routes.
         self._bound: dict[tuple[str, str], _Bound] = {}
         self._tenants: dict[str, _Tenant] = {}
+        self._first_token: dict[str, Any] = {}
         self._per_token: dict[str, Any] = {}
 
     def _of(self, model: str, route: str) -> _Bound:
@@ -76,9 +77,16 @@ class Meter:
     def tenant_done(self, tenant: str, outcome: Outcome) -> None:
         self._tenant(tenant).count(outcome)
 
-    def first_byte(self, model: str, route: str, tenant: str | None, seconds: float) -> None:
+    def first_byte(self, model: str, route: str, seconds: float) -> None:
         """Record when a model began to respond; of a stream, when the first of its body came."""
         self._of(model, route).first_byte.observe(seconds)
+
+    def first_token(self, model: str, tenant: str | None, seconds: float) -> None:
+        """Record when the first of a stream's body came, by model and by tenant."""
+        child = self._first_token.get(model)
+        if child is None:
+            child = self._first_token[model] = self.metrics.calls.first_token.labels(model)
+        child.observe(seconds)
         if tenant is not None:
             self._tenant(tenant).first_byte.observe(seconds)
 

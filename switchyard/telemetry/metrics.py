@@ -82,6 +82,10 @@ class CallMetrics:
         self.first_byte = make.histogram(
             "gateway_first_byte_seconds", "From request to the first byte of the model's response.", "model", "route"
         )
+        # Apart from the above: the first byte of a response that is no stream comes when all of it is generated.
+        self.first_token = make.histogram(
+            "gateway_first_token_seconds", "From request to the first byte of a stream's body.", "model"
+        )
         self.per_output_token = make.histogram(
             "gateway_time_per_output_token_seconds",
             "From the first byte of a stream to its last, by the output tokens after the first.",
@@ -112,7 +116,7 @@ class TenantMetrics:
         )
         self.first_byte = make.histogram(
             "gateway_tenant_first_byte_seconds",
-            "From a tenant's request to the first byte of the model's response.",
+            "From a tenant's request to the first byte of a stream's body.",
             "tenant",
             buckets=TENANT_BUCKETS,
         )

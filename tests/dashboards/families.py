@@ -18,6 +18,7 @@ OF_PROMETHEUS = {
     "up": "gauge",
     "scrape_duration_seconds": "gauge",
     "scrape_samples_scraped": "gauge",
+    "scrape_samples_post_metric_relabeling": "gauge",
     "ALERTS": "gauge",
 }
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}

@@ -10,7 +10,7 @@ ROWS = re.findall(r"^\| (.+\?) \| (.+) \|$", (DOCS / "concepts/where-is-what.md"
 def test_questions_are_answered_by_files_that_exist() -> None:
     assert len(ROWS) >= 12
     for question, answer in ROWS:
-        files = re.findall(r"`((?:switchyard|predictors)/[\w/.]+)`", answer)
+        files = re.findall(r"`((?:switchyard|predictors|dashboards)/[\w/.]+)`", answer)
         assert files, question
         assert [file for file in files if not (ROOT / file).exists()] == [], question
         assert all((ROOT / file).is_dir() or (ROOT / file).read_text().strip() for file in files), question

@@ -21,8 +21,10 @@ class Timing:
         """Record the first byte; engines send the headers of a stream long before the first token."""
         call, self._began = self._call, self._time()
         assert call.model is not None
-        tenant = None if call.identity is None else call.identity.tenant
-        self._meter.first_byte(call.model.name, call.route.path, tenant, self._began - call.started)
+        name, seconds = call.model.name, self._began - call.started
+        self._meter.first_byte(name, call.route.path, seconds)
+        if call.stream:
+            self._meter.first_token(name, None if call.identity is None else call.identity.tenant, seconds)
 
     def ended(self, events: int) -> None:
         """Record the time of a stream's tokens, which ``events`` stand for where nobody counts tokens."""

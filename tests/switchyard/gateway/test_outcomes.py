@@ -169,8 +169,18 @@ async def test_a_stream_is_timed_from_its_first_byte_and_not_from_its_headers(tm
         found = await scraped(bench)
         (first,) = of(found, "gateway_first_byte_seconds_count")
         assert first.value == 1
-        (tokens,) = of(found, "gateway_time_per_output_token_seconds_count")
-        assert (tokens.labels, tokens.value) == ({"model": "chat"}, 1)
+        for name in ("gateway_first_token_seconds_count", "gateway_time_per_output_token_seconds_count"):
+            (one,) = of(found, name)
+            assert (one.labels, one.value) == ({"model": "chat"}, 1)
+
+
+async def test_a_response_that_is_no_stream_has_no_first_token(tmp_path: Path) -> None:
+    # Its first byte comes when all of it is generated: long answers would be late ones.
+    async with gateway(tmp_path, counting(1, 1)) as bench:
+        await bench.chat()
+        found = await scraped(bench)
+        assert of(found, "gateway_first_byte_seconds_count")
+        assert not of(found, "gateway_first_token_seconds_count")
 
 
 class _Started(Call):

@@ -1,0 +1,253 @@
+"""Alertmanager's configuration: who is told, and that one cause is one alert, seen in a real Alertmanager."""
+
+import json
+import re
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.dashboards.alerting.promtool import ALERTS
+from tests.ports import free_port
+
+ROOT = Path(__file__).parents[3]
+FILE = ROOT / "dashboards" / "alertmanager.yaml"
+SECONDS = 30.0
+NAMES = {alert.name for alert in ALERTS}
+Labels = Mapping[str, str]
+
+
+def test_amtool_finds_no_fault() -> None:
+    done = subprocess.run(["amtool", "check-config", str(FILE)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("alert", "receiver"),
+    [*((alert, alert.severity) for alert in ALERTS if alert.severity != "none"), (ALERTS[0], "page")],
+    ids=lambda one: getattr(one, "name", one),
+)
+def test_an_alert_goes_to_who_is_there_for_it(alert: Any, receiver: str) -> None:
+    assert _route({"alertname": alert.name, "severity": alert.severity}) == receiver
+
+
+def test_the_watchdog_goes_to_who_complains_when_it_stays_away() -> None:
+    assert _route({"alertname": "Watchdog", "severity": "none"}) == "watchdog"
+
+
+def _route(labels: Labels) -> str:
+    command = ["amtool", "config", "routes", "test", f"--config.file={FILE}"]
+    command += [f"{name}={value}" for name, value in labels.items()]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_page_does_not_wait_for_others() -> None:
+    page, watchdog = yaml.safe_load(FILE.read_text())["route"]["routes"]
+    assert (page["group_wait"], watchdog["group_wait"]) == ("5s", "0s")
+
+
+def test_inhibition_names_alerts_that_exist() -> None:
+    for rule in yaml.safe_load(FILE.read_text())["inhibit_rules"]:
+        for matcher in rule["source_matchers"] + rule["target_matchers"]:
+            label, operator, value = re.fullmatch(r'(\w+) (=~?) "(.+)"', matcher).groups()  # type: ignore[union-attr]
+            if label == "alertname":
+                for pattern in re.split(r"\|(?![^(]*\))", value):
+                    found = {name for name in NAMES if re.fullmatch(pattern, name)}
+                    assert found if operator == "=~" else value in NAMES, matcher
+
+
+# What fires, what fires with it, and whether that is kept quiet.
+CASES: list[tuple[str, Labels, Labels, bool]] = [
+    (
+        "a page of an SLO mutes its tickets",
+        {"alertname": "ModelAvailabilityBurn", "severity": "page", "window": "acute", "model": "a"},
+        {"alertname": "ModelAvailabilityBurn", "severity": "ticket", "window": "days", "model": "a"},
+        True,
+    ),
+    (
+        "but not those of another model",
+        {"alertname": "ModelAvailabilityBurn", "severity": "page", "window": "acute", "model": "a"},
+        {"alertname": "ModelAvailabilityBurn", "severity": "ticket", "window": "days", "model": "b"},
+        False,
+    ),
+    (
+        "a gateway that is down mutes its models' alerts",
+        {"alertname": "GatewayDown", "severity": "page"},
+        {"alertname": "ModelFirstTokenBurn", "severity": "page", "window": "fast", "model": "a"},
+        True,
+    ),
+    (
+        "and that it cannot be read",
+        {"alertname": "GatewayDown", "severity": "page"},
+        {"alertname": "TargetDown", "severity": "ticket", "job": "gateway", "instance": "g"},
+        True,
+    ),
+    (
+        "but not that another process cannot",
+        {"alertname": "GatewayDown", "severity": "page"},
+        {"alertname": "TargetDown", "severity": "ticket", "job": "predictor", "instance": "p"},
+        False,
+    ),
+    (
+        "Redis that is down mutes that the store is away",
+        {"alertname": "RedisDown", "severity": "page"},
+        {"alertname": "QuotaStoreDown", "severity": "page"},
+        True,
+    ),
+    (
+        "and what tenants feel of it",
+        {"alertname": "RedisDown", "severity": "page"},
+        {"alertname": "TenantAvailabilityBurn", "severity": "page", "window": "acute", "tenant": "t"},
+        True,
+    ),
+    (
+        "but not what was lost meanwhile",
+        {"alertname": "RedisDown", "severity": "page"},
+        {"alertname": "UsageLost", "severity": "ticket"},
+        False,
+    ),
+    (
+        "nor that streams begin late",
+        {"alertname": "RedisDown", "severity": "page"},
+        {"alertname": "ModelFirstTokenBurn", "severity": "page", "window": "fast", "model": "a"},
+        False,
+    ),
+    (
+        "a store that is away mutes what fails by it",
+        {"alertname": "QuotaStoreDown", "severity": "page"},
+        {"alertname": "ModelAvailabilityBurn", "severity": "page", "window": "acute", "model": "a"},
+        True,
+    ),
+    (
+        "a model that fails mutes that its tenants' calls do",
+        {"alertname": "ModelAvailabilityBurn", "severity": "page", "window": "acute", "model": "a"},
+        {"alertname": "TenantAvailabilityBurn", "severity": "page", "window": "acute", "tenant": "t"},
+        True,
+    ),
+    (
+        "but a ticket of a model does not",
+        {"alertname": "ModelAvailabilityBurn", "severity": "ticket", "window": "days", "model": "a"},
+        {"alertname": "TenantAvailabilityBurn", "severity": "page", "window": "acute", "tenant": "t"},
+        False,
+    ),
+    (
+        "a model that does not wake is why requests are held",
+        {"alertname": "ModelWakeStuck", "severity": "page", "model": "a"},
+        {"alertname": "RequestsHeldTooLong", "severity": "page", "model": "a"},
+        True,
+    ),
+    (
+        "a cause mutes no page",
+        {"alertname": "KVCacheFull", "severity": "ticket", "model": "a"},
+        {"alertname": "ModelFirstTokenBurn", "severity": "page", "window": "fast", "model": "a"},
+        False,
+    ),
+    (
+        "a full cache is why requests queue in the engine",
+        {"alertname": "KVCacheFull", "severity": "ticket", "model": "a"},
+        {"alertname": "EngineQueueLong", "severity": "ticket", "model": "a"},
+        True,
+    ),
+    (
+        "a revision without its pods is why it panics",
+        {"alertname": "KnativeStuckScaleUp", "severity": "ticket", "kn_revision_name": "a-1"},
+        {"alertname": "KnativePanicLong", "severity": "ticket", "kn_revision_name": "a-1"},
+        True,
+    ),
+    (
+        "keys that go are more than memory that is short",
+        {"alertname": "RedisEvicting", "severity": "ticket", "instance": "r"},
+        {"alertname": "RedisMemoryHigh", "severity": "ticket", "instance": "r"},
+        True,
+    ),
+    (
+        "what cannot be sent is why spans are dropped",
+        {"alertname": "CollectorExportFailing", "severity": "ticket", "instance": "c", "exporter": "otlp"},
+        {"alertname": "CollectorDroppingSpans", "severity": "ticket", "instance": "c"},
+        True,
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("alertmanager")
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    configuration = yaml.safe_load(FILE.read_text())
+    configuration["receivers"] = [{"name": one["name"]} for one in configuration["receivers"]]  # nobody is told
+    (folder / "alertmanager.yaml").write_text(yaml.safe_dump(configuration))
+    flags = [f"--config.file={folder / 'alertmanager.yaml'}", f"--storage.path={folder / 'data'}"]
+    flags += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
+    log = folder / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(["prometheus-alertmanager", *flags], stdout=file, stderr=subprocess.STDOUT)
+    try:
+        _until(lambda: _responds(url), log)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _responds(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/-/ready", timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def _until(condition: Any, log: Path) -> Any:
+    end = time.monotonic() + SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < end, log.read_text()[-2000:]
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture(scope="module")
+def muted(alertmanager: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bool]:
+    """Fire all cases at once, each in a namespace of its own; return in which the second alert is kept quiet."""
+    now = datetime.now(UTC).isoformat()
+    alerts = [
+        {"labels": {"namespace": str(number), "k8s_namespace_name": str(number), **labels}, "startsAt": now}
+        for number, (_, source, target, _) in enumerate(CASES)
+        for labels in (source, target)
+    ]
+    body = json.dumps(alerts).encode()
+    request = urllib.request.Request(
+        f"{alertmanager}/api/v2/alerts", body, {"content-type": "application/json"}, method="POST"
+    )
+    urllib.request.urlopen(request, timeout=10).close()
+
+    def known() -> list[dict[str, Any]] | None:
+        with urllib.request.urlopen(f"{alertmanager}/api/v2/alerts", timeout=10) as response:
+            found: list[dict[str, Any]] = json.load(response)
+        every = len(found) == len(alerts) and all(one["status"]["state"] != "unprocessed" for one in found)
+        return found if every else None
+
+    found = _until(known, Path("/dev/null"))
+    states = {
+        (
+            one["labels"]["namespace"],
+            one["labels"]["alertname"],
+            one["labels"]["severity"],
+            one["labels"].get("model"),
+        ): bool(one["status"]["inhibitedBy"])
+        for one in found
+    }
+    return {
+        name: states[str(number), target["alertname"], target["severity"], target.get("model")]
+        for number, (name, _, target, _) in enumerate(CASES)
+    }
+
+
+@pytest.mark.parametrize(("name", "is_muted"), [(name, muted) for name, _, _, muted in CASES], ids=lambda one: str(one))
+def test_one_cause_is_one_alert(muted: Mapping[str, bool], name: str, is_muted: bool) -> None:
+    assert muted[name] is is_muted
