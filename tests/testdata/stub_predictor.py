@@ -74,11 +74,16 @@ async def peak(writer: asyncio.StreamWriter, body: bytes) -> None:
     await respond(writer, 200, json.dumps(PEAK).encode())
 
 
+async def metrics(writer: asyncio.StreamWriter, body: bytes) -> None:
+    await respond(writer, 200, b"stub_requests_total %d\n" % PEAK["requests"])
+
+
 ROUTES: dict[str, Reply] = {
     "/echo": echo,
     "/openai/v1/chat/completions": echo,
     "/stream": stream,
     "/crash": crash,
+    "/metrics": metrics,
     "/peak": peak,
     "/readyz": ready,
 }

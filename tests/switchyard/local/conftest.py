@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,25 +33,32 @@ class Local:
         self.directory = StateDirectory(root / ".switchyard")
         self.process: subprocess.Popen[bytes] | None = None
         self.runs: list[Run] = []
+        self.printed = ""
 
-    def up(self, *stubs: Stub, real_gateway: bool = False) -> Run:
-        """Starts the supervisor in the foreground of a process of its own and waits for the gateway."""
+    def up(
+        self,
+        *stubs: Stub,
+        real_gateway: bool = False,
+        arguments: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
+    ) -> Run:
+        """Starts the supervisor in the foreground of a process of its own and waits for what it says then."""
         overlay = overlays.write(self.root, list(stubs), self.port, real_gateway=real_gateway)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "switchyard.cli", "up", str(overlay)],
+            [sys.executable, "-m", "switchyard.cli", "up", str(overlay), *arguments],
             cwd=self.root,
-            env=self.environment(),
+            env={**self.environment(), **(variables or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
         assert self.process.stdout is not None
-        said = b""
+        self.printed = ""
         for line in self.process.stdout:
-            said += line
-            if line.startswith(b"Serving at"):
+            self.printed += line.decode()
+            if line.endswith(b" down\n"):
                 break
         else:
-            raise AssertionError(f"it did not come up:\n{said.decode()}")
+            raise AssertionError(f"it did not come up:\n{self.printed}")
         run = self.directory.running()
         assert run is not None
         self.runs.append(run)
