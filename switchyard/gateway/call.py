@@ -94,6 +94,9 @@ class Call:
     ``messages`` are those of a gRPC stream that the model was sent. ``message_checks`` are awaited before each after
     the first: an ``ApiError`` that one raises ends the stream.
 
+    ``span`` is the call's place in a trace, None in one that is of none, and ``trace_context`` what the model is told
+    of that.
+
     ``settle``, None in a call that nobody counts, writes what the call used to the ledger. Whoever responds awaits it
     immediately before the last bytes, so that a call whose caller saw the end is counted even if the gateway is killed
     then. It never raises, and does nothing the second time.
@@ -127,6 +130,7 @@ class Call:
         "status",
         "stream",
         "tier",
+        "trace_context",
         "usage",
     )
 
@@ -163,6 +167,7 @@ class Call:
         self.holds_image = False
         self.model: Model | None = None
         self.span: Span | None = None
+        self.trace_context: Sequence[Header] = ()
         self.usage: Usage | None = None
         self.status = 0
         self.asked = Asked()

@@ -42,7 +42,8 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
         OSError: a port cannot be bound.
         SettingsError: the store, the file of tenants or the files of TLS cannot be used.
     """
-    tenancy, client, tracer = await _tenancy(settings), Client(Limits()), tracing.configure("gateway")
+    tracer = tracing.configure("gateway", follows_callers=settings.trust_traceparent)
+    tenancy, client = await _tenancy(settings), Client(Limits())
     shared = tenancy.tenants, tenancy.ledger, sources.own, tenancy.keys, tenancy.audit
     given = parts(settings, sources.shared, client, tracer, *shared)
     gateway, tls = Gateway(given), watched_tls(settings, given.meter)

@@ -30,11 +30,13 @@ class Settings:
     ``switchyard_listen`` is an address or name to listen on beside the command line's host.
     ``budget_alerts`` are percents of budgets at which an alert tells of them, also to ``budget_webhook_url``, signed
     with the secret in a file. ``usage_days`` is for how many days usage is kept, 0 for ever, ``audit_days`` the
-    same of what administrators did.
+    same of what administrators did. With ``trust_traceparent`` a client's ``traceparent`` says whether its request is
+    traced; without, the sampler alone.
     With ``tls_*`` the ports are encrypted; with an authority of clients, each of them needs a certificate.
     """
 
     log_level: str = "info"
+    trust_traceparent: bool = False  # a stranger could have all of its requests recorded
     log_requests: bool = False  # a line costs 13 µs; the overlay of local mode sets it
     switchyard_catalog: Path | None = None
     switchyard_tenants: Path | None = None
@@ -87,6 +89,7 @@ class Settings:
         return Settings(
             log_level=log_level(env, unset.log_level),
             log_requests=switch(env, "LOG_REQUESTS", unset.log_requests),
+            trust_traceparent=switch(env, "TRUST_TRACEPARENT", unset.trust_traceparent),
             switchyard_catalog=_path(env, "SWITCHYARD_CATALOG"),
             switchyard_tenants=_path(env, "SWITCHYARD_TENANTS"),
             switchyard_store=env.get("SWITCHYARD_STORE", ""),

@@ -88,17 +88,21 @@ class Edge:
         return kept
 
 
-# The gateway. It adds x-request-id to both directions, and traceparent where a span continues the client's.
-CLIENT_TO_MODEL = Edge(_OF_THE_REQUEST | CREDENTIALS, (INTERNAL,), _OF_THE_CLIENT)
+# What clients say of traces. The gateway decides what models learn of it, and adds that; baggage (W3C) and the headers
+# of B3 would reach programs that take them for the operator's.
+_OF_TRACES = frozenset((b"traceparent", b"tracestate", b"baggage", b"b3"))
+_B3 = b"x-b3-"
+# The gateway. It adds x-request-id to both directions, and the trace context of a call that has one.
+CLIENT_TO_MODEL = Edge(_OF_THE_REQUEST | CREDENTIALS | _OF_TRACES, (INTERNAL, _B3), _OF_THE_CLIENT)
 # The gateway says which web pages may read a response (CORS), and what is left of its own limits: a model's limits are
 # not the client's. Of ``INTERNAL`` a graph's steps choose what the client learns.
-_OF_THE_GATEWAY = (b"x-request-id", b"access-control-", b"x-ratelimit-", b"anthropic-ratelimit-")
+_OF_THE_GATEWAY = (b"x-request-id", b"traceresponse", b"access-control-", b"x-ratelimit-", b"anthropic-ratelimit-")
 MODEL_TO_CLIENT = Edge(_OF_THE_RESPONSE | _TO_MODELS_ALONE, _OF_THE_GATEWAY)
 # The length of a whole response is set when it is sent, and an error event may follow what the model streamed.
 MODEL_TO_STREAM = Edge(_OF_THE_RESPONSE | _TO_MODELS_ALONE | {b"content-length"}, _OF_THE_GATEWAY)
 # A short form is translated for the model, and the response for the client: what the client accepts is not the model's.
 FORM_TO_MODEL = Edge(
-    CLIENT_TO_MODEL.dropped | _OF_THE_BODY | {b"accept", b"accept-encoding"}, (INTERNAL,), _OF_THE_CLIENT
+    CLIENT_TO_MODEL.dropped | _OF_THE_BODY | {b"accept", b"accept-encoding"}, (INTERNAL, _B3), _OF_THE_CLIENT
 )
 MODEL_TO_FORM = Edge(_OF_THE_RESPONSE | _OF_THE_BODY | _TO_MODELS_ALONE, _OF_THE_GATEWAY)
 

@@ -36,6 +36,7 @@ class Span(Protocol):
     def trace_id(self) -> str: ...
 
     def set(self, key: str, value: Value) -> None: ...
+    def update(self, attributes: Mapping[str, Value]) -> None: ...
 
     def end(self, error: str | None = None) -> None:
         """End it, the first time; ``error`` is why the work failed, and no text of a client's."""
@@ -75,6 +76,9 @@ class _PassthroughSpan:
         return trace_id_of(self.traceparent) if self.traceparent is not None else ""
 
     def set(self, key: str, value: Value) -> None:
+        return
+
+    def update(self, attributes: Mapping[str, Value]) -> None:
         return
 
     def end(self, error: str | None = None) -> None:
@@ -131,6 +135,9 @@ class RecordedSpan:
             self.attributes = {key: value}
         else:
             self.attributes[key] = value
+
+    def update(self, attributes: Mapping[str, Value]) -> None:
+        self.attributes = {**self.attributes, **attributes} if self.attributes else dict(attributes)
 
     def end(self, error: str | None = None) -> None:
         if (self.sampled or error is not None) and not self._ended:

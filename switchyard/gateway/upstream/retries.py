@@ -171,8 +171,7 @@ def _added(call: Call) -> list[Header]:
         added.append((LOG, b"1"))
     if call.settle is not None:
         added.append((USAGE, b"1"))
-    if call.span is not None and call.span.traceparent is not None:
-        added.append((b"traceparent", call.span.traceparent.encode()))
+    added.extend(call.trace_context)
     return added
 
 

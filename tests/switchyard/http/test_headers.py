@@ -20,19 +20,20 @@ CORS = (b"access-control-allow-origin", b"access-control-allow-credentials")
 RATES = (b"x-ratelimit-remaining-requests", b"anthropic-ratelimit-tokens-limit")
 TOLD = (b"x-switchyard-tenant", b"x-switchyard-policy", b"x-switchyard-conversation")
 USAGE = (b"x-switchyard-usage", b"x-switchyard-usage-before")
-OF_MODELS = (b"x-request-id", *CORS, *RATES, *TOLD, *USAGE)
+TRACES = (b"traceparent", b"tracestate", b"baggage", b"b3", b"x-b3-sampled")
+OF_MODELS = (b"x-request-id", b"traceresponse", *CORS, *RATES, *TOLD, *USAGE)
 OTHERS = (
-    *(b"traceparent", b"tracestate", b"x-request-id", b"accept", b"accept-encoding", b"user-agent", b"server", b"date"),
+    *(b"traceresponse", b"x-request-id", b"accept", b"accept-encoding", b"user-agent", b"server", b"date"),
     *(b"set-cookie", b"retry-after", b"x-switchyard", b"via", b"inference-header-content-length"),
 )
 CONVERSATION = b"x-switchyard-conversation"  # a client's to say, for the steps of graphs
-HEADERS = sorted({CONVERSATION, *HOP, *REQUEST, *SECRETS, *BODY, *INTERNAL, *CORS, *RATES, *OTHERS})
+HEADERS = sorted({CONVERSATION, *HOP, *REQUEST, *SECRETS, *BODY, *INTERNAL, *CORS, *RATES, *TRACES, *OTHERS})
 
 STAYS_BEHIND: dict[str, tuple[bytes, ...]] = {
-    "CLIENT_TO_MODEL": (*HOP, *REQUEST, *SECRETS, *INTERNAL),
+    "CLIENT_TO_MODEL": (*HOP, *REQUEST, *SECRETS, *INTERNAL, *TRACES),
     "MODEL_TO_CLIENT": (*HOP, b"server", b"date", *OF_MODELS),
     "MODEL_TO_STREAM": (*HOP, b"server", b"date", b"content-length", *OF_MODELS),
-    "FORM_TO_MODEL": (*HOP, *REQUEST, *SECRETS, *INTERNAL, *BODY, b"accept", b"accept-encoding"),
+    "FORM_TO_MODEL": (*HOP, *REQUEST, *SECRETS, *INTERNAL, *TRACES, *BODY, b"accept", b"accept-encoding"),
     "MODEL_TO_FORM": (*HOP, b"server", b"date", *BODY, *OF_MODELS),
     "CLIENT_TO_STEP": (*HOP, *REQUEST),
     "STEP_TO_CLIENT": (*HOP, b"server", b"date"),
