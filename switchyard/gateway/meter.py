@@ -5,6 +5,7 @@ from typing import Any
 from switchyard.telemetry.metrics import CallMetrics, GatewayMetrics, Outcome, TenantMetrics
 
 UNKNOWN = "unknown"
+Exemplar = dict[str, str] | None
 OTHERS = "others"
 TENANTS = 1000  # with series of their own, the first that call; the ledger has them all
 
@@ -69,24 +70,26 @@ class Meter:
             self._tenants[name] = tenant
         return tenant
 
-    def done(self, model: str, route: str, code: int | str, outcome: Outcome, seconds: float) -> None:
+    def done(
+        self, model: str, route: str, code: int | str, outcome: Outcome, seconds: float, exemplar: Exemplar = None
+    ) -> None:
         bound = self._of(model, route)
         bound.count(code, outcome)
-        bound.latency.observe(seconds)
+        bound.latency.observe(seconds, exemplar)
 
     def tenant_done(self, tenant: str, outcome: Outcome) -> None:
         self._tenant(tenant).count(outcome)
 
-    def first_byte(self, model: str, route: str, seconds: float) -> None:
+    def first_byte(self, model: str, route: str, seconds: float, exemplar: Exemplar = None) -> None:
         """Record when a model began to respond; of a stream, when the first of its body came."""
-        self._of(model, route).first_byte.observe(seconds)
+        self._of(model, route).first_byte.observe(seconds, exemplar)
 
-    def first_token(self, model: str, tenant: str | None, seconds: float) -> None:
+    def first_token(self, model: str, tenant: str | None, seconds: float, exemplar: Exemplar = None) -> None:
         """Record when the first of a stream's body came, by model and by tenant."""
         child = self._first_token.get(model)
         if child is None:
             child = self._first_token[model] = self.metrics.calls.first_token.labels(model)
-        child.observe(seconds)
+        child.observe(seconds, exemplar)
         if tenant is not None:
             self._tenant(tenant).first_byte.observe(seconds)
 

@@ -32,9 +32,9 @@ def begin(call: Call, tracer: Tracer) -> None:
     own = span.traceparent.encode()
     call.trace_context = ((TRACEPARENT, own),)
     state = call.fields.get(TRACESTATE)
-    if state is not None and given is not None and span.trace_id == trace_id_of(given.decode("latin-1")):
-        if valid := valid_tracestate(state):
-            call.trace_context = (*call.trace_context, (TRACESTATE, valid))
+    goes_on = given is not None and span.trace_id == trace_id_of(given.decode("latin-1"))
+    if goes_on and (valid := valid_tracestate(state)):
+        call.trace_context = (*call.trace_context, (TRACESTATE, valid))
     if tracer.enabled:
         call.edge.add_headers(((TRACERESPONSE, own),))
 

@@ -10,6 +10,7 @@ from switchyard.gateway.lookup import Locate
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.upstream.heartbeats import heartbeats
+from switchyard.telemetry import attributes
 
 # Well within the minute after which proxies close a silent connection; until then an error has a status of its own.
 _SILENT_SECONDS = 10.0
@@ -52,8 +53,11 @@ def admit(*, queues: Queues, locate: Locate, meter: Meter, heartbeat_seconds: fl
             with _comments(call, heartbeat_seconds, meter):
                 await queues.acquire(server, name, call.identity.tenant, call.identity.weight, len(call.body))
         finally:
+            seconds = time() - began
             meter.waiting(name, -1)
-            meter.waited(name, time() - began)
+            meter.waited(name, seconds)
+            if call.span is not None and call.span.sampled:
+                call.span.set(attributes.QUEUE_SECONDS, round(seconds, 6))
 
     return stage
 

@@ -112,8 +112,6 @@ def _admit(call: Call, identity: Identity) -> None:
     call.edge.held_for(identity.tenant)
     logs.tenant.set(identity.tenant)
     logs.key_id.set(identity.key_id)
-    if call.span is not None:
-        call.span.set("switchyard.tenant", identity.tenant)
 
 
 def authorize(call: Call, proceed: Proceed) -> Awaitable[None]:

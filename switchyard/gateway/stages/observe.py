@@ -4,6 +4,7 @@ import asyncio
 import logging
 from traceback import clear_frames
 
+from switchyard.gateway import spans
 from switchyard.gateway.call import Call
 from switchyard.gateway.errors import from_upstream, internal
 from switchyard.gateway.meter import UNKNOWN, Meter
@@ -12,6 +13,7 @@ from switchyard.http.api_errors import ApiError
 from switchyard.http.client.errors import UpstreamError
 from switchyard.rpc.status import RpcStatus, to_http
 from switchyard.telemetry import logs
+from switchyard.telemetry.histogram import exemplar_of
 from switchyard.telemetry.metrics import Outcome
 from switchyard.telemetry.tracing import Tracer
 
@@ -27,12 +29,9 @@ def observe(*, meter: Meter, tracer: Tracer, log_requests: bool) -> Stage:
     time = asyncio.get_running_loop().time
 
     async def stage(call: Call, proceed: Proceed) -> None:
-        given = call.fields.get(b"traceparent")
-        parent = given.decode("latin-1") if given is not None else None
-        if tracer.enabled:
-            call.span = tracer.start("gateway " + call.route.path, parent)
-            parent = call.span.traceparent
-        logs.begin_request(request=call.request_id.decode(), traceparent=parent or "")
+        spans.begin(call, tracer)
+        trace = "" if call.span is None else call.span.traceparent or ""
+        logs.begin_request(request=call.request_id.decode(), traceparent=trace)
         call.logged = log_requests
         error: str | None = None
         code: int | str = 0
@@ -58,11 +57,10 @@ def observe(*, meter: Meter, tracer: Tracer, log_requests: bool) -> Stage:
             # Reached during a cancellation too, so nothing may be awaited from here on.
             seconds = time() - call.started
             outcome: Outcome = "cancelled" if cancelled else outcome_of(code, call.status, broken=call.broken)
-            meter.done(_model(call), call.route.label, code, outcome, seconds)
+            meter.done(_model(call), call.route.label, code, outcome, seconds, exemplar_of(call.span))
             if call.identity is not None and call.route.by == "model":
                 meter.tenant_done(call.identity.tenant, outcome)
-            if call.span is not None:
-                _end_span(call, code, error)
+            spans.end(call, code, outcome, None if cancelled else error)
             if logger.isEnabledFor(level):
                 _log(level, call, code, error, seconds)
 
@@ -98,14 +96,6 @@ def _as_api_error(err: Exception, call: Call) -> ApiError:
         return from_upstream(err, _model(call))
     logger.error("a request failed", exc_info=err)
     return internal()
-
-
-def _end_span(call: Call, code: int | str, error: str | None) -> None:
-    assert call.span is not None
-    call.span.set("switchyard.model", _model(call))
-    name = "http.response.status_code" if isinstance(code, int) else "rpc.grpc.status_code"
-    call.span.set(name, code)
-    call.span.end(error)
 
 
 def _log(level: int, call: Call, code: int | str, error: str | None, seconds: float) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.meter import Meter
+from switchyard.telemetry import attributes
+from switchyard.telemetry.histogram import exemplar_of
 
 
 class Timing:
@@ -21,10 +23,14 @@ class Timing:
         """Record the first byte; engines send the headers of a stream long before the first token."""
         call, self._began = self._call, self._time()
         assert call.model is not None
-        name, seconds = call.model.name, self._began - call.started
-        self._meter.first_byte(name, call.route.path, seconds)
+        name, seconds, span = call.model.name, self._began - call.started, call.span
+        exemplar = exemplar_of(span)
+        self._meter.first_byte(name, call.route.path, seconds, exemplar)
         if call.stream:
-            self._meter.first_token(name, None if call.identity is None else call.identity.tenant, seconds)
+            tenant = None if call.identity is None else call.identity.tenant
+            self._meter.first_token(name, tenant, seconds, exemplar)
+            if span is not None and span.sampled:
+                span.set(attributes.FIRST_CHUNK, round(seconds, 6))
 
     def ended(self, events: int) -> None:
         """Record the time of a stream's tokens, which ``events`` stand for where nobody counts tokens."""

@@ -26,7 +26,7 @@ from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.http.client import Client
 from switchyard.http.server import Server
 from switchyard.store.ledger import Ledger
-from switchyard.telemetry.tracing import DisabledTracer
+from switchyard.telemetry.tracing import DisabledTracer, Tracer
 
 LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 
@@ -213,12 +213,15 @@ async def gateway(
     ledger: Ledger | None = None,
     keys: StoredKeys | None = None,
     audit: AuditLog | None = None,
+    tracer: Tracer | None = None,
     **settings: Any,
 ) -> AsyncIterator[Bench]:
     """A bench with ``settings`` that differ from the defaults."""
     model, catalog, client = ModelServer(script), CatalogFile(tmp_path / "catalog.json"), Client()
     chosen = Settings(**{"grace_seconds": 2, **settings})
-    served = Gateway(parts(chosen, catalog, client, DisabledTracer(), tenants, ledger, keys=keys, audit=audit))
+    served = Gateway(
+        parts(chosen, catalog, client, tracer or DisabledTracer(), tenants, ledger, keys=keys, audit=audit)
+    )
     limits = replace(server_limits(chosen), stall_seconds=stall_seconds)
     access = web_access(chosen, "127.0.0.1")
     server = Server(served.handle, limits, rpc=served.handle_rpc, error_response=server_error, access=access)
