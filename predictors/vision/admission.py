@@ -139,6 +139,7 @@ class Admission:
         self._in_flight = _InFlight(metrics.in_flight)
         self._counts = _Counts(metrics)
         self._tracer = tracer
+        self.traced = tracer.enabled
 
     @asynccontextmanager
     async def admit(self, model: str, protocol: str, traceparent: str | None) -> AsyncIterator[AdmittedRequest]:

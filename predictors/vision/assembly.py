@@ -93,7 +93,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     inference = _inference(arguments, settings, vision, metrics)
     images, loaded_models = inference.images, inference.loaded_models
     service = VisionModel(arguments.model_name, images, loaded_models)
-    events = _OnTriton(loaded_models, inference.client, clock, metrics)
+    events = _OnTriton(inference, clock, metrics)
     watch = TritonWatch(inference.triton, arguments.triton_http, on_live=events.live, on_lost=events.lost)
     # KServe's application calls ``VisionModel``, and would make a 500 of any error but its own.
     kserve_app.add_exception_handler(ApiError, _respond_error)
@@ -206,17 +206,19 @@ def _server(arguments: Arguments, settings: Settings, vision: VisionSettings, mo
 class _OnTriton:
     """What happens each time Triton becomes live, the first of which ends this predictor's start, and when it ends."""
 
-    def __init__(
-        self, loaded_models: LoadedModels, client: Client, clock: StartClock, metrics: InferenceMetrics
-    ) -> None:
-        self._loaded_models = loaded_models
-        self._client = client
+    def __init__(self, inference: "_Inference", clock: StartClock, metrics: InferenceMetrics) -> None:
+        self._loaded_models = inference.loaded_models
+        self._client = inference.client
+        self._triton = inference.triton
+        self._traced = inference.admission.traced
         self._clock = clock
         self._metrics = metrics
         self._started = False
 
     async def live(self) -> None:
         await self._loaded_models.synchronize()
+        if self._traced:
+            await self._triton.record_spans()
         if not self._started:
             self._started = True
             self._clock.done("load")

@@ -29,9 +29,9 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture
 def traced(triton: Triton, folder: Path, collector: Collector) -> Iterator[Vision]:
-    """Triton and the predictor with spans switched on."""
+    """Triton and the predictor with a collector, which is all that switches spans on."""
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    own = Triton(triton.repository, folder, TRITON_TRACE_LEVEL="TIMESTAMPS", **env)
+    own = Triton(triton.repository, folder, **env)
     vision = Vision(own, folder, **env)
     yield vision.wait_ready()
     vision.stop()
