@@ -119,7 +119,9 @@ def logs(
         str | None, typer.Argument(help="A service, gateway, preload or supervisor; without it, all by time.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing as the log grows.")] = False,
-    request: Annotated[str | None, typer.Option(help="Only lines with this x-request-id.")] = None,
+    request: Annotated[str, typer.Option(help="Only lines with this x-request-id.")] = "",
+    trace: Annotated[str, typer.Option(help="Only lines with this trace id.")] = "",
+    tenant: Annotated[str, typer.Option(help="Only lines of this tenant's requests.")] = "",
     earlier: Annotated[
         bool, typer.Option("--all", help="Logs of earlier runs of `up` too, the earliest first.")
     ] = False,
@@ -129,15 +131,16 @@ def logs(
     from switchyard.local.supervisor import commands, project
 
     directory, printed = project.directory_of(project.root_of(Path.cwd())), False
+    wanted = logs.Wanted(request=request, trace=trace, tenant=tenant)
     with errors_as_messages():
         read = partial(logs.lines, directory, name, process_of=partial(commands.process_of, directory))
-        for line in read(earlier=earlier, follow=follow, request=request):
+        for line in read(earlier=earlier, follow=follow, wanted=wanted):
             sys.stdout.buffer.write(line)
             printed = True
             if follow:
                 sys.stdout.buffer.flush()
-        if request and not printed:
-            raise logs.no_request(request, earlier=earlier)
+        if wanted and not printed:
+            raise logs.none_found(wanted, earlier=earlier)
     if not printed:
         typer.echo("nothing was written yet", err=True)
 

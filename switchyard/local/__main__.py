@@ -20,7 +20,7 @@ from switchyard.local.status.run_directory import Run, StateDirectory
 from switchyard.local.supervisor import preflight, project
 from switchyard.memory import settle_for_serving
 from switchyard.settings import SettingsError, log_level
-from switchyard.telemetry.logs import JsonFormatter
+from switchyard.telemetry import logs
 from switchyard.telemetry.metrics import Phase
 
 if TYPE_CHECKING:
@@ -130,15 +130,11 @@ def _run(planned: Plan, gateway: Deployment, settings: "Settings", on_up: Callab
 
 def _log_to(path: Path, *, outputs: bool) -> None:
     """Send logs to ``path``, and with ``outputs`` whatever else this process prints, which went to the last run's."""
-    handler = logging.FileHandler(path)
     if outputs:
         with path.open("ab") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
-    handler.setFormatter(JsonFormatter("local"))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(log_level(os.environ).upper())
+    logs.configure("local", log_level(os.environ), path)
 
 
 def main() -> None:

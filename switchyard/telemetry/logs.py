@@ -5,6 +5,7 @@ import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from pathlib import Path
 
 import orjson
 
@@ -80,8 +81,8 @@ def trace_of(traceparent: str) -> str:
     return trace_id_of(traceparent) if valid_traceparent(traceparent) else ""
 
 
-def configure(service: str, level: str = "info") -> None:
-    """Send all logging of this process to stderr as JSON lines, including warnings and libraries imported so far.
+def configure(service: str, level: str = "info", path: Path | None = None) -> None:
+    """Send all logging of this process as JSON lines to stderr, or to the file at ``path``, that of libraries too.
 
     ``level`` is that of our loggers; libraries, which at debug log whole requests, keys among them, say info at least.
 
@@ -91,7 +92,7 @@ def configure(service: str, level: str = "info") -> None:
     numeric = logging.getLevelNamesMapping().get(level.upper())
     if numeric is None:
         raise ValueError(f"LOG_LEVEL is {level!r}; use debug, info, warning or error")
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(sys.stderr) if path is None else logging.FileHandler(path)
     handler.setFormatter(JsonFormatter(service))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -49,6 +49,9 @@ class StartLog:
 
     def _lines(self) -> Iterator[bytes]:
         """Yield the lines that were written since the last call."""
+        if os.fstat(self._file.fileno()).st_size < self._file.tell():  # set aside, as it was long
+            self._began = self._file.seek(0)
+            self._rest = b""
         while data := self._file.read(_READ_BYTES):
             *lines, self._rest = (self._rest + data).split(b"\n")
             yield from lines
@@ -56,7 +59,7 @@ class StartLog:
     def reason(self, code: int | None = None) -> str:
         """Return the sentence that says why the process ended with exit code ``code``."""
         end = os.fstat(self._file.fileno()).st_size
-        begin = max(self._began, end - _READ_BYTES)
+        begin = max(self._began if self._began <= end else 0, end - _READ_BYTES)
         return reasons.reason(os.pread(self._file.fileno(), end - begin, begin).decode(errors="replace"), code)
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from switchyard.local.processes import identities
 from switchyard.local.processes.identities import Identity
 from switchyard.local.processes.temporary import temporary_folder
 from switchyard.local.program import LISTEN_VARIABLE
+from switchyard.local.status import rotation
 from switchyard.local.status.board import ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run, StateDirectory, leftovers, remove_temporary
 from switchyard.local.supervisor.assembly import Parts, Settings, assemble
@@ -96,7 +97,8 @@ class Supervisor:
         observers = [asyncio.ensure_future(observer.run()) for observer in parts.observers]
         services = asyncio.ensure_future(parts.services.run())
         preload = [asyncio.ensure_future(parts.preload.run())] if parts.preload else []
-        followers = [asyncio.ensure_future(one.run()) for one in parts.repository_models]
+        followers = [asyncio.ensure_future(rotation.bound(self._settings.directory.logs))]
+        followers += [asyncio.ensure_future(one.run()) for one in parts.repository_models]
         followers += [asyncio.ensure_future(published.run()) for published in parts.published_models]
         try:
             await self._until_stopped([*deployments, *observers, services, *preload, *followers])
