@@ -8,6 +8,7 @@ from dashboards.alerting.slos import Window, factor
 from tests.dashboards.alerting.promtool import PROMISED, Counter, Gauge, Scenario
 
 REQUESTS = 100.0  # in each step
+WARM = 5
 STEPS = {"5m": "15s", "1h": "1m"}  # longer windows are made of tiles of 5 minutes
 
 
@@ -36,15 +37,18 @@ def scenario(sli: Sli, name: str, window: Window) -> Scenario:
     objective = next(targets(PROMISED, sli)).objective
     threshold = factor(objective, name, window) * objective.budget
     step = STEPS.get(window.long, "5m")
-    clears = Clock().seconds(window.short) / Clock().seconds(step)
+    steps, clears = (Clock().seconds(one) / Clock().seconds(step) for one in (window.long, window.short))
+    bad = min(1, 3 * threshold)
+    # The good steps before are in the window too, until it is full.
+    enough = min(steps, WARM * threshold / (bad - threshold))
     return Scenario(
         alert=sli.alert,
         severity=window.severity,
         window=name,
         step=step,
-        warm=5,
-        series=series(sli, objective.threshold, 0, 0.95 * threshold, min(1, 3 * threshold)),
-        within=60,
+        warm=WARM,
+        series=series(sli, objective.threshold, 0, 0.95 * threshold, bad),
+        within=int(enough) + 4,
         clears=int(clears) + 2,
         records=frozenset(
             {

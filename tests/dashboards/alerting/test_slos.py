@@ -170,3 +170,12 @@ def test_what_is_left_of_the_budget_is_of_requests_not_of_time(tmp_path: Path) -
         },
     ]
     run(tmp_path, "budget", groups, "5m", sheet.tests)
+
+
+def test_the_page_says_how_many_series_are_recorded() -> None:
+    recorded = [rule for group in burn.groups(PROMISED) for rule in group.rules if isinstance(rule, Record)]
+    of_all = [rule for rule in recorded if rule.name != "slo:objective:ratio"]
+    models, tenants = (sum(rule.labels["slo"].startswith(who) for rule in of_all) for who in ("model", "tenant"))
+    page = (slos.FILE.parents[1] / "docs/how-to/set-an-slo.md").read_text(encoding="utf-8")
+    assert f"records {models} series for each model and {tenants} for each tenant" in page
+    assert f"{(models + tenants) * 1000:,} with a thousand" in page
