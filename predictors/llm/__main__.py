@@ -25,7 +25,7 @@ ENGINE_CHECK_SECONDS = 0.2
 async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, clock: StartClock) -> int:
     """Load the model, warm up, serve until a signal; return the exit code."""
     from predictors.llm import engine as engines
-    from predictors.llm.devices import publish_utilization
+    from predictors.llm.gpus import publish_gpus
     from predictors.llm.model import LanguageModel
     from predictors.llm.request_check import RequestCheck
     from predictors.llm.v2.generate import GenerateExtension
@@ -64,7 +64,7 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         watcher = asyncio.ensure_future(_report_loss(engine, server))
         clock.done("ready")
         clock.publish(metrics)
-        publish_utilization(metrics)
+        publish_gpus(metrics, os.environ)
         check = RequestCheck(engine.validate_input, check_tensors, engine.check_constraints)
         stopped = await server.run(model, wrap, check=check, extension=RpcExtension(model))
         watcher.cancel()

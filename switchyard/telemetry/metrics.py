@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from switchyard.telemetry.histogram import OneThreadHistogram
+from switchyard.telemetry.scraped import ScrapedGauge
 
 Outcome = Literal["ok", "rejected", "failed", "cancelled"]
 Exit = Literal["crash", "killed"]
@@ -39,6 +40,9 @@ class _Families:
     def gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self._registry)
 
+    def scraped(self, name: str, text: str, label: str) -> ScrapedGauge:
+        return ScrapedGauge(name, text, (label,), registry=self._registry)
+
     def histogram(self, name: str, text: str, *labels: str, buckets: Sequence[float] = LATENCY_BUCKETS) -> Histogram:
         return OneThreadHistogram(name, text, labels, buckets=buckets, registry=self._registry)
 
@@ -58,9 +62,11 @@ class InferenceMetrics:
         )
         self.latency = make.histogram("inference_latency_seconds", "From request to last byte.", "model", "protocol")
         self.in_flight = make.gauge("inference_requests_in_flight", "Requests in flight.", "model")
-        self.gpu_utilization = make.gauge("gpu_utilization", "Share of time that the device was busy, 0..1.", "device")
-        self.gpu_memory_used = make.gauge("gpu_memory_used_bytes", "Memory of the device that is in use.", "device")
-        self.gpu_memory_total = make.gauge("gpu_memory_total_bytes", "Memory that the device has.", "device")
+        self.gpu_utilization = make.scraped(
+            "gpu_utilization", "Share of time that the device was busy, 0..1.", "device"
+        )
+        self.gpu_memory_used = make.scraped("gpu_memory_used_bytes", "Memory of the device that is in use.", "device")
+        self.gpu_memory_total = make.scraped("gpu_memory_total_bytes", "Memory that the device has.", "device")
         self.load_time = _load_time(make)
         self.load_failures = make.counter("model_load_failures", "Loads in Triton that failed.", "model", "reason")
 
