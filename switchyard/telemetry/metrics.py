@@ -49,26 +49,44 @@ class _Families:
 
 def _load_time(make: _Families) -> Gauge:
     """Make the one family of all that must happen before a model responds, whichever process does it."""
-    return make.gauge("model_load_time_seconds", "Seconds of each phase of the last load.", "model", "phase")
+    return make.gauge(
+        "model_load_time_seconds",
+        "Seconds of the last load by phase: of a predictor `import`, `load`, `warm-up`, `ready`, which add up from the "
+        "start of its process; `load` alone of a model in Triton, while it is loaded; of the repository what comes "
+        "before: `download`, and those of `seconds` in `status.json`.",
+        "model",
+        "phase",
+    )
 
 
 class InferenceMetrics:
-    """Metrics of inference, the same for language and vision predictors."""
+    """Metrics of inference, the same for all predictors."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         make = _Families(registry)
         self.requests = make.counter(
-            "inference_requests", "Finished inference requests.", "model", "protocol", "outcome"
+            "inference_requests",
+            "Requests: ok, rejected (4xx), failed (5xx), cancelled (the client disconnected).",
+            "model",
+            "protocol",
+            "outcome",
         )
         self.latency = make.histogram("inference_latency_seconds", "From request to last byte.", "model", "protocol")
-        self.in_flight = make.gauge("inference_requests_in_flight", "Requests in flight.", "model")
+        self.in_flight = make.gauge("inference_requests_in_flight", "Requests that are being answered now.", "model")
         self.gpu_utilization = make.scraped(
-            "gpu_utilization", "Share of time that the device was busy, 0..1.", "device"
+            "gpu_utilization", "Share of time that the device was busy, 0..1; absent without a GPU.", "device"
         )
-        self.gpu_memory_used = make.scraped("gpu_memory_used_bytes", "Memory of the device that is in use.", "device")
+        self.gpu_memory_used = make.scraped(
+            "gpu_memory_used_bytes", "Memory of the device that is in use, by whomever.", "device"
+        )
         self.gpu_memory_total = make.scraped("gpu_memory_total_bytes", "Memory that the device has.", "device")
         self.load_time = _load_time(make)
-        self.load_failures = make.counter("model_load_failures", "Loads in Triton that failed.", "model", "reason")
+        self.load_failures = make.counter(
+            "model_load_failures",
+            "Loads in Triton that failed: by the model's `content`, or as Triton was `unreachable`.",
+            "model",
+            "reason",
+        )
 
 
 class CallMetrics:
@@ -78,15 +96,23 @@ class CallMetrics:
         make = _Families(registry)
         self.requests = make.counter(
             "gateway_requests",
-            "Requests by model, route, status code and outcome: ok, rejected, failed or cancelled.",
+            "Requests; code 499: the client disconnected; outcome `ok`, `rejected` (4xx, 501 and gRPC's equivalents), "
+            "`failed` (other 5xx, their equivalents, and streams that break or end with an error, whatever "
+            "their code), `cancelled`.",
             "model",
             "route",
             "code",
             "outcome",
         )
-        self.latency = make.histogram("gateway_request_seconds", "From request to last byte.", "model", "route")
+        self.latency = make.histogram(
+            "gateway_request_seconds", "From request to last byte, waking included.", "model", "route"
+        )
         self.first_byte = make.histogram(
-            "gateway_first_byte_seconds", "From request to the first byte of the model's response.", "model", "route"
+            "gateway_first_byte_seconds",
+            "From request to the first byte of the model's response, of a stream to that of its body: headers "
+            "come long before a first token; errors do not count.",
+            "model",
+            "route",
         )
         # Apart from the above: the first byte of a response that is no stream comes when all of it is generated.
         self.first_token = make.histogram(
@@ -94,21 +120,28 @@ class CallMetrics:
         )
         self.per_output_token = make.histogram(
             "gateway_time_per_output_token_seconds",
-            "From the first byte of a stream to its last, by the output tokens after the first.",
+            "From the first byte of a stream to its last, by the output tokens after the first; an event "
+            "stands for a token where nobody counts them.",
             "model",
             buckets=TOKEN_BUCKETS,
         )
-        self.in_flight = make.gauge("gateway_requests_in_flight", "Requests in flight.")
+        self.in_flight = make.gauge("gateway_requests_in_flight", "Requests that are being answered now.")
         self.cancelled = make.counter(
             "gateway_cancelled", "Requests whose client disconnected before the end.", "model"
         )
         self.retries = make.counter("gateway_upstream_retries", "Retries before the first byte of a response.", "model")
         self.heartbeats = make.counter(
-            "gateway_heartbeats", "Comments sent to streams that wait for a model to wake.", "model"
+            "gateway_heartbeats",
+            "Comments sent to streams that wait for a model to wake, or for a place of a full one.",
+            "model",
         )
-        self.waiting = make.gauge("gateway_requests_waiting", "Requests waiting for a place of their model.", "model")
+        self.waiting = make.gauge(
+            "gateway_requests_waiting",
+            "Requests that wait for a place of a full model; 0 in a gateway that asks for no keys.",
+            "model",
+        )
         self.waiting_time = make.histogram(
-            "gateway_waiting_seconds", "How long requests waited that had to wait for a place of their model.", "model"
+            "gateway_waiting_seconds", "How long requests waited that had to wait for a place, also in vain.", "model"
         )
 
 
@@ -118,11 +151,15 @@ class TenantMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         make = _Families(registry)
         self.requests = make.counter(
-            "gateway_tenant_requests", "Requests of a tenant: ok, rejected, failed or cancelled.", "tenant", "outcome"
+            "gateway_tenant_requests",
+            "Requests of a tenant to models, by outcome as `gateway_requests_total`; from the thousandth "
+            "tenant on, `others`.",
+            "tenant",
+            "outcome",
         )
         self.first_byte = make.histogram(
             "gateway_tenant_first_byte_seconds",
-            "From a tenant's request to the first byte of a stream's body.",
+            "As `gateway_first_token_seconds`, by tenant.",
             "tenant",
             buckets=TENANT_BUCKETS,
         )
@@ -134,21 +171,27 @@ class AccessMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         make = _Families(registry)
         self.keys_rejected = make.counter(
-            "gateway_keys_rejected", "Requests without a valid API key or token.", "reason"
+            "gateway_keys_rejected",
+            "Calls without a valid key: missing, repeated (a header), malformed, unknown, expired, revoked, "
+            "tenant (it is gone); or token: `token_malformed`, `token_issuer`, `token_algorithm`, "
+            "`token_key`, `token_signature`, `token_expired`, `token_early`, `token_audience`, "
+            "`token_claims`, `token_tenant`, `token_unverifiable`.",
+            "reason",
         )
-        self.tenants = make.gauge("gateway_tenants", "Tenants of the file that is in force.")
-        self.keys = make.gauge("gateway_keys", "API keys of the file that is in force, and of the store.")
+        self.tenants = make.gauge("gateway_tenants", "Tenants in force; 0 in a gateway that asks for no keys.")
+        self.keys = make.gauge("gateway_keys", "Keys of the file that is in force, and of the store.")
         self.keys_outdated = make.gauge(
             "gateway_keys_outdated", "1 while keys of the store are as last known, as it does not respond."
         )
         self.tenants_outdated = make.gauge(
-            "gateway_tenants_outdated", "1 while the tenants in force are not those of the file, as that is not valid."
+            "gateway_tenants_outdated", "1 while an edit of the file of tenants is not valid, and so not in force."
         )
         self.audit_unwritten = make.counter(
-            "gateway_audit_unwritten", "Acts of administrators that the store did not take; the log has them."
+            "gateway_audit_unwritten",
+            "Acts of administrators that the store did not take: the log has a line with each.",
         )
         self.tls_outdated = make.gauge(
-            "gateway_tls_outdated", "1 while the certificate in force is not that of the files, as those are not valid."
+            "gateway_tls_outdated", "1 while the files of the certificate are not valid, and so not in force."
         )
         self.tls_expires = make.gauge(
             "gateway_tls_expiration_timestamp_seconds",
@@ -165,31 +208,50 @@ class UsageMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         make = _Families(registry)
         self.limit_denials = make.counter(
-            "gateway_limit_denials", "Calls that a limit denied, or as a shadow would have.", "limit", "per", "mode"
+            "gateway_limit_denials",
+            "Calls that a limit denied (`enforced`), or as a `shadow` would have.",
+            "limit",
+            "per",
+            "mode",
         )
         self.store_errors = make.counter(
-            "gateway_store_errors", "Operations on the store of limits without a response.", "operation"
+            "gateway_store_errors",
+            "Operations on the store without a response (reserve, renew, settle, count): limits are then open, "
+            "closed or local.",
+            "operation",
         )
         self.store_up = make.gauge(
-            "gateway_store_up", "1 while the store of limits responds, as of the last operation."
+            "gateway_store_up", "1 while the store of limits responds, as of the last operation on it; 1 without one."
         )
         self.store_up.set(1)  # of a gateway without one too: nothing of it is away
         self.budget_alerts = make.counter(
-            "gateway_budget_alerts", "Budgets that were used to a part of them.", "limit", "per", "percent"
+            "gateway_budget_alerts",
+            "Budgets that were used to a part, told by this gateway.",
+            "limit",
+            "per",
+            "percent",
         )
         self.webhook_attempts = make.counter(
-            "gateway_webhook_attempts", "Attempts to send a budget's alert: delivered or failed.", "outcome"
+            "gateway_webhook_attempts", "Attempts to send the alert of a budget: `delivered`, `failed`.", "outcome"
         )
-        self.tokens = make.counter("gateway_tokens", "Tokens of tenants' calls.", "model", "kind")
-        self.cost = make.counter("gateway_cost_dollars", "What calls cost, by the price list.", "tenant")
+        self.tokens = make.counter(
+            "gateway_tokens", "Tokens of tenants' calls: `input`, `cached_input`, `output`.", "model", "kind"
+        )
+        self.cost = make.counter(
+            "gateway_cost_dollars",
+            "What calls cost, by the price list; from the thousandth tenant on, `others`.",
+            "tenant",
+        )
         self.store_gateways = make.gauge(
-            "gateway_store_gateways", "Gateways that shared the store last, while a limit is to be held without it."
+            "gateway_store_gateways",
+            "Gateways that shared the store last, this one among them; 0 until a call has had a limit that is `local`.",
         )
         self.usage_waiting = make.gauge(
-            "gateway_usage_waiting", "Calls whose usage waits until the store responds again."
+            "gateway_usage_waiting", "Calls whose usage is kept until the store responds again."
         )
         self.usage_unwritten = make.counter(
-            "gateway_usage_unwritten", "Calls whose usage the store did not take; the log has it."
+            "gateway_usage_unwritten",
+            "Calls whose usage the store did not take, neither then nor later: the log has a line with each.",
         )
 
 
@@ -208,19 +270,30 @@ class LocalMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         make = _Families(registry)
-        self.starts = make.counter("local_starts", "Starts of a process.", "model", "reason")
+        self.starts = make.counter(
+            "local_starts",
+            "Starts of a process: by a `request`, `always-on`, after a `crash`, by a client's `load`, for new "
+            "`content` of its folder.",
+            "model",
+            "reason",
+        )
         self.start_seconds = make.histogram(
             "local_start_seconds", "Seconds of each phase of a start.", "model", "phase", buckets=START_BUCKETS
         )
-        self.held = make.gauge("local_requests_held", "Requests waiting for a model to wake.", "model")
+        self.held = make.gauge("local_requests_held", "Requests that wait for a model to wake.", "model")
         self.oldest_held = make.gauge(
-            "local_oldest_held_seconds", "How long the request has waited that has waited longest.", "model"
+            "local_oldest_held_seconds",
+            "How long the request has waited that has waited longest; 0 if none waits.",
+            "model",
         )
-        self.replicas = make.gauge("local_replicas", "Running processes of a model.", "model")
-        self.start_failures = make.counter("local_start_failures", "Starts that ended before ready.", "model")
+        self.replicas = make.gauge("local_replicas", "Running processes.", "model")
+        self.start_failures = make.counter(
+            "local_start_failures", "Starts that ended before they were ready, or found no memory.", "model"
+        )
         self.exits = make.counter(
             "local_replica_exits",
-            "Processes that ended while they served: crash, or killed by signal 9.",
+            "Processes that ended while they served: `crash`, or `killed` by signal 9, as the kernel does "
+            "when memory is out.",
             "model",
             "reason",
         )
@@ -249,12 +322,26 @@ class RepositoryMetrics:
         make = _Families(registry)
         self.load_time = _load_time(make)
         self.verdicts = make.counter(
-            "repository_verdicts", "Folders that were judged, by the first fault's code.", "group", "code"
+            "repository_verdicts", "Folders that were judged: `ok`, or the code of the first fault.", "group", "code"
         )
-        self.models = make.gauge("repository_models", "Folders by the state of their newest content.", "group", "phase")
-        self.published = make.gauge("repository_models_published", "Models that are there to be served.", "group")
-        self.downloaded = make.counter("repository_downloaded_bytes", "Bytes that were downloaded.", "scheme")
-        self.download_failures = make.counter("repository_download_failures", "Downloads that failed.", "scheme")
+        self.models = make.gauge(
+            "repository_models",
+            "Folders by the state of their newest content: `downloading`, `copying`, `checking`, `published`, "
+            "`failed`.",
+            "group",
+            "phase",
+        )
+        self.published = make.gauge(
+            "repository_models_published",
+            "Models that are there to be served, also those whose newer content failed.",
+            "group",
+        )
+        self.downloaded = make.counter(
+            "repository_downloaded_bytes", "Bytes that were downloaded from `s3`, `gs`, `hf`, `oci`.", "scheme"
+        )
+        self.download_failures = make.counter(
+            "repository_download_failures", "Downloads that failed; each is told in the status of its model.", "scheme"
+        )
 
 
 class GraphMetrics:
@@ -266,21 +353,30 @@ class GraphMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         make = _Families(registry)
-        self.requests = make.counter("graph_requests", "Requests by status code.", "code")
-        self.latency = make.histogram("graph_request_seconds", "From request to last byte.")
-        self.in_flight = make.gauge("graph_requests_in_flight", "Requests in flight.")
-        self.node_latency = make.histogram(
-            "graph_node_seconds", "From reaching a node until its response headers.", "node"
+        self.requests = make.counter(
+            "graph_requests",
+            "Requests by status, or `cancelled` (the client disconnected) or `broken` (a response ended early, "
+            "after its headers).",
+            "code",
         )
-        self.unmatched = make.counter("graph_node_unmatched", "Requests for which a node has no step.", "node")
+        self.latency = make.histogram("graph_request_seconds", "From request to last byte.")
+        self.in_flight = make.gauge("graph_requests_in_flight", "Requests that are being answered now.")
+        self.node_latency = make.histogram(
+            "graph_node_seconds", "From reaching a node until its response began.", "node"
+        )
+        self.unmatched = make.counter("graph_node_unmatched", "Requests for which the node has no step.", "node")
         self.step_requests = make.counter(
-            "graph_step_requests", "Runs of a step by status code.", "node", "step", "code"
+            "graph_step_requests",
+            "Runs of a step by status, or `error` (no response), `cancelled`.",
+            "node",
+            "step",
+            "code",
         )
         self.step_latency = make.histogram(
-            "graph_step_seconds", "From starting a step until its response headers.", "node", "step"
+            "graph_step_seconds", "From starting a step until its response began.", "node", "step"
         )
         self.retries = make.counter(
-            "graph_step_retries", "Retries of a step before the first byte of its response.", "node", "step"
+            "graph_step_retries", "Retries before the first byte of a response.", "node", "step"
         )
 
 
@@ -293,12 +389,12 @@ class RoutingMetrics:
             "routing_decisions", "Requests by the tier that was chosen and why.", "tier", "reason"
         )
         self.share = make.gauge("routing_share", "Part of the last 500 free choices that went to reasoning.")
-        self.target = make.gauge("routing_share_target", "The share that the operator configured.")
+        self.target = make.gauge("routing_share_target", "The share that was asked for.")
         self.score = make.histogram("routing_score", "Scores of the classifier.", buckets=SCORE_BUCKETS)
         self.seconds = make.histogram(
             "routing_decision_seconds", "From a request's arrival until its tier was chosen.", buckets=DECISION_BUCKETS
         )
-        self.moves = make.counter("routing_moves", "Conversations that moved to the other tier.", "tier")
+        self.moves = make.counter("routing_moves", "Conversations that went on with the other tier.", "tier")
         self.shadow = make.counter(
-            "routing_shadow", "Chats sent to both tiers: agreed, disagreed, failed, skipped.", "result"
+            "routing_shadow", "Chats asked of both tiers: agreed, disagreed, failed, skipped.", "result"
         )

@@ -26,5 +26,5 @@ def inference_metrics(component: Component) -> InferenceMetrics:
 
 
 def _describe(registry: CollectorRegistry, component: Component) -> None:
-    build = Info("switchyard_build", "Version of Switchyard that this process runs, and which part.", registry=registry)
+    build = Info("switchyard_build", "1: the version of Switchyard that runs, and which part.", registry=registry)
     build.info({"version": version("switchyard-serving"), "component": component})

@@ -1,50 +1,38 @@
-"""docs/reference/metrics.md against the module that declares every metric."""
+"""docs/reference/metrics.md against the module that declares every metric, and metrics against OpenMetrics' rules."""
 
 import re
-from pathlib import Path
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.metrics import MetricWrapperBase
+import pytest
 
-from switchyard.telemetry.metrics import (
-    AccessMetrics,
-    CallMetrics,
-    GraphMetrics,
-    InferenceMetrics,
-    LocalMetrics,
-    RepositoryMetrics,
-    RoutingMetrics,
-    TenantMetrics,
-    UsageMetrics,
-)
+from tools.metrics_page import FILE, SECTIONS, families, text
 
-HOLDERS = (
-    InferenceMetrics,
-    CallMetrics,
-    TenantMetrics,
-    AccessMetrics,
-    UsageMetrics,
-    GraphMetrics,
-    LocalMetrics,
-    RepositoryMetrics,
-    RoutingMetrics,
-)
-PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text()
+BASE_UNITS = ("seconds", "bytes", "dollars")  # of OpenMetrics' table of base units, and the bill's
+FOREIGN_UNITS = re.compile("_(ms|milliseconds|minutes|hours|kb|mb|gb|kilobytes|megabytes|percent|cents)(_|$)")
+# Shares of 0 to 1 whose names were promised before the rule of `_ratio`.
+NAMED_OTHERWISE = {"gpu_utilization", "routing_share", "routing_share_target", "routing_score"}
 
 
-def declared() -> dict[str, tuple[str | None, str]]:
-    """Exposed name to type and labels, as the page writes them."""
-    found: dict[str, tuple[str | None, str]] = {}
-    for holder in HOLDERS:
-        for metric in vars(holder(CollectorRegistry())).values():
-            assert isinstance(metric, MetricWrapperBase)
-            name = metric._name + ("_total" if metric._type == "counter" else "")
-            shape = (metric._type, ", ".join(metric._labelnames) or "–")
-            assert found.setdefault(name, shape) == shape, f"{name} differs between processes"
-    return found
+def test_the_page_is_what_the_code_says() -> None:
+    assert FILE.read_text(encoding="utf-8") == text(), "run python -m tools.metrics_page"
 
 
-def test_the_page_lists_every_metric_with_its_type_and_labels() -> None:
-    process = {"switchyard_build_info": ("info", "version, component")}
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]+) \|", PAGE, re.MULTILINE)
-    assert {name: (kind, labels) for name, kind, labels in rows} == process | declared()
+def test_a_name_has_one_shape_in_all_processes() -> None:
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for section in SECTIONS:
+        for holder in section.holders:
+            for one in families(holder):
+                shape = (str(one._type), tuple(one._labelnames))
+                assert found.setdefault(one._name, shape) == shape, f"{one._name} differs between processes"
+
+
+@pytest.mark.parametrize("holder", [holder for section in SECTIONS for holder in section.holders])
+def test_names_follow_the_rules_of_openmetrics(holder: type) -> None:
+    for one in families(holder):
+        name = one._name
+        assert re.fullmatch("[a-z][a-z0-9_]*", name), name
+        assert not FOREIGN_UNITS.search(name), f"{name}: base units only"
+        assert not name.endswith(("_total", "_count", "_sum", "_bucket", "_info", "_created")), name
+        if one._type == "histogram":
+            assert name.endswith(BASE_UNITS) or name in NAMED_OTHERWISE, f"{name} has no unit"
+        assert one._documentation.endswith("."), f"{name}: say what it means, in a sentence"
+        assert not {"le", "quantile", "job", "instance"} & set(one._labelnames), name
