@@ -27,7 +27,7 @@ _HEAD = """\
 
 Every name, label and meaning is declared in `switchyard/telemetry/metrics.py`, and this page is written from it. Label
 values come from the catalog, from files and from fixed lists, never from requests: a name that is not served counts as
-`unknown`. A model that is served no more has no series five minutes later. Each page is in Prometheus' text format, or
+`unknown`. A model that is served no more has no series ten minutes later. Each page is in Prometheus' text format, or
 in OpenMetrics, with exemplars that lead to traces, for who asks for that. How many series there may be:
 [limits](limits.md#metrics).
 """

@@ -187,7 +187,8 @@ def _pipelines(
     # In a gateway without keys nobody waits: there is nobody between whom to be fair.
     admission = [admit(queues=queues, locate=locate, meter=meter, heartbeat_seconds=settings.heartbeat_seconds)]
     found = (acts, resolve(locate=locate, visible=visible), *counted, *(admission if given.tenants else ()))
-    operations = pages(given.source, given.registry, is_draining, b"https" if settings.tls else b"http")
+    scheme, forget = b"https" if settings.tls else b"http", lambda: meter.keep_models(visible.names())
+    operations = pages(given.source, given.registry, is_draining, scheme, before_scrape=forget)
     listed = listing(visible=visible, locate=locate, repositories=repositories)
     listed_over_grpc = rpc_listing(visible=visible, repositories=repositories, locate=locate, upstream=upstream)
     unserved = pipeline((common[0], not_served(Cors(settings.cors_allow_origins))))
@@ -225,6 +226,7 @@ def _access(given: Parts) -> tuple[Stage, ...]:
     def show(directory: Directory, *, valid: bool) -> None:
         metrics.tenants.set(len(directory.tenants))
         metrics.tenants_outdated.set(not valid)
+        given.meter.keep_tenants(directory.tenants)
         tokens.use(directory.issuers)
         if keys and (both := [key_id for key_id in directory.key_ids if keys.get(key_id)]):
             logger.error("tenants.yaml and the store both have the keys %s; rename them in the file", ", ".join(both))
@@ -257,7 +259,7 @@ def _counted(
     tenants, ledger, metrics = given.tenants, given.ledger, given.meter.metrics.usage
     if tenants is None or ledger is None or settlements is None or shares is None or alerts is None:
         return ()
-    billing = Billing(lambda: tenants.current.prices, metrics, is_own=own_instances(given.own))
+    billing = Billing(lambda: tenants.current.prices, given.meter, is_own=own_instances(given.own))
     estimates = Estimates()
     limited = quota(
         ledger=ledger,

@@ -48,6 +48,13 @@ class Visible:
         self._whole = Catalog({})
         self._views: dict[tuple[str, tuple[tuple[str, ...], ...]], tuple[Catalog, Catalog]] = {}
 
+    def names(self) -> frozenset[str] | None:
+        """Return the names of all models that anybody may use, None while a catalog cannot be read."""
+        try:
+            return frozenset().union(*(read_catalog(one).models for one in (self._source, *self._own.values())))
+        except ApiError:
+            return None
+
     def to(self, identity: Identity | None) -> Catalog:
         """Return what ``identity`` may use: everything that is shared in a gateway without keys.
 

@@ -1,13 +1,22 @@
 """Counts requests with label children that are bound once, because looking them up costs more than counting."""
 
+import time
+from collections.abc import Callable, Container, Iterator
 from typing import Any
+
+from prometheus_client.metrics import MetricWrapperBase
 
 from switchyard.telemetry.metrics import CallMetrics, GatewayMetrics, Outcome, TenantMetrics
 
 UNKNOWN = "unknown"
 Exemplar = dict[str, str] | None
 OTHERS = "others"
-TENANTS = 1000  # with series of their own, the first that call; the ledger has them all
+# With series of their own, the first that call; the others share one label, and the ledger has them all.
+TENANTS = 1000
+MODELS = 2000
+PAIRS = 5000  # of models and routes: a model is mostly called by one or two of a dozen
+CODES = 24  # of one pair; models may send any status
+KEPT_SECONDS = 600.0  # after a model was last served: calls to it last, and what it did is scraped
 
 
 class _Bound:
@@ -23,8 +32,17 @@ class _Bound:
     def count(self, code: int | str, outcome: Outcome) -> None:
         child = self._codes.get((code, outcome))
         if child is None:
-            child = self._codes[code, outcome] = self._metrics.requests.labels(*self._labels, str(code), outcome)
+            if len(self._codes) >= CODES:
+                code = OTHERS
+            child = self._metrics.requests.labels(*self._labels, str(code), outcome)
+            self._codes[code, outcome] = child
         child.inc()
+
+    def forget(self) -> None:
+        for code, outcome in self._codes:
+            self._metrics.requests.remove(*self._labels, code, outcome)
+        self._metrics.latency.remove(*self._labels)
+        self._metrics.first_byte.remove(*self._labels)
 
 
 class _Tenant:
@@ -42,30 +60,96 @@ class _Tenant:
             child = self._outcomes[outcome] = self._metrics.requests.labels(self._name, outcome)
         child.inc()
 
+    def forget(self) -> None:
+        for outcome in self._outcomes:
+            self._metrics.requests.remove(self._name, outcome)
+        self._metrics.first_byte.remove(self._name)
+
 
 class Meter:
-    """Records what stages report; ``model`` is a catalog name or ``UNKNOWN``, ``tenant`` one of the file's."""
+    """Records what stages report; ``model`` is a catalog name or ``UNKNOWN``, ``tenant`` one of the file's.
 
-    def __init__(self, metrics: GatewayMetrics) -> None:
+    Its series are bounded, and those of models and tenants that are gone are removed: a gateway whose models come and
+    go all day grows by none of them. ``on_forget_model`` and ``on_forget_tenant`` are told of each.
+    """
+
+    def __init__(self, metrics: GatewayMetrics, now: Callable[[], float] = time.monotonic) -> None:
         self.metrics = metrics
-        # Never emptied, and bounded all the same: stages pass names that the catalog had and labels of the table's
-        # routes.
+        self.on_forget_model: Callable[[str], None] = lambda name: None
+        self.on_forget_tenant: Callable[[str], None] = lambda name: None
+        self._now = now
         self._bound: dict[tuple[str, str], _Bound] = {}
         self._tenants: dict[str, _Tenant] = {}
+        self._models: dict[str, str] = {UNKNOWN: UNKNOWN}  # to their labels
+        self._gone: dict[str, float] = {}  # models that are served no more, and when that was seen
         self._first_token: dict[str, Any] = {}
         self._per_token: dict[str, Any] = {}
+
+    def model(self, name: str) -> str:
+        """Return the label of a model: its name, or that of all beyond ``MODELS``."""
+        label = self._models.get(name)
+        if label is None:
+            if len(self._models) > MODELS:
+                return OTHERS
+            label = self._models[name] = name
+        return label
+
+    def tenant(self, name: str) -> str:
+        """Return the label of a tenant: its name, or that of all beyond ``TENANTS``."""
+        return name if name in self._tenants or len(self._tenants) < TENANTS else OTHERS
+
+    def keep_models(self, served: Container[str] | None) -> None:
+        """Remove the series of models that were not ``served`` for ``KEPT_SECONDS``; call it before each scrape.
+
+        None says that nobody knows now what is served.
+        """
+        if served is None:
+            return
+        now, gone = self._now(), set()
+        for name in self._models:
+            if name == UNKNOWN or name in served:
+                self._gone.pop(name, None)
+            elif now - self._gone.setdefault(name, now) >= KEPT_SECONDS:
+                gone.add(name)
+        for pair in [pair for pair in self._bound if pair[0] in gone]:
+            self._bound.pop(pair).forget()
+        for name in gone:
+            self._forget(name)
+
+    def keep_tenants(self, names: Container[str]) -> None:
+        """Remove the series of all tenants but these."""
+        for name in [one for one in self._tenants if one not in names and one != OTHERS]:
+            self._tenants.pop(name).forget()
+            self.on_forget_tenant(name)
+
+    def _forget(self, name: str) -> None:
+        del self._models[name], self._gone[name]
+        self._first_token.pop(name, None)
+        self._per_token.pop(name, None)
+        for family in self._of_models():
+            family.remove(name)
+        self.on_forget_model(name)
+
+    def _of_models(self) -> Iterator[MetricWrapperBase]:
+        """Yield the families whose only label is the model."""
+        for family in vars(self.metrics.calls).values():
+            if family._labelnames == ("model",):
+                yield family
 
     def _of(self, model: str, route: str) -> _Bound:
         bound = self._bound.get((model, route))
         if bound is None:
-            bound = self._bound[model, route] = _Bound(self.metrics.calls, model, route)
+            model = self.model(model)
+            if len(self._bound) >= PAIRS and model != UNKNOWN:
+                model = OTHERS
+            bound = self._bound.get((model, route)) or _Bound(self.metrics.calls, model, route)
+            self._bound[model, route] = bound
         return bound
 
     def _tenant(self, name: str) -> _Tenant:
         tenant = self._tenants.get(name)
         if tenant is None:
-            if len(self._tenants) >= TENANTS:
-                name = OTHERS
+            name = self.tenant(name)
             tenant = self._tenants.get(name) or _Tenant(self.metrics.tenants, name)
             self._tenants[name] = tenant
         return tenant
@@ -88,7 +172,8 @@ class Meter:
         """Record when the first of a stream's body came, by model and by tenant."""
         child = self._first_token.get(model)
         if child is None:
-            child = self._first_token[model] = self.metrics.calls.first_token.labels(model)
+            label = self.model(model)
+            child = self._first_token[label] = self.metrics.calls.first_token.labels(label)
         child.observe(seconds, exemplar)
         if tenant is not None:
             self._tenant(tenant).first_byte.observe(seconds)
@@ -96,24 +181,25 @@ class Meter:
     def per_output_token(self, model: str, seconds: float) -> None:
         child = self._per_token.get(model)
         if child is None:
-            child = self._per_token[model] = self.metrics.calls.per_output_token.labels(model)
+            label = self.model(model)
+            child = self._per_token[label] = self.metrics.calls.per_output_token.labels(label)
         child.observe(seconds)
 
     def cancelled(self, model: str) -> None:
-        self.metrics.calls.cancelled.labels(model).inc()
+        self.metrics.calls.cancelled.labels(self.model(model)).inc()
 
     def retried(self, model: str) -> None:
-        self.metrics.calls.retries.labels(model).inc()
+        self.metrics.calls.retries.labels(self.model(model)).inc()
 
     def waiting(self, model: str, change: int) -> None:
-        self.metrics.calls.waiting.labels(model).inc(change)
+        self.metrics.calls.waiting.labels(self.model(model)).inc(change)
 
     def waited(self, model: str, seconds: float) -> None:
-        self.metrics.calls.waiting_time.labels(model).observe(seconds)
+        self.metrics.calls.waiting_time.labels(self.model(model)).observe(seconds)
 
     def certificate(self, valid: bool, expires: float) -> None:
         self.metrics.access.tls_outdated.set(not valid)
         self.metrics.access.tls_expires.set(expires)
 
     def heartbeat(self, model: str) -> None:
-        self.metrics.calls.heartbeats.labels(model).inc()
+        self.metrics.calls.heartbeats.labels(self.model(model)).inc()

@@ -94,7 +94,11 @@ def with_host(made: Page, host: bytes, scheme: bytes = b"http") -> Page:
 
 
 def pages(
-    source: CatalogSource, registry: CollectorRegistry, is_draining: Callable[[], bool], scheme: bytes = b"http"
+    source: CatalogSource,
+    registry: CollectorRegistry,
+    is_draining: Callable[[], bool],
+    scheme: bytes = b"http",
+    before_scrape: Callable[[], None] = lambda: None,
 ) -> Stage:
     """Return the stage that responds with these pages; operators need them whatever becomes of other calls."""
     makers: dict[str, Callable[[Call], Page]] = {
@@ -108,6 +112,8 @@ def pages(
 
     async def stage(call: Call, proceed: Proceed) -> None:
         make = makers[call.route.path]
+        if call.route.path == "/metrics":
+            before_scrape()  # not in the page's thread: it changes what calls count with
         made = await asyncio.to_thread(make, call) if call.route.path in _SLOW else make(call)
         if call.route.path == "/docs":
             made = with_host(made, call.fields.get(b"host", b""), scheme)

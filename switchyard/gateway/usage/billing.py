@@ -8,6 +8,7 @@ from prometheus_client import Counter
 
 from switchyard.catalog import Model
 from switchyard.gateway.call import Call
+from switchyard.gateway.meter import OTHERS, TENANTS, Meter
 from switchyard.gateway.routes.table import Route
 from switchyard.gateway.tenants.directory import Identity
 from switchyard.gateway.tenants.prices import Price
@@ -15,11 +16,9 @@ from switchyard.gateway.usage.entries import NANO, Outcome, Settled, entry
 from switchyard.gateway.usage.prices import cost, price_of
 from switchyard.http.usage import Usage
 from switchyard.store.ledger import Entry
-from switchyard.telemetry.metrics import UsageMetrics
 
+_KINDS = ("input", "cached_input", "output")
 _INFERENCES = frozenset(("ModelInfer", "ModelStreamInfer"))
-_TENANTS = 1000  # with a value of their own in metrics, the first that call; the ledger has them all
-_OTHERS = "others"
 
 
 def is_metered(route: Route) -> bool:
@@ -38,12 +37,14 @@ class Billing:
     def __init__(
         self,
         prices: Callable[[], tuple[Price, ...]],
-        metrics: UsageMetrics,
+        meter: Meter,
         now: Callable[[], float] = time.time,
         is_own: Callable[[Identity, Model], bool] = lambda identity, model: False,
     ) -> None:
         self._prices = prices
-        self._metrics = metrics
+        self._meter = meter
+        meter.on_forget_model = self._forget_model
+        meter.on_forget_tenant = self._forget_tenant
         self._now = now
         self._is_own = is_own
         self._known_prices: tuple[Price, ...] = ()
@@ -80,22 +81,29 @@ class Billing:
     def _count(self, call: Call, usage: Usage, nano_dollars: int) -> None:
         assert call.identity is not None
         assert call.model is not None
-        for kind, tokens in (
-            ("input", usage.prompt_tokens - usage.cached_tokens),
-            ("cached_input", usage.cached_tokens),
-            ("output", usage.completion_tokens),
-        ):
+        amounts = (usage.prompt_tokens - usage.cached_tokens, usage.cached_tokens, usage.completion_tokens)
+        for kind, tokens in zip(_KINDS, amounts, strict=True):
             if tokens:
-                key = call.model.name, kind
-                counter = self._tokens.get(key)
+                counter = self._tokens.get((call.model.name, kind))
                 if counter is None:
-                    counter = self._tokens[key] = self._metrics.tokens.labels(*key)
+                    key = self._meter.model(call.model.name), kind
+                    counter = self._tokens[key] = self._meter.metrics.usage.tokens.labels(*key)
                 counter.inc(tokens)
         if nano_dollars:
             self._cost_of(call.identity.tenant).inc(nano_dollars / NANO)
 
     def _cost_of(self, tenant: str) -> Counter:
         if tenant not in self._costs:
-            tenant = tenant if len(self._costs) < _TENANTS else _OTHERS
-            self._costs[tenant] = self._metrics.cost.labels(tenant)
+            tenant = tenant if len(self._costs) < TENANTS else OTHERS
+            self._costs[tenant] = self._meter.metrics.usage.cost.labels(tenant)
         return self._costs[tenant]
+
+    def _forget_model(self, name: str) -> None:
+        self._price_of.pop(name, None)
+        for kind in _KINDS:
+            if self._tokens.pop((name, kind), None) is not None:
+                self._meter.metrics.usage.tokens.remove(name, kind)
+
+    def _forget_tenant(self, name: str) -> None:
+        if self._costs.pop(name, None) is not None:
+            self._meter.metrics.usage.cost.remove(name)
