@@ -1,5 +1,8 @@
 """Rendered documents as the tests of this folder see them."""
 
+import json
+import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,14 @@ CLUSTERS = [name for name in ENVIRONMENTS if not name.startswith("local")]
 
 def render_all() -> Rendered:
     return {name: render(OVERLAYS / name) for name in ENVIRONMENTS}
+
+
+def render_component(component: Path) -> list[Document]:
+    """What a component is by itself, with nothing below it."""
+    with tempfile.TemporaryDirectory() as folder:
+        base = {"components": [os.path.relpath(component, Path(folder).resolve())]}
+        Path(folder, "kustomization.yaml").write_text(json.dumps(base))
+        return render(Path(folder))
 
 
 def of_kind(documents: list[Document], kind: str) -> dict[str, Document]:

@@ -50,7 +50,7 @@ def pods(documents: list[Document]) -> Iterator[Pod]:
     runtimes = of_kind(documents, "ClusterServingRuntime")
     for name, service in of_kind(documents, "InferenceService").items():
         runtime = runtimes[service["spec"]["predictor"]["model"]["runtime"]]
-        own = {"serving.kserve.io/inferenceservice": name, "serving.knative.dev/revision": f"{name}-predictor-00001"}
+        own = {"serving.kserve.io/inferenceservice": name, **_of_knative(f"{name}-predictor")}
         labels = {**service["metadata"]["labels"], **own}
         # KServe's buildObjectMeta (predictor.go): the runtime's, the service's, the predictor's.
         notes = {**runtime["spec"].get("annotations", {}), **service["metadata"]["annotations"]}
@@ -58,10 +58,16 @@ def pods(documents: list[Document]) -> Iterator[Pod]:
         spec = _of_service(service, runtime["spec"])
         yield Pod(name=name, labels=labels, spec=spec, knative=True, annotations=notes)
     for name, graph in of_kind(documents, "InferenceGraph").items():
-        own = {"serving.kserve.io/inferencegraph": name, "serving.knative.dev/revision": f"{name}-00001"}
+        own = {"serving.kserve.io/inferencegraph": name, **_of_knative(name)}
         labels = {**graph["metadata"]["labels"], **own}
         notes = graph["metadata"]["annotations"]
         yield Pod(name=name, labels=labels, spec=_of_graph(graph), knative=True, annotations=notes)
+
+
+def _of_knative(service: str) -> dict[str, str]:
+    """The labels of the first revision's pods."""
+    names = {"service": service, "configuration": service, "revision": f"{service}-00001"}
+    return {f"serving.knative.dev/{kind}": name for kind, name in names.items()}
 
 
 def _of_service(service: Document, runtime: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,9 @@ MAY_DIFFER_ARGS = {
     "Deployment": {"--host"},
 }
 
+# Variables that an environment may add or change, by name: components/monitoring.
+MAY_DIFFER_ENV = {"ClusterServingRuntime": {"OTEL_EXPORTER_OTLP_ENDPOINT", "TRITON_TRACE_LEVEL"}}
+
 # Objects that only some environments have: what is around a service but not part of its description, and sample graphs.
 MAY_BE_ABSENT = {
     "GRPCRoute",
@@ -79,7 +82,9 @@ MAY_BE_ABSENT = {
     "Namespace",
     "NetworkPolicy",
     "PodDisruptionBudget",
+    "PodMonitor",
     "PriorityClass",
+    "PrometheusRule",
     "ResourceQuota",
 }
 SAMPLES = {("InferenceGraph", path.stem) for path in (ROOT / "manifests/graphs/samples").glob("*.yaml")}
@@ -111,7 +116,7 @@ def fixed(document: Document) -> dict[str, object]:
     """The fields of a document that no environment may change."""
     kind = document["kind"]
     patterns = MAY_DIFFER["*"] + MAY_DIFFER.get(kind, [])
-    named = _without_args(copy.deepcopy(dict(document)), kind)
+    named = _without_differing(copy.deepcopy(dict(document)), kind)
     if kind == "InferenceGraph":  # a URL names its host by namespace
         namespace = document["metadata"]["namespace"]
         named = json.loads(json.dumps(named).replace(f".{namespace}.svc.", ".NAMESPACE.svc."))
@@ -122,16 +127,19 @@ def fixed(document: Document) -> dict[str, object]:
     }
 
 
-def _without_args(value: Any, kind: str) -> Any:
-    """``value`` with the args that may differ left out."""
+def _without_differing(value: Any, kind: str) -> Any:
+    """``value`` with the args and variables that may differ left out."""
     if isinstance(value, list):
-        return [_without_args(item, kind) for item in value]
+        return [_without_differing(item, kind) for item in value]
     if not isinstance(value, dict):
         return value
-    kept = {name: _without_args(item, kind) for name, item in value.items()}
+    kept = {name: _without_differing(item, kind) for name, item in value.items()}
     if "args" in kept:
         flags = MAY_DIFFER_ARGS.get(kind, set())
         kept["args"] = [argument for argument in kept["args"] if argument.split("=")[0] not in flags]
+    if "env" in kept:
+        variables = MAY_DIFFER_ENV.get(kind, set())
+        kept["env"] = [variable for variable in kept["env"] if variable["name"] not in variables]
     return kept
 
 

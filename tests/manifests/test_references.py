@@ -27,6 +27,8 @@ NAMED_BY_NOBODY = {
     "Namespace",
     "NetworkPolicy",
     "PodDisruptionBudget",
+    "PodMonitor",
+    "PrometheusRule",
     "ResourceQuota",
     "RoleBinding",
     "StatefulSet",

@@ -33,6 +33,7 @@ _MESH = "there is no cluster network"
 _LOOPBACK = "clients reach a process at the port that its command names, on loopback"
 _ONE = "local mode runs at most one process per service"
 _OTHERS = "read by other programs"
+_SCRAPED = "read by operators of a cluster"
 
 _METADATA = (
     _honored("apiVersion", "names the document's type"),
@@ -302,6 +303,10 @@ TABLES: Mapping[str, tuple[Field, ...]] = {
     "GRPCRoute": _unused(_LOOPBACK),
     "LocalModelCache": _unused("models are folders of this machine"),
     "LocalModelNodeGroup": _unused("models are folders of this machine"),
+    "PodMonitor": _unused(_SCRAPED),
+    "ServiceMonitor": _unused(_SCRAPED),
+    "PrometheusRule": _unused(_SCRAPED),
+    "GrafanaDashboard": _unused(_SCRAPED),
     "PersistentVolume": _unused("claims are folders of this machine"),
     "PersistentVolumeClaim": _unused("claims are folders of this machine"),
 }

@@ -1,8 +1,8 @@
 """Makes the schemas beside it: ``python -m tests.testdata.schemas.make``, again when a manifest uses a new field.
 
-They are the schemas of Kubernetes, KServe and the Gateway API, pruned to the fields that this project's overlays use,
-so that megabytes become kilobytes, and closed, so that a misspelled field is rejected instead of dropped by the API
-server. Needs Go, which downloads the modules that they lie in.
+They are the schemas of Kubernetes, KServe, the Gateway API and prometheus-operator, pruned to the fields that this
+project's overlays use, so that megabytes become kilobytes, and closed, so that a misspelled field is rejected instead of
+dropped by the API server. Needs Go, which downloads the modules that they lie in.
 """
 
 import json
@@ -16,12 +16,14 @@ from typing import Any
 import yaml
 
 from switchyard.repository.service import Place, derived
-from tests.manifests.documents import Document, render_all
+from tests.manifests.documents import PLATFORM, Document, render_all, render_component
 from tests.manifests.test_derived_services import DROPPED
 
 KUBERNETES = "k8s.io/kubernetes@v1.34.4"
 KSERVE = "github.com/kserve/kserve@v0.20.0"
 GATEWAY_API = "sigs.k8s.io/gateway-api@v1.5.1"
+PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+_MONITORING = "example/prometheus-operator-crd/monitoring.coreos.com"
 HERE = Path(__file__).parent
 CRDS = {
     "ClusterServingRuntime": (KSERVE, "config/crd/full/serving.kserve.io_clusterservingruntimes.yaml"),
@@ -32,6 +34,9 @@ CRDS = {
     "Gateway": (GATEWAY_API, "config/crd/standard/gateway.networking.k8s.io_gateways.yaml"),
     "GRPCRoute": (GATEWAY_API, "config/crd/standard/gateway.networking.k8s.io_grpcroutes.yaml"),
     "HTTPRoute": (GATEWAY_API, "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"),
+    "PodMonitor": (PROMETHEUS_OPERATOR, f"{_MONITORING}_podmonitors.yaml"),
+    "PrometheusRule": (PROMETHEUS_OPERATOR, f"{_MONITORING}_prometheusrules.yaml"),
+    "ServiceMonitor": (PROMETHEUS_OPERATOR, f"{_MONITORING}_servicemonitors.yaml"),
 }
 KEPT = ("type", "format", "enum", "pattern", "minimum", "maximum", "anyOf", "minLength", "maxLength")
 INT_OR_STRING = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
@@ -102,6 +107,7 @@ def source(kind: str, api_version: str) -> tuple[str, Schema, Resolve]:
 
 def main() -> int:
     rendered: list[Document] = [document for documents in render_all().values() for document in documents]
+    rendered += render_component(PLATFORM / "monitoring")
     rendered += [derived(name, facts, Place(gpus=1)) for name, facts in DROPPED.items()]
     kinds = {document["kind"]: document["apiVersion"] for document in rendered}
     for old in HERE.glob("*.json"):

@@ -1,0 +1,136 @@
+"""Prometheus finds every pod of ours where its metrics are, under the labels that boards and rules ask for."""
+
+import re
+
+import pytest
+
+from tests.manifests.documents import CLUSTERS, PLATFORM, Document, Rendered, containers, of_kind, render_component
+from tests.manifests.pods import Pod, pods
+from tests.manifests.scraping import Target, targets
+from tests.manifests.test_network_policies import connected
+from tests.manifests.test_schema import problems
+
+SPANS = "OTEL_EXPORTER_OTLP_ENDPOINT"
+UNWATCHED = {"redis"}  # its exporter, where there is one, is the platform's: kustomize/platform/monitoring/redis.yaml
+# The jobs of boards and rules that an overlay's pods are read as; the platform's are below.
+JOBS = {"gateway", "predictor", "graph", "queue-proxy", "sync"}
+
+
+def monitors(documents: list[Document]) -> list[Document]:
+    return [*of_kind(documents, "PodMonitor").values()]
+
+
+def watched(documents: list[Document]) -> dict[str, list[Target]]:
+    """The targets of each pod that has metrics."""
+    found = [pod for pod in pods(documents) if pod.name not in UNWATCHED]
+    return {pod.name: [*targets(pod, monitors(documents))] for pod in found}
+
+
+def platform() -> list[Document]:
+    return render_component(PLATFORM / "monitoring")
+
+
+@pytest.mark.parametrize("environment", CLUSTERS)
+def test_every_pod_is_read_once_at_the_port_that_its_annotation_names(rendered: Rendered, environment: str) -> None:
+    said = {pod.name: int(pod.annotations["prometheus.io/port"]) for pod in pods(rendered[environment]) if said_so(pod)}
+    own = {
+        name: [target.port for target in found if target.labels["job"] != "queue-proxy"]
+        for name, found in watched(rendered[environment]).items()
+    }
+
+    assert own == {name: [port] for name, port in said.items()}
+
+
+def said_so(pod: Pod) -> bool:
+    return pod.annotations.get("prometheus.io/scrape") == "true"
+
+
+@pytest.mark.parametrize("environment", CLUSTERS)
+def test_policies_let_prometheus_read_every_target(rendered: Rendered, environment: str) -> None:
+    flows = [("prometheus", name, one.port) for name, found in watched(rendered[environment]).items() for one in found]
+
+    assert len(flows) > len(watched(rendered[environment]))
+    assert [flow for flow in flows if not connected(rendered, environment, flow)] == []
+
+
+@pytest.mark.parametrize("environment", CLUSTERS)
+def test_targets_have_the_jobs_and_labels_of_boards_and_rules(rendered: Rendered, environment: str) -> None:
+    documents = rendered[environment]
+    found = watched(documents)
+    jobs = {target.labels["job"] for one in found.values() for target in one}
+
+    assert jobs == JOBS - ({"sync"} if environment != "dev" else set())
+    for pod in pods(documents):
+        if pod.knative:
+            (proxy, own) = found[pod.name]
+            kind = "graph" if pod.labels["switchyard.dev/kind"] == "graph" else "predictor"
+            assert [proxy.labels["job"], own.labels["job"]] == ["queue-proxy", kind]
+            for target in (proxy, own):
+                assert target.labels["service"] == pod.name
+                assert target.labels["kn_revision_name"] == pod.labels["serving.knative.dev/revision"]
+                assert target.labels["kn_service_name"] == pod.labels["serving.knative.dev/service"]
+
+
+@pytest.mark.parametrize("environment", CLUSTERS)
+def test_a_gateway_that_asks_for_keys_is_read_with_one(rendered: Rendered, environment: str) -> None:
+    (endpoint,) = of_kind(rendered[environment], "PodMonitor")["gateway"]["spec"]["podMetricsEndpoints"]
+    key = {"credentials": {"name": "prometheus", "key": "key"}}
+
+    assert endpoint.get("authorization") == (None if environment == "dev" else key)
+
+
+@pytest.mark.parametrize("environment", CLUSTERS)
+def test_spans_of_gateways_and_models_go_to_a_collector_that_policies_let_them_reach(
+    rendered: Rendered, environment: str
+) -> None:
+    documents = rendered[environment]
+    (gateway,) = [
+        item["data"] for name, item in of_kind(documents, "ConfigMap").items() if name.startswith("gateway-settings-")
+    ]
+    told = [gateway[SPANS]]
+    for runtime in of_kind(documents, "ClusterServingRuntime").values():
+        for container in containers(runtime):
+            told += [item["value"] for item in container["env"] if item["name"] == SPANS]
+
+    assert len(told) == 5  # the gateway, and four containers of three runtimes
+    (url,) = {*told}
+    host, port = re.fullmatch(r"http://([\w.]+):(\d+)", url).groups()  # type: ignore[union-attr]
+    assert host.endswith(".monitoring")
+    for pod in pods(documents):
+        if pod.name not in UNWATCHED:
+            assert connected(rendered, environment, (pod.name, "collector", int(port))), pod.name
+
+
+def test_the_platforms_objects_fit_their_schemas_and_lie_in_one_namespace() -> None:
+    found = platform()
+
+    assert {f"{one['kind']} {one['metadata']['name']}": problems(one) for one in found if problems(one)} == {}
+    (namespace,) = of_kind(found, "Namespace")
+    assert {one["metadata"]["namespace"] for one in found if one["kind"] != "Namespace"} == {namespace}
+
+
+def test_what_the_platform_is_read_as() -> None:
+    jobs = set()
+    for monitor in platform():
+        for endpoint in (
+            *monitor.get("spec", {}).get("podMetricsEndpoints", ()),
+            *monitor.get("spec", {}).get("endpoints", ()),
+        ):
+            jobs |= {
+                rule["replacement"]
+                for rule in endpoint["relabelings"]
+                if rule["targetLabel"] == "job" and "sourceLabels" not in rule
+            }
+    assert jobs == {"dcgm", "karpenter", "keda", "kserve", "redis"}
+    (knative,) = [one for one in platform() if one["metadata"]["name"] == "knative"]
+    named = {}
+    for app in ("activator", "autoscaler", "controller", "webhook"):
+        spec = {"containers": [{"name": app, "ports": [{"name": "metrics", "containerPort": 9090}]}]}
+        (target,) = targets(Pod(name=app, labels={"app": app}, spec=spec, knative=False), [knative])
+        named[app] = target.labels["job"]
+    assert named == {
+        "activator": "activator",
+        "autoscaler": "autoscaler",
+        "controller": "knative-controller",
+        "webhook": "knative-webhook",
+    }
