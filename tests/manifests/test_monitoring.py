@@ -3,8 +3,18 @@
 import re
 
 import pytest
+import yaml
 
-from tests.manifests.documents import CLUSTERS, PLATFORM, Document, Rendered, containers, of_kind, render_component
+from tests.manifests.documents import (
+    CLUSTERS,
+    PLATFORM,
+    ROOT,
+    Document,
+    Rendered,
+    containers,
+    of_kind,
+    render_component,
+)
 from tests.manifests.pods import Pod, pods
 from tests.manifests.scraping import Target, targets
 from tests.manifests.test_network_policies import connected
@@ -134,3 +144,10 @@ def test_what_the_platform_is_read_as() -> None:
         "controller": "knative-controller",
         "webhook": "knative-webhook",
     }
+
+
+def test_every_rule_of_prometheus_is_an_object_of_its_operator_in_the_overlays(rendered: Rendered) -> None:
+    plain = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "dashboards/rules").glob("*.yaml")}
+    for environment in CLUSTERS:
+        objects = of_kind(rendered[environment], "PrometheusRule")
+        assert {name.removeprefix("switchyard-"): one["spec"] for name, one in objects.items()} == plain

@@ -88,19 +88,24 @@ MAY_BE_ABSENT = {
     "ResourceQuota",
 }
 SAMPLES = {("InferenceGraph", path.stem) for path in (ROOT / "manifests/graphs/samples").glob("*.yaml")}
-OF_SOME = SAMPLES | {
-    ("ServiceAccount", "predictor"),
-    ("ConfigMap", "model-device"),
-    ("ConfigMap", "model-repository-status"),
-    ("Deployment", "repository-sync"),
-    ("PersistentVolumeClaim", "model-repository-published"),
-    ("Role", "repository-sync"),
-    ("RoleBinding", "repository-sync"),
-    ("Service", "redis"),
-    ("ServiceAccount", "redis"),
-    ("ServiceAccount", "repository-sync"),
-    ("StatefulSet", "redis"),
-}
+BOARDS = {("ConfigMap", f"switchyard-{path.stem}-board") for path in (ROOT / "dashboards/grafana").glob("*.json")}
+OF_SOME = (
+    SAMPLES
+    | BOARDS
+    | {
+        ("ServiceAccount", "predictor"),
+        ("ConfigMap", "model-device"),
+        ("ConfigMap", "model-repository-status"),
+        ("Deployment", "repository-sync"),
+        ("PersistentVolumeClaim", "model-repository-published"),
+        ("Role", "repository-sync"),
+        ("RoleBinding", "repository-sync"),
+        ("Service", "redis"),
+        ("ServiceAccount", "redis"),
+        ("ServiceAccount", "repository-sync"),
+        ("StatefulSet", "redis"),
+    }
+)
 
 _ABSENT = object()
 _HASH = re.compile(r"-[a-z0-9]{10}$")

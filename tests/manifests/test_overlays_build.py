@@ -14,7 +14,11 @@ KUSTOMIZATIONS = sorted(
     path for folder in ("manifests", "kustomize") for path in (ROOT / folder).rglob("kustomization.yaml")
 )
 BUILDABLE = [path for path in KUSTOMIZATIONS if yaml.safe_load(path.read_text())["kind"] == "Kustomization"]
-OPTIONAL = {"gpu-slices": "prod", "gateway-tls": "dev"}  # no overlay lists them, but they fit onto these
+OPTIONAL = {
+    "gpu-slices": "prod",
+    "gateway-tls": "dev",
+    "grafana-operator": "prod",
+}  # no overlay lists them, but they fit onto these
 ALONE = "tenant"  # an overlay of its own lists it: test_tenant_namespace.py
 FITTING = [*OPTIONAL.items(), ("tenants", "dev")]
 OVERLAY_LINES = 60  # an overlay is a list of components and a few figures; if it grows, a component is missing
@@ -44,7 +48,7 @@ def used(overlay: str) -> set[str]:
 
 def copy_of_the_tree(target: Path) -> Path:
     """A copy of what overlays are made of."""
-    for folder in ("manifests", "kustomize"):
+    for folder in ("manifests", "kustomize", "dashboards"):
         shutil.copytree(ROOT / folder, target / folder)
     return target
 

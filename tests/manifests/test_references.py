@@ -105,7 +105,9 @@ def test_an_object_of_another_name_is_missed_by_whoever_names_it(rendered: Rende
     alone_in_dev = {"Deployment gateway", "Deployment repository-sync", "ConfigMap model-repository-status"}
     devices = {f"ConfigMap {name}" for name in of_kind(documents, "ConfigMap") if name.startswith("model-device-")}
     assert len(devices) == 1  # which only a repository sync reads: prod has none
-    expected = alone | (alone_in_dev if environment == "dev" else devices)
+    boards = {f"ConfigMap {name}" for name in of_kind(documents, "ConfigMap") if name.endswith("-board")}
+    assert boards  # which Grafana's sidecar finds by a label
+    expected = alone | boards | (alone_in_dev if environment == "dev" else devices)
     assert unmissed == expected, f"named by nobody, or named and not missed: {', '.join(sorted(unmissed ^ expected))}"
 
 

@@ -1,8 +1,8 @@
 """Makes the schemas beside it: ``python -m tests.testdata.schemas.make``, again when a manifest uses a new field.
 
 They are the schemas of Kubernetes, KServe, the Gateway API and prometheus-operator, pruned to the fields that this
-project's overlays use, so that megabytes become kilobytes, and closed, so that a misspelled field is rejected instead of
-dropped by the API server. Needs Go, which downloads the modules that they lie in.
+project's overlays use, so that megabytes become kilobytes, and closed, so that a misspelled field is rejected
+instead of dropped by the API server. Needs Go, which downloads the modules that they lie in.
 """
 
 import json

@@ -58,6 +58,7 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
     "HTTPRoute": _ROUTE,
     "GRPCRoute": _ROUTE,
     "LocalModelCache": {"spec.nodeGroups[]": "LocalModelNodeGroup"},
+    "GrafanaDashboard": {"spec.configMapRef.name": "ConfigMap"},
 }
 _INSTEAD = {"ClusterServingRuntime": ("ServingRuntime",)}
 # Others make these: people, secret operators, device plugins. One that the overlay has under another name is dangling.
