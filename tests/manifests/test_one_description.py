@@ -66,8 +66,8 @@ MAY_DIFFER_ARGS = {
     "Deployment": {"--host"},
 }
 
-# Variables that an environment may add or change, by name: components/monitoring.
-MAY_DIFFER_ENV = {"ClusterServingRuntime": {"OTEL_EXPORTER_OTLP_ENDPOINT", "TRITON_TRACE_LEVEL"}}
+# Variables that an environment may add, by name: components/monitoring.
+MAY_DIFFER_ENV = {"ClusterServingRuntime": {"OTEL_EXPORTER_OTLP_ENDPOINT"}}
 
 # Objects that only some environments have: what is around a service but not part of its description, and sample graphs.
 MAY_BE_ABSENT = {
