@@ -153,8 +153,8 @@ def test_a_canary_is_one_patch(tmp_path: Path) -> None:
 
 
 def test_the_pages_address_for_spans_is_one_that_every_cluster_overlay_lets_through() -> None:
-    page = (ROOT / "docs/concepts/vision.md").read_text()
-    ((name, namespace, port),) = re.findall(r'OTEL_EXPORTER_OTLP_ENDPOINT, value: "http://(\w+)\.(\w+):(\d+)"', page)
+    page = (ROOT / "docs/how-to/watch-a-cluster.md").read_text()
+    ((name, namespace, port),) = re.findall(r"`http://(\w+)\.(\w+):(\d+)`", page)
 
     assert ELSEWHERE[name].namespace == namespace
     for environment in CLUSTERS:

@@ -12,12 +12,15 @@ from tests.manifests.documents import (
     Document,
     Rendered,
     containers,
+    leaves,
     of_kind,
     render_component,
 )
 from tests.manifests.pods import Pod, pods
 from tests.manifests.scraping import Target, targets
+from tests.manifests.test_image_pins import floating
 from tests.manifests.test_network_policies import connected
+from tests.manifests.test_pod_security import violations
 from tests.manifests.test_schema import problems
 
 SPANS = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -131,7 +134,7 @@ def test_what_the_platform_is_read_as() -> None:
                 for rule in endpoint["relabelings"]
                 if rule["targetLabel"] == "job" and "sourceLabels" not in rule
             }
-    assert jobs == {"dcgm", "karpenter", "keda", "kserve", "redis"}
+    assert jobs == {"collector", "dcgm", "karpenter", "keda", "kserve", "redis"}
     (knative,) = [one for one in platform() if one["metadata"]["name"] == "knative"]
     named = {}
     for app in ("activator", "autoscaler", "controller", "webhook"):
@@ -151,3 +154,20 @@ def test_every_rule_of_prometheus_is_an_object_of_its_operator_in_the_overlays(r
     for environment in CLUSTERS:
         objects = of_kind(rendered[environment], "PrometheusRule")
         assert {name.removeprefix("switchyard-"): one["spec"] for name, one in objects.items()} == plain
+
+
+def test_the_collector_is_where_spans_are_sent_fits_the_restricted_profile_and_floats_not() -> None:
+    found = platform()
+    service = of_kind(found, "Service")["collector"]["spec"]
+    (pod,) = pods(found)
+    images = {str(value) for one in found for path, value in leaves(one) if path.endswith(".image")}
+
+    assert {4317, 4318} == {port["port"] for port in service["ports"]}
+    assert service["selector"].items() <= pod.labels.items()
+    assert [*violations(pod)] == []
+    assert floating(images) == set()
+    assert [target.labels["job"] for target in targets(pod, monitors(found))] == ["collector"]
+    (source,) = [volume["configMap"]["name"] for volume in pod.spec["volumes"]]
+    (text,) = of_kind(found, "ConfigMap")[source]["data"].values()
+    told = of_kind(found, "ConfigMap")[pod.spec["containers"][0]["envFrom"][0]["configMapRef"]["name"]]["data"]
+    assert {*re.findall(r"\$\{env:(\w+)\}", text)} == told.keys()
