@@ -29,6 +29,7 @@ NAMES = (
     "repository.swap",
     "repository.zipf",
     "floods",
+    "telemetry.cost",
 )
 
 

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.processes import ROOT, Command, free_port
@@ -17,7 +18,7 @@ STREAMS = (1, 16, 64)
 TOKENS = 64
 
 
-def start_ours(folder: Path, *flags: str) -> tuple[Command, str]:
+def start_ours(folder: Path, *flags: str, env: Mapping[str, str] | None = None) -> tuple[Command, str]:
     port = free_port()
     argv = [
         sys.executable,
@@ -26,9 +27,8 @@ def start_ours(folder: Path, *flags: str) -> tuple[Command, str]:
         f"--model_name={MODEL}",
         f"--model_dir={ROOT}/model-repository/llm/{MODEL}",
     ]
-    command = Command(
-        [*argv, f"--http_port={port}", f"--grpc_port={free_port()}", *FLAGS, *flags], folder / "ours.log", ENV
-    )
+    argv += [f"--http_port={port}", f"--grpc_port={free_port()}", *FLAGS, *flags]
+    command = Command(argv, folder / "ours.log", {**ENV, **(env or {})})
     command.wait_for(f"http://127.0.0.1:{port}/v2/models/{MODEL}/ready")
     return command, f"http://127.0.0.1:{port}/openai/v1/chat/completions"
 

@@ -86,13 +86,27 @@ class Starter:
         kept = ("--appendonly", "yes", "--appendfsync", fsync, "--save", "", "--dir", str(self.folder))
         return self._start("redis", (program, "--port", str(port), "--bind", "127.0.0.1", *kept), port)
 
-    def gateway(self, name: str, *, tenants: Path | None = None, store: str = "") -> Process:
-        """Start a gateway with the catalog of the model."""
+    def collector(self) -> Process:
+        """Start what takes spans."""
         port = free_port()
-        argv = (sys.executable, "-m", "switchyard.gateway", "--host=127.0.0.1", f"--http_port={port}", "--grpc_port=0")
-        env = {"SWITCHYARD_CATALOG": str(self.folder / "catalog.json"), "LOG_LEVEL": "warning"}
-        env |= {"SWITCHYARD_STORE": store, "SWITCHYARD_TENANTS": str(tenants) if tenants else ""}
-        return self._start(name, argv, port, env)
+        argv = (sys.executable, "-m", "benchmarks.telemetry.collector", str(port))
+        return self._start("collector", argv, port)
+
+    def gateway(
+        self,
+        name: str,
+        *,
+        tenants: Path | None = None,
+        store: str = "",
+        module: str = "switchyard.gateway",
+        env: dict[str, str] | None = None,
+    ) -> Process:
+        """Start a gateway with the catalog of the model; ``env`` is added to its environment."""
+        port = free_port()
+        argv = (sys.executable, "-m", module, "--host=127.0.0.1", f"--http_port={port}", "--grpc_port=0")
+        own = {"SWITCHYARD_CATALOG": str(self.folder / "catalog.json"), "LOG_LEVEL": "warning"}
+        own |= {"SWITCHYARD_STORE": store, "SWITCHYARD_TENANTS": str(tenants) if tenants else ""}
+        return self._start(name, argv, port, own | (env or {}))
 
     def _start(self, name: str, argv: Sequence[str], port: int, env: dict[str, str] | None = None) -> Process:
         kind = name.partition("-")[0]
