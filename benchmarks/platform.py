@@ -70,10 +70,12 @@ class Platform:
 
 
 @contextmanager
-def running(*, preload: bool = True, window: str = "6s", of: str = "local", project: Path = ROOT) -> Iterator[Platform]:
+def running(
+    *arguments: str, preload: bool = True, window: str = "6s", of: str = "local", project: Path = ROOT
+) -> Iterator[Platform]:
     """``switchyard up`` of an overlay with models that sleep after ``window``; stopped by ``switchyard down``.
 
-    ``project`` has the folder ``model-repository``.
+    ``project`` has the folder ``model-repository``; ``arguments`` are more of the command's.
     """
     switchyard = str(Path(sys.executable).with_name("switchyard"))
     with tempfile.TemporaryDirectory() as name:
@@ -82,7 +84,7 @@ def running(*, preload: bool = True, window: str = "6s", of: str = "local", proj
         write_overlay(folder, http=http, grpc=free_port(), window=window, of=of)
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         env = dict(os.environ, SWITCHYARD_STATE_DIR=str(folder / "state"), PYTHONPATH=paths)
-        command = [switchyard, "up", str(folder), "--detach", *([] if preload else ["--no-preload"])]
+        command = [switchyard, "up", str(folder), "--detach", *arguments, *([] if preload else ["--no-preload"])]
         began = time.monotonic()
         subprocess.run(command, env=env, cwd=project, check=True, stdout=subprocess.DEVNULL)
         seconds = time.monotonic() - began

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,13 @@ class Platform:
     """Models behind ports of their own, run from ``folder``; ``up`` may be called again after an end.
 
     They are those of the project at ``root``, by default this repository's. ``printed`` is what the last ``up`` said.
+    ``variables`` are added to the environment of all of it.
     """
 
-    def __init__(self, folder: Path, *, window: str, root: Path = ROOT) -> None:
+    def __init__(
+        self, folder: Path, *, window: str, root: Path = ROOT, variables: Mapping[str, str] | None = None
+    ) -> None:
+        self._variables = variables or {}
         self.root = root
         self.state = folder / "state"
         self.http, self.grpc = free_port(), free_port()
@@ -82,7 +86,7 @@ class Platform:
         )
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, STATE_VARIABLE: str(self.state), "COLUMNS": "200"}
+        return {**os.environ, STATE_VARIABLE: str(self.state), "COLUMNS": "200", **self._variables}
 
     def processes(self) -> list[int]:
         """Everything alive that was started for this platform, whoever its parent is: children inherit the marker.
@@ -126,11 +130,13 @@ class Platform:
 
 
 @contextmanager
-def running(folder: Path, *, window: str = "600s") -> Iterator[Platform]:
-    """A platform that is up, and down afterwards with nothing left."""
-    made = Platform(folder, window=window)
+def running(
+    folder: Path, *arguments: str, window: str = "600s", variables: Mapping[str, str] | None = None
+) -> Iterator[Platform]:
+    """A platform that is up, with ``arguments`` of the command, and down afterwards with nothing left."""
+    made = Platform(folder, window=window, variables=variables)
     try:
-        made.up()
+        made.up(*arguments)
         yield made
         made.down()
     finally:
