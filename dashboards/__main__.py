@@ -39,7 +39,7 @@ def main() -> int:
     files = generated()
     changed = outdated(files)
     for path in changed:
-        print(path.relative_to(FOLDER))
+        print(path.relative_to(FOLDER.parent))
         if arguments.check:
             continue
         if path in files:

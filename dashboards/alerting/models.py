@@ -60,8 +60,11 @@ _REPOSITORY = [
         name="DownloadsFailing",
         severity="ticket",
         kind="symptom",
-        expression="sum by (namespace, scheme) (increase(repository_download_failures_total[30m])) >= 3",
-        means="three downloads from one kind of source failed in 30 minutes",
+        # A failure is counted once, until something changes. The first makes the series, whose rise `increase` misses.
+        expression="sum by (namespace, scheme) (increase(repository_download_failures_total[30m])) > 0 or sum by "
+        "(namespace, scheme) (repository_download_failures_total unless repository_download_failures_total offset 30m)"
+        " > 0",
+        means="a download from one kind of source failed in 30 minutes",
         summary="Models cannot be downloaded by {{ $labels.scheme }}",
         description='{{ $value | printf "%.0f" }} downloads failed in 30 minutes in {{ $labels.namespace }}.',
     ),
@@ -99,9 +102,10 @@ _GRAPHS = [
         name="GraphStepUnmatched",
         severity="ticket",
         kind="symptom",
+        # Requests without a step reach none, so their node counts no seconds of them.
         expression=f"{_NODE} (rate(graph_node_unmatched_total[15m])) / "
-        f"({_NODE} (rate(graph_node_seconds_count[15m])) > 0) > 0.05 and "
-        f"{_NODE} (increase(graph_node_unmatched_total[15m])) >= 10",
+        f"({_NODE} (rate(graph_node_seconds_count[15m])) + {_NODE} (rate(graph_node_unmatched_total[15m])) > 0) > 0.05 "
+        f"and {_NODE} (increase(graph_node_unmatched_total[15m])) >= 10",
         after="5m",
         means="for more than a twentieth of its requests a node has no step, and for at least 10 in 15 minutes",
         summary="Graph {{ $labels.service }} has no step for some requests",

@@ -48,7 +48,7 @@ class Targets:
         if entry is None or entry.state not in ("ready", "draining"):
             return ""
         address = self.address_of(entry.pid)
-        return f"{arguments.LOOPBACK}:{address.http_port}" if address else ""
+        return f"{arguments.LOOPBACK}:{address.metrics_port or address.http_port}" if address else ""
 
 
 def _target(job: str, address: str, **labels: str) -> dict[str, object]:

@@ -108,6 +108,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Address:
-    """Where a replica listens on loopback."""
+    """Where a replica listens on loopback; ``metrics_port`` is 0 where its metrics are on ``http_port``."""
 
     http_port: int
+    metrics_port: int = 0

@@ -176,7 +176,8 @@ class Starter:
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
-        address = Address(http_port=ports[command.http_port])
+        metrics = command.port_variables.get("METRICS_PORT", 0)
+        address = Address(http_port=ports[command.http_port], metrics_port=ports.get(metrics, 0))
         # Opened before the launch, at the logs' ends: nothing of this start is missed, nothing of an earlier one read.
         with PodLog([self._logs(one.name) for one in (command, *sidecars)]) as log:
             try:
