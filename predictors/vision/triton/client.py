@@ -34,6 +34,8 @@ _BACKOFF = Backoff(first=0.05, most=0.1)
 _LIVE_SECONDS = 2.0
 _QUICK = Timeouts(connect=1.0, first_byte=10.0, total=10.0)
 _TRACEBACK = "\n\nAt:\n"
+_EXCEPTION = re.compile(r"(?:^|[\s:'])([A-Za-z_][\w.]{0,60}(?:Error|Exception)): ")
+_LOGGED = 200  # characters
 _CODE_LINE = re.compile(r"/(\d+/[^/\s]+\.py)\((\d+)\): ")  # of a file in a version's folder; the innermost is first
 
 
@@ -221,11 +223,25 @@ def load_reason(said: str) -> str:
     return without_traceback(said) + (f" ({line[1]} line {line[2]})" if line else "")
 
 
+def logged_reason(body: bytes) -> str:
+    """Return what a log may say of a request that a model failed at: its message may quote the request.
+
+    Of a model in Python that is the exception's type and the line of its code, of others what precedes a first colon.
+    """
+    try:
+        said = str(orjson.loads(body)["error"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return "Triton gave no reason"
+    message, _, called = said.partition(_TRACEBACK)
+    raised, line = _EXCEPTION.search(message), _CODE_LINE.search(called)
+    kind = raised[1] if raised else message.partition(":")[0][:_LOGGED]
+    return kind + (f" ({line[1]} line {line[2]})" if line else "")
+
+
 def _rejection(model: str, status: int, body: bytes) -> ApiError:
     if status < 500 or status == 503:
         return of_triton(status, error_message(body))
-    # A model in Python can fail with its traceback, which is for the log and no client's.
-    logger.error("model %s failed", model, extra={"status": status, "reason": error_message(body)})
+    logger.error("model %s failed", model, extra={"status": status, "reason": logged_reason(body)})
     return ApiError("model_error", f"model {model!r} failed on this request; the reason is in the service's log")
 
 

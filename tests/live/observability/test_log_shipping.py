@@ -45,6 +45,9 @@ def test_lines_of_pods_and_of_a_run_are_sent_once_over_rotations_and_restarts(tm
             file.flush()
             rotation.set_aside(log)
             file.write(line(4))
-        numbers = lambda: sorted(row["_msg"] for row in store.rows('_msg:"line"'))  # noqa: E731
+
+        def numbers() -> list[str]:
+            return sorted(row["_msg"] for row in store.rows('_msg:"line"'))
+
         expected = [f"line {number}" for number in (1, 2, 3, 4)]
         eventually(lambda: numbers() == expected, f"each line once, not {numbers()}\n{store.tail()}", 30)

@@ -1,4 +1,7 @@
-from predictors.vision.triton.client import error_message, load_reason
+import orjson
+import pytest
+
+from predictors.vision.triton.client import error_message, load_reason, logged_reason
 
 
 def test_tritons_reason_is_told_without_what_means_nothing_to_the_client() -> None:
@@ -13,3 +16,19 @@ def test_why_a_model_in_python_cannot_be_loaded_names_the_line_of_its_code_and_n
     assert load_reason(said + called + frames) == f"{said} (1/model.py line 7)"
     assert load_reason(said + called) == said
     assert load_reason("  no version 1/model.py(7): \n") == "no version 1/model.py(7):"
+
+
+@pytest.mark.parametrize(
+    ("said", "logged"),
+    [
+        ("ValueError: a prompt\n\nAt:\n  /models/m/1/model.py(9): execute\n", "ValueError (1/model.py line 9)"),
+        ("Failed to process the request(s) for model 'm_0_0', message: KeyError: 'a prompt'", "KeyError"),
+        ("onnx runtime error 2: cannot cast a prompt", "onnx runtime error 2"),
+    ],
+)
+def test_the_log_has_a_failures_kind_and_place_and_nothing_that_it_quotes(said: str, logged: str) -> None:
+    assert logged_reason(orjson.dumps({"error": said})) == logged
+
+
+def test_a_failure_without_a_reason_is_said_to_have_none() -> None:
+    assert logged_reason(b"no JSON") == "Triton gave no reason"
