@@ -1,6 +1,8 @@
 """Prometheus finds every pod of ours where its metrics are, under the labels that boards and rules ask for."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import yaml
@@ -167,7 +169,42 @@ def test_the_collector_is_where_spans_are_sent_fits_the_restricted_profile_and_f
     assert [*violations(pod)] == []
     assert floating(images) == set()
     assert [target.labels["job"] for target in targets(pod, monitors(found))] == ["collector"]
-    (source,) = [volume["configMap"]["name"] for volume in pod.spec["volumes"]]
-    (text,) = of_kind(found, "ConfigMap")[source]["data"].values()
-    told = of_kind(found, "ConfigMap")[pod.spec["containers"][0]["envFrom"][0]["configMapRef"]["name"]]["data"]
-    assert {*re.findall(r"\$\{env:(\w+)\}", text)} == told.keys()
+    assert variables(found, pod.spec, "collector.yaml") == told(found, pod.spec)
+
+
+def test_the_shipper_of_logs_is_root_of_files_that_it_may_only_read_and_of_nothing_else() -> None:
+    found = platform()
+    (agent,) = of_kind(found, "DaemonSet").values()
+    spec = agent["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    pod = Pod(name="log-agent", labels=agent["spec"]["template"]["metadata"]["labels"], spec=spec, knative=False)
+
+    assert {*violations(pod)} == {
+        "volume logs is a {'hostPath'}",
+        "volume state is a {'hostPath'}",
+        "collector: runAsNonRoot",
+        "collector: runAsUser",
+    }
+    assert {mount["name"]: mount.get("readOnly", False) for mount in container["volumeMounts"]} == {
+        "configuration": True,
+        "logs": True,
+        "state": False,
+    }
+    assert spec["automountServiceAccountToken"] is False
+    assert [target.labels["job"] for target in targets(pod, monitors(found))] == ["collector"]
+    assert variables(found, spec, "logs.yaml") == told(found, spec)
+    (namespace,) = of_kind(found, "Namespace").values()
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+
+
+def variables(documents: list[Document], pod: Mapping[str, Any], file: str) -> set[str]:
+    """The variables that a configuration of the collector asks for."""
+    (source,) = [volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume]
+    assert pod["containers"][0]["args"] == [f"--config=file:/etc/collector/{file}"]
+    return {*re.findall(r"\$\{env:(\w+)\}", of_kind(documents, "ConfigMap")[source]["data"][file])}
+
+
+def told(documents: list[Document], pod: Mapping[str, Any]) -> set[str]:
+    """The variables that its pod gets."""
+    (source,) = pod["containers"][0]["envFrom"]
+    return {*of_kind(documents, "ConfigMap")[source["configMapRef"]["name"]]["data"]}
