@@ -44,7 +44,7 @@ fuzz: setup ## fuzz every parser for MINUTES=10 in all, then every route, then 2
 	python -m tests.grpc_api
 	python -m tests.differential --cases 2000 --seed $$RANDOM
 
-cluster: setup ## run Kubernetes, Knative, KServe and the dev overlay on this machine; needs root; slow the first time
+cluster: observability ## run Kubernetes, Knative, KServe and the dev overlay on this machine; needs root; slow the first time
 	python -m tools.cluster up
 
 test-cluster: cluster ## tests in that cluster

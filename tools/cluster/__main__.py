@@ -12,7 +12,7 @@ from tools.cluster.kubernetes import control_plane, dns, node, pki
 from tools.cluster.machine import network
 from tools.cluster.machine.layout import ADMIN_KUBECONFIG
 from tools.cluster.machine.shell import ClusterError
-from tools.cluster.platform import dev_overlay, ingress, knative, kserve
+from tools.cluster.platform import dev_overlay, ingress, knative, kserve, monitoring
 from tools.cluster.software import packages, programs
 from tools.programs import build_missing
 from tools.shell import CommandError
@@ -61,6 +61,8 @@ def _up() -> None:
         node.join()
     with _phase("CoreDNS"):
         dns.up()
+    with _phase("monitoring"):
+        monitoring.up()
     with _phase("Knative"):
         knative.up()
         ingress.up()
@@ -69,6 +71,7 @@ def _up() -> None:
     with _phase("KServe"):
         kserve.up(names["router"])
         kserve.wait()
+        monitoring.wait()
     with _phase("the dev overlay's gateway"):
         dev_overlay.up(names)
     with _phase("every model started once"):

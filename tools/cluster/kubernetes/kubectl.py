@@ -63,7 +63,7 @@ def kustomized(name: str, documents: list[Document], component: Path) -> list[Do
     folder = RUN / "kustomized" / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "documents.yaml").write_text("\n---\n".join(map(json.dumps, documents)), encoding="utf-8")
-    base = {"resources": ["documents.yaml"], "components": [os.path.relpath(component, folder)]}
+    base = {"resources": ["documents.yaml"] if documents else [], "components": [os.path.relpath(component, folder)]}
     (folder / "kustomization.yaml").write_text(json.dumps(base), encoding="utf-8")
     return parse(run("kubectl", "kustomize", folder))
 
@@ -86,8 +86,8 @@ def apply(documents: list[Document], seconds: float = 30) -> None:
 
 
 def apply_definitions(documents: list[Document]) -> None:
-    """Apply CustomResourceDefinitions and wait until the API server serves them."""
-    apply(documents)
+    """Apply CustomResourceDefinitions, without what they say about themselves, and wait until they are served."""
+    apply([_undescribed(document) for document in documents])
     names = [f"customresourcedefinition/{document['metadata']['name']}" for document in documents]
 
     def established() -> bool:  # kubectl fails on one that has no conditions at all yet
@@ -95,6 +95,16 @@ def apply_definitions(documents: list[Document]) -> None:
         return True
 
     eventually("new kinds are served", established, 60)
+
+
+def _undescribed(schema: Any) -> Any:
+    """Remove the descriptions of a definition, which the API server would hold in memory."""
+    if isinstance(schema, list):
+        return [_undescribed(one) for one in schema]
+    if isinstance(schema, dict):  # a property may be called so as well, but that is no text
+        kept = {key: one for key, one in schema.items() if not (key == "description" and isinstance(one, str))}
+        return {key: _undescribed(one) for key, one in kept.items()}
+    return schema
 
 
 @contextmanager

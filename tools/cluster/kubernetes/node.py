@@ -13,6 +13,7 @@ from tools.cluster.machine.layout import (
     NODE,
     NODE_ADDRESS,
     PKI,
+    POD_LOGS,
     PODS,
     RUN,
 )
@@ -146,7 +147,7 @@ def _kubelet() -> Document:
         "clusterDNS": [DNS_ADDRESS],
         "clusterDomain": "cluster.local",
         "resolvConf": str(RUN / "resolv.conf"),
-        "podLogsDir": str(RUN / "pod-logs"),
+        "podLogsDir": str(POD_LOGS),
         "makeIPTablesUtilChains": False,
         "evictionHard": EVICTION,
         "imageGCHighThresholdPercent": 100,

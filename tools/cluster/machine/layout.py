@@ -15,6 +15,7 @@ CONTAINERD_BLOBS = CONTAINERD_ROOT / "io.containerd.content.v1.content" / "blobs
 
 RUN = KEPT / "run"  # ends with this cluster
 LOGS = RUN / "logs"
+POD_LOGS = RUN / "pod-logs"
 PKI = RUN / "pki"
 ADMIN_KUBECONFIG = RUN / "kubeconfig" / "admin.conf"
 CONTAINERD_SOCKET = RUN / "containerd.sock"

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from typing import Any
 
 from tools.cluster.kubernetes import kubectl, pki
 from tools.cluster.kubernetes.kubectl import Document
@@ -21,11 +20,12 @@ _OF_CERT_MANAGER = ("Certificate", "Issuer")
 def up(router_image: str) -> None:
     """Install KServe with ``router_image`` as the router of InferenceGraphs; returns when its manager is ready."""
     images.add_program(programs.KSERVE_MANAGER)
+    images.add_program(programs.KUBE_RBAC_PROXY)
     folder = module_folder(f"github.com/kserve/kserve@v{versions.KSERVE}") / "config"
     documents = kubectl.parse(run("kubectl", "kustomize", folder / "overlays" / "standalone" / "kserve"))
     local_models = kubectl.parse(run("kubectl", "kustomize", folder / "crd" / "full" / "localmodel"))
     definitions = [one for one in [*documents, *local_models] if one["kind"] == _DEFINITION]
-    kubectl.apply_definitions([_undescribed(one) for one in definitions])
+    kubectl.apply_definitions(definitions)
     others = [one for one in documents if one["kind"] not in (_DEFINITION, *_OF_CERT_MANAGER)]
     others = kubectl.kustomized("kserve", others, PLATFORM / "kserve")
     for document in others:
@@ -42,16 +42,6 @@ def _namespace_first(documents: list[Document]) -> list[Document]:
     return sorted(documents, key=lambda document: document["kind"] != "Namespace")
 
 
-def _undescribed(schema: Any) -> Any:
-    """Remove the descriptions of a definition, which the API server would hold in memory."""
-    if isinstance(schema, list):
-        return [_undescribed(one) for one in schema]
-    if isinstance(schema, dict):  # a property may be called so as well, but that is no text
-        kept = {key: one for key, one in schema.items() if not (key == "description" and isinstance(one, str))}
-        return {key: _undescribed(one) for key, one in kept.items()}
-    return schema
-
-
 def _adapt(document: Document, router_image: str) -> None:
     if document["kind"].endswith("WebhookConfiguration"):
         authority = base64.b64encode(pki.AUTHORITY.read_bytes()).decode()
@@ -66,8 +56,9 @@ def _adapt(document: Document, router_image: str) -> None:
 
 def _adapt_manager(deployment: Document) -> None:
     pod = deployment["spec"]["template"]["spec"]
-    pod["containers"] = [container for container in pod["containers"] if container["name"] == "manager"]
-    manager = pod["containers"][0]
+    manager, proxy = pod["containers"]
+    proxy["image"] = images.name(programs.KUBE_RBAC_PROXY)
+    proxy["args"].remove("--v=10")  # a line for each request, several times
     manager["image"] = images.name(programs.KSERVE_MANAGER)
     manager["imagePullPolicy"] = "IfNotPresent"
     manager["resources"] = {"requests": {"cpu": "50m", "memory": "100Mi"}, "limits": {"cpu": "1", "memory": "300Mi"}}

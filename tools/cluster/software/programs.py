@@ -7,6 +7,7 @@ from pathlib import Path
 from tools.cluster.machine.layout import GO_SOURCES, PROGRAMS
 from tools.cluster.machine.shell import ClusterError
 from tools.cluster.software import versions
+from tools.observability.programs import COLLECTOR
 from tools.programs import OLDEST_GO, Program, module_folder
 
 
@@ -26,29 +27,34 @@ def released_beside(go_mod: str) -> list[str]:
     return re.findall(r"^\s*(k8s\.io/\S+) v0\.0\.0$", go_mod, re.MULTILINE)
 
 
-def _kubernetes_wrapper() -> Path:
-    """Create a module that requires k8s.io/kubernetes and its staging modules, which have its number with 0 for 1."""
-    module = f"k8s.io/kubernetes@v{versions.KUBERNETES}"
-    beside = versions.KUBERNETES.replace("1.", "v0.", 1)
+def _wrapper(module: str) -> Path:
+    """Create a module that requires ``module``, and Kubernetes' staging modules, which have its number with 0 for 1.
+
+    For modules whose go.mod replaces others by folders that the proxy's archive lacks.
+    """
+    path, _, version = module.partition("@v")
+    beside = version.replace("1.", "v0.", 1)
     stated = (module_folder(module) / "go.mod").read_text(encoding="utf-8")
     replaced = "\n".join(f"replace {name} => {name} {beside}" for name in released_beside(stated))
-    folder = PROGRAMS / f"kubernetes-{versions.KUBERNETES}-module"
+    name = path.rpartition("/")[2]
+    folder = PROGRAMS / f"{name}-{version}-module"
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "go.mod").exists():
         oldest = ".".join(map(str, OLDEST_GO))
-        text = f"module switchyard.test/kubernetes\n\ngo {oldest}\n\nrequire {module.replace('@', ' ')}\n\n{replaced}\n"
+        text = f"module switchyard.test/{name}\n\ngo {oldest}\n\nrequire {path} v{version}\n\n{replaced}\n"
         (folder / "go.mod").write_text(text, encoding="utf-8")
     return folder
 
 
 def _kubernetes(name: str) -> Program:
     major, minor, _ = versions.KUBERNETES.split(".")
+    module = f"k8s.io/kubernetes@v{versions.KUBERNETES}"
     version = {"gitVersion": f"v{versions.KUBERNETES}", "gitMajor": major, "gitMinor": minor}
     return _program(
         name=name,
         package=f"k8s.io/kubernetes/cmd/{name}",
-        module=f"k8s.io/kubernetes@v{versions.KUBERNETES}",
-        wrapper=_kubernetes_wrapper,
+        module=module,
+        wrapper=partial(_wrapper, module),
         symbols={f"k8s.io/component-base/version.{key}": value for key, value in version.items()},
     )
 
@@ -78,6 +84,19 @@ METRICS_SERVER = _program(
     package="./cmd/metrics-server",
     module=f"sigs.k8s.io/metrics-server@v{versions.METRICS_SERVER}",
 )
+MONITORING = f"github.com/prometheus-operator/prometheus-operator@v{versions.PROMETHEUS_OPERATOR}"
+PROMETHEUS_OPERATOR = _program(
+    name="prometheus-operator",
+    package="github.com/prometheus-operator/prometheus-operator/cmd/operator",
+    module=MONITORING,
+    wrapper=partial(_wrapper, MONITORING),
+)
+# Asks the API server who may read the metrics of KServe's manager, which it stands before.
+KUBE_RBAC_PROXY = _program(
+    name="kube-rbac-proxy",
+    package="./cmd/kube-rbac-proxy",
+    module=f"github.com/brancz/kube-rbac-proxy@v{versions.KUBE_RBAC_PROXY}",
+)
 INGRESS = _ours("ingress")
 PAUSE = _ours("pause")
 
@@ -91,6 +110,9 @@ ALL = (
     *KNATIVE.values(),
     KSERVE_MANAGER,
     METRICS_SERVER,
+    KUBE_RBAC_PROXY,
+    PROMETHEUS_OPERATOR,
+    COLLECTOR,
     INGRESS,
     PAUSE,
 )
