@@ -30,6 +30,7 @@ NAMES = (
     "repository.zipf",
     "floods",
     "telemetry.cost",
+    "telemetry.cardinality",
 )
 
 

@@ -1,0 +1,1 @@
+"""What seeing what the platform does costs."""
