@@ -60,11 +60,10 @@ def digest(folder: Path) -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
-def build_missing(programs: Iterable[Program], *, keep_caches: bool = True) -> Iterator[str]:
+def build_missing(programs: Iterable[Program]) -> Iterator[str]:
     """Build what is not there yet, a module's programs together; yield their names before each.
 
-    Together, because a program's link keeps one core busy while the others' packages can still be compiled. Without
-    ``keep_caches``, sources and objects, which are ten times what they make, are removed after each build.
+    Together, because a program's link keeps one core busy while the others' packages can still be compiled.
 
     Raises:
         CommandError: Go is absent or too old, or a program does not build.
@@ -74,12 +73,12 @@ def build_missing(programs: Iterable[Program], *, keep_caches: bool = True) -> I
         group = list(found)
         _check_go()
         yield ", ".join(program.name for program in group)
-        _build(group, keep_caches=keep_caches)
+        _build(group)
 
 
-def module_folder(module: str, env: Mapping[str, str] | None = None) -> Path:
+def module_folder(module: str) -> Path:
     """Return the folder of MODULE@VERSION in Go's module cache; download it if necessary."""
-    return Path(json.loads(_go("mod", "download", "-json", module, env=env))["Dir"])
+    return Path(json.loads(_go("mod", "download", "-json", module))["Dir"])
 
 
 @cache
@@ -92,31 +91,25 @@ def _check_go() -> None:
         raise CommandError(f"{version} is too old: install Go {wanted} or newer")
 
 
-def _build(programs: list[Program], *, keep_caches: bool) -> None:
+def _build(programs: list[Program]) -> None:
     """Build programs of one module."""
     first = programs[0]
     first.kept.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=first.kept, prefix="build-") as made:
-        env = {} if keep_caches else _caches(Path(made, "caches"))
         if first.wrapper:
             mode, folder = "mod", first.wrapper()
         else:
-            mode, folder = "readonly", first.sources or module_folder(first.module, env)
+            mode, folder = "readonly", first.sources or module_folder(first.module)
         flags = ("-trimpath", f"-mod={mode}", f"-ldflags={_linker_flags(first)}", "-o", f"{made}/")
-        _go("build", *flags, *(program.package for program in programs), cwd=folder, env=env)
+        _go("build", *flags, *(program.package for program in programs), cwd=folder)
         for program in programs:
             program.path.parent.mkdir(parents=True, exist_ok=True)
             Path(made, program.built_name).rename(program.path)
-
-
-def _caches(folder: Path) -> dict[str, str]:
-    flags = f"{_ENVIRONMENT['GOFLAGS']} -modcacherw"  # or nobody but Go could remove them
-    return {"GOCACHE": str(folder / "objects"), "GOMODCACHE": str(folder / "modules"), "GOFLAGS": flags}
 
 
 def _linker_flags(program: Program) -> str:
     return " ".join([_STRIPPED, *(f"-X {name}={value}" for name, value in (program.symbols or {}).items())])
 
 
-def _go(*arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
-    return run("go", *arguments, cwd=cwd, env={**_ENVIRONMENT, **(env or {})}, seconds=_SECONDS)
+def _go(*arguments: str, cwd: Path | None = None) -> str:
+    return run("go", *arguments, cwd=cwd, env=_ENVIRONMENT, seconds=_SECONDS)

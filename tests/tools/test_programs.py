@@ -21,7 +21,7 @@ def program(tmp_path: Path) -> Program:
 
 
 def test_a_program_is_built_once_and_nothing_but_it_is_kept(program: Program) -> None:
-    assert list(build_missing([program], keep_caches=False)) == ["greet"]
+    assert list(build_missing([program])) == ["greet"]
     assert run(program.path) == "built\n"
     assert list(build_missing([program])) == []
     files = [path for path in program.kept.rglob("*") if path.is_file()]

@@ -20,7 +20,7 @@ def main() -> int:
     began = time.monotonic()
     try:
         _copy(ALL, source=_SHARED, target=KEPT)
-        for name in build_missing(ALL, keep_caches=False):
+        for name in build_missing(ALL):
             print(f"observability: building {name} (some minutes, once)", flush=True)
         _copy(ALL, source=KEPT, target=_SHARED)
     except CommandError as error:
