@@ -81,9 +81,10 @@ _GATEWAY = Row(
         ),
         Panel(
             title="Time waited for a place",
-            text="95 of 100 waited shorter, of those that had to wait; without waiting there is no value.",
+            text="95 of 100 waited shorter, of those that had to wait.",
             unit="s",
             queries=(Query(quantile(0.95, "gateway_waiting_seconds", MODEL, by=_BY_MODEL), "p95 {{model}}"),),
+            no_data="Nobody waits unless a model is full.",
             alerts=("QueueForPlaceLong",),
         ),
         Panel(

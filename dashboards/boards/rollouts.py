@@ -52,6 +52,7 @@ _REPOSITORY = Row(
             text="Starts for new content of a model's folder in the time shown, on one machine.",
             unit="short",
             queries=(Query(increase("local_starts_total", f'{MODEL}, reason="content"', by=("model",)), "{{model}}"),),
+            no_data="A model whose folder never changed took nothing over.",
             boards=("switchyard-scaling",),
         ),
     ),
@@ -160,12 +161,19 @@ _ROLLOUTS = Row(
             boards=("switchyard-health",),
         ),
         Panel(
-            title="Bad responses by model",
-            text="Responses each second by model that failed, after a rollout compared with before.",
-            unit="reqps",
+            title="Failures by model",
+            text="Part of what each predictor finished that failed, after a rollout compared with before.",
+            unit="percentunit",
             queries=(
-                Query(rate("inference_requests_total", f'{MODEL}, outcome="failed"', by=("model",)), "{{model}}"),
+                Query(
+                    share(
+                        rate("inference_requests_total", f'{MODEL}, outcome="failed"', by=("model",)),
+                        rate("inference_requests_total", MODEL, by=("model",)),
+                    ),
+                    "{{model}}",
+                ),
             ),
+            maximum=1,
             alerts=("ModelAvailabilityBurn",),
         ),
     ),

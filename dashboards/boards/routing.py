@@ -62,6 +62,7 @@ _COMPLEXITY = Row(
                 Query(increase("routing_moves_total", by=("tier",)), "moved to {{tier}}"),
                 Query(increase("routing_shadow_total", by=("result",)), "shadow {{result}}"),
             ),
+            no_data="Chats are asked of both tiers only where a shadow is configured.",
         ),
     ),
 )

@@ -45,6 +45,8 @@ class Meter:
     def __init__(self, model: str, registry: CollectorRegistry) -> None:
         self.inference = InferenceMetrics(registry)
         self.routing = RoutingMetrics(registry)
+        for tier in ("fast", "reasoning"):
+            self.routing.moves.labels(tier)  # at 0: a rate sees the first move too
         self._model = model
         self.in_flight = self.inference.in_flight.labels(model)
         self._latency = self.inference.latency.labels(model, PROTOCOL)

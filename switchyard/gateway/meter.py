@@ -28,6 +28,8 @@ class _Bound:
         self._codes: dict[tuple[int | str, Outcome], Any] = {}
         self.latency = metrics.latency.labels(model, route)
         self.first_byte = metrics.first_byte.labels(model, route)
+        for family in (metrics.cancelled, metrics.retries, metrics.heartbeats, metrics.waiting):
+            family.labels(model)  # from the model's first call, as below
 
     def count(self, code: int | str, outcome: Outcome) -> None:
         child = self._codes.get((code, outcome))
@@ -78,6 +80,10 @@ class Meter:
         self.on_forget_model: Callable[[str], None] = lambda name: None
         self.on_forget_tenant: Callable[[str], None] = lambda name: None
         self._now = now
+        for operation in ("reserve", "renew", "settle", "count"):
+            metrics.usage.store_errors.labels(operation)  # at 0: a rate sees the first event too
+        for outcome in ("delivered", "failed"):
+            metrics.usage.webhook_attempts.labels(outcome)
         self._bound: dict[tuple[str, str], _Bound] = {}
         self._tenants: dict[str, _Tenant] = {}
         self._models: dict[str, str] = {UNKNOWN: UNKNOWN}  # to their labels

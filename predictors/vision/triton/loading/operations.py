@@ -68,6 +68,8 @@ class Operations:
 
     async def _load(self, model: ModelState, *, config: str = "") -> None:
         began = self._now()
+        for reason in ("content", "unreachable"):
+            self._metrics.load_failures.labels(model.name, reason)  # at 0: a rate sees the first failure too
         model.failure, model.unloaded_by_client = "", False
         try:
             content = await self._load_published(model.name, config)
