@@ -29,6 +29,9 @@ def of_kind(kind: str, name: str, **fields: object) -> dict[str, Any]:
 
 
 UPSTREAM: dict[str, list[dict[str, Any]]] = {
+    f"monitoring-{VERSIONS['PROMETHEUS_OPERATOR']}/stripped-down-crds.yaml": [
+        of_kind("CustomResourceDefinition", "podmonitors")
+    ],
     f"knative-{VERSIONS['KNATIVE']}/serving-crds.yaml": [of_kind("CustomResourceDefinition", "routes")],
     f"knative-{VERSIONS['KNATIVE']}/serving-core.yaml": [config_map(name, "knative-serving") for name in CONFIG_MAPS],
     f"kourier-{VERSIONS['KOURIER']}/kourier.yaml": [
@@ -70,7 +73,7 @@ def install(kept: Path, *arguments: str, **variables: str) -> subprocess.Complet
 
 
 def rendered(kept: Path, **variables: str) -> dict[tuple[str, str], Any]:
-    done = install(kept, "render", PARTS="knative kourier kserve", **variables)
+    done = install(kept, "render", PARTS="monitoring knative kourier kserve", **variables)
     assert done.returncode == 0, done.stderr
     documents = [document for document in yaml.safe_load_all(done.stdout) if document]
     return {(document["kind"], document["metadata"]["name"]): document for document in documents}
@@ -89,6 +92,17 @@ def test_our_settings_lie_over_what_upstream_ships(kept: Path) -> None:
     assert ("Deployment", "kserve-controller-manager") in found
     assert ("ValidatingWebhookConfiguration", "inferenceservice.serving.kserve.io") in found
     assert not [name for _, name in found if name.startswith("llm")]
+
+
+def test_what_watches_the_platform_comes_with_the_kinds_that_it_is_written_in(kept: Path) -> None:
+    found = rendered(kept)
+
+    assert ("CustomResourceDefinition", "podmonitors") in found
+    assert {("PodMonitor", "knative"), ("ServiceMonitor", "kserve"), ("Deployment", "collector")} <= found.keys()
+    observability = found["ConfigMap", "config-observability"]["data"]
+    assert observability["metrics-protocol"] == observability["request-metrics-protocol"] == "prometheus"
+    collector = found["Service", "collector"]["metadata"]
+    assert f"//{collector['name']}.{collector['namespace']}:4318/" in observability["tracing-endpoint"]
 
 
 def test_graphs_run_our_router_from_the_image_that_is_named(kept: Path) -> None:
