@@ -16,6 +16,13 @@ from tools.cluster.machine.shell import ClusterError, eventually, run
 Document = dict[str, Any]
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads ``=`` as a text, as Kubernetes does."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: node.value)
+
+
 def kubectl(*arguments: str, text: str | None = None, seconds: float = 180) -> str:
     """Run ``kubectl`` and return its output; the context of the caller's own kubeconfig is never used.
 
@@ -53,9 +60,7 @@ def read(*paths: Path) -> list[Document]:
 
 def parse(text: str) -> list[Document]:
     """Parse the documents of a YAML stream."""
-    return [
-        document for document in yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if document
-    ]
+    return [document for document in yaml.load_all(text, Loader=_Loader) if document]
 
 
 def kustomized(name: str, documents: list[Document], component: Path) -> list[Document]:
