@@ -31,10 +31,9 @@ def begin(call: Call, tracer: Tracer) -> None:
         return
     own = span.traceparent.encode()
     call.trace_context = ((TRACEPARENT, own),)
-    state = call.fields.get(TRACESTATE)
-    goes_on = given is not None and span.trace_id == trace_id_of(given.decode("latin-1"))
-    if goes_on and (valid := valid_tracestate(state)):
-        call.trace_context = (*call.trace_context, (TRACESTATE, valid))
+    if given is not None and span.trace_id == trace_id_of(given.decode("latin-1")):
+        state = valid_tracestate(call.fields.get(TRACESTATE))
+        call.trace_context = (*call.trace_context, (TRACESTATE, state)) if state else call.trace_context
     if tracer.enabled:
         call.edge.add_headers(((TRACERESPONSE, own),))
 
