@@ -1,0 +1,142 @@
+"""A platform with tenants, and what goes on at one: chats, images, graphs, errors, limits, disconnects, a crash."""
+
+import base64
+import json
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from benchmarks.tenancy.platform import tenant
+from tests.live.platform import Platform
+from tests.live.processes import DEADLINE, ROOT, eventually
+from tests.ports import free_port
+
+_OVERLAY = """
+components: [{kustomize}/components/tenants]
+transformers: [{kustomize}/cluster-scoped]
+namespace: switchyard-local
+configMapGenerator:
+  - name: gateway-settings
+    namespace: switchyard-local
+    behavior: merge
+    literals:
+      - BUDGET_WEBHOOK_URL=http://127.0.0.1:{closed}/budgets
+      - BUDGET_WEBHOOK_SECRET_FILE=/etc/switchyard/webhook-secret
+secretGenerator:
+  - name: tenants
+    namespace: switchyard-local
+    files: [tenants.yaml, webhook-secret]
+    options: {{disableNameSuffixHash: true}}
+"""
+_JSON = {"content-type": "application/json"}
+SUM = base64.b64encode((ROOT / "tests/testdata/sum.png").read_bytes()).decode()  # "What is 12 plus 7?"
+# Longer than two blocks of the KV cache, of 128 tokens each on a CPU: its start is found there the next time.
+STORY = "Ana has 3 apples and gets 4 more. " * 30 + "How many apples does Ana have?"
+HARD = "Prove that the square root of 2 is irrational, step by step, and then generalize the proof to all primes."
+
+
+def with_tenants(folder: Path) -> tuple[Platform, Mapping[str, str]]:
+    """Return a platform that asks for keys, and the key of each tenant; one is nearly at its budget."""
+    budget = {"limit": "requests", "most": 2, "per": "day"}
+    made = {"acme": tenant("acme"), "saver": tenant("saver", [budget]), "operator": tenant("operator", roles=["admin"])}
+    issuer = {"name": "login", "issuer": "https://login.example", "audience": "switchyard"}
+    content = {
+        "tenants": [one for _, one in made.values()],
+        "jwt": [{**issuer, "jwks_url": f"http://127.0.0.1:{free_port()}/jwks"}],
+        "prices": [{"models": ["*"], "input": 0.5, "cached_input": 0.1, "output": 1.5}],
+    }
+    platform = Platform(folder, window="600s")
+    overlay = platform.overlay
+    (overlay / "tenants.yaml").write_text(json.dumps(content))
+    (overlay / "webhook-secret").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")
+    kustomize = os.path.relpath(ROOT / "kustomize", overlay.resolve())
+    file = overlay / "kustomization.yaml"
+    patched = _OVERLAY.format(kustomize=kustomize, closed=free_port())
+    file.write_text(file.read_text().replace("\npatches:", f"\n{patched}patches:"))
+    return platform, {name: secret for name, (secret, _) in made.items()}
+
+
+class Traffic:
+    """Requests of tenants of ``platform``; each method asserts what its requests end with."""
+
+    def __init__(self, platform: Platform, keys: Mapping[str, str]) -> None:
+        self._platform = platform
+        self._keys = keys
+
+    def all(self) -> None:
+        """Make all of it once."""
+        with self._client("acme") as client:
+            self._language(client)
+            self._vision(client)
+            self._graphs(client)
+            self._faults(client)
+            self._disconnect(client)
+            self._crash(client)
+        self._limits()
+
+    def _client(self, name: str) -> httpx.Client:
+        headers = {"authorization": f"Bearer {self._keys.get(name, name)}"}
+        return httpx.Client(base_url=self._platform.url, headers=headers, timeout=DEADLINE, trust_env=False)
+
+    def _language(self, client: httpx.Client) -> None:
+        for stream in (True, False, True):
+            _ok(client.post("/v1/chat/completions", json=_chat("chat-fast", STORY, stream=stream)))
+        _ok(client.post("/v1/embeddings", json={"model": "embed", "input": ["a cat", "a kitten"]}))
+
+    def _vision(self, client: httpx.Client) -> None:
+        for _ in range(2):
+            _ok(client.post("/v1/models/ocr:predict", json={"instances": [{"image": {"b64": SUM}}]}))
+
+    def _graphs(self, client: httpx.Client) -> None:
+        for content in ("Hello", HARD):
+            _ok(client.post("/v1/chat/completions", json=_chat("auto", content, stream=True)))
+        image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{SUM}"}}
+        photo = {"model": "read-photo", "messages": [{"role": "user", "content": [image]}], "max_tokens": 8}
+        _ok(client.post("/v1/chat/completions", json=photo))
+        asked = {"name": "text_input", "datatype": "BYTES", "shape": [1], "data": ["Hello"]}
+        _ok(client.post("/v2/models/canary/infer", json={"inputs": [asked], "parameters": {"max_tokens": 2}}))
+
+    def _faults(self, client: httpx.Client) -> None:
+        assert client.post("/v1/chat/completions", json=_chat("nobody", "Hi")).status_code == 404
+        assert client.post("/v1/chat/completions", content=b"{", headers=_JSON).status_code == 400
+        no_image = {"instances": [{"image": {"b64": base64.b64encode(b"no image").decode()}}]}
+        assert client.post("/v1/models/ocr:predict", json=no_image).status_code == 400
+
+    def _disconnect(self, client: httpx.Client) -> None:
+        with client.stream("POST", "/v1/chat/completions", json=_chat("chat-fast", HARD, 400, stream=True)) as response:
+            next(response.iter_bytes())
+
+    def _crash(self, client: httpx.Client) -> None:
+        """Kill the process of a model within a stream, which fails, and wait for the next."""
+        before = self._platform.row("chat-fast")["pid"]
+        body = _chat("chat-fast", HARD, 400, stream=True)
+        try:
+            with client.stream("POST", "/v1/chat/completions", json=body) as response:
+                chunks = response.iter_bytes()
+                next(chunks)
+                os.kill(before, signal.SIGKILL)
+                list(chunks)
+        except httpx.TransportError:
+            pass  # the connection ends with the response, which had begun
+        eventually(lambda: self._platform.row("chat-fast")["pid"] != before, "another process of chat-fast")
+
+    def _limits(self) -> None:
+        with self._client("saver") as client:
+            codes = [
+                client.post("/v1/chat/completions", json=_chat("chat-fast", "Hi", 1)).status_code for _ in range(3)
+            ]
+            assert codes[-1] == 429
+        with self._client("sy-nobody-has-this-key") as client:
+            assert client.post("/v1/chat/completions", json=_chat("chat-fast", "Hi", 1)).status_code == 401
+
+
+def _chat(model: str, content: str, tokens: int = 16, *, stream: bool = False) -> dict[str, object]:
+    body = {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": tokens, "stream": stream}
+    return {**body, "ignore_eos": True} if model == "chat-fast" else body
+
+
+def _ok(response: httpx.Response) -> None:
+    assert response.status_code == 200, response.text
