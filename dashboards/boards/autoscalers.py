@@ -105,7 +105,8 @@ KNATIVE = Row(
             queries=(
                 Query("min by (peer) (kn_activator_stats_conn_reachable)", "reaches {{peer}}"),
                 Query(
-                    "sum by (peer) (rate(kn_activator_stats_conn_errors_total[$__rate_interval]))",
+                    "sum by (peer) (rate(kn_activator_stats_conn_errors_total[$__rate_interval]))"
+                    " or 0 * min by (peer) (kn_activator_stats_conn_reachable)",  # it is not there before the first
                     "errors to {{peer}} each second",
                 ),
             ),
