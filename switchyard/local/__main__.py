@@ -75,10 +75,7 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
     observers = project.observers_of(directory, os.environ) if asked.observe else None
     if observers:
         os.environ.update(observers.environment())  # this process has spans of its own
-    directory.begin_logs()
-    _log_to(directory.log("supervisor"), outputs=asked.report is not None)
-    if cleaned:
-        logging.getLogger(__name__).warning("ended %d processes left over from a killed run", cleaned)
+    _begin_logs(directory, asked, cleaned)
     shown = terminal.view() if asked.report is None else terminal.PlainView(lambda line: None)
 
     def on_up(run: Run, board: StatusBoard) -> None:
@@ -113,6 +110,13 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
         _run(planned, gateway, settings, on_up)
     finally:
         shown.end()
+
+
+def _begin_logs(directory: StateDirectory, asked: UpOptions, cleaned: int) -> None:
+    directory.begin_logs()
+    _log_to(directory.log("supervisor"), outputs=asked.report is not None)
+    if cleaned:
+        logging.getLogger(__name__).warning("ended %d processes left over from a killed run", cleaned)
 
 
 def _run(planned: Plan, gateway: Deployment, settings: "Settings", on_up: Callable[[Run, StatusBoard], None]) -> None:

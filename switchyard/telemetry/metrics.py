@@ -126,9 +126,7 @@ class CallMetrics:
             buckets=TOKEN_BUCKETS,
         )
         self.in_flight = make.gauge("gateway_requests_in_flight", "Requests that are being answered now.")
-        self.cancelled = make.counter(
-            "gateway_cancelled", "Requests whose client disconnected before the end.", "model"
-        )
+        self.cancelled = make.counter("gateway_cancelled", "Requests whose client disconnected.", "model")
         self.retries = make.counter("gateway_upstream_retries", "Retries before the first byte of a response.", "model")
         self.heartbeats = make.counter(
             "gateway_heartbeats",

@@ -88,4 +88,4 @@ def test_of_sizes_and_versions() -> None:
 
     names = zip(("Kubernetes", "KServe", "Gateway API"), (KUBERNETES, KSERVE, GATEWAY_API), strict=True)
     told = [f"{name} {'.'.join(module.split('@v')[1].split('.')[:2])}" for name, module in names]
-    assert f"the schemas of {told[0]}, {told[1]} and {told[2]}" in words(DOCS / "reference/overlays.md")
+    assert f"the schemas of {', '.join(told)} and prometheus-operator" in words(DOCS / "reference/overlays.md")

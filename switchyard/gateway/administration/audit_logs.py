@@ -11,7 +11,7 @@ import orjson
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed, Stage
-from switchyard.gateway.query import LATEST, number, parameters, require_none
+from switchyard.gateway.routes.query import LATEST, number, parameters, require_none
 from switchyard.http.api_errors import ApiError
 from switchyard.store.contract import StoreError
 from switchyard.store.journal.contract import Entries, Journal

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from switchyard.gateway.query import LATEST, number, parameters, require_none
+from switchyard.gateway.routes.query import LATEST, number, parameters, require_none
 from switchyard.gateway.usage.entries import AMOUNTS, NANO, read_dimensions
 from switchyard.http.api_errors import ApiError
 from switchyard.store.ledger import Total, Width

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from switchyard.gateway.query import LATEST, number, parameters, require_none
+from switchyard.gateway.routes.query import LATEST, number, parameters, require_none
 from switchyard.http.api_errors import ApiError
 from switchyard.store.ledger import Ledger
 
