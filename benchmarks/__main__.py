@@ -28,6 +28,7 @@ NAMES = (
     "repository.kills",
     "repository.swap",
     "repository.zipf",
+    "telemetry.page",
     "floods",
     "telemetry.cost",
     "telemetry.cardinality",
