@@ -156,8 +156,10 @@ CROSSES = {
     "x-api-key": ("as it came", "activator to replica"),
     "cookie": ("as it came", "activator to replica"),
     "x-switchyard-tenant": ("as it came", "activator to replica"),
-    "traceparent": ("as it came", "activator to replica", "gateway to model"),
-    "tracestate": tuple(EDGES),
+    # The gateway adds what it knows of a trace; what clients say of it ends there.
+    "traceparent": ("as it came", "activator to replica"),
+    "tracestate": tuple(edge for edge in EDGES if edge != "gateway to model"),
+    "baggage": tuple(edge for edge in EDGES if edge != "gateway to model"),
     "x-request-id": tuple(EDGES),
     "mine-bin": tuple(EDGES),
 }
