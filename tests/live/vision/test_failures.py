@@ -247,7 +247,7 @@ def test_without_triton_the_predictor_is_live_but_not_ready(own: Triton, folder:
         assert b"inference_" in fetch(f"{vision.url}/metrics")[1]
         own.start_again()
         vision.wait_ready()
-        assert vision.logged('"phase": "ready"') == 1
+        assert vision.logged('"phase":"ready"') == 1
         assert vision.metric("model_load_time_seconds", 'phase="load"') > 0
     finally:
         vision.stop()
