@@ -103,7 +103,7 @@ def chat(model: str, where: str, **fields: Any) -> dict[str, Any]:
     return {"model": model, "messages": [{"role": "user", "content": canary(where)}], "max_tokens": 4, **fields}
 
 
-def picture() -> bytes:
+def text_image() -> bytes:
     image = Image.new("RGB", (320, 64), "white")
     ImageDraw.Draw(image).text((8, 16), "READ ME 42", fill="black", font_size=28)
     file = io.BytesIO()
@@ -135,8 +135,8 @@ def test_a_chat_is_found(http: httpx.Client, store: Store, stream: bool) -> None
     check(store, sent, {"gateway", "local", "chat-fast"}, "globex")
 
 
-def test_a_picture_that_is_read_is_found(http: httpx.Client, store: Store) -> None:
-    sent = send(http, "/v1/ocr", content=picture(), headers={"content-type": "image/png"})
+def test_an_ocr_request_is_found_in_every_process(http: httpx.Client, store: Store) -> None:
+    sent = send(http, "/v1/ocr", content=text_image(), headers={"content-type": "image/png"})
     assert sent.status == 200, sent.text
     assert "42" in sent.text
     check(store, sent, {"gateway", "local", "vision"})
@@ -146,7 +146,7 @@ def test_a_picture_that_is_read_is_found(http: httpx.Client, store: Store) -> No
 def test_a_call_of_grpc_is_found(platform: Platform, store: Store, model: str) -> None:
     headers = ids("acme")
     asked = tritonclient.grpc.InferInput("text_input" if model == "chat-fast" else "image", [1], "BYTES")
-    asked.set_data_from_numpy(np.array([canary("grpc").encode() if model == "chat-fast" else picture()], np.object_))
+    asked.set_data_from_numpy(np.array([canary("grpc").encode() if model == "chat-fast" else text_image()], np.object_))
     parameters = {"max_tokens": 4} if model == "chat-fast" else {}
     with closing(tritonclient.grpc.InferenceServerClient(platform.grpc_target)) as client:
         client.infer(model, [asked], headers=headers, parameters=parameters, client_timeout=SECONDS)
@@ -229,7 +229,7 @@ OTHERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "V2 version": (f"/v2/models/chat-fast/versions/{canary('version')}/infer", {"json": {}}),
     "broken image": (
         "/v1/ocr",
-        {"content": picture()[:60] + CANARY.encode(), "headers": {"content-type": "image/png"}},
+        {"content": text_image()[:60] + CANARY.encode(), "headers": {"content-type": "image/png"}},
     ),
     "no image": ("/v1/ocr", {"content": CANARY, "headers": {"content-type": f"image/{CANARY}"}}),
     "image's name": ("/v1/ocr", {"files": {canary("form"): (canary("file.png"), b"x", "image/png")}}),

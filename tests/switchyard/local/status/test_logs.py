@@ -83,7 +83,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
         ({"trace": TRACE, "tenant": "acme", "request": "abc"}, ["one"]),
     ],
 )
-def test_a_trace_and_a_tenant_are_followed_too_and_together(
+def test_logs_are_followed_by_trace_and_by_tenant(
     directory: StateDirectory, wanted: dict[str, str], found: list[str]
 ) -> None:
     compact = json.dumps({"message": "three, which says acme", "tenant": "acme"}, separators=(",", ":"))
@@ -119,7 +119,7 @@ def test_what_was_set_aside_of_a_long_log_comes_before_the_rest(directory: State
     assert told(directory, "chat").splitlines()[-1] == record(5, "after").strip()
 
 
-def test_a_followed_log_is_followed_over_its_cut(directory: StateDirectory) -> None:
+def test_following_a_log_continues_after_its_rotation(directory: StateDirectory) -> None:
     seen: list[bytes] = []
     following = logs.lines(directory, "chat", earlier=False, follow=True, wanted=logs.Wanted())
     threading.Thread(target=_collect, args=(following, seen), daemon=True).start()
