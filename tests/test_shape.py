@@ -16,7 +16,6 @@ FILE_LINES, TEST_FILE_LINES, FUNCTION_LINES, MODULES = 300, 500, 50, 12
 
 LONGER_FILES = {
     "switchyard/local/plan/field_tables.py": (315, "a table: one line per field of Kubernetes' and KServe's objects"),
-    "switchyard/telemetry/metrics.py": (400, "a table: each metric of the platform and what it means"),
     "switchyard/http/client/connection.py": (310, "one protocol, whose callbacks share one state"),
     "switchyard/http/h2/grpc_call/call.py": (316, "one call, whose every callback shares its state"),
 }

@@ -14,7 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from switchyard.telemetry import metrics
+from switchyard.telemetry.metrics import gateway, graph, local, predictors, repository, routing
 from switchyard.telemetry.process import Component, registry_of
 
 ROOT = Path(__file__).parents[1]
@@ -22,10 +22,10 @@ FILE = ROOT / "docs" / "reference" / "metrics.md"
 EXPOSITIONS = ROOT / "tests" / "testdata" / "expositions"
 
 _HEAD = """\
-<!-- Written by `python -m tools.metrics_page`: edit switchyard/telemetry/metrics.py. -->
+<!-- Written by `python -m tools.metrics_page`: edit switchyard/telemetry/metrics/. -->
 # Metrics
 
-Every name, label and meaning is declared in `switchyard/telemetry/metrics.py`, and this page is written from it. Label
+Every name, label and meaning is declared in `switchyard/telemetry/metrics/`, and this page is written from it. Label
 values come from the catalog, from files and from fixed lists, never from requests: a name that is not served counts as
 `unknown`. A model that is served no more has no series ten minutes later. Each page is in Prometheus' text format, or
 in OpenMetrics, with exemplars that lead to traces, for who asks for that. How many series there may be:
@@ -46,34 +46,34 @@ SECTIONS = (
     Section(
         title="Gateway",
         where="`GET /metrics` on the gateway, for administrators where it asks for keys.",
-        holders=(metrics.CallMetrics, metrics.TenantMetrics, metrics.AccessMetrics, metrics.UsageMetrics),
+        holders=(gateway.CallMetrics, gateway.TenantMetrics, gateway.AccessMetrics, gateway.UsageMetrics),
     ),
     Section(
         title="Predictors",
         where="`GET /metrics` on the predictor, beside [what its engine exposes](#engines).",
-        holders=(metrics.InferenceMetrics,),
+        holders=(predictors.InferenceMetrics,),
     ),
     Section(
         title="Complexity predictor",
         where="`GET /metrics` on it, beside the metrics of every predictor.",
-        holders=(metrics.RoutingMetrics,),
+        holders=(routing.RoutingMetrics,),
     ),
     Section(
         title="Graph router",
         where="`GET /metrics` on a port of its own, 9464 or `METRICS_PORT`: every path of the router's port belongs to "
         "the graph, and 9090 and 9091 to Knative's sidecar. Nodes and steps are named as in the graph, a step without "
         "a name by its index from 0.",
-        holders=(metrics.GraphMetrics,),
+        holders=(graph.GraphMetrics,),
     ),
     Section(
         title="Local mode",
         where="`GET /metrics` on the supervisor's own port, `control` in `.switchyard/run.json`.",
-        holders=(metrics.LocalMetrics,),
+        holders=(local.LocalMetrics,),
     ),
     Section(
         title="Model repository",
         where="`GET /metrics` of `python -m switchyard.sync`.",
-        holders=(metrics.RepositoryMetrics,),
+        holders=(repository.RepositoryMetrics,),
     ),
 )
 

@@ -14,7 +14,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from benchmarks.report import Figure, publish
 from switchyard.gateway.meter import Meter
-from switchyard.telemetry.metrics import GatewayMetrics, GraphMetrics, LocalMetrics, Phase
+from switchyard.telemetry.metrics.families import Phase
+from switchyard.telemetry.metrics.gateway import GatewayMetrics
+from switchyard.telemetry.metrics.graph import GraphMetrics
+from switchyard.telemetry.metrics.local import LocalMetrics
 from switchyard.telemetry.process import registry_of
 
 MODELS, TENANTS = 1000, 10_000

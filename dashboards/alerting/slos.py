@@ -8,7 +8,8 @@ import yaml
 from prometheus_client.utils import floatToGoString
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from switchyard.telemetry.metrics import LATENCY_BUCKETS, TENANT_BUCKETS, TOKEN_BUCKETS
+from switchyard.telemetry.metrics.families import LATENCY_BUCKETS
+from switchyard.telemetry.metrics.gateway import TENANT_BUCKETS, TOKEN_BUCKETS
 
 FILE = Path(__file__).parents[1] / "slos.yaml"
 LONGS, SHORTS = ("5m", "1h", "6h", "1d", "3d"), ("1m", "5m", "30m", "2h", "6h")

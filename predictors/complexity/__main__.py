@@ -33,7 +33,7 @@ from switchyard.memory import settle_for_serving
 from switchyard.settings import SettingsError, warn_of_misspelled
 from switchyard.store.factory import open_store
 from switchyard.telemetry import logs, tracing
-from switchyard.telemetry.metrics import RoutingMetrics
+from switchyard.telemetry.metrics.routing import RoutingMetrics
 from switchyard.telemetry.process import registry_of
 
 logger = logging.getLogger(__name__)

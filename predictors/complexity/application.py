@@ -27,7 +27,8 @@ from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, B
 from switchyard.http.server import Exchange
 from switchyard.telemetry import attributes
 from switchyard.telemetry.exposition import exposition
-from switchyard.telemetry.metrics import InferenceMetrics, RoutingMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
+from switchyard.telemetry.metrics.routing import RoutingMetrics
 from switchyard.telemetry.tracing import SERVER, Tracer
 
 logger = logging.getLogger(__name__)

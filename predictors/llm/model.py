@@ -20,7 +20,7 @@ from predictors.llm.v2.completion import Completion, Embedding, GenerationError,
 from predictors.llm.v2.inputs import TEXT, read_texts
 from predictors.serving.admission import Admission
 from switchyard.http.api_errors import ApiError
-from switchyard.telemetry.metrics import Outcome
+from switchyard.telemetry.metrics.families import Outcome
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi.usage import Counted, counted
 from switchyard.telemetry import attributes
 from switchyard.telemetry.histogram import exemplar_of
-from switchyard.telemetry.metrics import InferenceMetrics, Outcome
+from switchyard.telemetry.metrics.families import Outcome
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 from switchyard.telemetry.tracing import SERVER, Span, Tracer
 
 ENGINE = "vllm"

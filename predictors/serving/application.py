@@ -10,7 +10,7 @@ from switchyard.http.asgi import App, Message, Receive, Scope, Send
 from switchyard.http.asgi.replies import header, reply, respond_error
 from switchyard.http.json_body import JSON, media_type
 from switchyard.telemetry.attributes import operation_of
-from switchyard.telemetry.metrics import Outcome
+from switchyard.telemetry.metrics.families import Outcome
 from switchyard.telemetry.trace_context import TRACEPARENT
 
 OPENAI = "/openai"

@@ -5,7 +5,8 @@ import time
 
 import psutil
 
-from switchyard.telemetry.metrics import InferenceMetrics, Phase
+from switchyard.telemetry.metrics.families import Phase
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 
 logger = logging.getLogger(__name__)
 

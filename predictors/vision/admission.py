@@ -13,7 +13,8 @@ from switchyard.http.api_errors import ApiError
 from switchyard.http.request_errors import ClientDisconnectedError
 from switchyard.telemetry import attributes
 from switchyard.telemetry.histogram import exemplar_of
-from switchyard.telemetry.metrics import InferenceMetrics, Outcome
+from switchyard.telemetry.metrics.families import Outcome
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 from switchyard.telemetry.trace_context import for_recorder
 from switchyard.telemetry.tracing import CLIENT, SERVER, Span, Tracer
 

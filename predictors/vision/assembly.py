@@ -43,7 +43,7 @@ from switchyard.http.asgi.usage import UsageReport
 from switchyard.http.client import Client, Limits
 from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.telemetry import tracing
-from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 from switchyard.telemetry.process import inference_metrics
 
 

@@ -57,7 +57,7 @@ from switchyard.http.h2.grpc_call import GrpcCall
 from switchyard.http.server import Exchange
 from switchyard.settings import SettingsError
 from switchyard.store.ledger import Ledger
-from switchyard.telemetry.metrics import GatewayMetrics
+from switchyard.telemetry.metrics.gateway import GatewayMetrics
 from switchyard.telemetry.process import registry_of
 from switchyard.telemetry.tracing import Tracer
 

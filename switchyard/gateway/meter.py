@@ -6,7 +6,8 @@ from typing import Any
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from switchyard.telemetry.metrics import CallMetrics, GatewayMetrics, Outcome, TenantMetrics
+from switchyard.telemetry.metrics.families import Outcome
+from switchyard.telemetry.metrics.gateway import CallMetrics, GatewayMetrics, TenantMetrics
 
 UNKNOWN = "unknown"
 Exemplar = dict[str, str] | None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from switchyard.store.contract import StoreError
 from switchyard.store.ledger import Claim, Entry, Ledger, Level
-from switchyard.telemetry.metrics import UsageMetrics
+from switchyard.telemetry.metrics.gateway import UsageMetrics
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from switchyard.gateway.routes.table import Route
 from switchyard.http.usage import Usage
 from switchyard.rpc.v2 import SERVICE
 from switchyard.telemetry import attributes as names
-from switchyard.telemetry.metrics import Outcome
+from switchyard.telemetry.metrics.families import Outcome
 from switchyard.telemetry.trace_context import TRACEPARENT, TRACERESPONSE, TRACESTATE, trace_id_of, valid_tracestate
 from switchyard.telemetry.tracing import SERVER, Tracer, Value
 

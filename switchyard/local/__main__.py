@@ -21,7 +21,7 @@ from switchyard.local.supervisor import preflight, project
 from switchyard.memory import settle_for_serving
 from switchyard.settings import SettingsError, log_level
 from switchyard.telemetry import logs
-from switchyard.telemetry.metrics import Phase
+from switchyard.telemetry.metrics.families import Phase
 
 if TYPE_CHECKING:
     from switchyard.local.supervisor.assembly import Settings

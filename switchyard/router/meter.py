@@ -6,7 +6,7 @@ has its response and only then recorded: recording takes as long as choosing a s
 
 from typing import Any
 
-from switchyard.telemetry.metrics import GraphMetrics
+from switchyard.telemetry.metrics.graph import GraphMetrics
 
 
 class _Codes:

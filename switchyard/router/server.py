@@ -20,7 +20,7 @@ from switchyard.router.steps.istio import IstioSidecar
 from switchyard.router.steps.retry import Retry
 from switchyard.telemetry import tracing
 from switchyard.telemetry.exposition import exposition
-from switchyard.telemetry.metrics import GraphMetrics
+from switchyard.telemetry.metrics.graph import GraphMetrics
 from switchyard.telemetry.process import registry_of
 
 logger = logging.getLogger(__name__)

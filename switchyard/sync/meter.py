@@ -9,7 +9,7 @@ from switchyard.repository.status import Phase, RepositoryStatus
 from switchyard.repository.verdict import Group, Verdict
 from switchyard.sync.downloads import Download
 from switchyard.sync.folders import ModelKey
-from switchyard.telemetry.metrics import RepositoryMetrics
+from switchyard.telemetry.metrics.repository import RepositoryMetrics
 
 
 @dataclass(slots=True)

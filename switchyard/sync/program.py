@@ -25,7 +25,7 @@ from switchyard.sync.records import Records
 from switchyard.sync.reserved import ReservedNames
 from switchyard.sync.slots import FairSlots
 from switchyard.sync.syncer import Syncer
-from switchyard.telemetry.metrics import RepositoryMetrics
+from switchyard.telemetry.metrics.repository import RepositoryMetrics
 from switchyard.telemetry.process import registry_of
 
 logger = logging.getLogger(__name__)

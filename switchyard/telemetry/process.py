@@ -5,7 +5,7 @@ from typing import Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry, GCCollector, Info, PlatformCollector, ProcessCollector
 
-from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 
 Component = Literal["gateway", "graph", "llm", "vision", "complexity", "supervisor", "sync"]
 

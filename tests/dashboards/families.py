@@ -9,7 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from dashboards.alerting import files, slos
 from dashboards.alerting.rules import Record
-from switchyard.telemetry import metrics
+from switchyard.telemetry.metrics import gateway, graph, local, predictors, repository, routing
 from switchyard.telemetry.process import registry_of
 
 EXPOSITIONS = Path(__file__).parents[1] / "testdata" / "expositions"
@@ -21,12 +21,13 @@ OF_PROMETHEUS = {
     "scrape_samples_post_metric_relabeling": "gauge",
     "ALERTS": "gauge",
 }
+OF_PROCESSES = (gateway, graph, local, predictors, repository, routing)
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
 
 
 def declared() -> Iterator[MetricWrapperBase]:
     """Yield all families that ``switchyard.telemetry.metrics`` declares; some are of several processes."""
-    for holder in vars(metrics).values():
+    for holder in (holder for module in OF_PROCESSES for holder in vars(module).values()):
         if isinstance(holder, type) and holder.__name__.endswith("Metrics"):
             parts = vars(holder(CollectorRegistry())).values()
             yield from (part for part in parts if isinstance(part, MetricWrapperBase))

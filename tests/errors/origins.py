@@ -22,7 +22,7 @@ from switchyard.http.client import Client
 from switchyard.http.server import Handler, Server
 from switchyard.local.activator import application as activator
 from switchyard.local.activator.request_queue import QueueLimits, RequestQueue
-from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 from tests.predictors.vision.triton.loading.server import Server as Triton
 from tests.predictors.vision.triton.loading.server import loaded_models

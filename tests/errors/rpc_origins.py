@@ -17,7 +17,7 @@ from switchyard.local.activator.request_queue import QueueLimits, RequestQueue
 from switchyard.local.activator.rpc import RpcActivator
 from switchyard.rpc import v2
 from switchyard.rpc.protobuf import write
-from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 from tests.predictors.vision.triton.loading.server import Server as Triton
 from tests.predictors.vision.triton.loading.server import loaded_models

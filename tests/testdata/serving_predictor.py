@@ -13,7 +13,7 @@ from predictors.serving.admission import Admission
 from predictors.serving.application import Application
 from predictors.serving.server import PredictorServer, run_to_end
 from switchyard.http.asgi import App, Receive, Scope, Send
-from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 
 

@@ -15,7 +15,7 @@ from predictors.complexity.tiers.conversation import Conversation
 from predictors.complexity.tiers.rules import Tiers
 from switchyard.http.client import Client, Timeouts
 from switchyard.http.client.errors import UpstreamError
-from switchyard.telemetry.metrics import RoutingMetrics
+from switchyard.telemetry.metrics.routing import RoutingMetrics
 
 logger = logging.getLogger(__name__)
 

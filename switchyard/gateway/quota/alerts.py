@@ -19,7 +19,7 @@ from switchyard.gateway.settlements import new_call_id
 from switchyard.gateway.tenants.limits import SCALES
 from switchyard.store.contract import StoreError
 from switchyard.store.ledger import Claim, Grant, Ledger, Level
-from switchyard.telemetry.metrics import UsageMetrics
+from switchyard.telemetry.metrics.gateway import UsageMetrics
 
 logger = logging.getLogger(__name__)
 

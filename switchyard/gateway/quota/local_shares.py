@@ -10,7 +10,7 @@ from switchyard.gateway.settlements import Settlements, new_call_id
 from switchyard.store.contract import StoreError
 from switchyard.store.factory import open_ledger
 from switchyard.store.ledger import Claim, Denial, Grant, Ledger, Level
-from switchyard.telemetry.metrics import UsageMetrics
+from switchyard.telemetry.metrics.gateway import UsageMetrics
 
 _OWNER = "(gateways)"  # no tenant has such a name
 _GATEWAY = Claim("gateways", 1, 2**31, "held")

@@ -14,7 +14,7 @@ from switchyard.http.client.errors import UpstreamError
 from switchyard.rpc.status import RpcStatus, to_http
 from switchyard.telemetry import logs
 from switchyard.telemetry.histogram import exemplar_of
-from switchyard.telemetry.metrics import Outcome
+from switchyard.telemetry.metrics.families import Outcome
 from switchyard.telemetry.tracing import Tracer
 
 logger = logging.getLogger(__name__)

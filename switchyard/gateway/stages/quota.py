@@ -21,7 +21,7 @@ from switchyard.gateway.usage.billing import Billing
 from switchyard.gateway.usage.entries import Outcome
 from switchyard.http.api_errors import ApiError
 from switchyard.store.ledger import Claim, Denial, Grant, Ledger
-from switchyard.telemetry.metrics import UsageMetrics
+from switchyard.telemetry.metrics.gateway import UsageMetrics
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from switchyard.local.processes.reasons import is_lasting
 from switchyard.local.processes.startlog import PodLog
 from switchyard.local.processes.temporary import temporary_folder
 from switchyard.local.program import program
-from switchyard.telemetry.metrics import Phase
+from switchyard.telemetry.metrics.families import Phase
 
 PROBE_SECONDS = 0.05
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, get_args
 
 from switchyard.local.processes import reasons
-from switchyard.telemetry.metrics import Phase
+from switchyard.telemetry.metrics.families import Phase
 
 _KNOWN = frozenset(get_args(Phase)) - {"preload", "spawn"}
 _READ_BYTES = 256 * 1024  # also how much of a log's end is searched for the reason: several tracebacks

@@ -22,7 +22,7 @@ from switchyard.local.replicas.pods import LoadedPod, Pods
 from switchyard.local.replicas.recovery import Recovery
 from switchyard.local.replicas.watch import Watch
 from switchyard.local.status.board import StatusBoard
-from switchyard.telemetry.metrics import LocalMetrics
+from switchyard.telemetry.metrics.local import LocalMetrics
 
 _STABLE_SECONDS = 10.0  # a process that was ready this long did not crash at its start
 

@@ -12,7 +12,8 @@ from switchyard.catalog import CatalogFile, Claim, Model, State, owner_of, settl
 from switchyard.catalog import Phase as CatalogPhase
 from switchyard.local.status.client_reason import for_clients
 from switchyard.repository.status import ModelStatus
-from switchyard.telemetry.metrics import Exit, LocalMetrics, Phase
+from switchyard.telemetry.metrics.families import Phase
+from switchyard.telemetry.metrics.local import Exit, LocalMetrics
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from switchyard.local.program import program
 from switchyard.local.status.board import ProcessState, ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run
 from switchyard.repository.names import visible
-from switchyard.telemetry.metrics import Phase
+from switchyard.telemetry.metrics.families import Phase
 
 if TYPE_CHECKING:
     from rich.table import Table

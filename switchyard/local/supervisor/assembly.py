@@ -41,7 +41,7 @@ from switchyard.local.supervisor.repository_sync import sync_deployments
 from switchyard.local.supervisor.services import Services
 from switchyard.repository.served import ServedFile
 from switchyard.telemetry import tracing
-from switchyard.telemetry.metrics import LocalMetrics
+from switchyard.telemetry.metrics.local import LocalMetrics
 from switchyard.telemetry.process import registry_of
 
 

@@ -21,7 +21,7 @@ from switchyard.local.plan.graphs import cluster_hosts
 from switchyard.local.plan.workloads import Service
 from switchyard.local.replicas.replica import Replica
 from switchyard.local.status.board import StatusBoard
-from switchyard.telemetry.metrics import LocalMetrics
+from switchyard.telemetry.metrics.local import LocalMetrics
 from switchyard.telemetry.tracing import Tracer
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from switchyard.local.status import rotation
 from switchyard.local.status.board import ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run, StateDirectory, leftovers, remove_temporary
 from switchyard.local.supervisor.assembly import Parts, Settings, assemble
-from switchyard.telemetry.metrics import Phase
+from switchyard.telemetry.metrics.families import Phase
 
 logger = logging.getLogger(__name__)
 

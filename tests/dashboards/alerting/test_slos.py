@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from dashboards.alerting import burn, slos
 from dashboards.alerting.rules import Group, Record, rule_file
-from switchyard.telemetry import metrics
+from switchyard.telemetry.metrics.gateway import GatewayMetrics
 from tests.dashboards.alerting.promtool import PROMISED, Counter, Scenario, Sheet, rules, run
 from tests.dashboards.alerting.test_rules import check
 
@@ -66,7 +66,7 @@ def test_every_window_of_every_slo_can_fire() -> None:
 
 def test_thresholds_are_edges_as_the_client_prints_them() -> None:
     registry = CollectorRegistry()
-    held = metrics.GatewayMetrics(registry)
+    held = GatewayMetrics(registry)
     held.calls.first_token.labels("a")
     held.calls.per_output_token.labels("a")
     held.tenants.first_byte.labels("a")

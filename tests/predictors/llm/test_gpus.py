@@ -17,7 +17,7 @@ import os, sys
 from pathlib import Path
 from prometheus_client import CollectorRegistry, generate_latest
 from predictors.llm.gpus import publish_gpus
-from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 registry = CollectorRegistry()
 publish_gpus(InferenceMetrics(registry), os.environ)
 for line in sys.stdin:

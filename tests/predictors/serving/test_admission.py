@@ -5,7 +5,8 @@ from prometheus_client import CollectorRegistry
 
 from predictors.serving.admission import Admission
 from switchyard.http.asgi.usage import Counted, counted
-from switchyard.telemetry.metrics import InferenceMetrics, Outcome
+from switchyard.telemetry.metrics.families import Outcome
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 from switchyard.telemetry.sampling import Sampler
 from tests.recorded_spans import PARENT, UNSAMPLED, KeptSpans
 

@@ -10,7 +10,7 @@ from predictors.serving.admission import Admission
 from predictors.serving.application import Application
 from switchyard.http.api_errors import ApiError
 from switchyard.http.asgi import App, Message, Receive, Scope, Send
-from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 
 

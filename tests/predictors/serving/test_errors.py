@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from predictors.serving.admission import Admission
 from predictors.serving.application import Application
 from predictors.serving.faults import of_engine
-from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 from tests.one_server.processes import run
 from tests.ports import free_port

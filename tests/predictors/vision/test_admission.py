@@ -12,7 +12,7 @@ from predictors.vision.triton.control import Control
 from predictors.vision.triton.loading.loaded_models import LoadedModels
 from switchyard.http.api_errors import ApiError
 from switchyard.http.request_errors import ClientDisconnectedError
-from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 from tests.recorded_spans import PARENT, UNSAMPLED
 

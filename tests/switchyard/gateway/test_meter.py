@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry
 from switchyard.catalog import Catalog
 from switchyard.gateway.meter import CODES, KEPT_SECONDS, MODELS, OTHERS, PAIRS, TENANTS, UNKNOWN, Meter
 from switchyard.gateway.routes.table import ROUTES
-from switchyard.telemetry.metrics import LATENCY_BUCKETS, TENANT_BUCKETS, TOKEN_BUCKETS, GatewayMetrics
+from switchyard.telemetry.metrics.families import LATENCY_BUCKETS
+from switchyard.telemetry.metrics.gateway import TENANT_BUCKETS, TOKEN_BUCKETS, GatewayMetrics
 from tests.switchyard.gateway.conftest import gateway
 
 _REST = 3  # of a histogram beside its buckets: +Inf, the sum and the count

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from switchyard.gateway import settlements as module
 from switchyard.gateway.settlements import Settlements
 from switchyard.store.ledger import Claim, Entry
-from switchyard.telemetry.metrics import UsageMetrics
+from switchyard.telemetry.metrics.gateway import UsageMetrics
 from tests.switchyard.gateway.conftest import gateway
 from tests.switchyard.gateway.quota.limited import HEADERS, Away, counting, ledger, metric, tenants
 

@@ -22,7 +22,7 @@ from switchyard.router.meter import GraphMeter
 from switchyard.router.server import server_limits
 from switchyard.router.steps.istio import IstioSidecar
 from switchyard.router.steps.retry import Retry
-from switchyard.telemetry.metrics import GraphMetrics
+from switchyard.telemetry.metrics.graph import GraphMetrics
 from switchyard.telemetry.tracing import DisabledTracer, Tracer
 
 JSON = (b"content-type", b"application/json")

@@ -21,7 +21,7 @@ from switchyard.sync.model import Parts
 from switchyard.sync.records import Records
 from switchyard.sync.reserved import ReservedNames
 from switchyard.sync.slots import FairSlots
-from switchyard.telemetry.metrics import RepositoryMetrics
+from switchyard.telemetry.metrics.repository import RepositoryMetrics
 from tests.ports import free_port
 from tests.switchyard.repository import onnx_models
 from tests.switchyard.sync.program import Program

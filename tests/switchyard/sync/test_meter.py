@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from switchyard.repository.status import RepositoryStatus
 from switchyard.sync.downloads import Download
 from switchyard.sync.meter import Meter
-from switchyard.telemetry.metrics import RepositoryMetrics
+from switchyard.telemetry.metrics.repository import RepositoryMetrics
 
 DOWNLOAD = Download(group="llm", name="chat", state="running", source="s3://models/llm/chat", revision="1")
 

@@ -15,7 +15,7 @@ from switchyard.sync.meter import Meter
 from switchyard.sync.model import Model, Parts
 from switchyard.sync.records import Records
 from switchyard.sync.slots import FairSlots
-from switchyard.telemetry.metrics import RepositoryMetrics
+from switchyard.telemetry.metrics.repository import RepositoryMetrics
 
 
 class Others:

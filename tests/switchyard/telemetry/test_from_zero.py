@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from switchyard.gateway.meter import Meter
-from switchyard.telemetry.metrics import GatewayMetrics
+from switchyard.telemetry.metrics.gateway import GatewayMetrics
 
 
 @pytest.mark.parametrize(

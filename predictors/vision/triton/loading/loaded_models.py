@@ -11,7 +11,7 @@ from predictors.vision.triton.loading.operations import Operations
 from predictors.vision.triton.loading.residency import UNLIMITED, Limits, Residency
 from predictors.vision.triton.model_config import ModelConfig
 from switchyard.http.api_errors import ApiError
-from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 
 logger = logging.getLogger(__name__)
 

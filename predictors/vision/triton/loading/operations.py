@@ -11,7 +11,7 @@ from predictors.vision.triton.loading.model_state import RETRY_SECONDS, ModelSta
 from predictors.vision.triton.model_config import parse_config
 from predictors.vision.triton.triton_log import NOT_POLLED
 from switchyard.http.api_errors import ApiError
-from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 
 SWITCHES = 5  # loads of one request, if other content is published in the middle of each
 

@@ -16,7 +16,7 @@ from predictors.complexity.tiers.rules import Tiers
 from predictors.complexity.tiers.shadow import MAX_CONCURRENT, Shadow, agreement
 from predictors.complexity.training import labels
 from switchyard.http.client import Client
-from switchyard.telemetry.metrics import RoutingMetrics
+from switchyard.telemetry.metrics.routing import RoutingMetrics
 from tests.predictors.complexity.tiers.test_affinity import chat
 
 DEADLINE = 20.0

@@ -19,7 +19,7 @@ from switchyard.http.h2 import frames
 from switchyard.http.h2.grpc_call import forward_to
 from switchyard.http.h2.grpc_call.messages import framed
 from switchyard.rpc.protobuf import write
-from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 from tests.switchyard.http.h2.grpc_call.world import CALL, DEADLINE, Target, World, failure, happens, target, world
 from tests.switchyard.http.h2.raw import Talk

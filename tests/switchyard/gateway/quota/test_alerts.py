@@ -26,7 +26,7 @@ from switchyard.store.contract import StoreError
 from switchyard.store.ledger import Level
 from switchyard.store.redis_ledger import RedisLedger
 from switchyard.store.sqlite_ledger import SqliteLedger
-from switchyard.telemetry.metrics import UsageMetrics
+from switchyard.telemetry.metrics.gateway import UsageMetrics
 from tests.switchyard.gateway.conftest import Bench, gateway, running, until
 from tests.switchyard.gateway.quota.limited import HEADERS, Away, counting, ledger, metric, tenants
 

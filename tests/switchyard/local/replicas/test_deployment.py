@@ -17,7 +17,7 @@ from switchyard.local.processes.mounts import Mounts
 from switchyard.local.processes.start import Starter
 from switchyard.local.replicas.deployment import DeploymentRunner
 from switchyard.local.status.board import StatusBoard
-from switchyard.telemetry.metrics import LocalMetrics
+from switchyard.telemetry.metrics.local import LocalMetrics
 
 SERVER = (
     "import http.server, sys; "

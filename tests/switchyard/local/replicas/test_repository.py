@@ -14,7 +14,7 @@ from switchyard.local.replicas.repository import JudgedModels, RepositoryHost
 from switchyard.local.status.board import StatusBoard
 from switchyard.repository.status import ModelStatus, RepositoryStatus, StatusFile
 from switchyard.repository.verdict import Facts, FaultCode, Memory
-from switchyard.telemetry.metrics import LocalMetrics
+from switchyard.telemetry.metrics.local import LocalMetrics
 
 SECONDS = 10.0
 FACTS = Facts(format="onnx", kind="vision", bytes=3, memory=Memory(weights=3), versions=("1", "2"))

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 from switchyard.catalog import CatalogFile, Model
 from switchyard.local.status.board import StatusBoard
 from switchyard.repository.names import taken
-from switchyard.telemetry.metrics import LocalMetrics
+from switchyard.telemetry.metrics.local import LocalMetrics
 
 
 async def test_a_repository_takes_no_services_name_and_the_clash_is_logged_once(

@@ -11,7 +11,7 @@ from switchyard.local.processes.identities import Identity
 from switchyard.local.status.board import ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run
 from switchyard.local.status.terminal import PlainView, next_steps, steps, table
-from switchyard.telemetry.metrics import LocalMetrics
+from switchyard.telemetry.metrics.local import LocalMetrics
 
 
 def test_a_start_in_progress_shows_the_phase_that_runs_with_its_seconds() -> None:

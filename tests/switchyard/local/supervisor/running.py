@@ -24,7 +24,7 @@ from switchyard.local.replicas.replica import Replica
 from switchyard.local.status.board import StatusBoard
 from switchyard.local.supervisor.services import Services
 from switchyard.repository.served import ServedFile
-from switchyard.telemetry.metrics import LocalMetrics
+from switchyard.telemetry.metrics.local import LocalMetrics
 from switchyard.telemetry.tracing import DisabledTracer
 from tests.switchyard.local.overlays import Stub, runtime
 

@@ -1,7 +1,7 @@
 from prometheus_client import CollectorRegistry, generate_latest
 
 from switchyard.local.supervisor.graph_decisions import sentence, summary
-from switchyard.telemetry.metrics import RoutingMetrics
+from switchyard.telemetry.metrics.routing import RoutingMetrics
 
 
 def test_decisions_are_counted_by_tier_and_by_reason() -> None:

@@ -12,7 +12,7 @@ from predictors.vision.triton.loading.residency import UNLIMITED, Limits
 from predictors.vision.triton.model_folders import ModelFolders
 from switchyard.http.api_errors import ApiError
 from switchyard.rpc.protobuf import read_text
-from switchyard.telemetry.metrics import InferenceMetrics
+from switchyard.telemetry.metrics.predictors import InferenceMetrics
 
 
 class Server:
