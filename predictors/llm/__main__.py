@@ -34,11 +34,12 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
     from predictors.serving.admission import Admission
     from predictors.serving.application import Application
     from predictors.serving.server import PredictorServer
-    from switchyard.telemetry.process import inference_metrics
+    from switchyard.telemetry.metrics.predictors import InferenceMetrics
+    from switchyard.telemetry.process import shared_registry
 
     logs.configure(arguments.model_name, settings.log_level)  # again, because some of these imports reset logging
     clock.done("import")
-    metrics = inference_metrics("llm")
+    metrics = InferenceMetrics(shared_registry("llm"))
     server = PredictorServer(
         host=settings.host,
         http_port=arguments.http_port,

@@ -44,7 +44,7 @@ from switchyard.http.client import Client, Limits
 from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.telemetry import tracing
 from switchyard.telemetry.metrics.predictors import InferenceMetrics
-from switchyard.telemetry.process import inference_metrics
+from switchyard.telemetry.process import shared_registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def assemble(arguments: Arguments, settings: Settings, vision: VisionSettings, c
     Raises:
         PortError: a port cannot be bound.
     """
-    metrics = inference_metrics("vision")
+    metrics = InferenceMetrics(shared_registry("vision"))
     inference = _inference(arguments, settings, vision, metrics)
     images, loaded_models = inference.images, inference.loaded_models
     service = VisionModel(arguments.model_name, images, loaded_models)

@@ -5,8 +5,6 @@ from typing import Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry, GCCollector, Info, PlatformCollector, ProcessCollector
 
-from switchyard.telemetry.metrics.predictors import InferenceMetrics
-
 Component = Literal["gateway", "graph", "llm", "vision", "complexity", "supervisor", "sync"]
 
 
@@ -19,10 +17,10 @@ def registry_of(component: Component) -> CollectorRegistry:
     return registry
 
 
-def inference_metrics(component: Component) -> InferenceMetrics:
-    """Return the metrics of a predictor, in the library's own registry, which KServe and vLLM write to as well."""
+def shared_registry(component: Component) -> CollectorRegistry:
+    """Return the library's own registry, which KServe and vLLM write to as well."""
     _describe(REGISTRY, component)
-    return InferenceMetrics(REGISTRY)
+    return REGISTRY
 
 
 def _describe(registry: CollectorRegistry, component: Component) -> None:
