@@ -15,7 +15,6 @@ CODE = ("switchyard", "predictors", "dashboards", "tools")
 FILE_LINES, TEST_FILE_LINES, FUNCTION_LINES, MODULES = 300, 500, 50, 12
 
 LONGER_FILES = {
-    "switchyard/local/plan/field_tables.py": (315, "a table: one line per field of Kubernetes' and KServe's objects"),
     "switchyard/http/client/connection.py": (310, "one protocol, whose callbacks share one state"),
     "switchyard/http/h2/grpc_call/call.py": (316, "one call, whose every callback shares its state"),
 }

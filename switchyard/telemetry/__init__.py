@@ -1,1 +1,1 @@
-"""Metrics, logs and traces of every Switchyard process; imports no other package of the project."""
+"""Metrics, logs and traces of every Switchyard process; imports nothing else of the project but ``switchyard.settings``."""

@@ -33,7 +33,7 @@ _MESH = "there is no cluster network"
 _LOOPBACK = "clients reach a process at the port that its command names, on loopback"
 _ONE = "local mode runs at most one process per service"
 _OTHERS = "read by other programs"
-_SCRAPED = "read by operators of a cluster"
+_SHARED = "processes share the machine; the system decides"
 
 _METADATA = (
     _honored("apiVersion", "names the document's type"),
@@ -122,7 +122,7 @@ def _container(path: str) -> tuple[Field, ...]:
         _ignored(f"{path}.livenessProbe.**", _PROBE),
         _ignored(f"{path}.image", "the command runs from this machine's environment"),
         _ignored(f"{path}.imagePullPolicy", "there is no image"),
-        _ignored(f"{path}.resources.**", "processes share the machine; the system decides"),
+        _ignored(f"{path}.resources.**", _SHARED),
         _ignored(f"{path}.securityContext.**", _ISOLATION),
         _ignored(f"{path}.terminationMessagePolicy", "the log says it"),
         _ignored(f"{path}.terminationMessagePath", "the log says it"),
@@ -218,7 +218,7 @@ _GRAPH = (
     _ignored("spec.scaleTarget", _ONE),
     _honored("spec.timeout", "seconds until the first byte of a response, and the grace after SIGTERM"),
     _honored("spec.routerTimeouts.**", "the router's"),
-    _ignored("spec.resources.**", "processes share the machine; the system decides"),
+    _ignored("spec.resources.**", _SHARED),
     _ignored("spec.serviceAccountName", _ISOLATION),
     *(
         _ignored(f"spec.{name}", _PLACEMENT)
@@ -271,9 +271,20 @@ _DATA = (
 )
 
 
-def _unused(reason: str) -> tuple[Field, ...]:
-    return (_ignored("**", reason),)
-
+_UNUSED = {
+    "names are unique within one overlay": ("Namespace",),
+    _LOOPBACK: ("Service", "Ingress", "Gateway", "HTTPRoute", "GRPCRoute"),
+    _ISOLATION: ("ServiceAccount",),
+    "there is no API server": ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"),
+    "everything binds loopback": ("NetworkPolicy",),
+    _PLACEMENT: ("PodDisruptionBudget", "PriorityClass"),
+    "there is one process per Deployment": ("HorizontalPodAutoscaler",),
+    "one machine keeps its state in files": ("StatefulSet",),
+    _SHARED: ("LimitRange", "ResourceQuota"),
+    "models are folders of this machine": ("LocalModelCache", "LocalModelNodeGroup"),
+    "read by operators of a cluster": ("PodMonitor", "ServiceMonitor", "PrometheusRule", "GrafanaDashboard"),
+    "claims are folders of this machine": ("PersistentVolume", "PersistentVolumeClaim"),
+}
 
 TABLES: Mapping[str, tuple[Field, ...]] = {
     "InferenceService": _SERVICE,
@@ -283,30 +294,5 @@ TABLES: Mapping[str, tuple[Field, ...]] = {
     "Deployment": _DEPLOYMENT,
     "ConfigMap": _DATA,
     "Secret": _DATA,
-    "Namespace": _unused("names are unique within one overlay"),
-    "Service": _unused(_LOOPBACK),
-    "ServiceAccount": _unused(_ISOLATION),
-    "Role": _unused("there is no API server"),
-    "RoleBinding": _unused("there is no API server"),
-    "ClusterRole": _unused("there is no API server"),
-    "ClusterRoleBinding": _unused("there is no API server"),
-    "NetworkPolicy": _unused("everything binds loopback"),
-    "PodDisruptionBudget": _unused(_PLACEMENT),
-    "PriorityClass": _unused(_PLACEMENT),
-    "HorizontalPodAutoscaler": _unused("there is one process per Deployment"),
-    "StatefulSet": _unused("one machine keeps its state in files"),
-    "LimitRange": _unused("processes share the machine; the system decides"),
-    "ResourceQuota": _unused("processes share the machine; the system decides"),
-    "Ingress": _unused(_LOOPBACK),
-    "Gateway": _unused(_LOOPBACK),
-    "HTTPRoute": _unused(_LOOPBACK),
-    "GRPCRoute": _unused(_LOOPBACK),
-    "LocalModelCache": _unused("models are folders of this machine"),
-    "LocalModelNodeGroup": _unused("models are folders of this machine"),
-    "PodMonitor": _unused(_SCRAPED),
-    "ServiceMonitor": _unused(_SCRAPED),
-    "PrometheusRule": _unused(_SCRAPED),
-    "GrafanaDashboard": _unused(_SCRAPED),
-    "PersistentVolume": _unused("claims are folders of this machine"),
-    "PersistentVolumeClaim": _unused("claims are folders of this machine"),
+    **{kind: (_ignored("**", reason),) for reason, kinds in _UNUSED.items() for kind in kinds},
 }
