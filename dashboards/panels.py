@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dashboards.promql import metric_names
+from dashboards import promql
 from dashboards.sources import Source, source_of
 
 Kind = Literal["timeseries", "stat", "table", "heatmap", "states"]
@@ -22,12 +22,22 @@ class Query:
     @property
     def metrics(self) -> list[str]:
         """Names of the metrics that the expression reads."""
-        return metric_names(self.expr)
+        return promql.metric_names(self.expr)
 
     @property
     def sources(self) -> frozenset[Source]:
         """Who exposes what the query reads: it has data where all of them are scraped."""
         return frozenset(map(source_of, self.metrics))
+
+
+def quantiles(
+    histogram: str, legend: str, labels: str, *, by: tuple[str, ...], exemplars: bool = False
+) -> tuple[Query, ...]:
+    """Return what half and what 95 of 100 values of ``histogram`` stay below; ``exemplars`` stand with the latter."""
+    return tuple(
+        Query(promql.quantile(part, histogram, labels, by=by), f"p{part * 100:.0f} {legend}", exemplars and part > 0.5)
+        for part in (0.5, 0.95)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import promql_parser
 
+EVERYWHERE = ""  # series of what serves all namespaces
 NAMESPACE = 'namespace=~"$namespace"'
 MODEL = f'{NAMESPACE}, model=~"$model"'
 TENANT = f'{NAMESPACE}, tenant=~"$tenant"'
@@ -23,12 +24,17 @@ EVERYTHING = {
 
 def select(metric: str, labels: str = NAMESPACE) -> str:
     """Return the series of ``metric`` with ``labels``."""
-    return f"{metric}{{{labels}}}"
+    return f"{metric}{{{labels}}}" if labels else metric
 
 
 def total(expr: str, *by: str) -> str:
     """Return the sum of ``expr`` by some labels."""
     return f"sum by ({', '.join(by)}) ({expr})" if by else f"sum({expr})"
+
+
+def highest(expr: str, *by: str) -> str:
+    """Return the highest value of ``expr`` by some labels."""
+    return f"max by ({', '.join(by)}) ({expr})" if by else f"max({expr})"
 
 
 def rate(counter: str, labels: str = NAMESPACE, *, by: tuple[str, ...] = (), over: str = "$__rate_interval") -> str:
@@ -44,6 +50,11 @@ def increase(counter: str, labels: str = NAMESPACE, *, by: tuple[str, ...] = (),
 def ratio(part: str, whole: str) -> str:
     """Return ``part / whole`` where there is a whole: no NaN without traffic."""
     return f"{part} / ({whole} > 0)"
+
+
+def used(part: str, whole: str, labels: str = NAMESPACE, *, by: tuple[str, ...] = ()) -> str:
+    """Return how much of the gauge ``whole`` the gauge ``part`` is."""
+    return ratio(highest(select(part, labels), *by), highest(select(whole, labels), *by))
 
 
 def share(part: str, whole: str) -> str:

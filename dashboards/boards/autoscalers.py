@@ -1,7 +1,7 @@
 """Rows of the board of scaling that a cluster has: Knative's autoscaler, activator and queue-proxy, and KEDA."""
 
 from dashboards.panels import Panel, Query, Row
-from dashboards.promql import NAMESPACE, quantile, rate, select, total
+from dashboards.promql import EVERYWHERE, NAMESPACE, highest, mean, quantile, rate, select, total
 
 _SERVICE = f'{NAMESPACE}, service=~"$model"'  # as PodMonitors relabel what Knative and its queue-proxies say
 _SCALED_OBJECT = 'exported_namespace=~"$namespace"'
@@ -49,9 +49,7 @@ KNATIVE = Row(
             ),
             unit="short",
             queries=(
-                Query(
-                    f"max by (kn_revision_name) ({select('kn_revision_panic_mode', _SERVICE)})", "{{kn_revision_name}}"
-                ),
+                Query(highest(select("kn_revision_panic_mode", _SERVICE), "kn_revision_name"), "{{kn_revision_name}}"),
             ),
             kind="states",
             alerts=("KnativePanicLong",),
@@ -105,8 +103,8 @@ KNATIVE = Row(
             queries=(
                 Query("min by (peer) (kn_activator_stats_conn_reachable)", "reaches {{peer}}"),
                 Query(
-                    "sum by (peer) (rate(kn_activator_stats_conn_errors_total[$__rate_interval]))"
-                    " or 0 * min by (peer) (kn_activator_stats_conn_reachable)",  # it is not there before the first
+                    rate("kn_activator_stats_conn_errors_total", EVERYWHERE, by=("peer",))
+                    + " or 0 * min by (peer) (kn_activator_stats_conn_reachable)",  # it is not there before the first
                     "errors to {{peer}} each second",
                 ),
             ),
@@ -151,8 +149,7 @@ KNATIVE = Row(
             unit="s",
             queries=(
                 Query(
-                    "sum(rate(kn_autoscaler_scrape_duration_seconds_sum[$__rate_interval]))"
-                    " / (sum(rate(kn_autoscaler_scrape_duration_seconds_count[$__rate_interval])) > 0)",
+                    mean("kn_autoscaler_scrape_duration_seconds", EVERYWHERE),
                     "mean",
                 ),
             ),
@@ -184,9 +181,7 @@ KEDA = Row(
             title="Triggers that are active",
             text="1 while a trigger asks for at least one replica.",
             unit="short",
-            queries=(
-                Query(f"max by (scaledObject) ({select('keda_scaler_active', _SCALED_OBJECT)})", "{{scaledObject}}"),
-            ),
+            queries=(Query(highest(select("keda_scaler_active", _SCALED_OBJECT), "scaledObject"), "{{scaledObject}}"),),
             kind="states",
         ),
         Panel(

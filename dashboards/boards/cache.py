@@ -2,7 +2,7 @@
 
 from dashboards import panels
 from dashboards.panels import Board, Panel, Query, Row
-from dashboards.promql import MODEL, VLLM, increase, rate, ratio, select, share, total
+from dashboards.promql import MODEL, VLLM, highest, increase, rate, ratio, select, share, total, used
 
 _BY = ("model_name",)
 
@@ -64,7 +64,7 @@ _ENGINE = Row(
             title="KV cache used",
             text="Part that running requests hold; what is left keeps prefixes.",
             unit="percentunit",
-            queries=(Query(f"max by (model_name) ({select('vllm:kv_cache_usage_perc', VLLM)})", "{{model_name}}"),),
+            queries=(Query(highest(select("vllm:kv_cache_usage_perc", VLLM), "model_name"), "{{model_name}}"),),
             maximum=1,
             limits=(0.8, 0.95),
             alerts=("KVCacheFull",),
@@ -129,11 +129,7 @@ _REDIS = Row(
             text="Part of maxmemory; without a maxmemory there is no value.",
             unit="percentunit",
             queries=(
-                Query(
-                    f"max by (instance) ({select('redis_memory_used_bytes')})"
-                    f" / (max by (instance) ({select('redis_memory_max_bytes')}) > 0)",
-                    "{{instance}}",
-                ),
+                Query(used("redis_memory_used_bytes", "redis_memory_max_bytes", by=("instance",)), "{{instance}}"),
             ),
             maximum=1,
             limits=(0.8, 0.9),

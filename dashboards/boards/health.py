@@ -2,7 +2,7 @@
 
 from dashboards import panels
 from dashboards.panels import Board, Panel, Query, Row
-from dashboards.promql import NAMESPACE, rate, select, total
+from dashboards.promql import EVERYWHERE, NAMESPACE, highest, rate, select, total, used
 
 _EACH = "{{job}} {{instance}}"
 
@@ -29,20 +29,14 @@ _PROCESSES = Row(
             title="Memory",
             text="Resident memory of each process.",
             unit="bytes",
-            queries=(Query(f"max by (job, instance) ({select('process_resident_memory_bytes')})", _EACH),),
+            queries=(Query(highest(select("process_resident_memory_bytes"), "job", "instance"), _EACH),),
             alerts=("ProcessMemoryHigh",),
         ),
         Panel(
             title="File descriptors",
             text="Part of the descriptors a process may open that are open.",
             unit="percentunit",
-            queries=(
-                Query(
-                    f"max by (job, instance) ({select('process_open_fds')})"
-                    f" / (max by (job, instance) ({select('process_max_fds')}) > 0)",
-                    _EACH,
-                ),
-            ),
+            queries=(Query(used("process_open_fds", "process_max_fds", by=("job", "instance")), _EACH),),
             maximum=1,
             limits=(0.7, 0.9),
             alerts=("ProcessFileDescriptors",),
@@ -74,7 +68,7 @@ _PROCESSES = Row(
                     f"min by (instance) (({select('gateway_tls_expiration_timestamp_seconds')} > 0) - time())",
                     "{{instance}}",
                 ),
-                Query(f"max by (instance) ({select('gateway_tls_outdated')})", "{{instance}} not in force"),
+                Query(highest(select("gateway_tls_outdated"), "instance"), "{{instance}} not in force"),
             ),
             floors=(86400.0, 1209600.0),  # a day, two weeks
             no_data="A gateway without TLS has no certificate.",
@@ -102,7 +96,7 @@ _PROMETHEUS = Row(
             title="Time of scrapes",
             text="Slowest target of each job.",
             unit="s",
-            queries=(Query(f"max by (job) ({select('scrape_duration_seconds')})", "{{job}}"),),
+            queries=(Query(highest(select("scrape_duration_seconds"), "job"), "{{job}}"),),
             alerts=("TargetDown",),
         ),
         Panel(
@@ -125,7 +119,7 @@ _PROMETHEUS = Row(
             unit="cps",
             queries=(
                 Query(
-                    "sum by (rule_group) (rate(prometheus_rule_evaluation_failures_total[$__rate_interval]))",
+                    rate("prometheus_rule_evaluation_failures_total", EVERYWHERE, by=("rule_group",)),
                     "{{rule_group}}",
                 ),
             ),
@@ -137,8 +131,8 @@ _PROMETHEUS = Row(
             text="Notifications each second that Prometheus sent, and that it lost, to Alertmanager.",
             unit="cps",
             queries=(
-                Query("sum(rate(prometheus_notifications_sent_total[$__rate_interval]))", "sent"),
-                Query("sum(rate(prometheus_notifications_dropped_total[$__rate_interval]))", "lost"),
+                Query(rate("prometheus_notifications_sent_total", EVERYWHERE), "sent"),
+                Query(rate("prometheus_notifications_dropped_total", EVERYWHERE), "lost"),
             ),
             alerts=("AlertDeliveryFailing", "Watchdog"),
         ),
@@ -147,11 +141,9 @@ _PROMETHEUS = Row(
             text="Each second to receivers, and those that failed.",
             unit="cps",
             queries=(
+                Query(rate("alertmanager_notifications_total", EVERYWHERE, by=("integration",)), "{{integration}}"),
                 Query(
-                    "sum by (integration) (rate(alertmanager_notifications_total[$__rate_interval]))", "{{integration}}"
-                ),
-                Query(
-                    "sum by (integration) (rate(alertmanager_notifications_failed_total[$__rate_interval]))",
+                    rate("alertmanager_notifications_failed_total", EVERYWHERE, by=("integration",)),
                     "{{integration}} failed",
                 ),
             ),
@@ -160,6 +152,13 @@ _PROMETHEUS = Row(
     ),
 )
 
+
+def _passed(kind: str) -> tuple[Query, ...]:
+    """Return what the collector took of spans or of log records, and what became of it."""
+    steps = {"receiver_accepted": "taken", "exporter_sent": "sent", "exporter_send_failed": "not sent"}
+    return tuple(Query(rate(f"otelcol_{step}_{kind}_total", EVERYWHERE), legend) for step, legend in steps.items())
+
+
 _COLLECTOR = Row(
     title="Traces and logs",
     panels=(
@@ -167,22 +166,14 @@ _COLLECTOR = Row(
             title="Spans",
             text="Spans each second that the collector took, sent on, and could not send.",
             unit="cps",
-            queries=(
-                Query("sum(rate(otelcol_receiver_accepted_spans_total[$__rate_interval]))", "taken"),
-                Query("sum(rate(otelcol_exporter_sent_spans_total[$__rate_interval]))", "sent"),
-                Query("sum(rate(otelcol_exporter_send_failed_spans_total[$__rate_interval]))", "not sent"),
-            ),
+            queries=_passed("spans"),
             alerts=("CollectorDroppingSpans", "CollectorExportFailing"),
         ),
         Panel(
             title="Log lines",
             text="Lines each second that the collector took, sent on, and could not send.",
             unit="cps",
-            queries=(
-                Query("sum(rate(otelcol_receiver_accepted_log_records_total[$__rate_interval]))", "taken"),
-                Query("sum(rate(otelcol_exporter_sent_log_records_total[$__rate_interval]))", "sent"),
-                Query("sum(rate(otelcol_exporter_send_failed_log_records_total[$__rate_interval]))", "not sent"),
-            ),
+            queries=_passed("log_records"),
             alerts=("CollectorExportFailing",),
         ),
         Panel(
@@ -191,8 +182,9 @@ _COLLECTOR = Row(
             unit="percentunit",
             queries=(
                 Query(
-                    "max by (exporter) (otelcol_exporter_queue_size)"
-                    " / (max by (exporter) (otelcol_exporter_queue_capacity) > 0)",
+                    used(
+                        "otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity", EVERYWHERE, by=("exporter",)
+                    ),
                     "{{exporter}}",
                 ),
             ),

@@ -2,7 +2,7 @@
 
 from dashboards import panels
 from dashboards.panels import Board, Panel, Query, Row
-from dashboards.promql import MODEL, NAMESPACE, VLLM, mean, quantile, rate, select, share, total
+from dashboards.promql import MODEL, NAMESPACE, VLLM, highest, mean, quantile, rate, select, share, total
 
 _BY_MODEL = ("model",)
 _BY_ENGINE = ("model_name",)
@@ -57,19 +57,13 @@ _GATEWAY = Row(
             title="Time of a request",
             text="From request to last byte, by route: half and 95 of 100 were faster.",
             unit="s",
-            queries=(
-                Query(quantile(0.5, "gateway_request_seconds", MODEL, by=("route",)), "p50 {{route}}"),
-                Query(quantile(0.95, "gateway_request_seconds", MODEL, by=("route",)), "p95 {{route}}", exemplars=True),
-            ),
+            queries=panels.quantiles("gateway_request_seconds", "{{route}}", MODEL, by=("route",), exemplars=True),
         ),
         Panel(
             title="Time per output token",
             text="Of streamed responses as clients see them: half and 95 of 100 were faster.",
             unit="s",
-            queries=(
-                Query(quantile(0.5, "gateway_time_per_output_token_seconds", MODEL, by=_BY_MODEL), "p50 {{model}}"),
-                Query(quantile(0.95, "gateway_time_per_output_token_seconds", MODEL, by=_BY_MODEL), "p95 {{model}}"),
-            ),
+            queries=panels.quantiles("gateway_time_per_output_token_seconds", "{{model}}", MODEL, by=_BY_MODEL),
             alerts=("ModelInterTokenBurn",),
         ),
         Panel(
@@ -168,7 +162,7 @@ _ENGINE = Row(
             text="Part of the KV cache that running requests hold; full, requests are preempted and computed again.",
             unit="percentunit",
             queries=(
-                Query(f"max by (model_name) ({select('vllm:kv_cache_usage_perc', VLLM)})", "{{model_name}} fullest"),
+                Query(highest(select("vllm:kv_cache_usage_perc", VLLM), "model_name"), "{{model_name}} fullest"),
                 Query(f"avg by (model_name) ({select('vllm:kv_cache_usage_perc', VLLM)})", "{{model_name}} mean"),
             ),
             maximum=1,
@@ -206,10 +200,7 @@ _ENGINE = Row(
             title="Time to first token in the engine",
             text="From arrival in the engine; what the gateway sees more than this is waiting, waking and routing.",
             unit="s",
-            queries=(
-                Query(quantile(0.5, "vllm:time_to_first_token_seconds", VLLM, by=_BY_ENGINE), "p50 {{model_name}}"),
-                Query(quantile(0.95, "vllm:time_to_first_token_seconds", VLLM, by=_BY_ENGINE), "p95 {{model_name}}"),
-            ),
+            queries=panels.quantiles("vllm:time_to_first_token_seconds", "{{model_name}}", VLLM, by=_BY_ENGINE),
             boards=("switchyard-scaling",),
             alerts=("ModelFirstTokenBurn",),
         ),
@@ -217,10 +208,7 @@ _ENGINE = Row(
             title="Time between tokens in the engine",
             text="Half and 95 of 100 gaps between two tokens were shorter.",
             unit="s",
-            queries=(
-                Query(quantile(0.5, "vllm:inter_token_latency_seconds", VLLM, by=_BY_ENGINE), "p50 {{model_name}}"),
-                Query(quantile(0.95, "vllm:inter_token_latency_seconds", VLLM, by=_BY_ENGINE), "p95 {{model_name}}"),
-            ),
+            queries=panels.quantiles("vllm:inter_token_latency_seconds", "{{model_name}}", VLLM, by=_BY_ENGINE),
             alerts=("ModelInterTokenBurn",),
         ),
         Panel(

@@ -2,7 +2,7 @@
 
 from dashboards import panels
 from dashboards.panels import Board, Panel, Query, Row
-from dashboards.promql import select
+from dashboards.promql import EVERYWHERE, highest, increase, select, used
 
 _DISKS = 'fstype!~"tmpfs|overlay|ramfs"'
 _GPU = "Hostname, gpu"
@@ -21,10 +21,9 @@ _DCGM = Row(
             text="Part of time that a device was busy, and of its memory that is used, from NVML in each predictor.",
             unit="percentunit",
             queries=(
-                Query(f"max by (instance, device) ({select('gpu_utilization')})", "{{instance}} {{device}} busy"),
+                Query(highest(select("gpu_utilization"), "instance", "device"), "{{instance}} {{device}} busy"),
                 Query(
-                    f"max by (instance, device) ({select('gpu_memory_used_bytes')})"
-                    f" / (max by (instance, device) ({select('gpu_memory_total_bytes')}) > 0)",
+                    used("gpu_memory_used_bytes", "gpu_memory_total_bytes", by=("instance", "device")),
                     "{{instance}} {{device}} memory",
                 ),
             ),
@@ -142,8 +141,7 @@ _NODES = Row(
             unit="percentunit",
             queries=(
                 Query(
-                    "max by (instance) (node_memory_MemAvailable_bytes)"
-                    " / (max by (instance) (node_memory_MemTotal_bytes) > 0)",
+                    used("node_memory_MemAvailable_bytes", "node_memory_MemTotal_bytes", EVERYWHERE, by=("instance",)),
                     "{{instance}}",
                 ),
             ),
@@ -205,8 +203,9 @@ _KARPENTER = Row(
             unit="percentunit",
             queries=(
                 Query(
-                    "max by (nodepool, resource_type) (karpenter_nodepools_usage)"
-                    " / (max by (nodepool, resource_type) (karpenter_nodepools_limit) > 0)",
+                    used(
+                        "karpenter_nodepools_usage", "karpenter_nodepools_limit", "", by=("nodepool", "resource_type")
+                    ),
                     "{{nodepool}} {{resource_type}}",
                 ),
             ),
@@ -219,8 +218,8 @@ _KARPENTER = Row(
             text="Nodes made and ended in the time shown, by pool.",
             unit="short",
             queries=(
-                Query("sum by (nodepool) (increase(karpenter_nodes_created_total[$__range]))", "{{nodepool}} made"),
-                Query("sum by (nodepool) (increase(karpenter_nodes_terminated_total[$__range]))", "{{nodepool}} ended"),
+                Query(increase("karpenter_nodes_created_total", EVERYWHERE, by=("nodepool",)), "{{nodepool}} made"),
+                Query(increase("karpenter_nodes_terminated_total", EVERYWHERE, by=("nodepool",)), "{{nodepool}} ended"),
             ),
         ),
         Panel(
@@ -229,7 +228,7 @@ _KARPENTER = Row(
             unit="short",
             queries=(
                 Query(
-                    "sum by (nodepool, reason) (increase(karpenter_nodeclaims_disrupted_total[$__range]))",
+                    increase("karpenter_nodeclaims_disrupted_total", EVERYWHERE, by=("nodepool", "reason")),
                     "{{nodepool}} {{reason}}",
                 ),
             ),
@@ -264,7 +263,7 @@ _KARPENTER = Row(
             unit="short",
             queries=(
                 Query(
-                    "sum by (message_type) (increase(karpenter_interruption_received_messages_total[$__range]))",
+                    increase("karpenter_interruption_received_messages_total", EVERYWHERE, by=("message_type",)),
                     "{{message_type}}",
                 ),
             ),

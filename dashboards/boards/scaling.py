@@ -3,7 +3,7 @@
 from dashboards import panels
 from dashboards.boards.autoscalers import KEDA, KNATIVE
 from dashboards.panels import Board, Panel, Query, Row
-from dashboards.promql import MODEL, increase, rate, select, total
+from dashboards.promql import MODEL, highest, increase, rate, select, total
 
 _STARTS = Row(
     title="Starts",
@@ -59,7 +59,7 @@ _LOCAL = Row(
             title="Longest wait",
             text="Age of the oldest request that waits for its model to wake.",
             unit="s",
-            queries=(Query(f"max by (model) ({select('local_oldest_held_seconds', MODEL)})", "{{model}}"),),
+            queries=(Query(highest(select("local_oldest_held_seconds", MODEL), "model"), "{{model}}"),),
             limits=(30.0, 60.0),
             alerts=("RequestsHeldTooLong", "ModelWakeStuck"),
         ),

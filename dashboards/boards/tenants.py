@@ -2,7 +2,7 @@
 
 from dashboards import panels
 from dashboards.panels import Board, Panel, Query, Row
-from dashboards.promql import MODEL, TENANT, increase, quantile, rate, ratio, select, share, total
+from dashboards.promql import MODEL, TENANT, highest, increase, quantile, rate, ratio, select, share, total
 
 _BY = ("tenant",)
 _PER_MILLION = 1_000_000
@@ -196,7 +196,7 @@ _STORE = Row(
             queries=(
                 Query(f"max({select('gateway_tenants_outdated')})", "file of tenants"),
                 Query(f"max({select('gateway_keys_outdated')})", "keys of the store"),
-                Query(f"max by (issuer) ({select('gateway_issuers_outdated')})", "{{issuer}}"),
+                Query(highest(select("gateway_issuers_outdated"), "issuer"), "{{issuer}}"),
             ),
             alerts=("TenantsFileNotInForce", "KeysOutdated", "IssuerKeysOutdated"),
         ),

@@ -2,7 +2,7 @@
 
 from dashboards import panels
 from dashboards.panels import Board, Panel, Query, Row
-from dashboards.promql import MODEL, increase, rate, ratio, select, total
+from dashboards.promql import MODEL, highest, increase, rate, ratio, select, total, used
 
 _BY = ("model",)
 _MICROSECONDS = 1e6
@@ -87,7 +87,7 @@ _MACHINE = Row(
             title="Seconds of a load",
             text="How long each model that Triton has loaded took to load.",
             unit="s",
-            queries=(Query(f"max by (model) ({select('model_load_time_seconds', _LOAD)})", "{{model}}"),),
+            queries=(Query(highest(select("model_load_time_seconds", _LOAD), "model"), "{{model}}"),),
             boards=("switchyard-scaling", "switchyard-rollouts"),
         ),
         Panel(
@@ -118,10 +118,9 @@ _MACHINE = Row(
             text="Part of time that each device was busy, and of its memory that is used.",
             unit="percentunit",
             queries=(
-                Query(f"max by (gpu_uuid) ({select('nv_gpu_utilization')})", "{{gpu_uuid}} busy"),
+                Query(highest(select("nv_gpu_utilization"), "gpu_uuid"), "{{gpu_uuid}} busy"),
                 Query(
-                    f"max by (gpu_uuid) ({select('nv_gpu_memory_used_bytes')})"
-                    f" / (max by (gpu_uuid) ({select('nv_gpu_memory_total_bytes')}) > 0)",
+                    used("nv_gpu_memory_used_bytes", "nv_gpu_memory_total_bytes", by=("gpu_uuid",)),
                     "{{gpu_uuid}} memory",
                 ),
             ),

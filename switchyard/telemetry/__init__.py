@@ -1,1 +1,1 @@
-"""Metrics, logs and traces of every Switchyard process; imports nothing else of the project but ``switchyard.settings``."""
+"""Metrics, logs and traces of every Switchyard process; of the project it imports ``switchyard.settings`` alone."""
