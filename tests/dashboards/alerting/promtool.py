@@ -88,6 +88,24 @@ class Scenario:
         return int(Clock().seconds(self.of.after or "0s") // Clock().seconds(self.step))
 
 
+def level(alert: str, series: str, value: Gauge, after: int, severity: str = "ticket") -> Scenario:
+    """Return the scenario of one gauge; the alert waits ``after`` minutes."""
+    return Scenario(alert=alert, severity=severity, series={series: value}, within=after + 1, clears=1)
+
+
+def pair(alert: str, series: tuple[str, str], value: Gauge, other: float, after: int) -> Scenario:
+    """Return the scenario of a gauge that is compared with another, which stays at ``other``."""
+    both = {series[0]: value, series[1]: Gauge(good=other, bad=other)}
+    return Scenario(alert=alert, series=both, within=after + 1, clears=1)
+
+
+def single(alert: str, series: str, minutes: int, severity: str = "ticket", after: int = 0) -> Scenario:
+    """Return the scenario of a counter whose first increase within ``minutes`` is enough."""
+    return Scenario(
+        alert=alert, severity=severity, series={series: Counter(bad=1)}, within=after + 2, clears=minutes + 1
+    )
+
+
 def rules(scenario: Scenario) -> list[Group]:
     """Return the alert alone, with what is recorded for it: the others would only take time."""
     alert = scenario.of

@@ -1,6 +1,6 @@
 """What makes each alert fire, and what is just not enough; those of SLOs are made of the file of SLOs: ``burns``."""
 
-from tests.dashboards.alerting.promtool import Counter, Gauge, Scenario
+from tests.dashboards.alerting.promtool import Counter, Gauge, Scenario, level, pair, single
 from tests.dashboards.alerting.scenarios_below import BELOW
 
 GATEWAYS = {
@@ -20,11 +20,6 @@ def flag(alert: str, name: str, after: int, severity: str = "ticket", more: str 
         f'{name}{{namespace="prod",instance="b"{more}}}': Gauge(good=0, bad=0),
     }
     return Scenario(alert=alert, severity=severity, series=series, within=after + 1, clears=1)
-
-
-def single(alert: str, name: str, minutes: int, severity: str = "ticket") -> Scenario:
-    """Return the scenario of a counter whose first increase is enough."""
-    return Scenario(alert=alert, severity=severity, series={name: Counter(bad=1)}, within=2, clears=minutes + 1)
 
 
 GATEWAY = [
@@ -85,26 +80,18 @@ GATEWAY = [
         clears=2,
         fades=15,
     ),
-    Scenario(
-        alert="CertificateExpiresSoon",
-        series={
-            f"gateway_tls_expiration_timestamp_seconds{{{PROD}}}": Gauge(
-                good=30 * 86400, below=15 * 86400, bad=13 * 86400, idle=0
-            )
-        },
-        within=6,
-        clears=1,
+    level(
+        "CertificateExpiresSoon",
+        f"gateway_tls_expiration_timestamp_seconds{{{PROD}}}",
+        Gauge(good=30 * 86400, below=15 * 86400, bad=13 * 86400, idle=0),
+        after=5,
     ),
-    Scenario(
-        alert="CertificateExpiresSoon",
+    level(
+        "CertificateExpiresSoon",
+        f"gateway_tls_expiration_timestamp_seconds{{{PROD}}}",
+        Gauge(good=30 * 86400, below=3 * 86400, bad=86400, idle=0),
+        after=5,
         severity="page",
-        series={
-            f"gateway_tls_expiration_timestamp_seconds{{{PROD}}}": Gauge(
-                good=30 * 86400, below=3 * 86400, bad=86400, idle=0
-            )
-        },
-        within=6,
-        clears=1,
     ),
     flag("CertificateNotInForce", "gateway_tls_outdated", 5),
     flag("TenantsFileNotInForce", "gateway_tenants_outdated", 5),
@@ -113,12 +100,12 @@ GATEWAY = [
 ]
 
 MODELS = [
-    Scenario(
-        alert="RequestsHeldTooLong",
+    level(
+        "RequestsHeldTooLong",
+        f"local_oldest_held_seconds{{{MODEL}}}",
+        Gauge(good=30, below=180, bad=181, idle=0),
+        after=0,
         severity="page",
-        series={f"local_oldest_held_seconds{{{MODEL}}}": Gauge(good=30, below=180, bad=181, idle=0)},
-        within=1,
-        clears=1,
     ),
     Scenario(
         alert="ModelWakeStuck",
@@ -147,14 +134,15 @@ MODELS = [
         within=6,
         clears=15,
     ),
-    Scenario(
-        alert="ModelFolderFailed",
-        series={
-            f'repository_models{{{PROD},group="llm",phase="failed"}}': Gauge(good=0, bad=1),
-            f'repository_models{{{PROD},group="llm",phase="published"}}': Gauge(good=3, bad=3),
-        },
-        within=6,
-        clears=1,
+    pair(
+        "ModelFolderFailed",
+        (
+            f'repository_models{{{PROD},group="llm",phase="failed"}}',
+            f'repository_models{{{PROD},group="llm",phase="published"}}',
+        ),
+        Gauge(good=0, bad=1),
+        3,
+        after=5,
     ),
     single("DownloadsFailing", f'repository_download_failures_total{{{PROD},scheme="hf"}}', 30),
     single("ModelLoadFailing", f'model_load_failures_total{{{MODEL},reason="content"}}', 15),

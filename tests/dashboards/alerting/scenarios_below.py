@@ -1,6 +1,6 @@
 """Scenarios of what is below models and gateway: engines, GPUs, the cluster, the store, processes and monitoring."""
 
-from tests.dashboards.alerting.promtool import Counter, Gauge, Scenario
+from tests.dashboards.alerting.promtool import Counter, Gauge, Scenario, level, pair, single
 
 POD = 'namespace="prod",instance="a",pod="a"'
 VLLM = f'{POD},model_name="one",engine="0"'
@@ -11,11 +11,8 @@ POOL = 'nodepool="gpu",resource_type="nvidia.com/gpu"'
 GIB = 1024.0**3
 
 ENGINES = [
-    Scenario(
-        alert="KVCacheFull",
-        series={f"vllm:kv_cache_usage_perc{{{VLLM}}}": Gauge(good=0.5, below=0.95, bad=0.96, idle=0)},
-        within=11,
-        clears=1,
+    level(
+        "KVCacheFull", f"vllm:kv_cache_usage_perc{{{VLLM}}}", Gauge(good=0.5, below=0.95, bad=0.96, idle=0), after=10
     ),
     Scenario(
         alert="EnginePreempting",
@@ -78,30 +75,21 @@ ENGINES = [
         within=1,
         clears=10,
     ),
-    Scenario(
-        alert="GpuMemoryFull",
-        series={
-            f"DCGM_FI_DEV_FB_FREE{{{GPU}}}": Gauge(good=8000, below=1700, bad=1600),
-            f"DCGM_FI_DEV_FB_USED{{{GPU}}}": Gauge(good=80000, bad=80000),
-        },
-        within=11,
-        clears=1,
+    pair(
+        "GpuMemoryFull",
+        (f"DCGM_FI_DEV_FB_FREE{{{GPU}}}", f"DCGM_FI_DEV_FB_USED{{{GPU}}}"),
+        Gauge(good=8000, below=1700, bad=1600),
+        80000,
+        after=10,
     ),
-    Scenario(
-        alert="GpuMemoryFull",
-        series={
-            f'gpu_memory_used_bytes{{{POD},device="0"}}': Gauge(good=90 * GIB, below=97.9 * GIB, bad=98.1 * GIB),
-            f'gpu_memory_total_bytes{{{POD},device="0"}}': Gauge(good=100 * GIB, bad=100 * GIB),
-        },
-        within=11,
-        clears=1,
+    pair(
+        "GpuMemoryFull",
+        (f'gpu_memory_used_bytes{{{POD},device="0"}}', f'gpu_memory_total_bytes{{{POD},device="0"}}'),
+        Gauge(good=90 * GIB, below=97.9 * GIB, bad=98.1 * GIB),
+        100 * GIB,
+        after=10,
     ),
-    Scenario(
-        alert="GpuHot",
-        series={f"DCGM_FI_DEV_GPU_TEMP{{{GPU}}}": Gauge(good=60, below=87, bad=88, idle=35)},
-        within=11,
-        clears=1,
-    ),
+    level("GpuHot", f"DCGM_FI_DEV_GPU_TEMP{{{GPU}}}", Gauge(good=60, below=87, bad=88, idle=35), after=10),
     Scenario(
         alert="GpuIdle",
         step="5m",
@@ -132,26 +120,19 @@ CLUSTER = [
         within=16,
         clears=1,
     ),
-    Scenario(
-        alert="KnativePanicLong",
-        series={f"kn_revision_panic_mode{{{REVISION}}}": Gauge(good=0, bad=1)},
-        within=16,
-        clears=1,
+    level("KnativePanicLong", f"kn_revision_panic_mode{{{REVISION}}}", Gauge(good=0, bad=1), after=15),
+    level(
+        "ActivatorUnreachable",
+        f'kn_activator_stats_conn_reachable{{{POD},peer="autoscaler"}}',
+        Gauge(good=1, bad=0),
+        after=5,
     ),
-    Scenario(
-        alert="ActivatorUnreachable",
-        series={f'kn_activator_stats_conn_reachable{{{POD},peer="autoscaler"}}': Gauge(good=1, bad=0)},
-        within=6,
-        clears=1,
-    ),
-    Scenario(
-        alert="NodeMemoryPressure",
-        series={
-            'node_memory_MemAvailable_bytes{instance="a"}': Gauge(good=50 * GIB, below=5.1 * GIB, bad=4.9 * GIB),
-            'node_memory_MemTotal_bytes{instance="a"}': Gauge(good=100 * GIB, bad=100 * GIB),
-        },
-        within=6,
-        clears=1,
+    pair(
+        "NodeMemoryPressure",
+        ('node_memory_MemAvailable_bytes{instance="a"}', 'node_memory_MemTotal_bytes{instance="a"}'),
+        Gauge(good=50 * GIB, below=5.1 * GIB, bad=4.9 * GIB),
+        100 * GIB,
+        after=5,
     ),
     Scenario(
         alert="NodeDiskPressure",
@@ -169,14 +150,12 @@ CLUSTER = [
         within=11,
         clears=1,
     ),
-    Scenario(
-        alert="NodepoolLimit",
-        series={
-            f"karpenter_nodepools_usage{{{POOL}}}": Gauge(good=5, below=9, bad=9.1, idle=0),
-            f"karpenter_nodepools_limit{{{POOL}}}": Gauge(good=10, bad=10),
-        },
-        within=16,
-        clears=1,
+    pair(
+        "NodepoolLimit",
+        (f"karpenter_nodepools_usage{{{POOL}}}", f"karpenter_nodepools_limit{{{POOL}}}"),
+        Gauge(good=5, below=9, bad=9.1, idle=0),
+        10,
+        after=15,
     ),
     Scenario(
         alert="RedisDown",
@@ -197,42 +176,26 @@ CLUSTER = [
         within=5,
         clears=1,
     ),
-    Scenario(
-        alert="RedisMemoryHigh",
-        series={
-            f"redis_memory_used_bytes{{{POD}}}": Gauge(
-                good=0.5 * GIB, below=0.9 * GIB, bad=0.91 * GIB, idle=0.01 * GIB
-            ),
-            f"redis_memory_max_bytes{{{POD}}}": Gauge(good=GIB, bad=GIB),
-        },
-        within=11,
-        clears=1,
+    pair(
+        "RedisMemoryHigh",
+        (f"redis_memory_used_bytes{{{POD}}}", f"redis_memory_max_bytes{{{POD}}}"),
+        Gauge(good=0.5 * GIB, below=0.9 * GIB, bad=0.91 * GIB, idle=0.01 * GIB),
+        GIB,
+        after=10,
     ),
-    Scenario(
-        alert="RedisEvicting",
-        series={f"redis_evicted_keys_total{{{POD}}}": Counter(bad=1)},
-        within=2,
-        clears=11,
-    ),
+    single("RedisEvicting", f"redis_evicted_keys_total{{{POD}}}", 10),
 ]
 
 TARGET = f'{POD},job="gateway"'
 
 MONITORING = [
-    Scenario(
-        alert="TargetDown",
-        series={f'up{{{POD},job="predictor"}}': Gauge(good=1, bad=0)},
-        within=6,
-        clears=1,
-    ),
-    Scenario(
-        alert="ProcessFileDescriptors",
-        series={
-            f"process_open_fds{{{TARGET}}}": Gauge(good=100, below=800, bad=801),
-            f"process_max_fds{{{TARGET}}}": Gauge(good=1000, bad=1000),
-        },
-        within=6,
-        clears=1,
+    level("TargetDown", f'up{{{POD},job="predictor"}}', Gauge(good=1, bad=0), after=5),
+    pair(
+        "ProcessFileDescriptors",
+        (f"process_open_fds{{{TARGET}}}", f"process_max_fds{{{TARGET}}}"),
+        Gauge(good=100, below=800, bad=801),
+        1000,
+        after=5,
     ),
     Scenario(
         alert="ProcessMemoryHigh",
@@ -243,55 +206,36 @@ MONITORING = [
         within=11,
         clears=1,
     ),
-    Scenario(
-        alert="ScrapeTooBig",
-        series={f"scrape_samples_post_metric_relabeling{{{TARGET}}}": Gauge(good=5e3, below=2e5, bad=200_001)},
-        within=16,
-        clears=1,
+    level(
+        "ScrapeTooBig",
+        f"scrape_samples_post_metric_relabeling{{{TARGET}}}",
+        Gauge(good=5e3, below=2e5, bad=200_001),
+        after=15,
     ),
-    Scenario(
-        alert="RuleEvaluationFailing",
-        series={f'prometheus_rule_evaluation_failures_total{{{POD},rule_group="slo-fast"}}': Counter(bad=1)},
-        within=7,
-        clears=11,
+    single(
+        "RuleEvaluationFailing",
+        f'prometheus_rule_evaluation_failures_total{{{POD},rule_group="slo-fast"}}',
+        10,
+        after=5,
     ),
-    Scenario(
-        alert="AlertDeliveryFailing",
-        severity="page",
-        series={f"prometheus_notifications_dropped_total{{{POD}}}": Counter(bad=1)},
-        within=7,
-        clears=11,
+    single("AlertDeliveryFailing", f"prometheus_notifications_dropped_total{{{POD}}}", 10, "page", after=5),
+    single(
+        "AlertDeliveryFailing",
+        f'alertmanager_notifications_failed_total{{{POD},integration="webhook"}}',
+        10,
+        "page",
+        after=5,
     ),
-    Scenario(
-        alert="AlertDeliveryFailing",
-        severity="page",
-        series={f'alertmanager_notifications_failed_total{{{POD},integration="webhook"}}': Counter(bad=1)},
-        within=7,
-        clears=11,
+    single("CollectorDroppingSpans", f'otelcol_receiver_refused_spans_total{{{POD},receiver="otlp"}}', 5, after=5),
+    single(
+        "CollectorDroppingSpans", f'otelcol_exporter_enqueue_failed_spans_total{{{POD},exporter="otlp"}}', 5, after=5
     ),
-    Scenario(
-        alert="CollectorDroppingSpans",
-        series={f'otelcol_receiver_refused_spans_total{{{POD},receiver="otlp"}}': Counter(bad=1)},
-        within=7,
-        clears=6,
-    ),
-    Scenario(
-        alert="CollectorDroppingSpans",
-        series={f'otelcol_exporter_enqueue_failed_spans_total{{{POD},exporter="otlp"}}': Counter(bad=1)},
-        within=7,
-        clears=6,
-    ),
-    Scenario(
-        alert="CollectorExportFailing",
-        series={f'otelcol_exporter_send_failed_spans_total{{{POD},exporter="otlp"}}': Counter(bad=1)},
-        within=7,
-        clears=6,
-    ),
-    Scenario(
-        alert="CollectorExportFailing",
-        series={f'otelcol_exporter_send_failed_log_records_total{{{POD},exporter="otlphttp"}}': Counter(bad=1)},
-        within=7,
-        clears=6,
+    single("CollectorExportFailing", f'otelcol_exporter_send_failed_spans_total{{{POD},exporter="otlp"}}', 5, after=5),
+    single(
+        "CollectorExportFailing",
+        f'otelcol_exporter_send_failed_log_records_total{{{POD},exporter="otlphttp"}}',
+        5,
+        after=5,
     ),
 ]
 

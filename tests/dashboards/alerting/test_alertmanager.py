@@ -62,114 +62,58 @@ def test_inhibition_names_alerts_that_exist() -> None:
                     assert found if operator == "=~" else value in NAMES, matcher
 
 
+def firing(name: str, **labels: str) -> Labels:
+    """Return the labels of an alert, with the severity that it has, of an SLO in that window."""
+    found = {one.severity for one in ALERTS if one.name == name and one.labels.get("window") == labels.get("window")}
+    (severity,) = found
+    return {"alertname": name, "severity": severity, **labels}
+
+
+REDIS, STORE, GATEWAY = firing("RedisDown"), firing("QuotaStoreDown"), firing("GatewayDown")
+MODEL = firing("ModelAvailabilityBurn", window="acute", model="a")
+MODEL_SLOWLY = firing("ModelAvailabilityBurn", window="days", model="a")
+LATE = firing("ModelFirstTokenBurn", window="fast", model="a")
+TENANT = firing("TenantAvailabilityBurn", window="acute", tenant="t")
+FULL_CACHE = firing("KVCacheFull", model="a")
+
 # What fires, what fires with it, and whether that is kept quiet.
 CASES: list[tuple[str, Labels, Labels, bool]] = [
-    (
-        "a page of an SLO mutes its tickets",
-        {"alertname": "ModelAvailabilityBurn", "severity": "page", "window": "acute", "model": "a"},
-        {"alertname": "ModelAvailabilityBurn", "severity": "ticket", "window": "days", "model": "a"},
-        True,
-    ),
-    (
-        "but not those of another model",
-        {"alertname": "ModelAvailabilityBurn", "severity": "page", "window": "acute", "model": "a"},
-        {"alertname": "ModelAvailabilityBurn", "severity": "ticket", "window": "days", "model": "b"},
-        False,
-    ),
-    (
-        "a gateway that is down mutes its models' alerts",
-        {"alertname": "GatewayDown", "severity": "page"},
-        {"alertname": "ModelFirstTokenBurn", "severity": "page", "window": "fast", "model": "a"},
-        True,
-    ),
-    (
-        "and that it cannot be read",
-        {"alertname": "GatewayDown", "severity": "page"},
-        {"alertname": "TargetDown", "severity": "ticket", "job": "gateway", "instance": "g"},
-        True,
-    ),
-    (
-        "but not that another process cannot",
-        {"alertname": "GatewayDown", "severity": "page"},
-        {"alertname": "TargetDown", "severity": "ticket", "job": "predictor", "instance": "p"},
-        False,
-    ),
-    (
-        "Redis that is down mutes that the store is away",
-        {"alertname": "RedisDown", "severity": "page"},
-        {"alertname": "QuotaStoreDown", "severity": "page"},
-        True,
-    ),
-    (
-        "and what tenants feel of it",
-        {"alertname": "RedisDown", "severity": "page"},
-        {"alertname": "TenantAvailabilityBurn", "severity": "page", "window": "acute", "tenant": "t"},
-        True,
-    ),
-    (
-        "but not what was lost meanwhile",
-        {"alertname": "RedisDown", "severity": "page"},
-        {"alertname": "UsageLost", "severity": "ticket"},
-        False,
-    ),
-    (
-        "nor that streams begin late",
-        {"alertname": "RedisDown", "severity": "page"},
-        {"alertname": "ModelFirstTokenBurn", "severity": "page", "window": "fast", "model": "a"},
-        False,
-    ),
-    (
-        "a store that is away mutes what fails by it",
-        {"alertname": "QuotaStoreDown", "severity": "page"},
-        {"alertname": "ModelAvailabilityBurn", "severity": "page", "window": "acute", "model": "a"},
-        True,
-    ),
-    (
-        "a model that fails mutes that its tenants' calls do",
-        {"alertname": "ModelAvailabilityBurn", "severity": "page", "window": "acute", "model": "a"},
-        {"alertname": "TenantAvailabilityBurn", "severity": "page", "window": "acute", "tenant": "t"},
-        True,
-    ),
-    (
-        "but a ticket of a model does not",
-        {"alertname": "ModelAvailabilityBurn", "severity": "ticket", "window": "days", "model": "a"},
-        {"alertname": "TenantAvailabilityBurn", "severity": "page", "window": "acute", "tenant": "t"},
-        False,
-    ),
+    ("a page of an SLO mutes its tickets", MODEL, MODEL_SLOWLY, True),
+    ("but not those of another model", MODEL, {**MODEL_SLOWLY, "model": "b"}, False),
+    ("a gateway that is down mutes its models' alerts", GATEWAY, LATE, True),
+    ("and that it cannot be read", GATEWAY, firing("TargetDown", job="gateway", instance="g"), True),
+    ("but not that another process cannot", GATEWAY, firing("TargetDown", job="predictor", instance="p"), False),
+    ("Redis that is down mutes that the store is away", REDIS, STORE, True),
+    ("and what tenants feel of it", REDIS, TENANT, True),
+    ("but not what was lost meanwhile", REDIS, firing("UsageLost"), False),
+    ("nor that streams begin late", REDIS, LATE, False),
+    ("a store that is away mutes what fails by it", STORE, MODEL, True),
+    ("a model that fails mutes that its tenants' calls do", MODEL, TENANT, True),
+    ("but a ticket of a model does not", MODEL_SLOWLY, TENANT, False),
     (
         "a model that does not wake is why requests are held",
-        {"alertname": "ModelWakeStuck", "severity": "page", "model": "a"},
-        {"alertname": "RequestsHeldTooLong", "severity": "page", "model": "a"},
+        firing("ModelWakeStuck", model="a"),
+        firing("RequestsHeldTooLong", model="a"),
         True,
     ),
-    (
-        "a cause mutes no page",
-        {"alertname": "KVCacheFull", "severity": "ticket", "model": "a"},
-        {"alertname": "ModelFirstTokenBurn", "severity": "page", "window": "fast", "model": "a"},
-        False,
-    ),
-    (
-        "a full cache is why requests queue in the engine",
-        {"alertname": "KVCacheFull", "severity": "ticket", "model": "a"},
-        {"alertname": "EngineQueueLong", "severity": "ticket", "model": "a"},
-        True,
-    ),
+    ("a cause mutes no page", FULL_CACHE, LATE, False),
+    ("a full cache is why requests queue in the engine", FULL_CACHE, firing("EngineQueueLong", model="a"), True),
     (
         "a revision without its pods is why it panics",
-        {"alertname": "KnativeStuckScaleUp", "severity": "ticket", "kn_revision_name": "a-1"},
-        {"alertname": "KnativePanicLong", "severity": "ticket", "kn_revision_name": "a-1"},
+        firing("KnativeStuckScaleUp", kn_revision_name="a-1"),
+        firing("KnativePanicLong", kn_revision_name="a-1"),
         True,
     ),
     (
         "keys that go are more than memory that is short",
-        {"alertname": "RedisEvicting", "severity": "ticket", "instance": "r"},
-        {"alertname": "RedisMemoryHigh", "severity": "ticket", "instance": "r"},
+        firing("RedisEvicting", instance="r"),
+        firing("RedisMemoryHigh", instance="r"),
         True,
     ),
     (
         "what cannot be sent is why spans are dropped",
-        {"alertname": "CollectorExportFailing", "severity": "ticket", "instance": "c", "exporter": "otlp"},
-        {"alertname": "CollectorDroppingSpans", "severity": "ticket", "instance": "c"},
+        firing("CollectorExportFailing", instance="c", exporter="otlp"),
+        firing("CollectorDroppingSpans", instance="c"),
         True,
     ),
 ]
