@@ -1,7 +1,6 @@
 """A project whose models are there to be broken, an overlay with tenants, and clients with their keys."""
 
 import json
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 import httpx
 
 from benchmarks.tenancy.platform import tenant
+from tests.live.observability.tenanted import add_tenants
 from tests.live.platform import Platform
 from tests.live.processes import DEADLINE, ROOT
 from tests.live.vision.processes import write_echo
@@ -23,24 +23,6 @@ LANGUAGE_MODEL = ROOT / "model-repository/llm/chat-fast"
 # 5120 bytes for each token of this model, so nine blocks of 128: one request of the model's length, or a few shorter.
 KV_BYTES = 9 * 128 * 5120
 CROWDED_LENGTH = 1024
-
-_OVERLAY = """
-components: [{kustomize}/components/tenants]
-transformers: [{kustomize}/cluster-scoped]
-namespace: switchyard-local
-configMapGenerator:
-  - name: gateway-settings
-    namespace: switchyard-local
-    behavior: merge
-    literals:
-      - BUDGET_WEBHOOK_URL=http://127.0.0.1:{closed}/budgets
-      - BUDGET_WEBHOOK_SECRET_FILE=/etc/switchyard/webhook-secret
-secretGenerator:
-  - name: tenants
-    namespace: switchyard-local
-    files: [tenants.yaml, webhook-secret]
-    options: {{disableNameSuffixHash: true}}
-"""
 
 _CROWDED = """
   - target: {{kind: InferenceService, name: chat-fast}}
@@ -119,18 +101,15 @@ def write(folder: Path, keys: Keys) -> Platform:
     (repository.parent / "predictors").symlink_to(ROOT / "predictors")
     platform = Platform(folder, window="600s", root=repository.parent)
     overlay = platform.overlay
-    (overlay / "webhook-secret").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")
     (overlay / "graphs.yaml").write_text(
         "---\n".join(
             _GRAPH.format(name=name, root=json.dumps(root)) for name, root in {"picky": PICKY, "lost": LOST}.items()
         )
     )
     (overlay / "stubs.yaml").write_text("\n---\n".join(map(json.dumps, _stubs())))
-    write_tenants(platform, keys.valid)
+    add_tenants(overlay, keys.valid)
     file = overlay / "kustomization.yaml"
-    text = file.read_text().replace("\npatches:", f"\n{_overlay(overlay)}patches:") + _CROWDED.format(
-        length=CROWDED_LENGTH, bytes=KV_BYTES
-    )
+    text = file.read_text() + _CROWDED.format(length=CROWDED_LENGTH, bytes=KV_BYTES)
     file.write_text(text.replace("resources: [", "resources: [graphs.yaml, stubs.yaml, "))
     return platform
 
@@ -141,14 +120,6 @@ def _stubs() -> Iterator[dict[str, Any]]:
         document = stub.document()
         del document["spec"]["predictor"]["model"]["envFrom"]
         yield document
-
-
-def _overlay(overlay: Path) -> str:
-    return _OVERLAY.format(kustomize=os.path.relpath(ROOT / "kustomize", overlay.resolve()), closed=free_port())
-
-
-def write_tenants(platform: Platform, content: dict[str, Any]) -> None:
-    (platform.overlay / "tenants.yaml").write_text(json.dumps(content))
 
 
 def drop_vision_models(platform: Platform, elsewhere: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from tests.live.observability import project
 from tests.live.observability.edge import MODEL, Edge
 from tests.live.observability.project import Ask, Clients, Keys
+from tests.live.observability.tenanted import write_tenants
 from tests.live.observability.watching import Job, Watch
 from tests.live.observability.webhook import Receiver
 from tests.live.platform import Platform
@@ -181,7 +182,7 @@ def test_what_is_broken_in_models_graphs_and_access_reaches_the_webhook(scene: S
 def test_a_store_that_is_away_and_a_file_of_tenants_that_is_not_valid_reach_the_webhook(scene: Scene) -> None:
     # Others can still read: its keys are as new as ever.
     ledger = sqlite3.connect(scene.platform.state / "ledger.db", isolation_level=None)
-    project.write_tenants(scene.platform, scene.keys.invalid)
+    write_tenants(scene.platform.overlay, scene.keys.invalid)
     scene.platform.command("up", str(scene.platform.overlay))
     ledger.execute("BEGIN EXCLUSIVE")
     try:

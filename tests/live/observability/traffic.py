@@ -1,7 +1,6 @@
 """A platform with tenants, and what goes on at one: chats, images, graphs, errors, limits, disconnects, a crash."""
 
 import base64
-import json
 import os
 import signal
 from collections.abc import Mapping
@@ -10,27 +9,11 @@ from pathlib import Path
 import httpx
 
 from benchmarks.tenancy.platform import tenant
+from tests.live.observability.tenanted import add_tenants
 from tests.live.platform import Platform
 from tests.live.processes import DEADLINE, ROOT, eventually
 from tests.ports import free_port
 
-_OVERLAY = """
-components: [{kustomize}/components/tenants]
-transformers: [{kustomize}/cluster-scoped]
-namespace: switchyard-local
-configMapGenerator:
-  - name: gateway-settings
-    namespace: switchyard-local
-    behavior: merge
-    literals:
-      - BUDGET_WEBHOOK_URL=http://127.0.0.1:{closed}/budgets
-      - BUDGET_WEBHOOK_SECRET_FILE=/etc/switchyard/webhook-secret
-secretGenerator:
-  - name: tenants
-    namespace: switchyard-local
-    files: [tenants.yaml, webhook-secret]
-    options: {{disableNameSuffixHash: true}}
-"""
 _JSON = {"content-type": "application/json"}
 SUM = base64.b64encode((ROOT / "tests/testdata/sum.png").read_bytes()).decode()  # "What is 12 plus 7?"
 # Longer than two blocks of the KV cache, of 128 tokens each on a CPU: its start is found there the next time.
@@ -49,13 +32,7 @@ def with_tenants(folder: Path) -> tuple[Platform, Mapping[str, str]]:
         "prices": [{"models": ["*"], "input": 0.5, "cached_input": 0.1, "output": 1.5}],
     }
     platform = Platform(folder, window="600s")
-    overlay = platform.overlay
-    (overlay / "tenants.yaml").write_text(json.dumps(content))
-    (overlay / "webhook-secret").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")
-    kustomize = os.path.relpath(ROOT / "kustomize", overlay.resolve())
-    file = overlay / "kustomization.yaml"
-    patched = _OVERLAY.format(kustomize=kustomize, closed=free_port())
-    file.write_text(file.read_text().replace("\npatches:", f"\n{patched}patches:"))
+    add_tenants(platform.overlay, content)
     return platform, {name: secret for name, (secret, _) in made.items()}
 
 

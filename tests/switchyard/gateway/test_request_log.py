@@ -2,14 +2,13 @@
 
 import io
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from switchyard.telemetry.logs import JsonFormatter
+from tests.json_log import json_log
 from tests.switchyard.gateway.conftest import gateway
 
 CHAT = "/v1/chat/completions"
@@ -20,13 +19,8 @@ BODY = {"messages": [{"role": "user", "content": SECRET}]}
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[io.StringIO]:
     """What the gateway's log would hold."""
-    caplog.set_level(logging.INFO)
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    handler.setFormatter(JsonFormatter("gateway"))
-    logging.getLogger().addHandler(handler)
-    yield text
-    logging.getLogger().removeHandler(handler)
+    with json_log(caplog, "gateway") as text:
+        yield text
 
 
 def responses(log: io.StringIO) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from switchyard.http.request_log import CallLine, logged, logged_calls
 from switchyard.http.server import Exchange, Server
 from switchyard.rpc.status import RpcStatus
 from switchyard.telemetry import logs
-from switchyard.telemetry.logs import JsonFormatter
+from tests.json_log import json_log
 
 IDS = {"x-request-id": "r1", "x-switchyard-tenant": "acme", "x-switchyard-key-id": "acme-key"}
 ASKED = {**IDS, "x-switchyard-log": "1"}
@@ -30,13 +30,8 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[io.StringIO]:
     """What the process's log would hold."""
-    caplog.set_level(logging.INFO)
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    handler.setFormatter(JsonFormatter("chat"))
-    logging.getLogger().addHandler(handler)
-    yield text
-    logging.getLogger().removeHandler(handler)
+    with json_log(caplog, "chat") as text:
+        yield text
 
 
 def lines(log: io.StringIO) -> list[dict[str, Any]]:

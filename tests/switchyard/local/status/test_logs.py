@@ -120,10 +120,7 @@ def test_what_was_set_aside_of_a_long_log_comes_before_the_rest(directory: State
 
 
 def test_following_a_log_continues_after_its_rotation(directory: StateDirectory) -> None:
-    seen: list[bytes] = []
-    following = logs.lines(directory, "chat", earlier=False, follow=True, wanted=logs.Wanted())
-    threading.Thread(target=_collect, args=(following, seen), daemon=True).start()
-    eventually(lambda: len(seen) == 4, "what is there is printed")
+    seen = _followed(directory)
     with directory.log("chat").open("a") as log:
         log.write("before\n")
         log.flush()
@@ -165,10 +162,7 @@ def test_no_logs_at_all_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_followed_log_is_followed_into_the_next_run(directory: StateDirectory) -> None:
-    seen: list[bytes] = []
-    following = logs.lines(directory, "chat", earlier=False, follow=True, wanted=logs.Wanted())
-    threading.Thread(target=_collect, args=(following, seen), daemon=True).start()
-    eventually(lambda: len(seen) == 4, "what is there is printed")
+    seen = _followed(directory)
     with directory.log("chat").open("a") as log:
         log.write("ha")
         log.flush()
@@ -177,6 +171,15 @@ def test_a_followed_log_is_followed_into_the_next_run(directory: StateDirectory)
     directory.begin_logs()
     directory.log("chat").write_text("next run\nend\n")
     eventually(lambda: seen[5:] == [b"next run\n", b"end\n"], "the next run is followed")
+
+
+def _followed(directory: StateDirectory) -> list[bytes]:
+    """Follow a log; return the lines that are printed, to which more come."""
+    seen: list[bytes] = []
+    following = logs.lines(directory, "chat", earlier=False, follow=True, wanted=logs.Wanted())
+    threading.Thread(target=_collect, args=(following, seen), daemon=True).start()
+    eventually(lambda: len(seen) == 4, "what is there is printed")
+    return seen
 
 
 def _collect(following: Generator[bytes], seen: list[bytes]) -> None:
