@@ -59,6 +59,11 @@ def test_a_page_silences_its_own_alert_for_a_while(runbook: Runbook) -> None:
 
 
 @ALL
+def test_what_is_looked_for_in_logs_is_written_as_lines_are_without_blanks(runbook: Runbook) -> None:
+    assert re.findall(r'"\w+\\?": ', "\n".join(runbook.local)) == []
+
+
+@ALL
 def test_commands_for_a_cluster_are_kubectls_and_change_nothing(runbook: Runbook) -> None:
     for command in runbook.cluster:
         program, *rest = shlex.split(command)

@@ -69,6 +69,8 @@ class Observers:
             f"--storage.tsdb.retention.time={time}",
             f"--storage.tsdb.retention.size={size}",
             "--enable-feature=exemplar-storage",
+            # What fires before Alertmanager listens is lost, and would be sent again after a minute only.
+            f"--rules.alert.resend-delay={self.choices.interval}",
             f"--web.listen-address={self.addresses.address('prometheus')}",
             f"--web.external-url={own}",
             f"--web.cors.origin={own.replace('.', '[.]')}",  # or any page in a browser here could read it

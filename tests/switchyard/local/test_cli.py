@@ -197,11 +197,18 @@ def test_a_request_is_found_in_the_logs_by_the_id_of_its_response(
     assert response.status_code == 200
     identifier = response.headers["x-request-id"]
     told = local.command("logs", "--request", identifier)
-    waited, responded = map(json.loads, told.stdout.splitlines())
-    assert (waited["service"], waited["message"], waited["model"]) == ("local", "a request waited", "chat")
+    lines = {(line["service"], line["message"]): line for line in map(json.loads, told.stdout.splitlines())}
+    assert sorted(lines) == [("gateway", "responded"), ("local", "a request waited"), ("local", "responded")]
+    assert len(told.stdout.splitlines()) == 3
+    waited, behind, responded = (
+        lines[of] for of in (("local", "a request waited"), ("local", "responded"), ("gateway", "responded"))
+    )
+    assert {line["model"] for line in lines.values()} == {"chat"}
+    assert {line["request_id"] for line in lines.values()} == {identifier}
     assert 0.3 < waited["seconds"] < responded["seconds"]
-    assert (responded["service"], responded["message"], responded["status"]) == ("gateway", "responded", 200)
-    assert (responded["model"], responded["route"]) == ("chat", "/v1/chat/completions")
+    assert waited["seconds"] < behind["seconds"]
+    assert (responded["status"], responded["route"]) == (200, "/v1/chat/completions")
+    assert behind["status"] == 200
     assert "secret" not in told.stdout
     nothing = local.command("logs", "--request", "no-such-id")
     assert nothing.returncode == 1

@@ -175,12 +175,17 @@ def test_prometheus_can_be_neither_ended_nor_emptied_over_http(observed: Local) 
         assert words in httpx.post(f"{url}{path}", timeout=10, trust_env=False).text
 
 
-def test_one_that_dies_is_started_again_at_its_address(observed: Local) -> None:
-    before = observed.row("jaeger")
+def test_one_that_dies_is_started_again_at_its_address_and_gets_the_alerts_at_once(
+    observed: Local, webhook: Webhook
+) -> None:
+    before = observed.row("alertmanager")
     os.kill(before["pid"], signal.SIGKILL)
-    eventually(lambda: observed.row("jaeger")["pid"] not in (0, before["pid"]), "another process is there")
-    eventually(lambda: observed.row("jaeger")["state"] == "ready", "it is ready")
-    assert fetch(f"{observed.runs[-1].observers['jaeger']}/api/services")
+    webhook.alerts.clear()
+    eventually(lambda: observed.row("alertmanager")["pid"] not in (0, before["pid"]), "another process is there")
+    eventually(lambda: observed.row("alertmanager")["state"] == "ready", "it is ready")
+    # What it had sent died with it, and by Prometheus' own default it would hear of nothing for a minute.
+    eventually(lambda: {"Watchdog", "GatewayDown"} <= {*webhook.alerts}, "both were sent again")
+    assert fetch(f"{observed.runs[-1].observers['alertmanager']}/api/v2/status")
 
 
 def test_what_runs_unobserved_is_not_observed_by_another_up(local: Local) -> None:
