@@ -33,6 +33,11 @@ def render_component(component: Path) -> list[Document]:
         return render(Path(folder))
 
 
+def render_optional() -> list[Document]:
+    """What no overlay has: it is installed once in a cluster, or added where its operator is."""
+    return render_component(PLATFORM / "monitoring") + render_component(COMPONENTS / "grafana-operator")
+
+
 def of_kind(documents: list[Document], kind: str) -> dict[str, Document]:
     """The documents of a kind by name."""
     return {document["metadata"]["name"]: document for document in documents if document["kind"] == kind}

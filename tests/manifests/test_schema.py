@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from tests.manifests.documents import ENVIRONMENTS, PLATFORM, ROOT, Document, Rendered, render_component
+from tests.manifests.documents import ENVIRONMENTS, ROOT, Document, Rendered, render_optional
 
 SCHEMAS = ROOT / "tests/testdata/schemas"
 KINDS = sorted(path.stem for path in SCHEMAS.glob("*.json"))
@@ -28,9 +28,16 @@ def test_every_object_fits_its_schema(rendered: Rendered, environment: str) -> N
     }
 
 
+def test_what_no_overlay_has_fits_its_schema_too() -> None:
+    found = {f"{document['kind']} {document['metadata']['name']}": problems(document) for document in render_optional()}
+
+    assert found == {name: [] for name in found}
+    assert any(name.startswith("GrafanaDashboard ") for name in found)
+
+
 def test_no_schema_is_left_over(rendered: Rendered) -> None:
     used = [document for documents in rendered.values() for document in documents]
-    used += render_component(PLATFORM / "monitoring")
+    used += render_optional()
     assert {document["kind"].lower() for document in used} == {*KINDS}
 
 

@@ -1,7 +1,7 @@
 """Makes the schemas beside it: ``python -m tests.testdata.schemas.make``, again when a manifest uses a new field.
 
-They are the schemas of Kubernetes, KServe, the Gateway API and prometheus-operator, pruned to the fields that this
-project's overlays use, so that megabytes become kilobytes, and closed, so that a misspelled field is rejected
+They are the schemas of Kubernetes, KServe, the Gateway API and two operators, pruned to the fields that this project's
+manifests use, so that megabytes become kilobytes, and closed, so that a misspelled field is rejected
 instead of dropped by the API server. Needs Go, which downloads the modules that they lie in.
 """
 
@@ -16,13 +16,14 @@ from typing import Any
 import yaml
 
 from switchyard.repository.service import Place, derived
-from tests.manifests.documents import PLATFORM, Document, render_all, render_component
+from tests.manifests.documents import Document, render_all, render_optional
 from tests.manifests.test_derived_services import DROPPED
 
 KUBERNETES = "k8s.io/kubernetes@v1.34.4"
 KSERVE = "github.com/kserve/kserve@v0.20.0"
 GATEWAY_API = "sigs.k8s.io/gateway-api@v1.5.1"
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+GRAFANA_OPERATOR = "github.com/grafana/grafana-operator/v5@v5.24.0"
 _MONITORING = "example/prometheus-operator-crd/monitoring.coreos.com"
 HERE = Path(__file__).parent
 CRDS = {
@@ -34,6 +35,7 @@ CRDS = {
     "Gateway": (GATEWAY_API, "config/crd/standard/gateway.networking.k8s.io_gateways.yaml"),
     "GRPCRoute": (GATEWAY_API, "config/crd/standard/gateway.networking.k8s.io_grpcroutes.yaml"),
     "HTTPRoute": (GATEWAY_API, "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"),
+    "GrafanaDashboard": (GRAFANA_OPERATOR, "config/crd/bases/grafana.integreatly.org_grafanadashboards.yaml"),
     "PodMonitor": (PROMETHEUS_OPERATOR, f"{_MONITORING}_podmonitors.yaml"),
     "PrometheusRule": (PROMETHEUS_OPERATOR, f"{_MONITORING}_prometheusrules.yaml"),
     "ServiceMonitor": (PROMETHEUS_OPERATOR, f"{_MONITORING}_servicemonitors.yaml"),
@@ -107,7 +109,7 @@ def source(kind: str, api_version: str) -> tuple[str, Schema, Resolve]:
 
 def main() -> int:
     rendered: list[Document] = [document for documents in render_all().values() for document in documents]
-    rendered += render_component(PLATFORM / "monitoring")
+    rendered += render_optional()
     rendered += [derived(name, facts, Place(gpus=1)) for name, facts in DROPPED.items()]
     kinds = {document["kind"]: document["apiVersion"] for document in rendered}
     for old in HERE.glob("*.json"):
