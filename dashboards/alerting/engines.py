@@ -91,13 +91,16 @@ _TRITON = [
     ),
 ]
 
+_XID = "max by (Hostname, gpu) (DCGM_FI_DEV_XID_ERRORS{0})"
+
 _GPU = [
     Alert(
         name="GpuXid",
         severity="ticket",
         kind="cause",
-        expression="max by (namespace, Hostname, gpu) (DCGM_FI_DEV_XID_ERRORS) > 0 and "
-        "max by (namespace, Hostname, gpu) (changes(DCGM_FI_DEV_XID_ERRORS[10m])) > 0",
+        # The exporter has the error as a label, too: each is a series of its own, which never changes.
+        expression="max by (namespace, Hostname, gpu) (DCGM_FI_DEV_XID_ERRORS) > 0 unless on (Hostname, gpu) "
+        f"({_XID.format('')} == {_XID.format(' offset 10m')})",
         means="the driver told of another XID error in the last 10 minutes",
         summary="GPU {{ $labels.gpu }} of {{ $labels.Hostname }} has XID error {{ $value }}",
         description="NVIDIA's driver reports XID {{ $value }}; models on this GPU may crash or hang.",

@@ -23,7 +23,6 @@ from tests.manifests.scraping import Target, targets
 from tests.manifests.test_image_pins import floating
 from tests.manifests.test_network_policies import connected
 from tests.manifests.test_pod_security import violations
-from tests.manifests.test_schema import problems
 
 SPANS = "OTEL_EXPORTER_OTLP_ENDPOINT"
 UNWATCHED = {"redis"}  # its exporter, where there is one, is the platform's: kustomize/platform/monitoring/redis.yaml
@@ -116,10 +115,9 @@ def test_spans_of_gateways_and_models_go_to_a_collector_that_policies_let_them_r
             assert connected(rendered, environment, (pod.name, "collector", int(port))), pod.name
 
 
-def test_the_platforms_objects_fit_their_schemas_and_lie_in_one_namespace() -> None:
+def test_the_platforms_objects_lie_in_one_namespace() -> None:
     found = platform()
 
-    assert {f"{one['kind']} {one['metadata']['name']}": problems(one) for one in found if problems(one)} == {}
     (namespace,) = of_kind(found, "Namespace")
     assert {one["metadata"]["namespace"] for one in found if one["kind"] != "Namespace"} == {namespace}
 

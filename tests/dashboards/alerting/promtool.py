@@ -21,12 +21,16 @@ _LABEL = re.compile(r"\$labels\.(\w+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauge:
-    """A value while all is well, just below the threshold, and beyond it; ``idle`` is that without traffic."""
+    """A value while all is well, just below the threshold, and beyond it; ``idle`` is that without traffic.
+
+    The series is not there in a phase of ``gone``.
+    """
 
     good: float
     bad: float
     below: float | None = None
     idle: float | None = None
+    gone: tuple[Phase, ...] = ()
 
     def at(self, phase: Phase) -> float:
         given = {"good": self.good, "bad": self.bad, "below": self.below, "idle": self.idle}.get(phase)
@@ -130,7 +134,7 @@ def values(kind: Gauge | Counter, phases: Sequence[tuple[Phase, int]], reset: in
     total, step = 0.0, 0
     for phase, steps in phases:
         for _ in range(steps):
-            if phase == "gone":
+            if phase == "gone" or (isinstance(kind, Gauge) and phase in kind.gone):
                 written.append("stale")
             elif isinstance(kind, Gauge):
                 written.append("_" if step == reset else f"{kind.at(phase):.10g}")

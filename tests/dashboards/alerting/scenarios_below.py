@@ -71,7 +71,11 @@ ENGINES = [
     ),
     Scenario(
         alert="GpuXid",
-        series={f"DCGM_FI_DEV_XID_ERRORS{{{GPU}}}": Gauge(good=0, bad=79)},
+        # The exporter names the error in labels as well, so another error is another series.
+        series={
+            f'DCGM_FI_DEV_XID_ERRORS{{{GPU},err_code="0"}}': Gauge(good=0, bad=0, gone=("bad",)),
+            f'DCGM_FI_DEV_XID_ERRORS{{{GPU},err_code="79"}}': Gauge(good=79, bad=79, gone=("good", "below", "idle")),
+        },
         within=1,
         clears=10,
     ),
