@@ -238,7 +238,8 @@ def _access(given: Parts) -> tuple[Stage, ...]:
     show(tenants.current, valid=True)
     reject = metrics.keys_rejected.labels
     finder = KeyFinder(lambda: tenants.current, keys)
-    return Authenticate(finder, lambda: tenants.current, tokens, lambda why: reject(why).inc()), authorize
+    scrapers = given.settings.metrics_key_sha256
+    return Authenticate(finder, lambda: tenants.current, tokens, lambda why: reject(why).inc(), scrapers), authorize
 
 
 def _administration(given: Parts) -> tuple[Stage, ...]:

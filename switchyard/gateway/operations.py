@@ -15,6 +15,7 @@ from switchyard.gateway.lookup import read_catalog
 from switchyard.gateway.openapi.document import document
 from switchyard.gateway.openapi.page import CONTENT_SECURITY_POLICY, DEFAULT_URL, page
 from switchyard.gateway.pipeline import Proceed, Stage
+from switchyard.gateway.routes.table import METRICS
 from switchyard.gateway.stages.listing import server_version
 from switchyard.http.api_errors import ApiError
 from switchyard.http.headers import Header
@@ -30,7 +31,7 @@ _SECURITY: tuple[Header, ...] = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
 )
-_SLOW = frozenset(("/metrics", "/docs", "/openapi.json"))
+_SLOW = frozenset((METRICS, "/docs", "/openapi.json"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +106,14 @@ def pages(
         "/health": lambda _: health(),
         "/healthz": lambda _: health(),
         "/readyz": lambda _: ready(source, draining=is_draining()),
-        "/metrics": lambda call: metrics(registry, call.fields.get(b"accept")),
+        METRICS: lambda call: metrics(registry, call.fields.get(b"accept")),
         "/docs": lambda _: docs(),
         "/openapi.json": lambda _: openapi(),
     }
 
     async def stage(call: Call, proceed: Proceed) -> None:
         make = makers[call.route.path]
-        if call.route.path == "/metrics":
+        if call.route.path == METRICS:
             before_scrape()  # not in the page's thread: it changes what calls count with
         made = await asyncio.to_thread(make, call) if call.route.path in _SLOW else make(call)
         if call.route.path == "/docs":

@@ -12,6 +12,8 @@ from switchyard.settings import SettingsError, log_level, renamed, seconds, swit
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PERCENTS = 10  # of each budget: an alert and a value of a metric's label for each
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_METRICS_KEYS = 8  # each is compared at a scrape; two are enough to replace one
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 
 
@@ -31,7 +33,8 @@ class Settings:
     ``budget_alerts`` are percents of budgets at which an alert tells of them, also to ``budget_webhook_url``, signed
     with the secret in a file. ``usage_days`` is for how many days usage is kept, 0 for ever, ``audit_days`` the
     same of what administrators did. With ``trust_traceparent`` a client's ``traceparent`` says whether its request is
-    traced; without, the sampler alone.
+    traced; without, the sampler alone. ``metrics_key_sha256`` are the SHA-256 (in hex, separated by commas) of keys
+    that read the metrics and nothing else, where ``switchyard_tenants`` are asked for theirs.
     With ``tls_*`` the ports are encrypted; with an authority of clients, each of them needs a certificate.
     """
 
@@ -41,6 +44,7 @@ class Settings:
     switchyard_catalog: Path | None = None
     switchyard_tenants: Path | None = None
     switchyard_store: str = ""
+    metrics_key_sha256: tuple[bytes, ...] = ()
     switchyard_tenant_namespaces: tuple[tuple[str, str], ...] = ()
     switchyard_allow_open: bool = False
     switchyard_listen: str = ""
@@ -93,6 +97,7 @@ class Settings:
             switchyard_catalog=_path(env, "SWITCHYARD_CATALOG"),
             switchyard_tenants=_path(env, "SWITCHYARD_TENANTS"),
             switchyard_store=env.get("SWITCHYARD_STORE", ""),
+            metrics_key_sha256=_digests(env.get("METRICS_KEY_SHA256", "")),
             switchyard_tenant_namespaces=_namespaces(env.get("SWITCHYARD_TENANT_NAMESPACES", "")),
             switchyard_allow_open=switch(env, "SWITCHYARD_ALLOW_OPEN"),
             switchyard_listen=env.get("SWITCHYARD_LISTEN", ""),
@@ -164,6 +169,17 @@ def _webhook(env: Mapping[str, str]) -> tuple[str, Path | None]:
     except ValueError as err:
         raise SettingsError(f"BUDGET_WEBHOOK_URL: {err}") from err
     return url, secret
+
+
+def _digests(text: str) -> tuple[bytes, ...]:
+    listed = _listed(text)
+    if len(listed) > _METRICS_KEYS or not all(map(_SHA256.fullmatch, listed)):
+        # Without the value: it may be a key, given by mistake.
+        raise SettingsError(
+            f"METRICS_KEY_SHA256 has something else than up to {_METRICS_KEYS} SHA-256 of keys, each of 64 digits of "
+            "0-9a-f, separated by commas"
+        )
+    return tuple(map(bytes.fromhex, listed))
 
 
 def _path(env: Mapping[str, str], name: str) -> Path | None:

@@ -92,6 +92,12 @@ def test_a_gateway_that_asks_for_keys_is_read_with_one(rendered: Rendered, envir
 
     assert endpoint.get("authorization") == (None if environment == "dev" else key)
 
+    (gateway,) = containers(of_kind(rendered[environment], "Deployment")["gateway"])
+    secrets = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in gateway.get("env", ())}
+    known = {"name": "prometheus", "key": "sha256", "optional": True}
+    store = {"name": "store", "key": "STORE_URL", "optional": True}  # of another component, which it leaves alone
+    assert secrets == ({} if environment == "dev" else {"METRICS_KEY_SHA256": known, "SWITCHYARD_STORE": store})
+
 
 @pytest.mark.parametrize("environment", CLUSTERS)
 def test_spans_of_gateways_and_models_go_to_a_collector_that_policies_let_them_reach(

@@ -25,6 +25,7 @@ ANY: frozenset[Kind] = TOKENS | VISION
 
 _HINT = "; it wakes when asked and sleeps when idle, without load and unload"
 _PREDICT = "/v1/models/{model}:predict"
+METRICS = "/metrics"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +79,7 @@ _OPEN = frozenset(("/v2/health/live", "/v2/health/ready", "ServerLive", "ServerR
 # What is every tenant's: which models are loaded, and how much each was used.
 _ADMIN = frozenset(
     (
-        "/metrics",
+        METRICS,
         "/v2/models/stats",
         "/v2/repository/models/{model}/load",
         "/v2/repository/models/{model}/unload",
@@ -239,7 +240,7 @@ ROUTES: tuple[Route, ...] = (
         "Whether new requests should come here: the catalog is readable, and the gateway does not drain.",
         "pages",
     ),
-    _get("/metrics", "Prometheus metrics.", "pages"),
+    _get(METRICS, "Prometheus metrics.", "pages"),
     _get("/docs", "This interface, for browsers.", "pages"),
     _get("/openapi.json", "This interface as OpenAPI.", "pages"),
 )

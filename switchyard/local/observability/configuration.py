@@ -51,15 +51,27 @@ class Choices:
         )
 
 
-def prometheus(addresses: Addresses, control: str, choices: Choices) -> str:
-    """Return Prometheus' configuration; the supervisor, at ``control``, says what is to be scraped at any time."""
+def prometheus(addresses: Addresses, control: str, choices: Choices, gateway_key: Path) -> str:
+    """Return Prometheus' configuration; the supervisor, at ``control``, says what is to be scraped at any time.
+
+    ``gateway_key`` is the file with the key to the gateway's metrics, which is sent to no other process.
+    """
+    followed = {
+        "http_sd_configs": [{"url": f"{control}/targets", "refresh_interval": choices.interval}],
+        "sample_limit": _SAMPLES,
+        "follow_redirects": False,
+    }
+    # Each target has its own name of a job, by which these two share them.
+    gateway = {"source_labels": ["job"], "regex": "gateway"}
     jobs = [
+        {"job_name": "switchyard", **followed, "relabel_configs": [{**gateway, "action": "drop"}]},
         {
-            "job_name": "switchyard",  # each target has its own name of a job
-            "http_sd_configs": [{"url": f"{control}/targets", "refresh_interval": choices.interval}],
+            "job_name": "gateway",
+            **followed,
+            "relabel_configs": [{**gateway, "action": "keep"}],
+            "authorization": {"credentials_file": str(gateway_key)},
             # Of this machine, but the gateway's certificate is for the names by which others reach it.
             "tls_config": {"insecure_skip_verify": True},
-            "sample_limit": _SAMPLES,
         },
         *(
             {"job_name": job, "static_configs": [{"targets": [address], "labels": {"namespace": "local"}}]}

@@ -1,7 +1,9 @@
 """The programs that observe a run as processes that the supervisor keeps running."""
 
+import hashlib
+import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from switchyard.local.errors import LocalError
@@ -14,6 +16,7 @@ from switchyard.local.plan.workloads import Command, Deployment
 
 OTLP_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 NAMES = ("prometheus", "alertmanager", "collector", "jaeger")
+METRICS_KEYS_VARIABLE = "METRICS_KEY_SHA256"  # the gateway's
 FOLDER = "observability"  # in the run directory, and kept over runs, but for the traces
 
 _COLLECTOR = CHECKOUT / "kustomize/components/monitoring/collector/collector.yaml"
@@ -26,16 +29,25 @@ _MEMORY = {"prometheus": "100MiB", "alertmanager": "40MiB", "collector": "80MiB"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observers:
-    """What observes a run, below ``folder``."""
+    """What observes a run, below ``folder``; ``gateway_key`` reads the metrics of this run's gateway, and no more."""
 
     programs: Programs
     addresses: Addresses
     choices: Choices
     folder: Path
+    gateway_key: str = field(default_factory=secrets.token_urlsafe, repr=False)
 
     def environment(self) -> Mapping[str, str]:
         """Return the variables by which every process of the platform sends its spans to the collector."""
         return {OTLP_VARIABLE: self.addresses.url("otlp_http")}
+
+    def admitted(self, deployment: Deployment) -> Deployment:
+        """Return a gateway that knows the key beside those that it has already, and any other Deployment as it is."""
+        if not deployment.gateway:
+            return deployment
+        env, digest = deployment.command.env, hashlib.sha256(self.gateway_key.encode()).hexdigest()
+        known = ",".join(filter(None, (env.get(METRICS_KEYS_VARIABLE), digest)))
+        return replace(deployment, command=replace(deployment.command, env={**env, METRICS_KEYS_VARIABLE: known}))
 
     def require_names(self, taken: Iterable[str]) -> None:
         """Fail when a process of the overlay has one of these names.
@@ -49,15 +61,17 @@ class Observers:
     def deployments(self, control: str) -> tuple[Deployment, ...]:
         """Write their configurations and return them; ``control`` is the supervisor's own URL."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        self._write("prometheus.yaml", configuration.prometheus(self.addresses, control, self.choices))
+        key = self._write("gateway-key", self.gateway_key)
+        self._write("prometheus.yaml", configuration.prometheus(self.addresses, control, self.choices, key))
         self._write("alertmanager.yaml", configuration.alertmanager(self.choices))
         return (self._alertmanager(), self._prometheus(), self._jaeger(), self._collector())
 
-    def _write(self, name: str, text: str) -> None:
+    def _write(self, name: str, text: str) -> Path:
         path = self.folder / name
         path.unlink(missing_ok=True)
         path.touch(mode=0o600)  # a webhook's address may hold its key
         path.write_text(text)
+        return path
 
     def _prometheus(self) -> Deployment:
         time, size = _RETENTION

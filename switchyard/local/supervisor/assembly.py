@@ -99,7 +99,9 @@ async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], Non
     socket = loopback_socket()
     control_port = int(socket.getsockname()[1])
     observers = _observers(plan, settings, arguments.loopback_url(control_port))
-    deployments = [*plan.deployments, *sync_deployments(plan, settings.options)]
+    observed = settings.observers
+    declared = map(observed.admitted, plan.deployments) if observed else plan.deployments
+    deployments = [*declared, *sync_deployments(plan, settings.options)]
     models = {service.name: await services.add(service) for service in plan.services}
     for name in (*(one.name for one in [*deployments, *observers]), *([preload.NAME] if preloaded else [])):
         board.add(name)

@@ -48,6 +48,17 @@ def test_parts_of_budgets_are_percents_and_a_webhook_has_a_secret() -> None:
         Settings.from_env({**given, "BUDGET_WEBHOOK_URL": "file:///etc/passwd"})
 
 
+def test_keys_of_the_metrics_are_named_by_their_hashes_and_no_error_shows_what_may_be_one() -> None:
+    digests = [f"{number:064x}" for number in range(9)]
+    found = Settings.from_env({"METRICS_KEY_SHA256": ", ".join(digests[:8])}).metrics_key_sha256
+    assert [one.hex() for one in found] == digests[:8]
+    assert Settings.from_env({"METRICS_KEY_SHA256": ""}).metrics_key_sha256 == ()
+    for wrong in ("a-key", digests[1][1:], "AB" * 32, ",".join(digests)):
+        with pytest.raises(SettingsError, match="METRICS_KEY_SHA256") as raised:
+            Settings.from_env({"METRICS_KEY_SHA256": wrong})
+        assert wrong not in str(raised.value)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_is_open(host: str) -> None:
     require_loopback(host, Settings())

@@ -1,6 +1,7 @@
 """Who may do what: protocol by key, each with the status, the shape and the code that its client reads."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -176,6 +177,29 @@ async def test_every_route_asks_for_what_the_table_says(name: str, rpc: GrpcBenc
             request = getattr(service_pb2, f"{route.rpc}Request")()
             code, said = await outcome(getattr(rpc.stub, route.rpc)(request, metadata=tuple(headers(key).items())))
             assert (code not in ("UNAUTHENTICATED", "PERMISSION_DENIED")) is _may(route.access, key), (route.rpc, said)
+
+
+async def test_a_key_of_the_metrics_reads_these_and_is_known_to_no_other_route(tmp_path: Path) -> None:
+    scrapers = ("of Prometheus", "its successor")
+    digests = tuple(hashlib.sha256(one.encode()).digest() for one in scrapers)
+    asking = rpc_gateway(tmp_path, respond, tenants=await tenants(tmp_path), metrics_key_sha256=digests)
+    async with asking as rpc:
+        for sent in (headers(scrapers[0]), headers(scrapers[1], "x-api-key"), headers(KEYS["scraper"])):
+            response = await rpc.bench.http.get("/metrics", headers=sent)
+            assert (response.status_code, "gateway_tenants 2.0" in response.text) == (200, True)
+        for sent in (headers(None), headers("of prometheus"), headers(digests[0].hex())):
+            assert (await rpc.bench.http.get("/metrics", headers=sent)).status_code == 401
+        for route in ROUTES:
+            path = route.path.replace("{model}", "chat").replace("{version}", "1").replace("{key_id}", "acme-key")
+            response = await rpc.bench.http.request(route.method, path, headers=headers(scrapers[0]))
+            reads = route.path == "/metrics" or route.access == "open"
+            assert (response.status_code == 401) is not reads, (route.method, route.path)
+        for route in RPC_ROUTES:
+            if route.access != "open" and route.rpc != "ModelStreamInfer":
+                request, metadata = getattr(service_pb2, f"{route.rpc}Request")(), tuple(headers(scrapers[0]).items())
+                code, said = await outcome(getattr(rpc.stub, route.rpc)(request, metadata=metadata))
+                assert code == "UNAUTHENTICATED", (route.rpc, said)
+        assert not rpc.bench.model.calls
 
 
 def test_the_table_asks_for_no_less_than_was_decided() -> None:

@@ -12,6 +12,7 @@ from switchyard.local.observability.addresses import Addresses
 from switchyard.local.observability.configuration import Choices, alertmanager, prometheus
 
 CONTROL = "http://127.0.0.1:1"
+KEY = Path("gateway-key")
 ROUTES = {
     "route": {"receiver": "tickets", "routes": [{"receiver": "pages", "matchers": ['severity="page"']}]},
     "inhibit_rules": [
@@ -41,7 +42,8 @@ def checked(program: str, command: str, text: str, folder: Path) -> None:
 
 
 def test_prometheus_takes_its_configuration_with_the_rules_as_shipped(tmp_path: Path) -> None:
-    checked("promtool", "check config", prometheus(Addresses(), CONTROL, Choices()), tmp_path)
+    (key := tmp_path / "gateway-key").write_text("of the run")
+    checked("promtool", "check config", prometheus(Addresses(), CONTROL, Choices(), key), tmp_path)
 
 
 def test_alertmanager_takes_its_configuration_with_routes_and_inhibition_as_shipped(tmp_path: Path) -> None:
@@ -51,11 +53,21 @@ def test_alertmanager_takes_its_configuration_with_routes_and_inhibition_as_ship
 
 
 def test_the_supervisor_says_what_is_scraped_as_often_as_it_is(tmp_path: Path) -> None:
-    content = yaml.safe_load(prometheus(Addresses(), CONTROL, Choices(interval="1s", rules=tmp_path)))
-    followed = content["scrape_configs"][0]
-    assert followed["http_sd_configs"] == [{"url": f"{CONTROL}/targets", "refresh_interval": "1s"}]
+    content = yaml.safe_load(prometheus(Addresses(), CONTROL, Choices(interval="1s", rules=tmp_path), KEY))
+    for followed in content["scrape_configs"][:2]:
+        assert followed["http_sd_configs"] == [{"url": f"{CONTROL}/targets", "refresh_interval": "1s"}]
     assert content["global"]["scrape_interval"] == content["global"]["evaluation_interval"] == "1s"
     assert content["rule_files"] == [f"{tmp_path}/*.yaml"]
+
+
+def test_the_gateway_alone_is_sent_the_key_and_nobody_to_whom_it_would_redirect() -> None:
+    jobs = yaml.safe_load(prometheus(Addresses(), CONTROL, Choices(), KEY))["scrape_configs"]
+    others, gateway, *own = jobs
+    assert gateway["authorization"] == {"credentials_file": str(KEY)}
+    assert gateway["relabel_configs"] == [{"source_labels": ["job"], "regex": "gateway", "action": "keep"}]
+    assert gateway["follow_redirects"] is False
+    assert others["relabel_configs"] == [{"source_labels": ["job"], "regex": "gateway", "action": "drop"}]
+    assert all("authorization" not in job for job in (others, *own))
 
 
 def test_every_receiver_is_the_webhook_that_was_asked_for_and_no_other(routes: Path) -> None:

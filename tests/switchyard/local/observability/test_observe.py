@@ -16,10 +16,12 @@ import httpx
 import psutil
 import pytest
 
+from switchyard.gateway.tenants.keys import create_key, digest
 from switchyard.local.observability.deployments import NAMES
 from tests.switchyard.local.conftest import Local, eventually
 from tests.switchyard.local.overlays import Stub
 
+KEY = create_key()  # a tenant's, without a role that would read metrics
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 WINDOW = 6  # the shortest that lets a target be seen: Prometheus looks for new ones every five seconds
 RULES = """
@@ -64,11 +66,15 @@ def webhook() -> Iterator[Webhook]:
         thread.join()
 
 
-def start(local: Local, folder: Path, alerts_to: str = "") -> None:
+def start(local: Local, folder: Path, alerts_to: str = "", tenants: Path | None = None) -> None:
     rules = folder / "rules"
     rules.mkdir()
     (rules / "test.yaml").write_text(RULES)
     variables = {"SWITCHYARD_SCRAPE_INTERVAL": "1s", "SWITCHYARD_RULES": str(rules), "SWITCHYARD_ALERTS_TO": alerts_to}
+    if tenants is not None:
+        key = {"id": "acme-key", "sha256": digest(KEY.encode()).hex()}
+        tenants.write_text(json.dumps({"tenants": [{"name": "acme", "keys": [key]}]}))
+        variables["SWITCHYARD_TENANTS"] = str(tenants)
     local.up(Stub(name="chat", window=f"{WINDOW}s"), real_gateway=True, arguments=("--observe",), variables=variables)
 
 
@@ -77,7 +83,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iter
     folder = tmp_path_factory.mktemp("observed")
     running = Local(folder)
     try:
-        start(running, folder, f"http://127.0.0.1:{webhook.server_port}")
+        start(running, folder, f"http://127.0.0.1:{webhook.server_port}", folder / "tenants.yaml")
         eventually(lambda: all(running.row(name)["state"] == "ready" for name in NAMES), running.logs())
         yield running
     finally:
@@ -88,7 +94,8 @@ def observed(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iter
 def ask(observed: Local, **headers: str) -> None:
     body = {"model": "chat", "messages": [{"role": "user", "content": "Hello"}]}
     url = f"{observed.runs[-1].gateway}/v1/chat/completions"
-    assert httpx.post(url, json=body, headers=headers, timeout=30, trust_env=False).status_code == 200
+    sent = {"authorization": f"Bearer {KEY}", **headers}
+    assert httpx.post(url, json=body, headers=sent, timeout=30, trust_env=False).status_code == 200
 
 
 def fetch(url: str, **query: str) -> Any:
@@ -117,6 +124,27 @@ def test_addresses_are_printed_and_in_the_status(observed: Local) -> None:
 def test_every_process_that_runs_is_scraped_and_no_other(observed: Local) -> None:
     always = dict.fromkeys(("supervisor", "gateway", *NAMES), "up")
     eventually(lambda: scraped(observed) == always, f"they are scraped: {scraped(observed)}")
+
+
+def test_prometheus_has_a_key_of_the_run_that_reads_the_gateways_metrics_and_nothing_else(observed: Local) -> None:
+    file = observed.directory.path / "observability/gateway-key"
+    assert file.stat().st_mode & 0o777 == 0o600
+    key, gateway = file.read_text(), observed.runs[-1].gateway
+    for path, sent, status in (
+        ("/metrics", key, 200),
+        ("/metrics", f"{key}x", 401),
+        ("/metrics", KEY, 403),
+        ("/v1/models", KEY, 200),
+        ("/v1/models", key, 401),
+        ("/v1/organization/costs?start_time=0", key, 401),
+    ):
+        headers = {"authorization": f"Bearer {sent}"}
+        assert httpx.get(f"{gateway}{path}", headers=headers, trust_env=False).status_code == status, path
+    files = [one for one in observed.directory.path.rglob("*") if one.is_file() and one != file]
+    assert [one for one in files if key.encode() in one.read_bytes()] == []
+    assert key not in observed.printed + observed.command("status", "--json").stdout
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        assert key not in f"{process.info['cmdline']} {process.info['environ']}"
 
 
 def test_a_model_is_scraped_while_it_is_awake(observed: Local) -> None:
