@@ -45,7 +45,8 @@ class Section:
 SECTIONS = (
     Section(
         title="Gateway",
-        where="`GET /metrics` on the gateway, for [a key of their own](../concepts/tenancy.md#what-a-key-may-do) or an administrator's where it asks for keys.",
+        where="`GET /metrics` on the gateway; where it asks for keys, for [one of their own]"
+        "(../concepts/tenancy.md#what-a-key-may-do) or an administrator's.",
         holders=(gateway.CallMetrics, gateway.TenantMetrics, gateway.AccessMetrics, gateway.UsageMetrics),
     ),
     Section(
