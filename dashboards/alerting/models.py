@@ -60,13 +60,12 @@ _REPOSITORY = [
         name="DownloadsFailing",
         severity="ticket",
         kind="symptom",
-        # A failure is counted once, until something changes. The first makes the series, whose rise `increase` misses.
-        expression="sum by (namespace, scheme) (increase(repository_download_failures_total[30m])) > 0 or sum by "
-        "(namespace, scheme) (repository_download_failures_total unless repository_download_failures_total offset 30m)"
-        " > 0",
-        means="a download from one kind of source failed in 30 minutes",
+        # Not of failures that are counted: each is, once, however often it is tried again.
+        expression="sum by (namespace, scheme) (repository_downloads_failing) > 0",
+        after="5m",
+        means="for 5 minutes models could not be brought from one kind of source, though that was tried again",
         summary="Models cannot be downloaded by {{ $labels.scheme }}",
-        description='{{ $value | printf "%.0f" }} downloads failed in 30 minutes in {{ $labels.namespace }}.',
+        description="{{ $value }} models or sources in {{ $labels.namespace }} cannot be read where they lie.",
     ),
     Alert(
         name="ModelLoadFailing",

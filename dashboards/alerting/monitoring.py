@@ -17,7 +17,9 @@ _PROCESSES = [
         name="ProcessFileDescriptors",
         severity="ticket",
         kind="cause",
-        expression="max by (namespace, job, instance) (process_open_fds / (process_max_fds > 0)) > 0.8",
+        # A process that accepts no connection cannot be scraped: what it said last holds while it is a target.
+        expression="max by (namespace, job, instance) (last_over_time(process_open_fds[15m]) / "
+        "(last_over_time(process_max_fds[15m]) > 0)) > 0.8 and on (namespace, job, instance) up",
         after="5m",
         means="for 5 minutes a process had more than 80 % of the files and sockets open that it may have",
         summary="{{ $labels.job }} {{ $labels.instance }} runs out of file descriptors",

@@ -41,9 +41,12 @@ _REPOSITORY = Row(
         ),
         Panel(
             title="Downloads that failed",
-            text="In the time shown, by the kind of source; the status of the model says why.",
+            text="In the time shown, and those that fail now, by the kind of source; the status of the model says why.",
             unit="short",
-            queries=(Query(increase("repository_download_failures_total", by=("scheme",)), "{{scheme}}"),),
+            queries=(
+                Query(increase("repository_download_failures_total", by=("scheme",)), "{{scheme}}"),
+                Query(total(select("repository_downloads_failing"), "scheme"), "{{scheme}} now"),
+            ),
             no_data="Only models that come from elsewhere are downloaded; a folder of this machine is not.",
             alerts=("DownloadsFailing",),
         ),

@@ -7,7 +7,7 @@ from typing import get_args
 
 from switchyard.repository.status import Phase, RepositoryStatus
 from switchyard.repository.verdict import Group, Verdict
-from switchyard.sync.downloads import Download
+from switchyard.sync.downloads import Download, Listing
 from switchyard.sync.folders import ModelKey
 from switchyard.telemetry.metrics.repository import RepositoryMetrics
 
@@ -27,14 +27,28 @@ class Meter:
         self._series: set[tuple[str, str]] = set()
         self._running: dict[ModelKey, _Progress] = {}
         self._download_seconds: dict[ModelKey, float] = {}
+        self._failing: dict[ModelKey | str, str] = {}  # schemes of models, and of sources by their address
 
     def judged(self, verdict: Verdict) -> None:
         """Count one verdict."""
         self._metrics.verdicts.labels(verdict.group, verdict.faults[0].code if verdict.faults else "ok").inc()
 
+    def listing(self, listing: Listing) -> None:
+        """Count a source that cannot be listed among what fails, until it can."""
+        self._set_failing(listing.source, listing.source.partition(":")[0], listing.failed)
+
+    def _set_failing(self, key: ModelKey | str, scheme: str, failed: bool) -> None:
+        if failed:
+            self._failing[key] = scheme
+        else:
+            self._failing.pop(key, None)
+        self._metrics.downloads_failing.labels(scheme).set(list(self._failing.values()).count(scheme))
+
     def download(self, download: Download) -> None:
         """Count what came of a model since the last call, and, once it is there, how long that took."""
         key, scheme = ModelKey(download.group, download.name), download.source.partition(":")[0]
+        if download.state != "running":  # a download that is tried again fails until it is done
+            self._set_failing(key, scheme, download.state == "failed")
         if download.state == "removed":
             self._running.pop(key, None)
             self._download_seconds.pop(key, None)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from switchyard.repository.publishing import Published
 from switchyard.repository.signature import UNCHECKED, SignaturePolicy
 from switchyard.sync.board import Board, FileReporter, Reporter
 from switchyard.sync.control import Control
-from switchyard.sync.downloads import INCOMING, Download, Downloader
+from switchyard.sync.downloads import INCOMING, Download, Downloader, Listing, Report
 from switchyard.sync.folders import Roots
 from switchyard.sync.meter import Meter
 from switchyard.sync.model import Parts
@@ -96,10 +96,13 @@ async def run(
         await _stop(parts, control)
 
 
-def _told(meter: Meter, board: Board) -> Callable[[Download], None]:
-    def tell(download: Download) -> None:
-        meter.download(download)
-        board.set_download(download)
+def _told(meter: Meter, board: Board) -> Report:
+    def tell(event: Download | Listing) -> None:
+        if isinstance(event, Listing):
+            meter.listing(event)
+        else:
+            meter.download(event)
+            board.set_download(event)
 
     return tell
 

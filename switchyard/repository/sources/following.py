@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 class SourceEvent:
     """What happened; ``place`` is None where it is the whole source, ``progress`` the bytes that are here and all.
 
-    ``fetched``: it is here as it is there. ``moved``: the source has another revision now, as ``message`` says, and
-    ``revision`` stays. ``failed``: ``message`` says why.
+    ``fetched``: it is here as it is there, or a source can be listed again. ``moved``: the source has another revision
+    now, as ``message`` says, and ``revision`` stays. ``failed``: ``message`` says why.
     """
 
     kind: Literal["fetching", "fetched", "moved", "failed", "removed"]
@@ -107,6 +107,8 @@ class Follower:
         except SourceError as err:
             self._fail_all(str(err))
             return False
+        if self._told.pop(None, None):
+            self._on_event(SourceEvent(kind="fetched", uri=self._source.uri))
         settled = {place: remote for place, remote in models.items() if before.get(place) == remote}
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="model") as pool:
             done = all(list(pool.map(self._take, settled, settled.values()))) and settled == models

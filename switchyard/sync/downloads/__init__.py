@@ -27,10 +27,21 @@ class Download:
     reason: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """Whether a source can be listed; told of one of which no model was ever listed, as nobody knows its models."""
+
+    source: str
+    failed: bool
+
+
+Report = Callable[[Download | Listing], None]
+
+
 class Downloader(Protocol):
     """Follows one source."""
 
-    async def run(self, incoming: Path, report: Callable[[Download], None]) -> None:
+    async def run(self, incoming: Path, report: Report) -> None:
         """Keep ``incoming/<group>/<name>/`` in step with the source until cancelled.
 
         A folder is put in place, replaced and removed in one rename; names that begin with a dot are not looked at.

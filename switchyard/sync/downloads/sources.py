@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from switchyard.repository.sources import (
 )
 from switchyard.repository.sources.fetching import Cache
 from switchyard.repository.sources.uri import base_of
-from switchyard.sync.downloads import INCOMING, Download
+from switchyard.sync.downloads import INCOMING, Download, Listing, Report
 
 # A chunk comes within one second or never, as a store may send a byte now and then. What came so far stays.
 _GRACE_SECONDS = 3.0
@@ -46,13 +46,12 @@ class SourceDownloader:
     seconds: float
     cache: Cache | None = None
 
-    async def run(self, incoming: Path, report: Callable[[Download], None]) -> None:
+    async def run(self, incoming: Path, report: Report) -> None:
         """Keep the models of the source below ``incoming`` until cancelled."""
         loop = asyncio.get_running_loop()
 
         def on_event(event: SourceEvent) -> None:
-            if download := _download(event):
-                loop.call_soon_threadsafe(report, download)
+            loop.call_soon_threadsafe(report, _reported(event))
 
         follower = Follower(self.location, self.source, incoming, on_event, cache=self.cache, seconds=self.seconds)
         # A thread of its own: it runs as long as the program, and the loop's pool has few.
@@ -93,9 +92,9 @@ def downloaders(
     ]
 
 
-def _download(event: SourceEvent) -> Download | None:
+def _reported(event: SourceEvent) -> Download | Listing:
     if event.place is None:
-        return None  # it is logged: of which models a source is, nobody knows before it can be listed
+        return Listing(source=event.uri, failed=event.kind == "failed")
     return Download(
         group=event.place.group,
         name=event.place.name,

@@ -36,3 +36,8 @@ class RepositoryMetrics:
         self.download_failures = make.counter(
             "repository_download_failures", "Downloads that failed; each is told in the status of its model.", "scheme"
         )
+        self.downloads_failing = make.gauge(
+            "repository_downloads_failing",
+            "Models whose last download failed, and sources that could never be listed; all are tried again.",
+            "scheme",
+        )

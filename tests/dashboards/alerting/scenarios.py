@@ -144,7 +144,7 @@ MODELS = [
         3,
         after=5,
     ),
-    single("DownloadsFailing", f'repository_download_failures_total{{{PROD},scheme="hf"}}', 30),
+    level("DownloadsFailing", f'repository_downloads_failing{{{PROD},scheme="hf"}}', Gauge(good=0, bad=1), after=5),
     single("ModelLoadFailing", f'model_load_failures_total{{{MODEL},reason="content"}}', 15),
     Scenario(
         alert="GraphStepFailing",

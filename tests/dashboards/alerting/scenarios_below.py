@@ -192,15 +192,20 @@ CLUSTER = [
 
 TARGET = f'{POD},job="gateway"'
 
+FULL_DESCRIPTORS = Scenario(
+    alert="ProcessFileDescriptors",
+    series={
+        f"process_open_fds{{{TARGET}}}": Gauge(good=100, below=800, bad=801, gone=("idle",)),
+        f"process_max_fds{{{TARGET}}}": Gauge(good=1000, bad=1000, gone=("idle",)),
+        f"up{{{TARGET}}}": Gauge(good=1, bad=1, idle=0),  # as if it accepted no connection
+    },
+    within=6,
+    clears=1,
+)
+
 MONITORING = [
     level("TargetDown", f'up{{{POD},job="predictor"}}', Gauge(good=1, bad=0), after=5),
-    pair(
-        "ProcessFileDescriptors",
-        (f"process_open_fds{{{TARGET}}}", f"process_max_fds{{{TARGET}}}"),
-        Gauge(good=100, below=800, bad=801),
-        1000,
-        after=5,
-    ),
+    FULL_DESCRIPTORS,
     Scenario(
         alert="ProcessMemoryHigh",
         series={

@@ -19,6 +19,29 @@ def test_a_process_says_its_version_its_part_and_what_it_uses() -> None:
     assert "python_info" in found
 
 
+USED_UP = """
+import os, resource
+from prometheus_client import generate_latest
+from switchyard.telemetry.process import {registry}
+registry = {registry}("{component}")
+generate_latest(registry)  # what is read at a first scrape alone
+resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))
+try:
+    while True:
+        os.open(os.devnull, os.O_RDONLY)
+except OSError:
+    print(generate_latest(registry).decode())
+"""
+
+
+@pytest.mark.parametrize(("registry", "component"), [("registry_of", "gateway"), ("shared_registry", "llm")])
+def test_a_process_whose_file_descriptors_are_used_up_says_so(registry: str, component: str) -> None:
+    code = USED_UP.format(registry=registry, component=component)
+    page = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    found = {one.name: one.value for one in samples(page)}
+    assert (found["process_open_fds"], found["process_max_fds"]) == (50, 50)
+
+
 @pytest.mark.parametrize(
     ("module", "of"),
     [

@@ -88,6 +88,18 @@ def test_a_store_that_cannot_be_read_removes_nothing(
     assert told(events) == ["fetched vision/digits", "failed vision/digits"]
 
 
+def test_a_source_that_could_never_be_listed_is_told_and_once_it_can_be(bucket: Bucket, tmp_path: Path) -> None:
+    events: list[SourceEvent] = []
+    following = follower(tmp_path, "s3://later", events)
+    assert not following.poll()
+    assert not following.poll()
+    bucket.client.create_bucket(Bucket="later")
+    bucket.client.put_object(Bucket="later", Key="vision/digits/1/model.onnx", Body=b"x")
+    assert following.poll()
+    assert following.poll()
+    assert told(events) == ["failed s3://later", "fetched s3://later", "fetched vision/digits"]
+
+
 def test_one_model_gets_the_name_that_was_written_or_that_of_its_address(
     bucket: Bucket, hub: Hub, tmp_path: Path
 ) -> None:
