@@ -75,6 +75,17 @@ async def test_what_the_store_did_not_take_is_written_once_when_it_is_back(
     assert outcome.levels[0].used == 5 * 5
 
 
+async def test_the_store_is_up_until_it_takes_nothing_and_again_once_it_does(
+    away: Away, settlements: Settlements, registry: CollectorRegistry
+) -> None:
+    assert registry.get_sample_value("gateway_store_up") == 1
+    away.away = True
+    await settlements.settle("acme", "0", [CLAIM], None)
+    assert registry.get_sample_value("gateway_store_up") == 0
+    away.away = False
+    await until(lambda: registry.get_sample_value("gateway_store_up") == 1)
+
+
 async def test_what_a_cancelled_caller_wanted_written_is_written_once(
     tmp_path: Path, away: Away, settlements: Settlements
 ) -> None:

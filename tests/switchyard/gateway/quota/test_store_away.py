@@ -28,6 +28,7 @@ async def test_while_the_store_is_away_limits_are_open_and_it_is_asked_seldom(
             assert (await bench.chat()).status_code == 200
         assert away.reserved == 1
         assert await metric(bench, 'gateway_store_errors_total{operation="reserve"} 1.0')
+        assert await metric(bench, "gateway_store_up 0.0")
 
 
 async def test_no_call_waits_for_a_store_that_another_call_has_found_away(
@@ -46,6 +47,7 @@ async def test_no_call_waits_for_a_store_that_another_call_has_found_away(
             other.execute("ROLLBACK")
         await until_asked_again(bench)
         assert await statuses(bench) == [429]
+        assert await metric(bench, "gateway_store_up 1.0")
 
 
 async def test_a_closed_limit_rejects_while_the_store_is_away(tmp_path: Path, away: Away) -> None:

@@ -42,6 +42,22 @@ async def test_a_request_waits_until_a_replica_is_ready() -> None:
     assert (made.waiting, made.in_flight) == (0, 1)
 
 
+async def test_the_oldest_request_counts_from_its_arrival_also_where_another_went_before_it() -> None:
+    made, clock = queue(concurrency=1), asyncio.get_running_loop().time
+    assert made.oldest_seconds() == 0
+    oldest = await waiting(made)
+    came = clock()
+    again = await waiting(made, retry=True)
+    since = clock() - came
+    assert made.oldest_seconds() >= since
+    made.open(ADDRESS)
+    await again
+    assert made.oldest_seconds() > 0
+    made.release()
+    await oldest
+    assert made.oldest_seconds() == 0
+
+
 async def test_those_who_wait_go_in_order_of_arrival() -> None:
     made = queue(concurrency=1)
     made.open(ADDRESS)

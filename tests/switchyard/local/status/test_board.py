@@ -76,6 +76,30 @@ async def test_a_replica_exists_from_its_launch_until_it_sleeps(tmp_path: Path) 
     assert file.current().models["auto"].replicas is None
 
 
+@pytest.mark.parametrize(("code", "reason"), [(1, "crash"), (0, "crash"), (-11, "crash"), (-9, "killed")])
+async def test_the_end_of_a_process_is_counted_by_its_cause(tmp_path: Path, code: int, reason: str) -> None:
+    registry = CollectorRegistry()
+    board = empty_board(tmp_path, registry)
+    board.exited("chat", code)
+
+    assert registry.get_sample_value("local_replica_exits_total", {"model": "chat", "reason": reason}) == 1
+    assert registry.get_sample_value("local_start_failures_total", {"model": "chat"}) is None
+
+
+async def test_a_start_that_ends_before_it_is_ready_is_counted_as_no_end_of_what_served(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    board = empty_board(tmp_path, registry)
+    board.start_failed("chat")
+
+    assert registry.get_sample_value("local_start_failures_total", {"model": "chat"}) == 1
+    assert registry.get_sample_value("local_replica_exits_total", {"model": "chat", "reason": "crash"}) is None
+
+
+def empty_board(folder: Path, registry: CollectorRegistry) -> StatusBoard:
+    file = CatalogFile(folder / "catalog.json")
+    return StatusBoard(served={}, names=("chat",), file=file, metrics=LocalMetrics(registry), root=folder)
+
+
 async def test_the_paths_of_this_machine_stay_at_the_terminal(tmp_path: Path) -> None:
     chat = Model(name="chat", kind="llm", url="http://127.0.0.1:1")
     file = CatalogFile(tmp_path / "catalog.json")
