@@ -33,6 +33,9 @@ COPY --from=code /code/platform ${SITE}/
 ARG VERSION
 LABEL org.opencontainers.image.title="Switchyard's InferenceGraph router" \
       org.opencontainers.image.version=${VERSION}
+# KServe gives a graph's pods no variables: what overlays say to all others stands here. No trace begins at a graph, so
+# where there is no collector, and no gateway traces, nothing is sent.
+ENV OTEL_EXPORTER_OTLP_ENDPOINT=http://collector.monitoring:4318 OTEL_TRACES_SAMPLER=parentbased_always_off
 EXPOSE 8080
 USER 65532:65532
 ENTRYPOINT ["python", "-m", "switchyard.router"]

@@ -56,10 +56,8 @@ async def serve(arguments: Arguments, settings: Settings, llm: LLMSettings, cloc
         await model.warm_up()
         clock.done("warm-up")
 
-        def wrap(kserve: "App") -> "App":
-            v2 = GenerateExtension(
-                kserve, model.name, model.texts, generates=engine.generates, lost=lambda: engine.lost
-            )
+        def wrap(app: "App") -> "App":
+            v2 = GenerateExtension(app, model.name, model.texts, generates=engine.generates, lost=lambda: engine.lost)
             return UsageReport(Application(openai=engine.app, kserve=v2, admission=admission))
 
         watcher = asyncio.ensure_future(_report_loss(engine, server))

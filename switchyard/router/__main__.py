@@ -28,7 +28,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         settings = Settings.from_env(os.environ)
-        logs.configure("router", settings.log_level)
+        logs.configure(settings.k_service or "router", settings.log_level)
         warn_of_misspelled(os.environ, Settings)
         graph = parse(arguments.graph_json)
         warnings = require(graph)

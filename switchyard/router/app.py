@@ -26,10 +26,17 @@ _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
 class App:
-    """Handles every request of a router's server: ``/readyz`` itself, every other path by the graph."""
+    """Handles every request of a router's server: ``/readyz`` itself, every other path by the graph called ``name``."""
 
     def __init__(
-        self, root: Target, *, propagation: Propagation, meter: GraphMeter, tracer: Tracer, max_body_bytes: int
+        self,
+        root: Target,
+        *,
+        propagation: Propagation,
+        meter: GraphMeter,
+        tracer: Tracer,
+        max_body_bytes: int,
+        name: str = "",
     ) -> None:
         self.draining = False
         self._root = root
@@ -37,6 +44,7 @@ class App:
         self._meter = meter
         self._tracer = tracer
         self._max_body_bytes = max_body_bytes
+        self._about = {attributes.MODEL: name} if name else None
 
     async def handle(self, exchange: Exchange) -> None:
         """Respond to one request."""
@@ -65,7 +73,8 @@ class App:
 
     async def _traced(self, exchange: Exchange) -> int:
         given = exchange.fields.get(b"traceparent")
-        span = self._tracer.start("graph", given.decode("latin-1") if given is not None else None, kind=SERVER)
+        parent = given.decode("latin-1") if given is not None else None
+        span = self._tracer.start("graph", parent, self._about, kind=SERVER)
         error: str | None = None
         try:
             status = await self._respond(exchange, span.traceparent)

@@ -57,6 +57,7 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
         meter=meter,
         tracer=tracer,
         max_body_bytes=settings.max_body_bytes,
+        name=settings.k_service,
     )
     limits = server_limits(graph.timeouts, settings.max_body_bytes)
     server = Server(logged(app.handle), limits, access=loopback_access(settings.host))

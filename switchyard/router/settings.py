@@ -1,6 +1,6 @@
 """The router's settings; only this module reads their environment variables.
 
-KServe's controller sets ``PROPAGATE_HEADERS``, Knative ``PORT``; the rest has defaults that are right in a pod.
+KServe's controller sets ``PROPAGATE_HEADERS``, Knative ``PORT`` and ``K_SERVICE``; the rest has defaults that are right in a pod.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ class Settings:
 
     ``host`` empty means every address. ``metrics_port`` 0 means no metrics; unset, 9464 is used when it is free.
     ``drain_seconds`` are served on after SIGTERM, not ready, before no more connections are accepted.
-    ``ensemble_parallel`` steps of one Ensemble run at once.
+    ``ensemble_parallel`` steps of one Ensemble run at once. ``k_service`` is the graph's name, empty where nobody says.
     """
 
     host: str = ""
@@ -28,6 +28,7 @@ class Settings:
     max_body_bytes: int = 16 * 1024 * 1024
     ensemble_parallel: int = 16
     log_level: str = "info"
+    k_service: str = ""
 
     @staticmethod
     def from_env(env: Mapping[str, str]) -> "Settings":
@@ -42,4 +43,5 @@ class Settings:
             max_body_bytes=whole_number(env, "MAX_BODY_BYTES", unset.max_body_bytes),
             ensemble_parallel=whole_number(env, "ENSEMBLE_PARALLEL", unset.ensemble_parallel, least=1),
             log_level=log_level(env, unset.log_level),
+            k_service=env.get("K_SERVICE", unset.k_service),
         )

@@ -23,6 +23,7 @@ from tests.manifests.scraping import Target, targets
 from tests.manifests.test_image_pins import floating
 from tests.manifests.test_network_policies import connected
 from tests.manifests.test_pod_security import violations
+from tools.images.recipes import RECIPES
 
 SPANS = "OTEL_EXPORTER_OTLP_ENDPOINT"
 UNWATCHED = {"redis"}  # its exporter, where there is one, is the platform's: kustomize/platform/monitoring/redis.yaml
@@ -100,7 +101,7 @@ def test_a_gateway_that_asks_for_keys_is_read_with_one(rendered: Rendered, envir
 
 
 @pytest.mark.parametrize("environment", CLUSTERS)
-def test_spans_of_gateways_and_models_go_to_a_collector_that_policies_let_them_reach(
+def test_spans_of_gateways_models_and_graphs_go_to_a_collector_that_policies_let_them_reach(
     rendered: Rendered, environment: str
 ) -> None:
     documents = rendered[environment]
@@ -113,6 +114,9 @@ def test_spans_of_gateways_and_models_go_to_a_collector_that_policies_let_them_r
             told += [item["value"] for item in container["env"] if item["name"] == SPANS]
 
     assert len(told) == 5  # the gateway, and four containers of three runtimes
+    told.append(
+        RECIPES["router"].env[SPANS]
+    )  # in the image: KServe's controller gives a graph's container no variables
     (url,) = {*told}
     host, port = re.fullmatch(r"http://([\w.]+):(\d+)", url).groups()  # type: ignore[union-attr]
     assert host.endswith(".monitoring")

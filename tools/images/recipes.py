@@ -7,8 +7,8 @@ import platform
 import shutil
 import sysconfig
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.images import interpreter, sbom, system, triton
@@ -43,6 +43,7 @@ class Recipe:
     code: Sequence[str] = ("switchyard",)
     entrypoint: Sequence[str] = ()
     ports: Sequence[int] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
     user: str = "65532:65532"
     environment: str = ""  # another one than what runs this
 
@@ -56,6 +57,10 @@ RECIPES = {
             title="Switchyard's InferenceGraph router",
             entrypoint=("python", "-m", "switchyard.router"),  # KServe gives a graph's router arguments only
             ports=(8080,),
+            env={  # nor variables, which overlays give to all others
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.monitoring:4318",
+                "OTEL_TRACES_SAMPLER": "parentbased_always_off",
+            },
         ),
         Recipe(
             name="repository",
@@ -126,7 +131,7 @@ class Builder:
         config = Config(
             user=recipe.user,
             entrypoint=recipe.entrypoint,
-            env=_ENVIRONMENT,
+            env={**_ENVIRONMENT, **recipe.env},
             labels=self._labels(recipe),
             ports=recipe.ports,
             workdir="/tmp",  # noqa: S108

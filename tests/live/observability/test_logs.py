@@ -125,7 +125,7 @@ def test_a_chat_to_auto_is_found_in_all_processes(http: httpx.Client, store: Sto
     sent = send(http, CHAT, json=chat("auto", "auto"))
     assert sent.status == 200, sent.text
     model = json.loads(sent.text)["model"]
-    check(store, sent, {"gateway", "local", "router", "complexity", model})
+    check(store, sent, {"gateway", "local", "auto", "complexity", model})
 
 
 @pytest.mark.parametrize("stream", [False, True])

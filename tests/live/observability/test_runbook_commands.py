@@ -11,7 +11,7 @@ import pytest
 
 from tests.dashboards.runbooks import INDEX, read, runbooks
 from tests.live.platform import Platform
-from tests.live.processes import DEADLINE, ROOT
+from tests.live.processes import DEADLINE, KEY, ROOT
 
 pytestmark = pytest.mark.live
 
@@ -43,7 +43,7 @@ def run(platform: Platform, command: str) -> str:
     done = subprocess.run(
         ["bash", "-c", _SHELL + command],
         cwd=ROOT,
-        env={**platform.environment(), "PATH": path, "SWITCHYARD_URL": platform.url},
+        env={**platform.environment(), "PATH": path, "SWITCHYARD_URL": platform.url, "SWITCHYARD_KEY": KEY},
         capture_output=True,
         text=True,
         timeout=DEADLINE,

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.live
 SECRET = "the purple heron counts its pebbles"
 STORY = f"{SECRET}. " * 60  # longer than a block of the KV cache, of 128 tokens on a CPU
 IMAGE = (ROOT / "tests/testdata/sum.png").read_bytes()
+BEARER = {"authorization": f"Bearer {KEY}"}
 Span = Mapping[str, Any]
 
 
@@ -111,6 +112,7 @@ def test_a_chat_says_what_it_used_and_what_the_engine_had_cached(observed: Platf
     assert (said["switchyard.outcome"], said["http.response.status_code"]) == ("ok", 200)
     assert (said["gen_ai.operation.name"], said["gen_ai.request.model"]) == ("chat", "chat-fast")
     assert said["switchyard.request_id"] == response.headers["x-request-id"]
+    assert (said["switchyard.tenant"], said["switchyard.key_id"]) == ("acme", "acme-key")
     assert said["gen_ai.response.time_to_first_chunk"] > 0
     predictor, engine = tags(trace.named("chat chat-fast")[0]), tags(trace.named("llm_request")[0])
     assert predictor["gen_ai.usage.input_tokens"] == engine["gen_ai.usage.prompt_tokens"]
@@ -142,7 +144,7 @@ def test_triton_shows_the_steps_inside_a_model_by_rest_and_by_grpc(observed: Pla
         image = module.InferInput("image", [1], "BYTES")
         image.set_data_from_numpy(np.array([IMAGE], dtype=np.object_))
         client = module.InferenceServerClient(target)
-        client.infer("ocr", [image], headers={"traceparent": traceparent})
+        client.infer("ocr", [image], headers={"traceparent": traceparent, **BEARER})
         client.close()
     for traceparent, gateway in (
         (rest, "POST /v2/models/{model}/infer"),
@@ -160,7 +162,7 @@ def test_a_call_by_grpc_reaches_the_engine_of_a_language_model(observed: Platfor
     text = tritonclient.grpc.InferInput("text_input", [1], "BYTES")
     text.set_data_from_numpy(np.array([SECRET.encode()], dtype=np.object_))
     client = tritonclient.grpc.InferenceServerClient(observed.grpc_target)
-    client.infer("chat-fast", [text], headers={"traceparent": traceparent}, parameters={"max_tokens": 2})
+    client.infer("chat-fast", [text], headers={"traceparent": traceparent, **BEARER}, parameters={"max_tokens": 2})
     client.close()
     trace = Trace(observed, trace_id_of(traceparent))
     trace.wait("inference.GRPCInferenceService/ModelInfer", "text_completion chat-fast", "llm_request")

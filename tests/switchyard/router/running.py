@@ -163,6 +163,7 @@ async def router(
     parallel: int = 16,
     tracer: Tracer | None = None,
     max_body_bytes: int = 2**24,
+    name: str = "",
 ) -> AsyncIterator[Router]:
     """A running router of the graph with ``nodes``."""
     graph = parse(json.dumps({"nodes": nodes, "routerTimeouts": timeouts}))
@@ -182,6 +183,7 @@ async def router(
         meter=meter,
         tracer=given.tracer,
         max_body_bytes=max_body_bytes,
+        name=name,
     )
     server = Server(logged(app.handle), server_limits(graph.timeouts))
     port = await server.listen("127.0.0.1", 0)

@@ -231,7 +231,7 @@ async def test_each_step_is_a_span_below_the_requests() -> None:
             "root": node("Sequence", behind.step("a"), {"name": "to", "nodeName": "inner"}),
             "inner": node("Sequence", behind.step("b")),
         }
-        async with router(behind, nodes, tracer=kept.tracer) as one:
+        async with router(behind, nodes, tracer=kept.tracer, name="auto") as one:
             await one.post({}, traceparent=PARENT)
             sent = [call.headers[b"traceparent"].decode() for call in behind.calls]
     assert sent == [kept.named(name).span.traceparent for name in ("step root/a", "step inner/b")]
@@ -243,6 +243,7 @@ async def test_each_step_is_a_span_below_the_requests() -> None:
     }
     assert {one.span.name for one in kept.ended if one.error} == {"step root/a"}
     assert kept.named("step root/a").error == "status 500"
+    assert kept.named("graph").span.attributes == {"switchyard.model": "auto", "http.response.status_code": 200}
 
 
 async def test_a_request_that_is_not_sampled_leaves_only_the_spans_that_failed() -> None:

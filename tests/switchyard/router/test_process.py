@@ -75,7 +75,7 @@ async def test_the_graph_comes_as_one_argument_or_two(joined: bool) -> None:
     async with services() as behind:
         text = graph(behind.url + "/a")
         arguments = [f"--graph-json={text}"] if joined else ["--graph-json", text]
-        async with process(arguments, PROPAGATE_HEADERS="^X-One$,*bad*") as (child, client):
+        async with process(arguments, PROPAGATE_HEADERS="^X-One$,*bad*", K_SERVICE="auto") as (child, client):
             answer = await client.post("/", json={"x": 1}, headers={"x-one": "1"})
             assert answer.json() == {"from": "a", "got": '{"x":1}'}
             assert behind.calls[0].headers[b"x-one"] == b"1"
@@ -83,6 +83,7 @@ async def test_the_graph_comes_as_one_argument_or_two(joined: bool) -> None:
             _, stderr = await asyncio.wait_for(child.communicate(), 20)
             assert child.returncode == 0
             assert b"*bad*" in stderr
+            assert {json.loads(line)["service"] for line in stderr.splitlines()} == {"auto"}
             assert b"Traceback" not in stderr
 
 
@@ -145,6 +146,14 @@ async def test_sigterm_fails_readiness_finishes_what_is_in_flight_and_exits_clea
         assert b"Traceback" not in stderr
 
 
+async def ready_status(client: httpx.AsyncClient) -> int | None:
+    """The status of /readyz, None where nothing listens."""
+    try:
+        return (await client.get("/readyz")).status_code
+    except httpx.TransportError:
+        return None
+
+
 async def test_further_signals_end_the_waits() -> None:
     async def hold(call: Call) -> None:
         await asyncio.sleep(60)
@@ -156,10 +165,12 @@ async def test_further_signals_end_the_waits() -> None:
         held = asyncio.create_task(client.post("/"))
         await until(lambda: behind.calls)
         async with asyncio.timeout(10):
-            while child.returncode is None:
+            for readiness in (503, None):  # draining, then closed; a signal for a process at its end would kill it
                 child.send_signal(signal.SIGINT)
-                await asyncio.sleep(0.1)
-        assert child.returncode == 0
+                while await ready_status(client) != readiness:
+                    await asyncio.sleep(0.01)
+            child.send_signal(signal.SIGINT)
+            assert await child.wait() == 0
         with pytest.raises(httpx.TransportError):
             await held
 

@@ -10,13 +10,21 @@ def test_without_anything_set_a_router_is_what_kserve_expects() -> None:
     settings = Settings.from_env({})
     assert (settings.host, settings.port, settings.propagate_headers) == ("", 8080, "")
     assert settings.metrics_port is None
+    assert settings.k_service == ""
 
 
 def test_settings_come_from_variables_of_the_same_names() -> None:
-    env = {"PORT": "1", "METRICS_PORT": "0", "PROPAGATE_HEADERS": "a,b", "DRAIN_SECONDS": "0.5", "HOST": "127.0.0.1"}
+    env = {
+        "PORT": "1",
+        "METRICS_PORT": "0",
+        "PROPAGATE_HEADERS": "a,b",
+        "DRAIN_SECONDS": "0.5",
+        "HOST": "127.0.0.1",
+        "K_SERVICE": "auto",
+    }
     settings = Settings.from_env(env)
     assert (settings.port, settings.metrics_port, settings.propagate_headers) == (1, 0, "a,b")
-    assert (settings.drain_seconds, settings.host) == (0.5, "127.0.0.1")
+    assert (settings.drain_seconds, settings.host, settings.k_service) == (0.5, "127.0.0.1", "auto")
 
 
 @pytest.mark.parametrize(

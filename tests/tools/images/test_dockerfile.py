@@ -35,6 +35,12 @@ def test_an_image_is_the_same_either_way(recipe: Recipe) -> None:
     assert copied == ["platform", "predictors"][: len(recipe.code)]
     assert [list(map(int, ports.split())) for ports in instructions(recipe.name, "EXPOSE")] == [list(recipe.ports)]
     assert instructions(recipe.name, "USER") == [recipe.user]
+    assert (
+        dict(
+            pair.split("=") for line in re.findall(r"^ENV (.*)$", STAGES[recipe.name][1], re.M) for pair in line.split()
+        )
+        == recipe.env
+    )
     assert [json.loads(line) for line in instructions(recipe.name, "ENTRYPOINT")] == [list(recipe.entrypoint)] * bool(
         recipe.entrypoint
     )

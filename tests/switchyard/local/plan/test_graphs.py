@@ -44,7 +44,7 @@ def test_a_graph_is_a_router_with_the_graph_as_kserve_hands_it_over() -> None:
     found = planned(graph([{"serviceUrl": "http://chat-predictor.lab.svc.cluster.local"}], timeout=90))
     assert found.command.argv[1:4] == ("-m", "switchyard.router", "--graph-json")
     assert found.command.port_variables == {"PORT": 8080, "METRICS_PORT": 9464}
-    assert found.command.env == {"DRAIN_SECONDS": "0"}
+    assert found.command.env == {"DRAIN_SECONDS": "0", "K_SERVICE": "auto"}
     assert (found.command.readiness, found.command.grace, found.scale.timeout) == ("/readyz", 90.0, 90.0)
     assert (found.model.name, found.model.kind, found.scale.minimum) == ("auto", "graph", 1)
 
