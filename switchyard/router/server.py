@@ -41,8 +41,7 @@ async def serve(graph: Graph, settings: Settings, propagation: Propagation) -> N
     registry = registry_of("graph")
     metrics = GraphMetrics(registry)
     meter = GraphMeter(metrics)
-    tracer = tracing.configure("graph")
-    client = Client(Limits())
+    tracer, client = tracing.configure("graph"), Client(Limits())
     parts = Parts(
         client=client,
         meter=meter,

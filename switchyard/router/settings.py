@@ -1,6 +1,7 @@
 """The router's settings; only this module reads their environment variables.
 
-KServe's controller sets ``PROPAGATE_HEADERS``, Knative ``PORT`` and ``K_SERVICE``; the rest has defaults that are right in a pod.
+KServe's controller sets ``PROPAGATE_HEADERS``, Knative ``PORT`` and ``K_SERVICE``; the rest has defaults that are right
+in a pod.
 """
 
 from collections.abc import Mapping

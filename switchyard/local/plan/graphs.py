@@ -38,8 +38,8 @@ def service(document: Document, index: Index, options: Options) -> Service:
     command = Command(
         name=name,
         argv=(options.python, "-m", _MODULE, "--graph-json", orjson.dumps(_resolved(document, index)).decode()),
-        # No load balancer is to notice a drain: the supervisor sends no more before it stops one. In a pod, Knative sets
-        # K_SERVICE and PORT.
+        # No load balancer is to notice a drain: the supervisor sends no more before it stops one. In a pod, Knative
+        # sets K_SERVICE and PORT.
         env={"DRAIN_SECONDS": "0", "K_SERVICE": name},
         port_variables={"PORT": PORT, "METRICS_PORT": METRICS_PORT},
         cwd=options.root,
