@@ -28,11 +28,12 @@ check: setup ## static checks: style, types, who imports whom
 WORKERS := --numprocesses=2 --dist=loadfile
 test: check observability ## everything: static checks, then tests, then tests that start real models
 	pytest $(WORKERS) -m "not live and not cluster"
-	pytest -m live
+	pytest -m "live and not long"
 
-test-all: test fuzz ## all that and what takes long: `make fuzz`, ten times the generated examples, all floods, 150 kills
+test-all: test fuzz ## all that and what takes long: `make fuzz`, ten times the generated examples, all floods, 150 kills, every alert
 	pytest $(WORKERS) -m "hypothesis and not live and not cluster" --hypothesis-profile=all
 	pytest -m "hypothesis and live" --hypothesis-profile=all
+	pytest -m long
 	python -m benchmarks.floods --check
 	python -m benchmarks.tenancy.kills --check
 	python -m benchmarks.repository.kills --check

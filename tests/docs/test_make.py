@@ -35,6 +35,7 @@ def test_test_all_runs_whole_what_test_cuts_short() -> None:
         "python -m tests.differential --cases 2000 --seed $RANDOM",
         'pytest --numprocesses=2 --dist=loadfile -m "hypothesis and not live and not cluster" --hypothesis-profile=all',
         'pytest -m "hypothesis and live" --hypothesis-profile=all',
+        "pytest -m long",
         "python -m benchmarks.floods --check",
         "python -m benchmarks.tenancy.kills --check",
     ):

@@ -17,18 +17,15 @@ import httpx
 import numpy as np
 import pytest
 import tritonclient.grpc
-import yaml
 from PIL import Image, ImageDraw
 
-from switchyard.gateway.tenants.keys import create_key, digest
 from tests.live.observability.shipping import Store, found, shipped
-from tests.live.platform import Platform
+from tests.live.observability.traffic import KEYS, SharedPlatform
 from tests.live.processes import eventually
 
 pytestmark = pytest.mark.live
 
 CANARY = "canary" + uuid.uuid4().hex
-KEYS = {"acme": create_key(), "globex": create_key()}
 CHAT = "/v1/chat/completions"
 SECONDS = 500.0  # for the first response of a model, which sleeps, on a busy machine
 
@@ -36,16 +33,6 @@ SECONDS = 500.0  # for the first response of a model, which sleeps, on a busy ma
 def canary(where: str) -> str:
     """A text that says where it was sent, should it be found."""
     return f"{CANARY}-{where}"
-
-
-class Tenants(Platform):
-    """A platform with two tenants."""
-
-    def environment(self) -> dict[str, str]:
-        keys = {name: [{"id": f"{name}-key", "sha256": digest(key.encode()).hex()}] for name, key in KEYS.items()}
-        file = self.overlay.parent / "tenants.yaml"
-        file.write_text(yaml.safe_dump({"tenants": [{"name": name, "keys": key} for name, key in keys.items()]}))
-        return {**super().environment(), "SWITCHYARD_TENANTS": str(file)}
 
 
 @dataclass(frozen=True)
@@ -59,25 +46,14 @@ class Sent:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    made = Tenants(tmp_path_factory.mktemp("platform"), window="600s")
-    try:
-        made.up()
-        yield made
-        made.down()
-    finally:
-        made.close()
-
-
-@pytest.fixture(scope="module")
-def store(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with shipped(tmp_path_factory.mktemp("store") / "of", f"{platform.state}/logs/*.log*") as made:
+def store(observed: SharedPlatform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with shipped(tmp_path_factory.mktemp("store") / "of", f"{observed.state}/logs/*.log*") as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def http(platform: Platform) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=platform.url, timeout=SECONDS, trust_env=False) as client:
+def http(observed: SharedPlatform) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=observed.url, timeout=SECONDS, trust_env=False) as client:
         yield client
 
 
@@ -143,12 +119,12 @@ def test_an_ocr_request_is_found_in_every_process(http: httpx.Client, store: Sto
 
 
 @pytest.mark.parametrize("model", ["chat-fast", "ocr"])
-def test_a_call_of_grpc_is_found(platform: Platform, store: Store, model: str) -> None:
+def test_a_call_of_grpc_is_found(observed: SharedPlatform, store: Store, model: str) -> None:
     headers = ids("acme")
     asked = tritonclient.grpc.InferInput("text_input" if model == "chat-fast" else "image", [1], "BYTES")
     asked.set_data_from_numpy(np.array([canary("grpc").encode() if model == "chat-fast" else text_image()], np.object_))
     parameters = {"max_tokens": 4} if model == "chat-fast" else {}
-    with closing(tritonclient.grpc.InferenceServerClient(platform.grpc_target)) as client:
+    with closing(tritonclient.grpc.InferenceServerClient(observed.grpc_target)) as client:
         client.infer(model, [asked], headers=headers, parameters=parameters, client_timeout=SECONDS)
     sent = Sent(headers["x-request-id"], headers["traceparent"][3:35], 0, "")
     check(store, sent, {"gateway", "local", "chat-fast" if model == "chat-fast" else "vision"})
@@ -245,11 +221,11 @@ OTHERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def everything_wrong(http: httpx.Client, platform: Platform) -> Mapping[str, int]:
+def everything_wrong(http: httpx.Client, observed: SharedPlatform) -> Mapping[str, int]:
     """The statuses of all that is wrong."""
     statuses = {name: send(http, CHAT, json=body).status for name, body in WRONG.items()}
     statuses |= {name: send(http, path, **request).status for name, (path, request) in OTHERS.items()}
-    with closing(tritonclient.grpc.InferenceServerClient(platform.grpc_target)) as client:
+    with closing(tritonclient.grpc.InferenceServerClient(observed.grpc_target)) as client:
         for model, name in (("chat-fast", canary("gin")), (canary("gmodel"), "x"), ("ocr", canary("oin"))):
             asked = tritonclient.grpc.InferInput(name, [1], "BYTES")
             asked.set_data_from_numpy(np.array([canary("gdata").encode()], np.object_))
@@ -259,29 +235,29 @@ def everything_wrong(http: httpx.Client, platform: Platform) -> Mapping[str, int
 
 
 def test_nothing_that_clients_sent_is_in_the_store_or_the_logs(
-    http: httpx.Client, platform: Platform, store: Store, everything_wrong: Mapping[str, int]
+    http: httpx.Client, observed: SharedPlatform, store: Store, everything_wrong: Mapping[str, int]
 ) -> None:
     assert not {name: status for name, status in everything_wrong.items() if status >= 500}, everything_wrong
     last = send(http, CHAT, json=chat("chat-fast", "last"))
     check(store, last, {"gateway", "local", "chat-fast"})
     secrets = [CANARY, CANARY[:32], *KEYS.values()]
-    written = [line for path in logs_of(platform) for line in path.read_text(errors="replace").splitlines()]
+    written = [line for path in logs_of(observed) for line in path.read_text(errors="replace").splitlines()]
     kept = [json.dumps(row) for row in store.rows("*")]
     assert len(kept) > 100
     assert [line[:2000] for line in (*written, *kept) if any(secret in line for secret in secrets)] == []
 
 
-def logs_of(platform: Platform) -> list[Path]:
-    return eventually(lambda: sorted(platform.state.rglob("*.log*")), "logs")  # type: ignore[no-any-return]
+def logs_of(observed: SharedPlatform) -> list[Path]:
+    return eventually(lambda: sorted(observed.state.rglob("*.log*")), "logs")  # type: ignore[no-any-return]
 
 
-def test_the_command_finds_a_tenants_requests_and_a_trace(http: httpx.Client, platform: Platform) -> None:
+def test_the_command_finds_a_tenants_requests_and_a_trace(http: httpx.Client, observed: SharedPlatform) -> None:
     sent = send(http, CHAT, "globex", json=chat("chat-fast", "command"))
     for options in (
         ("--request", sent.request),
         ("--trace", sent.trace),
         ("--trace", sent.trace, "--tenant", "globex"),
     ):
-        printed = platform.command("logs", *options).stdout.splitlines()
+        printed = observed.command("logs", *options).stdout.splitlines()
         assert {json.loads(line)["service"] for line in printed} >= {"gateway", "local", "chat-fast"}
-    assert platform.command("logs", "--request", sent.request, "--tenant", "acme").returncode == 1
+    assert observed.command("logs", "--request", sent.request, "--tenant", "acme").returncode == 1

@@ -1,6 +1,7 @@
 """The whole platform, observed: real models come and go as targets, and one chat is one trace."""
 
 import json
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -33,7 +34,8 @@ def test_a_model_that_was_asked_is_scraped_with_its_engine(observed: Platform) -
         assert client.post("/v1/chat/completions", json=body).status_code == 200
     eventually(lambda: targets(observed).get("chat-fast") == "up", "the model is scraped", 60)
     eventually(lambda: query(observed, 'vllm:num_requests_running{service="chat-fast"}'), "its engine's metrics", 60)
-    assert query(observed, 'gateway_requests_total{model="chat-fast",job="gateway",namespace="local"}')
+    counted = 'gateway_requests_total{model="chat-fast",job="gateway",namespace="local"}'
+    eventually(lambda: query(observed, counted), "the gateway's metrics", 60)
 
 
 def test_every_target_is_up(observed: Platform) -> None:
@@ -42,6 +44,11 @@ def test_every_target_is_up(observed: Platform) -> None:
 
     eventually(lambda: not down(), f"all are up, but for {down()}", 60)
     assert {"gateway", "supervisor", "sync", "complexity", "auto", "collector", "jaeger"} <= {*targets(observed)}
+
+
+def test_the_collectors_metrics_are_called_as_rules_and_boards_have_it(observed: Platform) -> None:
+    for name in ("otelcol_receiver_accepted_spans_total", "otelcol_exporter_sent_spans_total"):
+        eventually(partial(query, observed, name), name, 60)
 
 
 def test_no_rule_fails(observed: Platform) -> None:

@@ -11,19 +11,21 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import pytest
 
+from dashboards.alerting.rules import Clock
 from dashboards.boards import BOARDS
 from dashboards.panels import Query
 from dashboards.promql import EVERYTHING, fill
 from tests.live.observability import expositions
-from tests.live.observability.traffic import Traffic, with_tenants
+from tests.live.observability.traffic import KEYS, SharedPlatform, Traffic
 from tests.live.observability.watching import Job, Watch
 from tests.live.processes import eventually
 
 pytestmark = pytest.mark.live
 
-SPEED = 20.0  # of rules, whose windows are days
+CLOCK = Clock(speed=20.0)  # of rules, whose windows are days
 SCRAPES = 3  # of each target, so that what counts has grown between two
 # In place of Grafana's: all of the run.
 WINDOW = {**EVERYTHING, "__rate_interval": "10m", "__range": "1h"}
@@ -33,22 +35,22 @@ NOT_HERE = ("knative", "keda", "dcgm", "karpenter", "node", "redis", "collector"
 
 
 @pytest.fixture(scope="module")
-def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
-    folder = tmp_path_factory.mktemp("panels")
-    platform, keys = with_tenants(folder)
+def watch(
+    observed: SharedPlatform, first_embedding: httpx.Response, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Watch]:
+    assert first_embedding.status_code == 200
     with ExitStack() as stack:
-        stack.callback(platform.close)
-        platform.up()
-        stack.callback(platform.down)
         # Elsewhere, as all that servers write is searched for keys.
         key = Path(stack.enter_context(TemporaryDirectory())) / "key"
-        key.write_text(keys["operator"])
+        key.write_text(KEYS["operator"])
         pages = stack.enter_context(expositions.serving())
-        jobs = [_platform(f"{platform.record()['control']}/targets", key), *(_page(name, pages) for name in NOT_HERE)]
-        watching = stack.enter_context(Watch(folder / "watch", "http://127.0.0.1:9/", jobs, speed=SPEED))
-        traffic = Traffic(platform, keys)
+        jobs = [_platform(f"{observed.record()['control']}/targets", key), *(_page(name, pages) for name in NOT_HERE)]
+        folder = tmp_path_factory.mktemp("panels") / "watch"
+        watching = stack.enter_context(Watch(folder, "http://127.0.0.1:9/", jobs, clock=CLOCK))
+        traffic = Traffic(observed)
         traffic.all()
         _until_scraped(watching)
+        traffic.crash()
         traffic.all()
         _until_scraped(watching)
         yield watching

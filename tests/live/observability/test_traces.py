@@ -14,12 +14,12 @@ import tritonclient.http
 
 from switchyard.telemetry.trace_context import trace_id_of
 from tests.leaks.finding import keys_in
+from tests.live.observability.traffic import SECRET
 from tests.live.platform import Platform, http_client
 from tests.live.processes import KEY, ROOT, eventually, fetch
 
 pytestmark = pytest.mark.live
 
-SECRET = "the purple heron counts its pebbles"
 STORY = f"{SECRET}. " * 60  # longer than a block of the KV cache, of 128 tokens on a CPU
 IMAGE = (ROOT / "tests/testdata/sum.png").read_bytes()
 BEARER = {"authorization": f"Bearer {KEY}"}
@@ -88,12 +88,10 @@ def chat(client: httpx.Client, model: str, content: str, **fields: Any) -> httpx
     return response
 
 
-def test_a_model_that_slept_says_how_long_it_took_to_wake(observed: Platform) -> None:
-    with http_client(observed) as client:
-        response = client.post("/v1/embeddings", json={"model": "embed", "input": SECRET})
-    assert response.status_code == 200, response.text
+def test_a_model_that_slept_says_how_long_it_took_to_wake(observed: Platform, first_embedding: httpx.Response) -> None:
+    assert first_embedding.status_code == 200, first_embedding.text
     gateway = "POST /v1/embeddings"
-    trace = of(observed, response).wait(gateway, "activator embed", "wake embed")
+    trace = of(observed, first_embedding).wait(gateway, "activator embed", "wake embed")
     trace.wait(gateway, "activator embed", "embeddings embed", "llm_request")
     (activator,) = trace.named("activator embed")
     assert tags(activator)["switchyard.wake_seconds"] > 0.1

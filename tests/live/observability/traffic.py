@@ -3,17 +3,21 @@
 import base64
 import os
 import signal
-from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 
-from benchmarks.tenancy.platform import tenant
+from switchyard.gateway.tenants.keys import create_key, digest
 from tests.live.observability.tenanted import add_tenants
 from tests.live.platform import Platform
-from tests.live.processes import DEADLINE, ROOT, eventually
+from tests.live.processes import DEADLINE, KEY, ROOT, eventually
 from tests.ports import free_port
 
+KEYS = {"acme": KEY} | {name: create_key() for name in ("globex", "saver", "operator")}
+SECRET = "the purple heron counts its pebbles"  # said to models, and to nobody else
+# As often as shows all in time; spans are sent as they end.
+_VARIABLES = {"SWITCHYARD_SCRAPE_INTERVAL": "2s", "OTEL_BSP_SCHEDULE_DELAY": "100"}
 _JSON = {"content-type": "application/json"}
 SUM = base64.b64encode((ROOT / "tests/testdata/sum.png").read_bytes()).decode()  # "What is 12 plus 7?"
 # Longer than two blocks of the KV cache, of 128 tokens each on a CPU: its start is found there the next time.
@@ -21,46 +25,70 @@ STORY = "Ana has 3 apples and gets 4 more. " * 30 + "How many apples does Ana ha
 HARD = "Prove that the square root of 2 is irrational, step by step, and then generalize the proof to all primes."
 
 
-def with_tenants(folder: Path) -> tuple[Platform, Mapping[str, str]]:
-    """Return a platform that asks for keys, and the key of each tenant; one is nearly at its budget."""
-    budget = {"limit": "requests", "most": 2, "per": "day"}
-    made = {"acme": tenant("acme"), "saver": tenant("saver", [budget]), "operator": tenant("operator", roles=["admin"])}
-    issuer = {"name": "login", "issuer": "https://login.example", "audience": "switchyard"}
-    content = {
-        "tenants": [one for _, one in made.values()],
-        "jwt": [{**issuer, "jwks_url": f"http://127.0.0.1:{free_port()}/jwks"}],
-        "prices": [{"models": ["*"], "input": 0.5, "cached_input": 0.1, "output": 1.5}],
-    }
-    platform = Platform(folder, window="600s")
-    add_tenants(platform.overlay, content)
-    return platform, {name: secret for name, (secret, _) in made.items()}
+class SharedPlatform(Platform):
+    """A platform that asks for the keys of ``KEYS``; one of its tenants is nearly at its budget."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, window="600s", variables=_VARIABLES)
+        issuer = {"name": "login", "issuer": "https://login.example", "audience": "switchyard"}
+        content = {
+            "tenants": [_tenant(name, key) for name, key in KEYS.items()],
+            "jwt": [{**issuer, "jwks_url": f"http://127.0.0.1:{free_port()}/jwks"}],
+            "prices": [{"models": ["*"], "input": 0.5, "cached_input": 0.1, "output": 1.5}],
+        }
+        add_tenants(self.overlay, content)
+
+
+def _tenant(name: str, key: str) -> dict[str, object]:
+    roles = {"operator": ["admin"], "acme": ["use", "admin"]}.get(name, ["use"])
+    limits = [{"limit": "requests", "most": 2, "per": "day"}] if name == "saver" else []
+    keys = [{"id": f"{name}-key", "sha256": digest(key.encode()).hex(), "roles": roles}]
+    return {"name": name, "limits": limits, "keys": keys}
 
 
 class Traffic:
     """Requests of tenants of ``platform``; each method asserts what its requests end with."""
 
-    def __init__(self, platform: Platform, keys: Mapping[str, str]) -> None:
+    def __init__(self, platform: SharedPlatform) -> None:
         self._platform = platform
-        self._keys = keys
 
     def all(self) -> None:
-        """Make all of it once."""
+        """Make all of it once, but for a crash."""
         with self._client("acme") as client:
-            self._language(client)
-            self._vision(client)
+            with ThreadPoolExecutor() as pool:  # models that sleep wake together
+                for made in [pool.submit(ask, client) for ask in (self._language, self._embedding, self._vision)]:
+                    made.result()
             self._graphs(client)
             self._faults(client)
             self._disconnect(client)
-            self._crash(client)
         self._limits()
 
+    def crash(self) -> None:
+        """Kill the process of a model within a stream, which fails, and wait for the next."""
+        before = self._platform.row("chat-fast")["pid"]
+        body = _chat("chat-fast", HARD, 400, stream=True)
+        try:
+            with (
+                self._client("acme") as client,
+                client.stream("POST", "/v1/chat/completions", json=body) as response,
+            ):
+                chunks = response.iter_bytes()
+                next(chunks)
+                os.kill(before, signal.SIGKILL)
+                list(chunks)
+        except httpx.TransportError:
+            pass  # the connection ends with the response, which had begun
+        eventually(lambda: self._platform.row("chat-fast")["pid"] != before, "another process of chat-fast")
+
     def _client(self, name: str) -> httpx.Client:
-        headers = {"authorization": f"Bearer {self._keys.get(name, name)}"}
+        headers = {"authorization": f"Bearer {KEYS.get(name, name)}"}
         return httpx.Client(base_url=self._platform.url, headers=headers, timeout=DEADLINE, trust_env=False)
 
     def _language(self, client: httpx.Client) -> None:
         for stream in (True, False, True):
             _ok(client.post("/v1/chat/completions", json=_chat("chat-fast", STORY, stream=stream)))
+
+    def _embedding(self, client: httpx.Client) -> None:
         _ok(client.post("/v1/embeddings", json={"model": "embed", "input": ["a cat", "a kitten"]}))
 
     def _vision(self, client: httpx.Client) -> None:
@@ -85,20 +113,6 @@ class Traffic:
     def _disconnect(self, client: httpx.Client) -> None:
         with client.stream("POST", "/v1/chat/completions", json=_chat("chat-fast", HARD, 400, stream=True)) as response:
             next(response.iter_bytes())
-
-    def _crash(self, client: httpx.Client) -> None:
-        """Kill the process of a model within a stream, which fails, and wait for the next."""
-        before = self._platform.row("chat-fast")["pid"]
-        body = _chat("chat-fast", HARD, 400, stream=True)
-        try:
-            with client.stream("POST", "/v1/chat/completions", json=body) as response:
-                chunks = response.iter_bytes()
-                next(chunks)
-                os.kill(before, signal.SIGKILL)
-                list(chunks)
-        except httpx.TransportError:
-            pass  # the connection ends with the response, which had begun
-        eventually(lambda: self._platform.row("chat-fast")["pid"] != before, "another process of chat-fast")
 
     def _limits(self) -> None:
         with self._client("saver") as client:

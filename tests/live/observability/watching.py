@@ -43,14 +43,12 @@ class Job:
 class Watch:
     """Prometheus and Alertmanager, which tells ``receivers`` (name to URL) as ``routes`` say, while the block lasts.
 
-    ``speed`` is how many times faster its rules are than those that are shipped; ``scrape`` is in seconds.
+    ``clock`` is that of its rules, which are otherwise those that are shipped; ``scrape`` is in seconds.
     """
 
-    def __init__(
-        self, folder: Path, webhook: str, jobs: Sequence[Job], *, speed: float = 1.0, scrape: float = 1.0
-    ) -> None:
+    def __init__(self, folder: Path, webhook: str, jobs: Sequence[Job], *, clock: Clock, scrape: float = 1.0) -> None:
         self._folder = folder
-        self._clock = Clock(speed)
+        self._clock = clock
         self._webhook = webhook
         self._jobs = jobs
         self._scrape = scrape
@@ -83,11 +81,11 @@ class Watch:
         rows = self.query(expression)
         return float(rows[0]["value"][1]) if rows else float("nan")
 
-    def inhibited(self) -> set[str]:
-        """Return the alerts that Alertmanager has and keeps back, as another one says enough."""
+    def inhibited(self) -> list[dict[str, str]]:
+        """Return the labels of the alerts that Alertmanager has and keeps back, as another one says enough."""
         asked = f"{self.alertmanager}/api/v2/alerts?active=false&silenced=false&inhibited=true"
         with urllib.request.urlopen(asked, timeout=30) as response:
-            return {str(alert["labels"]["alertname"]) for alert in json.load(response)}
+            return [alert["labels"] for alert in json.load(response)]
 
     def add_rule(self, expression: str) -> None:
         """Have Prometheus evaluate one more rule, in a group of its own."""

@@ -1,24 +1,25 @@
 """Processes beside the platform: a gateway with a certificate and a Redis, and a sync that follows a hub."""
 
-import shutil
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.tenancy.platform import Process, Starter, tenant, write_tenants
+from switchyard.catalog import Catalog, CatalogFile
+from tests.live.observability.fire import programs
 from tests.live.observability.watching import Job
 from tests.ports import free_port
 from tests.switchyard.http.certificates import Authority
 
-EXPORTER = "prometheus-redis-exporter"  # as Debian's package calls it
-MODEL = "m5"  # of benchmarks.tenancy.model: responds after 5 ms
+MODEL, FULL_MODEL = "m5", "m300"  # of benchmarks.tenancy.model: respond after 5 and 300 ms
 NAMESPACE = "edge"
 
 
 class Edge:
     """The processes, each of which ``stack`` stops; its metrics are of the namespace ``edge``.
 
-    The file ``operator`` gets the key by which they are scraped.
+    ``FULL_MODEL`` takes one request at a time. The file ``operator`` gets the key by which they are scraped.
     """
 
     def __init__(self, stack: ExitStack, folder: Path, operator: Path) -> None:
@@ -30,14 +31,15 @@ class Edge:
         operator.write_text(secret)
         write_tenants(folder / "tenants.yaml", [user, administrator])
         self.certificate = Authority("authority", folder).issue("localhost", days=1 / 24)
-        self.model = starter.model(MODEL)
+        self.model = starter.model(MODEL, FULL_MODEL)
+        _limit(folder / "catalog.json")
         self.redis = starter.redis("everysec")
         self.gateway = self._gateway(folder)
-        self._exporter = self._redis_exporter(folder)
-        self._sync = self._follower(folder)
-        for process in (self.gateway, self._exporter, self._sync):
+        self._exporter = programs.redis_exporter(folder, self.redis)
+        self.sync = self._follower(folder)
+        for process in (self.gateway, self._exporter, self.sync):
             stack.callback(process.stop)
-        for process in (self.model, self.redis, self.gateway, self._exporter, self._sync):
+        for process in (self.model, self.redis, self.gateway, self._exporter, self.sync):
             process.wait()
 
     @property
@@ -53,7 +55,7 @@ class Edge:
         }
         return [
             Job(name="gateway", targets=[(f"127.0.0.1:{self.gateway.port}", labels)], options=options),
-            Job(name="sync", targets=[(f"127.0.0.1:{self._sync.port}", labels)]),
+            Job(name="sync", targets=[(f"127.0.0.1:{self.sync.port}", labels)]),
             Job(name="redis", targets=[(f"127.0.0.1:{self._exporter.port}", labels)]),
         ]
 
@@ -69,13 +71,6 @@ class Edge:
         }
         return Process(argv, folder / "gateway", port, env)
 
-    def _redis_exporter(self, folder: Path) -> Process:
-        program = shutil.which(EXPORTER)
-        assert program, f"{EXPORTER} is not on PATH: `make setup` installs it"
-        port = free_port()
-        flags = (f"-redis.addr=redis://127.0.0.1:{self.redis.port}", f"-web.listen-address=127.0.0.1:{port}")
-        return Process((program, *flags), folder / "exporter", port)
-
     def _follower(self, folder: Path) -> Process:
         """Start a sync that follows a model of a hub which is not there."""
         port = free_port()
@@ -83,3 +78,10 @@ class Edge:
         argv = (sys.executable, "-m", "switchyard.sync", *(f"--{key}={value}" for key, value in flags.items()))
         env = {"HF_ENDPOINT": f"http://127.0.0.1:{free_port()}", "HF_HUB_OFFLINE": "0"}
         return Process((*argv, "--listing_seconds=1"), folder / "sync", port, env)
+
+
+def _limit(catalog: Path) -> None:
+    file = CatalogFile(catalog)
+    models = dict(file.current().models)
+    models[FULL_MODEL] = replace(models[FULL_MODEL], concurrency=1)
+    file.replace(Catalog(models))

@@ -20,18 +20,6 @@ from tests.switchyard.local import overlays
 from tests.switchyard.local.overlays import Stub
 
 LANGUAGE_MODEL = ROOT / "model-repository/llm/chat-fast"
-# 5120 bytes for each token of this model, so nine blocks of 128: one request of the model's length, or a few shorter.
-KV_BYTES = 9 * 128 * 5120
-CROWDED_LENGTH = 1024
-
-_CROWDED = """
-  - target: {{kind: InferenceService, name: chat-fast}}
-    patch: |
-      - op: replace
-        path: /spec/predictor/model/args
-        value: [--max-model-len={length}, --kv-cache-memory-bytes={bytes}]
-      - {{op: replace, path: /metadata/annotations/switchyard.dev~1context-length, value: "{length}"}}
-"""
 
 _GRAPH = """\
 apiVersion: serving.kserve.io/v1alpha1
@@ -109,8 +97,7 @@ def write(folder: Path, keys: Keys) -> Platform:
     (overlay / "stubs.yaml").write_text("\n---\n".join(map(json.dumps, _stubs())))
     add_tenants(overlay, keys.valid)
     file = overlay / "kustomization.yaml"
-    text = file.read_text() + _CROWDED.format(length=CROWDED_LENGTH, bytes=KV_BYTES)
-    file.write_text(text.replace("resources: [", "resources: [graphs.yaml, stubs.yaml, "))
+    file.write_text(file.read_text().replace("resources: [", "resources: [graphs.yaml, stubs.yaml, "))
     return platform
 
 
@@ -137,11 +124,13 @@ def drop_vision_models(platform: Platform, elsewhere: Path) -> None:
 
 
 class Clients:
-    """``count`` clients in threads, each of which asks again once it has its response, until the block is left."""
+    """``count`` clients in threads, each of which asks again once it has its response, until the block is left.
 
-    def __init__(
-        self, url: str, key: str, count: int, ask: Callable[[httpx.Client], object], pause: float = 0.05
-    ) -> None:
+    None waits longer than ``seconds`` for a part of a response.
+    """
+
+    def __init__(self, url: str, key: str, count: int, ask: Ask, pause: float = 0.05, seconds: float = 60.0) -> None:
+        self._seconds = seconds
         self._url, self._key, self._ask, self._pause = url, key, ask, pause
         self._leaving = threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
@@ -157,7 +146,7 @@ class Clients:
             thread.join(DEADLINE)
 
     def _run(self) -> None:
-        with client(self._url, self._key) as asking:
+        with client(self._url, self._key, self._seconds) as asking:
             while not self._leaving.wait(self._pause):
                 try:
                     self._ask(asking)
@@ -165,10 +154,10 @@ class Clients:
                     continue  # what it asks is broken
 
 
-def client(url: str, key: str) -> httpx.Client:
+def client(url: str, key: str, seconds: float) -> httpx.Client:
     """Return a client with a key; what a certificate of a test says is not its business."""
     headers = {"authorization": f"Bearer {key}"}
-    return httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False, verify=False)
+    return httpx.Client(base_url=url, headers=headers, timeout=seconds, trust_env=False, verify=False)
 
 
 def chat(model: str, tokens: int = 8, words: int = 1) -> Ask:
