@@ -43,8 +43,8 @@ def set_aside(path: Path) -> None:
     with path.open("rb+") as log, staged.open("wb") as copy:
         os.fchmod(copy.fileno(), os.fstat(log.fileno()).st_mode & 0o777)
         shutil.copyfileobj(log, copy, 1024 * 1024)
+        staged.replace(aside(path))  # before the cut: whoever reads the log finds the rest there
         while rest := log.read():
             copy.write(rest)
-        copy.flush()
-        staged.replace(aside(path))  # before the cut: whoever reads the log finds the rest there
+            copy.flush()
         os.ftruncate(log.fileno(), 0)

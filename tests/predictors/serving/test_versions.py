@@ -23,13 +23,15 @@ def address() -> Iterator[str]:
     at = f"127.0.0.1:{free_port()}"
     argv = [sys.executable, str(PREDICTOR), at.partition(":")[2], str(free_port())]
     with subprocess.Popen(argv, cwd=PREDICTOR.parents[2]) as process:
-        deadline = time.monotonic() + 60
-        while not _is_up(at):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        yield at
-        process.terminate()
+        try:
+            deadline = time.monotonic() + 60
+            while not _is_up(at):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield at
+        finally:  # or leaving the block waits for it for ever
+            process.terminate()
 
 
 def _is_up(address: str) -> bool:
