@@ -74,6 +74,7 @@ MODEL = firing("ModelAvailabilityBurn", window="acute", model="a")
 MODEL_SLOWLY = firing("ModelAvailabilityBurn", window="days", model="a")
 LATE = firing("ModelFirstTokenBurn", window="fast", model="a")
 TENANT = firing("TenantAvailabilityBurn", window="acute", tenant="t")
+TENANT_SLOWLY = firing("TenantAvailabilityBurn", window="days", tenant="t")
 FULL_CACHE = firing("KVCacheFull", model="a")
 
 # What fires, what fires with it, and whether that is kept quiet.
@@ -89,7 +90,8 @@ CASES: list[tuple[str, Labels, Labels, bool]] = [
     ("nor that streams begin late", REDIS, LATE, False),
     ("a store that is away mutes what fails by it", STORE, MODEL, True),
     ("a model that fails mutes that its tenants' calls do", MODEL, TENANT, True),
-    ("but a ticket of a model does not", MODEL_SLOWLY, TENANT, False),
+    ("one that fails slowly does not, as that is not why all of a tenant's do", MODEL_SLOWLY, TENANT, False),
+    ("and mutes that its tenants' do as slowly", MODEL_SLOWLY, TENANT_SLOWLY, True),
     (
         "a model that does not wake is why requests are held",
         firing("ModelWakeStuck", model="a"),
