@@ -19,6 +19,7 @@ from switchyard.local.processes.start import PROBE_SECONDS
 from switchyard.local.replicas.deployment import _BACKOFF
 from switchyard.local.replicas.recovery import CRASHES
 from switchyard.local.status.run_directory import _EARLIER_RUNS
+from switchyard.telemetry.histogram import TRACE_ID
 from tests.docs.pages import DOCS, ROOT
 from tests.test_shape import FILE_LINES, FUNCTION_LINES, MODULES, TEST_FILE_LINES
 from tests.testdata.schemas.make import GATEWAY_API, KSERVE, KUBERNETES
@@ -42,6 +43,10 @@ def test_of_local_mode() -> None:
     assert f"{IN_WORDS[ATTEMPTS]} attempts, then 502" in page
     assert f"pauses of at most {_BACKOFF.most:g} s" in page
     assert f"the {IN_WORDS[_EARLIER_RUNS]} runs before it are in `logs.1` to `logs.{_EARLIER_RUNS}`" in page
+
+
+def test_of_exemplars() -> None:
+    assert f"exemplarTraceIdDestinations: [{{name: {TRACE_ID}," in words(DOCS / "how-to/trace-a-request.md")
 
 
 def test_of_vision() -> None:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from dashboards.alerting import burn, slos
 from dashboards.alerting.rules import Group, Record, rule_file
 from switchyard.telemetry.metrics.gateway import GatewayMetrics
-from tests.dashboards.alerting.promtool import PROMISED, Counter, Scenario, Sheet, rules, run
+from tests.dashboards.alerting.promtool import GROUPS, PROMISED, Counter, Scenario, Sheet, rules, run
 from tests.dashboards.alerting.test_rules import check
 
 SHIPPED: dict[str, Any] = yaml.safe_load(slos.FILE.read_text(encoding="utf-8"))
@@ -179,3 +179,11 @@ def test_the_page_says_how_many_series_are_recorded() -> None:
     page = (slos.FILE.parents[1] / "docs/how-to/set-an-slo.md").read_text(encoding="utf-8")
     assert f"records {models} series for each model and {tenants} for each tenant" in page
     assert f"{(models + tenants) * 1000:,} with a thousand" in page
+
+
+def test_the_page_says_how_many_series_are_recorded_of_a_model_and_of_a_tenant() -> None:
+    page = (slos.FILE.parents[1] / "docs/how-to/set-an-slo.md").read_text(encoding="utf-8")
+    records = [rule for group in GROUPS for rule in group.rules if isinstance(rule, Record) and rule.labels]
+    of = [rule.labels["slo"].partition("-")[0] for rule in records if rule.name != "slo:objective:ratio"]
+
+    assert f"records {of.count('model')} series for each model and {of.count('tenant')} for each tenant" in page
