@@ -194,7 +194,7 @@ def _pipelines(
     unserved = pipeline((common[0], not_served(Cors(settings.cors_allow_origins))))
     return {
         "model": pipeline((*common, *found, forwarded)),
-        "grpc model": pipeline((*common, *found, rpc_forward(upstream=upstream))),
+        "grpc model": pipeline((*common, *found, rpc_forward(upstream=upstream, meter=meter))),
         # No other stage: probes and scrapes count as no call in metrics and hold none of the places in flight.
         "pages": pipeline((with_errors, *access, operations) if access else (operations,)),
         "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listed)),

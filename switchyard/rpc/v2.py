@@ -15,6 +15,7 @@ REPOSITORY = ("RepositoryModelLoad", "RepositoryModelUnload")
 
 MODEL_NAME = 1  # the field that holds it in all of them but those of the repository
 MODEL_VERSION = 2  # in ModelReady, ModelMetadata and ModelInfer
+ERROR_TAG = 0x0A  # of field 1 of a ModelStreamInferResponse, its error, with which one begins that has any
 # RFC 3986 §2.3: what a path holds as it is. Triton's HTTP server finds no other names once they are percent-encoded, as
 # clients must send them, and never answers one with a blank or a semicolon.
 _NAME = re.compile(r"[A-Za-z0-9._~-]+")

@@ -1,5 +1,6 @@
 """The page of a process's metrics, in the format that who asks prefers."""
 
+import asyncio
 import re
 
 from prometheus_client import CollectorRegistry
@@ -28,6 +29,13 @@ def exposition(registry: CollectorRegistry, accept: bytes | None, others: bytes 
     else:
         page += others
     return page, content_type.encode()
+
+
+async def exposition_in_thread(
+    registry: CollectorRegistry, accept: bytes | None, others: bytes = b""
+) -> tuple[bytes, bytes]:
+    """Return the same as ``exposition``, written in a thread: with thousands of models it takes a second."""
+    return await asyncio.to_thread(exposition, registry, accept, others)
 
 
 def _converted(line: bytes) -> bytes:

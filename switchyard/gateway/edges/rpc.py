@@ -1,5 +1,6 @@
 """V2 gRPC: creates a ``Call`` from a gRPC call, and responds on it; frames are forwarded without decoding messages."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from switchyard.gateway.call import Call, request_id
@@ -19,10 +20,11 @@ _PEEKED = 4096  # bytes of a first message; the model's name is in them, as ever
 class RpcEdge:
     """The response of a gRPC call, whole or forwarded; its initial metadata holds the request's id."""
 
-    __slots__ = ("_call", "_whole")
+    __slots__ = ("_call", "_whole", "message_at")
 
     def __init__(self, call: GrpcCall) -> None:
         self._call = call
+        self.message_at = 0.0  # when the first message came, in the event loop's time
         self._whole = False  # the message is no longer than what was read of it
 
     @property
@@ -49,6 +51,7 @@ class RpcEdge:
             message = await self._call.first_message(limit, peek=_PEEKED)
         except RpcError as err:
             raise ApiError(*statuses.api_code(err)) from err
+        self.message_at = asyncio.get_running_loop().time()
         # At exactly ``_PEEKED`` bytes there may be more; being wrong about that costs one look of the guard.
         self._whole = len(message) < _PEEKED
         return message
@@ -87,6 +90,10 @@ class RpcEdge:
     def before_end(self, ended: Callable[[RpcResponse], Awaitable[None]]) -> None:
         """Let ``forward`` await ``ended(trailers)`` before it sends the target's trailers."""
         self._call.before_end = ended
+
+    def watch(self, on_data: Callable[[bytes], None]) -> None:
+        """Let ``forward`` show ``on_data`` what it sends of the target's messages."""
+        self._call.on_data = on_data
 
     @property
     def forwarded(self) -> tuple[int, int]:

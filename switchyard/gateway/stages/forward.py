@@ -69,7 +69,7 @@ def forward(
         else:
             response = await upstream.open(call)
         call.status = response.status
-        timing = Timing(call, meter, time)
+        timing = Timing(call, meter, time, streams=call.stream)
         if response.status < 400 and (response.complete or not response.is_events):
             timing.began()
         usage = None if call.settle is None else ResponseUsage(call, response)

@@ -9,12 +9,20 @@ from switchyard.telemetry.histogram import exemplar_of
 
 
 class Timing:
-    """Measures one response; ``time`` is the event loop's."""
+    """Measures one response; ``time`` is the event loop's.
 
-    __slots__ = ("_began", "_call", "_meter", "_time")
+    ``streams`` says that its first byte is that of a first token. ``since``, for a request that came later than its
+    call, is when it did.
+    """
 
-    def __init__(self, call: Call, meter: Meter, time: Callable[[], float]) -> None:
+    __slots__ = ("_began", "_call", "_meter", "_since", "_streams", "_time")
+
+    def __init__(
+        self, call: Call, meter: Meter, time: Callable[[], float], *, streams: bool, since: float | None = None
+    ) -> None:
         self._call = call
+        self._streams = streams
+        self._since = call.started if since is None else since
         self._meter = meter
         self._time = time
         self._began = 0.0
@@ -23,10 +31,10 @@ class Timing:
         """Record the first byte; engines send the headers of a stream long before the first token."""
         call, self._began = self._call, self._time()
         assert call.model is not None
-        name, seconds, span = call.model.name, self._began - call.started, call.span
+        name, seconds, span = call.model.name, self._began - self._since, call.span
         exemplar = exemplar_of(span)
-        self._meter.first_byte(name, call.route.path, seconds, exemplar)
-        if call.stream:
+        self._meter.first_byte(name, call.route.label, seconds, exemplar)
+        if self._streams:
             tenant = None if call.identity is None else call.identity.tenant
             self._meter.first_token(name, tenant, seconds, exemplar)
             if span is not None and span.sampled:

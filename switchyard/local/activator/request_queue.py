@@ -1,6 +1,7 @@
 """The queue of requests in front of one service: who may be sent to its replica, who waits, who is rejected."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,10 +24,9 @@ class _Waiter:
     __slots__ = ("granted", "since", "size")
 
     def __init__(self, size: int) -> None:
-        loop = asyncio.get_running_loop()
         self.size = size
-        self.since = loop.time()
-        self.granted: asyncio.Future[Address] = loop.create_future()
+        self.since = time.monotonic()
+        self.granted: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
 
 
 class RequestQueue:
@@ -71,10 +71,9 @@ class RequestQueue:
         return len(self._waiters)
 
     def oldest_seconds(self) -> float:
-        """Return how long the request has waited that has waited longest, 0 if none waits."""
-        if not self._waiters:
-            return 0.0
-        return asyncio.get_running_loop().time() - min(waiter.since for waiter in self._waiters)
+        """Return how long the request has waited that has waited longest, 0 if none waits; from any thread."""
+        began = min((waiter.since for waiter in tuple(self._waiters)), default=0.0)
+        return time.monotonic() - began if began else 0.0
 
     @property
     def busy(self) -> bool:

@@ -29,7 +29,7 @@ class CallMetrics:
         self.first_byte = make.histogram(
             "gateway_first_byte_seconds",
             "From request to the first byte of the model's response, of a stream to that of its body: headers "
-            "come long before a first token; errors do not count.",
+            "come long before a first token; errors do not count. Of a gRPC stream, from its first message.",
             "model",
             "route",
         )

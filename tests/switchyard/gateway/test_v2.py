@@ -202,7 +202,8 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
             if request.id == "reject":
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no memory")
             answer = service_pb2.ModelInferResponse(model_name=request.model_name, id=request.id)
-            yield service_pb2.ModelStreamInferResponse(infer_response=answer)
+            error = "it failed" if request.id == "error" else ""
+            yield service_pb2.ModelStreamInferResponse(error_message=error, infer_response=answer)
 
 
 @dataclass

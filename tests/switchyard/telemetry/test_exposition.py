@@ -1,12 +1,15 @@
 """The page of metrics, in both formats."""
 
-from collections.abc import Callable, Iterable
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from switchyard.telemetry.exposition import exposition
+from switchyard.telemetry.exposition import exposition, exposition_in_thread
 from switchyard.telemetry.histogram import OneThreadHistogram, exemplar_of
 from tests.recorded_spans import PARENT, UNSAMPLED, KeptSpans
 
@@ -71,3 +74,20 @@ def test_names_of_vllm_keep_their_colon_in_both_formats() -> None:
     for accept in (PROMETHEUS, b"text/plain"):
         page, _ = exposition(made, accept)
         assert b'\nvllm:num_requests_waiting{model_name="chat"} 2.0\n' in page
+
+
+async def test_a_page_is_written_while_the_loop_goes_on() -> None:
+    class Slow:
+        """Has no sample until the event loop has run."""
+
+        went_on = threading.Event()
+
+        def collect(self) -> Iterator[Metric]:
+            assert self.went_on.wait(10)
+            yield GaugeMetricFamily("slow", "It was waited for.", 1.0)
+
+    registry, slow = CollectorRegistry(auto_describe=False), Slow()
+    registry.register(slow)
+    asyncio.get_running_loop().call_soon(slow.went_on.set)
+    page, _ = await exposition_in_thread(registry, None)
+    assert b"slow 1.0" in page

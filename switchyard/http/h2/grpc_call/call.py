@@ -31,15 +31,15 @@ class GrpcCall:
     ``ApiError`` that it raises is the response. ``metadata`` is the client's, without the fields of HTTP/2 and of the
     message encoding; ``deadline`` is in the event loop's time; ``client`` and ``server`` are addresses.
     ``response_metadata``, set before the response starts, is sent with its headers and replaces an upstream's fields of
-    the same names. ``before_end``, if set, is awaited with a target's trailers before they are forwarded, and must not
-    raise; ``hidden`` fields are for it alone. ``response_frames`` and ``response_bytes`` count what was forwarded.
+    the same names. ``on_data`` gets what is forwarded of the target's messages; ``before_end`` is awaited with its
+    trailers, and must not raise; ``hidden`` fields are for it alone. ``response_frames`` and ``response_bytes`` count.
     ``status`` is None until the call is over, and CANCELLED when the client reset it.
     """
 
     __slots__ = (
         *("_client", "_context", "_forwarding", "_gate", "_guard", "_received", "_request", "_responding", "_task"),
-        *("_timer", "before_end", "client", "deadline", "hidden", "metadata", "path", "response_bytes"),
-        *("response_frames", "response_metadata", "server", "status"),
+        *("_timer", "before_end", "client", "deadline", "hidden", "metadata", "on_data", "path"),
+        *("response_bytes", "response_frames", "response_metadata", "server", "status"),
     )
 
     def __init__(
@@ -47,11 +47,11 @@ class GrpcCall:
     ) -> None:
         self.path = request.path
         self.metadata = request.metadata
-        self.client = client
-        self.server = server
+        self.client, self.server = client, server
         self.deadline: float | None = None
         self.response_metadata: Sequence[Field] = ()
         self.hidden: frozenset[bytes] = frozenset()
+        self.on_data: Callable[[bytes], None] | None = None
         self.before_end: Callable[[RpcResponse], Awaitable[None]] | None = None
         self.response_frames = self.response_bytes = 0
         self.status: RpcStatus | None = None

@@ -19,6 +19,7 @@ class Caller(Protocol):
 
     response_metadata: Sequence[Field]
     hidden: frozenset[bytes]
+    on_data: Callable[[bytes], None] | None
     before_end: Callable[[RpcResponse], Awaitable[None]] | None
     response_frames: int
     response_bytes: int
@@ -104,6 +105,8 @@ class Forwarding:
         if self._responding:
             self._call.response_frames += 1
             self._call.response_bytes += len(chunk)
+            if self._call.on_data is not None:
+                self._call.on_data(chunk)
             client.connection.send(client, frames.DATA, chunk, False)
         if end or not self._responding:
             self._fail(RpcStatus.INTERNAL, NO_STATUS)
