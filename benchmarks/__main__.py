@@ -32,6 +32,7 @@ NAMES = (
     "floods",
     "telemetry.cost",
     "telemetry.cardinality",
+    "telemetry.observe",
 )
 
 

@@ -55,7 +55,7 @@ def main() -> None:
         Figure(name="memory of all", unit="MB", values=sums, target=f"<= {MEMORY_MB:.0f}"),
         *(Figure(name=name, unit="MB", values=tuple(memory[name] for _, memory in rounds)) for name in NAMES),
     ]
-    publish("observe", figures, {"calls": options.calls, "seconds": options.seconds})
+    publish("telemetry.observe", figures, {"rounds": options.rounds, "calls": options.calls, "seconds": options.seconds})
 
 
 if __name__ == "__main__":

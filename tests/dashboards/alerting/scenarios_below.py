@@ -218,7 +218,7 @@ MONITORING = [
     level(
         "ScrapeTooBig",
         f"scrape_samples_post_metric_relabeling{{{TARGET}}}",
-        Gauge(good=5e3, below=2e5, bad=200_001),
+        Gauge(good=5e3, below=4e5, bad=400_001),
         after=15,
     ),
     single(
