@@ -55,7 +55,8 @@ def main() -> None:
         Figure(name="memory of all", unit="MB", values=sums, target=f"<= {MEMORY_MB:.0f}"),
         *(Figure(name=name, unit="MB", values=tuple(memory[name] for _, memory in rounds)) for name in NAMES),
     ]
-    publish("telemetry.observe", figures, {"rounds": options.rounds, "calls": options.calls, "seconds": options.seconds})
+    setting = {"rounds": options.rounds, "calls": options.calls, "seconds": options.seconds}
+    publish("telemetry.observe", figures, setting)
 
 
 if __name__ == "__main__":
