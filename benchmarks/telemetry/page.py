@@ -141,8 +141,8 @@ def failing(platform: Platform, model: str) -> Iterator[None]:
         thread.join()
 
 
-def page_seconds(platform: Platform, pager: Pager) -> dict[str, float]:
-    """Return the seconds from each model's fault to its page."""
+def page_seconds(platform: Platform, pager: Pager, before: float) -> dict[str, float]:
+    """Return the seconds from each model's fault, ``before`` seconds after the first responses, to its page."""
     faults: dict[str, float] = {}
     with ExitStack() as stack:
         traffic = {model: Traffic(platform, model) for model in _REQUESTS}
@@ -150,7 +150,7 @@ def page_seconds(platform: Platform, pager: Pager) -> dict[str, float]:
             stack.enter_context(one.running())
         for model, one in traffic.items():
             wait_for(lambda one=one: 200 in one.statuses, f"{model} responds")  # type: ignore[misc]
-        time.sleep(_LONGEST_WINDOW)
+        time.sleep(before)
         for model in _REQUESTS:
             faults[model] = time.monotonic()
             stack.enter_context(failing(platform, model))
@@ -162,20 +162,27 @@ def page_seconds(platform: Platform, pager: Pager) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.telemetry.page", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="each takes some eight minutes")
-    rounds = parser.parse_args().rounds
+    parser.add_argument(
+        "--before",
+        type=float,
+        default=_LONGEST_WINDOW,
+        help="seconds of responses before the faults; with fewer, the window of the page is not full of them",
+    )
+    options = parser.parse_args()
     seconds: list[float] = []
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         pager = Pager()
         with (
             pager.listening() as url,
             running("--observe", "--alerts-to", url, window="30m") as platform,
         ):
             wait_for(lambda platform=platform: preloaded(platform), "the preloaded parent")  # type: ignore[misc]
-            seconds += page_seconds(platform, pager).values()
+            seconds += page_seconds(platform, pager, options.before).values()
     figures = [
         Figure(name="every request fails: page after", unit="s", values=tuple(seconds), target="most <= 120"),
     ]
-    publish("telemetry.page", figures, {"rounds": rounds, "models": len(_REQUESTS), "requests_per_second": 2})
+    setting = {"rounds": options.rounds, "before": options.before, "models": len(_REQUESTS), "requests_per_second": 2}
+    publish("telemetry.page", figures, setting)
 
 
 if __name__ == "__main__":
