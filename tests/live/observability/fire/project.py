@@ -140,8 +140,12 @@ class Clients:
             thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+    def leave(self) -> None:
+        """Let none ask again; what waits for a response still does."""
         self._leaving.set()
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        self.leave()
         for thread in self._threads:
             thread.join(DEADLINE)
 

@@ -95,14 +95,11 @@ def _break(stack: ExitStack, scene: Scene) -> None:
     scene.called.watch.add_rule("up * on (namespace) up")  # of which Prometheus cannot say what it means
     scene.edge.certificate.certificate.write_text("this is no certificate\n")
     scene.edge.redis.kill()
-    sync = scene.edge.sync
-    for fault in (
+    clients = (
         scene.edge_clients(2, MODEL),
         scene.edge_clients(8, FULL_MODEL),
-        faults.few_descriptors(sync.tree.pid, sync.port),
-        faults.kill_loop(scene.platform, "killed"),
         scene.clients(4, project.chat("killed"), pause=0.2),
-        scene.clients(1, project.chat("stuck"), seconds=15.0),  # it gets no response, and the end waits for it
+        scene.clients(1, project.chat("stuck"), seconds=12.0),  # it gets no response, and the end waits for it
         scene.clients(1, project.chat("unstartable"), pause=0.5),
         scene.clients(8, project.infer("sluggish")),
         scene.clients(1, project.infer("failing")),
@@ -112,9 +109,17 @@ def _break(stack: ExitStack, scene: Scene) -> None:
         scene.clients(3, project.infer("sluggish"), tenant="sy-nobody"),
         scene.clients(1, project.infer("sluggish"), tenant="saver"),
         scene.clients(24, project.chat("chat-fast")),
+    )
+    sync = scene.edge.sync
+    for fault in (
+        *clients,
+        faults.few_descriptors(sync.tree.pid, sync.port),
+        faults.kill_loop(scene.platform, "killed"),
         faults.slow_engine(scene.platform, "chat-fast"),
     ):
         stack.enter_context(fault)
+    for one in clients:  # all of them, before the first is waited for
+        stack.callback(one.leave)
 
 
 def test_an_engine_that_is_slow_and_models_that_fail_reach_the_webhook(scene: Scene) -> None:
@@ -125,12 +130,6 @@ def test_an_engine_that_is_slow_and_models_that_fail_reach_the_webhook(scene: Sc
         "ModelInterTokenBurn",
         muted=["TenantAvailabilityBurn", "TenantFirstTokenBurn"],
     )
-
-
-def test_a_redis_that_is_full_and_one_that_removes_keys_reach_the_webhook(scene: Scene) -> None:
-    scene.called.wait_for("RedisMemoryHigh")
-    scene.full.evict()
-    scene.called.wait_for("RedisEvicting")
 
 
 def test_a_store_that_is_away_and_a_file_of_tenants_that_is_not_valid_reach_the_webhook(scene: Scene) -> None:
@@ -146,6 +145,12 @@ def test_a_store_that_is_away_and_a_file_of_tenants_that_is_not_valid_reach_the_
         ledger.rollback()
         ledger.close()
     scene.called.pager.wait("QuotaStoreDown", SECONDS, status="resolved", namespace="local")
+
+
+def test_a_redis_that_is_full_and_one_that_removes_keys_reach_the_webhook(scene: Scene) -> None:
+    scene.called.wait_for("RedisMemoryHigh")
+    scene.full.evict()
+    scene.called.wait_for("RedisEvicting")
 
 
 def test_what_is_broken_in_models_graphs_and_access_reaches_the_webhook(scene: Scene) -> None:
