@@ -77,7 +77,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory, preload: Preload) -> Iterato
         gateway = starter.gateway("gateway", tenants=tenants, store=f"redis://127.0.0.1:{store.port}/0", env=env)
         complexity = _complexity(stack, folder)
         flags = ("--max-model-len=1024", f"--kv-cache-memory-bytes={KV_BYTES}")
-        language = Predictor(preload, "chat-fast", *flags)
+        # It is killed in the end, and what it has in the folder of temporary files stays there.
+        language = Predictor(preload, "chat-fast", *flags, TMPDIR=str(folder))
         stack.callback(language.stop)
         for process in (gateway, complexity):
             process.wait()
