@@ -42,7 +42,7 @@ def quantiles(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One picture of a board.
+    """One panel of a board.
 
     ``text`` says how to read it; the writer adds names of metrics. ``no_data`` is the reason why it may be empty though
     all of its sources are scraped. ``boards`` are ids of boards to go to for more, ``alerts`` names of alerts whose

@@ -85,7 +85,7 @@ SLIS = (
         alert="TenantFirstTokenBurn",
         label="tenant",
         kind="first_token",
-        family="gateway_tenant_first_byte_seconds",
+        family="gateway_tenant_first_token_seconds",
         what="streams begin late",
     ),
 )

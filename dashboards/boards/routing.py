@@ -86,7 +86,7 @@ _GRAPH = Row(
         ),
         Panel(
             title="In flight in graphs",
-            text="Requests that graphs answer now.",
+            text="Requests that graphs are handling now.",
             unit="short",
             queries=(Query(total(select("graph_requests_in_flight"), "service"), "{{service}}"),),
         ),

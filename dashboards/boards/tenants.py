@@ -39,10 +39,10 @@ _SERVICE = Row(
             alerts=("TenantAvailabilityBurn",),
         ),
         Panel(
-            title="Time to first byte",
-            text="95 of 100 requests of a tenant had their first byte sooner; buckets are few, so this is coarse.",
+            title="Time to first token",
+            text="95 of 100 streams of a tenant had their first token sooner; buckets are few, so this is coarse.",
             unit="s",
-            queries=(Query(quantile(0.95, "gateway_tenant_first_byte_seconds", TENANT, by=_BY), "p95 {{tenant}}"),),
+            queries=(Query(quantile(0.95, "gateway_tenant_first_token_seconds", TENANT, by=_BY), "p95 {{tenant}}"),),
             boards=("switchyard-models",),
             alerts=("TenantFirstTokenBurn",),
         ),

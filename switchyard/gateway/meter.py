@@ -49,13 +49,13 @@ class _Bound:
 
 
 class _Tenant:
-    __slots__ = ("_metrics", "_name", "_outcomes", "first_byte")
+    __slots__ = ("_metrics", "_name", "_outcomes", "first_token")
 
     def __init__(self, metrics: TenantMetrics, name: str) -> None:
         self._metrics = metrics
         self._name = name
         self._outcomes: dict[Outcome, Any] = {}
-        self.first_byte = metrics.first_byte.labels(name)
+        self.first_token = metrics.first_token.labels(name)
 
     def count(self, outcome: Outcome) -> None:
         child = self._outcomes.get(outcome)
@@ -66,7 +66,7 @@ class _Tenant:
     def forget(self) -> None:
         for outcome in self._outcomes:
             self._metrics.requests.remove(self._name, outcome)
-        self._metrics.first_byte.remove(self._name)
+        self._metrics.first_token.remove(self._name)
 
 
 class Meter:
@@ -183,7 +183,7 @@ class Meter:
             child = self._first_token[label] = self.metrics.calls.first_token.labels(label)
         child.observe(seconds, exemplar)
         if tenant is not None:
-            self._tenant(tenant).first_byte.observe(seconds)
+            self._tenant(tenant).first_token.observe(seconds)
 
     def per_output_token(self, model: str, seconds: float) -> None:
         child = self._per_token.get(model)

@@ -35,7 +35,10 @@ class CallMetrics:
         )
         # Apart from the above: the first byte of a response that is no stream comes when all of it is generated.
         self.first_token = make.histogram(
-            "gateway_first_token_seconds", "From request to the first byte of a stream's body.", "model"
+            "gateway_first_token_seconds",
+            "From request to the first byte of a stream's body, which carries its first token; responses that are no "
+            "stream do not count.",
+            "model",
         )
         self.per_output_token = make.histogram(
             "gateway_time_per_output_token_seconds",
@@ -74,8 +77,8 @@ class TenantMetrics:
             "tenant",
             "outcome",
         )
-        self.first_byte = make.histogram(
-            "gateway_tenant_first_byte_seconds",
+        self.first_token = make.histogram(
+            "gateway_tenant_first_token_seconds",
             "As `gateway_first_token_seconds`, by tenant.",
             "tenant",
             buckets=TENANT_BUCKETS,

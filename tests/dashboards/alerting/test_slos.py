@@ -69,7 +69,7 @@ def test_thresholds_are_edges_as_the_client_prints_them() -> None:
     held = GatewayMetrics(registry)
     held.calls.first_token.labels("a")
     held.calls.per_output_token.labels("a")
-    held.tenants.first_byte.labels("a")
+    held.tenants.first_token.labels("a")
     exposed = generate_latest(registry).decode()
     for sli in burn.SLIS:
         for target in burn.targets(PROMISED, sli):

@@ -128,7 +128,7 @@ def test_no_family_exceeds_its_bound() -> None:
     assert found["gateway_first_token_seconds"] <= (MODELS + 2) * histogram
     assert found["gateway_requests"] <= pairs * (CODES + 4)
     assert found["gateway_time_per_output_token_seconds"] <= (MODELS + 2) * (len(TOKEN_BUCKETS) + _REST)
-    assert found["gateway_tenant_first_byte_seconds"] == (TENANTS + 1) * (len(TENANT_BUCKETS) + _REST)
+    assert found["gateway_tenant_first_token_seconds"] == (TENANTS + 1) * (len(TENANT_BUCKETS) + _REST)
     assert found["gateway_tenant_requests"] <= (TENANTS + 1) * 4
     of_first = Counter(one.labels("model"))
     assert of_first[OTHERS] > 0
