@@ -164,10 +164,10 @@ def client(url: str, key: str, seconds: float) -> httpx.Client:
     return httpx.Client(base_url=url, headers=headers, timeout=seconds, trust_env=False, verify=False)
 
 
-def chat(model: str, tokens: int = 8, words: int = 1) -> Ask:
-    """Return what streams a chat of ``tokens`` from ``model`` to its end."""
-    message = {"role": "user", "content": "What is 17 plus 25? " * words}
-    body = {"model": model, "messages": [message], "max_tokens": tokens, "ignore_eos": True, "stream": True}
+def chat(model: str, tokens: int = 8, *, stream: bool = True) -> Ask:
+    """Return what asks ``model`` for a chat of ``tokens`` and reads it to its end."""
+    message = {"role": "user", "content": "What is 17 plus 25?"}
+    body = {"model": model, "messages": [message], "max_tokens": tokens, "ignore_eos": True, "stream": stream}
 
     def ask(asking: httpx.Client) -> object:
         with asking.stream("POST", "/v1/chat/completions", json=body) as response:

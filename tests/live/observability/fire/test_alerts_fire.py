@@ -99,7 +99,9 @@ def _break(stack: ExitStack, scene: Scene) -> None:
         scene.edge_clients(2, MODEL),
         scene.edge_clients(8, FULL_MODEL),
         scene.clients(4, project.chat("killed"), pause=0.2),
-        scene.clients(1, project.chat("stuck"), seconds=12.0),  # it gets no response, and the end waits for it
+        # They get no response, and the end waits for them; one asks while the other begins anew.
+        scene.clients(1, project.chat("stuck", stream=False), seconds=12.0),
+        scene.clients(1, project.chat("stuck", stream=False), seconds=13.0),
         scene.clients(1, project.chat("unstartable"), pause=0.5),
         scene.clients(8, project.infer("sluggish")),
         scene.clients(1, project.infer("failing")),
