@@ -10,11 +10,9 @@ BAD_STEPS = 3  # that all is bad on after it must have fired
 def fires(sheet: Sheet) -> None:
     """It is silent while all is well and until ``for`` is over, and fires in time, with the labels its texts name."""
     one = sheet.scenario
-    began = 0 if one.born else one.warm
-    phases: list[tuple[Phase, int]] = [("good", began), ("bad", one.within + BAD_STEPS)]
-    last = began + one.delay - 1
-    silent = [sheet.never(last)] if last >= 0 else []
-    sheet.add("fires", phases, *silent, sheet.fires(began + one.within, labels=list(labels_of(one.of))))
+    phases: list[tuple[Phase, int]] = [("good", one.warm), ("bad", one.within + BAD_STEPS)]
+    silent = sheet.never(one.warm + one.delay - 1)
+    sheet.add("fires", phases, silent, sheet.fires(one.warm + one.within, labels=list(labels_of(one.of))))
 
 
 def stays_silent_just_below(sheet: Sheet) -> None:
@@ -62,7 +60,7 @@ def survives_a_counter_reset(sheet: Sheet) -> None:
     one = sheet.scenario
     steps = one.warm + one.within + BAD_STEPS
     sheet.add("reset while good", [("good", steps)], sheet.never(steps - 1), reset=one.warm + 1)
-    if one.counts and not one.born:
+    if one.counts:
         began = one.warm + one.within
         phases: list[tuple[Phase, int]] = [("good", one.warm), ("bad", one.within + 4)]
         sheet.add("reset while bad", phases, sheet.fires(began + 3), reset=began + 1)

@@ -67,7 +67,6 @@ class Scenario:
     step: str = "1m"
     warm: int = 20
     fades: int = 0
-    born: bool = False  # series that count failures are not there before the first
     idle_fires: str = ""
     absent_fires: str = ""
     records: frozenset[str] = field(default_factory=frozenset)

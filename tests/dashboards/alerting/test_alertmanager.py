@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +53,35 @@ def test_a_page_does_not_wait_for_others() -> None:
     assert (page["group_wait"], watchdog["group_wait"]) == ("5s", "0s")
 
 
-def test_inhibition_names_alerts_that_exist() -> None:
+def _alternatives(matchers: list[str]) -> tuple[set[str], dict[str, str]]:
+    """Return the alerts that matchers name, each by its name, and what they want of other labels."""
+    names, labels = set[str](), dict[str, str]()
+    for matcher in matchers:
+        label, operator, value = re.fullmatch(r'(\w+) (=~?) "(.+)"', matcher).groups()  # type: ignore[union-attr]
+        if label != "alertname":
+            labels[label] = value
+            continue
+        for pattern in re.split(r"\|(?![^(]*\))", value):
+            found = {name for name in NAMES if (re.fullmatch(pattern, name) if operator == "=~" else pattern == name)}
+            assert found, f"{matcher} names no alert"
+            names |= found
+    return names, labels
+
+
+def test_each_pair_of_alerts_of_an_inhibition_has_its_case() -> None:
+    cases = [(source, target) for _, source, target, muted in CASES if muted]
+    missing = []
     for rule in yaml.safe_load(FILE.read_text())["inhibit_rules"]:
-        for matcher in rule["source_matchers"] + rule["target_matchers"]:
-            label, operator, value = re.fullmatch(r'(\w+) (=~?) "(.+)"', matcher).groups()  # type: ignore[union-attr]
-            if label == "alertname":
-                for pattern in re.split(r"\|(?![^(]*\))", value):
-                    found = {name for name in NAMES if re.fullmatch(pattern, name)}
-                    assert found if operator == "=~" else value in NAMES, matcher
+        (sources, wanted), (targets, asked) = (_alternatives(rule[f"{end}_matchers"]) for end in ("source", "target"))
+        for pair in product(sources or {""}, targets or {""}):
+            ends = [
+                {**labels, **({"alertname": name} if name else {})}
+                for name, labels in zip(pair, (wanted, asked), strict=True)
+            ]
+            if not any(all(end.items() <= one.items() for end, one in zip(ends, case, strict=True)) for case in cases):
+                missing.append(pair)
+
+    assert missing == []
 
 
 def firing(name: str, **labels: str) -> Labels:
@@ -73,8 +95,10 @@ REDIS, STORE, GATEWAY = firing("RedisDown"), firing("QuotaStoreDown"), firing("G
 MODEL = firing("ModelAvailabilityBurn", window="acute", model="a")
 MODEL_SLOWLY = firing("ModelAvailabilityBurn", window="days", model="a")
 LATE = firing("ModelFirstTokenBurn", window="fast", model="a")
+STREAM = firing("ModelInterTokenBurn", window="fast", model="a")
 TENANT = firing("TenantAvailabilityBurn", window="acute", tenant="t")
 TENANT_SLOWLY = firing("TenantAvailabilityBurn", window="days", tenant="t")
+TENANT_LATE = firing("TenantFirstTokenBurn", window="fast", tenant="t")
 FULL_CACHE = firing("KVCacheFull", model="a")
 
 # What fires, what fires with it, and whether that is kept quiet.
@@ -84,14 +108,30 @@ CASES: list[tuple[str, Labels, Labels, bool]] = [
     ("a gateway that is down mutes its models' alerts", GATEWAY, LATE, True),
     ("and that it cannot be read", GATEWAY, firing("TargetDown", job="gateway", instance="g"), True),
     ("but not that another process cannot", GATEWAY, firing("TargetDown", job="predictor", instance="p"), False),
+    ("and that no other one responds", GATEWAY, firing("NoGatewayResponds"), True),
+    *((f"and of a gateway {one['alertname']}", GATEWAY, one, True) for one in (MODEL, STREAM, TENANT, TENANT_LATE, STORE)),
+    *((f"and of a gateway {name}", GATEWAY, firing(name), True) for name in ("QueueForPlaceLong", "LedgerBehind", "KeysOutdated")),
     ("Redis that is down mutes that the store is away", REDIS, STORE, True),
+    *((f"and that {name}", REDIS, firing(name), True) for name in ("LedgerBehind", "KeysOutdated")),
+    ("and what fails by it", REDIS, MODEL, True),
+    ("and that Redis cannot be read", REDIS, firing("TargetDown", job="redis", instance="r"), True),
+    ("but not that another cannot", REDIS, firing("TargetDown", job="gateway", instance="g"), False),
     ("and what tenants feel of it", REDIS, TENANT, True),
     ("but not what was lost meanwhile", REDIS, firing("UsageLost"), False),
     ("nor that streams begin late", REDIS, LATE, False),
     ("a store that is away mutes what fails by it", STORE, MODEL, True),
+    *((f"a store that is away mutes {name}", STORE, firing(name), True) for name in ("LedgerBehind", "KeysOutdated")),
+    ("and what its tenants feel of it", STORE, TENANT, True),
     ("a model that fails mutes that its tenants' calls do", MODEL, TENANT, True),
     ("one that fails slowly does not, as that is not why all of a tenant's do", MODEL_SLOWLY, TENANT, False),
     ("and mutes that its tenants' do as slowly", MODEL_SLOWLY, TENANT_SLOWLY, True),
+    ("one whose streams begin late mutes that its tenants' do", LATE, TENANT_LATE, True),
+    (
+        "and why it does not start",
+        firing("ModelWakeStuck", model="a"),
+        firing("ModelStartFailing", model="a"),
+        True,
+    ),
     (
         "a model that does not wake is why requests are held",
         firing("ModelWakeStuck", model="a"),
@@ -100,6 +140,13 @@ CASES: list[tuple[str, Labels, Labels, bool]] = [
     ),
     ("a cause mutes no page", FULL_CACHE, LATE, False),
     ("a full cache is why requests queue in the engine", FULL_CACHE, firing("EngineQueueLong", model="a"), True),
+    ("and are pushed out of it", FULL_CACHE, firing("EnginePreempting", model="a"), True),
+    (
+        "a revision with all the pods that it may have is why it panics",
+        firing("KnativeAtMaxScale", kn_revision_name="a-1"),
+        firing("KnativePanicLong", kn_revision_name="a-1"),
+        True,
+    ),
     (
         "a revision without its pods is why it panics",
         firing("KnativeStuckScaleUp", kn_revision_name="a-1"),
