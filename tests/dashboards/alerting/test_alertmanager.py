@@ -109,8 +109,11 @@ CASES: list[tuple[str, Labels, Labels, bool]] = [
     ("and that it cannot be read", GATEWAY, firing("TargetDown", job="gateway", instance="g"), True),
     ("but not that another process cannot", GATEWAY, firing("TargetDown", job="predictor", instance="p"), False),
     ("and that no other one responds", GATEWAY, firing("NoGatewayResponds"), True),
-    *((f"and of a gateway {one['alertname']}", GATEWAY, one, True) for one in (MODEL, STREAM, TENANT, TENANT_LATE, STORE)),
-    *((f"and of a gateway {name}", GATEWAY, firing(name), True) for name in ("QueueForPlaceLong", "LedgerBehind", "KeysOutdated")),
+    *((f"and {one['alertname']} of it", GATEWAY, one, True) for one in (MODEL, STREAM, TENANT, TENANT_LATE, STORE)),
+    *(
+        (f"and its {name}", GATEWAY, firing(name), True)
+        for name in ("QueueForPlaceLong", "LedgerBehind", "KeysOutdated")
+    ),
     ("Redis that is down mutes that the store is away", REDIS, STORE, True),
     *((f"and that {name}", REDIS, firing(name), True) for name in ("LedgerBehind", "KeysOutdated")),
     ("and what fails by it", REDIS, MODEL, True),
