@@ -227,13 +227,13 @@ MONITORING = [
         10,
         after=5,
     ),
-    single("AlertDeliveryFailing", f"prometheus_notifications_dropped_total{{{POD}}}", 10, "page", after=5),
-    single(
-        "AlertDeliveryFailing",
-        f'alertmanager_notifications_failed_total{{{POD},integration="webhook"}}',
-        10,
-        "page",
-        after=5,
+    single("AlertDeliveryFailing", f"prometheus_notifications_dropped_total{{{POD}}}", 3, "page", after=5),
+    Scenario(
+        alert="AlertDeliveryFailing",
+        severity="page",
+        series={f'alertmanager_notifications_failed_total{{{POD},integration="webhook"}}': Counter(below=0.1, bad=1)},
+        within=9,
+        clears=15,
     ),
     single("CollectorDroppingSpans", f'otelcol_receiver_refused_spans_total{{{POD},receiver="otlp"}}', 5, after=5),
     single(

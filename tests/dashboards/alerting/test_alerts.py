@@ -49,3 +49,10 @@ def test_descriptors_that_are_used_up_are_an_alert_also_while_their_process_cann
     sheet.add("cannot be read", [("bad", 10), ("idle", 10), ("good", 2)], sheet.fires(19), sheet.fires(21, is_so=False))
     sheet.add("is gone", [("bad", 10), ("gone", 2)], sheet.fires(11, is_so=False))
     run(tmp_path, scenario.name, rules(scenario), scenario.step, sheet.tests)
+
+
+def test_alerts_lost_or_messages_failed_once_are_no_page(tmp_path: Path) -> None:
+    for number, scenario in enumerate(one for one in SCENARIOS if one.alert == "AlertDeliveryFailing"):
+        sheet = Sheet(scenario)
+        sheet.add("once", [("good", 20), ("bad", 1), ("good", 30)], sheet.never(50))
+        run(tmp_path, f"once-{number}", rules(scenario), scenario.step, sheet.tests)
