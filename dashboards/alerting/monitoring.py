@@ -75,13 +75,15 @@ _MONITORING = [
         name="AlertDeliveryFailing",
         severity="page",
         kind="monitoring",
-        # Prometheus sends again each minute at the latest, and loses some when it starts before it has found Alertmanager:
-        # what ends by itself is over before `for` is. Alertmanager gives a message up once in a `group_interval`, of
-        # which the longest is 5 minutes: 15 minutes have two at least; 1.5, as one may be taken for a little more.
+        # Prometheus sends again each minute at the latest, and loses some when it starts before it has found
+        # Alertmanager: what ends by itself is over before `for` is. Alertmanager gives a message up once in a
+        # `group_interval`, of which the longest is 5 minutes: 15 minutes have two at least; 1.5, as one may be taken
+        # for a little more.
         expression="sum by (instance) (increase(prometheus_notifications_dropped_total[3m])) > 0 or sum by (instance, "
         "integration) (increase(alertmanager_notifications_failed_total[15m])) > 1.5",
         after="5m",
-        means="for 5 minutes alerts were lost on their way to Alertmanager again and again, or its messages failed twice",
+        means="for 5 minutes alerts were lost on their way to Alertmanager again and again, or its messages failed "
+        "twice",
         summary="Alerts do not arrive",
         description='{{ $value | printf "%.0f" }} alerts or messages were lost by {{ $labels.instance }} '
         "{{ $labels.integration }}.",
