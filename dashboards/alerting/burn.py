@@ -53,7 +53,7 @@ SLIS = (
         alert="ModelAvailabilityBurn",
         label="model",
         kind="availability",
-        family="gateway_requests",
+        family="gateway_model_requests",
         what="requests fail",
     ),
     Sli(

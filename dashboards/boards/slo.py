@@ -142,7 +142,7 @@ _TRAFFIC = Row(
                 "client left)."
             ),
             unit="reqps",
-            queries=(Query(rate("gateway_requests_total", MODEL, by=("outcome",)), "{{outcome}}"),),
+            queries=(Query(rate("gateway_model_requests_total", MODEL, by=("outcome",)), "{{outcome}}"),),
             stacked=True,
             boards=("switchyard-models",),
         ),

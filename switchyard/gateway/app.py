@@ -187,7 +187,7 @@ def _pipelines(
     # In a gateway without keys nobody waits: there is nobody between whom to be fair.
     admission = [admit(queues=queues, locate=locate, meter=meter, heartbeat_seconds=settings.heartbeat_seconds)]
     found = (acts, resolve(locate=locate, visible=visible), *counted, *(admission if given.tenants else ()))
-    scheme, forget = b"https" if settings.tls else b"http", lambda: meter.keep_models(visible.names())
+    scheme, forget = b"https" if settings.tls else b"http", lambda: meter.keep_models(visible.kinds())
     operations = pages(given.source, given.registry, is_draining, scheme, before_scrape=forget)
     listed = listing(visible=visible, locate=locate, repositories=repositories)
     listed_over_grpc = rpc_listing(visible=visible, repositories=repositories, locate=locate, upstream=upstream)

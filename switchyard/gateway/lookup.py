@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import translate
 from types import MappingProxyType
 
-from switchyard.catalog import Catalog, CatalogError, CatalogSource, Model
+from switchyard.catalog import Catalog, CatalogError, CatalogSource, Kind, Model
 from switchyard.gateway.tenants.directory import Identity
 from switchyard.http.api_errors import ApiError
 
@@ -48,12 +48,13 @@ class Visible:
         self._whole = Catalog({})
         self._views: dict[tuple[str, tuple[tuple[str, ...], ...]], tuple[Catalog, Catalog]] = {}
 
-    def names(self) -> frozenset[str] | None:
-        """Return the names of all models that anybody may use, None while a catalog cannot be read."""
+    def kinds(self) -> Mapping[str, Kind] | None:
+        """Return the kind of each model that anybody may use, by its name; None while a catalog cannot be read."""
         try:
-            return frozenset().union(*(read_catalog(one).models for one in (self._source, *self._own.values())))
+            catalogs = [read_catalog(one) for one in (self._source, *self._own.values())]
         except ApiError:
             return None
+        return {name: model.kind for catalog in catalogs for name, model in catalog.models.items()}
 
     def to(self, identity: Identity | None) -> Catalog:
         """Return what ``identity`` may use: everything that is shared in a gateway without keys.

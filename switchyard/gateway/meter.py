@@ -1,11 +1,12 @@
 """Counts requests with label children that are bound once, because looking them up costs more than counting."""
 
 import time
-from collections.abc import Callable, Container, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, get_args
 
 from prometheus_client.metrics import MetricWrapperBase
 
+from switchyard.catalog import Kind
 from switchyard.telemetry.metrics.families import Outcome
 from switchyard.telemetry.metrics.gateway import CallMetrics, GatewayMetrics, TenantMetrics
 
@@ -17,11 +18,12 @@ TENANTS = 1000
 MODELS = 2000
 PAIRS = 5000  # of models and routes: a model is mostly called by one or two of a dozen
 CODES = 24  # of one pair; models may send any status
+_STREAMS: frozenset[Kind] = frozenset(("llm", "adapter", "graph"))
 KEPT_SECONDS = 600.0  # after a model was last served: calls to it last, and what it did is scraped
 
 
 class _Bound:
-    __slots__ = ("_codes", "_labels", "_metrics", "first_byte", "latency")
+    __slots__ = ("_codes", "_labels", "_metrics", "_outcomes", "first_byte", "latency")
 
     def __init__(self, metrics: CallMetrics, model: str, route: str) -> None:
         self._metrics = metrics
@@ -29,6 +31,7 @@ class _Bound:
         self._codes: dict[tuple[int | str, Outcome], Any] = {}
         self.latency = metrics.latency.labels(model, route)
         self.first_byte = metrics.first_byte.labels(model, route)
+        self._outcomes = _outcomes(metrics, model)
         for family in (metrics.cancelled, metrics.retries, metrics.heartbeats, metrics.waiting):
             family.labels(model)  # from the model's first call, as below
 
@@ -40,6 +43,7 @@ class _Bound:
             child = self._metrics.requests.labels(*self._labels, str(code), outcome)
             self._codes[code, outcome] = child
         child.inc()
+        self._outcomes[outcome].inc()
 
     def forget(self) -> None:
         for code, outcome in self._codes:
@@ -48,20 +52,21 @@ class _Bound:
         self._metrics.first_byte.remove(*self._labels)
 
 
+def _outcomes(metrics: CallMetrics, model: str) -> dict[Outcome, Any]:
+    return {outcome: metrics.outcomes.labels(model, outcome) for outcome in get_args(Outcome)}
+
+
 class _Tenant:
     __slots__ = ("_metrics", "_name", "_outcomes", "first_token")
 
     def __init__(self, metrics: TenantMetrics, name: str) -> None:
         self._metrics = metrics
         self._name = name
-        self._outcomes: dict[Outcome, Any] = {}
+        self._outcomes = {outcome: metrics.requests.labels(name, outcome) for outcome in get_args(Outcome)}
         self.first_token = metrics.first_token.labels(name)
 
     def count(self, outcome: Outcome) -> None:
-        child = self._outcomes.get(outcome)
-        if child is None:
-            child = self._outcomes[outcome] = self._metrics.requests.labels(self._name, outcome)
-        child.inc()
+        self._outcomes[outcome].inc()
 
     def forget(self) -> None:
         for outcome in self._outcomes:
@@ -105,13 +110,17 @@ class Meter:
         """Return the label of a tenant: its name, or that of all beyond ``TENANTS``."""
         return name if name in self._tenants or len(self._tenants) < TENANTS else OTHERS
 
-    def keep_models(self, served: Container[str] | None) -> None:
+    def keep_models(self, served: Mapping[str, Kind] | None) -> None:
         """Remove the series of models that were not ``served`` for ``KEPT_SECONDS``; call it before each scrape.
 
-        None says that nobody knows now what is served.
+        Those of which something is promised are there from then on, at 0, unless models are more than have series of
+        their own. None says that nobody knows now what is served.
         """
         if served is None:
             return
+        if len(served) <= MODELS:
+            for name in served.keys() - self._models.keys():
+                self._begin(self.model(name), served[name])
         now, gone = self._now(), set()
         for name in self._models:
             if name == UNKNOWN or name in served:
@@ -123,16 +132,28 @@ class Meter:
         for name in gone:
             self._forget(name)
 
-    def keep_tenants(self, names: Container[str]) -> None:
-        """Remove the series of all tenants but these."""
+    def keep_tenants(self, names: Collection[str]) -> None:
+        """Remove the series of all tenants but these, which begin at 0 unless they are too many."""
         for name in [one for one in self._tenants if one not in names and one != OTHERS]:
             self._tenants.pop(name).forget()
             self.on_forget_tenant(name)
+        if len(names) <= TENANTS:
+            for name in names:
+                self._tenant(name)
+
+    def _begin(self, model: str, kind: Kind) -> None:
+        calls = self.metrics.calls
+        _outcomes(calls, model)
+        if kind in _STREAMS:
+            self._first_token[model] = calls.first_token.labels(model)
+            self._per_token[model] = calls.per_output_token.labels(model)
 
     def _forget(self, name: str) -> None:
         del self._models[name], self._gone[name]
         self._first_token.pop(name, None)
         self._per_token.pop(name, None)
+        for outcome in get_args(Outcome):
+            self.metrics.calls.outcomes.remove(name, outcome)
         for family in self._of_models():
             family.remove(name)
         self.on_forget_model(name)

@@ -21,7 +21,7 @@ _INTERVAL = "10s"
 _RULES = CHECKOUT / "dashboards" / "rules"
 _ROUTES = CHECKOUT / "dashboards" / "alertmanager.yaml"
 
-# Of one page: a gateway has at most 361 000 (docs/reference/limits.md); one that grows past this would take Prometheus
+# Of one page: a gateway has at most 369 000 (docs/reference/limits.md); one that grows past this would take Prometheus
 # with it.
 _SAMPLES = 500_000
 

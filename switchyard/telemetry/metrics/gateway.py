@@ -23,6 +23,13 @@ class CallMetrics:
             "code",
             "outcome",
         )
+        # Apart from the above, whose codes and routes are too many to be there before the first call.
+        self.outcomes = make.counter(
+            "gateway_model_requests",
+            "Requests by outcome as `gateway_requests_total`, at 0 once the model is served: a rate sees the first.",
+            "model",
+            "outcome",
+        )
         self.latency = make.histogram(
             "gateway_request_seconds", "From request to last byte, waking included.", "model", "route"
         )

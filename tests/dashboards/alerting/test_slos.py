@@ -122,8 +122,8 @@ def acute(series: dict[str, Any]) -> Scenario:
     )
 
 
-OK = 'gateway_requests_total{namespace="prod",model="one",route="/v1/chat/completions",code="200",outcome="ok"}'
-FAILED = 'gateway_requests_total{namespace="prod",model="one",route="/v1/chat/completions",code="502",outcome="failed"}'
+OK = 'gateway_model_requests_total{namespace="prod",model="one",outcome="ok"}'
+FAILED = 'gateway_model_requests_total{namespace="prod",model="one",outcome="failed"}'
 
 
 def test_an_outage_of_all_requests_is_a_page_within_two_minutes(tmp_path: Path) -> None:

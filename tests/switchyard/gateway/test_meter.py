@@ -3,14 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from switchyard.catalog import Catalog
+from switchyard.catalog import Catalog, Kind
 from switchyard.gateway.meter import CODES, KEPT_SECONDS, MODELS, OTHERS, PAIRS, TENANTS, UNKNOWN, Meter
 from switchyard.gateway.routes.table import ROUTES
-from switchyard.telemetry.metrics.families import LATENCY_BUCKETS
+from switchyard.telemetry.exposition import exposition
+from switchyard.telemetry.metrics.families import LATENCY_BUCKETS, Outcome
 from switchyard.telemetry.metrics.gateway import TENANT_BUCKETS, TOKEN_BUCKETS, GatewayMetrics
 from tests.switchyard.gateway.conftest import gateway
 
@@ -59,6 +61,31 @@ class Metered:
                     yield sample.labels[label]
 
 
+def _served(*names: str) -> dict[str, Kind]:
+    return dict.fromkeys(names, "llm")
+
+
+def test_what_is_promised_of_a_model_or_tenant_is_counted_from_0_before_its_first_call() -> None:
+    one = Metered()
+    one.meter.keep_models({"chat": "llm", "ocr": "vision"})
+    one.meter.keep_tenants(["acme"])
+    page = exposition(one.registry, None)[0].decode()
+    for outcome in get_args(Outcome):
+        assert f'gateway_model_requests_total{{model="chat",outcome="{outcome}"}} 0.0' in page
+        assert f'gateway_model_requests_total{{model="ocr",outcome="{outcome}"}} 0.0' in page
+        assert f'gateway_tenant_requests_total{{outcome="{outcome}",tenant="acme"}} 0.0' in page
+    assert 'gateway_first_token_seconds_count{model="chat"} 0.0' in page
+    assert 'gateway_time_per_output_token_seconds_count{model="chat"} 0.0' in page
+    assert 'gateway_first_token_seconds_count{model="ocr"}' not in page
+
+
+def test_more_models_and_tenants_than_have_series_begin_with_their_first_call() -> None:
+    one = Metered()
+    one.meter.keep_models(_served(*(f"model-{number}" for number in range(MODELS + 1))))
+    one.meter.keep_tenants([f"tenant-{number}" for number in range(TENANTS + 1)])
+    assert set(one.labels("model")) | set(one.labels("tenant")) == set()
+
+
 def test_models_that_come_and_go_all_day_leave_nothing() -> None:
     one = Metered()
     one.call("chat")
@@ -67,27 +94,27 @@ def test_models_that_come_and_go_all_day_leave_nothing() -> None:
         names = {f"model-{day}-{number}" for number in range(100)}
         for name in names:
             one.call(name)
-        one.meter.keep_models({"chat", *names})
-        one.meter.keep_models({"chat"})
+        one.meter.keep_models(_served("chat", *names))
+        one.meter.keep_models(_served("chat"))
         one.clock.now += KEPT_SECONDS
-        one.meter.keep_models({"chat"})
+        one.meter.keep_models(_served("chat"))
         assert one.series() == before
 
 
 def test_a_model_that_is_gone_keeps_its_series_for_a_while_and_one_that_comes_back_for_good() -> None:
     one = Metered()
     one.call("chat")
-    one.meter.keep_models(set())
+    one.meter.keep_models({})
     one.clock.now += KEPT_SECONDS - 1
-    one.meter.keep_models(set())
+    one.meter.keep_models({})
     assert "chat" in set(one.labels("model"))
-    one.meter.keep_models({"chat"})
+    one.meter.keep_models(_served("chat"))
     one.clock.now += KEPT_SECONDS
     one.meter.keep_models(None)  # a catalog that cannot be read
-    one.meter.keep_models(set())
+    one.meter.keep_models({})
     assert "chat" in set(one.labels("model"))
     one.clock.now += KEPT_SECONDS
-    one.meter.keep_models(set())
+    one.meter.keep_models({})
     assert "chat" not in set(one.labels("model"))
     one.call("chat")
     assert "chat" in set(one.labels("model"))
@@ -96,9 +123,9 @@ def test_a_model_that_is_gone_keeps_its_series_for_a_while_and_one_that_comes_ba
 def test_what_names_no_model_is_never_forgotten() -> None:
     one = Metered()
     one.call(UNKNOWN)
-    one.meter.keep_models(set())
+    one.meter.keep_models({})
     one.clock.now += KEPT_SECONDS
-    one.meter.keep_models(set())
+    one.meter.keep_models({})
     assert UNKNOWN in set(one.labels("model"))
 
 
@@ -127,6 +154,7 @@ def test_no_family_exceeds_its_bound() -> None:
     assert found["gateway_first_byte_seconds"] <= pairs * histogram
     assert found["gateway_first_token_seconds"] <= (MODELS + 2) * histogram
     assert found["gateway_requests"] <= pairs * (CODES + 4)
+    assert found["gateway_model_requests"] <= (MODELS + 2) * 4
     assert found["gateway_time_per_output_token_seconds"] <= (MODELS + 2) * (len(TOKEN_BUCKETS) + _REST)
     assert found["gateway_tenant_first_token_seconds"] == (TENANTS + 1) * (len(TENANT_BUCKETS) + _REST)
     assert found["gateway_tenant_requests"] <= (TENANTS + 1) * 4

@@ -33,7 +33,7 @@ MODEL = "m0"  # of benchmarks.tenancy.model: responds at once
 # 5120 bytes for each token of this model, so nine blocks of 128: one request of the model's length, or a few shorter.
 KV_BYTES = 9 * 128 * 5120
 BODY_BYTES = 450 << 20  # more than 80 % of the 512 MiB that a gateway's container may have
-SERIES = 200_001
+SERIES = 400_001
 STORY = "Ana has 3 apples and gets 4 more. " * 80  # seven blocks of the cache
 
 
