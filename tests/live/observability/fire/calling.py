@@ -19,16 +19,16 @@ class OnCall:
     watch: Watch
     pager: Receiver
 
-    def wait_for(self, *alerts: str, muted: Sequence[str] = (), **labels: str) -> None:
-        """Wait until alerts with ``labels`` have arrived, and those ``muted`` too, or another one keeps them back."""
+    def wait_for(self, *alerts: str, muted: Sequence[str] = (), maybe: Sequence[str] = (), **labels: str) -> None:
+        """Wait until alerts with ``labels`` have arrived, and Alertmanager keeps those ``muted`` back.
+
+        One of ``muted`` may have arrived before what mutes it fired. One of ``maybe`` arrives or is kept back.
+        """
 
         def missing() -> list[str]:
-            sent = [message.labels for message in self.pager.messages if message.status == "firing"]
-            arrived, kept = (
-                {found["alertname"] for found in those if labels.items() <= found.items()}
-                for those in (sent, [*sent, *self.watch.inhibited()])
-            )
-            return [alert for alert in alerts if alert not in arrived] + [one for one in muted if one not in kept]
+            kept = {found["alertname"] for found in self.watch.inhibited() if labels.items() <= found.items()}
+            arrived = {alert for alert in (*alerts, *maybe) if any(self.pager.told(alert, **labels))}
+            return [*({*alerts} - arrived), *({*maybe} - arrived - kept), *({*muted} - kept)]
 
         try:
             eventually(lambda: not missing(), "all arrive", SECONDS)
