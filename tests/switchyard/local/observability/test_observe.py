@@ -4,10 +4,8 @@ import json
 import os
 import signal
 import socket
-import threading
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -18,6 +16,7 @@ import pytest
 
 from switchyard.gateway.tenants.keys import create_key, digest
 from switchyard.local.observability.deployments import NAMES
+from tests.live.observability.fire.webhook import Receiver
 from tests.switchyard.local.conftest import Local, eventually
 from tests.switchyard.local.overlays import Stub
 
@@ -35,35 +34,14 @@ groups:
 """
 
 
-class Webhook(ThreadingHTTPServer):
-    """Keeps the names of the alerts that it is sent."""
-
-    def __init__(self) -> None:
-        self.alerts: list[str] = []
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Webhook
-
-    def do_POST(self) -> None:
-        message = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.alerts += [alert["labels"]["alertname"] for alert in message["alerts"]]
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        return
-
-
 @pytest.fixture(scope="module")
-def webhook() -> Iterator[Webhook]:
-    with Webhook() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def webhook() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+def both_came(webhook: Receiver) -> bool:
+    return all(any(webhook.told(alert)) for alert in ("Watchdog", "GatewayDown"))
 
 
 def start(local: Local, folder: Path, alerts_to: str = "", tenants: Path | None = None) -> None:
@@ -79,11 +57,11 @@ def start(local: Local, folder: Path, alerts_to: str = "", tenants: Path | None 
 
 
 @pytest.fixture(scope="module")
-def observed(tmp_path_factory: pytest.TempPathFactory, webhook: Webhook) -> Iterator[Local]:
+def observed(tmp_path_factory: pytest.TempPathFactory, webhook: Receiver) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("observed")
     running = Local(folder)
     try:
-        start(running, folder, f"http://127.0.0.1:{webhook.server_port}", folder / "tenants.yaml")
+        start(running, folder, webhook.url, folder / "tenants.yaml")
         eventually(lambda: all(running.row(name)["state"] == "ready" for name in NAMES), running.logs())
         yield running
     finally:
@@ -179,8 +157,8 @@ def test_objectives_and_alerts_are_read_from_it(observed: Local) -> None:
     assert [alert["name"] for alert in report["alerts"]] == ["GatewayDown"]
 
 
-def test_alerts_reach_the_webhook(observed: Local, webhook: Webhook) -> None:
-    eventually(lambda: {"Watchdog", "GatewayDown"} <= {*webhook.alerts}, "both were sent")
+def test_alerts_reach_the_webhook(observed: Local, webhook: Receiver) -> None:
+    eventually(lambda: both_came(webhook), "both were sent")
 
 
 def test_everything_listens_on_loopback_and_no_page_of_another_origin_reads_metrics(observed: Local) -> None:
@@ -204,15 +182,15 @@ def test_prometheus_can_be_neither_ended_nor_emptied_over_http(observed: Local) 
 
 
 def test_one_that_dies_is_started_again_at_its_address_and_gets_the_alerts_at_once(
-    observed: Local, webhook: Webhook
+    observed: Local, webhook: Receiver
 ) -> None:
     before = observed.row("alertmanager")
     os.kill(before["pid"], signal.SIGKILL)
-    webhook.alerts.clear()
+    webhook.messages.clear()
     eventually(lambda: observed.row("alertmanager")["pid"] not in (0, before["pid"]), "another process is there")
     eventually(lambda: observed.row("alertmanager")["state"] == "ready", "it is ready")
     # What it had sent died with it, and by Prometheus' own default it would hear of nothing for a minute.
-    eventually(lambda: {"Watchdog", "GatewayDown"} <= {*webhook.alerts}, "both were sent again")
+    eventually(lambda: both_came(webhook), "both were sent again")
     assert fetch(f"{observed.runs[-1].observers['alertmanager']}/api/v2/status")
 
 
