@@ -69,6 +69,16 @@ _SERVICE = Row(
             alerts=("KeysGuessed",),
         ),
         Panel(
+            title="Requests that are no valid HTTP",
+            text=(
+                "By status: bad framing or method, headers that are too large, a page or a name that is not served. "
+                "They are no calls: no other panel counts them."
+            ),
+            unit="reqps",
+            queries=(Query(rate("gateway_invalid_requests_total", by=("code",)), "{{code}}"),),
+            stacked=True,
+        ),
+        Panel(
             title="Tenants and keys",
             text="Tenants in force, and keys: of the file, and of the store.",
             unit="short",

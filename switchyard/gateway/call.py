@@ -89,7 +89,7 @@ class Call:
     its messages hold an image. ``usage`` is what the engine counted, None while nobody knows. ``status`` is that of the
     model's response, 0 before it. ``asked`` is how much output a tenant's request asks for, and ``tier`` that of the
     model that ``auto`` chose. ``broken`` says that the model ended its stream with an error, ``sent`` that it may have
-    begun to work on the call.
+    begun to work on the call. ``error`` is the code of an error of the model's that the caller got as it is.
 
     ``messages`` are those of a gRPC stream that the model was sent. ``message_checks`` are awaited before each after
     the first: an ``ApiError`` that one raises ends the stream.
@@ -108,6 +108,7 @@ class Call:
         "broken",
         "deadline",
         "edge",
+        "error",
         "fields",
         "headers",
         "holds_image",
@@ -172,6 +173,7 @@ class Call:
         self.status = 0
         self.asked = Asked()
         self.tier = ""
+        self.error: str | None = None
         self.sent = self.broken = self.logged = False
         self.messages = 1
         self.message_checks: tuple[Callable[[], Awaitable[None]], ...] = ()

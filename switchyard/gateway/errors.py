@@ -62,6 +62,21 @@ def code_of(payload: dict[str, Any]) -> object:
     return details.get("error_code") if isinstance(details, dict) else error.get("code")
 
 
+def model_code(status: int, payload: dict[str, Any] | None = None) -> str:
+    """Return the code of a model's error: its own where it is one of ours, else that of its ``status``.
+
+    A ``status`` below 400 is that of a response in place of a stream.
+    """
+    if status < 400:
+        return "upstream_invalid"
+    # vLLM's code is a number, its status; a text that is one of ``CODES`` comes from a graph, a predictor or an
+    # activator.
+    code = code_of(payload or {})
+    if isinstance(code, str) and code in CODES:
+        return code
+    return "not_found" if status == 404 else "invalid_value" if status < 500 else "model_error"
+
+
 def from_model(status: int, payload: dict[str, Any] | None, model: str) -> ApiError:
     """Return a model's error as one of ours, with its status and message, and its code where it is one of ours.
 
@@ -70,13 +85,9 @@ def from_model(status: int, payload: dict[str, Any] | None, model: str) -> ApiEr
     found = (payload or {}).get("error", payload)
     fields = found if isinstance(found, dict) else {**(payload or {}), "message": found}
     message = _message(fields, status, model)
+    code, param = model_code(status, payload), fields.get("param")
     if status < 400:
-        return ApiError("upstream_invalid", message)
-    code, param = fields.get("code"), fields.get("param")
-    # vLLM's code is a number, its status; a text that is one of ``CODES`` comes from a graph, a predictor or an
-    # activator.
-    if not isinstance(code, str) or code not in CODES:
-        code = "not_found" if status == 404 else "invalid_value" if status < 500 else "model_error"
+        return ApiError(code, message)
     return ApiError(code, message, status=status, param=param if isinstance(param, str) else None)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from switchyard.gateway.app import Gateway, parts
 from switchyard.gateway.audit.edits import TenantsEdits
 from switchyard.gateway.audit.log import AuditLog
-from switchyard.gateway.edges.http import server_error
+from switchyard.gateway.edges.invalid import InvalidRequests
 from switchyard.gateway.keys.stored_keys import StoredKeys
 from switchyard.gateway.lookup import Sources
 from switchyard.gateway.meter import Meter
@@ -59,9 +59,8 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
     rpc = with_health(Health(serving), gateway.handle_rpc)
     # Others reach this gateway by names that it does not know, unless it serves its own machine only.
     access = web_access(settings, next((host for host in hosts if not is_loopback(host)), hosts[0]))
-    server = Server(
-        gateway.handle, server_limits(settings), rpc=rpc, tls=tls, error_response=server_error, access=access
-    )
+    invalid = InvalidRequests(given.meter.metrics.access, log_requests=settings.log_requests)
+    server = Server(gateway.handle, server_limits(settings), rpc=rpc, tls=tls, error_response=invalid, access=access)
     wanted = [http_port, grpc_port] if grpc_port else [http_port]
     ports = [await server.listen(host, port) for host in hosts for port in wanted]
     settle_for_serving()

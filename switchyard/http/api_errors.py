@@ -170,10 +170,15 @@ def error_response(status: int, message: str, path: bytes) -> tuple[list[Header]
     return [(b"content-type", content_type), *error.headers], body
 
 
+def server_code(status: int) -> str:
+    """Return the code of a server's own error."""
+    return _SERVER_CODES.get(status, "invalid_http")
+
+
 def _own(status: int, message: str) -> ApiError:
     """Return a server's own error; a 429 is about what a client holds, which it may give back at any time."""
-    code, after = _SERVER_CODES.get(status, "invalid_http"), 1 if status == 429 else None
-    return ApiError(code, message, status=status, retry_after=after)
+    after = 1 if status == 429 else None
+    return ApiError(server_code(status), message, status=status, retry_after=after)
 
 
 def as_object(error: ApiError, shape: Shape) -> dict[str, object]:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from switchyard.catalog import Catalog, Model, State
 from switchyard.gateway.app import Gateway, parts
-from switchyard.gateway.edges.http import server_error
+from switchyard.gateway.edges.invalid import InvalidRequests
 from switchyard.gateway.server import server_limits
 from switchyard.gateway.settings import Settings
 from switchyard.http.client import Client
@@ -62,8 +62,9 @@ class _Cases:
 async def gateway(upstream: int) -> AsyncIterator[int]:
     """The port of the real gateway, with its stages and its routes."""
     settings, client = Settings(), Client()
-    made = Gateway(parts(settings, _Cases(upstream), client, DisabledTracer()))
-    server = Server(made.handle, server_limits(settings), error_response=server_error)
+    given = parts(settings, _Cases(upstream), client, DisabledTracer())
+    made, invalid = Gateway(given), InvalidRequests(given.meter.metrics.access, log_requests=False)
+    server = Server(made.handle, server_limits(settings), error_response=invalid)
     port = await server.listen(HOST, 0)
     try:
         yield port

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from switchyard.gateway.call import Call, request_id
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.routes.match import Match
-from switchyard.http.api_errors import ApiError, Shape, error_response, event, of_body, render
+from switchyard.http.api_errors import ApiError, Shape, event, of_body, render
 from switchyard.http.client.response import Sink
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BadRequestError, BodyTooLargeError, BodyTooSlowError
@@ -111,9 +111,3 @@ def http_call(exchange: Exchange, found: Match, cors: Cors, started: float) -> C
         request_id=identifier,
         started=started,
     )
-
-
-def server_error(status: int, message: str, path: bytes) -> tuple[list[Header], bytes]:
-    """Make the response to a request that breaks the rules of HTTP, in the error shape of its path."""
-    headers, body = error_response(status, message, path)
-    return [*headers, (b"server", b"switchyard"), (b"x-request-id", request_id(None))], body

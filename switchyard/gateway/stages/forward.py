@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from switchyard.gateway.call import Call
-from switchyard.gateway.errors import code_of, from_model, is_in_shape, json_object
+from switchyard.gateway.errors import code_of, from_model, is_in_shape, json_object, model_code
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.short_forms import Form
@@ -155,8 +155,11 @@ async def _explain_in_stream(call: Call, response: Response) -> None:
         explanation = b"data: " + orjson.dumps(payload) + b"\n\n"
     elif payload is not None and is_in_shape(payload, shape) and not _is_without_path(call, payload):
         explanation = error_event(payload, shape)
+        call.error = model_code(response.status, payload)
     else:
-        explanation = event(_error_of(call, response, payload), shape)
+        error = _error_of(call, response, payload)
+        explanation = event(error, shape)
+        call.error = error.code
     await _settle(call, response, None)
     # OpenAI clients get ``[DONE]`` after an error too, as vLLM ends a stream that failed.
     call.edge.write(explanation + (_DONE if shape == "openai" else b""))
@@ -169,6 +172,7 @@ async def _respond_error(call: Call, response: Response) -> None:
     payload = _payload(response, body)
     if payload is None or not is_in_shape(payload, call.route.shape) or _is_without_path(call, payload):
         raise _error_of(call, response, payload)
+    call.error = model_code(response.status, payload)
     await _settle(call, response, None)
     call.edge.respond(response.status, MODEL_TO_STREAM.passed(response.headers), body)
 

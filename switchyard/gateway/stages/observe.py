@@ -6,7 +6,7 @@ from traceback import clear_frames
 
 from switchyard.gateway import spans
 from switchyard.gateway.call import Call
-from switchyard.gateway.errors import from_upstream, internal
+from switchyard.gateway.errors import from_upstream, internal, model_code
 from switchyard.gateway.meter import UNKNOWN, Meter
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.http.api_errors import ApiError
@@ -58,6 +58,7 @@ def observe(*, meter: Meter, tracer: Tracer, log_requests: bool) -> Stage:
             seconds = time() - call.started
             outcome: Outcome = "cancelled" if cancelled else outcome_of(code, call.status, broken=call.broken)
             meter.done(_model(call), call.route.label, code, outcome, seconds, exemplar_of(call.span))
+            error = error or _behind(call, code, outcome)
             if call.identity is not None and call.route.by == "model":
                 meter.tenant_done(call.identity.tenant, outcome)
             spans.end(call, code, outcome, None if cancelled else error)
@@ -82,6 +83,16 @@ def outcome_of(code: int | str, status: int = 0, *, broken: bool = False) -> Out
     if broken or not code or (code >= 500 and code != _NOT_IMPLEMENTED):
         return "failed"
     return "rejected" if code >= 400 else "ok"
+
+
+def _behind(call: Call, code: int | str, outcome: Outcome) -> str | None:
+    """Return the code of an error that came from the model, None in a call without."""
+    if call.error is not None or outcome not in ("failed", "rejected"):
+        return call.error
+    # Of a gRPC call, a proxy, or a stream that ends with an error: these have no code of ours.
+    if isinstance(code, str):
+        code = to_http(RpcStatus[code])
+    return model_code(500 if call.broken else max(code, call.status, 400))
 
 
 def _model(call: Call) -> str:

@@ -93,10 +93,16 @@ class TenantMetrics:
 
 
 class AccessMetrics:
-    """Metrics of who may call the gateway: tenants, keys, tokens, acts of administrators, and TLS."""
+    """Metrics of who may call the gateway: valid HTTP, tenants, keys, tokens, acts of administrators, and TLS."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         make = Families(registry)
+        self.invalid_requests = make.counter(
+            "gateway_invalid_requests",
+            "Requests that the server itself responds to, as they are no valid HTTP (400, 431, 501), come from a page "
+            "or by a name that it does not serve (403, 421), or find it full (503); no other family counts them.",
+            "code",
+        )
         self.keys_rejected = make.counter(
             "gateway_keys_rejected",
             "Calls without a valid key: missing, repeated (a header), malformed, unknown, expired, revoked, "

@@ -17,7 +17,7 @@ import uvloop
 from switchyard.catalog import Catalog, CatalogFile, Model, State
 from switchyard.gateway.app import Gateway, parts
 from switchyard.gateway.audit.log import AuditLog
-from switchyard.gateway.edges.http import server_error
+from switchyard.gateway.edges.invalid import InvalidRequests
 from switchyard.gateway.keys.stored_keys import StoredKeys
 from switchyard.gateway.server import server_limits, web_access
 from switchyard.gateway.settings import Settings
@@ -219,12 +219,11 @@ async def gateway(
     """A bench with ``settings`` that differ from the defaults."""
     model, catalog, client = ModelServer(script), CatalogFile(tmp_path / "catalog.json"), Client()
     chosen = Settings(**{"grace_seconds": 2, **settings})
-    served = Gateway(
-        parts(chosen, catalog, client, tracer or DisabledTracer(), tenants, ledger, keys=keys, audit=audit)
-    )
+    given = parts(chosen, catalog, client, tracer or DisabledTracer(), tenants, ledger, keys=keys, audit=audit)
+    served, invalid = Gateway(given), InvalidRequests(given.meter.metrics.access, log_requests=chosen.log_requests)
     limits = replace(server_limits(chosen), stall_seconds=stall_seconds)
     access = web_access(chosen, "127.0.0.1")
-    server = Server(served.handle, limits, rpc=served.handle_rpc, error_response=server_error, access=access)
+    server = Server(served.handle, limits, rpc=served.handle_rpc, error_response=invalid, access=access)
     url = f"http://127.0.0.1:{await server.listen('127.0.0.1')}"
     async with running(model) as model.url:
         catalog.replace(entries(model.url))

@@ -40,6 +40,7 @@ async def test_a_stream_with_an_error_in_a_message_has_failed_though_its_status_
         assert outcomes(await scraped(rpc), "gateway_requests_total") == {"failed": 1.0, "ok": 1.0}
     ended = [one.span.attributes or {} for one in kept.ended]
     assert [one["switchyard.outcome"] for one in ended] == ["failed", "ok"]
+    assert [one.get("error.type") for one in ended] == ["model_error", None]
     assert {one["rpc.response.status_code"] for one in ended} == {"OK"}
 
 
