@@ -13,11 +13,15 @@ GRID_WIDTH = 24  # columns of Grafana's grid
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One PromQL expression with Grafana's variables in it; ``legend`` is the name of a series, with its labels."""
+    """One PromQL expression with Grafana's variables in it; ``legend`` is the name of a series, with its labels.
+
+    ``no_data`` is the reason why it may be empty though all of its sources are scraped.
+    """
 
     expr: str
     legend: str = ""
     exemplars: bool = False
+    no_data: str = ""
 
     @property
     def metrics(self) -> list[str]:
@@ -44,10 +48,9 @@ def quantiles(
 class Panel:
     """One panel of a board.
 
-    ``text`` says how to read it; the writer adds names of metrics. ``no_data`` is the reason why it may be empty though
-    all of its sources are scraped. ``boards`` are ids of boards to go to for more, ``alerts`` names of alerts whose
-    runbooks belong to it. From the first of ``limits`` on a value is orange, from the last on red; below the first of
-    ``floors`` it is red, below the last orange.
+    ``text`` says how to read it; the writer adds names of metrics. ``boards`` are ids of boards to go to for more,
+    ``alerts`` names of alerts whose runbooks belong to it. From the first of ``limits`` on a value is orange, from the
+    last on red; below the first of ``floors`` it is red, below the last orange.
     """
 
     title: str
@@ -61,7 +64,6 @@ class Panel:
     maximum: float | None = None
     limits: tuple[float, ...] = ()
     floors: tuple[float, ...] = ()
-    no_data: str = ""
     boards: tuple[str, ...] = ()
     alerts: tuple[str, ...] = ()
 
@@ -69,6 +71,11 @@ class Panel:
     def metrics(self) -> list[str]:
         """Names of the metrics of all queries, sorted."""
         return sorted({name for query in self.queries for name in query.metrics})
+
+    @property
+    def no_data(self) -> str:
+        """Why queries may be empty though all of their sources are scraped; each reason once."""
+        return " ".join(dict.fromkeys(query.no_data for query in self.queries if query.no_data))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,17 +73,23 @@ _ENGINE = Row(
             title="Found in an outer tier",
             text="Part of the tokens looked up in a KV cache outside of the engine (LMCache) that were there.",
             unit="percentunit",
-            queries=(Query(_hits("vllm:external_prefix_cache"), "{{model_name}}"),),
+            queries=(
+                Query(
+                    _hits("vllm:external_prefix_cache"),
+                    "{{model_name}}",
+                    no_data="Only engines with an outer tier of the KV cache look anything up there.",
+                ),
+            ),
             maximum=1,
-            no_data="Only engines with an outer tier of the KV cache look anything up there.",
         ),
         Panel(
             title="Images found in the cache",
             text="Part of the images looked up whose encoding was there, of models that see.",
             unit="percentunit",
-            queries=(Query(_hits("vllm:mm_cache"), "{{model_name}}"),),
+            queries=(
+                Query(_hits("vllm:mm_cache"), "{{model_name}}", no_data="Only models that take images look any up."),
+            ),
             maximum=1,
-            no_data="Only models that take images look any up.",
         ),
     ),
 )
@@ -93,7 +99,7 @@ _TRITON = Row(
     panels=(
         Panel(
             title="Responses found in the cache",
-            text="Part of requests whose response was there.",
+            text="Part of requests whose response was there, of models whose config asks for a response cache.",
             unit="percentunit",
             queries=(
                 Query(
@@ -106,7 +112,6 @@ _TRITON = Row(
                 ),
             ),
             maximum=1,
-            no_data="Triton's response cache is off unless a model's config and the server ask for it.",
             boards=("switchyard-triton",),
         ),
     ),

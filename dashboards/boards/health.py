@@ -67,11 +67,11 @@ _PROCESSES = Row(
                 Query(
                     f"min by (instance) (({select('gateway_tls_expiration_timestamp_seconds')} > 0) - time())",
                     "{{instance}}",
+                    no_data="A gateway without TLS has no certificate.",
                 ),
                 Query(highest(select("gateway_tls_outdated"), "instance"), "{{instance}} not in force"),
             ),
             floors=(86400.0, 1209600.0),  # a day, two weeks
-            no_data="A gateway without TLS has no certificate.",
             alerts=("CertificateExpiresSoon", "CertificateNotInForce"),
         ),
         Panel(
@@ -123,7 +123,6 @@ _PROMETHEUS = Row(
                     "{{rule_group}}",
                 ),
             ),
-            no_data="Prometheus has the series once rules are loaded.",
             alerts=("RuleEvaluationFailing",),
         ),
         Panel(
@@ -153,10 +152,15 @@ _PROMETHEUS = Row(
 )
 
 
-def _passed(kind: str) -> tuple[Query, ...]:
+def _passed(kind: str, unsent: str = "") -> tuple[Query, ...]:
     """Return what the collector took of spans or of log records, and what became of it."""
     steps = {"receiver_accepted": "taken", "exporter_sent": "sent", "exporter_send_failed": "not sent"}
-    return tuple(Query(rate(f"otelcol_{step}_{kind}_total", EVERYWHERE), legend) for step, legend in steps.items())
+    return tuple(
+        Query(
+            rate(f"otelcol_{step}_{kind}_total", EVERYWHERE), legend, no_data=unsent if step.endswith("failed") else ""
+        )
+        for step, legend in steps.items()
+    )
 
 
 _COLLECTOR = Row(
@@ -173,7 +177,9 @@ _COLLECTOR = Row(
             title="Log lines",
             text="Lines each second that the collector took, sent on, and could not send.",
             unit="cps",
-            queries=_passed("log_records"),
+            queries=_passed(
+                "log_records", "Lines are sent again until the store takes them: those it rejects are not sent."
+            ),
             alerts=("CollectorExportFailing",),
         ),
         Panel(

@@ -77,8 +77,13 @@ _GATEWAY = Row(
             title="Time waited for a place",
             text="95 of 100 waited shorter, of those that had to wait.",
             unit="s",
-            queries=(Query(quantile(0.95, "gateway_waiting_seconds", MODEL, by=_BY_MODEL), "p95 {{model}}"),),
-            no_data="Nobody waits unless a model is full.",
+            queries=(
+                Query(
+                    quantile(0.95, "gateway_waiting_seconds", MODEL, by=_BY_MODEL),
+                    "p95 {{model}}",
+                    no_data="Nobody waits unless a model is full.",
+                ),
+            ),
             alerts=("QueueForPlaceLong",),
         ),
         Panel(

@@ -4,6 +4,7 @@ from dashboards import panels
 from dashboards.panels import Board, Panel, Query, Row
 from dashboards.promql import EVERYWHERE, highest, increase, select, used
 
+_NO_GPU = "Predictors expose these on a machine with a GPU only."
 _DISKS = 'fstype!~"tmpfs|overlay|ramfs"'
 _GPU = "Hostname, gpu"
 _LEGEND = "{{Hostname}} GPU {{gpu}}"
@@ -21,14 +22,18 @@ _DCGM = Row(
             text="Part of time that a device was busy, and of its memory that is used, from NVML in each predictor.",
             unit="percentunit",
             queries=(
-                Query(highest(select("gpu_utilization"), "instance", "device"), "{{instance}} {{device}} busy"),
+                Query(
+                    highest(select("gpu_utilization"), "instance", "device"),
+                    "{{instance}} {{device}} busy",
+                    no_data=_NO_GPU,
+                ),
                 Query(
                     used("gpu_memory_used_bytes", "gpu_memory_total_bytes", by=("instance", "device")),
                     "{{instance}} {{device}} memory",
+                    no_data=_NO_GPU,
                 ),
             ),
             maximum=1,
-            no_data="Predictors expose these on a machine with a GPU only.",
             alerts=("GpuMemoryFull",),
         ),
         Panel(

@@ -4,6 +4,7 @@ from dashboards import panels
 from dashboards.panels import Board, Panel, Query, Row
 from dashboards.promql import MODEL, NAMESPACE, VLLM, increase, quantile, rate, select, share, total
 
+_NO_DOWNLOAD = "Only models that come from elsewhere are downloaded; a folder of this machine is not."
 _SERVICE = f'{NAMESPACE}, service=~"$model"'
 _BY_REVISION = ("service", "kn_revision_name")
 
@@ -36,26 +37,33 @@ _REPOSITORY = Row(
             title="Downloads",
             text="Bytes each second from S3, GCS, a hub or a registry.",
             unit="Bps",
-            queries=(Query(rate("repository_downloaded_bytes_total", by=("scheme",)), "{{scheme}}"),),
-            no_data="Only models that come from elsewhere are downloaded; a folder of this machine is not.",
+            queries=(
+                Query(rate("repository_downloaded_bytes_total", by=("scheme",)), "{{scheme}}", no_data=_NO_DOWNLOAD),
+            ),
         ),
         Panel(
             title="Downloads that failed",
             text="In the time shown, and those that fail now, by the kind of source; the status of the model says why.",
             unit="short",
             queries=(
-                Query(increase("repository_download_failures_total", by=("scheme",)), "{{scheme}}"),
-                Query(total(select("repository_downloads_failing"), "scheme"), "{{scheme}} now"),
+                Query(
+                    increase("repository_download_failures_total", by=("scheme",)), "{{scheme}}", no_data=_NO_DOWNLOAD
+                ),
+                Query(total(select("repository_downloads_failing"), "scheme"), "{{scheme}} now", no_data=_NO_DOWNLOAD),
             ),
-            no_data="Only models that come from elsewhere are downloaded; a folder of this machine is not.",
             alerts=("DownloadsFailing",),
         ),
         Panel(
             title="New content taken over",
             text="Starts for new content of a model's folder in the time shown, on one machine.",
             unit="short",
-            queries=(Query(increase("local_starts_total", f'{MODEL}, reason="content"', by=("model",)), "{{model}}"),),
-            no_data="A model whose folder never changed took nothing over.",
+            queries=(
+                Query(
+                    increase("local_starts_total", f'{MODEL}, reason="content"', by=("model",)),
+                    "{{model}}",
+                    no_data="A model whose folder never changed took nothing over.",
+                ),
+            ),
             boards=("switchyard-scaling",),
         ),
     ),
@@ -66,7 +74,10 @@ _ADAPTERS = Row(
     panels=(
         Panel(
             title="Adapters in use",
-            text="Which adapters have requests in the batch; the value is the time when the engine said so.",
+            text=(
+                "Which adapters have requests in the batch, of engines with --enable-lora; the value is the time when"
+                " the engine said so."
+            ),
             unit="dateTimeFromNow",
             queries=(
                 Query(
@@ -77,7 +88,6 @@ _ADAPTERS = Row(
             ),
             kind="table",
             width=12,
-            no_data="Only engines that were started with --enable-lora say it.",
         ),
         Panel(
             title="Waiting for a slot",

@@ -60,9 +60,12 @@ _COMPLEXITY = Row(
             unit="short",
             queries=(
                 Query(increase("routing_moves_total", by=("tier",)), "moved to {{tier}}"),
-                Query(increase("routing_shadow_total", by=("result",)), "shadow {{result}}"),
+                Query(
+                    increase("routing_shadow_total", by=("result",)),
+                    "shadow {{result}}",
+                    no_data="Chats are asked of both tiers only where a shadow is configured.",
+                ),
             ),
-            no_data="Chats are asked of both tiers only where a shadow is configured.",
         ),
     ),
 )

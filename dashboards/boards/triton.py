@@ -115,7 +115,10 @@ _MACHINE = Row(
         ),
         Panel(
             title="GPU by Triton",
-            text="Part of time that each device was busy, and of its memory that is used.",
+            text=(
+                "Part of time that each device was busy, and of its memory that is used. Triton says it with a GPU"
+                " only; the board of nodes has it from DCGM."
+            ),
             unit="percentunit",
             queries=(
                 Query(highest(select("nv_gpu_utilization"), "gpu_uuid"), "{{gpu_uuid}} busy"),
@@ -125,7 +128,6 @@ _MACHINE = Row(
                 ),
             ),
             maximum=1,
-            no_data="Triton exposes these with a GPU only; the board of nodes has them from DCGM.",
             boards=("switchyard-nodes",),
         ),
     ),

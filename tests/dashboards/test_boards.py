@@ -25,7 +25,7 @@ Node = TypeVar("Node", bound=promql_parser.Expr)
 
 # Families of ours that no board shows, with the reason.
 ON_NO_BOARD: dict[str, str] = {}
-MOST_MARKED = 0.15  # of panels may be without data
+MOST_MARKED = 0.15  # of panels may have a query without data
 
 
 def nodes(expr: str, kind: type[Node]) -> list[Node]:

@@ -26,6 +26,8 @@ class Store:
     def __init__(self, folder: Path, files: str) -> None:
         self._folder = folder
         self._address = f"{_HOST}:{free_port()}"
+        port = free_port()
+        self.metrics = f"{_HOST}:{port}"  # of the collector
         env = {
             "COLLECTOR_HEALTH": f"{_HOST}:{free_port()}",
             "COLLECTOR_STATE": str(folder / "state"),
@@ -35,7 +37,7 @@ class Store:
             "COLLECTOR_LOGS_NOT": str(folder / "collector.log"),
             "COLLECTOR_LOGS_STORE": f"http://{self._address}/insert/opentelemetry",
             "COLLECTOR_METRICS_HOST": _HOST,
-            "COLLECTOR_METRICS_PORT": str(free_port()),
+            "COLLECTOR_METRICS_PORT": str(port),
         }
         store = (f"-storageDataPath={folder / 'data'}", f"-httpListenAddr={self._address}", "-retentionPeriod=100y")
         self._processes = [
