@@ -14,6 +14,7 @@ from switchyard.local.errors import LocalError
 from switchyard.local.plan.plan import plan
 from switchyard.local.plan.render import documents, fingerprint, render_text
 from switchyard.local.plan.workloads import Deployment, Plan
+from switchyard.local.program import ALERTS_VARIABLE
 from switchyard.local.status import run_directory, terminal
 from switchyard.local.status.board import ProcessStatus, StatusBoard
 from switchyard.local.status.run_directory import Run, StateDirectory
@@ -67,12 +68,14 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
         LocalError, SettingsError: the overlay cannot be run.
     """
     root, overlay, device = project.root_of(Path.cwd()), asked.overlay, project.device_of(os.environ)
+    given = dict(os.environ)
+    os.environ.pop(ALERTS_VARIABLE, None)  # before anything is started: it may be a secret, which no child needs
     cleaned = run_directory.clean(directory)
     text = render_text(overlay)
     options = project.options_of(root, directory, asked.port, asked.tls)
     planned = plan(rendered := documents(text, overlay), options)
     gateway = preflight.check(planned, overlay, os.environ)
-    observers = project.observers_of(directory, os.environ) if asked.observe else None
+    observers = project.observers_of(directory, given) if asked.observe else None
     if observers:
         os.environ.update(observers.environment())  # this process has spans of its own
     _begin_logs(directory, asked, cleaned)

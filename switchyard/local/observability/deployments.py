@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from switchyard.local.errors import LocalError
-from switchyard.local.observability import configuration
+from switchyard.local.observability import alert_relay, configuration
 from switchyard.local.observability.addresses import Addresses
+from switchyard.local.observability.alert_relay import AlertRelay
 from switchyard.local.observability.configuration import CHECKOUT, Choices
 from switchyard.local.observability.programs import Programs
 from switchyard.local.plan import arguments
@@ -29,13 +30,18 @@ _MEMORY = {"prometheus": "100MiB", "alertmanager": "40MiB", "collector": "80MiB"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observers:
-    """What observes a run, below ``folder``; ``gateway_key`` reads the metrics of this run's gateway, and no more."""
+    """What observes a run, below ``folder``.
+
+    ``gateway_key`` reads the metrics of this run's gateway, and no more; by ``relay_key`` Alertmanager's messages are
+    known.
+    """
 
     programs: Programs
     addresses: Addresses
     choices: Choices
     folder: Path
     gateway_key: str = field(default_factory=secrets.token_urlsafe, repr=False)
+    relay_key: str = field(default_factory=secrets.token_urlsafe, repr=False)
 
     def environment(self) -> Mapping[str, str]:
         """Return the variables by which every process of the platform sends its spans to the collector."""
@@ -48,6 +54,10 @@ class Observers:
         env, digest = deployment.command.env, hashlib.sha256(self.gateway_key.encode()).hexdigest()
         known = ",".join(filter(None, (env.get(METRICS_KEYS_VARIABLE), digest)))
         return replace(deployment, command=replace(deployment.command, env={**env, METRICS_KEYS_VARIABLE: known}))
+
+    def relay(self) -> AlertRelay | None:
+        """Return what passes alerts on to the webhook, None if there is none."""
+        return AlertRelay(self.choices.alerts_to, self.relay_key) if self.choices.alerts_to else None
 
     def require_names(self, taken: Iterable[str]) -> None:
         """Fail when a process of the overlay has one of these names.
@@ -63,13 +73,15 @@ class Observers:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         key = self._write("gateway-key", self.gateway_key)
         self._write("prometheus.yaml", configuration.prometheus(self.addresses, control, self.choices, key))
-        self._write("alertmanager.yaml", configuration.alertmanager(self.choices))
+        relay = f"{control}{alert_relay.PATH}" if self.choices.alerts_to else ""
+        relay_key = self._write("relay-key", self.relay_key)
+        self._write("alertmanager.yaml", configuration.alertmanager(relay, relay_key))
         return (self._alertmanager(), self._prometheus(), self._jaeger(), self._collector())
 
     def _write(self, name: str, text: str) -> Path:
         path = self.folder / name
         path.unlink(missing_ok=True)
-        path.touch(mode=0o600)  # a webhook's address may hold its key
+        path.touch(mode=0o600)
         path.write_text(text)
         return path
 

@@ -116,6 +116,7 @@ async def assemble(plan: Plan, settings: Settings, on_edits: Callable[[str], Non
         registry=registry,
         take_edits=edits.take,
         targets=_targets(board, services, deployments, starter, control_port),
+        relay=observed.relay() if observed else None,
     )
     control = Listener(handler.handle)
     await control.listen(socket)

@@ -1,4 +1,4 @@
-"""The supervisor's own endpoint: ``/status`` and ``/edits`` for the command line, the rest for Prometheus."""
+"""The supervisor's own endpoint: ``/status`` and ``/edits`` for the command line, the rest for what observes a run."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry
 from switchyard.http.server import Exchange
 from switchyard.local.activator.request_queue import RequestQueue
 from switchyard.local.errors import LocalError
+from switchyard.local.observability import alert_relay
+from switchyard.local.observability.alert_relay import AlertRelay
 from switchyard.local.observability.targets import Targets
 from switchyard.local.status.board import StatusBoard
 from switchyard.local.supervisor.edits import Taken
@@ -16,7 +18,7 @@ from switchyard.telemetry.exposition import exposition_in_thread
 
 
 class Control:
-    """The handler of a server; ``take_edits`` passes on edits of the overlay."""
+    """The handler of a server; ``take_edits`` passes on edits of the overlay, ``relay`` alerts, if they go anywhere."""
 
     def __init__(
         self,
@@ -27,6 +29,7 @@ class Control:
         registry: CollectorRegistry,
         take_edits: Callable[[], Awaitable[Taken]],
         targets: Targets,
+        relay: AlertRelay | None = None,
     ) -> None:
         self._board = board
         self._queues = queues
@@ -34,6 +37,7 @@ class Control:
         self._registry = registry
         self._take_edits = take_edits
         self._targets = targets
+        self._relay = relay
 
     async def handle(self, exchange: Exchange) -> None:
         """Respond to one request."""
@@ -48,6 +52,8 @@ class Control:
             # It says nothing of what to take: whoever can edit the overlay decides that, not whoever reaches this port.
             status, result = await self._edits()
             exchange.respond(status, [(b"content-type", b"application/json")], orjson.dumps(result))
+        elif exchange.path == alert_relay.PATH.encode() and self._relay is not None:
+            await self._relay.handle(exchange)
         else:
             told = b"there are /status, /metrics, /targets and POST /edits\n"
             exchange.respond(404, [(b"content-type", b"text/plain")], told)

@@ -47,7 +47,8 @@ def test_prometheus_takes_its_configuration_with_the_rules_as_shipped(tmp_path: 
 
 
 def test_alertmanager_takes_its_configuration_with_routes_and_inhibition_as_shipped(tmp_path: Path) -> None:
-    text = alertmanager(Choices(alerts_to="http://127.0.0.1:1/alerts"))
+    (key := tmp_path / "relay-key").write_text("of the run")
+    text = alertmanager("http://127.0.0.1:1/alerts", key)
     checked("amtool", "check-config", text, tmp_path)
     assert yaml.safe_load(text)["route"]
 
@@ -70,8 +71,8 @@ def test_the_gateway_alone_is_sent_the_key_and_nobody_to_whom_it_would_redirect(
     assert all("authorization" not in job for job in (others, *own))
 
 
-def test_every_receiver_is_the_webhook_that_was_asked_for_and_no_other(routes: Path) -> None:
-    content = yaml.safe_load(alertmanager(Choices(alerts_to="http://127.0.0.1:1"), routes))
+def test_every_receiver_is_the_relay_and_no_other(routes: Path) -> None:
+    content = yaml.safe_load(alertmanager("http://127.0.0.1:1", KEY, routes))
     assert [receiver["name"] for receiver in content["receivers"]] == ["pages", "tickets"]
     hooks = [hook["url"] for receiver in content["receivers"] for hook in receiver["webhook_configs"]]
     assert hooks == ["http://127.0.0.1:1"] * 2
@@ -79,7 +80,7 @@ def test_every_receiver_is_the_webhook_that_was_asked_for_and_no_other(routes: P
 
 
 def test_without_a_webhook_alerts_go_nowhere(routes: Path, tmp_path: Path) -> None:
-    text = alertmanager(Choices(), routes)
+    text = alertmanager("", KEY, routes)
     assert "example.com" not in text
     checked("amtool", "check-config", text, tmp_path)
 
@@ -87,11 +88,21 @@ def test_without_a_webhook_alerts_go_nowhere(routes: Path, tmp_path: Path) -> No
 def test_choices_are_read_from_variables() -> None:
     environ = {"SWITCHYARD_SCRAPE_INTERVAL": "1s", "SWITCHYARD_RULES": "/rules", "SWITCHYARD_ALERTS_TO": "http://a"}
     assert Choices.of(environ) == Choices(interval="1s", rules=Path("/rules"), alerts_to="http://a")
+    assert "http://a" not in repr(Choices.of(environ))
     assert Choices.of({"SWITCHYARD_SCRAPE_INTERVAL": "", "SWITCHYARD_RULES": ""}) == Choices()
 
 
-def test_an_address_that_is_none_is_an_error_that_does_not_show_it() -> None:
+@pytest.mark.parametrize(
+    "address",
+    [
+        "pager.example.com/secret",
+        "http:///secret",
+        "http://me:secret@pager.example.com",
+        "http://a/of a secret",
+    ],
+)
+def test_an_address_that_is_none_is_an_error_that_does_not_show_it(address: str) -> None:
     with pytest.raises(LocalError) as raised:
-        Choices.of({"SWITCHYARD_ALERTS_TO": "pager.example.com/secret"})
+        Choices.of({"SWITCHYARD_ALERTS_TO": address})
     assert "http://" in str(raised.value)
     assert "secret" not in str(raised.value)

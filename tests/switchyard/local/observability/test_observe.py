@@ -22,6 +22,7 @@ from tests.switchyard.local.overlays import Stub
 
 KEY = create_key()  # a tenant's, without a role that would read metrics
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+SECRET = "of-the-webhook"
 WINDOW = 6  # the shortest that lets a target be seen: Prometheus looks for new ones every five seconds
 RULES = """
 groups:
@@ -61,7 +62,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory, webhook: Receiver) -> Ite
     folder = tmp_path_factory.mktemp("observed")
     running = Local(folder)
     try:
-        start(running, folder, webhook.url, folder / "tenants.yaml")
+        start(running, folder, f"{webhook.url}/{SECRET}", folder / "tenants.yaml")
         eventually(lambda: all(running.row(name)["state"] == "ready" for name in NAMES), running.logs())
         yield running
     finally:
@@ -159,6 +160,23 @@ def test_objectives_and_alerts_are_read_from_it(observed: Local) -> None:
 
 def test_alerts_reach_the_webhook(observed: Local, webhook: Receiver) -> None:
     eventually(lambda: both_came(webhook), "both were sent")
+
+
+def test_nobody_but_the_supervisor_knows_the_webhooks_address(observed: Local) -> None:
+    ask(observed)  # so that a model runs too
+    assert "/alerts" in json.dumps(status := fetch(f"{observed.runs[-1].observers['alertmanager']}/api/v2/status"))
+    assert SECRET not in json.dumps(status)
+    relay_key = observed.directory.path / "observability/relay-key"
+    assert relay_key.stat().st_mode & 0o777 == 0o600
+    assert relay_key.read_text() not in json.dumps(status)
+    assert httpx.post(f"{observed.runs[-1].control}/alerts", trust_env=False).status_code == 401
+    files = [one for one in observed.directory.path.rglob("*") if one.is_file()]
+    assert [one for one in files if SECRET.encode() in one.read_bytes()] == []
+    # Its own variables are as it was started with them, and for its user alone to read.
+    children = psutil.Process(observed.runs[-1].supervisor.pid).children(recursive=True)
+    assert len(children) > len(NAMES)
+    for process in children:
+        assert SECRET not in f"{process.cmdline()} {process.environ()}"
 
 
 def test_everything_listens_on_loopback_and_no_page_of_another_origin_reads_metrics(observed: Local) -> None:
