@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dashboards import grafana
 from dashboards.alerting import files as rules
+from dashboards.alerting.slos import SloError
 from dashboards.boards import BOARDS
 
 FOLDER = Path(__file__).parent
@@ -36,7 +37,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m dashboards", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not up to date")
     arguments = parser.parse_args()
-    files = generated()
+    try:
+        files = generated()
+    except SloError as err:
+        print(err, file=sys.stderr)
+        return 1
     changed = outdated(files)
     for path in changed:
         print(path.relative_to(FOLDER.parent))

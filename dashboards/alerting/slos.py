@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 import yaml
 from prometheus_client.utils import floatToGoString
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from switchyard.telemetry.metrics.families import LATENCY_BUCKETS
 from switchyard.telemetry.metrics.gateway import TENANT_BUCKETS, TOKEN_BUCKETS
@@ -136,6 +137,17 @@ def read(path: Path = FILE) -> Slos:
     """Read the file of SLOs.
 
     Raises:
-        ValueError: it is not valid; the message says where, and what would be.
+        SloError: it is not valid; the message says where, and what would be.
     """
-    return Slos.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    try:
+        return Slos.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as err:
+        raise SloError(f"{path}: {err}") from err
+    except ValidationError as err:
+        raise SloError("\n".join(f"{path}: {_sentence(fault)}" for fault in err.errors())) from err
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    """Return what is wrong and where; our own sentences begin with the place."""
+    said = fault["msg"].removeprefix("Value error, ")
+    return ": ".join([".".join(map(str, fault["loc"])), said]) if fault["loc"] else said

@@ -40,4 +40,4 @@ def print_slos(run: "Run", *, as_json: bool) -> None:
         typer.echo(json.dumps(report.as_json(), indent=2))
         return
     say(table(slos.rows(report)) if report.objectives else ["no request was counted yet"])
-    say(slos.sentences(report) or ["no alert is pending or firing"])
+    say(slos.missing(report) + (slos.sentences(report) or ["no alert is pending or firing"]))

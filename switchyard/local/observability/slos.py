@@ -122,7 +122,17 @@ def _times(value: float | None) -> str:
 
 
 def sentences(report: Report) -> list[str]:
-    """Return a line for each alert."""
-    return [
-        f"{alert.state} {alert.name} ({alert.severity}) since {alert.since}: {alert.summary}" for alert in report.alerts
-    ]
+    """Return a line for each alert; Prometheus says of all of them since when they have been pending."""
+    return [f"{_state(alert)} since {alert.since}: {alert.summary}" for alert in report.alerts]
+
+
+def _state(alert: Alert) -> str:
+    said = f"{alert.state} {alert.name} ({alert.severity})"
+    return said if alert.state == "pending" else f"{said}, pending"
+
+
+def missing(report: Report) -> list[str]:
+    """Return a line that says why figures are missing; none if none is."""
+    if report.objectives and all(one.attained is not None for one in report.objectives):
+        return []
+    return ["objectives are read from windows of five minutes and longer: new requests are in them by then"]

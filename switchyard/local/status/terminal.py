@@ -96,9 +96,11 @@ def next_steps(run: Run, models: Iterable[Model], states: Mapping[str, str]) -> 
             *(f"  {name:<13}{url}" for name, url in run.observers.items()),
         ]
     own = program()
+    if "jaeger" in run.observers:
+        lines.append(f"  {own} trace ID    prints a trace: at Jaeger's address is its API, and no page")
     if states.get(PRELOAD) == "waking":
         lines += [
-            "The first request waits until imports that models share are done, for up to half a minute from now:",
+            "The first request waits until imports that models share are done, for half a minute on an idle machine:",
             f"  {own} status    shows them as `{PRELOAD}`",
         ]
     device = [f"{run.device[0].upper()}{run.device[1:]}."] if run.device else []

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
+from dashboards.__main__ import main
 from dashboards.alerting import burn, slos
 from dashboards.alerting.rules import Group, Record, rule_file
 from switchyard.telemetry.metrics.gateway import GatewayMetrics
@@ -53,8 +54,22 @@ def changed(tmp_path: Path, path: str, value: Any) -> Path:
 def test_what_could_never_be_measured_or_alerted_is_an_error(
     tmp_path: Path, path: str, value: Any, message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(slos.SloError, match=message) as caught:
         slos.read(changed(tmp_path, path, value))
+    assert str(caught.value).startswith(f"{tmp_path / 'slos.yaml'}: {path.partition('.')[0]}")
+
+
+def test_the_generator_says_in_a_sentence_what_is_wrong_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = changed(tmp_path, "models.first_token.seconds", 7.0)
+    read = slos.read
+    monkeypatch.setattr(slos, "read", lambda: read(file))
+    monkeypatch.setattr("sys.argv", ["dashboards", "--check"])
+    assert main() == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"{file}: models.first_token: 7 s is no edge of the histogram: ")
+    assert len(said.splitlines()) == 1
 
 
 def test_every_window_of_every_slo_can_fire() -> None:

@@ -63,9 +63,19 @@ def test_the_table_says_ratios_in_percent_and_how_many_times_too_fast_the_budget
 
 
 def test_alerts_are_said_in_a_line_each_but_for_the_one_that_always_fires(report: Report) -> None:
-    assert slos.sentences(report) == [
-        "firing ModelAvailabilityBurn (page) since 2026-01-01T00:00:00Z: Model chat: requests fail"
-    ]
+    (line,) = slos.sentences(report)
+    assert line == "firing ModelAvailabilityBurn (page), pending since 2026-01-01T00:00:00Z: Model chat: requests fail"
+
+
+def test_alerts_that_are_pending_say_so_once(serve: Callable[[Pages], str]) -> None:
+    (line,) = slos.sentences(slos.read(serve(pages(alerts=[ALERT | {"state": "pending"}]))))
+    assert line == "pending ModelAvailabilityBurn (page) since 2026-01-01T00:00:00Z: Model chat: requests fail"
+
+
+def test_figures_that_are_missing_are_explained(report: Report) -> None:
+    assert "five minutes" in slos.missing(Report(objectives=(), alerts=()))[0]
+    assert "five minutes" in slos.missing(report)[0]  # the tenant's has no attainment yet
+    assert slos.missing(Report(objectives=report.objectives[:1], alerts=())) == []
 
 
 def test_programs_get_the_same(report: Report) -> None:
