@@ -93,11 +93,12 @@ _MONITORING = [
         severity="ticket",
         kind="monitoring",
         expression="sum by (namespace, instance) (increase(otelcol_receiver_refused_spans_total[5m])) > 0 or sum by "
-        "(namespace, instance) (increase(otelcol_exporter_enqueue_failed_spans_total[5m])) > 0",
+        "(namespace, instance) (increase(otelcol_exporter_enqueue_failed_spans_total[5m])) > 0 or sum by (namespace, "
+        "instance) (increase(otelcol_processor_tail_sampling_sampling_trace_dropped_too_early_total[5m])) > 0",
         after="5m",
-        means="the collector did not take spans, or had no room for them, for 5 minutes",
+        means="for 5 minutes the collector did not take spans, had no room for them, or lost traces undecided",
         summary="The collector of {{ $labels.namespace }} drops spans",
-        description='{{ $value | printf "%.0f" }} spans of 5 minutes were lost: traces have holes.',
+        description='{{ $value | printf "%.0f" }} spans or traces of 5 minutes were lost.',
     ),
     Alert(
         name="CollectorExportFailing",

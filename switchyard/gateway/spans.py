@@ -1,7 +1,8 @@
 """The span of a call: where it stands in a trace, and what it says of the call, which is never what was asked or said.
 
 A client's trace goes on here, but what is recorded of it is for whoever pays for the recording: unless clients are
-trusted, the sampler decides on each call by itself. What clients send beside it (``baggage``, B3) ends here.
+trusted, the sampler decides on each call by itself, and of a call without a valid key nothing is recorded in a trace
+that its client began. What clients send beside it (``baggage``, B3) ends here.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from switchyard.telemetry.trace_context import TRACEPARENT, TRACERESPONSE, TRACE
 from switchyard.telemetry.tracing import SERVER, Tracer, Value
 
 _PROVIDER = "switchyard"
+_UNKNOWN_CALLER = "invalid_api_key"
 
 
 def begin(call: Call, tracer: Tracer) -> None:
@@ -43,6 +45,8 @@ def end(call: Call, code: int | str, outcome: Outcome, error: str | None) -> Non
     span, failed = call.span, outcome == "failed"
     if span is None:
         return
+    if error == _UNKNOWN_CALLER and TRACEPARENT in call.fields:
+        span.sampled = False  # or a stranger could make one trace as large as the store's memory
     if span.sampled or failed:
         span.update(_described(call, code, outcome, error))
     span.end(error or f"status {call.status or code}" if failed else None)

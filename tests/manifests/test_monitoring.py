@@ -178,6 +178,9 @@ def test_the_collector_is_where_spans_are_sent_fits_the_restricted_profile_and_f
     assert floating(images) == set()
     assert [target.labels["job"] for target in targets(pod, monitors(found))] == ["collector"]
     assert variables(found, pod.spec, "collector.yaml") == told(found, pod.spec)
+    # Random, so that no client can choose ids of traces that are kept.
+    (salt,) = pod.spec["containers"][0]["env"]
+    assert salt["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.uid"}}
 
 
 def test_the_shipper_of_logs_is_root_of_files_that_it_may_only_read_and_of_nothing_else() -> None:
@@ -214,5 +217,7 @@ def variables(documents: list[Document], pod: Mapping[str, Any], file: str) -> s
 
 def told(documents: list[Document], pod: Mapping[str, Any]) -> set[str]:
     """The variables that its pod gets."""
-    (source,) = pod["containers"][0]["envFrom"]
-    return {*of_kind(documents, "ConfigMap")[source["configMapRef"]["name"]]["data"]}
+    (container,) = pod["containers"]
+    (source,) = container["envFrom"]
+    shared = of_kind(documents, "ConfigMap")[source["configMapRef"]["name"]]["data"]
+    return {*shared, *(one["name"] for one in container.get("env", ()))}

@@ -129,6 +129,7 @@ class Observers:
             "COLLECTOR_TRACES": self.addresses.address("jaeger_otlp"),
             "COLLECTOR_DECISION_WAIT": "2s",  # spans of one machine come together
             "COLLECTOR_RATIO": "100",
+            "COLLECTOR_HASH_SALT": secrets.token_hex(),
         }
         ports = ("collector_health", "otlp_grpc", "otlp_http", "collector_metrics")
         return self._deployment("collector", argv, "/", ports, env)

@@ -239,6 +239,12 @@ MONITORING = [
     single(
         "CollectorDroppingSpans", f'otelcol_exporter_enqueue_failed_spans_total{{{POD},exporter="otlp"}}', 5, after=5
     ),
+    single(
+        "CollectorDroppingSpans",
+        f"otelcol_processor_tail_sampling_sampling_trace_dropped_too_early_total{{{POD}}}",
+        5,
+        after=5,
+    ),
     single("CollectorExportFailing", f'otelcol_exporter_send_failed_spans_total{{{POD},exporter="otlp"}}', 5, after=5),
     single(
         "CollectorExportFailing",

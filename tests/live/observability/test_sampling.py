@@ -60,6 +60,7 @@ def collector(store: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) 
         "COLLECTOR_TRACES": store[1],
         "COLLECTOR_DECISION_WAIT": "1s",
         "COLLECTOR_RATIO": "0",
+        "COLLECTOR_HASH_SALT": "of a test",
     }
     process = Process((str(PROGRAMS / "otelcol"), f"--config=file:{COLLECTOR}"), folder / "collector", port, env)
     try:

@@ -85,6 +85,7 @@ class StuckCollector:
             "COLLECTOR_TRACES": f"{_HOST}:{free_port()}",
             "COLLECTOR_DECISION_WAIT": "1s",
             "COLLECTOR_RATIO": "100",
+            "COLLECTOR_HASH_SALT": "of a test",
         }
         argv = (str(PROGRAMS / "otelcol"), f"--config=file:{folder / 'collector.yaml'}")
         process = Process(argv, folder / "collector", port, env)

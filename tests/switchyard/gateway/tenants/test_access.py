@@ -13,6 +13,7 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from switchyard.gateway.routes.table import ROUTES, RPC_ROUTES
+from tests.recorded_spans import PARENT, KeptSpans
 from tests.switchyard.gateway.conftest import Call, completion, gateway
 from tests.switchyard.gateway.tenants.access import KEYS, MALFORMED, tenants
 from tests.switchyard.gateway.test_v2 import GrpcBench, infer, rpc_gateway
@@ -253,3 +254,12 @@ async def test_a_page_asks_before_it_sends_a_key_and_that_needs_none(tmp_path: P
         sent = {"origin": origin, **headers(KEYS["acme"])}
         assert (await bench.http.post("/v1/chat/completions", json=CHAT, headers=sent)).status_code == 200
     assert json.loads(bench.model.calls[0].body) == CHAT
+
+
+async def test_a_call_without_a_valid_key_is_recorded_in_no_trace_of_its_clients(tmp_path: Path) -> None:
+    kept = KeptSpans()
+    async with gateway(tmp_path, tracer=kept.tracer, tenants=await tenants(tmp_path)) as bench:
+        assert (await bench.http.get("/v1/models", headers={"traceparent": PARENT})).status_code == 401
+        assert kept.ended == []
+        assert (await bench.http.get("/v1/models")).status_code == 401
+    assert [one.attributes["error.type"] for one in kept.ended] == ["invalid_api_key"]
