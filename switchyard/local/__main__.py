@@ -68,14 +68,14 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
         LocalError, SettingsError: the overlay cannot be run.
     """
     root, overlay, device = project.root_of(Path.cwd()), asked.overlay, project.device_of(os.environ)
-    given = dict(os.environ)
-    os.environ.pop(ALERTS_VARIABLE, None)  # before anything is started: it may be a secret, which no child needs
-    cleaned = run_directory.clean(directory)
-    text = render_text(overlay)
+    webhook = os.environ.pop(
+        ALERTS_VARIABLE, ""
+    )  # before anything is started: it may be a secret, which no child needs
+    cleaned, text = run_directory.clean(directory), render_text(overlay)
     options = project.options_of(root, directory, asked.port, asked.tls)
     planned = plan(rendered := documents(text, overlay), options)
     gateway = preflight.check(planned, overlay, os.environ)
-    observers = project.observers_of(directory, given) if asked.observe else None
+    observers = project.observers_of(directory, {**os.environ, ALERTS_VARIABLE: webhook}) if asked.observe else None
     if observers:
         os.environ.update(observers.environment())  # this process has spans of its own
     _begin_logs(directory, asked, cleaned)

@@ -54,6 +54,9 @@ class CallMetrics:
             "model",
             buckets=TOKEN_BUCKETS,
         )
+        self._begin_waits(make)
+
+    def _begin_waits(self, make: Families) -> None:
         self.in_flight = make.gauge("gateway_requests_in_flight", "Requests that are being answered now.")
         self.cancelled = make.counter("gateway_cancelled", "Requests whose client disconnected.", "model")
         self.retries = make.counter("gateway_upstream_retries", "Retries before the first byte of a response.", "model")
