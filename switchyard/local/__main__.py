@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from switchyard.local.supervisor.assembly import Settings
 
 PRELOAD = "SWITCHYARD_PRELOAD"
+OnUp = Callable[[Run, StatusBoard], None]
 
 
 class Announcer:
@@ -81,19 +82,6 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
     _begin_logs(directory, asked, cleaned)
     shown = terminal.view() if asked.report is None else terminal.PlainView(lambda line: None)
 
-    def on_up(run: Run, board: StatusBoard) -> None:
-        shown.begin(run, board)
-
-        def announce(problem: str) -> None:
-            models = [service.model for service in planned.services]
-            states = {name: entry.state for name, entry in board.entries.items()}
-            shown.say(problem or terminal.next_steps(run, models, states))
-            if asked.report is not None:
-                os.write(asked.report, problem.encode())
-                os.close(asked.report)
-
-        board.listen(Announcer(gateway.name, announce))
-
     # Late: whatever is wrong with the overlay has been said by now, without the time that these imports take.
     from switchyard.local.supervisor.assembly import Settings
 
@@ -110,9 +98,28 @@ def supervise(asked: UpOptions, directory: StateDirectory) -> None:
         preloading=asked.preloading,
     )
     try:
-        _run(planned, gateway, settings, on_up)
+        _run(planned, gateway, settings, _on_up(shown, planned, gateway, asked.report))
     finally:
         shown.end()
+
+
+def _on_up(shown: terminal.View, planned: Plan, gateway: Deployment, report: int | None) -> OnUp:
+    """Return what shows a run, and says once that it is up or why it is not, on ``report`` too."""
+
+    def on_up(run: Run, board: StatusBoard) -> None:
+        shown.begin(run, board)
+
+        def announce(problem: str) -> None:
+            models = [service.model for service in planned.services]
+            states = {name: entry.state for name, entry in board.entries.items()}
+            shown.say(problem or terminal.next_steps(run, models, states))
+            if report is not None:
+                os.write(report, problem.encode())
+                os.close(report)
+
+        board.listen(Announcer(gateway.name, announce))
+
+    return on_up
 
 
 def _begin_logs(directory: StateDirectory, asked: UpOptions, cleaned: int) -> None:
@@ -122,7 +129,7 @@ def _begin_logs(directory: StateDirectory, asked: UpOptions, cleaned: int) -> No
         logging.getLogger(__name__).warning("ended %d processes left over from a killed run", cleaned)
 
 
-def _run(planned: Plan, gateway: Deployment, settings: "Settings", on_up: Callable[[Run, StatusBoard], None]) -> None:
+def _run(planned: Plan, gateway: Deployment, settings: "Settings", on_up: OnUp) -> None:
     import uvloop
 
     from switchyard.local.supervisor.supervise import Supervisor
