@@ -43,7 +43,7 @@ def copy_of_the_tree(folder: Path) -> Path:
     """A copy that pages may change; what is heavy is linked."""
     tree = folder / "tree"
     for name in COPIED:
-        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, tree / name)  # with what is compiled: it is kept by time and size
     for name in LINKED:
         (tree / name).symlink_to(ROOT / name)
     (tree / "model-repository").mkdir()
