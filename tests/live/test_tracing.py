@@ -40,6 +40,7 @@ def gateway(predictor: Predictor, collector: Collector, tmp_path: Path) -> Itera
         os.environ,
         SWITCHYARD_CATALOG=str(tmp_path / "catalog.json"),
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        TRUST_TRACEPARENT="true",
         OTEL_BSP_SCHEDULE_DELAY="100",
     )
     command = [sys.executable, "-m", "switchyard.gateway", f"--http_port={port}", f"--grpc_port={free_port()}"]
@@ -64,7 +65,7 @@ def test_gateway_predictor_and_engine_join_the_callers_trace(gateway: str, colle
     assert status == 200, answer
 
     def chain() -> list[Span]:
-        found = [collector.of_caller(name) for name in ("gateway", "chat chat-fast", "llm_request")]
+        found = [collector.of_caller(name) for name in ("POST /v1/chat/completions", "chat chat-fast", "llm_request")]
         return [spans[0] for spans in found] if all(found) else []
 
     door, predictor, engine = eventually(chain, f"three spans; there are {[span.name for span in collector.spans]}", 60)
