@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry
 
 from switchyard.http.server import Exchange
 from switchyard.sync.board import Board
-from switchyard.telemetry.exposition import exposition_in_thread
+from switchyard.telemetry.exposition import metrics_page_in_thread
 
 
 class Control:
@@ -21,7 +21,7 @@ class Control:
         elif exchange.path == b"/status":
             exchange.respond(200, [(b"content-type", b"application/json")], self._board.status.dumps().encode())
         elif exchange.path == b"/metrics":
-            page, content_type = await exposition_in_thread(self._registry, exchange.fields.get(b"accept"))
+            page, content_type = await metrics_page_in_thread(self._registry, exchange.fields.get(b"accept"))
             exchange.respond(200, [(b"content-type", content_type)], page)
         else:
             exchange.respond(404, [(b"content-type", b"text/plain")], b"there are /healthz, /status and /metrics\n")

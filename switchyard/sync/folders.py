@@ -63,7 +63,7 @@ class Roots:
             room = max(0, MOST_FOLDERS - there)
             if len(coming) > room:
                 coming.sort(key=self._age)
-                over_limit.append(self._status_over_limit(group, there + room, coming[room:]))
+                over_limit.append(self._limit_exceeded(group, there + room, coming[room:]))
             keys += coming[:room]
         return Selection(keys=keys, over_limit=over_limit)
 
@@ -94,11 +94,11 @@ class Roots:
         """
         return {key for path in paths for key in self._touched(path)}
 
-    def _status_over_limit(self, group: Group, followed: int, left_out: list[ModelKey]) -> ModelStatus:
+    def _limit_exceeded(self, group: Group, watched: int, left_out: list[ModelKey]) -> ModelStatus:
         place = f"{self.paths[0].name}/{group}"  # what no model can be called
         names = ", ".join(quoted(key.name) for key in left_out[:_MOST_NAMES])
         reason = (
-            f"{place} has {followed + len(left_out)} folders, of which {followed} are looked at; the newest that are "
+            f"{place} has {watched + len(left_out)} folders, of which {watched} are looked at; the newest that are "
             f"left out: {names}. Remove folders that are no models; others take their places, the newest first."
         )
         return ModelStatus(group=group, name=place, phase="failed", reason=reason, code=FaultCode.TOO_LARGE)

@@ -31,7 +31,7 @@ def exposition(registry: CollectorRegistry, accept: bytes | None, others: bytes 
     return page, content_type.encode()
 
 
-async def exposition_in_thread(
+async def metrics_page_in_thread(
     registry: CollectorRegistry, accept: bytes | None, others: bytes = b""
 ) -> tuple[bytes, bytes]:
     """Return the same as ``exposition``, written in a thread: with thousands of models it takes a second."""

@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry
 
 from switchyard.http.client import Client, Timeouts
 from switchyard.http.client.errors import UpstreamError
-from switchyard.telemetry.exposition import exposition_in_thread
+from switchyard.telemetry.exposition import metrics_page_in_thread
 
 _QUICK = Timeouts(connect=0.5, first_byte=1.0, total=2.0)
 
@@ -21,5 +21,5 @@ async def metrics_page(
         theirs = await response.read()
     except UpstreamError:
         # A scrape must not fail with Triton: that it is gone is what these metrics have to say.
-        return await exposition_in_thread(registry, accept)
-    return await exposition_in_thread(registry, accept, theirs if response.status == 200 else b"")
+        return await metrics_page_in_thread(registry, accept)
+    return await metrics_page_in_thread(registry, accept, theirs if response.status == 200 else b"")

@@ -14,7 +14,7 @@ from switchyard.local.observability.targets import Targets
 from switchyard.local.status.board import StatusBoard
 from switchyard.local.supervisor.edits import Taken
 from switchyard.local.supervisor.graph_decisions import Decisions
-from switchyard.telemetry.exposition import exposition_in_thread
+from switchyard.telemetry.exposition import metrics_page_in_thread
 
 
 class Control:
@@ -42,7 +42,7 @@ class Control:
     async def handle(self, exchange: Exchange) -> None:
         """Respond to one request."""
         if exchange.path == b"/metrics":
-            page, content_type = await exposition_in_thread(self._registry, exchange.fields.get(b"accept"))
+            page, content_type = await metrics_page_in_thread(self._registry, exchange.fields.get(b"accept"))
             exchange.respond(200, [(b"content-type", content_type)], page)
         elif exchange.path == b"/status":
             exchange.respond(200, [(b"content-type", b"application/json")], orjson.dumps(await self._status()))

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from switchyard.telemetry.exposition import exposition, exposition_in_thread
+from switchyard.telemetry.exposition import exposition, metrics_page_in_thread
 from switchyard.telemetry.histogram import OneThreadHistogram, exemplar_of
 from tests.recorded_spans import PARENT, UNSAMPLED, KeptSpans
 
@@ -89,5 +89,5 @@ async def test_a_page_is_written_while_the_loop_goes_on() -> None:
     registry, slow = CollectorRegistry(auto_describe=False), Slow()
     registry.register(slow)
     asyncio.get_running_loop().call_soon(slow.went_on.set)
-    page, _ = await exposition_in_thread(registry, None)
+    page, _ = await metrics_page_in_thread(registry, None)
     assert b"slow 1.0" in page

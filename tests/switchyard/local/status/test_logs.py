@@ -83,7 +83,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
         ({"trace": TRACE, "tenant": "acme", "request": "abc"}, ["one"]),
     ],
 )
-def test_logs_are_followed_by_trace_and_by_tenant(
+def test_new_lines_are_printed_by_trace_and_by_tenant(
     directory: StateDirectory, wanted: dict[str, str], found: list[str]
 ) -> None:
     compact = json.dumps({"message": "three, which says acme", "tenant": "acme"}, separators=(",", ":"))
@@ -120,7 +120,7 @@ def test_what_was_set_aside_of_a_long_log_comes_before_the_rest(directory: State
 
 
 def test_following_a_log_continues_after_its_rotation(directory: StateDirectory) -> None:
-    seen = _followed(directory)
+    seen = _tail(directory)
     with directory.log("chat").open("a") as log:
         log.write("before\n")
         log.flush()
@@ -162,7 +162,7 @@ def test_no_logs_at_all_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_followed_log_is_followed_into_the_next_run(directory: StateDirectory) -> None:
-    seen = _followed(directory)
+    seen = _tail(directory)
     with directory.log("chat").open("a") as log:
         log.write("ha")
         log.flush()
@@ -173,7 +173,7 @@ def test_a_followed_log_is_followed_into_the_next_run(directory: StateDirectory)
     eventually(lambda: seen[5:] == [b"next run\n", b"end\n"], "the next run is followed")
 
 
-def _followed(directory: StateDirectory) -> list[bytes]:
+def _tail(directory: StateDirectory) -> list[bytes]:
     """Follow a log; return the lines that are printed, to which more come."""
     seen: list[bytes] = []
     following = logs.lines(directory, "chat", earlier=False, follow=True, wanted=logs.Wanted())
