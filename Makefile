@@ -25,7 +25,7 @@ check: setup ## static checks: style, types, who imports whom
 	mypy && lint-imports
 
 # Two, as CI has two cores and a test's servers take more than one; a file's tests share what they start.
-WORKERS := --numprocesses=2 --dist=loadfile
+WORKERS := --numprocesses=2 --dist=loadfile --timeout=240 -o faulthandler_timeout=300
 test: check observability ## everything: static checks, then tests, then tests that start real models
 	pytest $(WORKERS) -m "not live and not cluster"
 	pytest -m "live and not long"

@@ -33,6 +33,7 @@ class _FailuresAtOnce:
             )
 
 
+@pytest.hookimpl(trylast=True)  # the terminal comes after a conftest
 def pytest_configure(config: pytest.Config) -> None:
     terminal = config.pluginmanager.getplugin("terminalreporter")
     if terminal is not None:  # a worker of pytest-xdist has none

@@ -46,7 +46,7 @@ def end(call: Call, code: int | str, outcome: Outcome, error: str | None) -> Non
     if span is None:
         return
     if error == _UNKNOWN_CALLER and TRACEPARENT in call.fields:
-        span.sampled = False  # or a stranger could make one trace as large as the store's memory
+        span.drop()  # or a stranger could make one trace as large as the store's memory
     if span.sampled or failed:
         span.update(_described(call, code, outcome, error))
     span.end(error or f"status {call.status or code}" if failed else None)

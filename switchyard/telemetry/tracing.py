@@ -29,14 +29,18 @@ class Span(Protocol):
     Attributes are kept if it is ``sampled``, or ends with an error: hot paths skip making them otherwise.
     """
 
-    sampled: bool
     traceparent: str | None
 
+    @property
+    def sampled(self) -> bool: ...
     @property
     def trace_id(self) -> str: ...
 
     def set(self, key: str, value: Value) -> None: ...
     def update(self, attributes: Mapping[str, Value]) -> None: ...
+
+    def drop(self) -> None:
+        """Take it out of the sample."""
 
     def end(self, error: str | None = None) -> None:
         """End it, the first time; ``error`` is why the work failed, and no text of a client's."""
@@ -79,6 +83,9 @@ class _PassthroughSpan:
         return
 
     def update(self, attributes: Mapping[str, Value]) -> None:
+        return
+
+    def drop(self) -> None:
         return
 
     def end(self, error: str | None = None) -> None:
@@ -138,6 +145,9 @@ class RecordedSpan:
 
     def update(self, attributes: Mapping[str, Value]) -> None:
         self.attributes = {**self.attributes, **attributes} if self.attributes else dict(attributes)
+
+    def drop(self) -> None:
+        self.sampled = False
 
     def end(self, error: str | None = None) -> None:
         if (self.sampled or error is not None) and not self._ended:

@@ -263,3 +263,11 @@ async def test_a_call_without_a_valid_key_is_recorded_in_no_trace_of_its_clients
         assert kept.ended == []
         assert (await bench.http.get("/v1/models")).status_code == 401
     assert [one.attributes["error.type"] for one in kept.ended] == ["invalid_api_key"]
+
+
+async def test_without_traces_a_call_without_a_valid_key_is_answered_whatever_trace_it_names(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with gateway(tmp_path, tenants=await tenants(tmp_path)) as bench:
+        assert (await bench.http.get("/v1/models", headers={"traceparent": PARENT})).status_code == 401
+    assert not [one for one in caplog.records if one.levelname == "ERROR"]
