@@ -26,6 +26,7 @@ import psutil
 
 from benchmarks.platform import Platform, preloaded, running
 from benchmarks.processes import wait_for
+from benchmarks.repeating import repeatedly
 from benchmarks.report import Figure, publish
 from benchmarks.repository.drop import make_project
 from benchmarks.repository.models import ask_chat, ask_onnx, write_chat, write_onnx
@@ -97,23 +98,16 @@ class Site:
 @contextmanager
 def asked(url: str, seen: set[float]) -> Iterator[None]:
     """Ask the network all the time, and collect the numbers of the contents that responded."""
-    ended = threading.Event()
 
-    def ask() -> None:
-        while not ended.is_set():
-            number = ask_onnx(url, ONNX)
-            if number is None:
-                ended.wait(0.05)
-            else:
-                seen.add(number)
+    def ask(ended: threading.Event) -> None:
+        number = ask_onnx(url, ONNX)
+        if number is None:
+            ended.wait(0.05)
+        else:
+            seen.add(number)
 
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
+    with repeatedly(ask, 0):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def main() -> int:

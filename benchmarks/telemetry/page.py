@@ -15,11 +15,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from benchmarks.platform import Platform, preloaded, running
 from benchmarks.processes import wait_for
+from benchmarks.repeating import repeatedly
 from benchmarks.report import Figure, publish
 
 _REQUESTS: dict[str, tuple[str, dict[str, object]]] = {
@@ -90,21 +91,17 @@ class Traffic:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        ended = threading.Event()
         threads: list[threading.Thread] = []
 
-        def start() -> None:
-            while not ended.wait(_EACH_SECONDS):
-                threads.append(threading.Thread(target=self._ask))
-                threads[-1].start()
+        def start(_: threading.Event) -> None:
+            threads.append(threading.Thread(target=self._ask))
+            threads[-1].start()
 
-        starter = threading.Thread(target=start)
-        starter.start()
         try:
-            yield
+            with repeatedly(start, _EACH_SECONDS):
+                yield
         finally:
-            ended.set()
-            for thread in (starter, *threads):
+            for thread in threads:
                 thread.join()
 
     def _ask(self) -> None:
@@ -122,23 +119,14 @@ class Traffic:
 @contextmanager
 def failing(platform: Platform, model: str) -> Iterator[None]:
     """Kill the process of a model whenever there is one."""
-    ended = threading.Event()
 
-    def kill() -> None:
-        while not ended.wait(0.02):
-            if pid := platform.row(model)["pid"]:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+    def kill(_: threading.Event) -> None:
+        if pid := platform.row(model)["pid"]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
+    with repeatedly(kill, 0.02):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def page_seconds(platform: Platform, pager: Pager, before: float) -> dict[str, float]:

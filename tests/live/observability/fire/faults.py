@@ -5,31 +5,14 @@ import resource
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
 
+from benchmarks.repeating import repeatedly
 from tests.live.platform import Platform
 from tests.live.processes import descendants, eventually
-
-
-@contextmanager
-def _repeatedly(act: Callable[[threading.Event], None], pause: float) -> Iterator[None]:
-    """Act again and again, each time ``pause`` seconds after the last; what acts waits for the event alone."""
-    ended = threading.Event()
-
-    def run() -> None:
-        while not ended.wait(pause):
-            act(ended)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 @contextmanager
@@ -42,7 +25,7 @@ def slow_engine(platform: Platform, model: str) -> Iterator[None]:
         ended.wait(1.0)
         os.kill(engine, signal.SIGCONT)
 
-    with _repeatedly(brake, 0.03):
+    with repeatedly(brake, 0.03):
         yield
 
 
@@ -56,7 +39,7 @@ def kill_loop(platform: Platform, model: str) -> Iterator[None]:
             with suppress(ProcessLookupError):  # it is killed already, and not seen to be
                 os.kill(row["pid"], signal.SIGKILL)
 
-    with _repeatedly(kill, 0.1):
+    with repeatedly(kill, 0.1):
         yield
 
 
