@@ -1,13 +1,14 @@
 """``python -m switchyard.sync --source PLACE --published DIR``: publishes what is good of a model repository."""
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
 import threading
 from pathlib import Path
 from typing import NoReturn
+
+import uvloop
 
 from switchyard.cluster.api import ApiServerError
 from switchyard.cluster.publishing import Derivation, reporter_of_this_pod
@@ -67,7 +68,7 @@ def main() -> int:
     )
     status = 0
     try:
-        asyncio.run(run(settings, downloaders=following, reporters=reporters))
+        uvloop.run(run(settings, downloaders=following, reporters=reporters))
     except* (PublishedError, JudgeError, OSError) as group:
         print(f"sync: {_first(group)}", file=sys.stderr)
         status = 1

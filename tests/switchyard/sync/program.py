@@ -31,6 +31,11 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
     def start(self) -> None:
         command = [sys.executable, "-m", "switchyard.sync", "--source", str(self.source)]
         with self.log.open("ab") as log:
