@@ -79,9 +79,9 @@ class JudgedModels:
         self._problem = ""
         name = self._host.model.name
         if self._is_first and not is_late and (waiting := self._unjudged(status)):
-            self._board.serve(name, self._host.models())
             reason = f"the model repository is being checked: {', '.join(waiting)}"
             self._board.follow(name, ModelStatus(group="vision", name=name, phase="checking", reason=reason))
+            self._board.serve(name, self._host.models())
             return
         if self._is_first:
             self._is_first = False

@@ -213,9 +213,10 @@ class PublishedModels:
         if status is None:
             return
         listed = row if self._taken(name) else name
+        # First, or a new folder would be listed for a moment as if it were served.
+        self._board.follow_all(row, {listed: status})
         if row not in self._board.entries:
             self._board.add(row, [Model(name=listed, kind="llm", url="")])
-        self._board.follow_all(row, {listed: status})
         self._board.set(row, "failed" if problem else "asleep", problem or status.sentence, blocked=bool(problem))
 
 

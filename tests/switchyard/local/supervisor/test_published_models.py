@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from switchyard.catalog import Model, State
+from switchyard.catalog import Catalog, Model, State
 from switchyard.local.plan.render import documents as rendered
 from switchyard.local.plan.render import render_text
 from switchyard.local.processes import identities
@@ -82,6 +82,24 @@ async def test_a_folder_that_cannot_be_served_is_listed_with_its_sentence_until_
     await until(lambda: repository.run.models()["dropped"].url != "", "it is served")
     await echo(client, repository, "dropped")
     assert repository.run.board.entries.keys() == {"dropped"}
+
+
+async def test_a_folder_that_is_new_is_never_listed_as_if_it_were_served(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = list[str]()
+    write = repository.run.catalog.replace
+
+    def replaced(catalog: Catalog) -> None:
+        listed.extend(model.state.phase for model in catalog.models.values())
+        write(catalog)
+
+    monkeypatch.setattr(repository.run.catalog, "replace", replaced)
+    await repository.follow()
+    repository.say(ModelStatus(group="llm", name="dropped", phase="copying"))
+    await until(lambda: "dropped" in repository.run.models(), "it is listed")
+
+    assert {*listed} == {"pending"}
 
 
 async def test_a_broken_edit_says_so_while_the_content_before_it_is_served(
