@@ -3,12 +3,14 @@
 All gateways run through all rounds, on one core; the model, the collector and the clients are on another. Each differs
 from its neighbour in one feature: ``none`` has no telemetry, ``metrics`` are as shipped, the others add a log line for
 each response, or traces of one request in a hundred or of all. What a feature adds is taken within its round. The same
-for a predictor with a real model, whose requests are part of a trace that is recorded, or is not.
+for a predictor with a real model, whose requests are part of a trace that is recorded, or is not. A whole chat is what
+its gateway and its predictor take together.
 """
 
 import argparse
 import os
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,6 +35,9 @@ COMPARED = {
 }
 _TRACEPARENT = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0"
 _UNTRACED, _UNSAMPLED, _SAMPLED = "untraced", "not sampled", "sampled"
+# By the name of its gateway, the predictor behind it, and what each and both together may add.
+WHOLE = {"traces of 1 %": (_UNSAMPLED, "<= 3"), "traces of 100 %": (_SAMPLED, "<= 25")}
+_CPU = "processor time per chat"
 _LOAD_CORE, _GATEWAY_CORE = 0, 1
 
 
@@ -68,7 +73,7 @@ class Rounds:
         return tuple(100 * (one / other - 1) for one, other in zip(self.of(name), self.of(to), strict=True))
 
 
-def of_gateway(rounds: int, seconds: float) -> list[Figure]:
+def of_gateway(rounds: int, seconds: float) -> Rounds:
     """Measure the gateways."""
     core = {"model": _LOAD_CORE, "collector": _LOAD_CORE, "gateway": _GATEWAY_CORE}
     measured = Rounds()
@@ -87,15 +92,10 @@ def of_gateway(rounds: int, seconds: float) -> list[Figure]:
             order = list(started) if number % 2 == 0 else list(reversed(started))
             for name in order:
                 measured.measure(name, started[name], requests[name], CLIENTS, seconds)
-    cpu = "processor time per chat"
-    figures = [Figure(name=f"gateway, {NONE}: {cpu}", unit="ms", values=measured.of(NONE))]
-    for name, (to, target) in COMPARED.items():
-        values = measured.added(name, to)
-        figures.append(Figure(name=f"gateway, {name}: added to {cpu}", unit="%", values=values, target=target))
-    return figures
+    return measured
 
 
-def of_predictor(rounds: int, seconds: float) -> list[Figure]:
+def of_predictor(rounds: int, seconds: float) -> Rounds:
     """Measure a predictor without a collector, and one with, whose requests are sampled or not."""
     measured = Rounds()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -117,20 +117,29 @@ def of_predictor(rounds: int, seconds: float) -> list[Figure]:
             for name in list(kinds) if number % 2 == 0 else list(reversed(kinds)):
                 command, request = kinds[name]
                 measured.measure(name, command, request, 4, seconds)
-    cpu = "processor time per chat"
-    targets = {_UNSAMPLED: "<= 3", _SAMPLED: "<= 25"}
-    return [
-        Figure(name=f"predictor, {_UNTRACED}: {cpu} of {TOKENS} tokens", unit="ms", values=measured.of(_UNTRACED)),
-        *(
-            Figure(
-                name=f"predictor, {name}: added to {cpu}",
-                unit="%",
-                values=measured.added(name, _UNTRACED),
-                target=target,
-            )
-            for name, target in targets.items()
-        ),
-    ]
+    return measured
+
+
+def gateway_figures(gateway: Rounds) -> Iterator[Figure]:
+    yield Figure(name=f"gateway, {NONE}: {_CPU}", unit="ms", values=gateway.of(NONE))
+    for name, (to, target) in COMPARED.items():
+        yield Figure(name=f"gateway, {name}: added to {_CPU}", unit="%", values=gateway.added(name, to), target=target)
+
+
+def predictor_figures(predictor: Rounds) -> Iterator[Figure]:
+    yield Figure(name=f"predictor, {_UNTRACED}: {_CPU} of {TOKENS} tokens", unit="ms", values=predictor.of(_UNTRACED))
+    for name, target in WHOLE.values():
+        values = predictor.added(name, _UNTRACED)
+        yield Figure(name=f"predictor, {name}: added to {_CPU}", unit="%", values=values, target=target)
+
+
+def chat_figures(gateway: Rounds, predictor: Rounds) -> Iterator[Figure]:
+    """Yield what a whole chat takes more; rounds of both are put together in their order."""
+    plain = [sum(both) for both in zip(gateway.of(METRICS), predictor.of(_UNTRACED), strict=True)]
+    for name, (behind, target) in WHOLE.items():
+        traced = [sum(both) for both in zip(gateway.of(name), predictor.of(behind), strict=True)]
+        values = tuple(100 * (one / other - 1) for one, other in zip(traced, plain, strict=True))
+        yield Figure(name=f"whole chat, {name}: added to {_CPU}", unit="%", values=values, target=target)
 
 
 def _wire(flag: str) -> bytes:
@@ -142,16 +151,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
-    parser.add_argument("--only", choices=("gateway", "predictor"))
     options = parser.parse_args()
     cores = os.sched_getaffinity(0)
-    figures = []
-    if options.only != "predictor":
-        os.sched_setaffinity(0, {_LOAD_CORE})
-        figures += of_gateway(options.rounds, options.seconds)
-        os.sched_setaffinity(0, cores)
-    if options.only != "gateway":
-        figures += of_predictor(options.rounds, 2 * options.seconds)
+    os.sched_setaffinity(0, {_LOAD_CORE})
+    gateway = of_gateway(options.rounds, options.seconds)
+    os.sched_setaffinity(0, cores)
+    predictor = of_predictor(options.rounds, 2 * options.seconds)
+    figures = [*gateway_figures(gateway), *predictor_figures(predictor), *chat_figures(gateway, predictor)]
     publish("telemetry.cost", figures, {"rounds": options.rounds, "seconds": options.seconds})
 
 
