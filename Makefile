@@ -25,15 +25,18 @@ check: setup ## static checks: style, types, who imports whom
 	mypy && lint-imports
 
 # Two, as CI has two cores and a test's servers take more than one; a file's tests share what they start.
-WORKERS := --numprocesses=2 --dist=loadfile --timeout=240 -o faulthandler_timeout=300
+WORKERS := --numprocesses=2 --dist=loadfile
+# Seconds until a test that hangs ends, and until its process does where it cannot; pyproject.toml has those of live tests.
+SHORT := --timeout=240 -o faulthandler_timeout=300
+LONG := --timeout=3600 -o faulthandler_timeout=3700
 test: check observability ## everything: static checks, then tests, then tests that start real models
-	pytest $(WORKERS) -m "not live and not cluster"
+	pytest $(WORKERS) $(SHORT) -m "not live and not cluster"
 	pytest -m "live and not long"
 
 test-all: test fuzz ## all that and what takes long: `make fuzz`, ten times the generated examples, all floods, 150 kills, every alert
-	pytest $(WORKERS) -m "hypothesis and not live and not cluster" --hypothesis-profile=all
-	pytest -m "hypothesis and live" --hypothesis-profile=all
-	pytest -m long
+	pytest $(WORKERS) $(LONG) -m "hypothesis and not live and not cluster" --hypothesis-profile=all
+	pytest $(LONG) -m "hypothesis and live" --hypothesis-profile=all
+	pytest $(LONG) -m long
 	python -m benchmarks.floods --check
 	python -m benchmarks.tenancy.kills --check
 	python -m benchmarks.repository.kills --check

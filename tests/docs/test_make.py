@@ -30,12 +30,13 @@ def test_test_all_runs_whole_what_test_cuts_short() -> None:
     commands = make("--dry-run", "test-all").splitlines()
 
     assert commands[: len(make("--dry-run", "test").splitlines())] == make("--dry-run", "test").splitlines()
+    workers, long = "--numprocesses=2 --dist=loadfile", "--timeout=3600 -o faulthandler_timeout=3700"
     for command in (
         "python -m tests.fuzz --minutes 10",
         "python -m tests.differential --cases 2000 --seed $RANDOM",
-        'pytest --numprocesses=2 --dist=loadfile -m "hypothesis and not live and not cluster" --hypothesis-profile=all',
-        'pytest -m "hypothesis and live" --hypothesis-profile=all',
-        "pytest -m long",
+        f'pytest {workers} {long} -m "hypothesis and not live and not cluster" --hypothesis-profile=all',
+        f'pytest {long} -m "hypothesis and live" --hypothesis-profile=all',
+        f"pytest {long} -m long",
         "python -m benchmarks.floods --check",
         "python -m benchmarks.tenancy.kills --check",
     ):

@@ -12,9 +12,13 @@ VERSION = "{}.{}".format(*sys.version_info[:2])
 LIBRARY = f"usr/local/lib/python{VERSION}"
 SITE = f"{LIBRARY}/site-packages"
 
-# Of the standard library: what shows windows, installs packages, tests Python itself or builds it.
+# Of the standard library: what shows windows, installs packages, tests Python itself or builds it, and Debian's word to
+# pip that this tree is apt's.
 _LEFT_OUT = frozenset(
-    ("test", "idlelib", "tkinter", "turtledemo", "turtle.py", "ensurepip", "lib2to3", "site-packages", "dist-packages")
+    (
+        *("test", "idlelib", "tkinter", "turtledemo", "turtle.py", "ensurepip", "lib2to3"),
+        *("site-packages", "dist-packages", "EXTERNALLY-MANAGED"),
+    )
 )
 # Extensions whose libraries are not in the image.
 _EXTENSIONS_LEFT_OUT = ("_tkinter.", "_test", "nis.", "_gdbm.", "_dbm.", "xxlimited", "_xxtestfuzz")
