@@ -3,7 +3,6 @@
 import os
 
 import pytest
-from _pytest.terminal import TerminalReporter
 from hypothesis import settings
 
 # `make test` and `pytest` are to see the same: what make tells its commands would reach the makes and programs that
@@ -22,7 +21,7 @@ settings.load_profile("switchyard")
 class _FailuresAtOnce:
     """Prints what failed when it failed: whoever ends a run that takes too long has these lines."""
 
-    def __init__(self, terminal: TerminalReporter) -> None:
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
         self._terminal = terminal
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -16,8 +16,16 @@ SITE = f"{LIBRARY}/site-packages"
 # pip that this tree is apt's.
 _LEFT_OUT = frozenset(
     (
-        *("test", "idlelib", "tkinter", "turtledemo", "turtle.py", "ensurepip", "lib2to3"),
-        *("site-packages", "dist-packages", "EXTERNALLY-MANAGED"),
+        "test",
+        "idlelib",
+        "tkinter",
+        "turtledemo",
+        "turtle.py",
+        "ensurepip",
+        "lib2to3",
+        "site-packages",
+        "dist-packages",
+        "EXTERNALLY-MANAGED",
     )
 )
 # Extensions whose libraries are not in the image.
