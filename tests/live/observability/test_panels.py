@@ -66,9 +66,12 @@ def watch(
         jobs += exporters.jobs(stack, folder / "exporters", observed)
         watching = stack.enter_context(Watch(folder / "watch", "http://127.0.0.1:9/", jobs, clock=CLOCK))
         traffic = Traffic(observed)
+        # Before and after each: what counts is seen to grow only between two scrapes.
+        _until_scraped(watching)
         traffic.all()
         _until_scraped(watching)
         traffic.crash()
+        _until_scraped(watching)
         traffic.all()
         _until_scraped(watching)
         yield watching
@@ -88,11 +91,10 @@ def _page(name: str, address: str) -> Job:
 
 
 def _until_scraped(watching: Watch) -> None:
-    """Wait until all targets have been scraped again since now."""
+    """Wait until all targets have been scraped again since now, and not in vain."""
     began = time.time()
-    eventually(
-        lambda: watching.value(f"min(timestamp(up)) > {began + SCRAPES}") > 0, "all targets are scraped", seconds=60
-    )
+    scraped = f"min(timestamp(up)) > {began + SCRAPES} and min(up) == 1"
+    eventually(lambda: watching.value(scraped) > 0, "all targets are scraped", seconds=60)
 
 
 def has_data(watching: Watch, query: Query, values: Mapping[str, str] = WINDOW) -> str:

@@ -64,7 +64,7 @@ class Traffic:
         self._limits()
 
     def crash(self) -> None:
-        """Kill the process of a model within a stream, which fails, and wait for the next."""
+        """Kill the process of a model within a stream, which fails, and wait until the next one serves."""
         before = self._platform.row("chat-fast")["pid"]
         body = _chat("chat-fast", HARD, 400, stream=True)
         try:
@@ -78,7 +78,9 @@ class Traffic:
                 list(chunks)
         except httpx.TransportError:
             pass  # the connection ends with the response, which had begun
-        eventually(lambda: self._platform.row("chat-fast")["pid"] != before, "another process of chat-fast")
+        eventually(lambda: self._platform.row("chat-fast")["pid"] != before, "the end of chat-fast is seen")
+        with self._client("acme") as client:
+            _ok(client.post("/v1/chat/completions", json=_chat("chat-fast", "Hi", 1)))
 
     def _client(self, name: str) -> httpx.Client:
         headers = {"authorization": f"Bearer {KEYS.get(name, name)}"}
@@ -86,7 +88,10 @@ class Traffic:
 
     def _language(self, client: httpx.Client) -> None:
         for stream in (True, False, True):
-            _ok(client.post("/v1/chat/completions", json=_chat("chat-fast", STORY, stream=stream)))
+            # Many tokens: the engine sends what a busy client has not read yet as one chunk.
+            response = client.post("/v1/chat/completions", json=_chat("chat-fast", STORY, 64, stream=stream))
+            _ok(response)
+            assert not stream or response.text.endswith("data: [DONE]\n\n"), response.text[-1000:]
 
     def _embedding(self, client: httpx.Client) -> None:
         _ok(client.post("/v1/embeddings", json={"model": "embed", "input": ["a cat", "a kitten"]}))
