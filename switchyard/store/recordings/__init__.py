@@ -1,0 +1,1 @@
+"""Responses kept as they were sent, to be sent again or to be followed while they still run."""
