@@ -1,4 +1,4 @@
-"""Opens the store, ledger, records or journal that a URL names; all may be in the same file or Redis."""
+"""Opens the store, ledger, records, journal or recordings that a URL names; all may be in the same file or Redis."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 from switchyard.store.contract import Store
 from switchyard.store.journal.contract import Journal
 from switchyard.store.ledger import Ledger
+from switchyard.store.recordings.contract import Recordings
 from switchyard.store.records.contract import Records
 
 
@@ -73,6 +74,22 @@ def open_journal(url: str) -> Journal:
     from switchyard.store.journal.redis import RedisJournal
 
     return RedisJournal(url)
+
+
+def open_recordings(url: str) -> Recordings:
+    """Return the recordings of a URL, not opened yet; the URL is one that ``open_store`` takes.
+
+    In SQLite they have a file of their own beside the store's: they are most of what is written, and may be lost.
+
+    Raises:
+        ValueError: the URL names no store.
+    """
+    path = _sqlite_path(url)
+    if path is None:
+        raise ValueError("recordings are not in Redis yet")
+    from switchyard.store.recordings.sqlite import SqliteRecordings
+
+    return SqliteRecordings(path.with_stem(f"{path.stem}-recordings"))
 
 
 def _sqlite_path(url: str) -> Path | None:

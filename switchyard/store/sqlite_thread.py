@@ -27,8 +27,8 @@ _BUSY_SECONDS = 2.0  # how long one process waits for another one's write
 _PAUSE_SECONDS = 0.001
 _BATCH = 256
 _SLOW_SECONDS = 0.005  # a commit takes 0.02 ms where the system takes what is written into its memory
-_SLOW_WRITES = 3  # in a row: the disk is slow, where one alone may have waited for a processor
-_THREAD_SECONDS = 1.0  # so long nothing is then written in the event loop
+_SLOW_WRITES = 3  # or reads, in a row: the disk is slow, where one alone may have waited for a processor
+_THREAD_SECONDS = 1.0  # so long nothing is then done in the event loop
 _LOG_WRITES = 1000  # then the log, of some 10 MB, goes into the file
 
 T = TypeVar("T")
@@ -85,8 +85,7 @@ class SqliteThread:
         Raises:
             StoreError: the file cannot be read, or it is closed.
         """
-        result: T = await self._submit(run, writes=False)
-        return result
+        return await self._submit(run, writes=False)
 
     async def write(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Return what ``run`` returns, after what it wrote is safe from a crash of this process.
@@ -94,47 +93,52 @@ class SqliteThread:
         Raises:
             StoreError: the file cannot be written, or it is closed; nothing of ``run`` is written.
         """
-        result: T = await self._submit(run, writes=True)
-        return result
+        return await self._submit(run, writes=True)
+
+    async def read_now(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """As ``read``, of one statement that takes microseconds: the event loop does it, as in ``write_now``."""
+        return await self._run_now(run, writes=False)
 
     async def write_now(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """As ``write``, of what takes microseconds: the event loop does it, unless it would have to wait."""
+        return await self._run_now(run, writes=True)
+
+    async def _run_now(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
         connection, begun = self._connection, time.monotonic()
         if connection is None or self._in_thread or begun < self._slow_until:
-            return await self.write(run)
+            return await self._submit(run, writes=writes)
         try:
-            result = transaction(connection, run, self._on_rollback, wait=False)
+            result = transaction(connection, run, self._on_rollback, wait=False) if writes else run(connection)
         except Exception as err:
             if not _is_busy(err):
                 raise self._failure(err) from err
-            return await self.write(run)
+            return await self._submit(run, writes=writes)
         now = time.monotonic()
         self._slow_writes = self._slow_writes + 1 if now - begun > _SLOW_SECONDS else 0
         if self._slow_writes >= _SLOW_WRITES:
             self._slow_writes, self._slow_until = 0, now + _THREAD_SECONDS
-        self._writes += 1
+        self._writes += writes
         if self._is_sweep_due(now):
             self._put(_Operation(_nothing, writes=False, done=None))
         return result
 
     async def aclose(self) -> None:
         """Wait for the operations in progress and close the file; may be called again."""
-        if self._thread is not None:
-            if not self._closed:
-                self._in_thread += 1  # for good
-                self._operations.put(None)
-            self._closed = True
-            await asyncio.to_thread(self._thread.join)
+        if self._thread is not None and not self._closed:
+            self._in_thread += 1  # for good
+            self._operations.put(None)
         self._closed = True
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
 
-    def _submit(self, run: Callable[[sqlite3.Connection], Any], *, writes: bool) -> asyncio.Future[Any]:
+    def _submit(self, run: Callable[[sqlite3.Connection], T], *, writes: bool) -> asyncio.Future[T]:
         if self._closed:
             raise StoreError(f"the store {self._path} is closed")
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._thread = threading.Thread(target=self._run, name="sqlite-store", daemon=True)
             self._thread.start()
-        done: asyncio.Future[Any] = self._loop.create_future()
+        done: asyncio.Future[T] = self._loop.create_future()
         self._put(_Operation(run, writes, done))
         return done
 
@@ -265,10 +269,7 @@ def transaction(
         sqlite3.OperationalError: others write to the file, without ``wait`` at once.
     """
     # The write lock at once: SQLite fails a transaction that began by reading and then meets another writer.
-    if wait:
-        _when_free(lambda: connection.execute("BEGIN IMMEDIATE"))
-    else:
-        connection.execute("BEGIN IMMEDIATE")
+    _when_free(lambda: connection.execute("BEGIN IMMEDIATE"), seconds=_BUSY_SECONDS if wait else 0)
     try:
         result = run(connection)
         connection.execute("COMMIT")
@@ -280,13 +281,13 @@ def transaction(
     return result
 
 
-def _when_free(run: Callable[[], T]) -> T:
-    end = time.monotonic() + _BUSY_SECONDS
+def _when_free(run: Callable[[], T], *, seconds: float = _BUSY_SECONDS) -> T:
+    end = time.monotonic() + seconds
     while True:
         try:
             return run()
         except sqlite3.OperationalError as err:
-            if not _is_busy(err) or time.monotonic() > end:
+            if not _is_busy(err) or time.monotonic() >= end:
                 raise
         time.sleep(_PAUSE_SECONDS)
 

@@ -12,7 +12,12 @@ from typing import Literal, Protocol
 State = Literal["running", "complete", "failed", "lost"]
 
 SEGMENT_BYTES = 256 * 1024  # at most
-INLINE_BYTES = 128 * 1024  # of segments that come with what is found, so that most responses take one round trip
+SEALED_BYTES = 64  # by so much an encrypted segment may be longer
+INLINE_BYTES = (
+    128 * 1024
+)  # of segments that come with what is found, or one that is longer: mostly all in one round trip
+FOLLOWED_SECONDS = 5.0  # so long a writer is told of one who followed: many times the pause between two looks
+AFTER_SECONDS = 10.0  # so long one that no name leads to any more is there for those who follow it
 
 
 class SupersededError(Exception):
@@ -25,7 +30,7 @@ class Recording:
 
     ``fingerprint`` says what was asked, in bytes that the writer chose. ``lost`` is one whose writer has let its lease
     pass. ``age`` is in seconds since it began, ``left`` until it is forgotten. ``segments`` are so many, of ``size``
-    bytes together.
+    bytes together, as the store has them.
     """
 
     id: str
@@ -56,7 +61,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a scope may hold; of complete recordings the oldest make room for new ones."""
+    """What a scope may hold of complete recordings of one kind; those that end first make room for new ones."""
 
     recordings: int = 10_000
     size: int = 64 * 1024 * 1024
@@ -87,6 +92,9 @@ class Recordings(Protocol):
         Returns None when this call has begun it: it is then ``running`` for ``lease`` seconds, and ``aliases`` lead to
         it as well, whatever they led to before. A failed one makes room for it. So does a lost one, with
         ``report_lost`` only for the claim after the one that returns it. All is forgotten ``ttl`` seconds from now.
+
+        Raises:
+            ValueError: another name led to a recording of this id: each has an id of its own.
         """
 
     async def find(self, scope: str, name: str, *, after: int = 0) -> Page | None:
@@ -98,11 +106,12 @@ class Recordings(Protocol):
     async def append(self, scope: str, recording: str, number: int, segment: bytes, *, lease: float) -> bool:
         """Add the segment with this number, empty for none, and hold the recording for ``lease`` seconds from now.
 
-        Returns whether somebody follows. A number that is there already is left as it is.
+        The first is number 0. Returns whether somebody follows. A number that is there already is left as it is. A lost
+        one is running again, unless another has begun.
 
         Raises:
             SupersededError: another writer has it, or it is over.
-            ValueError: the segment is longer than ``SEGMENT_BYTES``.
+            ValueError: the segment is longer than ``SEGMENT_BYTES``, or not the next one.
         """
 
     async def finish(
@@ -111,11 +120,11 @@ class Recordings(Protocol):
         """Add the last segment, empty for none, and end the recording.
 
         A complete one is kept for ``ttl`` seconds from now, if the scope has room for it within ``bounds``. One that
-        failed is kept for some seconds for those who follow it, and no name leads to it.
+        failed, or has no room, is kept for some seconds for those who follow it, and no name leads to it.
 
         Raises:
             SupersededError: another writer has it, or it is over.
-            ValueError: the segment is longer than ``SEGMENT_BYTES``.
+            ValueError: the segment is longer than ``SEGMENT_BYTES``, or not the next one.
         """
 
     async def forget(self, scope: str, name: str) -> bool:
@@ -125,7 +134,22 @@ class Recordings(Protocol):
         """Forget all complete recordings that were claimed under a name of this kind; return how many."""
 
     async def held(self, scope: str) -> Mapping[str, Held]:
-        """Return what a scope holds, by the kinds of the names under which it was claimed."""
+        """Return what a scope holds of complete recordings, by the kinds of the names under which they were claimed."""
 
     async def aclose(self) -> None:
         """Wait for operations in progress and close files and connections; may be called again."""
+
+
+def kind_of(name: str) -> str:
+    """Return the kind of a name: what stands before its first colon."""
+    return name.partition(":")[0]
+
+
+def check_segment(segment: bytes) -> None:
+    """Check what a writer promises of a segment.
+
+    Raises:
+        ValueError: it is too long.
+    """
+    if len(segment) > SEGMENT_BYTES + SEALED_BYTES:
+        raise ValueError(f"a segment of {len(segment)} bytes is too long: at most {SEGMENT_BYTES}")
