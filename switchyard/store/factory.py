@@ -85,11 +85,13 @@ def open_recordings(url: str) -> Recordings:
         ValueError: the URL names no store.
     """
     path = _sqlite_path(url)
-    if path is None:
-        raise ValueError("recordings are not in Redis yet")
-    from switchyard.store.recordings.sqlite import SqliteRecordings
+    if path is not None:
+        from switchyard.store.recordings.sqlite import SqliteRecordings
 
-    return SqliteRecordings(path.with_stem(f"{path.stem}-recordings"))
+        return SqliteRecordings(path.with_stem(f"{path.stem}-recordings"))
+    from switchyard.store.recordings.redis import RedisRecordings
+
+    return RedisRecordings(url)
 
 
 def _sqlite_path(url: str) -> Path | None:

@@ -6,6 +6,9 @@ strings go out; a string, nothing or an error comes back.
 
 import asyncio
 from collections import deque
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
 from typing import NamedTuple, cast
 
 from redis.asyncio import ConnectionPool
@@ -18,6 +21,19 @@ _STRING, _ERROR = b"$-"
 
 class ReplyError(Exception):
     """Redis responds with an error; its message is the error's."""
+
+
+class Script:
+    """A script of ``switchyard/store/scripts``, after the one of the name ``shared`` if there is one."""
+
+    def __init__(self, name: str, *, shared: str = "") -> None:
+        self.text = (_source(shared) if shared else "") + _source(name)
+        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+@cache
+def _source(name: str) -> str:
+    return files("switchyard.store").joinpath("scripts", f"{name}.lua").read_text(encoding="utf-8")
 
 
 class RedisConnection:
@@ -42,7 +58,7 @@ class RedisConnection:
             StoreError: it does not respond; the command may have been run or not.
         """
         if self._closed:
-            raise StoreError("the ledger is closed")
+            raise StoreError("the store is closed")
         packed = _packed(command)
         try:
             try:
@@ -50,6 +66,22 @@ class RedisConnection:
             except ConnectionError:
                 return await (await self._connected()).send(packed)
         except OSError as err:  # also of a timeout
+            raise StoreError(f"Redis does not respond: {err}") from err
+
+    async def run_script(self, script: Script, key: str, *args: bytes | str | float) -> bytes | None:
+        """Return what a script returns for one key; Redis is told its text if it does not know it by its SHA-1.
+
+        Raises:
+            StoreError: Redis does not respond, or with an error; the script may have been run or not.
+        """
+        try:
+            try:
+                return await self.run("EVALSHA", script.sha, 1, key, *args)
+            except ReplyError as err:  # the first time, or after Redis was restarted
+                if not str(err).startswith("NOSCRIPT"):
+                    raise
+                return await self.run("EVAL", script.text, 1, key, *args)
+        except ReplyError as err:
             raise StoreError(f"Redis does not respond: {err}") from err
 
     async def aclose(self) -> None:

@@ -1,9 +1,6 @@
 """A ledger in Redis, for several replicas on several machines: one Lua script for each operation."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
-from hashlib import sha1
-from importlib.resources import files
 from typing import Any
 
 import orjson
@@ -13,24 +10,11 @@ from switchyard.store.contract import StoreError
 from switchyard.store.counters import stored_name
 from switchyard.store.ledger import Claim, Denial, Entry, Grant, Level, Total, Width, check_claims, check_lease
 from switchyard.store.redis import connect, tag
-from switchyard.store.redis_connection import RedisConnection, ReplyError
+from switchyard.store.redis_connection import RedisConnection, Script
 
 _OWNERS = "switchyard:{ledger}:owners"
 _STARTS_AT_ONCE = 500  # of totals in one script: others wait for it
 _KNOWN_OWNERS = 100_000
-
-
-class _Script:
-    """A script that Redis knows by its SHA-1, or is told when it does not; ``counts`` is its need of counters.lua."""
-
-    def __init__(self, name: str, *, counts: bool) -> None:
-        self.text = (_source("counters") if counts else "") + _source(name)
-        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-
-@cache
-def _source(name: str) -> str:
-    return files("switchyard.store").joinpath("scripts", f"{name}.lua").read_text(encoding="utf-8")
 
 
 class RedisLedger:
@@ -44,31 +28,35 @@ class RedisLedger:
         self._connection = RedisConnection(url, seconds)
         self._clock = clock
         self._closed = False
-        self._reserve = _Script("reserve", counts=True)
-        self._renew = _Script("renew", counts=True)
-        self._settle = _Script("settle", counts=True)
-        self._totals = _Script("totals", counts=False)
-        self._prune = _Script("prune", counts=False)
+        self._reserve = Script("reserve", shared="counters")
+        self._renew = Script("renew", shared="counters")
+        self._settle = Script("settle", shared="counters")
+        self._totals = Script("totals")
+        self._prune = Script("prune")
         self._known_owners: set[str] = set()
 
     async def reserve(self, owner: str, call_id: str, claims: Sequence[Claim], *, lease: float) -> Grant | Denial:
         check_claims(claims)
         check_lease(lease)
-        result = await self._call(self._reserve, owner, self._time(), call_id, lease, _packed(claims))
+        result = await self._connection.run_script(
+            self._reserve, _base(owner), self._time(), call_id, lease, _packed(claims)
+        )
         assert result is not None
         denied, levels = _parsed(result)
         return Denial(levels, denied - 1) if denied else Grant(levels)
 
     async def renew(self, owner: str, call_ids: Sequence[str], *, lease: float) -> None:
         check_lease(lease)
-        await self._call(self._renew, owner, self._time(), lease, *call_ids)
+        await self._connection.run_script(self._renew, _base(owner), self._time(), lease, *call_ids)
 
     async def settle(
         self, owner: str, call_id: str, claims: Sequence[Claim], entry: Entry | None
     ) -> tuple[Level, ...] | None:
         check_claims(claims)
         usage = (entry.dimensions, " ".join(map(str, entry.amounts)), entry.row) if entry else ()
-        result = await self._call(self._settle, owner, self._time(), call_id, _packed(claims), *usage)
+        result = await self._connection.run_script(
+            self._settle, _base(owner), self._time(), call_id, _packed(claims), *usage
+        )
         if result is None:
             return None
         first, levels = _parsed(result)
@@ -118,19 +106,7 @@ class RedisLedger:
     def _time(self) -> str:
         return repr(self._clock()) if self._clock else ""
 
-    async def _call(self, script: _Script, owner: str, *args: bytes | str | float) -> bytes | None:
-        """Run a script that calls wait for."""
-        try:
-            try:
-                return await self._connection.run("EVALSHA", script.sha, 1, _base(owner), *args)
-            except ReplyError as err:
-                if not str(err).startswith("NOSCRIPT"):
-                    raise
-                return await self._connection.run("EVAL", script.text, 1, _base(owner), *args)
-        except ReplyError as err:
-            raise StoreError(f"Redis does not respond: {err}") from err
-
-    async def _run(self, script: _Script, owner: str, *args: Any) -> Any:
+    async def _run(self, script: Script, owner: str, *args: Any) -> Any:
         try:
             return await self._do("EVALSHA", script.sha, 1, _base(owner), *args)
         except NoScriptError:  # the first time, or after Redis was restarted
@@ -138,7 +114,7 @@ class RedisLedger:
 
     async def _do(self, *command: Any) -> Any:
         if self._closed:
-            raise StoreError("the ledger is closed")
+            raise StoreError("the store is closed")
         try:
             return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
         except NoScriptError:

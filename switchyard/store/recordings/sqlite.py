@@ -19,6 +19,7 @@ class SqliteRecordings:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._thread = SqliteThread(path, SCHEMA, self._sweep, sweep_seconds=_SWEEP_SECONDS)
+        self._swept = 0  # the last one that was looked at
 
     async def claim(
         self,
@@ -98,4 +99,4 @@ class SqliteRecordings:
         return Rows(connection, self._clock())
 
     def _sweep(self, connection: sqlite3.Connection) -> None:
-        transaction(connection, lambda one: self._rows(one).sweep())
+        self._swept = transaction(connection, lambda one: self._rows(one).sweep(self._swept))

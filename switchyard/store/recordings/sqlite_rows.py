@@ -22,7 +22,8 @@ from switchyard.store.recordings.sqlite_schema import COLUMNS, PAGE_OF_ID, PAGE_
 
 _EVICTED_AT_ONCE = 256  # recordings that make room for one
 _ENDED_AT_ONCE = 2  # that one which is kept forgets for others: more than it adds
-_SWEPT_AT_ONCE, _SWEPT_BYTES = 200, 16 * 1024 * 1024  # some 10 ms
+_SWEPT_AT_ONCE = 5000  # recordings that one sweep looks at: 2 ms
+_REMOVED_AT_ONCE, _REMOVED_BYTES = 200, 16 * 1024 * 1024  # of them: some 10 ms
 _CLEARED_AT_ONCE = 500
 
 
@@ -130,14 +131,19 @@ class Rows:
         )
         return {kind: Held(recordings=count, size=size) for kind, count, size in found}
 
-    def sweep(self) -> None:
-        """Forget some of what is over."""
-        size = 0
-        for row in self._rows("ends <= ? ORDER BY ends LIMIT ?", self._now, _SWEPT_AT_ONCE):
-            self._remove(row)
-            size += row.size
-            if size > _SWEPT_BYTES:
-                return
+    def sweep(self, after: int) -> int:
+        """Forget what is over of some recordings from the last sweep's last one on; return this sweep's last one."""
+        looked, removed, size = 0, 0, 0
+        query = "SELECT recording, ends, size FROM recordings WHERE recording > ? ORDER BY recording LIMIT ?"
+        for recording, ends, bytes_of_it in self._execute(query, (after, _SWEPT_AT_ONCE)).fetchall():
+            after, looked = recording, looked + 1
+            if ends > self._now:
+                continue
+            self._remove(*self._rows("recording = ?", recording))
+            removed, size = removed + 1, size + bytes_of_it
+            if removed == _REMOVED_AT_ONCE or size > _REMOVED_BYTES:
+                return after
+        return after if looked == _SWEPT_AT_ONCE else 0
 
     def _begin(self, claimed: Claimed) -> ValueError | None:
         now, name = self._now, claimed.names[0]
@@ -174,20 +180,20 @@ class Rows:
 
     def _make_room(self, row: Row, size: int, bounds: Bounds) -> bool:
         """Forget what ends first until a recording of this size can be kept; return whether it can."""
+        if size > bounds.size or bounds.recordings < 1:
+            return False
         counted = self._execute(
             "SELECT recordings, size FROM recordings_held WHERE scope = ? AND kind = ?", (row.scope, row.kind)
         ).fetchone()
         recordings, held = counted or (0, 0)
-        recordings, held = recordings + 1, held + size
-        if size > bounds.size or bounds.recordings < 1:
-            return False
-        fits = recordings <= bounds.recordings and held <= bounds.size
-        for kept in self._kept(row.scope, row.kind, _ENDED_AT_ONCE if fits else _EVICTED_AT_ONCE):
-            if kept.ends > self._now and recordings <= bounds.recordings and held <= bounds.size:
-                break
-            self._remove(kept)
-            recordings, held = recordings - 1, held - kept.size
-        return recordings <= bounds.recordings and held <= bounds.size
+        for evicted in range(_EVICTED_AT_ONCE):
+            fits = recordings < bounds.recordings and held + size <= bounds.size
+            first = next(iter(self._kept(row.scope, row.kind, 1)), None)
+            if first is None or (fits and (first.ends > self._now or evicted == _ENDED_AT_ONCE)):
+                return fits
+            self._remove(first)
+            recordings, held = recordings - 1, held - first.size
+        return False
 
     def _count(self, row: Row, recordings: int, size: int) -> None:
         self._execute(

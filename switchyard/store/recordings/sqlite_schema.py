@@ -18,7 +18,6 @@ CREATE TABLE IF NOT EXISTS recordings (
     segments INTEGER NOT NULL, size INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS recordings_by_id ON recordings (scope, id);
-CREATE INDEX IF NOT EXISTS recordings_by_end ON recordings (ends);
 CREATE INDEX IF NOT EXISTS recordings_kept ON recordings (scope, kind, ends, size) WHERE kept;
 CREATE TABLE IF NOT EXISTS recording_names (
     scope TEXT NOT NULL, name TEXT NOT NULL, recording INTEGER NOT NULL, PRIMARY KEY (scope, name)

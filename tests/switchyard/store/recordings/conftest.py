@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from switchyard.store.recordings.contract import Recordings
+from switchyard.store.recordings.redis import RedisRecordings
 from switchyard.store.recordings.sqlite import SqliteRecordings
+from tests.switchyard.store.conftest import RedisServer
 
 BEGIN = 1_800_000_000.0
 
@@ -27,11 +29,13 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "redis"])
 def open_one(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Callable[[], Recordings]:
     """Open the recordings of one store, as each process does."""
-    path = tmp_path / "recordings.db"
-    return lambda: SqliteRecordings(path, clock=clock)
+    if request.param == "sqlite":
+        return lambda: SqliteRecordings(tmp_path / "recordings.db", clock=clock)
+    server: RedisServer = request.getfixturevalue("redis_server")
+    return lambda: RedisRecordings(server.url, clock=clock)
 
 
 @pytest.fixture
