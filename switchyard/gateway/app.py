@@ -34,16 +34,16 @@ from switchyard.gateway.settings import Settings
 from switchyard.gateway.settlements import Settlements
 from switchyard.gateway.stages.admit import admit
 from switchyard.gateway.stages.authenticate import Authenticate, authorize
-from switchyard.gateway.stages.forward import forward
+from switchyard.gateway.stages.endpoints.forward import forward
+from switchyard.gateway.stages.endpoints.listing import listing, readiness
+from switchyard.gateway.stages.endpoints.not_served import not_served
+from switchyard.gateway.stages.endpoints.rpc_forward import rpc_forward
+from switchyard.gateway.stages.endpoints.rpc_listing import rpc_listing
 from switchyard.gateway.stages.limits import InFlight, limits
-from switchyard.gateway.stages.listing import listing, readiness
-from switchyard.gateway.stages.not_served import not_served
 from switchyard.gateway.stages.observe import observe
 from switchyard.gateway.stages.parse import parse
 from switchyard.gateway.stages.quota import quota
 from switchyard.gateway.stages.resolve import resolve
-from switchyard.gateway.stages.rpc_forward import rpc_forward
-from switchyard.gateway.stages.rpc_listing import rpc_listing
 from switchyard.gateway.tenants.directory import Directory
 from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.gateway.tokens.verifier import Tokens

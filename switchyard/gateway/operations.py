@@ -16,7 +16,7 @@ from switchyard.gateway.openapi.document import document
 from switchyard.gateway.openapi.page import CONTENT_SECURITY_POLICY, DEFAULT_URL, page
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.routes.table import METRICS
-from switchyard.gateway.stages.listing import server_version
+from switchyard.gateway.stages.endpoints.listing import server_version
 from switchyard.http.api_errors import ApiError
 from switchyard.http.headers import Header
 from switchyard.telemetry.exposition import exposition

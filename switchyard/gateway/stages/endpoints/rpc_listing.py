@@ -10,7 +10,7 @@ from switchyard.gateway.call import Call
 from switchyard.gateway.edges.rpc import RpcEdge
 from switchyard.gateway.lookup import Locate, Visible, has_version, is_unserved
 from switchyard.gateway.pipeline import Proceed, Stage
-from switchyard.gateway.stages.listing import EXTENSIONS, SERVER, index_entries, server_version
+from switchyard.gateway.stages.endpoints.listing import EXTENSIONS, SERVER, index_entries, server_version
 from switchyard.gateway.upstream.repositories import Repositories, knows_itself
 from switchyard.gateway.upstream.retries import UpstreamRetries
 from switchyard.http.api_errors import ApiError
