@@ -7,6 +7,8 @@ from pathlib import Path
 
 from switchyard.settings import SettingsError
 
+# The gateway says whose turn it is (OpenAI's ``service_tier``); requests of one priority stay first come, first served.
+SCHEDULING = ("--scheduling-policy", "priority")
 # What a folder is judged by, where vLLM alone prefers Mistral's format; an operator's flags come later and win.
 FORMATS = ("--config-format", "hf", "--load-format", "safetensors")
 

@@ -55,7 +55,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_json_features
 
-from predictors.llm.arguments import FORMATS, Arguments
+from predictors.llm.arguments import FORMATS, SCHEDULING, Arguments
 from predictors.llm.bounds.log import ClientFaults
 from predictors.llm.bounds.templates import bound_templates
 from predictors.llm.bounds.texts import TurnOfRequest, bound_texts
@@ -222,6 +222,7 @@ def _vllm_options(arguments: Arguments, settings: LLMSettings) -> Namespace:
         "--structured-outputs-config",
         _STRUCTURED_OUTPUTS,
         *FORMATS,
+        *SCHEDULING,
         *arguments.vllm,
         "--model",
         str(arguments.model_dir),

@@ -34,6 +34,7 @@ from switchyard.gateway.settings import Settings
 from switchyard.gateway.settlements import Settlements
 from switchyard.gateway.stages.admit import admit
 from switchyard.gateway.stages.authenticate import Authenticate, authorize
+from switchyard.gateway.stages.deadline import deadline
 from switchyard.gateway.stages.endpoints.forward import forward
 from switchyard.gateway.stages.endpoints.listing import listing, readiness
 from switchyard.gateway.stages.endpoints.not_served import not_served
@@ -179,6 +180,7 @@ def _pipelines(
     common = (
         observe(meter=meter, tracer=given.tracer, log_requests=given.settings.log_requests),
         *access,
+        deadline(),
         limits(in_flight, max_body_bytes=settings.max_body_bytes),
         parse(default_model=partial(default_model, visible, settings.default_model)),
     )

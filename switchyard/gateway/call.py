@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from switchyard.catalog import Model
+from switchyard.gateway.admission.service_tiers import ServiceTier
 from switchyard.gateway.routes.table import Route
 from switchyard.gateway.tenants.directory import Identity
 from switchyard.http.api_errors import ApiError
@@ -85,11 +86,12 @@ class Call:
 
     ``headers`` are the request's (names in lower case, metadata in gRPC), ``fields`` the same for look-ups;
     ``http.headers`` decides which of them are forwarded. ``started`` and ``deadline`` are in the event loop's time.
-    ``identity`` is None in a gateway without keys. ``stream`` says that the caller wants events, ``holds_image`` that
-    its messages hold an image. ``usage`` is what the engine counted, None while nobody knows. ``status`` is that of the
-    model's response, 0 before it. ``asked`` is how much output a tenant's request asks for, and ``tier`` that of the
-    model that ``auto`` chose. ``broken`` says that the model ended its stream with an error, ``sent`` that it may have
-    begun to work on the call. ``error`` is the code of an error of the model's that the caller got as it is.
+    ``identity`` is None in a gateway without keys. ``stream`` says that the caller wants events, ``holds_image``
+    that its messages hold an image. ``usage`` is what the engine counted, None while nobody knows. ``status`` is
+    that of the model's response, 0 before it. ``asked`` is how much output a tenant's request asks for, and
+    ``tier`` that of the model that ``auto`` chose; ``service_tier`` is OpenAI's, which says whose turn it is.
+    ``broken`` says that the model ended its stream with an error, ``sent`` that it may have begun to work on the
+    call. ``error`` is the code of an error of the model's that the caller got as it is.
 
     ``messages`` are those of a gRPC stream that the model was sent. ``message_checks`` are awaited before each after
     the first: an ``ApiError`` that one raises ends the stream.
@@ -125,6 +127,7 @@ class Call:
         "request_id",
         "route",
         "sent",
+        "service_tier",
         "settle",
         "span",
         "started",
@@ -173,6 +176,7 @@ class Call:
         self.status = 0
         self.asked = Asked()
         self.tier = ""
+        self.service_tier: ServiceTier = "default"
         self.error: str | None = None
         self.sent = self.broken = self.logged = False
         self.messages = 1

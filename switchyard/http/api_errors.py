@@ -49,6 +49,7 @@ CODES: dict[str, int] = {
     "upstream_closed": 502,
     "upstream_invalid": 502,
     "catalog_unreadable": 503,
+    "deadline_too_short": 503,
     "issuer_unavailable": 503,
     "limits_unknown": 503,
     "model_failed": 503,
@@ -58,6 +59,7 @@ CODES: dict[str, int] = {
     "store_unavailable": 503,
     "upstream_unreachable": 503,
     "usage_unreadable": 503,
+    "deadline_exceeded": 504,
     "upstream_timeout": 504,
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from switchyard.gateway.admission.fair_queue import FairQueue
+from switchyard.gateway.admission.fair_queue import FairQueue, Priority
 from switchyard.gateway.lookup import Visible
 from switchyard.gateway.settings import Settings
 from switchyard.http.api_errors import ApiError
@@ -24,6 +24,9 @@ class WaitingLimits:
     seconds: float = 300.0  # Knative's default for how long a request may wait for the first byte of its response
 
 
+_LEARNING = 0.1  # of a new value in the mean: it follows within some twenty calls, and one odd call is nothing
+
+
 class _Waiter:
     __slots__ = ("granted", "woken")
 
@@ -35,11 +38,16 @@ class _Waiter:
 class _Queue:
     """The queue of one model server, which may have several models."""
 
-    __slots__ = ("fair", "model")
+    __slots__ = ("fair", "model", "seconds")
 
     def __init__(self, places: int, model: str) -> None:
         self.fair: FairQueue[_Waiter] = FairQueue(places, asyncio.get_running_loop().time)
         self.model = model
+        self.seconds = 0.0  # that a call holds a place: of recent ones more than of those before
+
+    def held_for(self, seconds: float) -> None:
+        """Learn from a call that has ended."""
+        self.seconds += (seconds - self.seconds) * (_LEARNING if self.seconds else 1)
 
     def grant(self) -> None:
         """Let those go on for whom there is a place."""
@@ -76,7 +84,20 @@ class Queues:
             queue.grant()
         return queue.fair.try_enter(tenant)
 
-    async def acquire(self, server: str, model: str, tenant: str, weight: float, size: int) -> None:
+    def expected_wait(self, server: str, priority: Priority) -> float:
+        """Return after how many seconds a call that begins to wait now is likely to have a place.
+
+        It is as if all that wait were of one tenant: what is waiting before it, by how long calls have held a place
+        lately (Little's law). 0 where nobody knows yet.
+        """
+        queue = self._queues.get(server)
+        if queue is None:
+            return 0.0
+        return (queue.fair.before(priority) + 1) * queue.seconds / max(1, queue.fair.places)
+
+    async def acquire(
+        self, server: str, model: str, tenant: str, weight: float, size: int, priority: Priority = Priority.DEFAULT
+    ) -> None:
         """Wait for a place; ``try_acquire`` found none. ``size`` bytes are kept meanwhile.
 
         Raises:
@@ -90,7 +111,7 @@ class Queues:
         self._waiters[waiter] = model
         self._calls.take(tenant)
         self._bytes.take(tenant, size)
-        queue.fair.wait(tenant, weight, waiter)
+        queue.fair.wait(tenant, weight, waiter, priority)
         try:
             async with asyncio.timeout(self._limits.seconds):
                 await waiter.woken
@@ -114,9 +135,11 @@ class Queues:
             if not waiter.woken.done():
                 waiter.woken.set_exception(_stopping(model))
 
-    def release(self, server: str, tenant: str) -> None:
-        """Give a place back, and to whoever is next."""
+    def release(self, server: str, tenant: str, seconds: float | None = None) -> None:
+        """Give a place back, and to whoever is next; it was held for ``seconds``, None if it was not used."""
         queue = self._queues[server]
+        if seconds is not None:
+            queue.held_for(seconds)
         queue.fair.leave(tenant)
         if queue.fair.waiting:
             with suppress(ApiError):  # the catalog cannot be read: as many places as before

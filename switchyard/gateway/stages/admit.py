@@ -1,15 +1,18 @@
 """Stage: lets a model have as many calls at a time as it has places; others wait, in a queue fair between tenants."""
 
 import asyncio
+import math
 from collections.abc import Awaitable
 from contextlib import AbstractContextManager, nullcontext
 
+from switchyard.gateway.admission.fair_queue import Priority
 from switchyard.gateway.admission.queues import Queues
 from switchyard.gateway.call import Call
 from switchyard.gateway.lookup import Locate
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.upstream.heartbeats import heartbeats
+from switchyard.http.api_errors import ApiError
 from switchyard.telemetry import attributes
 
 # Well within the minute after which proxies close a silent connection; until then an error has a status of its own.
@@ -20,7 +23,8 @@ def admit(*, queues: Queues, locate: Locate, meter: Meter, heartbeat_seconds: fl
     """Hold a place of the model's server until the response has ended; wait for one where none is free.
 
     Models whose places nobody knows, graphs among them, are asked at once. A stream that waits for longer than
-    ``_SILENT_SECONDS`` begins with comments, every ``heartbeat_seconds``; what is wrong then is an event in it.
+    ``_SILENT_SECONDS`` begins with comments, every ``heartbeat_seconds``; what is wrong then is an event in it. A call
+    whose deadline will be over before it has a place is rejected at once, with when that would be.
     """
     time = asyncio.get_running_loop().time
 
@@ -37,21 +41,24 @@ def admit(*, queues: Queues, locate: Locate, meter: Meter, heartbeat_seconds: fl
         waited = not queues.try_acquire(server, places, call.model.name, tenant)
         if waited:
             await wait(call, server)
+        began = time()
         try:
             if waited:  # its address and state may have changed
                 call.model = locate(call.model_name, call.identity)
             await proceed(call)
         finally:
-            queues.release(server, tenant)
+            queues.release(server, tenant, time() - began)
 
     async def wait(call: Call, server: str) -> None:
         assert call.model is not None
         assert call.identity is not None
-        name, began = call.model.name, time()
+        name, began, priority = call.model.name, time(), Priority[call.service_tier.upper()]
+        if call.deadline is not None:
+            _require_time(call, queues.expected_wait(server, priority), call.deadline - began)
         meter.waiting(name, 1)
         try:
             with _comments(call, heartbeat_seconds, meter):
-                await queues.acquire(server, name, call.identity.tenant, call.identity.weight, len(call.body))
+                await queues.acquire(server, name, call.identity.tenant, call.identity.weight, len(call.body), priority)
         finally:
             seconds = time() - began
             meter.waiting(name, -1)
@@ -60,6 +67,15 @@ def admit(*, queues: Queues, locate: Locate, meter: Meter, heartbeat_seconds: fl
                 call.span.set(attributes.QUEUE_SECONDS, round(seconds, 6))
 
     return stage
+
+
+def _require_time(call: Call, wait: float, left: float) -> None:
+    if wait > left:
+        message = (
+            f"model {call.model_name} is full, and a request that waits now has a place in {wait:.1f} s, after the "
+            f"deadline in {max(0.0, left):.1f} s; try again later, or with more time"
+        )
+        raise ApiError("deadline_too_short", message, retry_after=max(1, math.ceil(wait - left)))
 
 
 def _comments(call: Call, seconds: float, meter: Meter) -> AbstractContextManager[None]:

@@ -1,10 +1,11 @@
-"""Stage: finds the model that is named and whether the response streams; only short forms change the body."""
+"""Stage: finds the model that is named and whether the response streams; short forms and tiers change the body."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
 
+from switchyard.gateway.admission.service_tiers import service_tier, with_priority
 from switchyard.gateway.call import Call
 from switchyard.gateway.edges.rpc import RpcEdge
 from switchyard.gateway.pipeline import Proceed, Stage
@@ -62,6 +63,8 @@ def parse(*, default_model: Callable[[Identity | None], str]) -> Stage:
 def _read(call: Call, payload: Mapping[str, Any], text: bytes) -> None:
     """Read what the gateway needs of a request, or of its outline, whose ``text`` it is: the model checks the rest."""
     call.model_name = _model_of(payload.get("model"))
+    call.service_tier = service_tier(payload, call.identity)
+    call.body = with_priority(call.body, call.service_tier)
     if call.identity is not None:
         call.asked = asked_output(payload)
     # Where vLLM takes "true" or 1 for true, the response's own content type still makes it a stream; only the

@@ -22,7 +22,8 @@ class Identity:
     """Who sent a call; ``models`` are the patterns of names that it may use, of each list one, and empty for all.
 
     ``key_id`` is the key's, or of a token its issuer's name, a colon and the subject.
-    ``weight`` is the tenant's share of a full model, relative to others'.
+    ``weight`` is the tenant's share of a full model, relative to others'; ``service_tiers`` are those that it may ask
+    for beside the default.
     ``limits`` is None where nothing is limited.
     """
 
@@ -33,6 +34,7 @@ class Identity:
     models: tuple[tuple[str, ...], ...]
     weight: int = 1
     limits: Limits | None = None
+    service_tiers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class _Group:
     models: tuple[tuple[str, ...], ...]
     weight: int
     limits: Limits
+    service_tiers: frozenset[str]
 
     @property
     def some_limits(self) -> Limits | None:
@@ -102,7 +105,8 @@ class Directory:
             self.issuers += (Issuer.of(row["issuer"]),)
             return
         models, limits = tuple(tuple(some) for some in row["models"]), row["limits"]
-        group = _Group(row["tenant"], row["team"], models, row["weight"], self._group_limits(limits))
+        tiers = frozenset(row["service_tiers"])
+        group = _Group(row["tenant"], row["team"], models, row["weight"], self._group_limits(limits), tiers)
         group = self._group_of.setdefault((group.tenant, group.team), group)
         self.tenants.add(group.tenant)
         for hashed, key_id, roles, end, key_limits in row["keys"]:
@@ -150,7 +154,7 @@ class Directory:
         limits = group.some_limits
         if self._key_limits and (own := self._key_limits.get(row)) is not None:
             limits = Limits(group.limits.zone, group.limits.tenant, group.limits.team, own)
-        return Identity(group.tenant, group.team, self._ids[row], self._roles[row], group.models, group.weight, limits)
+        return _identity(group, self._ids[row], self._roles[row], limits)
 
     @property
     def key_ids(self) -> Sequence[str]:
@@ -189,4 +193,8 @@ class Directory:
         group = self._group_of.get((tenant, team))
         if group is None:
             return None
-        return Identity(group.tenant, group.team, key_id, roles, group.models, group.weight, group.some_limits)
+        return _identity(group, key_id, roles, group.some_limits)
+
+
+def _identity(group: _Group, key_id: str, roles: frozenset[str], limits: Limits | None) -> Identity:
+    return Identity(group.tenant, group.team, key_id, roles, group.models, group.weight, limits, group.service_tiers)

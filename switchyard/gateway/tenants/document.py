@@ -168,6 +168,12 @@ class Tenant(_Strict):
         le=100,
         description="Its share of a model that is full, relative to other tenants': one with 2 gets twice as much.",
     )
+    service_tiers: tuple[Literal["flex", "default", "priority"], ...] = Field(
+        ("flex", "default"),
+        max_length=3,
+        description="Which `service_tier` its requests may name, beside `default`, which all may: `flex` waits behind "
+        "everybody's other requests, `priority` comes before them in the engine, also before other tenants'.",
+    )
     keys: tuple[Key, ...] = Field((), description="Keys of the tenant that belong to no team.")
     teams: tuple[Team, ...] = Field((), description="Teams.")
     limits: tuple[Limit, ...] = Field((), max_length=10, description="Limits of the tenant's calls together.")

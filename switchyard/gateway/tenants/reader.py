@@ -171,6 +171,7 @@ def _rows(
 ) -> Iterator[Mapping[str, Any]]:
     row: dict[str, Any] = {"tenant": tenant.name, "team": team, "weight": tenant.weight, "limits": limits}
     row["models"] = [list(some) for some in models if "*" not in some]
+    row["service_tiers"] = tenant.service_tiers
     for first in range(0, max(len(keys), 1), KEYS_PER_ROW):
         some = keys[first : first + KEYS_PER_ROW]
         yield {**row, "keys": [(key.sha256, key.id, key.roles, _end(key), _limits(key.limits)) for key in some]}

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, Literal
 
 import anthropic
 import httpx
@@ -71,6 +71,13 @@ def test_the_openai_sdk_streams_what_it_would_get_whole(sdk: openai.OpenAI) -> N
     assert "".join(part.delta.content or "" for part in parts) == whole.choices[0].message.content
     assert parts[-1].finish_reason == whole.choices[0].finish_reason
     assert whole.usage.completion_tokens > 0
+
+
+@pytest.mark.parametrize("tier", ["flex", "default", "priority"])
+def test_every_service_tier_is_one_that_the_engine_knows(
+    sdk: openai.OpenAI, tier: Literal["flex", "default", "priority"]
+) -> None:
+    assert ask(sdk, service_tier=tier).choices[0].message.content == ask(sdk).choices[0].message.content
 
 
 def test_a_named_tool_is_called_with_arguments_that_fit_its_schema(sdk: openai.OpenAI) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from switchyard.gateway.admission.fair_queue import FairQueue, Priority
 from tests.switchyard.gateway.admission.simulation import Platform, Waiting
 
 TENANTS = "abcde"
@@ -167,3 +168,36 @@ def test_calls_of_no_length_are_shared_by_weight_too() -> None:
     for _ in range(40):
         platform.end_next()
     assert 28 <= sum(call.tenant == "a" for call in platform.granted[:40]) <= 32
+
+
+@given(
+    places=st.integers(1, 3),
+    calls=st.lists(st.tuples(st.sampled_from(TENANTS), st.sampled_from(Priority)), max_size=40),
+    cancelled=st.sets(st.integers(0, 39)),
+)
+@settings(max_examples=200, deadline=None)
+def test_priorities_order_a_tenants_calls_and_flex_comes_after_all_others(
+    places: int, calls: list[tuple[str, Priority]], cancelled: set[int]
+) -> None:
+    queue: FairQueue[int] = FairQueue(places, lambda: 0.0)
+    for _ in range(places):
+        assert queue.try_enter("holder")
+    for number, (tenant, priority) in enumerate(calls):
+        queue.wait(tenant, 1, number, priority)
+    left = [number for number in range(len(calls)) if number not in cancelled]
+    for number in cancelled & set(range(len(calls))):
+        queue.cancel(calls[number][0], number)
+    assert queue.before(Priority.FLEX) == queue.waiting == len(left)
+    served: list[int] = []
+    holders = ["holder"] * places
+    while holders:
+        queue.leave(holders.pop(0))
+        while (turn := queue.next()) is not None:
+            served.append(turn)
+            holders.append(calls[turn][0])
+    assert sorted(served) == left
+    for tenant in TENANTS:
+        own = [number for number in served if calls[number][0] == tenant]
+        assert own == sorted(own, key=lambda number: (calls[number][1], number)), "by priority, then by arrival"
+    flexible = [calls[number][1] == Priority.FLEX for number in served]
+    assert flexible == sorted(flexible), "after everybody's other calls"

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from switchyard.gateway.admission.fair_queue import Priority
 from switchyard.gateway.admission.queues import Queues, WaitingLimits
 from switchyard.http.api_errors import ApiError
 from tests.switchyard.gateway.conftest import until
@@ -29,10 +30,12 @@ class Bench:
         assert self.places is not None
         return self.queues.try_acquire(SERVER, self.places, "chat", tenant)
 
-    async def waiting(self, tenant: str, size: int = 0, weight: float = 1) -> asyncio.Task[None]:
+    async def waiting(
+        self, tenant: str, size: int = 0, weight: float = 1, priority: Priority = Priority.DEFAULT
+    ) -> asyncio.Task[None]:
         """A call that waits."""
         assert not self.try_acquire(tenant)
-        task = asyncio.ensure_future(self.queues.acquire(SERVER, "chat", tenant, weight, size))
+        task = asyncio.ensure_future(self.queues.acquire(SERVER, "chat", tenant, weight, size, priority))
         await asyncio.sleep(0)
         return task
 
@@ -167,3 +170,24 @@ async def test_a_place_more_is_given_as_soon_as_it_is_known() -> None:
     bench.places = 5
     bench.release("acme")  # and one that ends
     await until(lambda: all(task.done() for task in tasks))
+
+
+async def test_the_wait_that_is_expected_follows_from_what_calls_took_and_what_is_before() -> None:
+    bench = Bench(places=2)
+    wait = bench.queues.expected_wait
+    assert wait(SERVER, Priority.DEFAULT) == 0, "nobody has asked yet"
+    assert bench.try_acquire("acme")
+    assert bench.try_acquire("acme")
+    assert wait(SERVER, Priority.DEFAULT) == 0, "no call has ended"
+    tasks = [await bench.waiting("acme") for _ in range(3)]
+    bench.queues.release(SERVER, "acme", 4.0)
+    assert wait(SERVER, Priority.DEFAULT) == pytest.approx((2 + 1) * 4.0 / 2)
+    tasks.append(await bench.waiting("globex", priority=Priority.FLEX))
+    assert wait(SERVER, Priority.DEFAULT) == pytest.approx(6.0), "what is flexible comes later"
+    assert wait(SERVER, Priority.FLEX) == pytest.approx(8.0)
+    assert wait(SERVER, Priority.PRIORITY) == pytest.approx(2.0)
+    bench.queues.release(SERVER, "acme", 14.0)
+    assert wait(SERVER, Priority.PRIORITY) == pytest.approx(5.0 / 2), "a tenth of what is new"
+    bench.places = None
+    bench.release("acme")
+    await asyncio.wait_for(asyncio.gather(*tasks), 30)

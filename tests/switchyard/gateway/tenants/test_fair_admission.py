@@ -1,6 +1,7 @@
 """A full model behind a real gateway: who is next, who is rejected, and how each protocol says so."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +29,11 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "v2": ("/v2/models/chat/infer", {"json": TENSORS}),
     "text": ("/v1/chat/chat", {"content": "x"}),
 }
+OF_TIERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "flex": ("/v1/chat/completions", {"json": {"model": "chat", "messages": MESSAGES, "service_tier": "flex"}}),
+    "priority": ("/v1/chat/completions", {"json": {"model": "chat", "messages": MESSAGES, "service_tier": "priority"}}),
+}
+TIERS = ["flex", "default", "priority"]
 
 
 class Model:
@@ -55,7 +61,7 @@ class Bench:
     async def ask(self, tenant: str, protocol: str, **options: Any) -> httpx.Response | tuple[str, str, str]:
         """One request's response; of gRPC its status, its sentence and when to try again."""
         if protocol != "grpc":
-            path, sent = REQUESTS[protocol]
+            path, sent = {**REQUESTS, **OF_TIERS}[protocol]
             headers = {"authorization": f"Bearer {KEYS[tenant]}"}
             return await self.rpc.bench.http.post(path, headers=headers, **sent)
         metadata = (("authorization", f"Bearer {KEYS[tenant]}"),)
@@ -98,7 +104,9 @@ class Bench:
 async def full(tmp_path: Path, places: int = 1, *, held: int = 0, **settings: Any) -> AsyncIterator[Bench]:
     """A bench with ``places``, whose model holds as many requests, or the first ``held``; globex has the weight 3."""
     names = ("acme", "globex", "team")
-    tenants: list[dict[str, Any]] = [{"name": name, "weight": 1, "keys": [key(name)]} for name in names]
+    tenants: list[dict[str, Any]] = [
+        {"name": name, "weight": 1, "keys": [key(name)], "service_tiers": TIERS} for name in names
+    ]
     tenants[1]["weight"] = 3
     tenants.append({"name": "operators", "keys": [key("admin", roles=["admin"])]})
     (tmp_path / "tenants.yaml").write_text(yaml.safe_dump({"tenants": tenants}))
@@ -120,6 +128,45 @@ async def full(tmp_path: Path, places: int = 1, *, held: int = 0, **settings: An
             for task in bench.tasks:
                 task.cancel()
             await asyncio.gather(*bench.tasks, return_exceptions=True)
+
+
+async def test_tiers_say_who_of_a_tenant_is_next_and_flex_waits_for_all_tenants(tmp_path: Path) -> None:
+    async with full(tmp_path, held=4) as bench:
+        asked = [("acme", "flex"), ("acme", "openai"), ("acme", "priority"), ("globex", "flex"), ("team", "openai")]
+        tasks = [await bench.waiting(*one) for one in asked]
+        bench.model.held[0].set()
+        order: list[tuple[str, str, int]] = []
+        for event in bench.model.held[1:]:
+            await until(lambda: len(bench.tenants) > len(order))
+            call = bench.rpc.bench.model.calls[-1]
+            body = json.loads(call.body)
+            order.append((bench.tenants[-1], body.get("service_tier", "default"), body.get("priority", 0)))
+            event.set()
+        await asyncio.wait_for(asyncio.gather(*tasks), 30)
+        assert order == [("team", "default", 0), ("acme", "priority", -1), ("acme", "default", 0)]
+        assert sorted(bench.tenants[-2:]) == ["acme", "globex"]
+
+
+async def test_who_cannot_have_a_place_before_its_deadline_hears_so_at_once(tmp_path: Path) -> None:
+    async with full(tmp_path, held=2) as bench:
+        second = await bench.waiting("acme", "openai")
+        await asyncio.sleep(0.05)  # the time for which the first holds its place
+        bench.model.held[0].set()
+        await until(lambda: len(bench.tenants) == 1)
+        headers = {"authorization": f"Bearer {KEYS['globex']}", "x-switchyard-deadline": "0.01"}
+        path, sent = REQUESTS["openai"]
+        response = await bench.rpc.bench.http.post(path, headers=headers, **sent)
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "deadline_too_short")
+        assert "has a place in" in response.json()["error"]["message"]
+        assert response.headers["retry-after"] == "1"
+        assert await bench.count() == 0
+        patient = asyncio.ensure_future(
+            bench.rpc.bench.http.post(path, headers={**headers, "x-switchyard-deadline": "60"}, **sent)
+        )
+        await bench.counted(1)
+        bench.model.held[1].set()
+        assert (await asyncio.wait_for(patient, 30)).status_code == 200
+        await asyncio.wait_for(second, 30)
 
 
 @pytest.mark.parametrize("asks", ["openai", "grpc"])

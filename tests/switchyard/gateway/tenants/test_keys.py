@@ -38,7 +38,14 @@ def test_what_is_mistyped_is_no_key(change: Callable[[str], str]) -> None:
 def directory(key: str, end: float | None) -> Directory:
     made = Directory()
     entry = (digest(key.encode()).hex(), "ci", ("use",), end, ())
-    row = {"tenant": "acme", "team": "web", "weight": 3, "models": [["chat-*"]], "keys": [entry]}
+    row = {
+        "tenant": "acme",
+        "team": "web",
+        "weight": 3,
+        "models": [["chat-*"]],
+        "keys": [entry],
+        "service_tiers": ["flex"],
+    }
     made.add({**row, "limits": {"zone": "UTC", "tenant": (), "team": ()}})
     return made
 
@@ -50,7 +57,7 @@ def test_a_key_is_found_by_its_hash() -> None:
     assert found.roles == {"use"}
     assert found.models == (("chat-*",),)
     assert found.limits is None
-    assert found.weight == 3
+    assert (found.weight, found.service_tiers) == (3, frozenset(("flex",)))
     assert hashlib.sha256(key.encode()).digest() == digest(key.encode())
 
 
@@ -94,7 +101,8 @@ def test_the_limits_of_a_key_stand_beside_its_tenants_and_equal_ones_are_one_obj
             "tenant": [("tokens", 9, "day", (), False, "open")] if number else [],
             "team": (),
         }
-        made.add({"tenant": f"t{number}", "team": "", "weight": 1, "limits": tenant, "models": [], "keys": [entry]})
+        row = {"tenant": f"t{number}", "team": "", "weight": 1, "limits": tenant, "models": [], "service_tiers": []}
+        made.add({**row, "keys": [entry]})
     first, second, third = (made.find(key.encode(), lambda: 0.0).limits for key in keys)
     limit = Limit("requests", 5, "minute", ("chat",), shadow=False, without_store="closed")
     assert first == Limits("Asia/Tokyo", (), (), (limit,))
