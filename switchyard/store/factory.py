@@ -76,14 +76,24 @@ def open_journal(url: str) -> Journal:
     return RedisJournal(url)
 
 
-def open_recordings(url: str) -> Recordings:
+def open_recordings(url: str, *, keys: Path | None = None) -> Recordings:
     """Return the recordings of a URL, not opened yet; the URL is one that ``open_store`` takes.
 
-    In SQLite they have a file of their own beside the store's: they are most of what is written, and may be lost.
+    With a file of ``keys``, as ``read_keys`` takes it, they are encrypted. In SQLite they have a file of their own
+    beside the store's: they are most of what is written, and may be lost.
 
     Raises:
-        ValueError: the URL names no store.
+        ValueError: the URL names no store, or the file has no keys.
     """
+    opened = _open_recordings(url)
+    if keys is None:
+        return opened
+    from switchyard.store.recordings.sealed import SealedRecordings, read_keys  # cryptography takes 30 ms
+
+    return SealedRecordings(opened, read_keys(keys))
+
+
+def _open_recordings(url: str) -> Recordings:
     path = _sqlite_path(url)
     if path is not None:
         from switchyard.store.recordings.sqlite import SqliteRecordings

@@ -99,7 +99,7 @@ async def test_segments_are_read_from_any_number_on(recordings: Recordings) -> N
 
 async def test_long_recordings_come_in_pages(recordings: Recordings) -> None:
     await claim(recordings, "a")
-    written = [bytes([number]) * size for number, size in enumerate([SEGMENT_BYTES, 1, INLINE_BYTES - 2, 9, 9])]
+    written = [bytes([number]) * size for number, size in enumerate([SEGMENT_BYTES, 1, INLINE_BYTES - 100, 200, 9])]
     for number, segment in enumerate(written):
         await recordings.append("tenant", "a", number, segment, lease=LEASE)
 
@@ -296,16 +296,16 @@ async def test_all_is_forgotten_when_its_time_is_over(recordings: Recordings, cl
 
 
 async def test_of_complete_ones_those_that_end_first_make_room(recordings: Recordings, clock: Clock) -> None:
-    bounds = Bounds(recordings=3, size=100)
+    bounds = Bounds(recordings=3, size=10_000)
     await claim(recordings, "running", "key:running")
     for number in range(5):
         clock.now += 1
-        await record(recordings, str(number), f"key:{number}", b"0123456789", bounds)
+        await record(recordings, str(number), f"key:{number}", bytes(1000), bounds)
     there = [await recordings.find("tenant", f"key:{number}") is not None for number in range(5)]
     assert there == [False, False, True, True, True]
 
     clock.now += 1
-    await record(recordings, "long", "key:long", bytes(81), bounds)
+    await record(recordings, "long", "key:long", bytes(8500), bounds)
     assert await recordings.find("tenant", "key:3") is None
     held = (await recordings.held("tenant"))["key"]
     assert held.recordings == 2
