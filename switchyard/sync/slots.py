@@ -71,8 +71,9 @@ class FairSlots:
         self._admit()
 
     def _admit(self) -> None:
-        while self._waiting and len(self._held) < self._slots:
-            following = min(self._waiting, key=self._rank)
+        # Done: its task was cancelled in this turn of the loop, and removes it.
+        while (waiting := [one for one in self._waiting if not one.turn.done()]) and len(self._held) < self._slots:
+            following = min(waiting, key=self._rank)
             is_costly = self._cost(following) >= COSTLY_SECONDS
             if is_costly and sum(self._held.values()) >= max(1, self._slots - 1):
                 return

@@ -58,7 +58,7 @@ class Platform:
         self._keep_metrics()
         done = self.command("down")
         assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{self.logs()}"
-        eventually(lambda: not self.processes(), f"nothing runs any more, but {self.processes()} do", 10)
+        eventually(lambda: not self.processes(), f"nothing runs any more, but {self.processes()} do")
 
     def _keep_metrics(self) -> None:
         with suppress(OSError):  # nothing runs any more

@@ -15,7 +15,6 @@ from tests.live.processes import ROOT, alive, eventually, fetch
 pytestmark = pytest.mark.live
 
 OURS = ROOT / "model-repository/llm/chat-fast"
-LOAD_SECONDS = 90.0  # the first load waits for the imports that models share
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def dropped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     try:
         platform.up()
         drop(platform, "my-chat")
-        eventually(lambda: state(platform, "my-chat") == "ready", "it is served", LOAD_SECONDS)
+        eventually(lambda: state(platform, "my-chat") == "ready", "it is served")
         yield platform
         platform.down()
     finally:
@@ -67,9 +66,9 @@ def test_new_content_takes_over_under_load_without_a_failed_request(dropped: Pla
     with Load(dropped, "my-chat") as load:
         eventually(answered_since(load), "answers before")
         (folder / "README.md").write_text("---\nlicense: mit\n---\n\nA second content.\n")
-        eventually(lambda: dropped.row("my-chat")["starts"] > before["starts"], "the next process", LOAD_SECONDS)
+        eventually(lambda: dropped.row("my-chat")["starts"] > before["starts"], "the next process")
         eventually(answered_since(load), "answers after")
-        eventually(lambda: not alive(before["pid"]), "the one before has ended", LOAD_SECONDS)
+        eventually(lambda: not alive(before["pid"]), "the one before has ended")
 
     assert (load.seen.wrong, load.seen.rejected) == ([], [])
     assert dropped.model("my-chat")["license"] == "mit"
@@ -84,7 +83,7 @@ def test_a_broken_edit_is_told_while_the_content_before_it_serves(dropped: Platf
     assert answer(dropped, "my-chat")
     assert dropped.row("my-chat")["pid"] == pid
     weights.write_bytes(whole)
-    eventually(lambda: "reason" not in dropped.model("my-chat"), "the mended file is good", LOAD_SECONDS)
+    eventually(lambda: "reason" not in dropped.model("my-chat"), "the mended file is good")
 
 
 def test_a_broken_folder_is_listed_with_its_sentence_and_disturbs_nobody(dropped: Platform) -> None:
@@ -110,11 +109,11 @@ def test_a_supervisor_that_is_killed_in_the_middle_of_a_load_is_back_with_what_s
     config = dropped.root / "model-repository/llm/my-chat/config.json"
     before = config.read_text()
     config.write_text(before.replace('"hidden_act": "silu"', '"hidden_act": "gelu"'))  # which the judge lets pass
-    eventually(lambda: "Only silu" in dropped.model("my-chat").get("reason", ""), "vLLM rejects it", LOAD_SECONDS)
+    eventually(lambda: "Only silu" in dropped.model("my-chat").get("reason", ""), "vLLM rejects it")
     drop(dropped, "second")
-    eventually(lambda: state(dropped, "second") == "waking", "it is being loaded", LOAD_SECONDS)
+    eventually(lambda: state(dropped, "second") == "waking", "it is being loaded")
     os.kill(dropped.record()["supervisor"]["pid"], signal.SIGKILL)
-    eventually(lambda: not dropped.processes(), "its processes die with it", 20)
+    eventually(lambda: not dropped.processes(), "its processes die with it")
 
     dropped.up()
 

@@ -116,7 +116,7 @@ async def test_an_idle_model_sleeps_again_and_its_processes_are_gone(
     assert states[0] == "ready"
     assert set(states) <= {"ready", "asleep"}
     assert len(family) > 1
-    eventually(lambda: not any(map(alive, family)), "the processes of the model are gone", 10)
+    eventually(lambda: not any(map(alive, family)), "the processes of the model are gone")
 
 
 async def test_looking_at_a_sleeping_model_does_not_wake_it(platform: Platform, client: httpx.AsyncClient) -> None:

@@ -68,7 +68,7 @@ def test_gateway_predictor_and_engine_join_the_callers_trace(gateway: str, colle
         found = [collector.of_caller(name) for name in ("POST /v1/chat/completions", "chat chat-fast", "llm_request")]
         return [spans[0] for spans in found] if all(found) else []
 
-    door, predictor, engine = eventually(chain, "a span of each", 60)
+    door, predictor, engine = eventually(chain, "a span of each")
     assert door.parent_span_id.hex() == PARENT.split("-")[2]
     assert predictor.parent_span_id == door.span_id
     assert engine.parent_span_id == predictor.span_id

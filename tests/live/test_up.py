@@ -131,7 +131,7 @@ def test_ctrl_c_ends_a_run_and_leaves_nothing(tmp_path: Path) -> None:
             os.killpg(first.pid, signal.SIGINT)
             first.stdout.read()
             assert first.wait(30) == 0, platform.logs()
-        eventually(lambda: not platform.processes(), "nothing runs any more", 10)
+        eventually(lambda: not platform.processes(), "nothing runs any more")
     finally:
         platform.close()
 

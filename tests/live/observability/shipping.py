@@ -87,4 +87,4 @@ def found(store: Store, query: str, services: set[str]) -> list[dict[str, Any]]:
         rows = store.rows(query)
         return rows if services <= {row.get("service.name") for row in rows} else []
 
-    return list(eventually(complete, f"{query} of {services}, only {store.rows(query)}\n{store.tail()}", 30))
+    return list(eventually(complete, f"{query} of {services}, only {store.rows(query)}\n{store.tail()}"))

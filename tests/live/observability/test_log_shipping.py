@@ -37,7 +37,7 @@ def test_lines_of_pods_and_of_a_run_are_sent_once_over_rotations_and_restarts(tm
         assert (of_pod["k8s.namespace.name"], of_pod["k8s.pod.name"]) == ("switchyard-prod", "gateway-1")
         (of_run,) = found(store, 'request_id:="r2"', {"chat"})
         assert (of_run["_msg"], of_run["severity_text"].lower()) == ("line 2", "warning"), of_run
-        (raw,) = eventually(lambda: store.rows('"no JSON"'), "a line without JSON", 30)
+        (raw,) = eventually(lambda: store.rows('"no JSON"'), "a line without JSON")
         assert KEY not in str(raw)
 
         with log.open("a") as file:
@@ -50,4 +50,4 @@ def test_lines_of_pods_and_of_a_run_are_sent_once_over_rotations_and_restarts(tm
             return sorted(row["_msg"] for row in store.rows('_msg:"line"'))
 
         expected = [f"line {number}" for number in (1, 2, 3, 4)]
-        eventually(lambda: numbers() == expected, f"each line once, not {numbers()}\n{store.tail()}", 30)
+        eventually(lambda: numbers() == expected, f"each line once, not {numbers()}\n{store.tail()}")

@@ -32,23 +32,23 @@ def test_a_model_that_was_asked_is_scraped_with_its_engine(observed: Platform) -
     with http_client(observed) as client:
         body = {"model": "chat-fast", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 3}
         assert client.post("/v1/chat/completions", json=body).status_code == 200
-    eventually(lambda: targets(observed).get("chat-fast") == "up", "the model is scraped", 60)
-    eventually(lambda: query(observed, 'vllm:num_requests_running{service="chat-fast"}'), "its engine's metrics", 60)
+    eventually(lambda: targets(observed).get("chat-fast") == "up", "the model is scraped")
+    eventually(lambda: query(observed, 'vllm:num_requests_running{service="chat-fast"}'), "its engine's metrics")
     counted = 'gateway_requests_total{model="chat-fast",job="gateway",namespace="local"}'
-    eventually(lambda: query(observed, counted), "the gateway's metrics", 60)
+    eventually(lambda: query(observed, counted), "the gateway's metrics")
 
 
 def test_every_target_is_up(observed: Platform) -> None:
     def down() -> dict[str, str]:
         return {name: health for name, health in targets(observed).items() if health != "up"}
 
-    eventually(lambda: not down(), f"all are up, but for {down()}", 60)
+    eventually(lambda: not down(), f"all are up, but for {down()}")
     assert {"gateway", "supervisor", "sync", "complexity", "auto", "collector", "jaeger"} <= {*targets(observed)}
 
 
 def test_the_collectors_metrics_are_called_as_rules_and_boards_have_it(observed: Platform) -> None:
     for name in ("otelcol_receiver_accepted_spans_total", "otelcol_exporter_sent_spans_total"):
-        eventually(partial(query, observed, name), name, 60)
+        eventually(partial(query, observed, name), name)
 
 
 def test_no_rule_fails(observed: Platform) -> None:

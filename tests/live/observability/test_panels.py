@@ -94,7 +94,7 @@ def _until_scraped(watching: Watch) -> None:
     """Wait until all targets have been scraped again since now, and not in vain."""
     began = time.time()
     scraped = f"min(timestamp(up)) > {began + SCRAPES} and min(up) == 1"
-    eventually(lambda: watching.value(scraped) > 0, "all targets are scraped", seconds=60)
+    eventually(lambda: watching.value(scraped) > 0, "all targets are scraped")
 
 
 def has_data(watching: Watch, query: Query, values: Mapping[str, str] = WINDOW) -> str:

@@ -98,6 +98,6 @@ def test_an_error_and_what_is_slow_are_kept_where_nothing_ordinary_is(store: tup
     first = span(failed, 0.1)
     send(collector, first, span(failed, 0.05, parent=str(first["spanId"]), status=ERROR))
 
-    eventually(lambda: stored(slow) == 1, "the slow trace is stored", 60)
-    eventually(lambda: stored(failed) == 2, "the trace with an error is stored whole", 60)
+    eventually(lambda: stored(slow) == 1, "the slow trace is stored")
+    eventually(lambda: stored(failed) == 2, "the trace with an error is stored whole")
     assert stored(ordinary) == 0

@@ -61,7 +61,7 @@ class Trace:
             return any(_in_order(path, self.path(span)) for span in self.named(path[-1]))
 
         try:
-            eventually(has, f"a trace of {' / '.join(path)}", 60)
+            eventually(has, f"a trace of {' / '.join(path)}")
         except AssertionError as err:
             tree = "\n".join(" / ".join(self.path(span)) for span in self._spans.values())
             raise AssertionError(f"{err}; there is\n{tree}") from err
@@ -196,7 +196,7 @@ def test_exemplars_lead_from_prometheus_to_a_trace(observed: Platform) -> None:
         rows = json.loads(fetch(url)[1])["data"]
         return wanted in {one["labels"]["trace_id"] for row in rows for one in row["exemplars"]}
 
-    eventually(found, "the exemplar of the chat", 60)
+    eventually(found, "the exemplar of the chat")
 
 
 def test_no_span_holds_what_was_said_or_a_key(observed: Platform) -> None:

@@ -105,10 +105,10 @@ class Pair:
         self.kserve = Router(port)
         try:
             # One after the other: a port that was free is not so for two.
-            eventually(self.kserve.is_ready, "KServe's router is ready", 20)
+            eventually(self.kserve.is_ready, "KServe's router is ready")
             assert self._kserve.poll() is None, "KServe's router ended, and something else has its port"
             self.ours, self._pid = forks.start(graph, patterns)
-            eventually(self.ours.is_ready, "our router is ready", 20)
+            eventually(self.ours.is_ready, "our router is ready")
         except BaseException:
             self.close()
             raise

@@ -139,7 +139,7 @@ async def kserves(complexity: Predictor, tiers: Tiers, tmp_path: Path) -> AsyncI
         null = subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(*argv, env=env, stdout=null, stderr=null)
         try:
-            await asyncio.to_thread(eventually, routers.Router(port).is_ready, "KServe's router is ready", 20)
+            await asyncio.to_thread(eventually, routers.Router(port).is_ready, "KServe's router is ready")
             yield f"http://127.0.0.1:{port}"
         finally:
             process.kill()

@@ -68,7 +68,7 @@ class Pair:
 async def pair() -> AsyncIterator[Pair]:
     made = Pair()
     try:
-        eventually(made.ready, "router and upstream", 30)
+        eventually(made.ready, "router and upstream")
         yield made
     finally:
         for process in (made.router, made.upstream):
@@ -124,7 +124,7 @@ async def test_clients_that_leave_all_at_once_free_every_stream(pair: Pair) -> N
 
     async with endless(pair, 200):
         pass
-    await asyncio.to_thread(eventually, lambda: left() == 200, "the upstream to see all of them leave", 5)
+    await asyncio.to_thread(eventually, lambda: left() == 200, "the upstream to see all of them leave")
 
 
 async def test_an_upstream_that_is_killed_cuts_its_streams_and_the_router_goes_on(pair: Pair) -> None:
@@ -140,5 +140,5 @@ async def test_an_upstream_that_is_killed_cuts_its_streams_and_the_router_goes_o
     assert b"step chat of node root: cannot connect" in body
     pair.upstream.wait()
     pair.upstream = started("benchmarks.upstream", str(pair.up))
-    await asyncio.to_thread(eventually, pair.ready, "the upstream again", 30)
+    await asyncio.to_thread(eventually, pair.ready, "the upstream again")
     assert (await asyncio.to_thread(fetch, url, {"model": "m"}))[0] == 200

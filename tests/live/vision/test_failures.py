@@ -107,20 +107,20 @@ def test_a_client_that_disconnects_is_counted_and_leaves_nothing_behind(vision: 
     with closing(http.client.HTTPConnection("127.0.0.1", vision.http, timeout=60)) as connection:
         connection.request("POST", "/v2/models/slow/infer", json.dumps({"inputs": [tensor]}))
         eventually(lambda: in_flight(vision) == 1, "the request in flight")
-    eventually(lambda: in_flight(vision) == 0, "the request gone", 2)
+    eventually(lambda: in_flight(vision) == 0, "the request gone")
     with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{vision.grpc}")) as client:
         asked = tritonclient.grpc.InferInput("x", [1], "FP32")
         asked.set_data_from_numpy(np.array([3], np.float32))
         call = client.async_infer("slow", [asked], lambda result, error: None)
         eventually(lambda: in_flight(vision) == 1, "the call in flight")
         call.cancel()
-    eventually(lambda: vision.metric("inference_requests_total", *labels) == before + 2, "both counted", 2)
+    eventually(lambda: vision.metric("inference_requests_total", *labels) == before + 2, "both counted")
 
 
 def test_while_triton_is_gone_requests_are_told_and_afterwards_answered(own: Triton, mine: Vision) -> None:
     assert echo(mine, 1)[0] == 200
     own.kill()
-    eventually(lambda: not mine.ready(), "not ready", 5)
+    eventually(lambda: not mine.ready(), "not ready")
     status, body = echo(mine, 1)
     assert (status, "Triton does not respond" in body["error"]) == (503, True)
     with grpc.insecure_channel(f"127.0.0.1:{mine.grpc}") as channel:
@@ -132,7 +132,7 @@ def test_while_triton_is_gone_requests_are_told_and_afterwards_answered(own: Tri
     eventually(mine.ready, "ready again")
     assert echo(mine, 2)[1]["outputs"][0]["data"] == [2]
     with closing(tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{mine.grpc}")) as client:
-        eventually(lambda: client.is_model_ready("echo"), "gRPC has found Triton again", 10)
+        eventually(lambda: client.is_model_ready("echo"), "gRPC has found Triton again")
 
 
 def workers(triton: Triton, model: str) -> set[int]:
@@ -193,7 +193,7 @@ def test_a_model_whose_process_is_killed_is_replaced_within_five_seconds(
         os.kill(pid, signal.SIGKILL)
     assert not ask(vision)
     began = time.monotonic()
-    eventually(lambda: ask(vision), "works again", 5)
+    eventually(lambda: ask(vision), "works again")
     assert time.monotonic() - began < 5
     assert vision.status(f"/v2/models/{model}/ready") == 200
     assert not workers(triton, model) & killed
@@ -207,10 +207,10 @@ def test_a_triton_that_a_process_of_a_model_outlives_is_seen_within_five_seconds
     try:
         own.process.kill()
         own.process.wait()
-        eventually(lambda: not mine.ready(), "not ready", 5)
+        eventually(lambda: not mine.ready(), "not ready")
         assert alive(orphan)  # it holds the connections of Triton that it inherited
         own.start_again()
-        eventually(mine.ready, "ready again", 8)
+        eventually(mine.ready, "ready again")
         assert echo(mine, 2)[0] == 200
     finally:
         os.kill(orphan, signal.SIGKILL)

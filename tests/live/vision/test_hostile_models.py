@@ -81,17 +81,17 @@ def test_a_run_that_does_not_end_is_ended_and_the_model_serves_on(hostile: tuple
     status, body = count(vision, FOR_EVER)
     assert status == 500, body
     assert not alive(process.pid)
-    eventually(lambda: count(vision, 3)[0] == 200, "it serves again", 20)
+    eventually(lambda: count(vision, 3)[0] == 200, "it serves again")
 
 
 def test_a_run_that_does_not_end_ends_with_its_model(hostile: tuple[Triton, Vision]) -> None:
     triton, vision = hostile
-    eventually(lambda: count(vision, 3)[0] == 200, "it serves", 20)
+    eventually(lambda: count(vision, 3)[0] == 200, "it serves")
     (process,) = processes(triton)
     before = process.cpu_times().user
     with ThreadPoolExecutor(1) as pool:
         endless = pool.submit(count, vision, FOR_EVER)
-        eventually(lambda: process.cpu_times().user > before + 0.3, "it runs", 20)
+        eventually(lambda: process.cpu_times().user > before + 0.3, "it runs")
         assert fetch(f"{vision.url}/v2/repository/models/loop/unload", {})[0] == 200
         assert endless.result(60)[0] != 200
-    eventually(lambda: not alive(process.pid), "its process has ended", 30)
+    eventually(lambda: not alive(process.pid), "its process has ended")

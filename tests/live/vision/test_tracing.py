@@ -49,7 +49,7 @@ def traces(collector: Collector, ask: Callable[[], None], *names: str) -> list[S
             found = [[*way, span] for way in found for span in spans if span.parent_span_id == way[-1].span_id]
         return found[0] if found else []
 
-    found: list[Span] = eventually(chain, f"a trace of {', '.join(names)}", 30)
+    found: list[Span] = eventually(chain, f"a trace of {', '.join(names)}")
     return found
 
 

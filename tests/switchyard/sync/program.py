@@ -10,7 +10,7 @@ from pathlib import Path
 
 from switchyard.repository.status import ModelStatus, StatusFile
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 120.0
 
 
 class Program:

@@ -113,3 +113,16 @@ async def test_a_turn_that_comes_at_the_moment_of_a_cancel_is_passed_on() -> Non
     with pytest.raises(asyncio.CancelledError):
         await waiter
     await asyncio.wait_for(hold(slots, 3.0, order, release), 10)
+
+
+async def test_a_slot_that_becomes_free_as_all_who_wait_are_cancelled_goes_to_nobody() -> None:
+    slots, order, release = FairSlots(1), list[object](), asyncio.Event()
+    tasks = [asyncio.create_task(hold(slots, changed, order, release)) for changed in (1.0, 2.0, 3.0)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 3
+    release.set()
+    await asyncio.wait_for(hold(slots, 4.0, order, release), 30)
+    assert order == [1.0, 4.0]
