@@ -3,26 +3,21 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 
-from prometheus_client import CollectorRegistry
-
-from switchyard.catalog import CatalogSource
 from switchyard.gateway.administration.audit_logs import audit_logs
 from switchyard.gateway.administration.keys import administer_keys
 from switchyard.gateway.administration.model_acts import model_acts
 from switchyard.gateway.admission.queues import Queues, queues_of
-from switchyard.gateway.audit.log import AuditLog
+from switchyard.gateway.batches.assembly import Batches
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.edges.rpc import rpc_call
+from switchyard.gateway.files.endpoints import files
 from switchyard.gateway.keys.finder import KeyFinder
-from switchyard.gateway.keys.stored_keys import StoredKeys
 from switchyard.gateway.lookup import Locate, Visible, default_model, locator, own_instances, waits_for
-from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import pages, with_errors
+from switchyard.gateway.parts import Parts
 from switchyard.gateway.pipeline import Proceed, Stage, pipeline
 from switchyard.gateway.quota.alerts import Alerts
 from switchyard.gateway.quota.estimates import Estimates
@@ -30,7 +25,6 @@ from switchyard.gateway.quota.local_shares import LocalShares
 from switchyard.gateway.quota.webhook import Webhook, read_secret, warn_if_shared
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import RPC_ROUTES, UNKNOWN_RPC
-from switchyard.gateway.settings import Settings
 from switchyard.gateway.settlements import Settlements
 from switchyard.gateway.stages.admit import admit
 from switchyard.gateway.stages.authenticate import Authenticate, authorize
@@ -46,73 +40,18 @@ from switchyard.gateway.stages.parse import parse
 from switchyard.gateway.stages.quota import quota
 from switchyard.gateway.stages.resolve import resolve
 from switchyard.gateway.tenants.directory import Directory
-from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.gateway.tokens.verifier import Tokens
 from switchyard.gateway.upstream.repositories import Repositories
 from switchyard.gateway.upstream.retries import Retry, UpstreamRetries
 from switchyard.gateway.usage.billing import Billing
 from switchyard.gateway.usage.endpoints import usage_reports
 from switchyard.gateway.usage.metering import metering
-from switchyard.http.client import Client, Timeouts
+from switchyard.http.client import Timeouts
 from switchyard.http.h2.grpc_call import GrpcCall
 from switchyard.http.server import Exchange
 from switchyard.settings import SettingsError
-from switchyard.store.ledger import Ledger
-from switchyard.telemetry.metrics.gateway import GatewayMetrics
-from switchyard.telemetry.process import registry_of
-from switchyard.telemetry.tracing import Tracer
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parts:
-    """What a gateway is built from; without ``tenants`` it asks for no keys.
-
-    Without ``ledger`` it limits nobody and counts nothing, without ``keys`` it knows those of the file alone. ``own``
-    are tenants' own instances.
-    """
-
-    settings: Settings
-    source: CatalogSource
-    client: Client
-    tracer: Tracer
-    registry: CollectorRegistry
-    meter: Meter
-    tenants: TenantsFile | None
-    ledger: Ledger | None
-    own: Mapping[str, CatalogSource]
-    keys: StoredKeys | None
-    audit: AuditLog
-
-
-def parts(
-    settings: Settings,
-    source: CatalogSource,
-    client: Client,
-    tracer: Tracer,
-    tenants: TenantsFile | None = None,
-    ledger: Ledger | None = None,
-    own: Mapping[str, CatalogSource] = MappingProxyType({}),
-    keys: StoredKeys | None = None,
-    audit: AuditLog | None = None,
-) -> Parts:
-    """Build the parts of a gateway, with its own metrics registry."""
-    registry = registry_of("gateway")
-    meter = Meter(GatewayMetrics(registry))
-    return Parts(
-        settings=settings,
-        source=source,
-        client=client,
-        tracer=tracer,
-        registry=registry,
-        meter=meter,
-        tenants=tenants,
-        ledger=ledger,
-        own=own,
-        keys=keys,
-        audit=audit or AuditLog(None),
-    )
 
 
 class Gateway:
@@ -126,10 +65,19 @@ class Gateway:
         self._alerts = _alerts(given)
         counted = _counted(given, self._settlements, self._shares, self._alerts)
         visible = Visible(given.source, given.own)
-        self._queues = queues_of(settings, visible)
-        self._pipelines = _pipelines(given, visible, self._queues, counted, lambda: self.draining)
+        self._queues, in_flight = queues_of(settings, visible), InFlight(settings.max_in_flight)
+        given.meter.metrics.calls.in_flight.set_function(lambda: in_flight.now)
         self._cors = Cors(settings.cors_allow_origins)
         self._router = Router()
+        batches = Batches(given.storage, self._router)
+        self._pipelines = _pipelines(given, visible, self._queues, counted, in_flight, batches, lambda: self.draining)
+        self.batches = batches.runner(
+            self._pipelines["line"],
+            visible,
+            KeyFinder(lambda: tenants.current, given.keys) if (tenants := given.tenants) else None,
+            None if given.tenants is None else self._queues,
+            lambda: in_flight.now,
+        )
         self._rpc_routes = {route.path: route for route in RPC_ROUTES}
         self._time = asyncio.get_running_loop().time
 
@@ -146,6 +94,12 @@ class Gateway:
         route = self._rpc_routes.get(rpc.path, UNKNOWN_RPC)
         return self._pipelines["grpc " + route.by](rpc_call(rpc, route, self._time()))
 
+    def drain(self) -> None:
+        """Take no new work of its own, and say that others should not send any."""
+        self.draining = True
+        if self.batches is not None:
+            self.batches.drain()
+
     def reject_waiting(self) -> None:
         """Reject calls that wait for a place of a full model, and from now on those that would have to."""
         self._queues.drain()
@@ -158,12 +112,16 @@ class Gateway:
 
 
 def _pipelines(
-    given: Parts, visible: Visible, queues: Queues, counted: Sequence[Stage], is_draining: Callable[[], bool]
+    given: Parts,
+    visible: Visible,
+    queues: Queues,
+    counted: Sequence[Stage],
+    in_flight: InFlight,
+    batches: Batches,
+    is_draining: Callable[[], bool],
 ) -> Mapping[str, Proceed]:
     """Build the stages of each kind of route; calls of both transports share them."""
     settings, meter, locate = given.settings, given.meter, locator(visible)
-    in_flight = InFlight(settings.max_in_flight)
-    meter.metrics.calls.in_flight.set_function(lambda: in_flight.now)
     upstream = _upstream(given, locate)
     repositories = Repositories(given.client)
     forwarded = forward(
@@ -196,12 +154,16 @@ def _pipelines(
     unserved = pipeline((common[0], not_served(Cors(settings.cors_allow_origins))))
     return {
         "model": pipeline((*common, *found, forwarded)),
+        # Of batches: whose they are is known, and their owner is asked for no key.
+        "line": pipeline((common[0], authorize, *common[-2:], *found, forwarded)),
         "grpc model": pipeline((*common, *found, rpc_forward(upstream=upstream, meter=meter))),
         # No other stage: probes and scrapes count as no call in metrics and hold none of the places in flight.
         "pages": pipeline((with_errors, *access, operations) if access else (operations,)),
         "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listed)),
         "usage": pipeline((*common, usage_reports(ledger=given.ledger))),
         "admin": pipeline((*common, *_administration(given))),
+        "files": pipeline((*common, files(stored=batches.files))),
+        "batches": pipeline((*common, batches.stage)),
         "grpc gateway": pipeline((*common, listed_over_grpc)),
         # No ``limits``: the body of a request to a path that nothing serves is not waited for.
         **dict.fromkeys(("nobody", "grpc nobody"), unserved),

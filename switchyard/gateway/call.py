@@ -97,7 +97,7 @@ class Call:
     the first: an ``ApiError`` that one raises ends the stream.
 
     ``span`` is the call's place in a trace, None in one that is of none, and ``trace_context`` what the model is told
-    of that.
+    of that. ``background`` says that nobody waits for the call: it takes its turn from nobody.
 
     ``settle``, None in a call that nobody counts, writes what the call used to the ledger. Whoever responds awaits it
     immediately before the last bytes, so that a call whose caller saw the end is counted even if the gateway is killed
@@ -106,6 +106,7 @@ class Call:
 
     __slots__ = (
         "asked",
+        "background",
         "body",
         "broken",
         "deadline",
@@ -178,7 +179,7 @@ class Call:
         self.tier = ""
         self.service_tier: ServiceTier = "default"
         self.error: str | None = None
-        self.sent = self.broken = self.logged = False
+        self.sent = self.broken = self.logged = self.background = False
         self.messages = 1
         self.message_checks: tuple[Callable[[], Awaitable[None]], ...] = ()
         self.settle: Callable[[], Awaitable[None]] | None = None

@@ -5,14 +5,16 @@ import logging
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 
-from switchyard.gateway.app import Gateway, parts
+from switchyard.gateway.app import Gateway
 from switchyard.gateway.audit.edits import TenantsEdits
 from switchyard.gateway.audit.log import AuditLog
 from switchyard.gateway.edges.invalid import InvalidRequests
+from switchyard.gateway.files.storage import open_storage
 from switchyard.gateway.keys.stored_keys import StoredKeys
 from switchyard.gateway.lookup import Sources
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import ready
+from switchyard.gateway.parts import parts
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.gateway.usage.hours.following import follow_hours
@@ -43,8 +45,9 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
         SettingsError: the store, the file of tenants or the files of TLS cannot be used.
     """
     tracer = tracing.configure("gateway", follows_callers=settings.trust_traceparent)
+    storage = open_storage(settings)
     tenancy, client = await _tenancy(settings), Client(Limits())
-    shared = tenancy.tenants, tenancy.ledger, sources.own, tenancy.keys, tenancy.audit
+    shared = tenancy.tenants, tenancy.ledger, sources.own, tenancy.keys, tenancy.audit, storage
     given = parts(settings, sources.shared, client, tracer, *shared)
     gateway, tls = Gateway(given), watched_tls(settings, given.meter)
 
@@ -53,7 +56,7 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
         return ready(sources.shared, draining=gateway.draining).status == 200
 
     def on_drain() -> None:
-        gateway.draining = True
+        gateway.drain()
         logger.info("draining", extra={"in_flight": server.in_flight})
 
     rpc = with_health(Health(serving), gateway.handle_rpc)
@@ -64,7 +67,8 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
     wanted = [http_port, grpc_port] if grpc_port else [http_port]
     ports = [await server.listen(host, port) for host in hosts for port in wanted]
     settle_for_serving()
-    background = [*tenancy.background_tasks(settings, sources), *([tls.follow()] if tls is not None else [])]
+    followed = [one.follow() for one in (tls, gateway.batches) if one is not None]
+    background = [*tenancy.background_tasks(settings, sources), *followed]
     tasks = [asyncio.create_task(one) for one in background]
     logger.info("serving", extra={"host": ", ".join(hosts), "ports": ports})
     try:
@@ -75,10 +79,14 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
     finally:
         for task in tasks:
             task.cancel()
+        if gateway.batches is not None:
+            await gateway.batches.aclose()
         # After the drain alone: responses in flight still come by these connections.
         await client.aclose()
         await gateway.aclose()
         await tenancy.aclose()
+        if storage is not None:
+            await storage.aclose()
     logger.info("stopped")
 
 

@@ -35,6 +35,8 @@ class Settings:
     same of what administrators did. With ``trust_traceparent`` a client's ``traceparent`` says whether its request is
     traced; without, the sampler alone. ``metrics_key_sha256`` are the SHA-256 (in hex, separated by commas) of keys
     that read the metrics and nothing else, where ``switchyard_tenants`` are asked for theirs.
+    ``switchyard_files`` is where files of batches lie, an absolute path or ``s3://bucket/prefix``, each of at most
+    ``file_bytes``, and of one tenant ``tenant_file_bytes`` together.
     With ``tls_*`` the ports are encrypted; with an authority of clients, each of them needs a certificate.
     """
 
@@ -44,6 +46,9 @@ class Settings:
     switchyard_catalog: Path | None = None
     switchyard_tenants: Path | None = None
     switchyard_store: str = ""
+    switchyard_files: str = ""
+    file_bytes: int = 200 * 1024 * 1024  # OpenAI's most for a batch
+    tenant_file_bytes: int = 10 * 1024**3
     metrics_key_sha256: tuple[bytes, ...] = ()
     switchyard_tenant_namespaces: tuple[tuple[str, str], ...] = ()
     switchyard_allow_open: bool = False
@@ -97,6 +102,9 @@ class Settings:
             switchyard_catalog=_path(env, "SWITCHYARD_CATALOG"),
             switchyard_tenants=_path(env, "SWITCHYARD_TENANTS"),
             switchyard_store=env.get("SWITCHYARD_STORE", ""),
+            switchyard_files=env.get("SWITCHYARD_FILES", ""),
+            file_bytes=whole_number(env, "FILE_BYTES", unset.file_bytes, least=1),
+            tenant_file_bytes=whole_number(env, "TENANT_FILE_BYTES", unset.tenant_file_bytes, least=1),
             metrics_key_sha256=_digests(env.get("METRICS_KEY_SHA256", "")),
             switchyard_tenant_namespaces=_namespaces(env.get("SWITCHYARD_TENANT_NAMESPACES", "")),
             switchyard_allow_open=switch(env, "SWITCHYARD_ALLOW_OPEN"),

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from switchyard.catalog import Catalog, Model, State
-from switchyard.gateway.app import Gateway, parts
+from switchyard.gateway.app import Gateway
 from switchyard.gateway.edges.invalid import InvalidRequests
+from switchyard.gateway.parts import parts
 from switchyard.gateway.server import server_limits
 from switchyard.gateway.settings import Settings
 from switchyard.http.client import Client

@@ -128,6 +128,11 @@ class Queues:
             self._calls.give_back(tenant)
             self._bytes.give_back(tenant, size)
 
+    def load(self, server: str) -> tuple[int, int]:
+        """Return how many calls a server has in flight, and how many wait for a place of it."""
+        queue = self._queues.get(server)
+        return (0, 0) if queue is None else (queue.fair.in_flight, queue.fair.waiting)
+
     def drain(self) -> None:
         """Let nobody wait any more: who waits gets 503 now, and can wait at another gateway for as long as it may."""
         self._draining = True

@@ -1,6 +1,6 @@
 """HTTP: creates a ``Call`` from an exchange, and responds on it."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from switchyard.gateway.call import Call, request_id
 from switchyard.gateway.edges.cors import Cors
@@ -42,6 +42,14 @@ class HttpEdge:
     async def body(self, limit: int) -> bytes:
         try:
             return await self._exchange.body(limit)
+        except (BadRequestError, BodyTooLargeError, BodyTooSlowError) as err:
+            raise of_body(err) from err
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives, whatever its length; the client is read no faster. Raises as ``body``."""
+        try:
+            async for chunk in self._exchange.chunks():
+                yield chunk
         except (BadRequestError, BodyTooLargeError, BodyTooSlowError) as err:
             raise of_body(err) from err
 

@@ -29,6 +29,28 @@ class KeyFinder:
         stored.uses.note(identity.key_id)
         return identity
 
+    def identify(
+        self, tenant: str, team: str, key_id: str, roles: frozenset[str], now: Callable[[], float]
+    ) -> Identity:
+        """Return who somebody is whose key or token was checked before: what it may do now.
+
+        A token is not asked for again: what it began goes on after its end.
+
+        Raises:
+            RejectedKeyError: the key gives no access any more, or there is no such tenant or team.
+        """
+        directory = self._directory()
+        if ":" not in key_id:
+            known = None if self._stored is None else self._stored.get(key_id)
+            if known is None:
+                return directory.identity(key_id, now)
+            if known.status(now()) != "active":
+                raise RejectedKeyError("revoked" if known.revoked is not None else "expired", key_id)
+        identity = directory.of_token(tenant, team, key_id, roles)
+        if identity is None:
+            raise RejectedKeyError("tenant", key_id)
+        return identity
+
 
 def _of_store(stored: StoredKeys, directory: Directory, key: bytes, now: Callable[[], float]) -> Identity | None:
     # By its hash, as ``Directory.find`` does and for the same reasons; an unknown key is no operation on the store.

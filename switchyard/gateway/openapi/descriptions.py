@@ -31,6 +31,7 @@ GROUPS: Mapping[str, str] = {
     "Embeddings": "Vectors of texts, and texts compared by them.",
     "Short forms": "One field in, text out.",
     "Images": "Text or labels of an image: send the file itself, a form, or base64 in JSON.",
+    "Batches": "Many requests in a file, done behind those that clients wait for, by OpenAI's protocol.",
     "Models": "What can be asked.",
     "Usage": "What calls used and cost, of the key's tenant or, with the role `admin`, of all; in OpenAI's shape, in "
     "which a project is a tenant and a line item a model.",
@@ -129,6 +130,28 @@ DESCRIPTIONS: Mapping[str, Description] = {
         text="A graph of vision models, such as an ensemble, is asked here.",
         requests=("PredictRequest",),
         responses=("PredictResponse",),
+    ),
+    "POST /v1/files": Description(
+        group="Batches",
+        text="It is read as it arrives, and kept for 30 days unless it says less.",
+        responses=("StoredFile",),
+    ),
+    "GET /v1/files": Description(group="Batches", text="The newest first.", responses=("StoredFileList",)),
+    "GET /v1/files/{file_id}": Description(group="Batches", responses=("StoredFile",)),
+    "DELETE /v1/files/{file_id}": Description(group="Batches", responses=("DeletedFile",)),
+    "/v1/files/{file_id}/content": Description(group="Batches", content=("application/octet-stream",)),
+    "POST /v1/batches": Description(
+        group="Batches",
+        text="Each line of the file is `{custom_id, method, url, body}`; `url` is the `endpoint`, or a path of it.",
+        requests=("BatchRequest",),
+        responses=("Batch",),
+    ),
+    "GET /v1/batches": Description(group="Batches", text="The newest first.", responses=("BatchList",)),
+    "/v1/batches/{batch_id}": Description(group="Batches", responses=("Batch",)),
+    "/v1/batches/{batch_id}/cancel": Description(
+        group="Batches",
+        text="It is `cancelling` until requests that are under way have ended.",
+        responses=("Batch",),
     ),
     "/v1/models": Description(group="Models", text="By OpenAI's protocol.", responses=("ModelList",)),
     "/v1/models/{model}": Description(

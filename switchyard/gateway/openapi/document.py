@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from switchyard.gateway.openapi.batch_schemas import SCHEMAS as OF_BATCHES
 from switchyard.gateway.openapi.descriptions import (
     EVENTS,
     GROUPS,
@@ -17,7 +18,13 @@ from switchyard.gateway.openapi.descriptions import (
     version_note,
 )
 from switchyard.gateway.openapi.errors import STATUSES, error_responses
-from switchyard.gateway.openapi.parameters import AUDIT_PARAMETERS, LIST_PARAMETERS, usage_parameters
+from switchyard.gateway.openapi.parameters import (
+    AUDIT_PARAMETERS,
+    BATCH_PARAMETERS,
+    FILE_PARAMETERS,
+    LIST_PARAMETERS,
+    usage_parameters,
+)
 from switchyard.gateway.openapi.schemas import BYTES, COUNT, MODEL, NOT_BLANK, OWN, TEXT, engines, reference
 from switchyard.gateway.routes.table import ROUTES, Route
 
@@ -62,7 +69,7 @@ def document(version: str, routes: Iterable[Route] = ROUTES) -> Node:
 
 def _schemas(routes: Iterable[Route]) -> Node:
     """Return all schemas; a body must name its model, which to an engine that has only one is optional."""
-    schemas: Node = {**OWN, **engines()}
+    schemas: Node = {**OWN, **OF_BATCHES, **engines()}
     for route in routes:
         for name in description(route.method, route.path).requests if route.body == "json" else ():
             schema = schemas[name]
@@ -129,14 +136,21 @@ def _query(route: Route) -> Mapping[str, Mapping[str, Any]]:
     """Return the parameters of a route that answers from the store."""
     if route.by == "usage":
         return usage_parameters(route.path)
-    if route.path == "/v1/organization/audit_logs":
-        return AUDIT_PARAMETERS
+    listing = {
+        "/v1/organization/audit_logs": AUDIT_PARAMETERS,
+        "/v1/files": FILE_PARAMETERS,
+        "/v1/batches": BATCH_PARAMETERS,
+    }
+    if route.method == "GET" and route.path in listing:
+        return listing[route.path]
     return LIST_PARAMETERS if route.by == "admin" and route.method == "GET" and "{" not in route.path else {}
 
 
 def _request(route: Route, described: Description, example: Example) -> Node:
     if route.shape == "text":
         return {"required": True, "content": {PLAIN: _media(NOT_BLANK, example.get("request"))}}
+    if route.body == "file":
+        return {"required": True, "content": {"multipart/form-data": _media(reference("FileForm"))}}
     if route.body == "none" or not described.requests:
         return {}
     content = {JSON: _media(_any_of(described.requests), example.get("request"))}

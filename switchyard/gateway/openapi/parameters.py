@@ -22,6 +22,14 @@ LIST_PARAMETERS: dict[str, Node] = {
     "order": {"schema": {"enum": ["asc", "desc"], "default": "asc"}, "description": "By the time of creation."},
 }
 
+FILE_PARAMETERS: dict[str, Node] = {
+    **LIST_PARAMETERS,
+    "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": 10000, "default": 10000}},
+    "order": {"schema": {"enum": ["asc", "desc"], "default": "desc"}, "description": "By the time of creation."},
+    "purpose": {"schema": {"enum": ["batch", "batch_output"]}, "description": "These alone."},
+}
+BATCH_PARAMETERS: dict[str, Node] = {name: LIST_PARAMETERS[name] for name in ("after", "limit")}
+
 AUDIT_PARAMETERS: dict[str, Node] = {
     **{
         f"effective_at[{bound}]": {"schema": _TIME, "description": "In seconds since 1970."}

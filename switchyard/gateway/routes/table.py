@@ -9,8 +9,8 @@ from switchyard.gateway.routes.short_forms import CHAT_FORM, CHAT_TEXT, CODE_TEX
 from switchyard.http.api_errors import Shape, shape_of
 from switchyard.rpc import v2
 
-By = Literal["model", "gateway", "usage", "admin", "pages", "nobody"]
-Body = Literal["none", "json", "object", "any", "form", "message"]
+By = Literal["model", "gateway", "usage", "admin", "files", "batches", "pages", "nobody"]
+Body = Literal["none", "json", "object", "any", "form", "message", "file"]
 Access = Literal["open", "key", "use", "admin"]
 
 CHATTING: frozenset[Kind] = frozenset(("llm", "graph", "adapter"))
@@ -33,9 +33,10 @@ class Route:
     """One route; ``upstream`` is the path below the model's URL, where a model responds.
 
     In ``path``, a name in braces matches one segment, or its beginning. ``body`` says what is parsed of the request
-    (``object`` is JSON for the gateway itself); ``model`` responds where neither path nor body name one; ``query`` says
-    whether the query string is forwarded; ``streams`` whether a client may ask for events; ``rpc`` is the method of a
-    V2 gRPC route; ``hint`` ends the error message for a model of another kind.
+    (``object`` is JSON for the gateway itself, ``file`` a form that is read as it arrives); ``model`` responds where
+    neither path nor body name one; ``query`` says whether the query string is forwarded; ``streams`` whether a client
+    may ask for events; ``rpc`` is the method of a V2 gRPC route; ``hint`` ends the error message for a model of another
+    kind.
     """
 
     method: str
@@ -71,7 +72,9 @@ class Route:
             return "admin"
         if self.by in ("pages", "nobody") or name in _OPEN:
             return "admin" if name in _ADMIN else "open"
-        return "admin" if name in _ADMIN else "use" if self.by == "model" else "key"
+        if name in _ADMIN:
+            return "admin"
+        return "use" if self.by in ("model", "files", "batches") else "key"
 
 
 # Probes have no keys, and what they learn names no model.
@@ -169,6 +172,10 @@ def _keys(method: str, rest: str, summary: str) -> Route:
     return Route(method=method, path=path, summary=summary, shape=shape_of(path), by="admin", body=body)
 
 
+def _stored(method: str, path: str, summary: str, by: By, body: Body = "none") -> Route:
+    return Route(method=method, path=path, summary=summary, shape=shape_of(path), by=by, body=body)
+
+
 # A list and no pattern: beside these vLLM serves, by flags, what is an operator's alone, such as loading an adapter,
 # emptying caches or sleep.
 ROUTES: tuple[Route, ...] = (
@@ -185,6 +192,15 @@ ROUTES: tuple[Route, ...] = (
     _keys("GET", "/{key_id}", "One key."),
     _keys("DELETE", "/{key_id}", "Revokes a key."),
     _keys("POST", "/{key_id}/rotate", "Gives a key a new secret; the old one stays valid for a while."),
+    _stored("POST", "/v1/files", "Takes a file of requests for a batch.", "files", "file"),
+    _stored("GET", "/v1/files", "Every file of the tenant's.", "files"),
+    _stored("GET", "/v1/files/{file_id}", "One file.", "files"),
+    _stored("DELETE", "/v1/files/{file_id}", "Deletes a file.", "files"),
+    _stored("GET", "/v1/files/{file_id}/content", "What is in a file.", "files"),
+    _stored("POST", "/v1/batches", "Makes a batch of a file's requests.", "batches", "object"),
+    _stored("GET", "/v1/batches", "Every batch of the tenant's.", "batches"),
+    _stored("GET", "/v1/batches/{batch_id}", "One batch, and how far it is.", "batches"),
+    _stored("POST", "/v1/batches/{batch_id}/cancel", "Ends a batch; what is done is kept.", "batches"),
     _openai("/v1/chat/completions", "Chat.", CHATTING, streams=True),
     _openai("/v1/completions", "Text completion.", CHATTING, streams=True),
     _openai("/v1/responses", "OpenAI responses.", CHATTING, streams=True),

@@ -24,7 +24,8 @@ def admit(*, queues: Queues, locate: Locate, meter: Meter, heartbeat_seconds: fl
 
     Models whose places nobody knows, graphs among them, are asked at once. A stream that waits for longer than
     ``_SILENT_SECONDS`` begins with comments, every ``heartbeat_seconds``; what is wrong then is an event in it. A call
-    whose deadline will be over before it has a place is rejected at once, with when that would be.
+    whose deadline will be over before it has a place is rejected at once, with when that would be. One
+    in the background waits for no place: it gets 429.
     """
     time = asyncio.get_running_loop().time
 
@@ -39,6 +40,8 @@ def admit(*, queues: Queues, locate: Locate, meter: Meter, heartbeat_seconds: fl
         assert call.identity is not None
         server, tenant = call.model.url, call.identity.tenant
         waited = not queues.try_acquire(server, places, call.model.name, tenant)
+        if waited and call.background:
+            raise ApiError("too_many_requests", f"model {call.model.name} is full", retry_after=1)
         if waited:
             await wait(call, server)
         began = time()

@@ -59,7 +59,8 @@ def limits(in_flight: InFlight, *, max_body_bytes: int) -> Stage:
         try:
             # Within the count: a client that sends its body slowly holds memory and a connection as much as one that
             # waits.
-            call.body = await call.edge.body(max_body_bytes)
+            if call.route.body != "file":  # which may be far longer, and is read as it arrives
+                call.body = await call.edge.body(max_body_bytes)
             await proceed(call)
         finally:
             in_flight.leave(identity)

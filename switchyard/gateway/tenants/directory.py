@@ -147,6 +147,9 @@ class Directory:
         row = self._row_of.get(digest(key))
         if row is None:
             raise RejectedKeyError("unknown" if is_key(key) else "malformed")
+        return self._of_row(row, now)
+
+    def _of_row(self, row: int, now: Callable[[], float]) -> Identity:
         end = self._ends[row]
         if end != _NEVER and end <= now():
             raise RejectedKeyError("expired" if end else "revoked", self._ids[row])
@@ -168,6 +171,16 @@ class Directory:
         row = self._ids.index(key_id)
         group, end = self._groups[row], self._ends[row]
         return FileKey(key_id, group.tenant, group.team, self._roles[row], None if end == _NEVER else end)
+
+    def identity(self, key_id: str, now: Callable[[], float]) -> Identity:
+        """Return who has the key of an id, of which no call has brought the secret; it looks at each, as ``key`` does.
+
+        Raises:
+            RejectedKeyError: it gives no access any more.
+        """
+        if key_id not in self._ids:
+            raise RejectedKeyError("unknown", key_id)
+        return self._of_row(self._ids.index(key_id), now)
 
     def tenant_contents(self) -> Mapping[str, object]:
         """Return what each tenant has beside its keys, by its name, to be compared."""

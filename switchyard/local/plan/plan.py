@@ -130,7 +130,8 @@ def _deployment(document: Document, index: containers.Index, options: Options) -
     gateway = GATEWAY in (name, (metadata.get("labels") or {}).get(_NAME_LABEL))
     if gateway:  # on one machine the gateway's store is a file; a URL of the documents' own stays
         store = f"sqlite://{quote(str(options.state / 'ledger.db'))}"
-        command = _with_tls(replace(command, env={"SWITCHYARD_STORE": store, **command.env}), options.gateway_tls)
+        kept = {"SWITCHYARD_STORE": store, "SWITCHYARD_FILES": str(options.state.absolute() / "files")}
+        command = _with_tls(replace(command, env={**kept, **command.env}), options.gateway_tls)
     if gateway and options.gateway_port is not None:
         command = _moved(command, options.gateway_port)
     return Deployment(name=name, command=command, gateway=gateway)

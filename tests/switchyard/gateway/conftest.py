@@ -15,10 +15,12 @@ import uvicorn
 import uvloop
 
 from switchyard.catalog import Catalog, CatalogFile, Model, State
-from switchyard.gateway.app import Gateway, parts
+from switchyard.gateway.app import Gateway
 from switchyard.gateway.audit.log import AuditLog
 from switchyard.gateway.edges.invalid import InvalidRequests
+from switchyard.gateway.files.storage import Storage
 from switchyard.gateway.keys.stored_keys import StoredKeys
+from switchyard.gateway.parts import parts
 from switchyard.gateway.server import server_limits, web_access
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.tenants.file import TenantsFile
@@ -214,12 +216,14 @@ async def gateway(
     keys: StoredKeys | None = None,
     audit: AuditLog | None = None,
     tracer: Tracer | None = None,
+    storage: Storage | None = None,
     **settings: Any,
 ) -> AsyncIterator[Bench]:
     """A bench with ``settings`` that differ from the defaults."""
     model, catalog, client = ModelServer(script), CatalogFile(tmp_path / "catalog.json"), Client()
     chosen = Settings(**{"grace_seconds": 2, **settings})
-    given = parts(chosen, catalog, client, tracer or DisabledTracer(), tenants, ledger, keys=keys, audit=audit)
+    traced = tracer or DisabledTracer()
+    given = parts(chosen, catalog, client, traced, tenants, ledger, keys=keys, audit=audit, storage=storage)
     served, invalid = Gateway(given), InvalidRequests(given.meter.metrics.access, log_requests=chosen.log_requests)
     limits = replace(server_limits(chosen), stall_seconds=stall_seconds)
     access = web_access(chosen, "127.0.0.1")
@@ -227,11 +231,16 @@ async def gateway(
     url = f"http://127.0.0.1:{await server.listen('127.0.0.1')}"
     async with running(model) as model.url:
         catalog.replace(entries(model.url))
+        working = [asyncio.create_task(served.batches.follow())] if served.batches is not None else []
         try:
             async with httpx.AsyncClient(base_url=url, timeout=10) as http:
                 yield Bench(url, model, catalog, http, served)
         finally:  # a test that fails must not leave calls behind that the model's server would wait for
             await server.aclose()
+            for task in working:
+                task.cancel()
+            if served.batches is not None:
+                await served.batches.aclose()
             await client.aclose()
             await served.aclose()
 

@@ -1,0 +1,79 @@
+"""Takes batches that nobody works on, and works on some of them at a time."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from switchyard.gateway.batches.batch import Batch
+from switchyard.gateway.batches.results import folder_of
+from switchyard.gateway.batches.run import Run, Work
+from switchyard.gateway.files.contract import FileStoreError
+from switchyard.store.contract import StoreError
+
+logger = logging.getLogger(__name__)
+
+RUNS = 4  # batches at a time: while one waits for a limit, the others go on
+_LOOK_SECONDS = 0.5
+_FORGET_SECONDS = 3600.0
+_CLOSE_SECONDS = 5.0  # for what is known to be written down; else another gateway runs these lines again
+
+
+class BatchRunner:
+    """Runs beside the calls of a gateway; ``drain`` when it stops, then ``aclose``."""
+
+    def __init__(self, work: Work, *, run: Callable[[Work, Batch], Run] = Run) -> None:
+        self._work = work
+        self._run = run
+        self._runs: dict[asyncio.Task[None], Run] = {}
+        self._draining = False
+
+    async def follow(self) -> None:
+        """Look for batches until cancelled."""
+        forgets, outdated = 0.0, False
+        time = asyncio.get_running_loop().time
+        while True:
+            try:
+                await self._work.batches.refresh()
+                await self._claim()
+                if time() >= forgets:
+                    forgets = time() + _FORGET_SECONDS
+                    await self._forget_ended()
+                outdated = False
+            except (StoreError, FileStoreError) as err:
+                if not outdated:
+                    logger.error("batches wait, as their store does not respond: %s", err)
+                outdated = True
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def drain(self) -> None:
+        """Begin no line and no batch any more."""
+        self._draining = True
+        for run in self._runs.values():
+            run.drain()
+
+    async def aclose(self) -> None:
+        """End lines that are under way, write down what is known, and leave the batches to other gateways."""
+        self.drain()
+        for task in self._runs:
+            task.cancel()
+        if self._runs:
+            await asyncio.wait(tuple(self._runs), timeout=_CLOSE_SECONDS)
+
+    async def _claim(self) -> None:
+        for batch in self._work.batches.waiting():
+            if self._draining or len(self._runs) >= RUNS:
+                return
+            if batch.id in {run.batch.id for run in self._runs.values()}:
+                continue
+            claimed = await self._work.batches.claim(batch, self._work.runner)
+            if claimed is not None:
+                run = self._run(self._work, claimed)
+                task = asyncio.create_task(run.run())
+                self._runs[task] = run
+                task.add_done_callback(self._runs.pop)
+
+    async def _forget_ended(self) -> None:
+        await self._work.files.forget_ended()
+        blobs = self._work.files.blobs
+        for batch_id in await self._work.batches.forget_ended():
+            await blobs.remove(await blobs.names(folder_of(batch_id)))
