@@ -5,10 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
-from switchyard.gateway.administration.audit_logs import audit_logs
-from switchyard.gateway.administration.keys import administer_keys
 from switchyard.gateway.administration.model_acts import model_acts
 from switchyard.gateway.admission.queues import Queues, queues_of
+from switchyard.gateway.assembly.access import access_stages, administration
+from switchyard.gateway.assembly.parts import Parts
 from switchyard.gateway.batches.assembly import Batches
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.edges.http import http_call
@@ -17,7 +17,6 @@ from switchyard.gateway.files.endpoints import files
 from switchyard.gateway.keys.finder import KeyFinder
 from switchyard.gateway.lookup import Locate, Visible, default_model, locator, own_instances, waits_for
 from switchyard.gateway.operations import pages, with_errors
-from switchyard.gateway.parts import Parts
 from switchyard.gateway.pipeline import Proceed, Stage, pipeline
 from switchyard.gateway.quota.alerts import Alerts
 from switchyard.gateway.quota.estimates import Estimates
@@ -27,7 +26,7 @@ from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import RPC_ROUTES, UNKNOWN_RPC
 from switchyard.gateway.settlements import Settlements
 from switchyard.gateway.stages.admit import admit
-from switchyard.gateway.stages.authenticate import Authenticate, authorize
+from switchyard.gateway.stages.authenticate import authorize
 from switchyard.gateway.stages.deadline import deadline
 from switchyard.gateway.stages.endpoints.forward import forward
 from switchyard.gateway.stages.endpoints.listing import listing, readiness
@@ -39,8 +38,6 @@ from switchyard.gateway.stages.observe import observe
 from switchyard.gateway.stages.parse import parse
 from switchyard.gateway.stages.quota import quota
 from switchyard.gateway.stages.resolve import resolve
-from switchyard.gateway.tenants.directory import Directory
-from switchyard.gateway.tokens.verifier import Tokens
 from switchyard.gateway.upstream.repositories import Repositories
 from switchyard.gateway.upstream.retries import Retry, UpstreamRetries
 from switchyard.gateway.usage.billing import Billing
@@ -100,6 +97,11 @@ class Gateway:
         if self.batches is not None:
             self.batches.drain()
 
+    async def end_batches(self) -> None:
+        """Leave batches to other gateways; connections to models are still open."""
+        if self.batches is not None:
+            await self.batches.aclose()
+
     def reject_waiting(self) -> None:
         """Reject calls that wait for a place of a full model, and from now on those that would have to."""
         self._queues.drain()
@@ -123,14 +125,13 @@ def _pipelines(
     """Build the stages of each kind of route; calls of both transports share them."""
     settings, meter, locate = given.settings, given.meter, locator(visible)
     upstream = _upstream(given, locate)
-    repositories = Repositories(given.client)
     forwarded = forward(
         upstream=upstream,
         meter=meter,
         heartbeat_seconds=settings.heartbeat_seconds,
         waits_for=waits_for(given.source),
     )
-    access = _access(given)
+    access = access_stages(given)
     # The order matters. ``observe`` is outermost, so that a rejection by any other stage is counted and shaped too.
     # ``access`` comes next: who has no key holds no place and sends no body. ``limits`` precedes ``parse``: a full
     # gateway rejects a call before it reads the body, and a slow body holds one of the places. ``parse`` precedes
@@ -147,23 +148,40 @@ def _pipelines(
     # In a gateway without keys nobody waits: there is nobody between whom to be fair.
     admission = [admit(queues=queues, locate=locate, meter=meter, heartbeat_seconds=settings.heartbeat_seconds)]
     found = (acts, resolve(locate=locate, visible=visible), *counted, *(admission if given.tenants else ()))
+    own = _own_pipelines(given, visible, common, access, upstream, is_draining)
+    return {
+        "model": pipeline((*common, *found, forwarded)),
+        # Of batches: whose they are is known, and their owner is asked for no key.
+        "line": pipeline((common[0], authorize, *common[-2:], *found, forwarded)),
+        "grpc model": pipeline((*common, *found, rpc_forward(upstream=upstream, meter=meter))),
+        "files": pipeline((*common, files(stored=batches.files))),
+        "batches": pipeline((*common, batches.stage)),
+        **own,
+    }
+
+
+def _own_pipelines(
+    given: Parts,
+    visible: Visible,
+    common: Sequence[Stage],
+    access: Sequence[Stage],
+    upstream: UpstreamRetries,
+    is_draining: Callable[[], bool],
+) -> Mapping[str, Proceed]:
+    """Build the stages of routes for which no model runs anything."""
+    settings, meter, locate = given.settings, given.meter, locator(visible)
+    repositories = Repositories(given.client)
     scheme, forget = b"https" if settings.tls else b"http", lambda: meter.keep_models(visible.kinds())
     operations = pages(given.source, given.registry, is_draining, scheme, before_scrape=forget)
     listed = listing(visible=visible, locate=locate, repositories=repositories)
     listed_over_grpc = rpc_listing(visible=visible, repositories=repositories, locate=locate, upstream=upstream)
     unserved = pipeline((common[0], not_served(Cors(settings.cors_allow_origins))))
     return {
-        "model": pipeline((*common, *found, forwarded)),
-        # Of batches: whose they are is known, and their owner is asked for no key.
-        "line": pipeline((common[0], authorize, *common[-2:], *found, forwarded)),
-        "grpc model": pipeline((*common, *found, rpc_forward(upstream=upstream, meter=meter))),
         # No other stage: probes and scrapes count as no call in metrics and hold none of the places in flight.
         "pages": pipeline((with_errors, *access, operations) if access else (operations,)),
         "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listed)),
         "usage": pipeline((*common, usage_reports(ledger=given.ledger))),
-        "admin": pipeline((*common, *_administration(given))),
-        "files": pipeline((*common, files(stored=batches.files))),
-        "batches": pipeline((*common, batches.stage)),
+        "admin": pipeline((*common, *administration(given))),
         "grpc gateway": pipeline((*common, listed_over_grpc)),
         # No ``limits``: the body of a request to a path that nothing serves is not waited for.
         **dict.fromkeys(("nobody", "grpc nobody"), unserved),
@@ -177,44 +195,6 @@ def _upstream(given: Parts, locate: Locate) -> UpstreamRetries:
     )
     retry = Retry(attempts=settings.retry_attempts, seconds=settings.retry_seconds)
     return UpstreamRetries(given.client, locate, timeouts, retry, given.meter.retried)
-
-
-def _access(given: Parts) -> tuple[Stage, ...]:
-    """Return the stages that ask for keys or tokens, and keep count of them; none where no file names any."""
-    tenants, keys, metrics = given.tenants, given.keys, given.meter.metrics.access
-    if tenants is None:
-        return ()
-
-    tokens = Tokens(lambda issuer, valid: metrics.issuers_outdated.labels(issuer).set(not valid))
-
-    def show(directory: Directory, *, valid: bool) -> None:
-        metrics.tenants.set(len(directory.tenants))
-        metrics.tenants_outdated.set(not valid)
-        given.meter.keep_tenants(directory.tenants)
-        tokens.use(directory.issuers)
-        if keys and (both := [key_id for key_id in directory.key_ids if keys.get(key_id)]):
-            logger.error("tenants.yaml and the store both have the keys %s; rename them in the file", ", ".join(both))
-
-    tenants.on_read = show
-    metrics.keys.set_function(lambda: len(tenants.current) + (len(keys) if keys else 0))
-    if keys is not None:
-        keys.on_read = lambda valid: metrics.keys_outdated.set(not valid)
-    show(tenants.current, valid=True)
-    reject = metrics.keys_rejected.labels
-    finder = KeyFinder(lambda: tenants.current, keys)
-    scrapers = given.settings.metrics_key_sha256
-    return Authenticate(finder, lambda: tenants.current, tokens, lambda why: reject(why).inc(), scrapers), authorize
-
-
-def _administration(given: Parts) -> tuple[Stage, ...]:
-    """Return the stages of an organization's administrators."""
-    tenants, audit = given.tenants, given.audit
-    audit.on_unwritten = given.meter.metrics.access.audit_unwritten.inc
-
-    def directory() -> Directory:
-        return tenants.current if tenants else Directory()
-
-    return audit_logs(journal=audit.journal), administer_keys(directory=directory, keys=given.keys, audit=audit)
 
 
 def _counted(

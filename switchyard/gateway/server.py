@@ -3,18 +3,18 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from switchyard.gateway.app import Gateway
+from switchyard.gateway.assembly.parts import parts
 from switchyard.gateway.audit.edits import TenantsEdits
 from switchyard.gateway.audit.log import AuditLog
 from switchyard.gateway.edges.invalid import InvalidRequests
-from switchyard.gateway.files.storage import open_storage
+from switchyard.gateway.files.storage import Storage, open_storage
 from switchyard.gateway.keys.stored_keys import StoredKeys
 from switchyard.gateway.lookup import Sources
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import ready
-from switchyard.gateway.parts import parts
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.gateway.usage.hours.following import follow_hours
@@ -45,9 +45,8 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
         SettingsError: the store, the file of tenants or the files of TLS cannot be used.
     """
     tracer = tracing.configure("gateway", follows_callers=settings.trust_traceparent)
-    storage = open_storage(settings)
-    tenancy, client = await _tenancy(settings), Client(Limits())
-    shared = tenancy.tenants, tenancy.ledger, sources.own, tenancy.keys, tenancy.audit, storage
+    tenancy, client = replace(await _tenancy(settings), storage=open_storage(settings)), Client(Limits())
+    shared = tenancy.tenants, tenancy.ledger, sources.own, tenancy.keys, tenancy.audit, tenancy.storage
     given = parts(settings, sources.shared, client, tracer, *shared)
     gateway, tls = Gateway(given), watched_tls(settings, given.meter)
 
@@ -79,14 +78,11 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
     finally:
         for task in tasks:
             task.cancel()
-        if gateway.batches is not None:
-            await gateway.batches.aclose()
+        await gateway.end_batches()
         # After the drain alone: responses in flight still come by these connections.
         await client.aclose()
         await gateway.aclose()
         await tenancy.aclose()
-        if storage is not None:
-            await storage.aclose()
     logger.info("stopped")
 
 
@@ -99,6 +95,7 @@ class _Tenancy:
     ledger: Ledger | None = None
     keys: StoredKeys | None = None
     edits: TenantsEdits | None = None
+    storage: Storage | None = None
 
     def background_tasks(self, settings: Settings, sources: Sources) -> Iterator[Coroutine[None, None, None]]:
         """Yield what runs beside the calls: files and keys are followed, hours counted, what is old is forgotten."""
@@ -114,7 +111,7 @@ class _Tenancy:
 
     async def aclose(self) -> None:
         """Close the store."""
-        for one in (self.ledger, self.keys, self.audit):
+        for one in (self.ledger, self.keys, self.audit, self.storage):
             if one is not None:
                 await one.aclose()
 

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 from switchyard.catalog import Catalog, Model, State
 from switchyard.gateway.app import Gateway
+from switchyard.gateway.assembly.parts import parts
 from switchyard.gateway.edges.invalid import InvalidRequests
-from switchyard.gateway.parts import parts
 from switchyard.gateway.server import server_limits
 from switchyard.gateway.settings import Settings
 from switchyard.http.client import Client

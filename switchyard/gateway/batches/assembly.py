@@ -10,8 +10,8 @@ from switchyard.catalog import Model
 from switchyard.gateway.admission.queues import Queues
 from switchyard.gateway.batches.batch import Owner
 from switchyard.gateway.batches.endpoints import batches
-from switchyard.gateway.batches.line import Outcome, ask
-from switchyard.gateway.batches.requests import Request
+from switchyard.gateway.batches.lines.line import Outcome, ask
+from switchyard.gateway.batches.lines.requests import Request
 from switchyard.gateway.batches.run import NoOwnerError, Work
 from switchyard.gateway.batches.runner import BatchRunner
 from switchyard.gateway.batches.slots import LineSlots, Load

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from switchyard.gateway.batches.batch import Batch, Owner
-from switchyard.gateway.batches.requests import endpoint_route
+from switchyard.gateway.batches.lines.requests import endpoint_route
 from switchyard.gateway.batches.stored_batches import (
     ACTIVE_BATCHES,
     StoredBatches,

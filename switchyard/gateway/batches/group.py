@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
-from switchyard.gateway.batches.line import ATTEMPTS, Failed, Limited, Outcome
-from switchyard.gateway.batches.results import Result
+from switchyard.gateway.batches.lines.line import ATTEMPTS, Failed, Limited, Outcome
+from switchyard.gateway.batches.lines.results import Result
 
 _LOOK_SECONDS = 0.1  # between two looks at whether clients have left a place
 _END_SECONDS = 30.0  # that lines under way get to end when their batch is cancelled or its time is over

@@ -9,10 +9,10 @@ from typing import Literal
 
 from switchyard.gateway.batches.batch import Batch, Fault, Owner
 from switchyard.gateway.batches.group import Group, Places
-from switchyard.gateway.batches.line import Outcome
-from switchyard.gateway.batches.output import write_output
-from switchyard.gateway.batches.requests import Request, Requests, endpoint_route
-from switchyard.gateway.batches.results import OUTPUT_BYTES, PART_SECONDS, Result, ResultLog, row
+from switchyard.gateway.batches.lines.line import Outcome
+from switchyard.gateway.batches.lines.output import write_output
+from switchyard.gateway.batches.lines.requests import Request, Requests, endpoint_route
+from switchyard.gateway.batches.lines.results import OUTPUT_BYTES, PART_SECONDS, Result, ResultLog, row
 from switchyard.gateway.batches.stored_batches import LEASE_SECONDS, LostBatchError, StoredBatches
 from switchyard.gateway.files.contract import NoFileError
 from switchyard.gateway.files.stored_files import StoredFiles

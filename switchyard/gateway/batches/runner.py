@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from switchyard.gateway.batches.batch import Batch
-from switchyard.gateway.batches.results import folder_of
+from switchyard.gateway.batches.lines.results import folder_of
 from switchyard.gateway.batches.run import Run, Work
 from switchyard.gateway.files.contract import FileStoreError
 from switchyard.store.contract import StoreError

@@ -24,8 +24,7 @@ def admit(*, queues: Queues, locate: Locate, meter: Meter, heartbeat_seconds: fl
 
     Models whose places nobody knows, graphs among them, are asked at once. A stream that waits for longer than
     ``_SILENT_SECONDS`` begins with comments, every ``heartbeat_seconds``; what is wrong then is an event in it. A call
-    whose deadline will be over before it has a place is rejected at once, with when that would be. One
-    in the background waits for no place: it gets 429.
+    whose deadline will be over before it has a place gets an error at once, as does one in the background (429).
     """
     time = asyncio.get_running_loop().time
 

@@ -16,11 +16,11 @@ import uvloop
 
 from switchyard.catalog import Catalog, CatalogFile, Model, State
 from switchyard.gateway.app import Gateway
+from switchyard.gateway.assembly.parts import parts
 from switchyard.gateway.audit.log import AuditLog
 from switchyard.gateway.edges.invalid import InvalidRequests
 from switchyard.gateway.files.storage import Storage
 from switchyard.gateway.keys.stored_keys import StoredKeys
-from switchyard.gateway.parts import parts
 from switchyard.gateway.server import server_limits, web_access
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.tenants.file import TenantsFile
@@ -239,8 +239,7 @@ async def gateway(
             await server.aclose()
             for task in working:
                 task.cancel()
-            if served.batches is not None:
-                await served.batches.aclose()
+            await served.end_batches()
             await client.aclose()
             await served.aclose()
 

@@ -156,7 +156,7 @@ async def test_a_model_that_fails_is_asked_again_and_its_last_error_is_the_resul
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from switchyard.backoff import Backoff
-    from switchyard.gateway.batches import line as line_module
+    from switchyard.gateway.batches.lines import line as line_module
 
     monkeypatch.setattr(line_module, "_BACKOFF", Backoff(first=0.01, most=0.01))
     asked: Counter[str] = Counter()

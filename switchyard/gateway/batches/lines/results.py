@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import orjson
 
 from switchyard.backoff import Backoff
-from switchyard.gateway.batches.requests import Request
+from switchyard.gateway.batches.lines.requests import Request
 from switchyard.gateway.files.contract import FileStore, FileStoreError
 
 PART_BYTES = 1024 * 1024  # as soon as there are so many; a kill loses what was not written, and it is done again

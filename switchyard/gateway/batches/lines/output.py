@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from switchyard.gateway.batches.batch import Batch
-from switchyard.gateway.batches.results import ResultLog
+from switchyard.gateway.batches.lines.results import ResultLog
 from switchyard.gateway.files.contract import Upload
 from switchyard.gateway.files.stored_file import StoredFile
 from switchyard.gateway.files.stored_files import KEPT_SECONDS, StoredFiles, new_file_id

@@ -7,9 +7,9 @@ from urllib.parse import quote
 import orjson
 
 from switchyard.backoff import Backoff
-from switchyard.gateway.batches.line_edge import RESPONSE_BYTES, LineEdge
-from switchyard.gateway.batches.requests import Request
-from switchyard.gateway.batches.results import Result, row
+from switchyard.gateway.batches.lines.edge import RESPONSE_BYTES, LineEdge
+from switchyard.gateway.batches.lines.requests import Request
+from switchyard.gateway.batches.lines.results import Result, row
 from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed
 from switchyard.gateway.tenants.directory import Identity
