@@ -1,13 +1,13 @@
 """The gateway's handlers: each call finds its route and runs that route's stages."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from switchyard.gateway.administration.model_acts import model_acts
 from switchyard.gateway.admission.queues import Queues, queues_of
 from switchyard.gateway.assembly.access import access_stages, administration
+from switchyard.gateway.assembly.counted import alerts_of, counted_stages
 from switchyard.gateway.assembly.parts import Parts
 from switchyard.gateway.batches.assembly import Batches
 from switchyard.gateway.edges.cors import Cors
@@ -15,13 +15,11 @@ from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.edges.rpc import rpc_call
 from switchyard.gateway.files.endpoints import files
 from switchyard.gateway.keys.finder import KeyFinder
-from switchyard.gateway.lookup import Locate, Visible, default_model, locator, own_instances, waits_for
+from switchyard.gateway.lookup import Locate, Visible, default_model, locator, waits_for
 from switchyard.gateway.operations import pages, with_errors
 from switchyard.gateway.pipeline import Proceed, Stage, pipeline
-from switchyard.gateway.quota.alerts import Alerts
-from switchyard.gateway.quota.estimates import Estimates
 from switchyard.gateway.quota.local_shares import LocalShares
-from switchyard.gateway.quota.webhook import Webhook, read_secret, warn_if_shared
+from switchyard.gateway.recordings.generations import Generations
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import RPC_ROUTES, UNKNOWN_RPC
 from switchyard.gateway.settlements import Settlements
@@ -33,22 +31,18 @@ from switchyard.gateway.stages.endpoints.listing import listing, readiness
 from switchyard.gateway.stages.endpoints.not_served import not_served
 from switchyard.gateway.stages.endpoints.rpc_forward import rpc_forward
 from switchyard.gateway.stages.endpoints.rpc_listing import rpc_listing
+from switchyard.gateway.stages.endpoints.streams import resume
 from switchyard.gateway.stages.limits import InFlight, limits
 from switchyard.gateway.stages.observe import observe
 from switchyard.gateway.stages.parse import parse
-from switchyard.gateway.stages.quota import quota
+from switchyard.gateway.stages.record import Keeping, record
 from switchyard.gateway.stages.resolve import resolve
 from switchyard.gateway.upstream.repositories import Repositories
 from switchyard.gateway.upstream.retries import Retry, UpstreamRetries
-from switchyard.gateway.usage.billing import Billing
 from switchyard.gateway.usage.endpoints import usage_reports
-from switchyard.gateway.usage.metering import metering
 from switchyard.http.client import Timeouts
 from switchyard.http.h2.grpc_call import GrpcCall
 from switchyard.http.server import Exchange
-from switchyard.settings import SettingsError
-
-logger = logging.getLogger(__name__)
 
 
 class Gateway:
@@ -59,15 +53,17 @@ class Gateway:
         self.draining = False
         self._settlements = settlements = Settlements(ledger, metrics) if ledger else None
         self._shares = LocalShares(ledger, settlements, metrics) if ledger and settlements else None
-        self._alerts = _alerts(given)
-        counted = _counted(given, self._settlements, self._shares, self._alerts)
+        self._alerts = alerts_of(given)
+        counted = counted_stages(given, self._settlements, self._shares, self._alerts)
         visible = Visible(given.source, given.own)
         self._queues, in_flight = queues_of(settings, visible), InFlight(settings.max_in_flight)
         given.meter.metrics.calls.in_flight.set_function(lambda: in_flight.now)
         self._cors = Cors(settings.cors_allow_origins)
         self._router = Router()
         batches = Batches(given.storage, self._router)
-        self._pipelines = _pipelines(given, visible, self._queues, counted, in_flight, batches, lambda: self.draining)
+        self._generations = Generations(given.recordings, given.meter.metrics.recordings) if given.recordings else None
+        kept = batches, self._generations
+        self._pipelines = _pipelines(given, visible, self._queues, counted, in_flight, *kept, lambda: self.draining)
         self.batches = batches.runner(
             self._pipelines["line"],
             visible,
@@ -107,8 +103,11 @@ class Gateway:
         self._queues.drain()
 
     async def aclose(self) -> None:
-        """Write what calls used that the store has not taken, and tell no more; the ledger is still open."""
-        for one in (self._alerts, self._shares, self._settlements):
+        """End what is made without a client, write what calls used that the store has not, and tell no more.
+
+        The store is still open.
+        """
+        for one in (self._generations, self._alerts, self._shares, self._settlements):
             if one is not None:
                 await one.aclose()
 
@@ -120,6 +119,7 @@ def _pipelines(
     counted: Sequence[Stage],
     in_flight: InFlight,
     batches: Batches,
+    generations: Generations | None,
     is_draining: Callable[[], bool],
 ) -> Mapping[str, Proceed]:
     """Build the stages of each kind of route; calls of both transports share them."""
@@ -132,32 +132,46 @@ def _pipelines(
         waits_for=waits_for(given.source),
     )
     access = access_stages(given)
-    # The order matters. ``observe`` is outermost, so that a rejection by any other stage is counted and shaped too.
-    # ``access`` comes next: who has no key holds no place and sends no body. ``limits`` precedes ``parse``: a full
-    # gateway rejects a call before it reads the body, and a slow body holds one of the places. ``parse`` precedes
-    # ``resolve``, as most routes name their model in the body; until the catalog has the name, metrics say ``unknown``.
-    common = (
-        observe(meter=meter, tracer=given.tracer, log_requests=given.settings.log_requests),
-        *access,
-        deadline(),
-        limits(in_flight, max_body_bytes=settings.max_body_bytes),
-        parse(default_model=partial(default_model, visible, settings.default_model)),
-    )
+    common = _common(given, visible, access, in_flight)
     # After ``resolve``, which knows the model. A call counts also while it waits for a place or a model that sleeps.
     acts = model_acts(audit=given.audit, overrides=given.tenants is not None or not settings.switchyard_allow_open)
     # In a gateway without keys nobody waits: there is nobody between whom to be fair.
     admission = [admit(queues=queues, locate=locate, meter=meter, heartbeat_seconds=settings.heartbeat_seconds)]
-    found = (acts, resolve(locate=locate, visible=visible), *counted, *(admission if given.tenants else ()))
+    # Outside of what counts: a response that is sent again costs its tenant nothing.
+    recorded = record(generations=generations, keeping=Keeping.of(settings), metrics=meter.metrics.recordings)
+    admitted = *counted, *(admission if given.tenants else ())
+    found = (acts, resolve(locate=locate, visible=visible), recorded, *admitted)
     own = _own_pipelines(given, visible, common, access, upstream, is_draining)
     return {
         "model": pipeline((*common, *found, forwarded)),
         # Of batches: whose they are is known, and their owner is asked for no key.
         "line": pipeline((common[0], authorize, *common[-2:], *found, forwarded)),
         "grpc model": pipeline((*common, *found, rpc_forward(upstream=upstream, meter=meter))),
+        "recordings": pipeline(
+            (*common, resume(generations=generations, locate=locate, metrics=meter.metrics.recordings))
+        ),
         "files": pipeline((*common, files(stored=batches.files))),
         "batches": pipeline((*common, batches.stage)),
         **own,
     }
+
+
+def _common(given: Parts, visible: Visible, access: Sequence[Stage], in_flight: InFlight) -> tuple[Stage, ...]:
+    """Return the stages that nearly all calls pass first.
+
+    The order matters. ``observe`` is outermost, so that a rejection by any other stage is counted and shaped too.
+    ``access`` comes next: who has no key holds no place and sends no body. ``limits`` precedes ``parse``: a full
+    gateway rejects a call before it reads the body, and a slow body holds one of the places. ``parse`` precedes
+    ``resolve``, as most routes name their model in the body; until the catalog has the name, metrics say ``unknown``.
+    """
+    settings = given.settings
+    return (
+        observe(meter=given.meter, tracer=given.tracer, log_requests=settings.log_requests),
+        *access,
+        deadline(),
+        limits(in_flight, max_body_bytes=settings.max_body_bytes),
+        parse(default_model=partial(default_model, visible, settings.default_model)),
+    )
 
 
 def _own_pipelines(
@@ -195,43 +209,3 @@ def _upstream(given: Parts, locate: Locate) -> UpstreamRetries:
     )
     retry = Retry(attempts=settings.retry_attempts, seconds=settings.retry_seconds)
     return UpstreamRetries(given.client, locate, timeouts, retry, given.meter.retried)
-
-
-def _counted(
-    given: Parts, settlements: Settlements | None, shares: LocalShares | None, alerts: Alerts | None
-) -> tuple[Stage, ...]:
-    """Return the stages that limit calls and write their usage; none where there is nobody to count, or nowhere."""
-    tenants, ledger, metrics = given.tenants, given.ledger, given.meter.metrics.usage
-    if tenants is None or ledger is None or settlements is None or shares is None or alerts is None:
-        return ()
-    billing = Billing(lambda: tenants.current.prices, given.meter, is_own=own_instances(given.own))
-    estimates = Estimates()
-    limited = quota(
-        ledger=ledger,
-        settlements=settlements,
-        shares=shares,
-        metrics=metrics,
-        billing=billing,
-        alerts=alerts,
-        estimates=estimates,
-    )
-    return limited, metering(settlements=settlements, billing=billing, estimates=estimates)
-
-
-def _alerts(given: Parts) -> Alerts | None:
-    """Return who tells of budgets, None where there are none.
-
-    Raises:
-        SettingsError: the secret of the webhook cannot be read.
-    """
-    if given.tenants is None or given.ledger is None:
-        return None
-    settings, webhook = given.settings, None
-    if (file := settings.budget_webhook_secret_file) is not None:
-        try:
-            read_secret(file)
-            warn_if_shared(file)
-        except (OSError, ValueError) as err:
-            raise SettingsError(f"BUDGET_WEBHOOK_SECRET_FILE: {err}") from err
-        webhook = Webhook(settings.budget_webhook_url, file)
-    return Alerts(given.ledger, given.meter.metrics.usage, settings.budget_alerts, webhook)

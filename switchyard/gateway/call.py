@@ -91,7 +91,9 @@ class Call:
     that of the model's response, 0 before it. ``asked`` is how much output a tenant's request asks for, and
     ``tier`` that of the model that ``auto`` chose; ``service_tier`` is OpenAI's, which says whose turn it is.
     ``broken`` says that the model ended its stream with an error, ``sent`` that it may have begun to work on the
-    call. ``error`` is the code of an error of the model's that the caller got as it is.
+    call. ``call_id`` is what the ledger is to know it by, empty for an id of its own: one that is made again after
+    a crash, with the id of the first attempt, is charged once. ``error`` is the code of an error of the model's
+    that the caller got as it is.
 
     ``messages`` are those of a gRPC stream that the model was sent. ``message_checks`` are awaited before each after
     the first: an ``ApiError`` that one raises ends the stream.
@@ -109,6 +111,7 @@ class Call:
         "background",
         "body",
         "broken",
+        "call_id",
         "deadline",
         "edge",
         "error",
@@ -179,6 +182,7 @@ class Call:
         self.tier = ""
         self.service_tier: ServiceTier = "default"
         self.error: str | None = None
+        self.call_id = ""
         self.sent = self.broken = self.logged = self.background = False
         self.messages = 1
         self.message_checks: tuple[Callable[[], Awaitable[None]], ...] = ()

@@ -1,5 +1,6 @@
 """The gateway's own errors: its faults, upstreams without a usable response, and models' errors in another shape."""
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,8 @@ from switchyard.http.client.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
+
+logger = logging.getLogger(__name__)
 
 _NO_ROUTE = (404, 405)  # FastAPI says no more than the status where it has no route
 
@@ -34,6 +37,17 @@ def from_upstream(err: UpstreamError, model: str) -> ApiError:
         return ApiError("upstream_closed", f"model {model} closed the connection before its response was complete")
     assert isinstance(err, (RemoteProtocolError, ResponseTooLargeError))
     return ApiError("upstream_invalid", f"model {model} sent a response that cannot be forwarded")
+
+
+def as_api_error(err: Exception, model: str) -> ApiError:
+    """Return the error that a caller gets for what a stage raised, and log what it is not shown."""
+    if isinstance(err, ApiError):
+        return err
+    if isinstance(err, UpstreamError):
+        logger.warning("upstream: %s", err, extra={"model": model})
+        return from_upstream(err, model)
+    logger.error("a request failed", exc_info=err)
+    return internal()
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:

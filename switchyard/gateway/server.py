@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from switchyard.gateway.app import Gateway
 from switchyard.gateway.assembly.parts import parts
@@ -28,8 +29,9 @@ from switchyard.http.web_access import WebAccess, is_loopback
 from switchyard.memory import settle_for_serving
 from switchyard.rpc.health import Health, with_health
 from switchyard.settings import SettingsError
-from switchyard.store.factory import open_journal, open_ledger, open_records
+from switchyard.store.factory import open_journal, open_ledger, open_recordings, open_records
 from switchyard.store.ledger import Ledger
+from switchyard.store.recordings.contract import Recordings
 from switchyard.telemetry import tracing
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
     tracer = tracing.configure("gateway", follows_callers=settings.trust_traceparent)
     tenancy, client = replace(await _tenancy(settings), storage=open_storage(settings)), Client(Limits())
     shared = tenancy.tenants, tenancy.ledger, sources.own, tenancy.keys, tenancy.audit, tenancy.storage
-    given = parts(settings, sources.shared, client, tracer, *shared)
+    given = parts(settings, sources.shared, client, tracer, *shared, recordings=tenancy.recordings)
     gateway, tls = Gateway(given), watched_tls(settings, given.meter)
 
     # False from the first moment of a drain, so that gRPC clients which balance by the health service leave in time.
@@ -96,6 +98,7 @@ class _Tenancy:
     keys: StoredKeys | None = None
     edits: TenantsEdits | None = None
     storage: Storage | None = None
+    recordings: Recordings | None = None
 
     def background_tasks(self, settings: Settings, sources: Sources) -> Iterator[Coroutine[None, None, None]]:
         """Yield what runs beside the calls: files and keys are followed, hours counted, what is old is forgotten."""
@@ -111,7 +114,7 @@ class _Tenancy:
 
     async def aclose(self) -> None:
         """Close the store."""
-        for one in (self.ledger, self.keys, self.audit, self.storage):
+        for one in (self.ledger, self.keys, self.audit, self.storage, self.recordings):
             if one is not None:
                 await one.aclose()
 
@@ -123,8 +126,9 @@ async def _tenancy(settings: Settings) -> _Tenancy:
         SettingsError: the store or the file cannot be used.
     """
     path, url = settings.switchyard_tenants, settings.switchyard_store
+    recordings = _recordings(url, settings.recordings_keys_file)
     if path is None:
-        return _Tenancy(audit=AuditLog(None))
+        return _Tenancy(audit=AuditLog(None), recordings=recordings)
     tenants = TenantsFile(path, has_store=bool(url))
     if not url:
         await tenants.load()
@@ -138,7 +142,17 @@ async def _tenancy(settings: Settings) -> _Tenancy:
     await tenants.load()
     await keys.try_refresh()
     edits = TenantsEdits(tenants, audit, records)
-    return _Tenancy(audit=audit, tenants=tenants, ledger=ledger, keys=keys, edits=edits)
+    return _Tenancy(audit=audit, tenants=tenants, ledger=ledger, keys=keys, edits=edits, recordings=recordings)
+
+
+def _recordings(url: str, keys: Path | None) -> Recordings | None:
+    if not url:
+        return None
+    try:
+        return open_recordings(url, keys=keys)
+    except ValueError as err:
+        name = "SWITCHYARD_STORE" if keys is None else "SWITCHYARD_STORE or RECORDINGS_KEYS_FILE"
+        raise SettingsError(f"{name}: {err}") from err
 
 
 def watched_tls(settings: Settings, meter: Meter) -> WatchedTls | None:

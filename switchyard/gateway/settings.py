@@ -24,10 +24,13 @@ class Settings:
     Sizes are bytes, times seconds. ``switchyard_store`` is the URL of the store in which limits and usage are counted,
     the same for all gateways. ``max_in_flight`` requests are in flight at once, further ones are rejected.
     With ``log_requests`` each response has a line in the log, never with what was asked or said.
-    ``retry_*`` limit retries before the first byte of a response. ``default_model`` serves forms that name none. After
-    the signal, requests are accepted for ``drain_seconds`` more and then have ``grace_seconds`` to finish. Web pages of
-    ``cors_allow_origins`` (separated by commas, ``*`` for all) may send requests and read responses. ``allowed_hosts``
-    (likewise, ``*.`` before the end of names) are the names in URLs of this gateway: all, or on loopback its own.
+    ``retry_*`` limit retries before the first byte of a response. ``default_model`` serves forms that name none. With a
+    store, a response is kept ``idempotency_seconds`` for the key of its request, a stream ``resume_seconds``, and work
+    goes on without its client for ``continue_seconds`` at most; the keys in ``recordings_keys_file`` encrypt what is
+    kept. After the signal, requests are accepted for ``drain_seconds`` more and then have ``grace_seconds`` to finish.
+    Web pages of ``cors_allow_origins`` (separated by commas, ``*`` for all) may send requests and read responses.
+    ``allowed_hosts`` (likewise, ``*.`` before the end of names) are the names in URLs of this gateway: all, or on
+    loopback its own.
     ``switchyard_tenant_namespaces`` are tenants with the namespaces of a cluster that hold instances of their own.
     ``switchyard_listen`` is an address or name to listen on beside the command line's host.
     ``budget_alerts`` are percents of budgets at which an alert tells of them, also to ``budget_webhook_url``, signed
@@ -66,6 +69,10 @@ class Settings:
     # Longer than any service's ``timeout``, 600 s at most: whoever holds the request gives up first, and can say why.
     first_byte_seconds: float = 900.0
     idle_seconds: float = 300.0
+    idempotency_seconds: float = 86400.0  # a day, as clients and their queues repeat what failed overnight
+    resume_seconds: float = 300.0
+    continue_seconds: float = 600.0  # as long as the longest service's timeout: what takes longer is cut anyway
+    recordings_keys_file: Path | None = None
     heartbeat_seconds: float = 1.0
     retry_attempts: int = 4
     retry_seconds: float = 3.0
@@ -121,6 +128,10 @@ class Settings:
             connect_seconds=seconds(env, "CONNECT_SECONDS", unset.connect_seconds),
             first_byte_seconds=seconds(env, "FIRST_BYTE_SECONDS", unset.first_byte_seconds),
             idle_seconds=seconds(env, "IDLE_SECONDS", unset.idle_seconds),
+            idempotency_seconds=seconds(env, "IDEMPOTENCY_SECONDS", unset.idempotency_seconds),
+            resume_seconds=seconds(env, "RESUME_SECONDS", unset.resume_seconds),
+            continue_seconds=seconds(env, "CONTINUE_SECONDS", unset.continue_seconds, least=0),
+            recordings_keys_file=_path(env, "RECORDINGS_KEYS_FILE"),
             heartbeat_seconds=seconds(env, "HEARTBEAT_SECONDS", unset.heartbeat_seconds),
             retry_attempts=whole_number(env, "RETRY_ATTEMPTS", unset.retry_attempts, least=1),
             retry_seconds=seconds(env, "RETRY_SECONDS", unset.retry_seconds),

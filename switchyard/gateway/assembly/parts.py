@@ -15,6 +15,7 @@ from switchyard.gateway.settings import Settings
 from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.http.client import Client
 from switchyard.store.ledger import Ledger
+from switchyard.store.recordings.contract import Recordings
 from switchyard.telemetry.metrics.gateway import GatewayMetrics
 from switchyard.telemetry.process import registry_of
 from switchyard.telemetry.tracing import Tracer
@@ -25,7 +26,8 @@ class Parts:
     """What a gateway is built from; without ``tenants`` it asks for no keys.
 
     Without ``ledger`` it limits nobody and counts nothing, without ``keys`` it knows those of the file alone. ``own``
-    are tenants' own instances. Without ``storage`` it has no files and no batches.
+    are tenants' own instances. Without ``storage`` it has no files and no batches, without ``recordings`` it
+    keeps no responses.
     """
 
     settings: Settings
@@ -40,6 +42,7 @@ class Parts:
     keys: StoredKeys | None
     audit: AuditLog
     storage: Storage | None
+    recordings: Recordings | None
 
 
 def parts(
@@ -53,6 +56,7 @@ def parts(
     keys: StoredKeys | None = None,
     audit: AuditLog | None = None,
     storage: Storage | None = None,
+    recordings: Recordings | None = None,
 ) -> Parts:
     """Build the parts of a gateway, with its own metrics registry."""
     registry = registry_of("gateway")
@@ -70,4 +74,5 @@ def parts(
         keys=keys,
         audit=audit or AuditLog(None),
         storage=storage,
+        recordings=recordings,
     )

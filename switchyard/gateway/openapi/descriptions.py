@@ -67,6 +67,12 @@ DESCRIPTIONS: Mapping[str, Description] = {
         responses=("ResponsesResponse",),
         event="ResponsesEvent",
     ),
+    "/v1/streams/{request_id}": Description(
+        group="Chat",
+        text="Of a request with `x-switchyard-resume: true` or an `Idempotency-Key`, by the `x-request-id` of its "
+        "response: the response as it was, or a stream after the event that `Last-Event-ID` or `after` names.",
+        content=(EVENTS, JSON),
+    ),
     "/v1/messages": Description(
         group="Chat",
         text="For Anthropic's clients; errors have their shape.",

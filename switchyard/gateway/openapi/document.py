@@ -23,6 +23,7 @@ from switchyard.gateway.openapi.parameters import (
     BATCH_PARAMETERS,
     FILE_PARAMETERS,
     LIST_PARAMETERS,
+    STREAM_PARAMETERS,
     usage_parameters,
 )
 from switchyard.gateway.openapi.schemas import BYTES, COUNT, MODEL, NOT_BLANK, OWN, TEXT, engines, reference
@@ -134,6 +135,8 @@ def _parameters(route: Route, example: Example) -> list[Node]:
 
 def _query(route: Route) -> Mapping[str, Mapping[str, Any]]:
     """Return the parameters of a route that answers from the store."""
+    if route.by == "recordings":
+        return STREAM_PARAMETERS
     if route.by == "usage":
         return usage_parameters(route.path)
     listing = {

@@ -32,11 +32,13 @@ SENTENCES: Mapping[str, str] = {
     "not_found": "GET /v1/chat is not served here; GET /docs lists what is",
     "method_not_allowed": "/v1/models allows GET, OPTIONS, HEAD, not DELETE",
     "body_too_slow": "the body did not arrive within 60 s; send it faster",
+    "idempotency_unknown": "the gateway that made this response was lost; send the request again with the same key",
     "key_conflict": "there is a key acme-ci; choose another id",
     "model_in_use": "model 'ocr-detection' is a step of ocr, which is loaded or in use: unload that first",
     "body_too_large": "the body is longer than 33554432 bytes; send less",
     "unsupported_media_type": "content-type is text/plain; send content-type: application/json",
     "name_not_served": "nothing here is called a.example: use localhost, an address, or ALLOWED_HOSTS of a gateway",
+    "idempotency_mismatch": "this idempotency key was sent with another request; send a key of its own with each one",
     "too_many_requests": "model chat-fast is full, and tenant acme has 512 requests with 1048576 bytes waiting, "
     "as many as it may; send fewer at a time, and try again",
     "insufficient_quota": "tenant acme may have 1000000 tokens per day, and 999871 are taken and this request takes "
@@ -52,6 +54,7 @@ SENTENCES: Mapping[str, str] = {
     "upstream_closed": "model chat-fast closed the connection before its response was complete",
     "upstream_invalid": "model chat-fast sent a response that cannot be forwarded",
     "catalog_unreadable": "the list of models cannot be read; try again",
+    "deadline_too_short": "model chat-fast is full, and a place is likely to be free in 12 s; try again then",
     "issuer_unavailable": "the keys of corporate-login cannot be read; try again",
     "model_failed": "model chat-fast failed: its folder has no config.json",
     "model_not_ready": "model 'ocr' is still being loaded after 120 s; try again",
@@ -60,6 +63,7 @@ SENTENCES: Mapping[str, str] = {
     "store_unavailable": "the store of keys does not respond; try again",
     "upstream_unreachable": "model chat-fast cannot be reached; try again",
     "usage_unreadable": "the store of usage does not respond; try again",
+    "deadline_exceeded": "the response was not complete within 10 s; ask for less, or give it more time",
     "upstream_timeout": "model chat-fast did not respond in time; try again or ask for less",
 }
 

@@ -29,6 +29,12 @@ FILE_PARAMETERS: dict[str, Node] = {
     "purpose": {"schema": {"enum": ["batch", "batch_output"]}, "description": "These alone."},
 }
 BATCH_PARAMETERS: dict[str, Node] = {name: LIST_PARAMETERS[name] for name in ("after", "limit")}
+STREAM_PARAMETERS: dict[str, Node] = {
+    "after": {
+        "schema": {"type": "integer", "minimum": 0, "maximum": 10**15},
+        "description": "The `id` of the last event that is known.",
+    }
+}
 
 AUDIT_PARAMETERS: dict[str, Node] = {
     **{

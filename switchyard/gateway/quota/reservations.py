@@ -55,13 +55,13 @@ class Reservations:
         self._away = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def reserve(self, owner: str, claims: Sequence[Claim]) -> tuple[str, Grant | Denial]:
-        """Reserve ``claims``; return the id of the call in the ledger, and the outcome.
+    async def reserve(self, owner: str, claims: Sequence[Claim], call_id: str = "") -> tuple[str, Grant | Denial]:
+        """Reserve ``claims``; return the id of the call in the ledger, a new one unless it is given, and the outcome.
 
         Raises:
             StoreAwayError: nobody knows.
         """
-        call_id = new_call_id()
+        call_id = call_id or new_call_id()
         if self._away:
             raise StoreAwayError
         try:

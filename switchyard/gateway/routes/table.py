@@ -9,7 +9,7 @@ from switchyard.gateway.routes.short_forms import CHAT_FORM, CHAT_TEXT, CODE_TEX
 from switchyard.http.api_errors import Shape, shape_of
 from switchyard.rpc import v2
 
-By = Literal["model", "gateway", "usage", "admin", "files", "batches", "pages", "nobody"]
+By = Literal["model", "gateway", "recordings", "usage", "admin", "files", "batches", "pages", "nobody"]
 Body = Literal["none", "json", "object", "any", "form", "message", "file"]
 Access = Literal["open", "key", "use", "admin"]
 
@@ -74,7 +74,7 @@ class Route:
             return "admin" if name in _ADMIN else "open"
         if name in _ADMIN:
             return "admin"
-        return "use" if self.by in ("model", "files", "batches") else "key"
+        return "use" if self.by in ("model", "recordings", "files", "batches") else "key"
 
 
 # Probes have no keys, and what they learn names no model.
@@ -204,6 +204,7 @@ ROUTES: tuple[Route, ...] = (
     _openai("/v1/chat/completions", "Chat.", CHATTING, streams=True),
     _openai("/v1/completions", "Text completion.", CHATTING, streams=True),
     _openai("/v1/responses", "OpenAI responses.", CHATTING, streams=True),
+    _get("/v1/streams/{request_id}", "A response again, from any event on.", "recordings"),
     _openai("/v1/messages", "Anthropic messages.", CHATTING, streams=True),
     _openai("/v1/messages/count_tokens", "Tokens of Anthropic messages.", CHATTING),
     _openai("/v1/embeddings", "Embeddings.", EMBEDDING),

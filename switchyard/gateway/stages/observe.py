@@ -6,11 +6,9 @@ from traceback import clear_frames
 
 from switchyard.gateway import spans
 from switchyard.gateway.call import Call
-from switchyard.gateway.errors import from_upstream, internal, model_code
+from switchyard.gateway.errors import as_api_error, model_code
 from switchyard.gateway.meter import UNKNOWN, Meter
 from switchyard.gateway.pipeline import Proceed, Stage
-from switchyard.http.api_errors import ApiError
-from switchyard.http.client.errors import UpstreamError
 from switchyard.rpc.status import RpcStatus, to_http
 from switchyard.telemetry import logs
 from switchyard.telemetry.histogram import exemplar_of
@@ -46,7 +44,7 @@ def observe(*, meter: Meter, tracer: Tracer, log_requests: bool) -> Stage:
             raise
         except Exception as err:
             # The one place where the stages' errors become responses: they raise, and need to know no protocol.
-            failure = _as_api_error(err, call)
+            failure = as_api_error(err, _model(call))
             error = failure.code
             call.edge.fail(failure)
             code = call.edge.code
@@ -97,16 +95,6 @@ def _behind(call: Call, code: int | str, outcome: Outcome) -> str | None:
 
 def _model(call: Call) -> str:
     return call.model.name if call.model is not None else UNKNOWN
-
-
-def _as_api_error(err: Exception, call: Call) -> ApiError:
-    if isinstance(err, ApiError):
-        return err
-    if isinstance(err, UpstreamError):
-        logger.warning("upstream: %s", err, extra={"model": _model(call)})
-        return from_upstream(err, _model(call))
-    logger.error("a request failed", exc_info=err)
-    return internal()
 
 
 def _log(level: int, call: Call, code: int | str, error: str | None, seconds: float) -> None:

@@ -89,7 +89,7 @@ class _Quota:
         assert call.model is not None
         estimate, claims = self._claims(call, limits)
         try:
-            call_id, outcome = await self._books.reservations.reserve(identity.tenant, claims)
+            call_id, outcome = await self._books.reservations.reserve(identity.tenant, claims, call.call_id)
         except StoreAwayError:
             await self._without_store(call, proceed, limits, estimate, claims)
             return
@@ -123,7 +123,7 @@ class _Quota:
         enforced = [one for one in limits if not one.limit.shadow]
         if closed := next((one for one in enforced if one.limit.without_store == "closed"), None):
             raise _unknown(closed)
-        call_id, local = new_call_id(), [one for one in enforced if one.limit.without_store == "local"]
+        call_id, local = call.call_id or new_call_id(), [one for one in enforced if one.limit.without_store == "local"]
         if local:
             try:
                 of_local = [claim for one, claim in zip(limits, claims, strict=True) if one in local]

@@ -56,6 +56,6 @@ class _Writing:
             call.usage = used_by_cut(call, self._estimate)
         elif call.usage is not None and self.outcome == "ok" and call.status < 400:
             self._estimates.learn(call, call.usage)
-        call_id = new_call_id()
+        call_id = call.call_id or new_call_id()
         entry = self._billing.entry(call, call_id, self.outcome)
         await self._settlements.settle(identity.tenant, call_id, (), entry)

@@ -191,6 +191,30 @@ class UsageMetrics:
         )
 
 
+class RecordingMetrics:
+    """Metrics of responses that are recorded, joined and replayed."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        make = Families(registry)
+        self.recordings = make.counter(
+            "gateway_recordings",
+            "Responses that were recorded; outcome `kept`, `failed` (by the model, or cut), `given_up` (too large, or "
+            "the store was away), `superseded` (another gateway took this one for lost).",
+            "outcome",
+        )
+        self.replays = make.counter(
+            "gateway_replays",
+            "Requests that were not sent to a model, as their response was recorded; how `joined` (it was still made), "
+            "`replayed`, `resumed` (a stream, by its request's id), or what was wrong: `mismatch` (another request had "
+            "the key), `lost` (a gateway was lost while it made it).",
+            "how",
+        )
+        self.running = make.gauge("gateway_recordings_running", "Responses that are made and recorded now.")
+        self.unstored = make.gauge(
+            "gateway_recordings_unstored_bytes", "What recordings hold in memory, as the store has not taken it yet."
+        )
+
+
 class GatewayMetrics:
     """All metrics of the gateway."""
 
@@ -199,3 +223,4 @@ class GatewayMetrics:
         self.tenants = TenantMetrics(registry)
         self.access = AccessMetrics(registry)
         self.usage = UsageMetrics(registry)
+        self.recordings = RecordingMetrics(registry)

@@ -28,6 +28,7 @@ from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.http.client import Client
 from switchyard.http.server import Server
 from switchyard.store.ledger import Ledger
+from switchyard.store.recordings.contract import Recordings
 from switchyard.telemetry.tracing import DisabledTracer, Tracer
 
 LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
@@ -217,13 +218,15 @@ async def gateway(
     audit: AuditLog | None = None,
     tracer: Tracer | None = None,
     storage: Storage | None = None,
+    recordings: Recordings | None = None,
     **settings: Any,
 ) -> AsyncIterator[Bench]:
     """A bench with ``settings`` that differ from the defaults."""
     model, catalog, client = ModelServer(script), CatalogFile(tmp_path / "catalog.json"), Client()
     chosen = Settings(**{"grace_seconds": 2, **settings})
     traced = tracer or DisabledTracer()
-    given = parts(chosen, catalog, client, traced, tenants, ledger, keys=keys, audit=audit, storage=storage)
+    shared = chosen, catalog, client, traced, tenants, ledger
+    given = parts(*shared, keys=keys, audit=audit, storage=storage, recordings=recordings)
     served, invalid = Gateway(given), InvalidRequests(given.meter.metrics.access, log_requests=chosen.log_requests)
     limits = replace(server_limits(chosen), stall_seconds=stall_seconds)
     access = web_access(chosen, "127.0.0.1")

@@ -1,0 +1,48 @@
+"""Server-sent events as whole blocks, which are numbered from 1 where a stream can be resumed."""
+
+import re
+
+# https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream: two line breaks end an event
+_BLOCK = re.compile(rb".*?(?:\r\n|\n)(?:\r\n|\n)", re.DOTALL)
+_END = b"\n\n"
+
+
+class EventBlocks:
+    """Cuts a stream into its events, each with the empty line that ends it; comments are blocks of their own."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    @property
+    def held(self) -> int:
+        """How many bytes wait for the end of their event."""
+        return len(self._rest)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the blocks that ``data`` completes."""
+        # Most chunks are one event.
+        if not self._rest and data.find(_END) == len(data) - 2 and b"\r" not in data:
+            return [data]
+        data = self._rest + data
+        blocks = _BLOCK.findall(data)
+        self._rest = data[sum(map(len, blocks)) :]
+        return blocks
+
+    def rest(self) -> bytes:
+        """Return what a stream that has ended left without an end."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+
+def is_comment(block: bytes) -> bool:
+    """Return whether a block has comments alone, or nothing: no client sees an event in it."""
+    if not block.startswith((b":", b"\r", b"\n")):
+        return False
+    return all(line.startswith(b":") or not line for line in block.splitlines())
+
+
+def numbered(number: int, event: bytes) -> bytes:
+    """Return an event with its number as its id, which clients send back as ``Last-Event-ID``."""
+    return b"id: %d\n%b" % (number, event)
