@@ -102,6 +102,7 @@ class Settings:
         """
         unset, (certificate, key, client_ca) = Settings(), _tls_files(env)
         webhook_url, webhook_secret = _webhook(env)
+        drain = renamed(env, "LAME_DUCK_SECONDS", "DRAIN_SECONDS")
         return Settings(
             log_level=log_level(env, unset.log_level),
             log_requests=switch(env, "LOG_REQUESTS", unset.log_requests),
@@ -136,9 +137,7 @@ class Settings:
             retry_attempts=whole_number(env, "RETRY_ATTEMPTS", unset.retry_attempts, least=1),
             retry_seconds=seconds(env, "RETRY_SECONDS", unset.retry_seconds),
             grace_seconds=seconds(env, "GRACE_SECONDS", unset.grace_seconds, least=0),
-            drain_seconds=seconds(
-                env, renamed(env, "LAME_DUCK_SECONDS", "DRAIN_SECONDS"), unset.drain_seconds, least=0
-            ),
+            drain_seconds=seconds(env, drain, unset.drain_seconds, least=0),
             cors_allow_origins=_origins(env.get("CORS_ALLOW_ORIGINS", "")),
             allowed_hosts=_hosts(env.get("ALLOWED_HOSTS", "")),
             tls_cert_file=certificate,
