@@ -22,7 +22,7 @@ from switchyard.store.contract import StoreError
 
 logger = logging.getLogger(__name__)
 
-BEAT_SECONDS = 3.0
+BEAT_SECONDS = 2.0
 Stop = Literal["", "cancelled", "expired", "failed"]
 # Why lines were not run, by how their batch ended
 _REASONS = {

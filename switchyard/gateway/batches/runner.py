@@ -15,7 +15,9 @@ logger = logging.getLogger(__name__)
 RUNS = 4  # batches at a time: while one waits for a limit, the others go on
 _LOOK_SECONDS = 0.5
 _FORGET_SECONDS = 3600.0
-_CLOSE_SECONDS = 5.0  # for what is known to be written down; else another gateway runs these lines again
+# For lines that are under way, and again for what is known to be written down. A drain comes before, in which lines
+# have as long as calls of clients; what is cancelled, another gateway runs again.
+_CLOSE_SECONDS = 5.0
 
 
 class BatchRunner:
@@ -52,12 +54,13 @@ class BatchRunner:
             run.drain()
 
     async def aclose(self) -> None:
-        """End lines that are under way, write down what is known, and leave the batches to other gateways."""
+        """Let lines under way end, cancel those that do not, write down what is known, and leave the rest to others."""
         self.drain()
-        for task in self._runs:
-            task.cancel()
-        if self._runs:
-            await asyncio.wait(tuple(self._runs), timeout=_CLOSE_SECONDS)
+        for _ in range(2):
+            if self._runs:
+                await asyncio.wait(tuple(self._runs), timeout=_CLOSE_SECONDS)
+            for task in self._runs:
+                task.cancel()
 
     async def _claim(self) -> None:
         for batch in self._work.batches.waiting():

@@ -19,7 +19,7 @@ from switchyard.store.records.contract import Records
 from switchyard.store.records.followed import FollowedRecords
 
 COLLECTION = "batches"
-LEASE_SECONDS = 15.0  # five times what a runner lets pass between two beats, so that a slow store loses none
+LEASE_SECONDS = 10.0  # five times what a runner lets pass between two beats, so that a slow store loses none
 ACTIVE_BATCHES = 100  # of a tenant: a nightly job of a hundred files
 KEPT_BATCHES = 1000  # of a tenant, the newest; every gateway knows them all, some 1 KB each
 KEPT_SECONDS = 30 * 86400  # after its end, as its files are
