@@ -84,6 +84,7 @@ async def full_gateway(folder: Path) -> AsyncIterator[Gateway]:
                 "SWITCHYARD_CATALOG": str(folder / "catalog.json"),
                 "SWITCHYARD_TENANTS": str(tenants),
                 "SWITCHYARD_STORE": f"sqlite://{folder}/store.db",
+                "SWITCHYARD_FILES": str(folder / "files"),
             },
         )
         try:

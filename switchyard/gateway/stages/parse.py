@@ -64,6 +64,8 @@ def _read(call: Call, payload: Mapping[str, Any], text: bytes) -> None:
     """Read what the gateway needs of a request, or of its outline, whose ``text`` it is: the model checks the rest."""
     call.model_name = _model_of(payload.get("model"))
     call.service_tier = service_tier(payload, call.identity)
+    if call.background and call.route.streams and call.route.shape == "openai":
+        call.service_tier = "flex"  # language models': the engine, too, takes it after those that clients wait for
     call.body = with_priority(call.body, call.service_tier)
     if call.identity is not None:
         call.asked = asked_output(payload)

@@ -58,6 +58,8 @@ async def ask(proceed: Proceed, batch_id: str, request: Request, identity: Ident
     )
     call.identity = identity
     call.background = True
+    # The same after a kill, so that the ledger charges for a line once.
+    call.call_id = f"{request_id.removeprefix('batch_')}-{attempt}"
     if identity is not None:
         logs.tenant.set(identity.tenant)
         logs.key_id.set(identity.key_id)

@@ -310,3 +310,48 @@ async def test_what_is_not_done_when_the_time_is_over_is_expired(
     assert "line-0" in output
     assert {row["error"]["code"] for row in errors.values()} == {"batch_expired"}
     assert len(output) + len(errors) == 200
+
+
+async def test_lines_take_what_clients_leave_and_come_after_them_in_the_engine(tmp_path: Path) -> None:
+    release, now, most = asyncio.Event(), Counter[str](), Counter[str]()
+
+    async def model(call: Call) -> None:
+        payload = json.loads(call.body)
+        kind = "line" if payload.get("priority") else "client"
+        now[kind] += 1
+        most[kind] = max(most[kind], now[kind])
+        if kind == "client":
+            await release.wait()
+        else:
+            await asyncio.sleep(0.02)
+        now[kind] -= 1
+        await echo(call)
+
+    file = await tenants(tmp_path)
+    async with with_batches(tmp_path, model, tenants=file) as bench, client(bench.url) as http:
+        bench.put("chat", concurrency=6)
+        ask: Any = http.chat.completions.create
+        clients = [
+            asyncio.create_task(ask(model="chat", messages=[{"role": "user", "content": "client"}])) for _ in range(3)
+        ]
+        async with asyncio.timeout(10):
+            while now["client"] < 3:
+                await asyncio.sleep(0.01)
+        batch = await submitted(http, chats(30))
+        async with asyncio.timeout(10):
+            while len(bench.model.calls) < 23:
+                await asyncio.sleep(0.01)
+        assert most["line"] == 2  # of six places, three are clients', and one is for the next of them
+        clients += [
+            asyncio.create_task(ask(model="chat", messages=[{"role": "user", "content": "client"}])) for _ in range(4)
+        ]
+        async with asyncio.timeout(10):
+            while now["client"] < 6:
+                await asyncio.sleep(0.01)
+        before = len(bench.model.calls)
+        await asyncio.sleep(0.5)  # one client waits, and no line begins
+        assert len(bench.model.calls) == before
+        release.set()
+        await asyncio.gather(*clients)
+        output, _ = await results(http, await ended(http, batch))
+    assert len(output) == 30
