@@ -66,7 +66,7 @@ local function drop(kind, member)
     redis.call('UNLINK', one.key)
   end
   redis.call('ZREM', base .. 'kept:' .. kind, member)
-  redis.call('HINCRBY', base .. 'sizes', kind, '-' .. size)
+  if size ~= '0' then redis.call('HINCRBY', base .. 'sizes', kind, '-' .. size) end -- Redis takes no -0
   return tonumber(size)
 end
 

@@ -351,6 +351,15 @@ async def test_what_is_over_makes_room_first(recordings: Recordings, clock: Cloc
     assert [await recordings.find("tenant", f"key:{number}") is not None for number in (0, 3, 4)] == [True] * 3
 
 
+async def test_an_empty_one_is_kept_and_makes_room(recordings: Recordings, clock: Clock) -> None:
+    for name in ("key:one", "key:two"):
+        clock.now += 1
+        await record(recordings, name, name, b"", Bounds(recordings=1))
+    assert await recordings.find("tenant", "key:one") is None
+    assert list((await found(recordings, "key:two")).segments) == []
+    assert await recordings.forget("tenant", "key:two")
+
+
 async def test_clear_forgets_complete_ones_of_a_kind(recordings: Recordings) -> None:
     await asyncio.gather(*(record(recordings, f"{number}", f"cache:{number}") for number in range(1100)))
     await record(recordings, "kept", "key:one")
