@@ -205,6 +205,10 @@ async def test_a_late_writer_goes_on_where_nobody_else_has_begun(recordings: Rec
     assert joined is not None
     assert joined.recording.state == "running"
     clock.now += LEASE
+    for _ in range(2):
+        again = await claim(recordings, "d", report_lost=True)
+        assert again is not None
+        assert again.recording.state == "lost"
     await finish(recordings, "a", 1, b"last")
     assert (await found(recordings)).recording.state == "complete"
 

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from switchyard.store.factory import open_recordings
 from switchyard.store.recordings.contract import Recordings
 
-NAMES, SEGMENTS = [f"key:{number}" for number in range(40)], 5
-SURVIVORS, VICTIMS = 3, 4
-LEASE = 0.5
+NAMES, SEGMENTS = [f"key:{number}" for number in range(80)], 5
+SURVIVORS, VICTIMS = 2, 2
+LEASE = 1.0
+QUICK, SLOW = "0.005", "0.3"  # seconds between two segments: a slow one is in the middle when it is killed
 DEADLINE = 120.0
 
 WORKER = f"""
-import asyncio, itertools, json, os, sys
+import asyncio, itertools, json, os, random, sys
 from switchyard.store.contract import StoreError
 from switchyard.store.factory import open_recordings
 from switchyard.store.recordings.contract import Bounds, SupersededError
@@ -40,7 +41,7 @@ async def write(store, name, own):
     for number in range({SEGMENTS}):
         segment = f"{{own}} {{number}}".encode()
         await surely(lambda: store.append("tenant", own, number, segment, lease={LEASE}))
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(float(sys.argv[2]))
     await surely(
         lambda: store.finish("tenant", own, {SEGMENTS}, b"", complete=True, ttl=600, bounds=Bounds())
     )
@@ -62,7 +63,7 @@ async def have(store, name):
 
 async def main():
     store = open_recordings(sys.argv[1])
-    left = iter(sys.argv[2:])
+    left = iter(random.sample(sys.argv[3:], len(sys.argv) - 3))
     async def task():
         for name in left:
             await have(store, name)
@@ -74,8 +75,8 @@ asyncio.run(main())
 
 
 @contextmanager
-def workers(url: str, count: int, *names: str) -> Iterator[list[subprocess.Popen[str]]]:
-    command = [sys.executable, "-c", WORKER, url, *names]
+def workers(url: str, count: int, pause: str, *names: str) -> Iterator[list[subprocess.Popen[str]]]:
+    command = [sys.executable, "-c", WORKER, url, pause, *names]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
     try:
         yield started
@@ -88,16 +89,27 @@ def workers(url: str, count: int, *names: str) -> Iterator[list[subprocess.Popen
 
 
 def events(output: str) -> list[list[str]]:
-    """Return what a process has said; a killed one may have left half a line."""
-    return [json.loads(line) for line in output.splitlines() if line.endswith("]")]
+    return [json.loads(line) for line in output.splitlines()]
 
 
-def kill_after(victim: subprocess.Popen[str], lines: int) -> str:
-    """Kill it when it has said so much, and return all that it said."""
-    assert victim.stdout is not None
-    said = [victim.stdout.readline() for _ in range(lines)]
+def kill(victim: subprocess.Popen[str]) -> str:
+    """Kill a process, and return what it has said since it was listened to."""
     victim.send_signal(signal.SIGKILL)
-    return "".join(said) + victim.stdout.read()
+    assert victim.stdout is not None
+    return victim.stdout.read()
+
+
+def said_with_kills(url: str) -> tuple[list[list[str]], set[str]]:
+    """Let processes record all names and kill slow ones in the middle; return what all said, and who these were."""
+    with workers(url, VICTIMS, SLOW, *NAMES) as victims:
+        said = [
+            victim.stdout.readline() for count, victim in enumerate(victims, 1) for _ in range(count) if victim.stdout
+        ]
+        with workers(url, SURVIVORS, QUICK, *NAMES) as survivors:
+            said += map(kill, victims)
+            said += [survivor.communicate(timeout=DEADLINE)[0] for survivor in survivors]
+            assert [survivor.returncode for survivor in survivors] == [0] * SURVIVORS
+        return events("".join(said)), {str(victim.pid) for victim in victims}
 
 
 async def state_of(recordings: Recordings, name: str) -> str:
@@ -106,15 +118,7 @@ async def state_of(recordings: Recordings, name: str) -> str:
 
 
 async def test_what_a_killed_process_had_begun_is_taken_over_once(url: str) -> None:
-    said: list[list[str]] = []
-    with workers(url, VICTIMS, *NAMES) as victims, workers(url, SURVIVORS, *NAMES) as survivors:
-        for lines, victim in enumerate(victims, 1):
-            said += events(kill_after(victim, lines))
-        for survivor in survivors:
-            said += events(survivor.communicate(timeout=DEADLINE)[0])
-        assert [survivor.returncode for survivor in survivors] == [0] * SURVIVORS
-        killed = {str(victim.pid) for victim in victims}
-
+    said, killed = said_with_kills(url)
     by_event: dict[str, defaultdict[str, set[str]]] = {
         event: defaultdict(set) for event in ("begun", "complete", "superseded")
     }
@@ -139,7 +143,7 @@ async def test_what_a_killed_process_had_begun_is_taken_over_once(url: str) -> N
 
 async def test_a_process_that_was_stopped_is_told_that_another_has_taken_over(url: str) -> None:
     recordings = open_recordings(url)
-    with workers(url, 1, "key:one") as [worker]:
+    with workers(url, 1, SLOW, "key:one") as [worker]:
         assert worker.stdout is not None
         begun = json.loads(await asyncio.to_thread(worker.stdout.readline))
         worker.send_signal(signal.SIGSTOP)
