@@ -29,7 +29,7 @@ def before_load_schema(context: HookContext, raw_schema: Node) -> None:
         operation["security"] = [one for one in operation["security"] if "bearer" in one]
         for response in operation["responses"].values():
             for kind, media in response.get("content", {}).items():
-                if kind == EVENTS:
+                if kind == EVENTS and "x-event-schema" in media:
                     media["schema"] = _event({"$ref": media["x-event-schema"]})
 
 

@@ -1,0 +1,1 @@
+"""``switchyard batch``: many requests in a file, at a running gateway."""
