@@ -98,7 +98,8 @@ def _open_recordings(url: str) -> Recordings:
     if path is not None:
         from switchyard.store.recordings.sqlite import SqliteRecordings
 
-        return SqliteRecordings(path.with_stem(f"{path.stem}-recordings"))
+        in_memory = path.name == ":memory:"
+        return SqliteRecordings(path if in_memory else path.with_stem(f"{path.stem}-recordings"))
     from switchyard.store.recordings.redis import RedisRecordings
 
     return RedisRecordings(url)

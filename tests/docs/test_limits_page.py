@@ -7,6 +7,9 @@ from pathlib import Path
 from predictors.llm.bounds import texts
 from switchyard.http import json_cost
 from switchyard.http.server import ServerLimits
+from switchyard.store.recordings.contract import AFTER_SECONDS, INLINE_BYTES, SEGMENT_BYTES, Bounds
+from switchyard.store.recordings.sealed import MAX_KEYS
+from switchyard.store.recordings.sqlite_schema import FILE_BYTES, SEGMENTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "limits.md"
 
@@ -19,3 +22,10 @@ def test_every_limit_is_documented_with_its_default_and_a_reason() -> None:
     counts |= {name: getattr(texts, name.upper()) for name in of_texts}
     assert {name: float(default) for name, default, _ in rows} == asdict(ServerLimits()) | counts
     assert all(len(reason.split()) > 5 for _, _, reason in rows)
+
+
+def test_the_limits_of_recordings_are_those_of_the_code() -> None:
+    section = PAGE.read_text().partition("## Recordings\n")[2].partition("\n## ")[0]
+    documented = [float(most) for most in re.findall(r"^\| [^|]+ \| (\d+) \| .+ \|$", section, re.MULTILINE)]
+    of_bounds = [Bounds().recordings, Bounds().size]
+    assert documented == [*of_bounds, SEGMENT_BYTES, INLINE_BYTES, SEGMENTS, FILE_BYTES, AFTER_SECONDS, MAX_KEYS]

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from switchyard.store.contract import StoreError
 from switchyard.store.recordings.contract import Bounds, Held, Page, Recordings
 
+MAX_KEYS = 256  # a segment begins with the number of its key, in one byte
 _KEY_BYTES, _NONCE_BYTES = 32, 12
-_MAX_KEYS = 256  # a segment begins with the number of its key, in one byte
 
 
 class DecryptionError(StoreError):
@@ -48,9 +48,9 @@ def read_keys(path: Path) -> Keys:
         if not line.strip():
             continue
         number, key = _parsed(line)
-        if not 0 <= number < _MAX_KEYS or number in keys or len(key) != _KEY_BYTES:
+        if not 0 <= number < MAX_KEYS or number in keys or len(key) != _KEY_BYTES:
             raise ValueError(
-                f"line {count} of {path} is no key: a number from 0 to {_MAX_KEYS - 1} that no other line has, a blank,"
+                f"line {count} of {path} is no key: a number from 0 to {MAX_KEYS - 1} that no other line has, a blank,"
                 f" and {_KEY_BYTES} bytes in base64"
             )
         keys[number] = key

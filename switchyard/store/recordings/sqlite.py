@@ -10,7 +10,7 @@ from switchyard.store.recordings.sqlite_rows import Claimed, Rows
 from switchyard.store.recordings.sqlite_schema import SCHEMA
 from switchyard.store.sqlite_thread import SqliteThread, transaction
 
-_SWEEP_SECONDS = 1.0  # often and little, as others wait for it
+_SWEEP_SECONDS = 5.0
 
 
 class SqliteRecordings:

@@ -23,7 +23,7 @@ from switchyard.store.recordings.sqlite_schema import COLUMNS, PAGE_OF_ID, PAGE_
 _EVICTED_AT_ONCE = 256  # recordings that make room for one
 _ENDED_AT_ONCE = 2  # that one which is kept forgets for others: more than it adds
 _SWEPT_AT_ONCE = 5000  # recordings that one sweep looks at: 2 ms
-_REMOVED_AT_ONCE, _REMOVED_BYTES = 200, 16 * 1024 * 1024  # of them: some 10 ms
+_REMOVED_AT_ONCE, _REMOVED_BYTES = 400, 16 * 1024 * 1024  # of them: some 20 ms, in which others wait
 _CLEARED_AT_ONCE = 500
 
 

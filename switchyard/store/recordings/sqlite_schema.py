@@ -6,11 +6,11 @@ from typing import NamedTuple
 from switchyard.store.recordings.contract import INLINE_BYTES, Page, Recording, State
 
 SEGMENTS = 2**20  # of one recording, at most: their places are its number times this, and on
-# In 4 KiB pages: 8 GiB. What is written then fails until something is over, as it does when a disk is full.
-_MAX_PAGES = 2 * 2**20
+FILE_BYTES = 8 * 2**30  # what is written then fails until something is over, as it does when a disk is full
+_PAGE_BYTES = 4096  # SQLite's default
 # ``kept`` says that it is complete and its size is in ``recordings_held``.
 SCHEMA = f"""
-PRAGMA max_page_count = {_MAX_PAGES};
+PRAGMA max_page_count = {FILE_BYTES // _PAGE_BYTES};
 CREATE TABLE IF NOT EXISTS recordings (
     recording INTEGER PRIMARY KEY, scope TEXT NOT NULL, id TEXT NOT NULL, names BLOB NOT NULL, kind TEXT NOT NULL,
     fingerprint BLOB NOT NULL, state TEXT NOT NULL, kept INTEGER NOT NULL, began REAL NOT NULL,

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -7,8 +8,9 @@ import pytest
 from redis.asyncio import Redis
 
 from switchyard.store.contract import StoreError
-from switchyard.store.recordings.contract import Bounds, SupersededError
+from switchyard.store.recordings.contract import AFTER_SECONDS, FOLLOWED_SECONDS, INLINE_BYTES, Bounds, SupersededError
 from switchyard.store.recordings.redis import RedisRecordings
+from switchyard.store.redis_connection import Script
 from tests.switchyard.store.conftest import RedisServer
 
 DEADLINE = 20.0
@@ -140,6 +142,12 @@ async def test_time_passes_by_the_clock_of_redis(recordings: RedisRecordings, re
     await claim(recordings, "c", "key:two", ttl=0.1)
     await eventually(is_empty)
     assert await claim(recordings, "d")
+
+
+def test_the_scripts_have_the_numbers_of_the_contract() -> None:
+    text = Script("recordings").text
+    [numbers] = re.findall(r"^local INLINE_BYTES, AFTER_SECONDS, FOLLOWED_SECONDS = (.+)$", text, re.MULTILINE)
+    assert numbers == f"{INLINE_BYTES // 1024} * 1024, {AFTER_SECONDS:g}, {FOLLOWED_SECONDS:g}"
 
 
 async def test_what_redis_has_forgotten_counts_no_more(recordings: RedisRecordings, redis: Redis) -> None:

@@ -57,10 +57,10 @@ async def test_a_sweep_forgets_what_is_over_and_nothing_else(tmp_path: Path, clo
 async def test_one_sweep_forgets_a_bounded_number_and_the_next_goes_on(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "recordings.db"
     recordings = SqliteRecordings(path, clock=clock)
-    for number in range(250):
+    for number in range(450):
         await record(recordings, str(number), ttl=5)
     reached = sweep(path, BEGIN + 5)
-    assert (reached, rows(path)[0]) == (200, 50)
+    assert (reached, rows(path)[0]) == (400, 50)
     assert sweep(path, BEGIN + 5, reached) == 0
     assert rows(path) == [0, 0, 0]
     await recordings.aclose()
