@@ -10,7 +10,7 @@ from typing import Any
 import openai
 from openai.types import Batch
 
-from switchyard.gateway.files.disk import DiskFileStore
+from switchyard.gateway.files.opening import open_file_store
 from switchyard.gateway.files.storage import Storage
 from switchyard.gateway.files.stored_files import FileLimits, StoredFiles
 from switchyard.store.factory import open_records
@@ -23,10 +23,13 @@ Line = dict[str, Any]
 
 
 @asynccontextmanager
-async def with_batches(folder: Path, script: Script = completion, **options: Any) -> AsyncIterator[Bench]:
-    """A gateway that keeps files and batches below ``folder``, where another one may go on with them."""
+async def with_batches(
+    folder: Path, script: Script = completion, *, place: str = "", **options: Any
+) -> AsyncIterator[Bench]:
+    """A gateway that keeps batches below ``folder``, and their files there or at a ``place``."""
     records = open_records(f"sqlite://{folder}/store.db")
-    storage = Storage(records=records, files=StoredFiles(records, DiskFileStore(folder / "files"), LIMITS))
+    blobs = open_file_store(place or str(folder / "files"))
+    storage = Storage(records=records, files=StoredFiles(records, blobs, LIMITS))
     try:
         async with gateway(folder, script, storage=storage, **options) as bench:
             yield bench

@@ -26,6 +26,7 @@ from tests.switchyard.gateway.batches.helpers import (
 from tests.switchyard.gateway.conftest import Bench, Call, gateway
 from tests.switchyard.gateway.openapi.documents import DOCUMENT, problems
 from tests.switchyard.gateway.tenants.access import KEYS, tenants
+from tests.switchyard.repository.sources.conftest import Bucket
 
 
 @pytest.fixture
@@ -53,6 +54,15 @@ async def test_openais_client_runs_a_batch_from_its_file_to_its_output(bench: Be
         assert [one.id async for one in http.batches.list()] == [batch.id]
         file = await http.files.retrieve(done.output_file_id or "")
         assert (file.purpose, file.filename) == ("batch_output", f"{batch.id}_output.jsonl")
+
+
+async def test_a_batch_runs_where_files_are_on_s3(tmp_path: Path, bucket: Bucket) -> None:
+    async with with_batches(tmp_path, echo, place=f"s3://{bucket.name}") as bench, client(bench.url) as http:
+        done = await ended(http, await submitted(http, chats(20)))
+        output, _ = await results(http, done)
+    assert len(output) == 20
+    listed = bucket.client.list_objects_v2(Bucket=bucket.name)["Contents"]
+    assert {one["Key"] for one in listed} == {f"files/{done.input_file_id}", f"files/{done.output_file_id}"}
 
 
 async def test_lines_of_v2_run_too(tmp_path: Path) -> None:

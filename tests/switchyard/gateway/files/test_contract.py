@@ -6,11 +6,17 @@ import pytest
 
 from switchyard.gateway.files.contract import CHUNK_BYTES, FileStore, FileStoreError, NoFileError
 from switchyard.gateway.files.opening import open_file_store
+from tests.switchyard.repository.sources.conftest import Bucket, bucket, server
+
+__all__ = ["bucket", "server"]
 
 
-@pytest.fixture
-async def place(tmp_path: Path) -> str:
-    return str(tmp_path / "files")
+@pytest.fixture(params=["disk", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "disk":
+        return str(tmp_path / "files")
+    found: Bucket = request.getfixturevalue("bucket")
+    return f"s3://{found.name}/of/gateways"
 
 
 @pytest.fixture
@@ -83,7 +89,26 @@ async def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> No
         await open_file_store(str(tmp_path / "file")).put("files/a", b"x")
 
 
-@pytest.mark.parametrize("place", ["relative/path", "http://a.example"])
+async def test_a_bucket_that_is_not_there_or_a_server_that_is_away_is_an_error_without_urls(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(FileStoreError, match="NoSuchBucket"):
+        await open_file_store("s3://no-such-bucket").put("files/a", b"x")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(FileStoreError) as caught:
+        await open_file_store(f"s3://{bucket.name}").put("files/a", b"x")
+    assert "127.0.0.1" not in str(caught.value)
+
+
+async def test_an_upload_of_several_parts_is_whole(bucket: Bucket) -> None:
+    files, data = open_file_store(f"s3://{bucket.name}/a"), b"0123456789abcdef" * 2**20  # 16 MiB, two of boto3's parts
+    upload = await files.create("files/a")
+    await upload.write(data)
+    await upload.commit()
+    assert await content(files, "files/a") == data
+
+
+@pytest.mark.parametrize("place", ["relative/path", "http://a.example", "s3://", "s3://bucket?a=b"])
 def test_a_place_that_is_none_says_so(place: str) -> None:
     with pytest.raises(ValueError, match="absolute path"):
         open_file_store(place)
