@@ -47,7 +47,13 @@ SECTIONS = (
         title="Gateway",
         where="`GET /metrics` on the gateway; where it asks for keys, for [one of their own]"
         "(../concepts/tenancy.md#what-a-key-may-do) or an administrator's.",
-        holders=(gateway.CallMetrics, gateway.TenantMetrics, gateway.AccessMetrics, gateway.UsageMetrics),
+        holders=(
+            gateway.CallMetrics,
+            gateway.TenantMetrics,
+            gateway.AccessMetrics,
+            gateway.UsageMetrics,
+            gateway.CacheMetrics,
+        ),
     ),
     Section(
         title="Predictors",

@@ -7,6 +7,7 @@ from functools import partial
 from switchyard.gateway.administration.model_acts import model_acts
 from switchyard.gateway.admission.queues import Queues, queues_of
 from switchyard.gateway.assembly.access import access_stages, administration
+from switchyard.gateway.assembly.cached import cache_of, with_cache
 from switchyard.gateway.assembly.counted import alerts_of, counted_stages
 from switchyard.gateway.assembly.parts import Parts
 from switchyard.gateway.batches.assembly import Batches
@@ -54,7 +55,7 @@ class Gateway:
         self._settlements = settlements = Settlements(ledger, metrics) if ledger else None
         self._shares = LocalShares(ledger, settlements, metrics) if ledger and settlements else None
         self._alerts = alerts_of(given)
-        counted = counted_stages(given, self._settlements, self._shares, self._alerts)
+        counted: Sequence[Stage] = counted_stages(given, self._settlements, self._shares, self._alerts)
         visible = Visible(given.source, given.own)
         self._queues, in_flight = queues_of(settings, visible), InFlight(settings.max_in_flight)
         given.meter.metrics.calls.in_flight.set_function(lambda: in_flight.now)
@@ -62,6 +63,8 @@ class Gateway:
         self._router = Router()
         batches = Batches(given.storage, self._router)
         self._generations = Generations(given.recordings, given.meter.metrics.recordings) if given.recordings else None
+        self._cache = cache_of(given, visible, self._generations)
+        counted = with_cache(self._cache, counted)
         kept = batches, self._generations
         self._pipelines = _pipelines(given, visible, self._queues, counted, in_flight, *kept, lambda: self.draining)
         self.batches = batches.runner(
@@ -107,7 +110,7 @@ class Gateway:
 
         The store is still open.
         """
-        for one in (self._generations, self._alerts, self._shares, self._settlements):
+        for one in (self._generations, self._cache, self._alerts, self._shares, self._settlements):
             if one is not None:
                 await one.aclose()
 

@@ -101,6 +101,9 @@ class Call:
     ``span`` is the call's place in a trace, None in one that is of none, and ``trace_context`` what the model is told
     of that. ``background`` says that nobody waits for the call: it takes its turn from nobody.
 
+    ``cached`` responds in the model's place, None where the model does, and ``counts`` is what such a response counts
+    for limits and on the bill, None for what was used.
+
     ``settle``, None in a call that nobody counts, writes what the call used to the ledger. Whoever responds awaits it
     immediately before the last bytes, so that a call whose caller saw the end is counted even if the gateway is killed
     then. It never raises, and does nothing the second time.
@@ -111,7 +114,9 @@ class Call:
         "background",
         "body",
         "broken",
+        "cached",
         "call_id",
+        "counts",
         "deadline",
         "edge",
         "error",
@@ -177,6 +182,8 @@ class Call:
         self.span: Span | None = None
         self.trace_context: Sequence[Header] = ()
         self.usage: Usage | None = None
+        self.cached: Callable[[Call, Callable[[Call], Awaitable[None]]], Awaitable[None]] | None = None
+        self.counts: Usage | None = None
         self.status = 0
         self.asked = Asked()
         self.tier = ""

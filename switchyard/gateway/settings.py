@@ -31,6 +31,8 @@ class Settings:
     Web pages of ``cors_allow_origins`` (separated by commas, ``*`` for all) may send requests and read responses.
     ``allowed_hosts`` (likewise, ``*.`` before the end of names) are the names in URLs of this gateway: all, or on
     loopback its own.
+    Without ``switchyard_tenants``, responses are cached for ``cache_seconds``, 0 for not at all, and
+    ``cache_megabytes`` of them kept; tenants say it themselves.
     ``switchyard_tenant_namespaces`` are tenants with the namespaces of a cluster that hold instances of their own.
     ``switchyard_listen`` is an address or name to listen on beside the command line's host.
     ``budget_alerts`` are percents of budgets at which an alert tells of them, also to ``budget_webhook_url``, signed
@@ -58,6 +60,8 @@ class Settings:
     switchyard_listen: str = ""
     usage_days: int = 0
     audit_days: int = 365
+    cache_seconds: int = 0
+    cache_megabytes: int = 64
     budget_alerts: tuple[int, ...] = (50, 80, 100)
     budget_webhook_url: str = ""
     budget_webhook_secret_file: Path | None = None
@@ -100,9 +104,7 @@ class Settings:
         Raises:
             SettingsError: a value is not valid.
         """
-        unset, (certificate, key, client_ca) = Settings(), _tls_files(env)
-        webhook_url, webhook_secret = _webhook(env)
-        drain = renamed(env, "LAME_DUCK_SECONDS", "DRAIN_SECONDS")
+        unset, webhook, (certificate, key, client_ca) = Settings(), _webhook(env), _tls_files(env)
         return Settings(
             log_level=log_level(env, unset.log_level),
             log_requests=switch(env, "LOG_REQUESTS", unset.log_requests),
@@ -119,9 +121,11 @@ class Settings:
             switchyard_listen=env.get("SWITCHYARD_LISTEN", ""),
             usage_days=whole_number(env, "USAGE_DAYS", unset.usage_days),
             audit_days=whole_number(env, "AUDIT_DAYS", unset.audit_days),
+            cache_seconds=whole_number(env, "CACHE_SECONDS", unset.cache_seconds),
+            cache_megabytes=whole_number(env, "CACHE_MEGABYTES", unset.cache_megabytes, least=1),
             budget_alerts=_percents(env.get("BUDGET_ALERTS"), unset.budget_alerts),
-            budget_webhook_url=webhook_url,
-            budget_webhook_secret_file=webhook_secret,
+            budget_webhook_url=webhook[0],
+            budget_webhook_secret_file=webhook[1],
             default_model=env.get("DEFAULT_MODEL", ""),
             max_body_bytes=whole_number(env, "MAX_BODY_BYTES", unset.max_body_bytes, least=1),
             max_in_flight=whole_number(env, "MAX_IN_FLIGHT", unset.max_in_flight, least=1),
@@ -137,13 +141,17 @@ class Settings:
             retry_attempts=whole_number(env, "RETRY_ATTEMPTS", unset.retry_attempts, least=1),
             retry_seconds=seconds(env, "RETRY_SECONDS", unset.retry_seconds),
             grace_seconds=seconds(env, "GRACE_SECONDS", unset.grace_seconds, least=0),
-            drain_seconds=seconds(env, drain, unset.drain_seconds, least=0),
+            drain_seconds=_drain_seconds(env, unset.drain_seconds),
             cors_allow_origins=_origins(env.get("CORS_ALLOW_ORIGINS", "")),
             allowed_hosts=_hosts(env.get("ALLOWED_HOSTS", "")),
             tls_cert_file=certificate,
             tls_key_file=key,
             tls_client_ca_file=client_ca,
         )
+
+
+def _drain_seconds(env: Mapping[str, str], default: float) -> float:
+    return seconds(env, renamed(env, "LAME_DUCK_SECONDS", "DRAIN_SECONDS"), default, least=0)
 
 
 def _namespaces(text: str) -> tuple[tuple[str, str], ...]:

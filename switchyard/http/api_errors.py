@@ -62,6 +62,7 @@ CODES: dict[str, int] = {
     "upstream_unreachable": 503,
     "usage_unreadable": 503,
     "deadline_exceeded": 504,
+    "not_cached": 504,
     "upstream_timeout": 504,
 }
 

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from switchyard.gateway.tenants.document import Issuer, Key, Limit, ModelPrice, Team, Tenant, TenantsFile
+from switchyard.gateway.tenants.document import Cache, Issuer, Key, Limit, ModelPrice, Team, Tenant, TenantsFile
 from switchyard.gateway.tenants.reader import InvalidTenantsError, read
 from tests.docs.pages import DOCS, Page
 from tests.switchyard.gateway.tenants.access import document
@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "A tenant": Tenant,
     "A team": Team,
     "A key": Key,
+    "A cache": Cache,
     "A price": ModelPrice,
     "An issuer": Issuer,
     "A limit": Limit,

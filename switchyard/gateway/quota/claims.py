@@ -1,17 +1,15 @@
 """From the limits of an identity to what a call takes of each of them."""
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from fnmatch import translate
 from functools import lru_cache
 from operator import attrgetter
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from switchyard.gateway.tenants.directory import Identity
-from switchyard.gateway.tenants.limits import Limit, Limits, Per, Unit
+from switchyard.gateway.tenants.limits import Limit, Limits, Per, Unit, matcher
 from switchyard.store.ledger import Claim
 
 _MOST = 2**53 - 1  # that a ledger takes of one claim
@@ -117,7 +115,7 @@ def applied(identity: Identity, model: str, now: float) -> tuple[AppliedLimit, .
         (f"key {identity.key_id}", f"key/{identity.key_id}", limits.key),
     ):
         for limit in some:
-            if not limit.models or _any_of(limit.models)(model):
+            if not limit.models or matcher(limit.models)(model):
                 start, ends = ("", 0.0) if limit.per in (None, "minute") else period(limit.per, limits.zone, now)
                 found.append(AppliedLimit(limit, owner, _counter(counter, limit, start), ends))
     return tuple(found)
@@ -128,11 +126,6 @@ def _counter(owner: str, limit: Limit, start: str) -> str:
     # A limit that is edited keeps what was counted, unless it then counts something else.
     models = ",".join(sorted(limit.models)) or "*"
     return f"{owner} {limit.unit} {limit.per or 'now'}{start} {models}" + (" shadow" if limit.shadow else "")
-
-
-@lru_cache(1024)
-def _any_of(patterns: tuple[str, ...]) -> Callable[[str], object]:
-    return re.compile("|".join(map(translate, patterns))).match
 
 
 def period(per: Per | None, zone: str, now: float) -> tuple[str, float]:

@@ -30,8 +30,9 @@ class Plan:
     """What is to be recorded.
 
     ``names`` lead to it in ``scope``; it is claimed under the first. ``fingerprint`` says what is asked. A complete
-    response is kept for ``seconds``, and the work goes on for ``lasts`` seconds without a client. With ``report_lost``
-    a claim finds an attempt that was lost, once. An ``exclusive`` one ends when another gateway has begun it anew.
+    response is kept for ``seconds`` if ``keeps`` says so, and the work goes on for ``lasts`` seconds without a client.
+    With ``report_lost`` a claim finds an attempt that was lost, once. An ``exclusive`` one ends when another gateway
+    has begun it anew.
     """
 
     scope: str
@@ -41,6 +42,7 @@ class Plan:
     lasts: float = 0.0
     report_lost: bool = False
     exclusive: bool = False
+    keeps: Callable[["Generation"], bool] = lambda generation: True
     bounds: Bounds = field(default_factory=Bounds)
     id: str = field(default_factory=new_call_id)
 
@@ -67,6 +69,7 @@ class Generation:
         self._ended = ended
         self._on_end = on_end
         self._players = 0
+        self._cancelled = False
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         message = "the client that began this request left; send it again"
@@ -75,11 +78,18 @@ class Generation:
         self.call = copy(call)
         self.recorder = Recorder(call, writer)
         self.call.edge = self.recorder
+        self.recorder.made = self.call
 
     @property
     def age(self) -> float:
         """Seconds since it began."""
         return self._loop.time() - self._began
+
+    @property
+    def failed(self) -> bool:
+        """Whether it will not come to a good end, as it was cancelled or has ended with an error."""
+        end = self.recorder.end_entry
+        return end.failure is not None if end is not None else self._cancelled
 
     @property
     def outcome(self) -> str:
@@ -100,6 +110,7 @@ class Generation:
         """Cancel the work; ``why`` is what its clients are sent."""
         self._why = why or self._why
         if self._task is not None and self.recorder.end_entry is None:
+            self._cancelled = True
             self._task.cancel()
 
     async def wait(self) -> None:
@@ -189,4 +200,5 @@ class Generation:
         end, call = self.recorder.end_entry, self.call
         if end is None or end.failure is not None or call.broken or call.error is not None:
             return False
-        return call.status < 400 and isinstance(self.recorder.code, int) and self.recorder.code < 400
+        has_worked = call.status < 400 and isinstance(self.recorder.code, int) and self.recorder.code < 400
+        return has_worked and self.plan.keeps(self)

@@ -36,8 +36,9 @@ class Generations:
         return self._store
 
     def find(self, scope: str, name: str) -> Generation | None:
-        """Return the response to which a name leads, if this process makes it."""
-        return self._running.get((scope, name))
+        """Return the response to which a name leads, if this process makes it and it has not failed."""
+        found = self._running.get((scope, name))
+        return None if found is None or found.failed else found
 
     async def claim(self, plan: Plan) -> Page | None:
         """Return what the store has under the plan's name; None if it is this caller's to ``start``.
@@ -46,6 +47,8 @@ class Generations:
             StoreError: the store does not respond.
         """
         name, *aliases = plan.names
+        if (failed := self._running.get((plan.scope, name))) is not None and failed.failed:
+            await failed.wait()  # until the store knows that it failed, and makes room for another
         return await self._store.claim(
             plan.scope,
             name,

@@ -13,22 +13,26 @@ from switchyard.http.api_errors import ApiError
 from switchyard.http.client.response import Sink
 from switchyard.http.headers import Header
 
+_LAST = 4  # events that are remembered: a choice's end, the usage and ``[DONE]`` come last
+_TAIL_BYTES = 4096
+
 
 class Recorder:
     """An ``Edge`` in place of the client's, which is ``call.edge`` here.
 
     Each chunk goes on to the clients that have had all before it, within the write that brought it. One that does not
     keep up while others do is left behind and reads from the store; when none keeps up, the model waits. Comments go
-    to the clients and are not recorded.
+    to the clients and are not recorded. ``made`` is the call of the work, which knows what it used.
     """
 
     __slots__ = (
-        *("_began", "_blocks", "_call", "_changed", "_events", "_head", "_live", "_loop", "_now", "_writer"),
-        *("cancelled", "code", "end_entry"),
+        *("_began", "_blocks", "_call", "_changed", "_events", "_head", "_last", "_live", "_loop", "_now", "_writer"),
+        *("cancelled", "code", "end_entry", "made"),
     )
 
     def __init__(self, call: Call, writer: SegmentWriter, now: Callable[[], float] = time.time) -> None:
         self._call = call
+        self.made = call
         self._writer = writer
         self._now = now
         self._loop = asyncio.get_running_loop()
@@ -37,6 +41,7 @@ class Recorder:
         self._head: Head | None = None
         self._blocks: EventBlocks | None = None
         self._events = 0
+        self._last: list[bytes] = []
         self._changed: asyncio.Future[None] | None = None
         self.end_entry: End | None = None
         self.code: int | str = 0
@@ -48,6 +53,11 @@ class Recorder:
     def head(self) -> Head | None:
         """How the response began; None until it has."""
         return self._head
+
+    @property
+    def tail(self) -> bytes:
+        """The last events, or the end of another response."""
+        return b"".join(self._last)[-_TAIL_BYTES:]
 
     @property
     def events(self) -> int:
@@ -93,7 +103,7 @@ class Recorder:
     def respond(self, status: int, headers: list[Header], body: bytes) -> None:
         self._begin(status, headers, whole=True)
         self._record(self._cut(body) if self._blocks is not None else [body])
-        self._end(End(usage=self._call.usage))
+        self._end(End(usage=self.made.usage))
 
     def start(self, status: int, headers: list[Header]) -> None:
         self._begin(status, headers, whole=False)
@@ -117,7 +127,7 @@ class Recorder:
     def end(self) -> None:
         if self._blocks is not None and (rest := self._blocks.rest()):
             self._record([rest])
-        self._end(End(usage=self._call.usage))
+        self._end(End(usage=self.made.usage))
 
     def fail(self, error: Exception) -> None:
         raise NotImplementedError  # stages raise, and ``failed`` is for who runs them
@@ -125,7 +135,7 @@ class Recorder:
     def failed(self, failure: Failure) -> None:
         """End the response with an error, unless it has ended."""
         if self.end_entry is None:
-            self._end(End(failure, self._call.usage))
+            self._end(End(failure, self.made.usage))
 
     @property
     def sink(self) -> Sink:
@@ -190,6 +200,7 @@ class Recorder:
         self._leave_behind()
         at = int((self._loop.time() - self._began) * 1000)
         self._events += len(chunks)
+        self._last = chunks[-_LAST:] if len(chunks) >= _LAST else [*self._last[len(chunks) - _LAST :], *chunks]
         self._writer.add(b"".join([encode_chunk(at, chunk) for chunk in chunks]))
         for player in self._live:
             player.chunks(chunks)

@@ -59,6 +59,11 @@ def quota(
             return proceed(call)
         assert call.model is not None
         limits = applied.of(identity, call.model.name, now())
+        if (
+            call.counts is not None
+        ):  # of a limit that is used up, nothing may be taken and what takes nothing is no more
+            takes = _priced(billing, call.model.name, used(call.counts, 0))
+            limits = tuple(one for one in limits if one.spent(takes).amount)
         return limited.run(call, proceed, limits) if limits else proceed(call)
 
     return stage
@@ -104,8 +109,8 @@ class _Quota:
         """Return what a call is likely to take, and what it reserves of each limit."""
         books = self._books
         assert call.model is not None
-        guess = books.estimates.of(call)
-        most = books.estimates.most(call, guess)
+        guess = books.estimates.of(call) if call.counts is None else used(call.counts, 0)
+        most = books.estimates.most(call, guess) if call.counts is None else guess
         estimate = _priced(books.billing, call.model.name, guess)
         most = estimate if most == guess else _priced(books.billing, call.model.name, most)
         return estimate, [one.reserved(estimate, most) for one in limits]
@@ -283,7 +288,7 @@ class _Settling:
         if self.failed or call.status >= 400 or not (call.status or self.cancelled):
             return Amounts()
         if usage is not None:
-            if not self.cancelled:
+            if not self.cancelled and self._call.counts is None:
                 self._books.estimates.learn(call, usage)
             return used(usage, self._books.billing.cost(call.model.name, usage))
         return Amounts() if self.cancelled else self._estimate

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import orjson
 
+from switchyard.gateway.tenants.caching import Caching, read_caching
 from switchyard.gateway.tenants.issuer import Issuer
 from switchyard.gateway.tenants.keys import digest, is_key
 from switchyard.gateway.tenants.limits import Limit, Limits, read_limits
@@ -24,7 +25,7 @@ class Identity:
     ``key_id`` is the key's, or of a token its issuer's name, a colon and the subject.
     ``weight`` is the tenant's share of a full model, relative to others'; ``service_tiers`` are those that it may ask
     for beside the default.
-    ``limits`` is None where nothing is limited.
+    ``limits`` is None where nothing is limited, ``caching`` where no responses are cached.
     """
 
     tenant: str
@@ -35,6 +36,7 @@ class Identity:
     weight: int = 1
     limits: Limits | None = None
     service_tiers: frozenset[str] = frozenset()
+    caching: Caching | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class _Group:
     weight: int
     limits: Limits
     service_tiers: frozenset[str]
+    caching: Caching | None
 
     @property
     def some_limits(self) -> Limits | None:
@@ -105,8 +108,8 @@ class Directory:
             self.issuers += (Issuer.of(row["issuer"]),)
             return
         models, limits = tuple(tuple(some) for some in row["models"]), row["limits"]
-        tiers = frozenset(row["service_tiers"])
-        group = _Group(row["tenant"], row["team"], models, row["weight"], self._group_limits(limits), tiers)
+        tiers, caching = frozenset(row["service_tiers"]), read_caching(row.get("cache"))
+        group = _Group(row["tenant"], row["team"], models, row["weight"], self._group_limits(limits), tiers, caching)
         group = self._group_of.setdefault((group.tenant, group.team), group)
         self.tenants.add(group.tenant)
         for hashed, key_id, roles, end, key_limits in row["keys"]:
@@ -182,6 +185,11 @@ class Directory:
             raise RejectedKeyError("unknown", key_id)
         return self._of_row(self._ids.index(key_id), now)
 
+    def caching(self) -> Mapping[str, Caching]:
+        """Return the cache of each tenant that has one, by its name."""
+        found = {tenant: group.caching for (tenant, team), group in self._group_of.items() if not team}
+        return {tenant: caching for tenant, caching in found.items() if caching is not None}
+
     def tenant_contents(self) -> Mapping[str, object]:
         """Return what each tenant has beside its keys, by its name, to be compared."""
         return {tenant: group for (tenant, team), group in self._group_of.items() if not team}
@@ -210,4 +218,5 @@ class Directory:
 
 
 def _identity(group: _Group, key_id: str, roles: frozenset[str], limits: Limits | None) -> Identity:
-    return Identity(group.tenant, group.team, key_id, roles, group.models, group.weight, limits, group.service_tiers)
+    of_group = group.models, group.weight, limits, group.service_tiers, group.caching
+    return Identity(group.tenant, group.team, key_id, roles, *of_group)

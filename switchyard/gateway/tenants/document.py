@@ -1,16 +1,16 @@
 """What ``tenants.yaml`` may say; only ``reader`` and documentation import this: pydantic costs 20 MB and 0.1 s."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from switchyard.gateway.tenants.caching import HitsCount
 from switchyard.gateway.tenants.keys import NAME
-from switchyard.gateway.tenants.limits import SCALES, Per, Unit, WithoutStore, may_both_match
+from switchyard.gateway.tenants.limits import SCALES, Per, Unit, WithoutStore, checked_zone, require_used_models
 from switchyard.http.web_access import is_loopback
 
 Name = Annotated[
@@ -51,17 +51,7 @@ def _jwks_url(url: str) -> str:
 
 
 JwksUrl = Annotated[str, StringConstraints(max_length=512), AfterValidator(_jwks_url)]
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{name!r} is no time zone; use a name such as UTC or Europe/Berlin") from None
-    return name
-
-
-Zone = Annotated[str, AfterValidator(_zone)]
+Zone = Annotated[str, AfterValidator(checked_zone)]
 _MOST = 2**53  # amounts below it are exact in every store, also one that counts in doubles
 
 
@@ -140,13 +130,35 @@ class Key(_Strict):
     limits: tuple[Limit, ...] = Field((), max_length=10, description="Limits of the key, beside its tenant's.")
 
 
+class Cache(_Strict):
+    """How responses to a tenant's requests are kept, and given to equal requests."""
+
+    seconds: int = Field(3600, ge=1, le=2_592_000, description="For how long a response is kept: at most 30 days.")
+    models: tuple[Pattern, ...] = Field(("*",), min_length=1, description="For which models.")
+    share: Name | None = Field(
+        None,
+        description="Tenants that have the same word here get each other's responses, and can find out by the time of "
+        "one what others have asked; without it a tenant has its own alone.",
+    )
+    hits: HitsCount = Field(
+        "requests",
+        description="What a response from the cache counts for limits and on the bill: one of the `requests` and no "
+        "tokens, the `tokens` of the response too, or `nothing`.",
+    )
+    megabytes: int = Field(
+        64,
+        ge=1,
+        le=65_536,
+        description="How much is kept, of responses and again as much of single embeddings; the oldest make room.",
+    )
+
+
 class Team(_Strict):
     """A part of a tenant, with keys of its own."""
 
     name: Name = Field(description="The team's name; no other team of the tenant has it.")
     models: tuple[Pattern, ...] = Field(
-        ("*",),
-        description="The models and graphs that it may use, of those that the tenant may.",
+        ("*",), description="The models and graphs that it may use, of those that the tenant may."
     )
     keys: tuple[Key, ...] = Field((), description="Keys of the team.")
     limits: tuple[Limit, ...] = Field(
@@ -178,6 +190,7 @@ class Tenant(_Strict):
     teams: tuple[Team, ...] = Field((), description="Teams.")
     limits: tuple[Limit, ...] = Field((), max_length=10, description="Limits of the tenant's calls together.")
     timezone: Zone = Field("UTC", description="Where its days and months begin: an IANA name, as Europe/Berlin.")
+    cache: Cache | None = Field(None, description="How its responses are cached; not at all, if absent.")
 
     def every_limit(self) -> Iterator[Limit]:
         """Yield the limits of the tenant, its teams and its keys."""
@@ -195,19 +208,17 @@ class Tenant(_Strict):
 
     @model_validator(mode="after")
     def _with_limits_of_its_models(self) -> "Tenant":
-        _require_used_models("", self.limits, self.models)
+        require_used_models("", self.limits, self.models)
         for team in self.teams:
-            _require_used_models(f"team {team.name}, ", team.limits, self.models, team.models)
+            require_used_models(f"team {team.name}, ", team.limits, self.models, team.models)
             for key in team.keys:
-                _require_used_models(f"key {key.id}, ", key.limits, self.models, team.models)
+                require_used_models(f"key {key.id}, ", key.limits, self.models, team.models)
         for key in self.keys:
-            _require_used_models(f"key {key.id}, ", key.limits, self.models)
+            require_used_models(f"key {key.id}, ", key.limits, self.models)
         return self
 
 
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=9)]
-
-
 HourDollars = Annotated[Decimal, Field(ge=0, le=1000, decimal_places=9)]
 
 
@@ -282,16 +293,3 @@ class TenantsFile(_Strict):
         if not self.prices and any(one.limit == "dollars" for tenant in self.tenants for one in tenant.every_limit()):
             raise ValueError("there are limits of dollars and no prices, so nothing would count for them; add prices")
         return self
-
-
-def _require_used_models(owner: str, limits: tuple[Limit, ...], *allowed: Iterable[str]) -> None:
-    """Reject a limit that could never count, and one that counts what another counts already."""
-    if len({limit.counter for limit in limits}) != len(limits):
-        raise ValueError(f"{owner}limits: two are of the same kind, time and models; keep one")
-    for limit in limits:
-        for pattern in limit.models:
-            for some in allowed:
-                if not any(may_both_match(pattern, other) for other in some):
-                    raise ValueError(
-                        f"{owner}limits: {pattern} matches no model that may be used, which are {', '.join(some)}"
-                    )

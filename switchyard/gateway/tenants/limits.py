@@ -1,9 +1,12 @@
 """Limits as the gateway keeps them: plain objects, shared by all keys and tenants that have the same."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import translate
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Unit = Literal[
     "requests", "in_flight", "tokens", "input_tokens", "output_tokens", "inferences", "megapixels", "dollars"
@@ -57,6 +60,12 @@ def _limit(fields: Sequence[Any]) -> Limit:
     return Limit(unit, most, per, tuple(models), shadow, without_store)
 
 
+@lru_cache(1024)
+def matcher(patterns: tuple[str, ...]) -> Callable[[str], object]:
+    """Return a function that says whether a name matches one of the patterns, of letters, ``*`` and ``?``."""
+    return re.compile("|".join(map(translate, patterns))).match
+
+
 def may_both_match(one: str, other: str) -> bool:
     """Return whether some name matches both patterns, of letters, ``*`` and ``?``."""
 
@@ -76,3 +85,45 @@ def may_both_match(one: str, other: str) -> bool:
         return (one[i] == other[j] or "?" in (one[i], other[j])) and rest(i + 1, j + 1)
 
     return rest(0, 0)
+
+
+class Declared(Protocol):
+    """A limit as the file has it."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Patterns of the models that it is for."""
+
+    @property
+    def counter(self) -> tuple[object, ...]:
+        """What tells it from others of its owner."""
+
+
+def require_used_models(owner: str, limits: Sequence[Declared], *allowed: Iterable[str]) -> None:
+    """Reject a limit that could never count, and one that counts what another counts already.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if len({limit.counter for limit in limits}) != len(limits):
+        raise ValueError(f"{owner}limits: two are of the same kind, time and models; keep one")
+    for limit in limits:
+        for pattern in limit.models:
+            for some in allowed:
+                if not any(may_both_match(pattern, other) for other in some):
+                    raise ValueError(
+                        f"{owner}limits: {pattern} matches no model that may be used, which are {', '.join(some)}"
+                    )
+
+
+def checked_zone(name: str) -> str:
+    """Return the name of a time zone.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; use a name such as UTC or Europe/Berlin") from None
+    return name

@@ -171,6 +171,7 @@ def _rows(
 ) -> Iterator[Mapping[str, Any]]:
     row: dict[str, Any] = {"tenant": tenant.name, "team": team, "weight": tenant.weight, "limits": limits}
     row["models"] = [list(some) for some in models if "*" not in some]
+    row["cache"] = None if tenant.cache is None else tenant.cache.model_dump(mode="json")
     row["service_tiers"] = tenant.service_tiers
     for first in range(0, max(len(keys), 1), KEYS_PER_ROW):
         some = keys[first : first + KEYS_PER_ROW]

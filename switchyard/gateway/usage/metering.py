@@ -54,7 +54,7 @@ class _Writing:
         assert identity is not None
         if self.outcome == "cancelled":
             call.usage = used_by_cut(call, self._estimate)
-        elif call.usage is not None and self.outcome == "ok" and call.status < 400:
+        elif call.usage is not None and call.counts is None and self.outcome == "ok" and call.status < 400:
             self._estimates.learn(call, call.usage)
         call_id = call.call_id or new_call_id()
         entry = self._billing.entry(call, call_id, self.outcome)

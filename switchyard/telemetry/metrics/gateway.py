@@ -215,6 +215,30 @@ class RecordingMetrics:
         )
 
 
+class CacheMetrics:
+    """Metrics of the cache of responses."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        make = Families(registry)
+        self.requests = make.counter(
+            "gateway_cache_requests",
+            "Requests of tenants with a cache to routes that are cached: `hit`, `miss`, `joined` (an equal one was "
+            "just being made), `bypass` (the output is sampled, or client or store did not want to).",
+            "model",
+            "result",
+        )
+        self.bytes = make.counter("gateway_cache_bytes", "Bytes of responses that came from the cache.", "model")
+        self.embeddings = make.counter(
+            "gateway_cache_embeddings",
+            "Single embeddings of requests for many: `hit`, or `miss`, for which a model was asked.",
+            "model",
+            "result",
+        )
+        self.store_errors = make.counter(
+            "gateway_cache_store_errors", "Look-ups to which the store did not respond: requests then bypass the cache."
+        )
+
+
 class GatewayMetrics:
     """All metrics of the gateway."""
 
@@ -224,3 +248,4 @@ class GatewayMetrics:
         self.access = AccessMetrics(registry)
         self.usage = UsageMetrics(registry)
         self.recordings = RecordingMetrics(registry)
+        self.cache = CacheMetrics(registry)

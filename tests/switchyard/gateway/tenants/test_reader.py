@@ -10,6 +10,8 @@ import yaml
 from typer.testing import CliRunner
 
 from switchyard.cli.app import app
+from switchyard.gateway.tenants.caching import Caching
+from switchyard.gateway.tenants.directory import Directory
 from switchyard.gateway.tenants.issuer import Issuer
 from switchyard.gateway.tenants.limits import read_limits
 from switchyard.gateway.tenants.reader import KEYS_PER_ROW, InvalidTenantsError, issuer_rows, parsed, read, rows
@@ -30,6 +32,23 @@ def test_yaml_and_json_say_the_same(tmp_path: Path) -> None:
         ("globex", "", []),
     ]
     assert [row["weight"] for row in of_yaml] == [2, 2, 1]
+
+
+def test_a_cache_is_its_tenants_and_its_teams_too(tmp_path: Path) -> None:
+    path, directory = tmp_path / "tenants.yaml", Directory()
+    cache = {"seconds": 60, "models": ["chat-*"], "share": "labs", "hits": "tokens", "megabytes": 2}
+    team = {"name": "web", "keys": [{"id": "web", "sha256": "b" * 64}]}
+    with_cache = {"name": "acme", "cache": cache, "keys": [{"id": "acme", "sha256": HASH}], "teams": [team]}
+    path.write_text(yaml.safe_dump({"tenants": [with_cache, {"name": "globex"}, {"name": "plain", "cache": {}}]}))
+    for row in rows(read(path)):
+        directory.add(row)
+    caching = Caching(60, ("chat-*",), "labs", "tokens", 2_000_000)
+    assert directory.caching() == {"acme": caching, "plain": Caching()}
+    of_team = directory.of_token("acme", "web", "issuer:ann", frozenset())
+    of_other = directory.of_token("globex", "", "issuer:ann", frozenset())
+    assert of_team is not None
+    assert of_other is not None
+    assert (of_team.caching, of_other.caching) == (caching, None)
 
 
 @pytest.mark.parametrize(
