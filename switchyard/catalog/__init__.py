@@ -8,6 +8,7 @@ from switchyard.catalog.documents import (
     describe,
     hosted,
     hosts_repository,
+    revision_of,
 )
 from switchyard.catalog.file import CatalogFile
 from switchyard.catalog.models import Card, Catalog, CatalogError, CatalogSource, Kind, Model, Phase, State
@@ -32,6 +33,7 @@ __all__ = [
     "hosted",
     "hosts_repository",
     "owner_of",
+    "revision_of",
     "settle",
     "with_repository",
 ]

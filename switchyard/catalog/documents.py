@@ -1,7 +1,9 @@
 """Catalog entries from documents: InferenceServices, InferenceGraphs and folders of a Triton repository."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
 
@@ -42,7 +44,13 @@ def describe(document: Mapping[str, Any], *, url: str, grpc: str = "", state: St
         concurrency=_concurrency(document.get("spec") or {}),
         accepts_images="image" in metadata.get("annotations", {}).get(INPUTS_ANNOTATION, "text").split(","),
         state=state or State(phase="asleep"),
+        revision=revision_of(document.get("spec")),
     )
+
+
+def revision_of(*parts: object) -> str:
+    """Return a short name of everything in ``parts``, the same wherever these are."""
+    return sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _concurrency(spec: Mapping[str, Any]) -> int | None:

@@ -58,6 +58,8 @@ class Model:
     images. ``versions`` are those of V2, empty where only the model's server knows them. ``concurrency`` is how many
     requests the replicas behind ``url`` take at a time, for all models there together; None where nothing limits them.
     ``replicas`` is how many of them exist, those that start or stop included; None where nobody knows, as of graphs.
+    ``revision`` names what responds, its configuration and weights: another one may say something else to the same
+    request; empty where nobody knows.
     ``notice`` is what its users should know while it is served, such as why the newest content of its folder is not.
     """
 
@@ -71,6 +73,7 @@ class Model:
     concurrency: int | None = None
     replicas: int | None = None
     notice: str = ""
+    revision: str = ""
     card: Card | None = None
     state: State = field(default_factory=lambda: State(phase="asleep"))
 

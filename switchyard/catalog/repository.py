@@ -37,6 +37,8 @@ def with_repository(
         context_length=facts.context_length if model.context_length is None else model.context_length,
         accepts_images=facts.accepts_images,
         versions=facts.versions or model.versions,
+        # Of the process that serves and of its folder: neither says alone what it has loaded.
+        revision="-".join(filter(None, (model.revision, status.digest[:16]))),
         notice=newest if status.phase == "failed" else status.reason if status.phase == "published" else "",
         card=card(status),
     )

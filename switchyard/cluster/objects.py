@@ -4,9 +4,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from switchyard.catalog import Catalog, CatalogError, Claim, Model, State, describe, hosts_repository, settle
+from switchyard.catalog import (
+    Catalog,
+    CatalogError,
+    Claim,
+    Model,
+    State,
+    describe,
+    hosts_repository,
+    revision_of,
+    settle,
+)
 from switchyard.catalog.repository import OLD_SERVED, with_repository
-from switchyard.cluster.states import existing_replicas, newest_failure, replicas_of, revisions_of, state_of
+from switchyard.cluster.states import (
+    existing_replicas,
+    newest_failure,
+    replicas_of,
+    revisions_of,
+    served_revisions,
+    state_of,
+)
 from switchyard.repository.status import RepositoryStatus
 
 PUBLISHED_CLAIM = "model-repository-published"  # components/model-sync
@@ -107,6 +124,9 @@ def _models(
 ) -> Iterator[Model]:
     state = state_of(document, workload(document), revisions)
     model = describe(document, url=address(document), grpc=rpc_address(document, revisions), state=state)
+    # One that is deleted and made again begins to count its Revisions anew.
+    of_object = document["metadata"].get("uid", ""), served_revisions(document)
+    model = replace(model, revision=revision_of(model.revision, *of_object))
     if model.kind == "step":
         return
     if model.concurrency is not None:

@@ -62,6 +62,16 @@ def newest_failure(document: Document, revisions: Iterable[Document]) -> str:
     return next(filter(None, reasons), _UNTOLD)
 
 
+def served_revisions(document: Document) -> list[str]:
+    """Return the names of the Revisions that an object's requests go to, of a canary's rollout two."""
+    names: set[str] = set()
+    for component in ((document.get("status") or {}).get("components") or {}).values():
+        targets = [target for target in component.get("traffic") or () if target.get("percent") != 0]
+        named = [target.get("revisionName") for target in targets] or [component.get("latestReadyRevision")]
+        names.update(name for name in named if name)
+    return sorted(names)
+
+
 def revisions_of(workload: str, revisions: Iterable[Document]) -> list[Document]:
     """Return the Revisions of the Knative Service ``workload``."""
     return [

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from switchyard.catalog import OLD_SERVED
+from switchyard.catalog import OLD_SERVED, revision_of
 from switchyard.local.plan import arguments
 from switchyard.local.plan.workloads import Command, Service
 from switchyard.repository.served import Served, ServedFile
@@ -29,6 +29,12 @@ class Content:
             return commands
         paths = {str(link): str(self.folder)}
         return tuple(_pinned(command, paths) for command in commands)
+
+    @property
+    def revision(self) -> str:
+        """A name of the content and of the commands that read it."""
+        commands = [(command.argv, dict(command.env)) for command in self.commands]
+        return revision_of(commands, str(self.folder or ""))
 
 
 def _pinned(command: Command, paths: Mapping[str, str]) -> Command:

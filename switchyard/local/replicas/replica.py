@@ -90,6 +90,7 @@ class Replica:
         if self._serving is not None:
             self._watch.renewed.set()
         else:
+            self._board.revise(self._service.name, self._contents.next.revision)
             self.try_out()
 
     def try_out(self) -> None:
@@ -147,6 +148,7 @@ class Replica:
             self.queue.reject(lambda: self._failure(reason))
             return  # for the rest of the run: only other documents would help, and `up` reads them once
         self.folder.tell()
+        self._board.revise(self._service.name, self._contents.next.revision)
         if notice := self._contents.notice:
             self._board.set(self._service.name, "asleep", notice)
         try:
@@ -224,6 +226,7 @@ class Replica:
             self._watch.renewed.set()
         else:
             self._loads.end()
+        self._board.revise(self._service.name, pod.content.revision)
         self._board.set(self._service.name, "ready", self._contents.notice)
         self.queue.open(pod.address)
         try:
@@ -274,6 +277,7 @@ class Replica:
             return old
         self._contents.loaded(newest)
         self._loads.end()
+        self._board.revise(name, newest.revision)
         self._board.replaced(name, new.running.pod.pid)
         self.queue.open(new.address)
         # What is in flight there goes on: the process finishes it before it ends.

@@ -77,6 +77,7 @@ class StatusBoard:
         self._listeners: list[Listener] = []
         self._clashes: list[str] = []
         self._folders: dict[str, Mapping[str, ModelStatus]] = {}  # of each process, by model
+        self._revisions: dict[str, str] = {}  # of each process that has said it
         self.entries: dict[str, ProcessStatus] = {name: ProcessStatus(since=self._now()) for name in names}
         self._publish()
 
@@ -95,6 +96,7 @@ class StatusBoard:
         """Forget a process that has ended, and its models."""
         del self.entries[name]
         self._folders.pop(name, None)
+        self._revisions.pop(name, None)
         if self._served.pop(name, None):
             self._publish()
         self._tell(name, ProcessStatus(since=self._now()))
@@ -127,6 +129,7 @@ class StatusBoard:
                 state=state,
                 replicas=None if model.kind == "graph" else replicas,
                 notice=reason if served else "",
+                revision=self._revisions.get(name, model.revision),
             )
             for model in models
         ]
@@ -134,6 +137,11 @@ class StatusBoard:
         if now != self._served[name]:
             self._served[name] = now
             self._publish()
+
+    def revise(self, name: str, revision: str) -> None:
+        """Set what names the content and the command that process ``name`` serves with, or will when it wakes."""
+        self._revisions[name] = revision
+        self.serve(name, self._served.get(name, ()))
 
     def follow(self, name: str, folder: ModelStatus | None) -> None:
         """Let the catalog say what the repository says of the ``folder`` of the model that process ``name`` serves."""

@@ -38,6 +38,15 @@ def test_what_is_published_has_its_versions_and_its_card() -> None:
     )
 
 
+def test_another_content_is_another_revision() -> None:
+    first, second = (
+        with_repository(replace(AWAKE, revision="r1"), replace(SERVED, digest=digest)).revision
+        for digest in ("a" * 64, "b" * 64)
+    )
+    assert first != second
+    assert first.startswith("r1-")
+
+
 def test_a_folder_of_which_nothing_can_be_served_has_failed_whatever_its_server_does() -> None:
     status = ModelStatus(group="vision", name="digits", phase="failed", reason=SENTENCE, code=FaultCode.UNREADABLE)
     assert with_repository(AWAKE, status).state == State(phase="failed", reason=SENTENCE)

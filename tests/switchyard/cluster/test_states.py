@@ -3,7 +3,7 @@
 import pytest
 
 from switchyard.catalog import State
-from switchyard.cluster.states import newest_failure, state_of
+from switchyard.cluster.states import newest_failure, served_revisions, state_of
 from tests.switchyard.cluster.documents import NOT_READY, READY, Document, conditions, revision, service
 
 WORKLOAD = "chat-predictor"
@@ -101,3 +101,25 @@ def test_a_newest_revision_that_starts_or_serves_or_is_the_only_one_is_no_failur
     assert failure_of(failed(), served="chat-2") == ""  # it was ready, and its pods end now
     assert failure_of(failed(), served="") == ""
     assert newest_failure(service(status=READY), [failed()]) == ""
+
+
+@pytest.mark.parametrize(
+    ("component", "served"),
+    [
+        ({"latestReadyRevision": "chat-predictor-00001"}, ["chat-predictor-00001"]),
+        (
+            {
+                "latestReadyRevision": "chat-predictor-00002",
+                "traffic": [
+                    {"revisionName": "chat-predictor-00002", "percent": 10, "latestRevision": True},
+                    {"revisionName": "chat-predictor-00001", "percent": 90, "tag": "prev"},
+                    {"revisionName": "chat-predictor-00000", "percent": 0},
+                ],
+            },
+            ["chat-predictor-00001", "chat-predictor-00002"],
+        ),
+        ({}, []),
+    ],
+)
+def test_the_revisions_that_serve_are_those_with_traffic(component: Document, served: list[str]) -> None:
+    assert served_revisions(service(status={"components": {"predictor": component}})) == served

@@ -191,7 +191,10 @@ async def test_what_is_incomplete_failed_or_not_to_be_kept_is_not_kept(
                 raise ConnectionError
             await call.end(b'data: {"error":{"message":"no","code":500}}\n\ndata: [DONE]\n\n')
         else:
-            extra = {"no-store": {"cache_control": "no-store"}, "encoded": {"content_encoding": "br"}}.get(script, {})
+            extra: dict[str, Any] = {
+                "no-store": {"cache_control": "no-store"},
+                "encoded": {"content_encoding": "br"},
+            }.get(script, {})
             reason = "abort" if script == "aborted" else "stop"
             await call.answer({"choices": [{"index": 0, "finish_reason": reason}]}, **extra)
 

@@ -49,6 +49,20 @@ def test_a_process_keeps_its_content_when_the_link_is_switched(service: Service)
     assert command.env["MODEL_FILE"] == f"{first}/weights"
 
 
+def test_another_content_or_command_is_another_revision(service: Service) -> None:
+    switch(service, "first")
+    contents = Contents(service)
+    first = contents.next.revision
+    assert contents.next.revision == first
+    switch(service, "second")
+    second = contents.next.revision
+    contents.renew(replace(service, command=replace(service.command, argv=(*service.command.argv, "--seed=1"))))
+    assert len({first, second, contents.next.revision}) == 3
+    contents.renew(service)
+    switch(service, "first")
+    assert contents.next.revision == first
+
+
 def test_a_folder_that_is_no_link_is_its_only_content(service: Service) -> None:
     assert service.model_dir is not None
     service.model_dir.mkdir()
