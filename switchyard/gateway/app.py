@@ -90,6 +90,11 @@ class Gateway:
         route = self._rpc_routes.get(rpc.path, UNKNOWN_RPC)
         return self._pipelines["grpc " + route.by](rpc_call(rpc, route, self._time()))
 
+    @property
+    def recording(self) -> int:
+        """How many responses are made and recorded now."""
+        return 0 if self._generations is None else len(self._generations)
+
     def drain(self) -> None:
         """Take no new work of its own, and say that others should not send any."""
         self.draining = True

@@ -3,8 +3,9 @@
 import re
 
 # https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream: two line breaks end an event
-_BLOCK = re.compile(rb".*?(?:\r\n|\n)(?:\r\n|\n)", re.DOTALL)
+_BOUNDARY = re.compile(rb"\r?\n\r?\n")
 _END = b"\n\n"
+_BEFORE = 3  # bytes of a boundary that may have come before its last one
 
 
 class EventBlocks:
@@ -13,7 +14,7 @@ class EventBlocks:
     __slots__ = ("_rest",)
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
 
     @property
     def held(self) -> int:
@@ -23,16 +24,20 @@ class EventBlocks:
     def feed(self, data: bytes) -> list[bytes]:
         """Return the blocks that ``data`` completes."""
         # Most chunks are one event.
-        if not self._rest and data.find(_END) == len(data) - 2 and b"\r" not in data:
+        if not self._rest and data.endswith(_END) and data.find(_END) == len(data) - 2 and b"\r" not in data:
             return [data]
-        data = self._rest + data
-        blocks = _BLOCK.findall(data)
-        self._rest = data[sum(map(len, blocks)) :]
+        rest, searched = self._rest, max(len(self._rest) - _BEFORE, 0)
+        rest += data
+        ends = [found.end() for found in _BOUNDARY.finditer(rest, searched)]  # each byte is searched once
+        blocks = [bytes(rest[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+        if ends:
+            del rest[: ends[-1]]
         return blocks
 
     def rest(self) -> bytes:
         """Return what a stream that has ended left without an end."""
-        rest, self._rest = self._rest, b""
+        rest = bytes(self._rest)
+        self._rest.clear()
         return rest
 
 

@@ -25,10 +25,13 @@ class Generations:
         self._memory = UnstoredMemory()
         self._running: dict[tuple[str, str], Generation] = {}  # by each of their names
         self._all: set[Generation] = set()
-        metrics.running.set_function(lambda: len(self._all))
+        metrics.running.set_function(self.__len__)
         metrics.unstored.set_function(lambda: self._memory.used)
         for outcome in ("kept", "failed", "given_up", "superseded"):
             metrics.recordings.labels(outcome)  # at 0: a rate sees the first one too
+
+    def __len__(self) -> int:
+        return len(self._all)
 
     @property
     def store(self) -> Recordings:

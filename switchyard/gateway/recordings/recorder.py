@@ -102,7 +102,11 @@ class Recorder:
 
     def respond(self, status: int, headers: list[Header], body: bytes) -> None:
         self._begin(status, headers, whole=True)
-        self._record(self._cut(body) if self._blocks is not None else [body])
+        if self._blocks is not None:  # a stream that came at once
+            self.write(body)
+            self.end()
+            return
+        self._record([body])
         self._end(End(usage=self.made.usage))
 
     def start(self, status: int, headers: list[Header]) -> None:
@@ -175,7 +179,7 @@ class Recorder:
             request_id=call.request_id.decode(),
             began=self._now(),
             events=events,
-            whole=whole,
+            whole=whole and not events,
         )
         self.code = status
         self._blocks = EventBlocks() if events else None

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
+from switchyard.gateway.recordings import names
+from switchyard.gateway.settlements import new_call_id
 from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.store.factory import open_ledger, open_recordings
 from switchyard.store.recordings.contract import Recordings
 from tests.switchyard.gateway.conftest import Bench, Call, Script, completion, gateway
-
-Response = tuple[int, bytes]
 
 
 @dataclass
@@ -80,6 +80,44 @@ async def recordings(folder: Path) -> AsyncIterator[Recordings]:
         await opened.aclose()
 
 
+class Flaky:
+    """Recordings in front of others, which raise ``error`` while there is one."""
+
+    def __init__(self, inner: Recordings) -> None:
+        self._inner = inner
+        self.error: Exception | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        operation = getattr(self._inner, name)
+
+        async def tried(*given: Any, **named: Any) -> Any:
+            if self.error is not None and name != "aclose":
+                raise self.error
+            return await operation(*given, **named)
+
+        return tried
+
+
+@asynccontextmanager
+async def flaky(folder: Path, script: Script, **settings: Any) -> AsyncIterator[tuple[Bench, Flaky]]:
+    """A gateway whose store of recordings fails on demand."""
+    async with recordings(folder) as opened:
+        store = Flaky(opened)
+        async with gateway(folder, script, recordings=cast(Recordings, store), **settings) as bench:
+            yield bench, store
+
+
+async def lose(store: Recordings, path: str, body: Any, *, scope: str = "open") -> str:
+    """Leave what a gateway leaves that was killed while it made the response to a request; return its id."""
+    recording = new_call_id()
+    asked = names.fingerprint_of(b"POST", path.encode(), b"", json.dumps(body).encode())
+    name = names.of_key(scope, b"one")
+    page = await store.claim(scope, name, recording, asked, lease=0.001, ttl=60, report_lost=True)
+    assert page is None
+    await asyncio.sleep(0.01)  # the lease: nothing else says that it is over
+    return recording
+
+
 @asynccontextmanager
 async def gateways(
     folder: Path, script: Script = completion, count: int = 1, *, tenants: TenantsFile | None = None, **settings: Any
@@ -90,7 +128,7 @@ async def gateways(
         benches = []
         for number in range(count):
             own = folder / str(number)
-            own.mkdir()
+            own.mkdir(exist_ok=True)
             ledger = None
             if tenants is not None:
                 ledger = open_ledger(url)
