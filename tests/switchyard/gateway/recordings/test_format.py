@@ -41,7 +41,7 @@ def written(entry: Entry) -> bytes:
 
 @given(st.lists(st.builds(Chunk, st.integers(0, 2**32 - 1), st.binary(max_size=50))), st.lists(st.integers(0, 400)))
 def test_entries_come_back_however_segments_cut_them(chunks: list[Chunk], cuts: list[int]) -> None:
-    entries = [HEAD, *chunks, End(FAILURE, Usage(prompt_tokens=3, completion_tokens=5))]
+    entries: list[Entry] = [HEAD, *chunks, End(FAILURE, Usage(prompt_tokens=3, completion_tokens=5))]
     text, decoder, found, at = b"".join([written(one) for one in entries]), Decoder(), list[Entry](), 0
     for cut in sorted({min(cut, len(text)) for cut in cuts} | {len(text)}):
         found += decoder.feed(text[at:cut])
