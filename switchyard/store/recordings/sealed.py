@@ -8,7 +8,8 @@ import hmac
 import os
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -19,6 +20,7 @@ from switchyard.store.recordings.contract import Bounds, Held, Page, Recordings
 
 MAX_KEYS = 256  # a segment begins with the number of its key, in one byte
 _KEY_BYTES, _NONCE_BYTES = 32, 12
+_CIPHERS = 1024  # that are kept: of what is written now and of what is asked for often
 
 
 class DecryptionError(StoreError):
@@ -139,7 +141,7 @@ class SealedRecordings:
         segments = [
             self._opened(scope, recording, number, sealed) for number, sealed in enumerate(page.segments, page.first)
         ]
-        return replace(page, segments=segments)
+        return Page(recording=page.recording, first=page.first, segments=segments)
 
     def _opened(self, scope: str, recording: str, number: int, sealed: bytes) -> bytes:
         key = self._keys.keys.get(sealed[0])
@@ -156,6 +158,7 @@ def _sealed(scope: str) -> str:
     return f"sealed:{scope}"
 
 
+@lru_cache(maxsize=_CIPHERS)
 def _cipher(key: bytes, scope: str, recording: str) -> AESGCM:
     of_scope, of_recording = scope.encode(), recording.encode()
     derived = hmac.digest(key, b"recording %d:%b%b" % (len(of_scope), of_scope, of_recording), "sha256")

@@ -137,7 +137,7 @@ async def compare(opened: Callable[[Clock], Recordings], scope: str, steps: list
 
 
 @settings(
-    max_examples=settings().max_examples,
+    max_examples=settings().max_examples // 2,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
