@@ -71,6 +71,27 @@ async def test_the_event_loop_does_not_wait_for_another_writer(file: SqliteThrea
     assert await is_at_once(file)
 
 
+async def test_a_read_is_done_at_once_also_while_another_writes(file: SqliteThread, path: Path) -> None:
+    def numbers(connection: sqlite3.Connection) -> int:
+        return int(connection.execute("SELECT count(*) FROM numbers").fetchone()[0])
+
+    await file.write_now(add)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        read = asyncio.create_task(file.read_now(numbers))
+        await asyncio.sleep(0)
+        assert read.done()
+        assert await read == 1
+        other.execute("COMMIT")
+
+    writing = asyncio.create_task(file.write(add))
+    await asyncio.sleep(0)
+    behind = asyncio.create_task(file.read_now(numbers))  # the connection is the thread's
+    assert (await writing, await behind) == (2, 2)
+    with pytest.raises(StoreError, match="no such table: nowhere"):
+        await file.read_now(lambda connection: connection.execute("SELECT * FROM nowhere"))
+
+
 async def test_after_slow_writes_the_thread_writes(file: SqliteThread, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("switchyard.store.sqlite_thread._SLOW_SECONDS", 0.0)
     assert [await is_at_once(file) for _ in range(3)] == [True] * 3
