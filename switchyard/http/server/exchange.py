@@ -9,6 +9,7 @@ from switchyard.http.api_errors import ApiError, Shape, render, shape_of
 from switchyard.http.body_memory import BodyMemory
 from switchyard.http.headers import Header
 from switchyard.http.request_errors import BodyTooLargeError, ClientDisconnectedError
+from switchyard.http.server.websocket.connection import WebSocket
 
 BODILESS = frozenset((204, 304))  # RFC 9110 §6.4.1: never followed by content
 _SMALL = 1024  # bytes; shorter chunks are joined up to it, as every object costs some 40 bytes of its own
@@ -26,7 +27,7 @@ class Exchange:
     __slots__ = (
         *("_chunks", "_error", "_gathering", "_loop", "_memory", "_on_disconnect", "_owner", "_pause_at", "_remaining"),
         *("_size", "_waiter", "complete", "expects", "fields", "finished", "gone", "headers", "method", "started"),
-        *("status", "target", "task", "version"),
+        *("status", "target", "task", "upgrades", "version"),
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, buffer_bytes: int, memory: BodyMemory) -> None:
@@ -37,6 +38,7 @@ class Exchange:
         self.started = self.finished = self.gone = False
         self.status = 0
         self.expects = False  # the client waits for 100 Continue before it sends the body
+        self.upgrades = False  # it asks for a WebSocket, and may get one by ``accept_websocket``
         self.task: asyncio.Task[None] | None = None  # the handler's
         self._loop = loop
         self._memory = memory
@@ -206,6 +208,10 @@ class Exchange:
 
     def end(self, data: bytes = b"") -> None:
         """Complete the response, with a last chunk or without."""
+        raise NotImplementedError
+
+    def accept_websocket(self, headers: Sequence[Header]) -> WebSocket:
+        """Respond with 101 (RFC 6455 §4.2.2); the handler goes on with messages in place of a response."""
         raise NotImplementedError
 
     def abort(self) -> None:

@@ -11,6 +11,7 @@ from switchyard.http.server.exchange import Exchange
 from switchyard.http.server.http1_exchange import Http1Exchange
 from switchyard.http.server.http1_reader import Http1Reader
 from switchyard.http.server.limits import ServerLimits
+from switchyard.http.server.websocket.connection import WebSocket
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE = b"connection: close\r\n"
@@ -26,6 +27,7 @@ class Host(Protocol):
     retiring: bool
     draining: bool
     error_response: ErrorResponse
+    websocket_paths: frozenset[bytes]
 
     def begin(self, exchange: Exchange) -> asyncio.Task[None]:
         """Start the handler."""
@@ -62,7 +64,7 @@ class Http1Connection(Http1Reader):
     )
 
     def __init__(self, host: Host) -> None:
-        super().__init__(host.loop, host.limits)
+        super().__init__(host.loop, host.limits, host.websocket_paths)
         self.date = host.date
         self.memory = host.memory
         self.write_paused = False
@@ -107,6 +109,15 @@ class Http1Connection(Http1Reader):
         if self.write_paused:
             self._drained = self.loop.create_future()
             await self._drained
+
+    def upgrade(self, exchange: Exchange) -> WebSocket:
+        websocket = WebSocket(self._host, exchange, self.transport)
+        self._current = None
+        self._host.closed(self)
+        self._host.opened(websocket)
+        self.transport.set_protocol(websocket)
+        websocket.begin(bytes(self.after_upgrade or b""))
+        return websocket
 
     def ended(self, *, whole: bool) -> None:
         exchange, self._current = self._current, None

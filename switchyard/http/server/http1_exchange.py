@@ -9,6 +9,9 @@ from switchyard.http.addresses import Address
 from switchyard.http.body_memory import BodyMemory
 from switchyard.http.headers import Header
 from switchyard.http.server.exchange import BODILESS, Exchange
+from switchyard.http.server.websocket import codes
+from switchyard.http.server.websocket.connection import WebSocket
+from switchyard.http.server.websocket.handshake import upgrade_headers
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {code: f"HTTP/1.1 {code} {phrase}\r\n".encode() for code, phrase in _REASONS.items()}
@@ -40,6 +43,9 @@ class Connection(Protocol):
     async def writable(self) -> None:
         """Return when the client has taken enough of what was written."""
 
+    def upgrade(self, exchange: Exchange) -> WebSocket:
+        """Leave the client to a WebSocket."""
+
     def ended(self, *, whole: bool) -> None:
         """The response is complete, or, when not ``whole``, can never be."""
 
@@ -47,7 +53,7 @@ class Connection(Protocol):
 class Http1Exchange(Exchange):
     """A request of HTTP/1.0 or 1.1, and its response."""
 
-    __slots__ = ("_chunked", "_connection", "_pending", "legacy", "persistent", "sized")
+    __slots__ = ("_chunked", "_connection", "_pending", "_websocket", "legacy", "persistent", "sized")
 
     def __init__(self, connection: Connection, buffer_bytes: int) -> None:
         Exchange.__init__(self, connection.loop, buffer_bytes, connection.memory)
@@ -57,6 +63,7 @@ class Http1Exchange(Exchange):
         self._connection = connection
         self._pending = b""
         self._chunked = False
+        self._websocket: WebSocket | None = None
 
     @property
     def client(self) -> Address | None:
@@ -143,8 +150,18 @@ class Http1Exchange(Exchange):
         self._pending = b""
         self._finish(whole=self._remaining <= 0)
 
+    def accept_websocket(self, headers: Sequence[Header]) -> WebSocket:
+        lines = self._lines(101, [*upgrade_headers(self), *headers], b"")
+        self.started, self.status = True, 101
+        self._connection.transport.write(lines)
+        self._websocket = self._connection.upgrade(self)
+        return self._websocket
+
     def abort(self) -> None:
-        """Close the connection before the response's end."""
+        """Close the connection before the response's end; a WebSocket with 1011."""
+        if self._websocket is not None:
+            self._websocket.close(codes.INTERNAL_ERROR)
+            return
         self._finish(whole=False)
 
     def _finish(self, *, whole: bool) -> None:
@@ -160,4 +177,5 @@ class Http1Exchange(Exchange):
             raise ValueError("a header name or value holds a line break or a zero byte")
         first = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
         connection = self._connection
-        return b"%b%bdate: %b\r\n%b%b\r\n" % (first, lines, connection.date(), framing, connection.closing)
+        closing = b"" if status == 101 else connection.closing
+        return b"%b%bdate: %b\r\n%b%b\r\n" % (first, lines, connection.date(), framing, closing)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 from functools import partial
 from typing import NoReturn, cast
 
@@ -12,6 +13,7 @@ from switchyard.http.request_errors import BadRequestError
 from switchyard.http.server.http1_exchange import Connection, Http1Exchange
 from switchyard.http.server.http1_headers import check_headers
 from switchyard.http.server.limits import ServerLimits
+from switchyard.http.server.websocket.handshake import is_handshake
 
 # Bytes parsed before others on this event loop get their turn: a read can hold 37,000 chunks of two bytes. A body of
 # known length is no work for the parser, however long.
@@ -33,6 +35,7 @@ class Http1Reader(asyncio.Protocol):
         "_parser",
         "_received",
         "_unparsed",
+        "after_upgrade",
         "dropped",
         "ending",
         "headers_done",
@@ -43,12 +46,16 @@ class Http1Reader(asyncio.Protocol):
         "queue",
         "received_at",
         "transport",
+        "websocket_paths",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: ServerLimits) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, limits: ServerLimits, websocket_paths: Collection[bytes] = ()
+    ) -> None:
         self.transport: asyncio.Transport
         self.loop = loop
         self.limits = limits
+        self.websocket_paths = websocket_paths
         self.queue: deque[Http1Exchange] = deque()
         self.incoming: Http1Exchange | None = None
         self.dropped = b""  # the path of a request whose headers were rejected, for the shape of its error
@@ -59,6 +66,7 @@ class Http1Reader(asyncio.Protocol):
         self._headers: list[Header] = []
         self._parser = HttpRequestParser(self)
         self._unparsed: bytes | memoryview = b""
+        self.after_upgrade: bytearray | None = None  # what follows a request for a WebSocket, which ends HTTP
         # Bytes of the incoming request after the turn in which it began, or between requests; bytes of its body.
         self._received = self._body_received = 0
 
@@ -80,6 +88,9 @@ class Http1Reader(asyncio.Protocol):
     # -- reading
 
     def data_received(self, data: bytes | memoryview, *, turn: bool = False) -> None:
+        if self.after_upgrade is not None:
+            self.after_upgrade += data  # no more than the rest of one read
+            return
         if len(data) > TURN_BYTES and not turn:
             self._take_turns(data)
             return
@@ -89,7 +100,7 @@ class Http1Reader(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as err:
-            self._decline_upgrade(bytes(data[err.args[0] :]))
+            self._upgrade(bytes(data[err.args[0] :]))
             return
         except HttpParserError as err:  # raised in a callback, a BadRequestError is its context
             cause = err.__context__
@@ -121,7 +132,7 @@ class Http1Reader(asyncio.Protocol):
         """Read again after a pause, first what is buffered."""
         if self._unparsed:
             self.loop.call_soon(self._take_turn)
-        else:
+        elif self.after_upgrade is None:
             self.transport.resume_reading()
 
     def _take_turn(self) -> None:
@@ -133,9 +144,20 @@ class Http1Reader(asyncio.Protocol):
         if not (self._unparsed or self.holding or self.transport.is_closing()):
             self.transport.resume_reading()
 
+    def _upgrade(self, rest: bytes) -> None:
+        """Read no further when a handler may change the protocol; else decline (RFC 9110 §7.8)."""
+        exchange = self.queue[-1]  # handlers start when all has been parsed
+        if not (is_handshake(exchange) and exchange.path in self.websocket_paths):
+            self._decline_upgrade(rest)
+            return
+        exchange.upgrades, exchange.persistent = True, False
+        self.after_upgrade = bytearray(rest)
+        self.transport.pause_reading()
+        self.parsed()
+
     def _decline_upgrade(self, rest: bytes) -> None:
-        """Continue in HTTP/1.1 (RFC 9110 §7.8): llhttp stops here, so it gets the headers again without the upgrade."""
-        exchange = self.queue.pop()  # handlers start when all has been parsed
+        """Continue in HTTP/1.1: llhttp stops here, so it gets the headers again without the upgrade."""
+        exchange = self.queue.pop()
         lines = b"".join([b"%b: %b\r\n" % header for header in exchange.headers if header[0] not in _OF_AN_UPGRADE])
         first = b"%b %b HTTP/%b\r\n" % (exchange.method, exchange.target, exchange.version.encode())
         connection = b"connection: keep-alive\r\n\r\n" if exchange.persistent else b"connection: close\r\n\r\n"

@@ -15,8 +15,10 @@ class ServerLimits:
     ``header_seconds`` for a request's headers from their first byte, ``read_seconds`` for a whole request,
     ``idle_seconds`` between requests, ``stall_seconds`` for a client that takes nothing of what waits for it (a stream
     to a client that reads has no limit), ``linger_seconds`` for reading on after an early error response, so that the
-    client sees it. Rates: ``control_frames`` of HTTP/2 without content, of which ``control_frames_per_second`` come
-    back. Memory: ``body_memory`` of all request bodies together.
+    client sees it. Of a WebSocket: ``message_bytes`` of a message, which has ``read_seconds``; ``ping_seconds`` between
+    two PINGs, and twice as many until a client that is silent is taken for lost; ``quiet_seconds`` without a message
+    or work. Rates: ``control_frames`` of HTTP/2 and WebSocket without content, of which ``control_frames_per_second``
+    come back. Memory: ``body_memory`` of all request bodies together.
     """
 
     header_bytes: int = 64 * 1024
@@ -30,6 +32,9 @@ class ServerLimits:
     idle_seconds: float | None = 180.0
     stall_seconds: float | None = 60.0
     linger_seconds: float = 2.0
+    message_bytes: int = 1024 * 1024
+    ping_seconds: float | None = 20.0
+    quiet_seconds: float | None = 300.0
     control_frames: int = 4096
     control_frames_per_second: int = 1024
     body_memory: int = 32 * 1024 * 1024

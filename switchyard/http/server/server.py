@@ -11,7 +11,7 @@ import logging
 import resource
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from email.utils import formatdate
 from itertools import islice
 from time import time
@@ -66,7 +66,8 @@ class Server:
 
     With ``tls``, which gives the context of each new connection, all are encrypted and ALPN chooses the protocol;
     otherwise the client's first bytes do. Without ``rpc``, gRPC calls get UNIMPLEMENTED. ``error_response`` makes the
-    responses to requests that break the rules of HTTP, and to those that ``access`` rejects.
+    responses to requests that break the rules of HTTP, and to those that ``access`` rejects. Handlers of
+    ``websocket_paths`` take WebSockets, over HTTP/1.1.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Server:
         tls: Callable[[], ssl.SSLContext] | None = None,
         error_response: ErrorResponse = error_response,
         access: WebAccess | None = None,
+        websocket_paths: Collection[bytes] = (),
     ) -> None:
         self.limits = limits or ServerLimits()
         self.loop = asyncio.get_running_loop()
@@ -88,6 +90,7 @@ class Server:
         self.error_response = error_response
         self._handler = handler
         self.access = access
+        self.websocket_paths = frozenset(websocket_paths)
         self._tls = tls
         self._listeners: list[tuple[int, asyncio.Server | TlsListener]] = []  # with their ports
         self._most = _connections_that_fit(self.limits.connections)
@@ -216,7 +219,8 @@ class Server:
         self._tasks.add(task)  # here and not by a callback of the task, which costs a turn of the loop
         try:
             if self.access is not None:
-                self.access.check(exchange.method, exchange.fields)
+                # By a WebSocket a page sends what it likes, and reads the responses: it is no GET (CWE-1385).
+                self.access.check(b"POST" if exchange.upgrades else exchange.method, exchange.fields)
             await self._handler(exchange)
             if exchange.finished:
                 return
@@ -247,6 +251,7 @@ class Server:
     def _sweep_later(self) -> None:
         limits = self.limits
         seconds = [limits.header_seconds, limits.read_seconds, limits.idle_seconds, limits.stall_seconds]
+        seconds += [limits.ping_seconds, limits.quiet_seconds]
         shortest = min([limit for limit in seconds if limit is not None], default=_SWEEP_SECONDS)
         self._sweeper = self.loop.call_later(min(_SWEEP_SECONDS, shortest / 4), self._sweep)
 
