@@ -53,6 +53,7 @@ SECTIONS = (
             gateway.AccessMetrics,
             gateway.UsageMetrics,
             gateway.CacheMetrics,
+            gateway.SocketMetrics,
         ),
     ),
     Section(

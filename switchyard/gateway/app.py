@@ -41,6 +41,7 @@ from switchyard.gateway.stages.resolve import resolve
 from switchyard.gateway.upstream.repositories import Repositories
 from switchyard.gateway.upstream.retries import Retry, UpstreamRetries
 from switchyard.gateway.usage.endpoints import usage_reports
+from switchyard.gateway.websocket.sockets import SocketLimits, Sockets, opened
 from switchyard.http.client import Timeouts
 from switchyard.http.h2.grpc_call import GrpcCall
 from switchyard.http.server import Exchange
@@ -49,7 +50,7 @@ from switchyard.http.server import Exchange
 class Gateway:
     """Responds to HTTP and gRPC; create it in the event loop that serves it."""
 
-    def __init__(self, given: Parts) -> None:
+    def __init__(self, given: Parts, sockets: SocketLimits | None = None) -> None:
         settings, ledger, metrics = given.settings, given.ledger, given.meter.metrics.usage
         self.draining = False
         self._settlements = settlements = Settlements(ledger, metrics) if ledger else None
@@ -74,6 +75,7 @@ class Gateway:
             None if given.tenants is None else self._queues,
             lambda: in_flight.now,
         )
+        self._sockets = Sockets(self._pipelines, self._cors, given.meter, sockets, keyed=given.tenants is not None)
         self._rpc_routes = {route.path: route for route in RPC_ROUTES}
         self._time = asyncio.get_running_loop().time
 
@@ -82,6 +84,8 @@ class Gateway:
         found = self._router.match_raw(exchange.method, exchange.path)
         if isinstance(found, Missed):
             found = Match(found.route, {"allow": found.allow})
+        if exchange.upgrades and found.route.by == "socket":
+            return self._sockets.serve(exchange, found)
         call = http_call(exchange, found, self._cors, self._time())
         return self._pipelines[found.route.by](call)
 
@@ -204,6 +208,7 @@ def _own_pipelines(
         "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listed)),
         "usage": pipeline((*common, usage_reports(ledger=given.ledger))),
         "admin": pipeline((*common, *administration(given))),
+        "socket": pipeline((common[0], *access, opened)),
         "grpc gateway": pipeline((*common, listed_over_grpc)),
         # No ``limits``: the body of a request to a path that nothing serves is not waited for.
         **dict.fromkeys(("nobody", "grpc nobody"), unserved),

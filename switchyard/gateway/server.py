@@ -16,6 +16,7 @@ from switchyard.gateway.keys.stored_keys import StoredKeys
 from switchyard.gateway.lookup import Sources
 from switchyard.gateway.meter import Meter
 from switchyard.gateway.operations import ready
+from switchyard.gateway.routes.table import WEBSOCKET_PATHS
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.tenants.file import TenantsFile
 from switchyard.gateway.usage.hours.following import follow_hours
@@ -64,7 +65,15 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
     # Others reach this gateway by names that it does not know, unless it serves its own machine only.
     access = web_access(settings, next((host for host in hosts if not is_loopback(host)), hosts[0]))
     invalid = InvalidRequests(given.meter.metrics.access, log_requests=settings.log_requests)
-    server = Server(gateway.handle, server_limits(settings), rpc=rpc, tls=tls, error_response=invalid, access=access)
+    server = Server(
+        gateway.handle,
+        server_limits(settings),
+        rpc=rpc,
+        tls=tls,
+        error_response=invalid,
+        access=access,
+        websocket_paths=WEBSOCKET_PATHS,
+    )
     wanted = [http_port, grpc_port] if grpc_port else [http_port]
     ports = [await server.listen(host, port) for host in hosts for port in wanted]
     settle_for_serving()
@@ -172,7 +181,9 @@ def watched_tls(settings: Settings, meter: Meter) -> WatchedTls | None:
 def server_limits(settings: Settings) -> ServerLimits:
     """Return the limits of the gateway's ports."""
     memory = ServerLimits.memory_for(settings.max_body_bytes)
-    return ServerLimits(read_seconds=settings.body_seconds, body_memory=memory)
+    return ServerLimits(
+        read_seconds=settings.body_seconds, body_memory=memory, message_bytes=settings.max_message_bytes
+    )
 
 
 def web_access(settings: Settings, host: str) -> WebAccess:

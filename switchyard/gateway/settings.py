@@ -23,6 +23,7 @@ class Settings:
 
     Sizes are bytes, times seconds. ``switchyard_store`` is the URL of the store in which limits and usage are counted,
     the same for all gateways. ``max_in_flight`` requests are in flight at once, further ones are rejected.
+    ``max_message_bytes`` is for one message of a WebSocket.
     With ``log_requests`` each response has a line in the log, never with what was asked or said.
     ``retry_*`` limit retries before the first byte of a response. ``default_model`` serves forms that name none. With a
     store, a response is kept ``idempotency_seconds`` for the key of its request, a stream ``resume_seconds``, and work
@@ -67,6 +68,7 @@ class Settings:
     budget_webhook_secret_file: Path | None = None
     default_model: str = ""
     max_body_bytes: int = 32 * 1024 * 1024
+    max_message_bytes: int = 1024 * 1024
     max_in_flight: int = 2048
     body_seconds: float = 60.0
     connect_seconds: float = 5.0
@@ -128,6 +130,7 @@ class Settings:
             budget_webhook_secret_file=webhook[1],
             default_model=env.get("DEFAULT_MODEL", ""),
             max_body_bytes=whole_number(env, "MAX_BODY_BYTES", unset.max_body_bytes, least=1),
+            max_message_bytes=whole_number(env, "MAX_MESSAGE_BYTES", unset.max_message_bytes, least=1),
             max_in_flight=whole_number(env, "MAX_IN_FLIGHT", unset.max_in_flight, least=1),
             body_seconds=seconds(env, "BODY_SECONDS", unset.body_seconds),
             connect_seconds=seconds(env, "CONNECT_SECONDS", unset.connect_seconds),

@@ -41,6 +41,7 @@ CODES: dict[str, int] = {
     "unsupported_media_type": 415,
     "name_not_served": 421,
     "idempotency_mismatch": 422,
+    "upgrade_required": 426,
     "insufficient_quota": 429,
     "rate_limit_exceeded": 429,
     "too_many_requests": 429,

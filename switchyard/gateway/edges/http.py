@@ -99,7 +99,7 @@ class HttpEdge:
             self._exchange.abort()
 
 
-def http_call(exchange: Exchange, found: Match, cors: Cors, started: float) -> Call:
+def http_call(exchange: Exchange, found: Match, cors: Cors, started: float, edge: type[HttpEdge] = HttpEdge) -> Call:
     """Create the call that ``exchange`` makes to the route ``found``; ``started`` is the loop's time at its arrival."""
     # For look-ups, where the last of two headers of one name counts; both are forwarded.
     fields = exchange.fields
@@ -107,7 +107,7 @@ def http_call(exchange: Exchange, found: Match, cors: Cors, started: float) -> C
     own = [(b"server", b"switchyard"), (b"x-request-id", identifier), *cors.headers(fields.get(b"origin"))]
     path, _, query = exchange.target.partition(b"?")
     return Call(
-        HttpEdge(exchange, found.route.shape, own),
+        edge(exchange, found.route.shape, own),
         found.route,
         found.params,
         # The model gets a GET, which every one of them serves; the server drops the body on the way back.

@@ -197,6 +197,11 @@ DESCRIPTIONS: Mapping[str, Description] = {
         needs_body=False,
         responses=("NewKey",),
     ),
+    "/v1/stream": Description(
+        group="WebSocket",
+        text="After the handshake (RFC 6455, over HTTP/1.1) each message is one JSON object, with the `id` of its "
+        "request: `docs/reference/websocket.md` describes them.",
+    ),
     "/v2": Description(group="V2", responses=("ServerMetadata",)),
     "/v2/health/live": Description(group="V2", responses=("Live",)),
     "/v2/health/ready": Description(group="V2", responses=("Ready",)),

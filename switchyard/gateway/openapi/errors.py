@@ -39,6 +39,7 @@ SENTENCES: Mapping[str, str] = {
     "unsupported_media_type": "content-type is text/plain; send content-type: application/json",
     "name_not_served": "nothing here is called a.example: use localhost, an address, or ALLOWED_HOSTS of a gateway",
     "idempotency_mismatch": "this idempotency key was sent with another request; send a key of its own with each one",
+    "upgrade_required": "/v1/stream is a WebSocket: shake hands by RFC 6455, over HTTP/1.1",
     "too_many_requests": "model chat-fast is full, and tenant acme has 512 requests with 1048576 bytes waiting, "
     "as many as it may; send fewer at a time, and try again",
     "insufficient_quota": "tenant acme may have 1000000 tokens per day, and 999871 are taken and this request takes "

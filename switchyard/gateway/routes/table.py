@@ -9,7 +9,7 @@ from switchyard.gateway.routes.short_forms import CHAT_FORM, CHAT_TEXT, CODE_TEX
 from switchyard.http.api_errors import Shape, shape_of
 from switchyard.rpc import v2
 
-By = Literal["model", "gateway", "recordings", "usage", "admin", "files", "batches", "pages", "nobody"]
+By = Literal["model", "gateway", "recordings", "usage", "admin", "files", "batches", "socket", "pages", "nobody"]
 Body = Literal["none", "json", "object", "any", "form", "message", "file"]
 Access = Literal["open", "key", "use", "admin"]
 
@@ -26,6 +26,8 @@ ANY: frozenset[Kind] = TOKENS | VISION
 _HINT = "; it wakes when asked and sleeps when idle, without load and unload"
 _PREDICT = "/v1/models/{model}:predict"
 METRICS = "/metrics"
+WEBSOCKET = "/v1/stream"
+WEBSOCKET_PATHS = frozenset((WEBSOCKET.encode(), b"/openai" + WEBSOCKET.encode()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -220,6 +222,7 @@ ROUTES: tuple[Route, ...] = (
     _image("/v1/ocr", "The text of an image, as JSON or plain text.", "/v1/vision/ocr", OCR),
     _image("/v1/vision/{model}", "What a vision model sees in an image.", "/v1/vision/{model}"),
     _image(_PREDICT, "The same in KServe's V1 protocol, and graphs of such models.", _PREDICT, kinds=PREDICTING),
+    _get(WEBSOCKET, "Chat, completions and responses over one WebSocket.", "socket"),
     _v2("GET", "/v2", "Name, version and extensions of this server."),
     _v2("GET", "/v2/health/live", "Whether the gateway runs."),
     _v2("GET", "/v2/health/ready", "Whether the gateway can answer."),

@@ -239,6 +239,20 @@ class CacheMetrics:
         )
 
 
+class SocketMetrics:
+    """Metrics of the gateway's WebSockets; their requests count as all calls do."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        make = Families(registry)
+        self.open = make.gauge("gateway_websockets", "WebSockets that are open.")
+        self.closed = make.counter(
+            "gateway_websockets_closed",
+            "WebSockets that have closed, by the close code that was sent or received first: `1006` for a connection "
+            "that was lost, `other` for a client's own.",
+            "code",
+        )
+
+
 class GatewayMetrics:
     """All metrics of the gateway."""
 
@@ -249,3 +263,4 @@ class GatewayMetrics:
         self.usage = UsageMetrics(registry)
         self.recordings = RecordingMetrics(registry)
         self.cache = CacheMetrics(registry)
+        self.sockets = SocketMetrics(registry)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import httpx
@@ -21,9 +22,11 @@ from switchyard.gateway.audit.log import AuditLog
 from switchyard.gateway.edges.invalid import InvalidRequests
 from switchyard.gateway.files.storage import Storage
 from switchyard.gateway.keys.stored_keys import StoredKeys
+from switchyard.gateway.routes.table import WEBSOCKET_PATHS
 from switchyard.gateway.server import server_limits, web_access
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.tenants.file import TenantsFile
+from switchyard.gateway.websocket.sockets import SocketLimits
 from switchyard.http.asgi import App, Receive, Scope, Send
 from switchyard.http.client import Client
 from switchyard.http.server import Server
@@ -173,6 +176,7 @@ class Bench:
     catalog: CatalogFile
     http: httpx.AsyncClient
     served: Gateway
+    server: Server
 
     def put(self, name: str, **changes: Any) -> None:
         """Changes one model of the catalog."""
@@ -219,6 +223,8 @@ async def gateway(
     tracer: Tracer | None = None,
     storage: Storage | None = None,
     recordings: Recordings | None = None,
+    sockets: SocketLimits | None = None,
+    limits: Mapping[str, Any] = MappingProxyType({}),
     **settings: Any,
 ) -> AsyncIterator[Bench]:
     """A bench with ``settings`` that differ from the defaults."""
@@ -227,17 +233,25 @@ async def gateway(
     traced = tracer or DisabledTracer()
     shared = chosen, catalog, client, traced, tenants, ledger
     given = parts(*shared, keys=keys, audit=audit, storage=storage, recordings=recordings)
-    served, invalid = Gateway(given), InvalidRequests(given.meter.metrics.access, log_requests=chosen.log_requests)
-    limits = replace(server_limits(chosen), stall_seconds=stall_seconds)
+    served = Gateway(given, sockets)
+    invalid = InvalidRequests(given.meter.metrics.access, log_requests=chosen.log_requests)
+    ports = replace(server_limits(chosen), stall_seconds=stall_seconds, **limits)
     access = web_access(chosen, "127.0.0.1")
-    server = Server(served.handle, limits, rpc=served.handle_rpc, error_response=invalid, access=access)
+    server = Server(
+        served.handle,
+        ports,
+        rpc=served.handle_rpc,
+        error_response=invalid,
+        access=access,
+        websocket_paths=WEBSOCKET_PATHS,
+    )
     url = f"http://127.0.0.1:{await server.listen('127.0.0.1')}"
     async with running(model) as model.url:
         catalog.replace(entries(model.url))
         working = [asyncio.create_task(served.batches.follow())] if served.batches is not None else []
         try:
             async with httpx.AsyncClient(base_url=url, timeout=10) as http:
-                yield Bench(url, model, catalog, http, served)
+                yield Bench(url, model, catalog, http, served, server)
         finally:  # a test that fails must not leave calls behind that the model's server would wait for
             await server.aclose()
             for task in working:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from time import perf_counter
 
 import pytest
 from wsproto.events import CloseConnection
@@ -15,7 +14,7 @@ from tests.switchyard.http.serving import GET, until
 
 @pytest.mark.parametrize("how", ["close", "cut", "end"])
 async def test_the_handler_is_cancelled_once_when_the_client_leaves(how: str) -> None:
-    cancelled: list[float] = []
+    cancelled: list[bool] = []
     cleaned = asyncio.Event()
 
     async def works(socket: WebSocket) -> None:
@@ -23,23 +22,21 @@ async def test_the_handler_is_cancelled_once_when_the_client_leaves(how: str) ->
         try:
             await asyncio.Event().wait()
         finally:
-            cancelled.append(perf_counter())
+            cancelled.append(True)
             await asyncio.sleep(0.05)  # a second cancellation would end this
             cleaned.set()
 
     async with serving_sockets(works) as running:
         wire = await running.open()
         await until(lambda: running.server.in_flight)
-        left = perf_counter()
         if how == "close":
             wire.send(wire.frames.send(CloseConnection(code=1001)))
         elif how == "cut":
             wire.writer.transport.abort()
         else:
             wire.writer.write_eof()
-        await until(lambda: cancelled)
-        assert cancelled[0] - left < 0.1
         await asyncio.wait_for(cleaned.wait(), 5)
+        assert cancelled == [True]
 
 
 async def test_a_handler_that_fails_or_forgets_closes_with_1011(caplog: pytest.LogCaptureFixture) -> None:

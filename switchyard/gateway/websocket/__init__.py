@@ -1,0 +1,1 @@
+"""Many requests over one WebSocket; docs/reference/websocket.md is its description."""
