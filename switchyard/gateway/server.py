@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from switchyard.gateway.app import Gateway
-from switchyard.gateway.assembly.parts import parts
+from switchyard.gateway.assembly.parts import Parts, parts
 from switchyard.gateway.audit.edits import TenantsEdits
 from switchyard.gateway.audit.log import AuditLog
 from switchyard.gateway.edges.invalid import InvalidRequests
@@ -23,6 +23,7 @@ from switchyard.gateway.usage.hours.following import follow_hours
 from switchyard.gateway.usage.hours.replicas import looking
 from switchyard.gateway.usage.pruning import prune_by_age
 from switchyard.http.client import Client, Limits
+from switchyard.http.h2.grpc_call import RpcHandler
 from switchyard.http.server import Server, ServerLimits
 from switchyard.http.server.lifecycle import serve_until_signal
 from switchyard.http.tls import TlsError, WatchedTls
@@ -62,18 +63,7 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
         logger.info("draining", extra={"in_flight": server.in_flight})
 
     rpc = with_health(Health(serving), gateway.handle_rpc)
-    # Others reach this gateway by names that it does not know, unless it serves its own machine only.
-    access = web_access(settings, next((host for host in hosts if not is_loopback(host)), hosts[0]))
-    invalid = InvalidRequests(given.meter.metrics.access, log_requests=settings.log_requests)
-    server = Server(
-        gateway.handle,
-        server_limits(settings),
-        rpc=rpc,
-        tls=tls,
-        error_response=invalid,
-        access=access,
-        websocket_paths=WEBSOCKET_PATHS,
-    )
+    server = _server(gateway, given, hosts, rpc, tls)
     wanted = [http_port, grpc_port] if grpc_port else [http_port]
     ports = [await server.listen(host, port) for host in hosts for port in wanted]
     settle_for_serving()
@@ -95,6 +85,20 @@ async def serve(settings: Settings, sources: Sources, hosts: Sequence[str], http
         await gateway.aclose()
         await tenancy.aclose()
     logger.info("stopped")
+
+
+def _server(gateway: Gateway, given: Parts, hosts: Sequence[str], rpc: RpcHandler, tls: WatchedTls | None) -> Server:
+    settings = given.settings
+    return Server(
+        gateway.handle,
+        server_limits(settings),
+        rpc=rpc,
+        tls=tls,
+        error_response=InvalidRequests(given.meter.metrics.access, log_requests=settings.log_requests),
+        # Others reach this gateway by names that it does not know, unless it serves its own machine only.
+        access=web_access(settings, next((host for host in hosts if not is_loopback(host)), hosts[0])),
+        websocket_paths=WEBSOCKET_PATHS,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
