@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from switchyard.http.client.origin import split_url
 from switchyard.http.tls import TlsFiles
@@ -106,7 +107,7 @@ class Settings:
         Raises:
             SettingsError: a value is not valid.
         """
-        unset, webhook, (certificate, key, client_ca) = Settings(), _webhook(env), _tls_files(env)
+        unset, webhook = Settings(), _webhook(env)
         return Settings(
             log_level=log_level(env, unset.log_level),
             log_requests=switch(env, "LOG_REQUESTS", unset.log_requests),
@@ -147,9 +148,7 @@ class Settings:
             drain_seconds=_drain_seconds(env, unset.drain_seconds),
             cors_allow_origins=_origins(env.get("CORS_ALLOW_ORIGINS", "")),
             allowed_hosts=_hosts(env.get("ALLOWED_HOSTS", "")),
-            tls_cert_file=certificate,
-            tls_key_file=key,
-            tls_client_ca_file=client_ca,
+            **_tls_files(env),
         )
 
 
@@ -169,11 +168,17 @@ def _namespaces(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(found.items())
 
 
-def _tls_files(env: Mapping[str, str]) -> tuple[Path | None, ...]:
+class _Tls(TypedDict):
+    tls_cert_file: Path | None
+    tls_key_file: Path | None
+    tls_client_ca_file: Path | None
+
+
+def _tls_files(env: Mapping[str, str]) -> _Tls:
     certificate, key, client_ca = (_path(env, f"TLS_{name}_FILE") for name in ("CERT", "KEY", "CLIENT_CA"))
     if (certificate is None) != (key is None) or (client_ca and not key):
         raise SettingsError("TLS needs both TLS_CERT_FILE and TLS_KEY_FILE; TLS_CLIENT_CA_FILE is of use beside them")
-    return certificate, key, client_ca
+    return _Tls(tls_cert_file=certificate, tls_key_file=key, tls_client_ca_file=client_ca)
 
 
 def _percents(text: str | None, default: tuple[int, ...]) -> tuple[int, ...]:
