@@ -16,6 +16,7 @@ KUSTOMIZATIONS = sorted(
 BUILDABLE = [path for path in KUSTOMIZATIONS if yaml.safe_load(path.read_text())["kind"] == "Kustomization"]
 OPTIONAL = {
     "gpu-slices": "prod",
+    "batches": "staging",
     "gateway-tls": "dev",
     "grafana-operator": "prod",
 }  # no overlay lists them, but they fit onto these

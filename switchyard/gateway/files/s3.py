@@ -7,39 +7,66 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from switchyard.gateway.files.contract import CHUNK_BYTES, NAME, FileStoreError, NoFileError
-from switchyard.gateway.files.disk import failing_as_store, in_thread
+from switchyard.gateway.files.disk import failing_as_store
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 30
 _CONNECTIONS = 64  # as many as files arrive at a time; each is used in a thread
+PART_BYTES = 5 * 1024 * 1024  # the least that S3 takes, as one part of each upload is in memory
 _REMOVED = 1000  # by one request: S3's most
 T = TypeVar("T")
 
 
 class S3Upload:
-    """A file of this machine until it is whole: an object of unknown length cannot be begun."""
+    """An object in parts, of which one is in memory; it appears when all are there."""
 
-    def __init__(self, send: Callable[[IO[bytes]], None]) -> None:
-        self._send = send
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the upload
+    def __init__(self, client: Any, bucket: str, key: str) -> None:
+        self._client = client
+        self._where = {"Bucket": bucket, "Key": key}
+        self._upload: dict[str, str] = {}
+        self._parts: list[dict[str, Any]] = []
+        self._waiting = bytearray()
 
     async def write(self, data: bytes) -> None:
-        await in_thread(lambda: self._file.write(data))
+        self._waiting += data
+        while len(self._waiting) >= PART_BYTES:
+            part = bytes(self._waiting[:PART_BYTES])
+            del self._waiting[:PART_BYTES]
+            await self._send(part)
 
     async def commit(self) -> None:
-        await in_thread(lambda: self._file.seek(0))
-        await _call(lambda: self._send(self._file))
-        self.discard()
+        rest, self._waiting = bytes(self._waiting), bytearray()
+        if not self._upload:
+            await _call(partial(self._client.put_object, **self._where, Body=rest))
+            return
+        if rest:
+            await self._send(rest)
+        parts = {"Parts": self._parts}
+        complete = self._client.complete_multipart_upload
+        await _call(partial(complete, **self._where, **self._upload, MultipartUpload=parts))
+        self._upload = {}
 
     def discard(self) -> None:
-        with suppress(OSError):
-            self._file.close()
+        self._waiting.clear()
+        if self._upload:
+            # Nobody waits for it, as the client may be gone; what a store that is away keeps, its lifecycle rule ends.
+            abort = partial(self._client.abort_multipart_upload, **self._where, **self._upload)
+            asyncio.get_running_loop().run_in_executor(None, _ignoring_errors, abort)
+            self._upload = {}
+
+    async def _send(self, data: bytes) -> None:
+        if not self._upload:
+            begun = await _call(partial(self._client.create_multipart_upload, **self._where))
+            self._upload = {"UploadId": begun["UploadId"]}
+        number = len(self._parts) + 1
+        sent = partial(self._client.upload_part, **self._where, **self._upload, PartNumber=number, Body=data)
+        self._parts.append({"PartNumber": number, "ETag": (await _call(sent))["ETag"]})
 
 
 class S3FileStore:
-    """Objects ``<prefix><name>`` of a bucket; files on their way are in this machine's folder for temporary files."""
+    """Objects ``<prefix><name>`` of a bucket; those read here are in this machine's folder for temporary files."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
         self._bucket = bucket
@@ -47,9 +74,7 @@ class S3FileStore:
         self._client = _client()
 
     async def create(self, name: str) -> S3Upload:
-        key = self._key(name)
-        # In several parts where it is long, which boto3 decides; ``upload_fileobj`` closes what it was given.
-        return await in_thread(lambda: S3Upload(lambda file: self._client.upload_fileobj(file, self._bucket, key)))
+        return S3Upload(self._client, self._bucket, self._key(name))
 
     async def put(self, name: str, data: bytes) -> None:
         key = self._key(name)
@@ -112,6 +137,7 @@ def _client() -> Any:
         "read_timeout": _READ_SECONDS,
         "max_pool_connections": _CONNECTIONS,
         "retries": {"mode": "standard", "total_max_attempts": 3},
+        "request_checksum_calculation": "when_required",  # other stores know none of the newer ones
     }
     if os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"):
         settings["s3"] = {"addressing_style": "path"}  # other stores rarely have a host name for each bucket
@@ -119,6 +145,11 @@ def _client() -> Any:
         return boto3.session.Session().client("s3", config=Config(**settings))
     except (BotoCoreError, ValueError) as err:
         raise ValueError(f"S3 cannot be used: {type(err).__name__}; set AWS_REGION or AWS_ENDPOINT_URL") from err
+
+
+def _ignoring_errors(run: Callable[[], object]) -> None:
+    with suppress(FileStoreError), _failing():
+        run()
 
 
 async def _call(run: Callable[[], T]) -> T:

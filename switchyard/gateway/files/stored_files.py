@@ -17,7 +17,7 @@ DAY = 86400
 KEPT_SECONDS = 30 * DAY  # of a file that says nothing else, as OpenAI keeps those of batches
 # Every gateway knows the records of all, some 400 bytes each.
 MOST_FILES = 1000
-UPLOADS = 64  # at a time: each has a buffer of the server's and a file that is open
+UPLOADS = 16  # at a time: each has a buffer of the server's, and of S3 a part of 5 MiB in memory
 
 
 class TooManyFilesError(Exception):

@@ -1,5 +1,6 @@
 """What every place of files does."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -101,11 +102,22 @@ async def test_a_bucket_that_is_not_there_or_a_server_that_is_away_is_an_error_w
 
 
 async def test_an_upload_of_several_parts_is_whole(bucket: Bucket) -> None:
-    files, data = open_file_store(f"s3://{bucket.name}/a"), b"0123456789abcdef" * 2**20  # 16 MiB, two of boto3's parts
+    files, data = (
+        open_file_store(f"s3://{bucket.name}/a"),
+        b"0123456789abcdef" * 2**20,
+    )
     upload = await files.create("files/a")
     await upload.write(data)
     await upload.commit()
+    upload.discard()
     assert await content(files, "files/a") == data
+    other = await files.create("files/b")
+    await other.write(data)
+    other.discard()
+    async with asyncio.timeout(5):
+        while bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads"):
+            await asyncio.sleep(0.01)
+    assert await files.names("files") == ["files/a"]
 
 
 @pytest.mark.parametrize("place", ["relative/path", "http://a.example", "s3://", "s3://bucket?a=b"])
