@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from switchyard.cli import graphs, keys, local, observe, tiers, usage
+from switchyard.cli import cache, graphs, keys, local, observe, tiers, usage
 from switchyard.cli.batches.app import app as batches
 from switchyard.cli.models.app import app as models
 
@@ -23,6 +23,7 @@ app.add_typer(graphs.app, name="graph")
 app.add_typer(tiers.app, name="route")
 app.add_typer(keys.app, name="key")
 app.add_typer(usage.app, name="usage")
+app.add_typer(cache.app, name="cache")
 app.add_typer(batches, name="batch")
 
 

@@ -11,6 +11,7 @@ from switchyard.gateway.assembly.cached import cache_of, with_cache
 from switchyard.gateway.assembly.counted import alerts_of, counted_stages
 from switchyard.gateway.assembly.parts import Parts
 from switchyard.gateway.batches.assembly import Batches
+from switchyard.gateway.cache.stages import Cache
 from switchyard.gateway.edges.cors import Cors
 from switchyard.gateway.edges.http import http_call
 from switchyard.gateway.edges.rpc import rpc_call
@@ -66,7 +67,7 @@ class Gateway:
         self._generations = Generations(given.recordings, given.meter.metrics.recordings) if given.recordings else None
         self._cache = cache_of(given, visible, self._generations)
         counted = with_cache(self._cache, counted)
-        kept = batches, self._generations
+        kept = batches, self._generations, self._cache
         self._pipelines = _pipelines(given, visible, self._queues, counted, in_flight, *kept, lambda: self.draining)
         self.batches = batches.runner(
             self._pipelines["line"],
@@ -132,6 +133,7 @@ def _pipelines(
     in_flight: InFlight,
     batches: Batches,
     generations: Generations | None,
+    cache: Cache | None,
     is_draining: Callable[[], bool],
 ) -> Mapping[str, Proceed]:
     """Build the stages of each kind of route; calls of both transports share them."""
@@ -153,7 +155,7 @@ def _pipelines(
     recorded = record(generations=generations, keeping=Keeping.of(settings), metrics=meter.metrics.recordings)
     admitted = *counted, *(admission if given.tenants else ())
     found = (acts, resolve(locate=locate, visible=visible), recorded, *admitted)
-    own = _own_pipelines(given, visible, common, access, upstream, is_draining)
+    own = _own_pipelines(given, visible, cache, common, access, upstream, is_draining)
     return {
         "model": pipeline((*common, *found, forwarded)),
         # Of batches: whose they are is known, and their owner is asked for no key.
@@ -189,6 +191,7 @@ def _common(given: Parts, visible: Visible, access: Sequence[Stage], in_flight: 
 def _own_pipelines(
     given: Parts,
     visible: Visible,
+    cache: Cache | None,
     common: Sequence[Stage],
     access: Sequence[Stage],
     upstream: UpstreamRetries,
@@ -207,7 +210,7 @@ def _own_pipelines(
         "pages": pipeline((with_errors, *access, operations) if access else (operations,)),
         "gateway": pipeline((*common, readiness(locate=locate, upstream=upstream), listed)),
         "usage": pipeline((*common, usage_reports(ledger=given.ledger))),
-        "admin": pipeline((*common, *administration(given))),
+        "admin": pipeline((*common, *administration(given, cache))),
         "socket": pipeline((common[0], *access, opened)),
         "grpc gateway": pipeline((*common, listed_over_grpc)),
         # No ``limits``: the body of a request to a path that nothing serves is not waited for.

@@ -1,13 +1,18 @@
 """The stages that ask who somebody is, and those of administrators."""
 
 import logging
+from collections.abc import Mapping
 
 from switchyard.gateway.administration.audit_logs import audit_logs
 from switchyard.gateway.administration.keys import administer_keys
 from switchyard.gateway.assembly.parts import Parts
+from switchyard.gateway.cache.administration import administer_cache
+from switchyard.gateway.cache.policy import caching_of_all
+from switchyard.gateway.cache.stages import Cache
 from switchyard.gateway.keys.finder import KeyFinder
 from switchyard.gateway.pipeline import Stage
 from switchyard.gateway.stages.authenticate import Authenticate, authorize
+from switchyard.gateway.tenants.caching import Caching
 from switchyard.gateway.tenants.directory import Directory
 from switchyard.gateway.tokens.verifier import Tokens
 
@@ -41,7 +46,7 @@ def access_stages(given: Parts) -> tuple[Stage, ...]:
     return Authenticate(finder, lambda: tenants.current, tokens, lambda why: reject(why).inc(), scrapers), authorize
 
 
-def administration(given: Parts) -> tuple[Stage, ...]:
+def administration(given: Parts, cache: Cache | None) -> tuple[Stage, ...]:
     """Return the stages of an organization's administrators."""
     tenants, audit = given.tenants, given.audit
     audit.on_unwritten = given.meter.metrics.access.audit_unwritten.inc
@@ -49,4 +54,14 @@ def administration(given: Parts) -> tuple[Stage, ...]:
     def directory() -> Directory:
         return tenants.current if tenants else Directory()
 
-    return audit_logs(journal=audit.journal), administer_keys(directory=directory, keys=given.keys, audit=audit)
+    def cached() -> Mapping[str | None, Caching]:
+        if tenants is not None:
+            return dict(tenants.current.caching().items())
+        of_all = caching_of_all(given.settings)
+        return {} if of_all is None else {None: of_all}
+
+    return (
+        audit_logs(journal=audit.journal),
+        administer_cache(cache=cache, tenants=cached, audit=audit),
+        administer_keys(directory=directory, keys=given.keys, audit=audit),
+    )

@@ -55,6 +55,7 @@ class Cache:
         version: str,
     ) -> None:
         self.counts = counts
+        self.store = generations.store
         self._of_all = of_all
         self._is_own = is_own
         self._version = version

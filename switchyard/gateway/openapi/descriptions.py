@@ -175,6 +175,12 @@ DESCRIPTIONS: Mapping[str, Description] = {
     "/v1/organization/audit_logs": Description(
         group="Keys", text="The newest first. Acts older than `AUDIT_DAYS` are forgotten.", responses=("AuditLogList",)
     ),
+    "GET /v1/organization/cache": Description(
+        group="Keys", text="`requests` are those that came to this gateway since it started.", responses=("CacheList",)
+    ),
+    "DELETE /v1/organization/cache": Description(
+        group="Keys", text="What is being made is kept all the same.", responses=("ClearedCache",)
+    ),
     "GET /v1/organization/admin_api_keys": Description(
         group="Keys", text="By the time at which they were made; those of the file come first.", responses=("KeyList",)
     ),

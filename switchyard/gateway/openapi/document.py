@@ -21,6 +21,7 @@ from switchyard.gateway.openapi.errors import STATUSES, error_responses
 from switchyard.gateway.openapi.parameters import (
     AUDIT_PARAMETERS,
     BATCH_PARAMETERS,
+    CACHE_PARAMETERS,
     FILE_PARAMETERS,
     LIST_PARAMETERS,
     STREAM_PARAMETERS,
@@ -137,6 +138,8 @@ def _query(route: Route) -> Mapping[str, Mapping[str, Any]]:
     """Return the parameters of a route that answers from the store."""
     if route.by == "recordings":
         return STREAM_PARAMETERS
+    if route.path == "/v1/organization/cache":
+        return CACHE_PARAMETERS
     if route.by == "usage":
         return usage_parameters(route.path)
     listing = {

@@ -65,6 +65,7 @@ SENTENCES: Mapping[str, str] = {
     "upstream_unreachable": "model chat-fast cannot be reached; try again",
     "usage_unreadable": "the store of usage does not respond; try again",
     "deadline_exceeded": "the response was not complete within 10 s; ask for less, or give it more time",
+    "not_cached": "the request asks for a response from the cache alone (only-if-cached), and there is none",
     "upstream_timeout": "model chat-fast did not respond in time; try again or ask for less",
 }
 

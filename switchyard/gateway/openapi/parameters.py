@@ -36,6 +36,10 @@ STREAM_PARAMETERS: dict[str, Node] = {
     }
 }
 
+CACHE_PARAMETERS: dict[str, Node] = {
+    "project_ids": {"schema": _LIST, "description": "Of these tenants, and who shares with them, alone."},
+}
+
 AUDIT_PARAMETERS: dict[str, Node] = {
     **{
         f"effective_at[{bound}]": {"schema": _TIME, "description": "In seconds since 1970."}

@@ -59,6 +59,12 @@ _BASE64 = _said(TEXT, "The encoded image file as base64 or as a `data:` URI.")
 _TIME = _said(COUNT, "In seconds since 1970.")
 _MAYBE_TIME: Schema = {"type": ["integer", "null"], "minimum": 0}
 _ROLES = _list({"enum": ["use", "admin"]})
+_CACHE_FIELDS: dict[str, Schema] = {
+    "object": {"const": "organization.cache"},
+    "scope": TEXT,
+    "tenants": {"type": "array", "items": TEXT},
+    **dict.fromkeys(("responses", "response_bytes", "embeddings", "embedding_bytes", "most_bytes", "seconds"), COUNT),
+}
 _KEY_FIELDS: dict[str, Schema] = {
     "object": {"const": "organization.admin_api_key"},
     "id": _said(TEXT, "The key's name in logs and on the bill."),
@@ -200,6 +206,19 @@ OWN: dict[str, Schema] = {
         first_id={"type": ["string", "null"]},
         last_id={"type": ["string", "null"]},
         has_more=FLAG,
+    ),
+    "CacheList": _object(
+        ("object", "data", "requests"),
+        object={"const": "list"},
+        data=_list(reference("CacheScope")),
+        requests=_object(("hit", "miss", "joined", "bypass"), hit=COUNT, miss=COUNT, joined=COUNT, bypass=COUNT),
+    ),
+    "CacheScope": _object(tuple(_CACHE_FIELDS), **_CACHE_FIELDS),
+    "ClearedCache": _object(
+        ("object", "scopes", "deleted"),
+        object={"const": "organization.cache.cleared"},
+        scopes=_list(TEXT),
+        deleted=COUNT,
     ),
     "AuditLogList": _object(
         ("object", "data", "first_id", "last_id", "has_more"),

@@ -178,6 +178,11 @@ def _stored(method: str, path: str, summary: str, by: By, body: Body = "none") -
     return Route(method=method, path=path, summary=summary, shape=shape_of(path), by=by, body=body)
 
 
+def _cache(method: str, summary: str) -> Route:
+    path = "/v1/organization/cache"
+    return Route(method=method, path=path, summary=summary, shape=shape_of(path), by="admin")
+
+
 # A list and no pattern: beside these vLLM serves, by flags, what is an operator's alone, such as loading an adapter,
 # emptying caches or sleep.
 ROUTES: tuple[Route, ...] = (
@@ -189,6 +194,8 @@ ROUTES: tuple[Route, ...] = (
     _get("/v1/organization/usage/rows", "The row of each call.", "usage"),
     _get("/v1/organization/costs", "What calls cost.", "usage"),
     _get("/v1/organization/audit_logs", "What was done to keys, tenants and models, and by whom.", "admin"),
+    _cache("GET", "What the cache of responses holds."),
+    _cache("DELETE", "Forgets what the cache of responses holds."),
     _keys("GET", "", "Every API key, of the store and of the file of tenants."),
     _keys("POST", "", "Makes a key, which this response alone shows."),
     _keys("GET", "/{key_id}", "One key."),
