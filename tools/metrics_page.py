@@ -54,6 +54,7 @@ SECTIONS = (
             gateway.UsageMetrics,
             gateway.CacheMetrics,
             gateway.SocketMetrics,
+            gateway.BatchMetrics,
         ),
     ),
     Section(

@@ -63,7 +63,7 @@ class Gateway:
         given.meter.metrics.calls.in_flight.set_function(lambda: in_flight.now)
         self._cors = Cors(settings.cors_allow_origins)
         self._router = Router()
-        batches = Batches(given.storage, self._router)
+        batches = Batches(given.storage, self._router, given.meter.metrics.batches)
         self._generations = Generations(given.recordings, given.meter.metrics.recordings) if given.recordings else None
         self._cache = cache_of(given, visible, self._generations)
         counted = with_cache(self._cache, counted)

@@ -5,12 +5,13 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Literal, get_args
 
 from switchyard.catalog import Model
 from switchyard.gateway.admission.queues import Queues
 from switchyard.gateway.batches.batch import Owner
 from switchyard.gateway.batches.endpoints import batches
-from switchyard.gateway.batches.lines.line import Outcome, ask
+from switchyard.gateway.batches.lines.line import ATTEMPTS, Failed, Limited, Outcome, ask
 from switchyard.gateway.batches.lines.requests import Request
 from switchyard.gateway.batches.run import NoOwnerError, Work
 from switchyard.gateway.batches.runner import BatchRunner
@@ -23,6 +24,9 @@ from switchyard.gateway.pipeline import Proceed
 from switchyard.gateway.routes.match import Router
 from switchyard.gateway.tenants.directory import Identity, RejectedKeyError
 from switchyard.http.api_errors import ApiError
+from switchyard.telemetry.metrics.gateway import BatchMetrics
+
+Kind = Literal["ok", "failed", "retried", "limited"]
 
 
 class ModelPlaces:
@@ -49,7 +53,17 @@ class Batches:
     ``now`` returns seconds since 1970.
     """
 
-    def __init__(self, storage: Storage | None, router: Router, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        storage: Storage | None,
+        router: Router,
+        metrics: BatchMetrics,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._metrics = metrics
+        for kind in get_args(Kind):
+            metrics.lines.labels(kind)  # at 0: a rate sees the first one too
         self._storage = storage
         self._router = router
         self._now = now
@@ -87,7 +101,9 @@ class Batches:
 
         async def run_line(batch_id: str, request: Request, identity: Identity | None, attempt: int) -> Outcome:
             # In a task of its own: the stages set what its log lines say.
-            return await asyncio.create_task(ask(proceed, batch_id, request, identity, attempt))
+            outcome = await asyncio.create_task(ask(proceed, batch_id, request, identity, attempt))
+            self._metrics.lines.labels(_kind(outcome, attempt)).inc()
+            return outcome
 
         slots = LineSlots(load)
         work = Work(
@@ -100,7 +116,19 @@ class Batches:
             ask=run_line,
             now=self._now,
         )
-        return BatchRunner(work)
+        runner = BatchRunner(work)
+        self._metrics.lines_running.set_function(lambda: slots.all_held)
+        self._metrics.running.set_function(lambda: runner.running)
+        self._metrics.waiting.set_function(lambda: runner.waiting)
+        return runner
+
+
+def _kind(outcome: Outcome, attempt: int) -> Kind:
+    if isinstance(outcome, Limited):
+        return "limited"
+    if isinstance(outcome, Failed):
+        return "failed" if attempt == ATTEMPTS else "retried"
+    return "failed" if outcome.failed else "ok"
 
 
 def _identity(keys: KeyFinder, owner: Owner, now: Callable[[], float]) -> Identity:

@@ -28,6 +28,7 @@ class BatchRunner:
         self._run = run
         self._runs: dict[asyncio.Task[None], Run] = {}
         self._draining = False
+        self.waiting = 0  # batches, as of the last look
 
     async def follow(self) -> None:
         """Look for batches until cancelled."""
@@ -37,6 +38,7 @@ class BatchRunner:
             try:
                 await self._work.batches.refresh()
                 await self._claim()
+                self.waiting = sum(1 for _ in self._work.batches.waiting())
                 if time() >= forgets:
                     forgets = time() + _FORGET_SECONDS
                     await self._forget_ended()
@@ -46,6 +48,11 @@ class BatchRunner:
                     logger.error("batches wait, as their store does not respond: %s", err)
                 outdated = True
             await asyncio.sleep(_LOOK_SECONDS)
+
+    @property
+    def running(self) -> int:
+        """How many batches it works on."""
+        return len(self._runs)
 
     def drain(self) -> None:
         """Begin no line and no batch any more."""

@@ -253,6 +253,22 @@ class SocketMetrics:
         )
 
 
+class BatchMetrics:
+    """Metrics of batches, as this gateway works on them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        make = Families(registry)
+        self.lines = make.counter(
+            "gateway_batch_lines",
+            "Attempts at lines of batches: `ok`, `failed` (its error is its result), `retried` (the model failed, and "
+            "is asked again), `limited` (a limit was reached, and the line waits).",
+            "outcome",
+        )
+        self.lines_running = make.gauge("gateway_batch_lines_running", "Lines of batches that run now.")
+        self.running = make.gauge("gateway_batches_running", "Batches that this gateway works on.")
+        self.waiting = make.gauge("gateway_batches_waiting", "Batches that no gateway works on yet, as this one knows.")
+
+
 class GatewayMetrics:
     """All metrics of the gateway."""
 
@@ -264,3 +280,4 @@ class GatewayMetrics:
         self.recordings = RecordingMetrics(registry)
         self.cache = CacheMetrics(registry)
         self.sockets = SocketMetrics(registry)
+        self.batches = BatchMetrics(registry)

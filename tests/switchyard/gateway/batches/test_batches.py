@@ -179,9 +179,12 @@ async def test_a_model_that_fails_is_asked_again_and_its_last_error_is_the_resul
         else:
             await echo(call)
 
+    expected = [("ok", 2.0), ("failed", 1.0), ("retried", 2.0 * 2 + line_module.ATTEMPTS - 1), ("limited", 0.0)]
     async with with_batches(tmp_path, failing) as bench, client(bench.url) as http:
         done = await ended(http, await submitted(http, chats(3)))
         output, errors = await results(http, done)
+        counted = [await bench.metric(f'gateway_batch_lines_total{{outcome="{one}"}} {n}') for one, n in expected]
+    assert all(counted)
     assert output.keys() == {"line-1", "line-2"}
     assert errors["line-0"]["response"]["status_code"] == 500
     assert asked["0"] == line_module.ATTEMPTS
