@@ -204,7 +204,7 @@ DESCRIPTIONS: Mapping[str, Description] = {
         responses=("NewKey",),
     ),
     "/v1/stream": Description(
-        group="WebSocket",
+        group="Chat",
         text="After the handshake (RFC 6455, over HTTP/1.1) each message is one JSON object, with the `id` of its "
         "request: `docs/reference/websocket.md` describes them.",
     ),
