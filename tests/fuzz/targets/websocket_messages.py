@@ -47,7 +47,8 @@ async def _read(chunks: Iterable[bytes]) -> tuple[list[str], int]:
                 reader.feed(b"")
             assert reader.held <= min(fed, _LIMITS.message_bytes + len(chunk))
     except WebSocketError as err:
-        assert err.code in codes.SENT
+        if err.code not in codes.SENT:
+            raise
         messages += [message.decode() for message in reader.messages]
         return messages, int(err.code)
     return messages, next((int(event.code) for event in control if isinstance(event, CloseConnection)), 0)
