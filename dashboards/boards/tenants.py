@@ -220,10 +220,33 @@ _STORE = Row(
     ),
 )
 
+_BATCHES = Row(
+    title="Batches",
+    panels=(
+        Panel(
+            title="Lines of batches",
+            text="Attempts each second: what went well, failed, is asked again, or waits for a limit.",
+            unit="reqps",
+            queries=(Query(rate("gateway_batch_lines_total", by=("outcome",)), "{{outcome}}"),),
+            stacked=True,
+        ),
+        Panel(
+            title="Batches and lines at work",
+            text="What gateways work on now, and batches that none works on yet: many for long means too few places.",
+            unit="short",
+            queries=(
+                Query(total(select("gateway_batches_running")), "batches"),
+                Query(f"max({select('gateway_batches_waiting')})", "batches that wait"),
+                Query(total(select("gateway_batch_lines_running")), "lines"),
+            ),
+        ),
+    ),
+)
+
 BOARD = Board(
     uid="switchyard-tenants",
     title="Tenants and cost",
     text="What tenants get, what it costs, and whether it is counted.",
     variables=(panels.NAMESPACE, panels.TENANT, panels.MODEL),
-    rows=(_SERVICE, _COST, _STORE),
+    rows=(_SERVICE, _COST, _STORE, _BATCHES),
 )
