@@ -22,15 +22,18 @@ from switchyard.gateway.operations import pages, with_errors
 from switchyard.gateway.pipeline import Proceed, Stage, pipeline
 from switchyard.gateway.quota.local_shares import LocalShares
 from switchyard.gateway.recordings.generations import Generations
+from switchyard.gateway.responses.store import Responses
 from switchyard.gateway.routes.match import Match, Missed, Router
 from switchyard.gateway.routes.table import RPC_ROUTES, UNKNOWN_RPC
 from switchyard.gateway.settlements import Settlements
 from switchyard.gateway.stages.admit import admit
 from switchyard.gateway.stages.authenticate import authorize
+from switchyard.gateway.stages.background import background
 from switchyard.gateway.stages.deadline import deadline
 from switchyard.gateway.stages.endpoints.forward import forward
 from switchyard.gateway.stages.endpoints.listing import listing, readiness
 from switchyard.gateway.stages.endpoints.not_served import not_served
+from switchyard.gateway.stages.endpoints.responses import responses_in_background
 from switchyard.gateway.stages.endpoints.rpc_forward import rpc_forward
 from switchyard.gateway.stages.endpoints.rpc_listing import rpc_listing
 from switchyard.gateway.stages.endpoints.streams import resume
@@ -98,7 +101,7 @@ class Gateway:
     @property
     def recording(self) -> int:
         """How many responses are made and recorded now."""
-        return 0 if self._generations is None else len(self._generations)
+        return 0 if self._generations is None else self._generations.running
 
     def drain(self) -> None:
         """Take no new work of its own, and say that others should not send any."""
@@ -154,7 +157,8 @@ def _pipelines(
     # Outside of what counts: a response that is sent again costs its tenant nothing.
     recorded = record(generations=generations, keeping=Keeping.of(settings), metrics=meter.metrics.recordings)
     admitted = *counted, *(admission if given.tenants else ())
-    found = (acts, resolve(locate=locate, visible=visible), recorded, *admitted)
+    kept = Responses(generations, settings.idempotency_seconds) if generations is not None else None
+    found = (acts, resolve(locate=locate, visible=visible), recorded, background(responses=kept), *admitted)
     own = _own_pipelines(given, visible, cache, common, access, upstream, is_draining)
     return {
         "model": pipeline((*common, *found, forwarded)),
@@ -162,7 +166,11 @@ def _pipelines(
         "line": pipeline((common[0], authorize, *common[-2:], *found, forwarded)),
         "grpc model": pipeline((*common, *found, rpc_forward(upstream=upstream, meter=meter))),
         "recordings": pipeline(
-            (*common, resume(generations=generations, locate=locate, metrics=meter.metrics.recordings))
+            (
+                *common,
+                responses_in_background(responses=kept, locate=locate),
+                resume(generations=generations, locate=locate, metrics=meter.metrics.recordings),
+            )
         ),
         "files": pipeline((*common, files(stored=batches.files))),
         "batches": pipeline((*common, batches.stage)),

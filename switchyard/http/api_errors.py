@@ -37,6 +37,7 @@ CODES: dict[str, int] = {
     "idempotency_unknown": 409,
     "key_conflict": 409,
     "model_in_use": 409,
+    "response_cancelled": 409,
     "body_too_large": 413,
     "unsupported_media_type": 415,
     "name_not_served": 421,

@@ -62,11 +62,21 @@ DESCRIPTIONS: Mapping[str, Description] = {
     ),
     "/v1/responses": Description(
         group="Chat",
-        text="Events of a stream have the types of OpenAI's Responses API. Nothing is stored.",
+        text="Events of a stream have the types of OpenAI's Responses API. Stored with `background: true` alone.",
         requests=("ResponsesRequest",),
         responses=("ResponsesResponse",),
         event="ResponsesEvent",
     ),
+    "/v1/responses/{response_id}": Description(
+        group="Chat",
+        text="Of a request with `background: true`. With `stream=true` its events, after the one that `starting_after` "
+        "names.",
+        content=(JSON, EVENTS),
+    ),
+    "/v1/responses/{response_id}/cancel": Description(
+        group="Chat", text="One that has ended stays as it is.", content=(JSON,)
+    ),
+    "/v1/responses/{response_id}/input_items": Description(group="Chat", text="The last first.", content=(JSON,)),
     "/v1/streams/{request_id}": Description(
         group="Chat",
         text="Of a request with `x-switchyard-resume: true` or an `Idempotency-Key`, by the `x-request-id` of its "

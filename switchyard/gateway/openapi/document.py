@@ -24,7 +24,7 @@ from switchyard.gateway.openapi.parameters import (
     CACHE_PARAMETERS,
     FILE_PARAMETERS,
     LIST_PARAMETERS,
-    STREAM_PARAMETERS,
+    recording_parameters,
     usage_parameters,
 )
 from switchyard.gateway.openapi.schemas import BYTES, COUNT, MODEL, NOT_BLANK, OWN, TEXT, engines, reference
@@ -137,7 +137,7 @@ def _parameters(route: Route, example: Example) -> list[Node]:
 def _query(route: Route) -> Mapping[str, Mapping[str, Any]]:
     """Return the parameters of a route that answers from the store."""
     if route.by == "recordings":
-        return STREAM_PARAMETERS
+        return recording_parameters(route.path)
     if route.path == "/v1/organization/cache":
         return CACHE_PARAMETERS
     if route.by == "usage":

@@ -35,6 +35,7 @@ SENTENCES: Mapping[str, str] = {
     "idempotency_unknown": "the gateway that made this response was lost; send the request again with the same key",
     "key_conflict": "there is a key acme-ci; choose another id",
     "model_in_use": "model 'ocr-detection' is a step of ocr, which is loaded or in use: unload that first",
+    "response_cancelled": "this response was cancelled",
     "body_too_large": "the body is longer than 33554432 bytes; send less",
     "unsupported_media_type": "content-type is text/plain; send content-type: application/json",
     "name_not_served": "nothing here is called a.example: use localhost, an address, or ALLOWED_HOSTS of a gateway",

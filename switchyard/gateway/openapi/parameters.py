@@ -29,11 +29,19 @@ FILE_PARAMETERS: dict[str, Node] = {
     "purpose": {"schema": {"enum": ["batch", "batch_output"]}, "description": "These alone."},
 }
 BATCH_PARAMETERS: dict[str, Node] = {name: LIST_PARAMETERS[name] for name in ("after", "limit")}
-STREAM_PARAMETERS: dict[str, Node] = {
-    "after": {
-        "schema": {"type": "integer", "minimum": 0, "maximum": 10**15},
-        "description": "The `id` of the last event that is known.",
-    }
+_EVENT: Node = {"type": "integer", "minimum": 0, "maximum": 10**15}
+_OF_RECORDINGS: dict[str, dict[str, Node]] = {
+    "/v1/streams/{request_id}": {
+        "after": {"schema": _EVENT, "description": "The `id` of the last event that is known."}
+    },
+    "/v1/responses/{response_id}": {
+        "stream": {"schema": {"type": "boolean", "default": False}},
+        "starting_after": {"schema": _EVENT, "description": "The `sequence_number` of the last event that is known."},
+    },
+    "/v1/responses/{response_id}/input_items": {
+        **LIST_PARAMETERS,
+        "order": {"schema": {"enum": ["asc", "desc"], "default": "desc"}},
+    },
 }
 
 CACHE_PARAMETERS: dict[str, Node] = {
@@ -53,6 +61,11 @@ AUDIT_PARAMETERS: dict[str, Node] = {
     "after": {"schema": TEXT, "description": "The `last_id` of a page: what is older."},
     "before": {"schema": TEXT, "description": "The `first_id` of a page: what is newer."},
 }
+
+
+def recording_parameters(path: str) -> dict[str, Node]:
+    """Return the parameters of a route that sends what was recorded."""
+    return _OF_RECORDINGS.get(path, {})
 
 
 def usage_parameters(path: str) -> dict[str, Node]:

@@ -32,7 +32,7 @@ class Plan:
     ``names`` lead to it in ``scope``; it is claimed under the first. ``fingerprint`` says what is asked. A complete
     response is kept for ``seconds`` if ``keeps`` says so, and the work goes on for ``lasts`` seconds without a client.
     With ``report_lost`` a claim finds an attempt that was lost, once. An ``exclusive`` one ends when another gateway
-    has begun it anew.
+    has begun it anew. With ``keeps_failed`` a response that failed is kept too.
     """
 
     scope: str
@@ -43,6 +43,7 @@ class Plan:
     report_lost: bool = False
     exclusive: bool = False
     keeps: Callable[["Generation"], bool] = lambda generation: True
+    keeps_failed: bool = False
     bounds: Bounds = field(default_factory=Bounds)
     id: str = field(default_factory=new_call_id)
 
@@ -95,6 +96,20 @@ class Generation:
     def outcome(self) -> str:
         """What became of its recording."""
         return self._writer.outcome
+
+    async def so_far(self) -> bytes:
+        """Return what is recorded until now.
+
+        Raises:
+            StoreError: the store does not respond.
+        """
+        writer, data = self._writer, b""
+        while len(data) < writer.stored:
+            more = await writer.read(len(data))
+            if not more:
+                break
+            data += more
+        return data + writer.unstored(len(data))
 
     def run(self, proceed: Proceed) -> None:
         """Begin the work: ``proceed`` with a copy of the call, in a task of its own."""
@@ -198,6 +213,8 @@ class Generation:
 
     def _is_complete(self) -> bool:
         end, call = self.recorder.end_entry, self.call
+        if self.plan.keeps_failed:
+            return True
         if end is None or end.failure is not None or call.broken or call.error is not None:
             return False
         has_worked = call.status < 400 and isinstance(self.recorder.code, int) and self.recorder.code < 400

@@ -25,12 +25,14 @@ class Generations:
         self._memory = UnstoredMemory()
         self._running: dict[tuple[str, str], Generation] = {}  # by each of their names
         self._all: set[Generation] = set()
-        metrics.running.set_function(self.__len__)
+        metrics.running.set_function(lambda: self.running)
         metrics.unstored.set_function(lambda: self._memory.used)
         for outcome in ("kept", "failed", "given_up", "superseded"):
             metrics.recordings.labels(outcome)  # at 0: a rate sees the first one too
 
-    def __len__(self) -> int:
+    @property
+    def running(self) -> int:
+        """How many responses are made now."""
         return len(self._all)
 
     @property

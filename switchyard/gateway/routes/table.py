@@ -168,6 +168,11 @@ def _get(path: str, summary: str, by: By = "gateway") -> Route:
     return Route(method="GET", path=path, summary=summary, shape=shape_of(path), by=by)
 
 
+def _background(rest: str, method: str, summary: str) -> Route:
+    path = "/v1/responses/{response_id}" + rest
+    return Route(method=method, path=path, summary=summary, shape=shape_of(path), by="recordings")
+
+
 def _keys(method: str, rest: str, summary: str) -> Route:
     path = "/v1/organization/admin_api_keys" + rest
     body: Body = "object" if method == "POST" else "none"
@@ -213,6 +218,9 @@ ROUTES: tuple[Route, ...] = (
     _openai("/v1/chat/completions", "Chat.", CHATTING, streams=True),
     _openai("/v1/completions", "Text completion.", CHATTING, streams=True),
     _openai("/v1/responses", "OpenAI responses.", CHATTING, streams=True),
+    _get("/v1/responses/{response_id}", "A response in the background, or its stream.", "recordings"),
+    _background("/cancel", "POST", "Ends a response in the background."),
+    _background("/input_items", "GET", "The input of a response in the background."),
     _get("/v1/streams/{request_id}", "A response again, from any event on.", "recordings"),
     _openai("/v1/messages", "Anthropic messages.", CHATTING, streams=True),
     _openai("/v1/messages/count_tokens", "Tokens of Anthropic messages.", CHATTING),
