@@ -184,7 +184,7 @@ def watched_tls(settings: Settings, meter: Meter) -> WatchedTls | None:
 
 def server_limits(settings: Settings) -> ServerLimits:
     """Return the limits of the gateway's ports."""
-    memory = ServerLimits.memory_for(settings.max_body_bytes)
+    memory = ServerLimits.memory_for(max(settings.max_body_bytes, settings.max_message_bytes))
     return ServerLimits(
         read_seconds=settings.body_seconds, body_memory=memory, message_bytes=settings.max_message_bytes
     )

@@ -1,12 +1,17 @@
 """docs/reference/websocket.md and the code say the same."""
 
+import asyncio
 import re
+import sys
+from pathlib import Path
 
 from switchyard.gateway.websocket.messages import PATHS
 from switchyard.gateway.websocket.sockets import SocketLimits
 from switchyard.http.server import ServerLimits
 from switchyard.http.server.websocket import codes
+from tests.docs.following import blocks
 from tests.docs.pages import DOCS
+from tests.switchyard.gateway.conftest import gateway
 
 PAGE = (DOCS / "reference/websocket.md").read_text()
 
@@ -28,3 +33,17 @@ def test_figures_are_those_of_the_code() -> None:
     assert f"no request in progress for {port.quiet_seconds:g} s" in words
     assert f"for {port.stall_seconds:g} s, or outlasted" in words
     assert f"`type` is {', '.join(f'`{name}`' for name in list(PATHS)[:-1])} or `{list(PATHS)[-1]}`" in words
+
+
+async def test_the_program_of_the_guide_prints_what_it_says(tmp_path: Path) -> None:
+    (program,) = [block.text for block in blocks(DOCS / "how-to/use-websockets.md") if block.language == "python"]
+    async with gateway(tmp_path) as bench:
+        here = program.replace("ws://127.0.0.1:8000", bench.url.replace("http", "ws")).replace("chat-fast", "chat")
+        run = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", here, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        async with asyncio.timeout(60):
+            printed, _ = await run.communicate()
+    assert run.returncode == 0, printed.decode()
+    assert printed.count(b"'done': True") == 3
+    assert printed.count(b"'chunk': ") == 6

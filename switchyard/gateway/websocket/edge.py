@@ -10,8 +10,9 @@ from switchyard.gateway.websocket.messages import error_message, failure_message
 from switchyard.http.api_errors import CODES, ApiError, Shape, of_body
 from switchyard.http.client.response import Sink
 from switchyard.http.headers import Header
+from switchyard.http.request_errors import BodyTooLargeError
 from switchyard.http.server.websocket.connection import WebSocket
-from switchyard.http.sse import EventTooLongError
+from switchyard.http.sse import EVENT_BYTES, EventTooLongError
 
 _EVENTS = b"text/event-stream"
 _DONE = b"[DONE]"
@@ -30,7 +31,7 @@ class SocketEdge:
 
     __slots__ = (
         *("_body", "_failure", "_headers", "_held", "_id", "_is_events", "_last", "_owner", "_parser", "_prefix"),
-        *("_request_id", "_shape", "_socket", "_whole", "cancelled", "code", "started"),
+        *("_request_id", "_shape", "_size", "_socket", "_whole", "cancelled", "code", "started"),
     )
 
     def __init__(self, socket: WebSocket, identifier: str | None, request_id: bytes, body: bytes, shape: Shape) -> None:
@@ -50,7 +51,8 @@ class SocketEdge:
         self._is_events = self._last = False
         self._parser = EventParser()
         self._whole: list[bytes] = []  # of a response that is no stream
-        self._failure: bytes | None = None  # the last message, once the stream has said that it failed
+        self._size = 0  # of it
+        self._failure: bytes | None = None  # the last message, once the response cannot be completed
 
     @property
     def caller(self) -> str:
@@ -70,6 +72,8 @@ class SocketEdge:
         if self._held and excess is not None:
             raise of_body(excess)
         body, self._body = self._body, b""
+        if len(body) > limit:
+            raise of_body(BodyTooLargeError(limit))
         return body
 
     def release(self) -> None:
@@ -96,7 +100,7 @@ class SocketEdge:
 
     def write(self, data: bytes) -> None:
         if not self._is_events:
-            self._whole.append(data)
+            self._add(data)
             return
         try:
             messages = [self._of_event(event) for event in self._parser.feed(data)]
@@ -117,8 +121,10 @@ class SocketEdge:
         return self
 
     def end(self) -> None:
-        if self._is_events:
-            self._finish(self._failure or self._message(b"done", True, {"status": self.code}))
+        if self._failure is not None:
+            self._finish(self._failure)
+        elif self._is_events:
+            self._finish(self._message(b"done", True, {"status": self.code}))
         else:
             self._finish(self._of_body(b"".join(self._whole)))
 
@@ -129,6 +135,14 @@ class SocketEdge:
     def cancel(self) -> None:
         """Say that the request ended as its client asked for, if nothing else was said."""
         self._finish(self._message(b"done", True, {"cancelled": True}))
+
+    def _add(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size <= EVENT_BYTES:
+            self._whole.append(data)
+        else:
+            self._whole.clear()
+            self._fail_stream(ApiError("upstream_invalid", "the response is too large for a message; ask over HTTP"))
 
     def _finish(self, message: bytes) -> None:
         if not self._last:

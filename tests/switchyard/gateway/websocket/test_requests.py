@@ -250,3 +250,23 @@ async def test_chunks_of_one_read_and_events_with_ids_keep_their_order(tmp_path:
         await socket.chat("a")
         _, *chunks, _ = await socket.until_end("a")
         assert chunks == [{"id": "a", "event": n, "chunk": {"n": n}} for n in range(1, 4)]
+
+
+async def test_a_response_that_is_too_large_for_a_message_is_an_error(tmp_path: Path) -> None:
+    async def large(call: Call) -> None:
+        await call.start()
+        for _ in range(17):
+            await call.chunk(b'"' + b"a" * 1024 * 1024 + b'",')
+        await call.end()
+
+    async with gateway(tmp_path, large) as bench, connect(bench) as socket:
+        await socket.chat("a", stream=False)
+        (failed,) = await socket.until_end("a")
+        assert (failed["status"], failed["error"]["code"]) == (502, "upstream_invalid")
+
+
+async def test_a_body_that_no_request_may_have_is_rejected_in_a_message_too(tmp_path: Path) -> None:
+    async with gateway(tmp_path, max_body_bytes=1000) as bench, connect(bench) as socket:
+        await socket.chat("a", user="x" * 1000)
+        (failed,) = await socket.until_end("a")
+        assert (failed["status"], failed["error"]["code"]) == (413, "body_too_large")
