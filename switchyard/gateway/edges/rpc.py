@@ -14,18 +14,20 @@ from switchyard.rpc import status as statuses
 from switchyard.rpc.protobuf import MessagesGuard, TextGuard
 from switchyard.rpc.status import RpcError
 
+_KEY = b"idempotency-key"
 _PEEKED = 4096  # bytes of a first message; the model's name is in them, as every client writes it first
 
 
 class RpcEdge:
     """The response of a gRPC call, whole or forwarded; its initial metadata holds the request's id."""
 
-    __slots__ = ("_call", "_whole", "message_at")
+    __slots__ = ("_call", "_recorded", "_whole", "message_at")
 
     def __init__(self, call: GrpcCall) -> None:
         self._call = call
         self.message_at = 0.0  # when the first message came, in the event loop's time
         self._whole = False  # the message is no longer than what was read of it
+        self._recorded: Callable[[bytes], None] | None = None
 
     @property
     def caller(self) -> str:
@@ -48,12 +50,14 @@ class RpcEdge:
 
     async def body(self, limit: int) -> bytes:
         try:
-            message = await self._call.first_message(limit, peek=_PEEKED)
+            # What a key stands for is the whole message.
+            keyed = _KEY in self._call.fields
+            message = await self._call.first_message(limit, peek=None if keyed else _PEEKED)
         except RpcError as err:
             raise ApiError(*statuses.api_code(err)) from err
         self.message_at = asyncio.get_running_loop().time()
         # At exactly ``_PEEKED`` bytes there may be more; being wrong about that costs one look of the guard.
-        self._whole = len(message) < _PEEKED
+        self._whole = keyed or len(message) < _PEEKED
         return message
 
     def hold_to(self, field: int, value: str) -> None:
@@ -93,7 +97,20 @@ class RpcEdge:
 
     def watch(self, on_data: Callable[[bytes], None]) -> None:
         """Let ``forward`` show ``on_data`` what it sends of the target's messages."""
-        self._call.on_data = on_data
+        recorded = self._recorded
+        if recorded is None:
+            self._call.on_data = on_data
+            return
+
+        def both(data: bytes) -> None:
+            recorded(data)
+            on_data(data)
+
+        self._call.on_data = both
+
+    def record(self, on_data: Callable[[bytes], None]) -> None:
+        """Let ``on_data`` see the same, whoever else is to."""
+        self._recorded = on_data
 
     @property
     def forwarded(self) -> tuple[int, int]:

@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed
 from switchyard.gateway.recordings.generation import RUNNING_SECONDS, Generation, Plan
 from switchyard.gateway.recordings.player import Player
 from switchyard.gateway.recordings.replay import replay
+from switchyard.gateway.recordings.rpc import RpcRecording
 from switchyard.gateway.recordings.writer import LEASE_SECONDS, Kept, SegmentWriter, UnstoredMemory
 from switchyard.http.api_errors import ApiError
+from switchyard.store.contract import StoreError
 from switchyard.store.recordings.contract import Page, Recordings
 from switchyard.telemetry.metrics.gateway import RecordingMetrics
 
 Found = Generation | Page
+Ended = Callable[[], Awaitable[None]]
 
 
 class Generations:
@@ -25,6 +29,7 @@ class Generations:
         self._memory = UnstoredMemory()
         self._running: dict[tuple[str, str], Generation] = {}  # by each of their names
         self._all: set[Generation] = set()
+        self._ending: set[asyncio.Task[None]] = set()
         metrics.running.set_function(lambda: self.running)
         metrics.unstored.set_function(lambda: self._memory.used)
         for outcome in ("kept", "failed", "given_up", "superseded"):
@@ -65,9 +70,27 @@ class Generations:
             report_lost=plan.report_lost,
         )
 
-    def start(
-        self, plan: Plan, call: Call, proceed: Proceed, ended: Callable[[], Awaitable[None]] | None = None
-    ) -> Generation:
+    def of_rpc(self, plan: Plan, ended: Ended | None) -> RpcRecording:
+        """Return what records the response of a gRPC call that was claimed; ``ended`` as in ``start``."""
+        kept = Kept(scope=plan.scope, id=plan.id, seconds=plan.seconds, bounds=plan.bounds)
+        writer = SegmentWriter(self._store, kept, self._memory)
+
+        def end(complete: bool) -> None:
+            # In a task of its own: the call's is cancelled when its client leaves, and no client waits for the store.
+            ending = asyncio.create_task(self._finish(writer, ended, complete=complete))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+        return RpcRecording(writer, end)
+
+    async def _finish(self, writer: SegmentWriter, ended: Ended | None, *, complete: bool) -> None:
+        await writer.finish(complete=complete)
+        if ended is not None and not writer.superseded:
+            with suppress(StoreError):
+                await ended()
+        self._metrics.recordings.labels(writer.outcome).inc()
+
+    def start(self, plan: Plan, call: Call, proceed: Proceed, ended: Ended | None = None) -> Generation:
         """Make a response that was claimed, by ``proceed`` with a copy of the call in a task of its own.
 
         ``ended`` is awaited when it is over and written, unless its writer was superseded.
@@ -111,7 +134,7 @@ class Generations:
         running = tuple(self._all)
         for one in running:
             one.cancel(ApiError("shutting_down", "the gateway shuts down; send the request again"))
-        await asyncio.gather(*(one.wait() for one in running))
+        await asyncio.gather(*(one.wait() for one in running), *self._ending)
 
     def _over(self, generation: Generation) -> None:
         self._all.discard(generation)

@@ -3,7 +3,7 @@
 https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,9 +11,10 @@ from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed, Stage
 from switchyard.gateway.recordings import names
 from switchyard.gateway.recordings.generation import Generation, Plan
-from switchyard.gateway.recordings.generations import Found, Generations
+from switchyard.gateway.recordings.generations import Ended, Found, Generations
 from switchyard.gateway.recordings.player import Player
 from switchyard.gateway.recordings.replay import lost
+from switchyard.gateway.recordings.rpc import RECORDED
 from switchyard.gateway.settings import Settings
 from switchyard.gateway.settlements import new_call_id
 from switchyard.http.api_errors import ApiError
@@ -61,7 +62,7 @@ def record(*, generations: Generations | None, keeping: Keeping, metrics: Record
         fields = call.fields
         if recording is None or (KEY not in fields and RESUME not in fields):
             return proceed(call)
-        if call.method != b"POST" or call.route.rpc:
+        if call.method != b"POST" or (call.route.rpc and (call.route.rpc != RECORDED or KEY not in fields)):
             return proceed(call)
         return recording.run(call, proceed)
 
@@ -76,11 +77,14 @@ class _Recording:
 
     async def run(self, call: Call, proceed: Proceed) -> None:
         """Begin, join or replay the response of a call."""
+        if KEY not in call.fields and not _resumes(call.fields):
+            await proceed(call)
+            return
         plan = self._plan(call)
         keyed = plan.exclusive
         generations, scope, name = self._generations, plan.scope, plan.names[0]
         found: Found | None = generations.find(scope, name)
-        ended: Callable[[], Awaitable[None]] | None = None
+        ended: Ended | None = None
         try:
             if found is None:
                 found = await generations.claim(plan)
@@ -92,12 +96,16 @@ class _Recording:
                 raise ApiError("store_unavailable", message, retry_after=1) from err
             await proceed(call)
             return
+        if found is None and call.route.rpc:
+            await generations.of_rpc(plan, ended).run(call, proceed)
+            return
         if found is None:
             found = generations.start(plan, call, proceed, ended)
         else:
             await self._check(found, plan)
             call.edge.add_headers((REPLAYED, (b"age", b"%d" % _age(found))))
-            call.edge.release()
+            if not call.route.rpc:
+                call.edge.release()
         call.body = b""  # the work has its own
         after = names.last_event_id(call.fields) if keyed else 0
         await generations.play(found, scope, Player(call.edge, call.route.shape, after=after, ids=True), call)
@@ -149,7 +157,7 @@ class _Recording:
             message = "the store of responses does not respond; try again"
             raise ApiError("store_unavailable", message, retry_after=1) from err
 
-    async def _charged_as(self, plan: Plan) -> tuple[str, Callable[[], Awaitable[None]] | None]:
+    async def _charged_as(self, plan: Plan) -> tuple[str, Ended | None]:
         """Return the call's id in the ledger: its own, or after a crash that of the first attempt, until it ends."""
         store, name = self._generations.store, names.of_lost(plan.names[0])
         page = await store.find(plan.scope, name)
