@@ -9,6 +9,7 @@ from wsproto.events import CloseConnection, Event, Ping, TextMessage
 
 from switchyard.http.server import Exchange, Server, ServerLimits
 from switchyard.http.server.websocket.connection import WebSocket
+from switchyard.http.tls import WatchedTls
 
 SocketHandler = Callable[[WebSocket], Awaitable[None]]
 KEY, ACCEPTED = b"dGhlIHNhbXBsZSBub25jZQ==", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 §1.3
@@ -103,7 +104,7 @@ async def echo(socket: WebSocket) -> None:
 
 @asynccontextmanager
 async def serving_sockets(
-    handler: SocketHandler = echo, limits: ServerLimits | None = None
+    handler: SocketHandler = echo, limits: ServerLimits | None = None, tls: WatchedTls | None = None
 ) -> AsyncIterator[SocketServer]:
     """A running server; a request that is no handshake gets its method and path, as text."""
 
@@ -113,7 +114,7 @@ async def serving_sockets(
         else:
             exchange.respond(200, [], exchange.method + b" " + exchange.target + b" " + await exchange.body(2**20))
 
-    server = Server(handle, limits, websocket_paths=(b"/socket",))
+    server = Server(handle, limits, tls=tls, websocket_paths=(b"/socket",))
     running = SocketServer(server, await server.listen("127.0.0.1", 0))
     try:
         yield running
