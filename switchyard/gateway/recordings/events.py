@@ -21,11 +21,14 @@ class EventBlocks:
         """How many bytes wait for the end of their event."""
         return len(self._rest)
 
+    def is_event(self, data: bytes) -> bool:
+        """Return whether ``data`` is one event, as most chunks are, and nothing waits for its end."""
+        if self._rest or data.find(_END) != len(data) - 2 or len(data) <= len(_END):
+            return False
+        return not data.startswith((b":", b"\n")) and b"\r" not in data
+
     def feed(self, data: bytes) -> list[bytes]:
         """Return the blocks that ``data`` completes."""
-        # Most chunks are one event.
-        if not self._rest and data.endswith(_END) and data.find(_END) == len(data) - 2 and b"\r" not in data:
-            return [data]
         rest, searched = self._rest, max(len(self._rest) - _BEFORE, 0)
         rest += data
         ends = [found.end() for found in _BOUNDARY.finditer(rest, searched)]  # each byte is searched once

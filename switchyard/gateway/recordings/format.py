@@ -90,7 +90,7 @@ def encode_head(head: Head) -> bytes:
 
 def encode_chunk(at: int, data: bytes) -> bytes:
     """Return a chunk as an entry."""
-    return _ENTRY.pack(_CHUNK, min(at, _MOST_MILLISECONDS), len(data)) + data
+    return _ENTRY.pack(_CHUNK, at if at < _MOST_MILLISECONDS else _MOST_MILLISECONDS, len(data)) + data
 
 
 def encode_end(at: int, end: End) -> bytes:

@@ -73,6 +73,12 @@ class Player:
         if not head.whole and not self.edge.started:
             self.edge.start(head.status, list(head.headers))
 
+    def event(self, event: bytes) -> None:
+        """Send an event, unless the client has had it."""
+        self.seen += 1
+        if self.seen > self._after:
+            self.edge.write(b"id: %d\n%b" % (self.seen, event) if self._ids else event)
+
     def chunks(self, data: Sequence[bytes]) -> None:
         """Send events or bytes, but for those that the client has had."""
         head = self._head

@@ -25,13 +25,8 @@ class UnstoredMemory:
     """What all recordings of this process hold in memory."""
 
     def __init__(self, most: int = UNSTORED_BYTES) -> None:
-        self._most = most
+        self.most = most
         self.used = 0
-
-    def take(self, size: int) -> bool:
-        """Count more bytes; return False if they are too many."""
-        self.used += size
-        return self.used <= self._most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +78,14 @@ class SegmentWriter:
 
     def add(self, data: bytes) -> None:
         """Add entries to the end."""
-        self.end += len(data)
+        size = len(data)
+        self.end += size
         if self.given_up:
             return
         self._buffer += data
-        if not self._memory.take(len(data)) or self.end > RECORDING_BYTES:
+        memory = self._memory
+        memory.used += size
+        if memory.used > memory.most or self.end > RECORDING_BYTES:
             logger.info("a response is too large to be kept", extra={"bytes": self.end})
             self.give_up()
         elif len(self._buffer) >= FLUSH_BYTES:
