@@ -55,7 +55,7 @@ CODES = [
 
 @pytest.mark.parametrize(("act", "code", "counted"), CODES, ids=[str(code) for _, code, _ in CODES])
 async def test_what_closes_a_socket_with_which_code(tmp_path: Path, act: Any, code: int, counted: str) -> None:
-    limits = {"control_frames": 100, "control_frames_per_second": 1, "quiet_seconds": 0.5, "ping_seconds": 0.2}
+    limits = {"control_frames": 100, "control_frames_per_second": 1, "quiet_seconds": 0.2 if act is nothing else 300}
     async with gateway(tmp_path, limits=limits) as bench, connect(bench, max_size=None) as socket:
         await act(socket)
         assert (await socket.closed())[0] == code
@@ -76,7 +76,7 @@ async def test_a_socket_with_a_request_in_progress_is_not_idle(tmp_path: Path) -
         await asyncio.sleep(0.4)
         await completion(call)
 
-    limits = {"quiet_seconds": 0.1, "ping_seconds": 0.1}
+    limits = {"quiet_seconds": 0.1}
     async with gateway(tmp_path, slow, limits=limits) as bench, connect(bench) as socket:
         await socket.chat("a")
         assert (await socket.until_end("a"))[-1]["done"] is True

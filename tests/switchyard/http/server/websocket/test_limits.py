@@ -68,12 +68,11 @@ async def test_a_socket_without_messages_is_closed_and_one_that_works_is_not() -
         socket.begin_work()
         await asyncio.Event().wait()
 
-    async with serving_sockets(works, ServerLimits(quiet_seconds=0.3, ping_seconds=0.1)) as running:
+    async with serving_sockets(works, ServerLimits(quiet_seconds=1.0, ping_seconds=0.4)) as running:
         silent, working = await running.open(), await running.open()
         working.say("work")
         goes_on = asyncio.create_task(working.closed())
         assert await silent.closed() == codes.IDLE  # though it responds to pings
-        await asyncio.sleep(0.3)
         assert not goes_on.done()
         goes_on.cancel()
 
@@ -87,7 +86,7 @@ async def test_a_client_that_is_silent_gets_pings_and_is_cut_when_it_says_nothin
         finally:
             gone.set()
 
-    async with serving_sockets(waits, ServerLimits(ping_seconds=0.1)) as running:
+    async with serving_sockets(waits, ServerLimits(ping_seconds=0.3)) as running:
         wire = await running.open()
         for _ in range(4):  # longer than a silent one lives
             ping = await wire.event()
@@ -162,13 +161,13 @@ async def test_pongs_for_a_client_that_does_not_read_do_not_pile_up() -> None:
 
     async with serving_sockets(floods, ServerLimits(control_frames=100_000)) as running:
         wire = await running.open()
-        await asyncio.sleep(0.1)
         (connection,) = running.server._connections
         assert isinstance(connection, WebSocket)
+        await until(lambda: connection.congested)
         before = connection._transport.get_write_buffer_size()
         for number in range(1000):
             wire.send(wire.frames.send(Ping(payload=b"%d" % number)))
-        await asyncio.sleep(0.1)
+        await until(lambda: connection._pong == Pong(payload=b"999"))
         assert connection._transport.get_write_buffer_size() == before
         while not isinstance(event := await wire.event(), Pong):
             pass
