@@ -10,7 +10,7 @@ from switchyard.gateway.call import Call
 from switchyard.gateway.tenants.directory import Identity
 from switchyard.http.api_errors import ApiError
 
-_CANONICAL_BYTES = 64 * 1024  # of a body: to sort the fields of a larger one would hold up all other calls
+CANONICAL_BYTES = 64 * 1024  # of a body: to sort the fields of a larger one would hold up all other calls
 _DIGITS = 15  # of a number of events
 _VISIBLE = re.compile(rb"[!-~]{1,255}")
 
@@ -76,7 +76,7 @@ def fingerprint_of(method: bytes, path: bytes, query: bytes, body: bytes) -> byt
 
 
 def _canonical(body: bytes) -> bytes:
-    if len(body) > _CANONICAL_BYTES or not body.lstrip().startswith((b"{", b"[")):
+    if len(body) > CANONICAL_BYTES or not body.lstrip().startswith((b"{", b"[")):
         return body
     try:
         return orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)

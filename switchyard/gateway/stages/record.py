@@ -4,6 +4,7 @@ https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 """
 
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,12 +21,13 @@ from switchyard.gateway.settlements import new_call_id
 from switchyard.http.api_errors import ApiError
 from switchyard.http.headers import Header
 from switchyard.store.contract import StoreError
-from switchyard.store.recordings.contract import Page
+from switchyard.store.recordings.contract import Page, SupersededError
 from switchyard.telemetry.metrics.gateway import RecordingMetrics
 
 KEY = b"idempotency-key"
 RESUME = b"x-switchyard-resume"
 CONTINUE = b"x-switchyard-continue"
+UNKNOWN = "idempotency_unknown"
 REPLAYED: Header = (b"idempotency-replayed", b"true")
 RESUME_CONTINUES = 30.0  # seconds: a client that wants to resume has a network to lose, and reconnects by then
 _LOST_SECONDS = 3600.0  # for which the next attempt is the same call to the ledger
@@ -107,8 +109,17 @@ class _Recording:
             if not call.route.rpc:
                 call.edge.release()
         call.body = b""  # the work has its own
-        after = names.last_event_id(call.fields) if keyed else 0
-        await generations.play(found, scope, Player(call.edge, call.route.shape, after=after, ids=True), call)
+        await self._play(found, plan, call)
+
+    async def _play(self, found: Found, plan: Plan, call: Call) -> None:
+        after = names.last_event_id(call.fields) if plan.exclusive else 0
+        player = Player(call.edge, call.route.shape, after=after, ids=True)
+        try:
+            await self._generations.play(found, plan.scope, player, call)
+        except ApiError as err:
+            if plan.exclusive and isinstance(found, Page) and err.code == UNKNOWN:
+                await self._report(plan)
+            raise
 
     def _plan(self, call: Call) -> Plan:
         fields, keeping, scope, new_id = call.fields, self._keeping, names.scope_of(call.identity), new_call_id()
@@ -146,6 +157,17 @@ class _Recording:
             raise lost(found.recording)
         running = isinstance(found, Generation) or found.recording.state == "running"
         self._count("joined" if running else "replayed")
+
+    async def _report(self, plan: Plan) -> None:
+        """Let the store know that a client was sent what is unknown of a response that was lost while it followed."""
+        store, bounds = self._generations.store, plan.bounds
+        with suppress(StoreError, SupersededError):  # then the next attempt is sent it once more
+            page = await self._generations.claim(plan)
+            if page is None:  # another client was sent it first
+                await store.finish(plan.scope, plan.id, 0, b"", complete=False, ttl=plan.seconds, bounds=bounds)
+            elif page.recording.state == "lost":
+                self._count("lost")
+                await self._note_lost(plan, page)
 
     async def _note_lost(self, plan: Plan, page: Page) -> None:
         """Let the next attempt be the same call to the ledger, which nobody knows to have charged this one."""
