@@ -92,12 +92,15 @@ class Responses:
         One that is too old for the request makes room; one that is being made does not.
         """
         control, store, name = asked.control, self._generations.store, plan.names[0]
-        if control.only_if_cached:
-            page = await store.find(plan.scope, name)
-            if page is None or page.recording.state in ("failed", "lost") or not control.takes(_age(page, asked)):
-                raise not_cached()
-            return page
-        page = await self._generations.claim(plan)
+        await self._generations.wait_for_failed(plan.scope, name)
+        # Most of what is asked for is there: to look is a read, to claim is a write, which others wait for.
+        page = await store.find(plan.scope, name)
+        if page is not None and page.recording.state in ("failed", "lost"):
+            page = None
+        if control.only_if_cached and (page is None or not control.takes(_age(page, asked))):
+            raise not_cached()
+        if page is None:
+            page = await self._generations.claim(plan)
         if page is None:
             return True
         if control.takes(_age(page, asked)):

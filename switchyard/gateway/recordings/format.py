@@ -13,7 +13,7 @@ import orjson
 
 from switchyard.http.api_errors import CODES, ApiError, Shape
 from switchyard.http.headers import Header
-from switchyard.http.usage import Usage, usage_of_text
+from switchyard.http.usage import Usage, usage_of
 
 _ENTRY = struct.Struct(">cII")
 _HEAD, _CHUNK, _END = b"H", b"C", b"E"
@@ -99,7 +99,7 @@ def encode_end(at: int, end: End) -> bytes:
     if end.failure is not None:
         fields["failure"] = {name: getattr(end.failure, name) for name in Failure.__dataclass_fields__}
     if end.usage is not None:
-        fields["usage"] = end.usage.as_json().decode()
+        fields["usage"] = orjson.Fragment(end.usage.as_json())
     return _entry(_END, at, orjson.dumps(fields))
 
 
@@ -169,4 +169,4 @@ def _end(fields: Mapping[str, Any]) -> End:
         failure = Failure(**failed)
         if failure.code not in CODES or not isinstance(failure.status, int):
             raise ValueError("no error of ours")
-    return End(failure, None if usage is None else usage_of_text(usage.encode()))
+    return End(failure, None if usage is None else usage_of(usage))

@@ -57,8 +57,7 @@ class Generations:
             StoreError: the store does not respond.
         """
         name, *aliases = plan.names
-        if (failed := self._running.get((plan.scope, name))) is not None and failed.failed:
-            await failed.wait()  # until the store knows that it failed, and makes room for another
+        await self.wait_for_failed(plan.scope, name)
         return await self._store.claim(
             plan.scope,
             name,
@@ -69,6 +68,11 @@ class Generations:
             aliases=aliases,
             report_lost=plan.report_lost,
         )
+
+    async def wait_for_failed(self, scope: str, name: str) -> None:
+        """Wait until the store knows of a response that failed here, and makes room for another."""
+        if (failed := self._running.get((scope, name))) is not None and failed.failed:
+            await failed.wait()
 
     def of_rpc(self, plan: Plan, ended: Ended | None) -> RpcRecording:
         """Return what records the response of a gRPC call that was claimed; ``ended`` as in ``start``."""
