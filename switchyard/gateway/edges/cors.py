@@ -10,7 +10,7 @@ from switchyard.http.headers import Header
 # By name: older browsers take `*` for a header of that name.
 _READABLE = (
     *("x-request-id", "traceresponse", "retry-after", "x-should-retry", "x-switchyard-tier", "x-switchyard-reason"),
-    *("age", "idempotency-replayed"),
+    *("age", "idempotency-replayed", "x-switchyard-cache", "x-switchyard-cache-items"),
     *(f"x-ratelimit-{part}-{unit}" for unit in ("requests", "tokens") for part in ("limit", "remaining", "reset")),
     *(
         f"anthropic-ratelimit-{unit}-{part}"
