@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from predictors.llm.bounds import texts
+from switchyard.gateway.recordings.generation import UNATTENDED
 from switchyard.gateway.recordings.names import CANONICAL_BYTES
 from switchyard.gateway.recordings.writer import LEASE_SECONDS, RECORDING_BYTES, UNSTORED_BYTES
 from switchyard.gateway.responses.store import INPUT_BYTES
@@ -32,7 +33,7 @@ def test_the_limits_of_recordings_are_those_of_the_code() -> None:
     section = PAGE.read_text().partition("## Recordings\n")[2].partition("\n## ")[0]
     documented = [float(most) for most in re.findall(r"^\| [^|]+ \| (\d+) \| .+ \|$", section, re.MULTILINE)]
     of_bounds = [Bounds().recordings, Bounds().size]
-    of_gateways = [RECORDING_BYTES, UNSTORED_BYTES, LEASE_SECONDS, MOST, INPUT_BYTES, CANONICAL_BYTES]
+    of_gateways = [RECORDING_BYTES, UNSTORED_BYTES, LEASE_SECONDS, MOST, UNATTENDED, INPUT_BYTES, CANONICAL_BYTES]
     assert documented == [
         *of_bounds,
         *of_gateways,

@@ -22,6 +22,7 @@ from switchyard.store.recordings.contract import Bounds
 logger = logging.getLogger(__name__)
 
 RUNNING_SECONDS = 86400.0  # for which a recording that was begun is remembered; what is complete has its own time
+UNATTENDED = 256  # as many as responses in the background
 _FOLLOWED_SECONDS = 1.0  # between looks whether a client still reads at another gateway
 
 
@@ -48,6 +49,25 @@ class Plan:
     id: str = field(default_factory=new_call_id)
 
 
+class Unattended:
+    """How many responses go on without a client: nothing else bounds them, as clients that left hold no place."""
+
+    def __init__(self, most: int = UNATTENDED) -> None:
+        self._most = most
+        self._those: set[Generation] = set()
+
+    def enter(self, one: "Generation") -> bool:
+        """Count another one; return False if there are as many as there may be."""
+        if len(self._those) >= self._most:
+            return False
+        self._those.add(one)
+        return True
+
+    def leave(self, one: "Generation") -> None:
+        """Count one that has a client again, or has ended."""
+        self._those.discard(one)
+
+
 class Generation:
     """One response that this process makes, for any number of clients.
 
@@ -60,6 +80,7 @@ class Generation:
         plan: Plan,
         call: Call,
         writer: SegmentWriter,
+        unattended: Unattended,
         ended: Callable[[], Awaitable[None]] | None,
         on_end: Callable[["Generation"], None],
     ) -> None:
@@ -67,6 +88,7 @@ class Generation:
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._writer = writer
+        self._unattended = unattended
         self._ended = ended
         self._on_end = on_end
         self._players = 0
@@ -140,6 +162,7 @@ class Generation:
             ApiError: the response ended with an error, or this client is too slow for what is kept of it.
         """
         self._players += 1
+        self._unattended.leave(self)
         if self._timer is not None:
             self._timer.cancel()
         try:
@@ -181,7 +204,7 @@ class Generation:
     def _left(self) -> None:
         if self.recorder.end_entry is not None:
             return
-        if self.plan.lasts:
+        if self.plan.lasts and self._unattended.enter(self):
             self._timer = self._loop.call_later(self.plan.lasts, self.cancel)
         elif self._writer.followed:
             self._timer = self._loop.call_later(_FOLLOWED_SECONDS, self._left)
@@ -209,6 +232,7 @@ class Generation:
         except StoreError as err:
             logger.warning("what a lost attempt left is forgotten later: %s", err)
         finally:
+            self._unattended.leave(self)
             self._on_end(self)
 
     def _is_complete(self) -> bool:

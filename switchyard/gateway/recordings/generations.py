@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from switchyard.gateway.call import Call
 from switchyard.gateway.pipeline import Proceed
-from switchyard.gateway.recordings.generation import RUNNING_SECONDS, Generation, Plan
+from switchyard.gateway.recordings.generation import RUNNING_SECONDS, Generation, Plan, Unattended
 from switchyard.gateway.recordings.player import Player
 from switchyard.gateway.recordings.replay import replay
 from switchyard.gateway.recordings.rpc import RpcRecording
@@ -27,6 +27,7 @@ class Generations:
         self._store = store
         self._metrics = metrics
         self._memory = UnstoredMemory()
+        self._unattended = Unattended()
         self._running: dict[tuple[str, str], Generation] = {}  # by each of their names
         self._all: set[Generation] = set()
         self._ending: set[asyncio.Task[None]] = set()
@@ -107,7 +108,7 @@ class Generations:
             generation.superseded()
 
         writer = SegmentWriter(self._store, kept, self._memory, superseded)
-        generation = Generation(plan, call, writer, ended, self._over)
+        generation = Generation(plan, call, writer, self._unattended, ended, self._over)
         self._all.add(generation)
         for name in plan.names:
             self._running[plan.scope, name] = generation
