@@ -105,7 +105,7 @@ class Batches:
             self._metrics.lines.labels(_kind(outcome, attempt)).inc()
             return outcome
 
-        slots = LineSlots(load)
+        slots = LineSlots(load, share=queues is None)
         work = Work(
             runner=secrets.token_hex(8),
             batches=self._stored,

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from switchyard.gateway.batches.lines.line import ATTEMPTS, Failed, Limited, Outcome
 from switchyard.gateway.batches.lines.results import Result
+from switchyard.gateway.batches.width import Width
 
 _LOOK_SECONDS = 0.1  # between two looks at whether clients have left a place
 _END_SECONDS = 30.0  # that lines under way get to end when their batch is cancelled or its time is over
@@ -22,8 +23,8 @@ class Places(Protocol):
 class Group:
     """Runs lines; ``is_stopped`` says that no further one begins, ``is_held`` that none does for now.
 
-    The first line runs alone, so that a model that sleeps is waked by one; with each that ends well one more may run.
-    A limit that is reached stops all for as long as it says, and begins again with one.
+    The first line runs alone, so that a model that sleeps is waked by one; then as many as make it quicker. A limit
+    that is reached stops all for as long as it says, and begins again with one.
     """
 
     def __init__(
@@ -43,10 +44,10 @@ class Group:
         self._pending: deque[int] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
-        self._width = 1
         self._resumes = 0.0
         self._error: BaseException | None = None
         self._time = asyncio.get_running_loop().time
+        self._width = Width(self._time)
 
     async def run(self, numbers: Iterable[int]) -> None:
         """Run lines until all are done, or it is stopped; what still runs some time later is cancelled."""
@@ -78,7 +79,7 @@ class Group:
         self._changed.set()
 
     def _begin(self) -> None:
-        while self._pending and len(self._running) < self._width and self._time() >= self._resumes:
+        while self._pending and len(self._running) < self._width.now and self._time() >= self._resumes:
             if self._is_held() or (give_back := self._places.take()) is None:
                 return
             task = asyncio.create_task(self._line(self._pending.popleft()))
@@ -94,13 +95,15 @@ class Group:
 
     async def _line(self, number: int) -> None:
         for attempt in range(1, ATTEMPTS + 1):
+            began = self._time()
             outcome = await self._ask(number, attempt)
             if isinstance(outcome, Limited):
                 self._pending.appendleft(number)
-                self._width, self._resumes = 1, self._time() + outcome.seconds
+                self._width.reset()
+                self._resumes = self._time() + outcome.seconds
                 return
             if isinstance(outcome, Result):
-                self._width += 1
+                self._width.ended(self._time() - began)
                 self._add(outcome)
                 return
             last: Failed = outcome

@@ -27,10 +27,12 @@ class _Peak:
 class LineSlots:
     """Gives lines the places that clients did not use of late, less one for the next client that comes.
 
-    While a client waits, no line begins. One line at least may run of a model that has a place free.
+    While a client waits, no line begins. One line at least may run of a model that has a place free; where models
+    ``share`` a machine, one alone while a client's request runs.
     """
 
-    def __init__(self, load: Callable[[str], Load]) -> None:
+    def __init__(self, load: Callable[[str], Load], *, share: bool = False) -> None:
+        self._share = share
         self._load = load
         self._held: Counter[str] = Counter()
         self._peaks: dict[str, _Peak] = {}
@@ -50,7 +52,7 @@ class LineSlots:
         held = self._held[server]
         live, waiting = self._load(server)
         most = PLACES if places is None else places
-        room = max(1, most - self._expected(server, live) - 1)
+        room = 1 if self._share and live else max(1, most - self._expected(server, live) - 1)
         if waiting or held >= room or held + live >= most or self.all_held >= LINES:
             return False
         self._held[server] += 1

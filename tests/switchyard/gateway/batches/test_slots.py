@@ -38,3 +38,11 @@ async def test_while_a_client_waits_no_line_begins() -> None:
     waiting = 0
     assert taken(slots, "a", 100) == LINES  # of the whole gateway
     assert taken(slots, "b", 100) == 0
+
+
+async def test_where_models_share_a_machine_one_line_runs_beside_clients() -> None:
+    live = 1
+    slots = LineSlots(lambda server: Load(live, 0), share=True)
+    assert taken(slots, "a", 10) == 1
+    live = 0
+    assert taken(slots, "a", 10) == 8
