@@ -137,7 +137,8 @@ async def test_a_model_is_asked_by_one_line_until_it_responds_and_models_one_aft
         now[name] -= 1
         await echo(call)
 
-    async with with_batches(tmp_path, sleepy) as bench, client(bench.url) as http:
+    file = await tenants(tmp_path)
+    async with with_batches(tmp_path, sleepy, tenants=file) as bench, client(bench.url) as http:
         mixed = [one for pair in zip(chats(20, "sleepy"), chats(20, "chat", 20), strict=True) for one in pair]
         done = await ended(http, await submitted(http, mixed))
         await results(http, done)
