@@ -309,11 +309,11 @@ async def test_what_is_not_done_when_the_time_is_over_is_expired(
 ) -> None:
     from switchyard.gateway.batches import endpoints
 
-    monkeypatch.setattr(endpoints, "_seconds", lambda window: 2)
+    monkeypatch.setattr(endpoints, "_seconds", lambda window: 6)
 
     async def slow(call: Call) -> None:
         if json.loads(call.body)["messages"][0]["content"] != "0":
-            await asyncio.sleep(1)
+            await asyncio.sleep(2)
         await echo(call)
 
     async with with_batches(tmp_path, slow) as bench, client(bench.url) as http:
