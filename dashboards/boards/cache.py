@@ -188,10 +188,63 @@ _REDIS = Row(
     ),
 )
 
+_NONE = "Only tenants with `cache:` in tenants.yaml have responses cached."
+_RESPONSES = Row(
+    title="Responses of the gateway",
+    panels=(
+        Panel(
+            title="Requests at the cache of responses",
+            text="Requests each second by what the cache had; a store that is away makes all of them bypass it.",
+            unit="reqps",
+            queries=(
+                Query(
+                    rate("gateway_cache_requests_total", MODEL, by=("model", "result")),
+                    "{{model}} {{result}}",
+                    no_data=_NONE,
+                ),
+                Query(
+                    rate("gateway_cache_embeddings_total", MODEL, by=("model", "result")),
+                    "{{model}} embeddings {{result}}",
+                    no_data=_NONE,
+                ),
+                Query(rate("gateway_cache_store_errors_total", by=()), "without the store"),
+            ),
+            stacked=True,
+        ),
+        Panel(
+            title="Bytes from the cache",
+            text="Bytes of responses each second that no model made.",
+            unit="Bps",
+            queries=(Query(rate("gateway_cache_bytes_total", MODEL, by=("model",)), "{{model}}", no_data=_NONE),),
+        ),
+        Panel(
+            title="Requests whose response was kept",
+            text="Requests each second that were joined, replayed or resumed, or whose key told of something wrong.",
+            unit="reqps",
+            queries=(Query(rate("gateway_replays_total", by=("how",)), "{{how}}"),),
+            stacked=True,
+        ),
+        Panel(
+            title="Responses that are recorded",
+            text="What became of them each second, how many run, and what waits in memory for the store.",
+            unit="short",
+            queries=(
+                Query(
+                    rate("gateway_recordings_total", by=("outcome",)),
+                    "{{outcome}}",
+                    no_data="Only requests that ask for it by a header are recorded.",
+                ),
+                Query(total(select("gateway_recordings_running")), "running"),
+                Query(total(select("gateway_recordings_unstored_bytes")), "bytes in memory"),
+            ),
+        ),
+    ),
+)
+
 BOARD = Board(
     uid="switchyard-cache",
     title="Caches",
     text="What need not be computed again, and the store behind limits.",
     variables=(panels.NAMESPACE, panels.MODEL),
-    rows=(_ENGINE, _TRITON, _REDIS),
+    rows=(_ENGINE, _TRITON, _REDIS, _RESPONSES),
 )

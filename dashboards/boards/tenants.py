@@ -221,7 +221,7 @@ _STORE = Row(
 )
 
 _BATCHES = Row(
-    title="Batches",
+    title="Batches and WebSockets",
     panels=(
         Panel(
             title="Lines of batches",
@@ -238,6 +238,19 @@ _BATCHES = Row(
                 Query(total(select("gateway_batches_running")), "batches"),
                 Query(f"max({select('gateway_batches_waiting')})", "batches that wait"),
                 Query(total(select("gateway_batch_lines_running")), "lines"),
+            ),
+        ),
+        Panel(
+            title="WebSockets",
+            text="Those that are open, and those that closed each second by their close code.",
+            unit="short",
+            queries=(
+                Query(total(select("gateway_websockets")), "open"),
+                Query(
+                    rate("gateway_websockets_closed_total", by=("code",)),
+                    "closed {{code}}",
+                    no_data="Nothing closes where nobody opens one.",
+                ),
             ),
         ),
     ),

@@ -67,7 +67,11 @@ async def test_a_key_as_the_first_message_opens(keyed: Bench) -> None:
         assert (await socket.until_end("a"))[-1]["done"] is True
 
 
-@pytest.mark.parametrize("key", [KEYS["unknown"], KEYS["expired"], KEYS["revoked"], MALFORMED, "sy-x"])
+@pytest.mark.parametrize(
+    "key",
+    [KEYS["unknown"], KEYS["expired"], KEYS["revoked"], MALFORMED, "sy-x"],
+    ids=["unknown", "expired", "revoked", "malformed", "short"],  # each worker makes keys of its own
+)
 async def test_a_key_that_is_not_valid_is_401_or_closes_with_1008(keyed: Bench, key: str) -> None:
     header = {"authorization": f"Bearer {key}"}
     assert await rejected(keyed, additional_headers=header) == (401, "invalid_api_key")
