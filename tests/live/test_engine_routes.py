@@ -15,7 +15,6 @@ pytestmark = pytest.mark.live
 CONTROL = "the operator's: it shows or changes the engine, not a response"
 PARTS = "for vLLM's own parts, which render, generate and derender on different machines"
 SAGEMAKER = "SageMaker's names for what has a route of its own"
-STORED = "an id names no model, so it could not be routed; and nothing is stored"
 REASONS = {  # by path: a reason holds for every method
     **dict.fromkeys(("/load", "/kv_event_sources", "/version"), CONTROL),
     **dict.fromkeys(("/scale_elastic_ep", "/is_scaling_elastic_ep", "/inference/v1/abort_requests"), CONTROL),
@@ -24,7 +23,6 @@ REASONS = {  # by path: a reason holds for every method
     ),
     **dict.fromkeys(("/v1/chat/completions/derender", "/v1/completions/derender", "/inference/v1/generate"), PARTS),
     **dict.fromkeys(("/ping", "/invocations"), SAGEMAKER),
-    **dict.fromkeys(("/v1/responses/{}", "/v1/responses/{}/cancel"), STORED),
     **dict.fromkeys(("/score", "/rerank"), "other names of /v1/score and /v1/rerank"),
     **dict.fromkeys(("/v2/embed", "/v2/rerank"), "Cohere's protocol; what is below /v2 is Triton's here"),
     "/v1/chat/completions/batch": "a client's requests at once do the same, and each is counted and limited",

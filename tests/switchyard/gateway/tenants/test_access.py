@@ -213,6 +213,7 @@ def test_the_table_asks_for_no_less_than_was_decided() -> None:
         *("/metrics", "/v2/models/stats", "RepositoryModelLoad", "RepositoryModelUnload"),
         *("/v2/repository/models/{model}/load", "/v2/repository/models/{model}/unload"),
         *(f"/v1/organization/admin_api_keys{rest}" for rest in ("", "/{key_id}", "/{key_id}/rotate")),
+        "/v1/organization/cache",
         "/v1/organization/audit_logs",
     }
     assert {name for (_, name), asked in access.items() if asked == "key"} == {
