@@ -220,6 +220,7 @@ def test_the_table_asks_for_no_less_than_was_decided() -> None:
         *("/v1/models", "/v1/models/{model}", "/v2", "/v2/models", "/v2/repository/index"),
         *(f"/v1/organization/usage/{kind}" for kind in ("completions", "embeddings", "images", "rows")),
         "/v1/organization/costs",
+        "/v1/stream",  # of which each request asks for what its own route does
         *("/v2/models/{model}/ready", "/v2/models/{model}/versions/{version}/ready"),
         *("ServerMetadata", "ModelReady", "RepositoryIndex"),
     }
