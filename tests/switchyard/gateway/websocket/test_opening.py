@@ -59,6 +59,13 @@ async def test_a_key_in_a_subprotocol_opens_and_is_not_repeated(keyed: Bench) ->
         assert (await socket.until_end("a"))[-1]["done"] is True
 
 
+async def test_a_socket_gives_a_key_no_role_that_it_has_not(keyed: Bench) -> None:
+    async with connect(keyed, additional_headers={"x-api-key": KEYS["scraper"]}) as socket:
+        await socket.chat("a")
+        assert (await socket.until_end("a"))[-1]["error"]["code"] == "permission_denied"
+    assert not keyed.model.calls
+
+
 async def test_a_key_as_the_first_message_opens(keyed: Bench) -> None:
     async with connect(keyed, "switchyard.v1") as socket:
         await socket.say(key=KEYS["acme"])
