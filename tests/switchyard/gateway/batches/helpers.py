@@ -37,8 +37,8 @@ async def with_batches(
         await records.aclose()
 
 
-def client(url: str, key: str = KEYS["acme"]) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(base_url=url + "/v1", api_key=key, max_retries=0, timeout=20)
+def client(url: str, key: str = KEYS["acme"], *, retries: int = 0) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=url + "/v1", api_key=key, max_retries=retries, timeout=20)
 
 
 def chats(count: int, model: str = "chat", start: int = 0) -> list[Line]:

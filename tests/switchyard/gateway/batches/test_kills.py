@@ -37,14 +37,14 @@ async def test_each_line_is_in_the_output_once_though_the_gateway_is_killed_twic
     kept = {"SWITCHYARD_STORE": url, "SWITCHYARD_FILES": str(tmp_path / "files"), "SWITCHYARD_TENANTS": str(tenants)}
     async with running(ModelServer(slow)) as model:
         CatalogFile(catalog).replace(entries(model))
-        async with process(catalog, **kept) as (first, at), client(at) as http:
+        async with process(catalog, **kept) as (first, at), client(at, retries=2) as http:
             batch = await submitted(http, chats(LINES))
             await answered(LINES // 4)
             first.kill()
-        async with process(catalog, **kept) as (second, at), client(at) as http:
+        async with process(catalog, **kept) as (second, at), client(at, retries=2) as http:
             await answered(LINES // 2)
             second.kill()
-        async with process(catalog, **kept) as (_, at), client(at) as http:
+        async with process(catalog, **kept) as (_, at), client(at, retries=2) as http:
             done = await ended(http, batch, 90)
             output, errors = await results(http, done)
             left = sorted(path.parent.name for path in (tmp_path / "files").rglob("*") if path.is_file())
@@ -68,7 +68,7 @@ async def test_a_gateway_that_stops_leaves_its_batch_to_another_one_at_once(tmp_
     kept = {"SWITCHYARD_STORE": sqlite_url, "SWITCHYARD_FILES": str(tmp_path / "files")}
     async with running(ModelServer(slow)) as model:
         CatalogFile(catalog).replace(entries(model))
-        async with process(catalog, **kept) as (first, at), client(at) as http:
+        async with process(catalog, **kept) as (first, at), client(at, retries=2) as http:
             batch = await submitted(http, chats(300))
             async with asyncio.timeout(30):
                 while len(asked) < 50:
@@ -76,7 +76,7 @@ async def test_a_gateway_that_stops_leaves_its_batch_to_another_one_at_once(tmp_
             first.terminate()
             await first.wait()
         before = sum(asked.values())
-        async with process(catalog, **kept) as (_, at), client(at) as http:
+        async with process(catalog, **kept) as (_, at), client(at, retries=2) as http:
             done = await ended(http, batch, 60)
             output, _ = await results(http, done)
     assert len(output) == 300
