@@ -229,11 +229,7 @@ _RESPONSES = Row(
             text="What became of them each second, how many run, and what waits in memory for the store.",
             unit="short",
             queries=(
-                Query(
-                    rate("gateway_recordings_total", by=("outcome",)),
-                    "{{outcome}}",
-                    no_data="Only requests that ask for it by a header are recorded.",
-                ),
+                Query(rate("gateway_recordings_total", by=("outcome",)), "{{outcome}}"),
                 Query(total(select("gateway_recordings_running")), "running"),
                 Query(total(select("gateway_recordings_unstored_bytes")), "bytes in memory"),
             ),

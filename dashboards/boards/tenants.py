@@ -246,11 +246,7 @@ _BATCHES = Row(
             unit="short",
             queries=(
                 Query(total(select("gateway_websockets")), "open"),
-                Query(
-                    rate("gateway_websockets_closed_total", by=("code",)),
-                    "closed {{code}}",
-                    no_data="Nothing closes where nobody opens one.",
-                ),
+                Query(rate("gateway_websockets_closed_total", by=("code",)), "closed {{code}}"),
             ),
         ),
     ),
