@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
+from switchyard.gateway.batches.concurrency import AdaptiveConcurrency
 from switchyard.gateway.batches.lines.line import ATTEMPTS, Failed, Limited, Outcome
 from switchyard.gateway.batches.lines.results import Result
-from switchyard.gateway.batches.width import Width
 
 _LOOK_SECONDS = 0.1  # between two looks at whether clients have left a place
 _END_SECONDS = 30.0  # that lines under way get to end when their batch is cancelled or its time is over
@@ -47,7 +47,7 @@ class Group:
         self._resumes = 0.0
         self._error: BaseException | None = None
         self._time = asyncio.get_running_loop().time
-        self._width = Width(self._time)
+        self._concurrency = AdaptiveConcurrency(self._time)
 
     async def run(self, numbers: Iterable[int]) -> None:
         """Run lines until all are done, or it is stopped; what still runs some time later is cancelled."""
@@ -79,7 +79,7 @@ class Group:
         self._changed.set()
 
     def _begin(self) -> None:
-        while self._pending and len(self._running) < self._width.now and self._time() >= self._resumes:
+        while self._pending and len(self._running) < self._concurrency.now and self._time() >= self._resumes:
             if self._is_held() or (give_back := self._places.take()) is None:
                 return
             task = asyncio.create_task(self._line(self._pending.popleft()))
@@ -99,11 +99,11 @@ class Group:
             outcome = await self._ask(number, attempt)
             if isinstance(outcome, Limited):
                 self._pending.appendleft(number)
-                self._width.reset()
+                self._concurrency.reset()
                 self._resumes = self._time() + outcome.seconds
                 return
             if isinstance(outcome, Result):
-                self._width.ended(self._time() - began)
+                self._concurrency.ended(self._time() - began)
                 self._add(outcome)
                 return
             last: Failed = outcome

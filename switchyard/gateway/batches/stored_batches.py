@@ -15,8 +15,8 @@ from dataclasses import replace
 
 from switchyard.gateway.batches.batch import Batch, decode, encode
 from switchyard.store.contract import StoreError
+from switchyard.store.records.cached import CachedRecords
 from switchyard.store.records.contract import Records
-from switchyard.store.records.followed import FollowedRecords
 
 COLLECTION = "batches"
 LEASE_SECONDS = 10.0  # five times what a runner lets pass between two beats, so that a slow store loses none
@@ -42,7 +42,7 @@ class StoredBatches:
     """Batches by their ids; all that is awaited raises ``StoreError`` when the store does not respond."""
 
     def __init__(self, records: Records, *, now: Callable[[], float] = time.time) -> None:
-        self._known = FollowedRecords(records, COLLECTION, decode)
+        self._known = CachedRecords(records, COLLECTION, decode)
         self._now = now
         self._seen: dict[str, tuple[int, float]] = {}  # revisions, with the loop's time at which they were new
 

@@ -65,7 +65,7 @@ def _plain(path: str, data: Iterable[bytes]) -> dict[str, Any]:
         ended = text == _DONE
         if ended:
             continue
-        chunk = _only(orjson.loads(text), _WHOLE)
+        chunk = _forbid_extra(orjson.loads(text), _WHOLE)
         whole = whole or {name: chunk[name] for name in ("id", "created", "model")}
         whole |= {name: chunk[name] for name in _PASSED if chunk.get(name) is not None}
         usage = chunk.get("usage") or usage
@@ -80,7 +80,7 @@ def _plain(path: str, data: Iterable[bytes]) -> dict[str, Any]:
 
 
 def _events(path: str, body: Mapping[str, Any], *, with_usage: bool) -> Iterable[bytes]:
-    whole = _only(body, _WHOLE)
+    whole = _forbid_extra(body, _WHOLE)
     base = {"id": whole["id"], "object": _OBJECTS[path][1], "created": whole["created"], "model": whole["model"]}
     passed = {name: whole[name] for name in _PASSED if whole.get(name) is not None}
     found: list[dict[str, Any]] = []
@@ -102,13 +102,13 @@ def _events(path: str, body: Mapping[str, Any], *, with_usage: bool) -> Iterable
 def _text_of(path: str, choice: Mapping[str, Any], within: str) -> str:
     """Return the text of a choice, or of a part of one."""
     if path == CHAT:
-        message = _only(_only(choice, _CHOICE | {within})[within], _MESSAGE)
+        message = _forbid_extra(_forbid_extra(choice, _CHOICE | {within})[within], _MESSAGE)
         if message.get("role") not in (None, "assistant"):
             raise _LossError
         text = message.get("content")
         text = "" if text is None and within == "delta" else text
     else:
-        text = _only(choice, _CHOICE | {"text"})["text"]
+        text = _forbid_extra(choice, _CHOICE | {"text"})["text"]
     if not isinstance(text, str):
         raise _LossError
     return text
@@ -126,7 +126,7 @@ def _choice(path: str, choice: Mapping[str, Any], within: str) -> dict[str, Any]
     return {"index": choice["index"], within: {**role, "content": choice["text"]}, **ended}
 
 
-def _only(found: Mapping[str, Any], allowed: frozenset[str]) -> Mapping[str, Any]:
+def _forbid_extra(found: Mapping[str, Any], allowed: frozenset[str]) -> Mapping[str, Any]:
     """Return ``found`` if it says nothing but what is ``allowed``; null and empty lists and objects say nothing."""
     if any(value not in (None, [], {}) for name, value in found.items() if name not in allowed):
         raise _LossError

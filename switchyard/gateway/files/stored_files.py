@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from switchyard.gateway.files.contract import FileStore, Upload
 from switchyard.gateway.files.stored_file import StoredFile, decode, encode
 from switchyard.store.contract import StoreError
+from switchyard.store.records.cached import CachedRecords
 from switchyard.store.records.contract import Records
-from switchyard.store.records.followed import FollowedRecords
 
 COLLECTION = "files"
 DAY = 86400
@@ -67,7 +67,7 @@ class StoredFiles:
     ) -> None:
         self.blobs = blobs
         self.uploads = 0
-        self._known = FollowedRecords(records, COLLECTION, decode)
+        self._known = CachedRecords(records, COLLECTION, decode)
         self._limits = limits
         self._now = now
         self._unknown: set[str] = set()

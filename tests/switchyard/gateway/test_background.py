@@ -119,7 +119,7 @@ async def test_one_that_is_complete_is_not_cancelled(tmp_path: Path) -> None:
         assert (await one.responses.cancel(made.id)).status == "completed"
 
 
-async def test_one_that_the_model_refuses_has_failed(tmp_path: Path) -> None:
+async def test_one_that_the_model_rejects_has_failed(tmp_path: Path) -> None:
     steps = Steps(events=[], status=500)
     steps.go(steps.all)
     async with gateways(tmp_path, steps) as (bench,), client(bench) as one:

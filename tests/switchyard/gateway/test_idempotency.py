@@ -159,7 +159,7 @@ async def test_a_client_that_hangs_up_ends_the_work_unless_it_asked_otherwise(tm
         async with gateways(folder, steps) as (bench,):
             async with sent(bench, path, body, headers) as client:
                 await until(lambda: steps.begun == 1)  # noqa: B023
-                await client.hang_up()
+                await client.disconnect()
             if not goes_on:
                 await until(lambda: steps.left == 1)  # noqa: B023
             steps.go(steps.all)
@@ -175,5 +175,5 @@ async def test_work_that_goes_on_ends_with_its_time(tmp_path: Path) -> None:
     async with gateways(tmp_path, steps, continue_seconds=0.05) as (bench,):
         async with sent(bench, "/v1/chat/completions", CHAT, headers) as client:
             await until(lambda: steps.begun == 1)
-            await client.hang_up()
+            await client.disconnect()
         await until(lambda: steps.left == 1)

@@ -133,7 +133,7 @@ async def test_two_tenants_with_equal_keys_and_requests_never_share(tmp_path: Pa
 
 
 @pytest.mark.parametrize("body", [CHAT, STREAM], ids=["plain", "stream"])
-async def test_without_the_store_a_key_is_refused_and_nothing_else(tmp_path: Path, body: Any) -> None:
+async def test_without_the_store_a_key_is_rejected_and_nothing_else(tmp_path: Path, body: Any) -> None:
     steps = ready()
     async with flaky(tmp_path, steps) as (bench, store):
         store.error = StoreError("away")
@@ -192,6 +192,6 @@ async def test_a_gateway_that_closes_ends_what_runs_without_a_client(tmp_path: P
     given = {**KEY, "x-switchyard-continue": "60"}
     async with gateways(tmp_path, steps) as (bench,), sent(bench, PATH, CHAT, given) as client:
         await until(lambda: steps.begun == 1)
-        await client.hang_up()
+        await client.disconnect()
     async with gateways(tmp_path, ready()) as (bench,):
         assert await code(bench) == (200, "")

@@ -30,7 +30,7 @@ async def test_a_stream_that_runs_goes_on_after_each_event(tmp_path: Path, proto
     async with gateways(tmp_path, steps, count) as benches, sent(benches[0], path, body, RESUME) as first:
         steps.go(2)
         await until(lambda: first.body == numbered(whole[:2]))
-        await first.hang_up()
+        await first.disconnect()
         async with (
             sent(benches[-1], "/v1/streams/mine", None, {"last-event-id": "1"}) as second,
             sent(benches[-1], "/v1/streams/mine?after=3", None, {"last-event-id": "1"}) as third,
@@ -66,7 +66,7 @@ async def test_a_request_with_a_key_is_continued_by_the_request_itself(tmp_path:
     async with gateways(tmp_path, steps, count) as benches, sent(benches[0], PATH, BODY, keyed) as first:
         steps.go(2)
         await until(lambda: first.body == numbered(steps.events[:2]))
-        await first.hang_up()
+        await first.disconnect()
         async with sent(benches[-1], PATH, BODY, {**keyed, "last-event-id": "2"}) as second:
             steps.go(steps.all)
             await until(lambda: second.done)

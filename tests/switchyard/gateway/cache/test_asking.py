@@ -90,7 +90,7 @@ async def test_who_joined_has_all_of_it_though_the_first_client_leaves(tmp_path:
         async with sent(bench, CHAT, STREAM, OF_ACME) as second:
             steps.go()
             await until(lambda: bool(first.body and second.body))
-            await first.hang_up()
+            await first.disconnect()
             steps.go(steps.all)
             await until(lambda: second.done)
         assert second.body == b"".join(steps.events) + steps.end
@@ -102,7 +102,7 @@ async def test_the_last_client_that_leaves_ends_the_work(tmp_path: Path) -> None
     async with gateways(tmp_path, steps, tenants=await tenants(tmp_path)) as (bench,):
         async with sent(bench, CHAT, STREAM, OF_ACME) as first:
             await until(lambda: steps.begun == 1)
-            await first.hang_up()
+            await first.disconnect()
             await until(lambda: steps.left == 1)
         steps.go(steps.all)
         assert result(await ask(bench, STREAM)) == (200, "miss")

@@ -170,7 +170,7 @@ class Client:
                 self.body += chunk
         self.done = True
 
-    async def hang_up(self) -> None:
+    async def disconnect(self) -> None:
         assert self.task is not None
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)

@@ -8,7 +8,7 @@ _GAIN = 1.15  # of a number twice as large, or it is not worth its waiting
 _STEADY_SECONDS = 5.0  # until more are tried again: what else the model has to do changes
 
 
-class Width:
+class AdaptiveConcurrency:
     """Doubles the number while twice as many lines finish noticeably more in a time, else halves it, for a while.
 
     What finishes in a time is by Little's law the number of lines by their mean time, which pauses do not change. The

@@ -20,7 +20,7 @@ class _Known(Generic[T]):
     values: dict[str, tuple[T, int]] = field(default_factory=dict)
 
 
-class FollowedRecords(Generic[T]):
+class CachedRecords(Generic[T]):
     """The values of a collection by their names, each with its revision; ``decode`` may raise ``ValueError``.
 
     All methods that are awaited raise ``StoreError`` when the store does not respond.

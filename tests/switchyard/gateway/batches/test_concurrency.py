@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from switchyard.gateway.batches.width import Width
+from switchyard.gateway.batches.concurrency import AdaptiveConcurrency
 
 
 def settled(seconds_of: Callable[[int], float], lines: int = 500) -> int:
     """The number after so many lines, each of which takes the seconds of the number that runs."""
-    width = Width(lambda: 0.0)
+    concurrency = AdaptiveConcurrency(lambda: 0.0)
     for _ in range(lines):
-        width.ended(seconds_of(width.now))
-    return width.now
+        concurrency.ended(seconds_of(concurrency.now))
+    return concurrency.now
 
 
 @pytest.mark.parametrize(("places", "most"), [(1, 4), (4, 4), (8, 8), (20, 32)])
@@ -22,17 +22,17 @@ def test_it_is_as_many_as_a_model_works_on_at_once(places: int, most: int) -> No
 
 def test_a_limit_begins_again_with_one_and_more_are_tried_after_a_while() -> None:
     now, places = 0.0, 4
-    width = Width(lambda: now)
+    concurrency = AdaptiveConcurrency(lambda: now)
 
     def run(lines: int) -> int:
         for _ in range(lines):
-            width.ended(max(1.0, width.now / places))
-        return width.now
+            concurrency.ended(max(1.0, concurrency.now / places))
+        return concurrency.now
 
     assert run(100) == 4
     places = 16
     assert run(100) == 4
     now = 20.0
     assert run(200) == 16
-    width.reset()
-    assert width.now == 1
+    concurrency.reset()
+    assert concurrency.now == 1
